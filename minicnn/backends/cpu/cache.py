@@ -1,0 +1,147 @@
+"""Where compiled kernels are kept between processes, and why a stale or foreign one is never loaded.
+
+Numba's own disk cache ignores changes in imported files and in the compile modes, and two processes that compile variants
+of one function at the same time can later load the wrong one. So minicnn keeps a directory of its own, named by a hash of
+everything that shapes the machine code, and gives every specialisation a file of its own. Where nothing is writable,
+kernels are compiled anew in each process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import numba
+import numpy as np
+from llvmlite import binding
+from numba.core.caching import Cache, CompileResultCacheImpl, _CacheLocator
+
+from ... import geometry
+from .dependencies import stamp
+from .mode import CHECK, CPU_FEATURES, CPU_NAME
+
+KEEP_SECONDS = 30 * 24 * 3600
+"""A cache directory of other sources is removed when it has not been used for so long."""
+
+
+def cache_root() -> Path:
+    """The directory that holds minicnn's caches: ``MINICNN_CACHE``, else ``minicnn`` in the user's cache directory."""
+    if chosen := os.environ.get("MINICNN_CACHE"):
+        return Path(chosen)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "minicnn"
+
+
+def sources_key() -> str:
+    """A hash of the kernel sources, the compile modes and the versions that machine code depends on."""
+    digest = hashlib.sha256()
+    for path in [*sorted(Path(__file__).parent.glob("*.py")), Path(geometry.__file__)]:  # which says how weights are packed
+        digest.update(path.name.encode() + path.read_bytes())
+    host = (binding.get_host_cpu_name(), sorted(binding.get_host_cpu_features().items()))
+    settings = (numba.__version__, llvmlite.__version__, np.__version__, CHECK, CPU_NAME, CPU_FEATURES, host)
+    digest.update(repr(settings).encode())
+    return digest.hexdigest()[:16]
+
+
+@cache
+def kernel_directory() -> Path | None:
+    """The cache directory of this version, made and proven writable, or None where there is none."""
+    try:
+        root = cache_root()
+        directory = root / f"kernels-{sources_key()}"
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "used").touch()
+        _prune(root, keep=directory)
+    except (OSError, RuntimeError):  # RuntimeError: there is no home directory
+        return None
+    return directory
+
+
+def _prune(root: Path, keep: Path) -> None:
+    for other in root.glob("kernels-*"):
+        stamp = other / "used"
+        age = time.time() - (stamp if stamp.exists() else other).stat().st_mtime
+        if other != keep and age > KEEP_SECONDS:
+            shutil.rmtree(other, ignore_errors=True)
+
+
+class _Locator(_CacheLocator):
+    """Puts the files of one specialisation into ``kernel_directory()``."""
+
+    def __init__(self, directory: Path, source: str, function: Any) -> None:
+        self._directory = directory
+        self._py_file = source
+        self._stamp = stamp(function)
+
+    def get_cache_path(self) -> str:
+        return str(self._directory)
+
+    def get_source_stamp(self) -> str:
+        return self._stamp
+
+    def get_disambiguator(self) -> str:
+        return self._stamp
+
+    @classmethod
+    def from_function(cls, py_func: Any, py_file: str) -> _Locator | None:
+        directory = kernel_directory()
+        if directory is None or not Path(py_file).is_file():  # a function typed at a prompt has no file
+            return None
+        return cls(directory, py_file, py_func)
+
+
+class _Implementation(CompileResultCacheImpl):
+    _locator_classes = [_Locator]  # type: ignore[list-item]  # noqa: RUF012
+
+
+class KernelCache(Cache):
+    """Numba's function cache, in minicnn's directory, which never lets a damaged file or a full disk stop a run."""
+
+    _impl_class = _Implementation  # type: ignore[assignment]
+
+    def __init__(self, py_func: Any, on_miss: Callable[[], None]) -> None:
+        super().__init__(py_func)
+        self._on_miss = on_miss
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """The cached kernel, or None when there is none or its file is damaged."""
+        try:
+            found = super().load_overload(sig, target_context)
+        except Exception:  # whatever a damaged pickle raises: compile again
+            found = None
+        if found is None:
+            self._on_miss()
+        return found
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Write the compiled kernel; a disk that refuses costs a compilation in the next process, no more."""
+        try:
+            super().save_overload(sig, data)
+        except OSError:
+            return
+        except Exception:  # a damaged index: begin a new one
+            self._begin_anew(sig, data)
+
+    def _begin_anew(self, sig: Any, data: Any) -> None:
+        try:
+            self.flush()
+            super().save_overload(sig, data)
+        except OSError:
+            return
+
+
+def cache_for(function: Any, on_miss: Callable[[], None]) -> KernelCache | None:
+    """A cache for one specialisation, or None where nothing can be cached; ``on_miss`` runs before a compilation."""
+    if kernel_directory() is None:
+        return None
+    try:
+        return KernelCache(function, on_miss)
+    except (RuntimeError, OSError):  # no locator fits: the function has no source file
+        return None

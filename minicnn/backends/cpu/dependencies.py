@@ -1,0 +1,59 @@
+"""What a kernel's machine code depends on outside its own body: a stamp that changes when any of it does.
+
+Numba's cache looks at the file that a function stands in. The value of an imported constant, or the body of a helper in
+another file, is frozen into the machine code all the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+
+def stamp(function: FunctionType) -> str:
+    """A hash of a function's file and, as far as its code names them, of helpers, modules and constants."""
+    digest = hashlib.sha256()
+    waiting: list[Any] = [function]
+    seen: set[int] = set()
+    while waiting:
+        value = _unwrapped(waiting.pop())
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, FunctionType):
+            digest.update(_source(value))
+            if not value.__module__.startswith(("numba", "numpy", "llvmlite")):
+                waiting += [value.__globals__[name] for name in _names(value.__code__) if name in value.__globals__]
+        elif isinstance(value, ModuleType):
+            digest.update(value.__name__.encode())
+            if not value.__name__.startswith(("numba", "numpy")):
+                digest.update(_source(value))
+        elif isinstance(value, int | float | str | bool | tuple):
+            digest.update(repr(value).encode())
+    return digest.hexdigest()[:16]
+
+
+def _names(code: CodeType) -> list[str]:
+    """The globals that code and the functions inside it name."""
+    inner = [const for const in code.co_consts if isinstance(const, CodeType)]
+    return sorted({*code.co_names, *(name for part in inner for name in _names(part))})
+
+
+def _unwrapped(value: Any) -> Any:
+    """The Python function behind a kernel, a dispatcher or an intrinsic."""
+    for attribute in ("__wrapped__", "py_func", "_defn"):
+        inner = getattr(value, attribute, None)
+        if isinstance(inner, FunctionType):
+            return inner
+    return value
+
+
+def _source(value: FunctionType | ModuleType) -> bytes:
+    """The file of a function or module; nothing where there is none."""
+    try:
+        return Path(inspect.getfile(value)).read_bytes()
+    except (TypeError, OSError):
+        return b""

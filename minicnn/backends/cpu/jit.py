@@ -1,0 +1,202 @@
+"""The one place where Python functions become machine code.
+
+A kernel is a plain function over arrays: inputs, constants, outputs last; it returns None and allocates nothing. It is
+compiled once for every combination of array types that it meets, for one explicit signature, under a name of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any, NamedTuple, overload
+
+import numpy as np
+from numba import njit, types
+from numba.np.numpy_support import from_dtype
+
+from .cache import cache_for
+from .mode import CHECK, INTERPRET
+
+FLAGS = {"nsz", "arcp", "contract", "afn", "reassoc"}
+"""Fast-math without ``nnan`` and ``ninf``: a NaN stays a NaN, and ``isnan`` stays true."""
+
+Function = Callable[..., None]
+
+
+class CompileLog:
+    """What was compiled in this process: for the start-up budget, and for telling the user why it takes a while.
+
+    Attributes:
+        compiled: names of the kernels that no cache held.
+        bound: how many specialisations were compiled or loaded.
+        seconds: how long that took.
+        announce: called once, before the next compilation; None where nobody wants to know.
+    """
+
+    def __init__(self) -> None:
+        self.compiled: list[str] = []
+        self.bound = 0
+        self.seconds = 0.0
+        self.announce: Callable[[], None] | None = None
+
+    def missed(self, name: str) -> Callable[[], None]:
+        """What to do when no cache holds the kernel ``name``."""
+
+        def note() -> None:
+            announce, self.announce = self.announce, None
+            if announce is not None:
+                announce()
+            self.compiled.append(name)
+
+        return note
+
+
+LOG = CompileLog()
+
+COMPILING = threading.RLock()
+"""Threads that meet the same new kernel compile it once."""
+
+
+class Machine(NamedTuple):
+    """One compiled specialisation.
+
+    Attributes:
+        entry: takes the arrays as Python passes them, without looking at their types.
+        address: the native function behind it.
+        code: what keeps the machine code in memory.
+    """
+
+    entry: Function
+    address: int
+    code: Any
+
+
+class Kernel:
+    """A kernel and its compiled specialisations.
+
+    Args:
+        function: the kernel as plain Python.
+        flat: whether it works element by element, so that arrays of any rank are passed as vectors.
+    """
+
+    def __init__(self, function: FunctionType, flat: bool) -> None:
+        self.function, self.flat = function, flat
+        self.__name__, self.__doc__, self.__module__ = function.__name__, function.__doc__, function.__module__
+        self.__wrapped__ = function
+        self._compiled: dict[tuple[tuple[Any, int, bool], ...], Machine] = {}
+
+    def bind(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> tuple[Function, tuple[np.ndarray[Any, Any], ...]]:
+        """The machine code for these arrays and the arrays as it takes them; compiles where needed."""
+        if self.flat:
+            arrays = tuple(a.reshape(-1) for a in arrays)
+        return (self.function if INTERPRET else self._machine(arrays).entry), arrays
+
+    def address(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> int:
+        """Where the machine code for arrays as ``bind`` gives them lies; 0 where kernels are interpreted."""
+        return 0 if INTERPRET else self._machine(arrays).address
+
+    def _machine(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> Machine:
+        key = tuple((a.dtype, a.ndim, a.flags.c_contiguous) for a in arrays)
+        if key not in self._compiled:
+            with COMPILING:
+                if key not in self._compiled:
+                    self._compiled[key] = _compile(self.function, tuple(_array_type(a) for a in arrays))
+        return self._compiled[key]
+
+    def __call__(self, *arrays: np.ndarray[Any, Any]) -> None:
+        """Run the kernel at once."""
+        function, arrays = self.bind(arrays)
+        function(*arrays)
+
+    def __repr__(self) -> str:
+        return f"<kernel {self.__name__}>"
+
+
+@overload
+def kernel(function: Function, /) -> Kernel: ...
+@overload
+def kernel(*, flat: bool) -> Callable[[Function], Kernel]: ...
+
+
+def kernel(function: Any = None, /, *, flat: bool = False) -> Any:
+    """Make a kernel of a function over arrays, with minicnn's flags and cache.
+
+    Args:
+        function: loops over arrays; inputs, constants, outputs last; returns None and allocates nothing.
+        flat: True for elementwise kernels: arrays of any rank reach the function as vectors.
+
+    >>> import numpy as np
+    >>> @kernel(flat=True)
+    ... def double(x, y):
+    ...     for i in range(x.size):
+    ...         y[i] = x[i] + x[i]
+    >>> x, y = np.ones((2, 3), np.float32), np.empty((2, 3), np.float32)
+    >>> double(x, y); y.sum()
+    np.float32(12.0)
+    """
+    if function is None:
+        return lambda f: Kernel(f, flat)
+    return Kernel(function, flat)
+
+
+class Selection:
+    """A kernel chosen among several, by the shapes of its arrays."""
+
+    def __init__(self, choose: Callable[..., Kernel]) -> None:
+        self.choose = choose
+        self.__name__, self.__doc__, self.__module__ = choose.__name__, choose.__doc__, choose.__module__
+        self.__wrapped__ = choose
+
+    def bind(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> tuple[Function, tuple[np.ndarray[Any, Any], ...]]:
+        """The machine code of the chosen kernel for these arrays, and the arrays as it takes them."""
+        return self.choose(*arrays).bind(arrays)
+
+    def address(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> int:
+        """Where the machine code of the chosen kernel lies; 0 where kernels are interpreted."""
+        return self.choose(*arrays).address(arrays)
+
+    def __call__(self, *arrays: np.ndarray[Any, Any]) -> None:
+        """Run the chosen kernel at once."""
+        self.choose(*arrays)(*arrays)
+
+    def __repr__(self) -> str:
+        return f"<kernel {self.__name__}>"
+
+
+def select(choose: Callable[..., Kernel]) -> Selection:
+    """Make a kernel of a function that returns the kernel to use for its arrays."""
+    return Selection(choose)
+
+
+def _array_type(array: np.ndarray[Any, Any]) -> types.Array:
+    return types.Array(from_dtype(array.dtype), array.ndim, "C" if array.flags.c_contiguous else "A")
+
+
+def _compile(function: FunctionType, signature: tuple[types.Type, ...]) -> Machine:
+    started = time.perf_counter()
+    dispatcher: Any = njit(fastmath=FLAGS, error_model="numpy", nogil=True, boundscheck=CHECK)(_renamed(function, signature))
+    missed = LOG.missed(function.__name__)
+    store = cache_for(dispatcher.py_func, missed)
+    if store is None:
+        missed()
+    else:
+        dispatcher._cache = store
+    dispatcher.compile(signature)
+    LOG.bound += 1
+    LOG.seconds += time.perf_counter() - started
+    (result,) = dispatcher.overloads.values()
+    address = result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
+    return Machine(result.entry_point, address, result)
+
+
+def _renamed(function: FunctionType, signature: tuple[types.Type, ...]) -> FunctionType:
+    """A copy under a name that no other specialisation has: cached variants of one name get mixed up between processes."""
+    captured = [cell.cell_contents for cell in function.__closure__ or ()]
+    digest = hashlib.sha256(repr((signature, captured)).encode()).hexdigest()[:12]
+    copy = FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__)
+    copy.__module__ = function.__module__
+    copy.__qualname__ = f"{function.__qualname__}_{digest}"
+    return copy

@@ -1,0 +1,22 @@
+"""What changes how kernels are compiled, read once from the environment."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from numba.core import config
+
+_numba: Any = config
+
+CHECK = os.environ.get("MINICNN_CHECK", "") not in ("", "0")
+"""Bounds checks in every kernel and tile, NaN guard bands around every buffer."""
+
+INTERPRET = bool(_numba.DISABLE_JIT)
+"""``NUMBA_DISABLE_JIT=1``: kernels run as plain Python, tiles as their NumPy twins."""
+
+CPU_NAME: str | None = _numba.CPU_NAME
+"""``NUMBA_CPU_NAME``: the processor to compile for, the host for None."""
+
+CPU_FEATURES: str | None = _numba.CPU_FEATURES
+"""``NUMBA_CPU_FEATURES``: its features, those of the host for None."""

@@ -1,0 +1,217 @@
+"""What a backend offers: the reference manual of its kernels.
+
+Every kernel takes arrays only: inputs, constants, outputs last. It returns None and allocates nothing. Images lie in the
+last axis, L of them (``lanes``). Outputs are written, except where the name says ``add``.
+
+Legend: C channels, H × W maps, F filters, OH × OW output maps, D elements of an image, N images in memory;
+g int64[8] = kernel, stride, padding, dilation of a window, rows before columns (``Window.array``);
+lanes int64[1] = how many of the L images are real; scale [1] = 1/N of the batch;
+rng uint64[4] = seed, step, layer, first image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from ..arrays import Array
+
+
+class Kernels(Protocol):
+    """The kernels of a backend, and ``call`` for those of a user."""
+
+    def call(self, function: Callable[..., object], *arrays: Array) -> None:
+        """Record a kernel of the user's own (``minicnn.kernel``), or any callable over arrays."""
+
+    # --- matrix products: W (M, K), x (K, P), y (M, P) ---
+
+    def gemm_bias(self, W: Array, x: Array, b: Array, y: Array) -> None:
+        """y = W x + b."""
+
+    def gemm_tn(self, W: Array, dy: Array, dx: Array) -> None:
+        """dx = Wᵀ dy."""
+
+    def gemm_nt_add(self, dy: Array, x: Array, dW: Array) -> None:
+        """dW += dy xᵀ."""
+
+    def outer_add(self, dy: Array, x: Array, xt: Array, dW: Array) -> None:
+        """dW += dy xᵀ for few columns; xt (P, K filled up to a multiple of 16) is room for xᵀ."""
+
+    def row_sum_add(self, dy: Array, db: Array) -> None:
+        """db[m] += Σ_p dy[m, p]."""
+
+    # --- convolution: x (C, H, W, L), y (F, OH, OW, L), W (F, C, KH, KW) ---
+
+    def pack_filters(self, W: Array, packed: Array) -> None:
+        """packed[block, c, kh, kw, i] = W[8·block + i, c, kh, kw], zero past the last filter."""
+
+    def pack_channels(self, W: Array, packed: Array) -> None:
+        """packed[block, f, kh, kw, i] = W[f, 8·block + i, kh, kw], zero past the last channel."""
+
+    def pad(self, x: Array, g: Array, framed: Array) -> None:
+        """framed = x with the window's background of zeros around every map."""
+
+    def conv2d(self, x: Array, packed: Array, b: Array, g: Array, y: Array) -> None:
+        """y[f, oy, ox] = b[f] + Σ W[f, c, kh, kw] · x[c, s·oy + d·kh, s·ox + d·kw]; x comes framed."""
+
+    def conv2d_dx(self, dy: Array, packed: Array, g: Array, dx: Array) -> None:
+        """dx[c, iy, ix] = Σ W[f, c, kh, kw] · dy[f, oy, ox] where s·o + d·k = i + padding."""
+
+    def conv2d_dW_add(self, x: Array, dy: Array, g: Array, dW: Array) -> None:
+        """dW[f, c, kh, kw] += Σ dy[f, oy, ox] · x[c, s·oy + d·kh, s·ox + d·kw]; x comes framed."""
+
+    def im2col(self, x: Array, g: Array, row: Array, cols: Array) -> None:
+        """cols[c, kh, kw, r, ox] = x[c, s·(row + r) + d·kh − p, s·ox + d·kw − p], zero outside the map."""
+
+    def col2im_add(self, cols: Array, g: Array, row: Array, dx: Array) -> None:
+        """The adjoint of im2col, added to dx."""
+
+    # --- sparse convolution: kernels W (K, KH, KW), links (n, 3) = map, channel, kernel, sorted; first = where each begins ---
+
+    def sparse_conv2d(self, x: Array, W: Array, b: Array, first: Array, links: Array, y: Array) -> None:
+        """y[f] = b[f] + Σ over the links of map f of W[k] ⋆ x[c]."""
+
+    def sparse_conv2d_dx(self, dy: Array, W: Array, first: Array, links: Array, dx: Array) -> None:
+        """dx[c] = Σ over the links of channel c of W[k] ∗ dy[f]."""
+
+    def sparse_conv2d_dW_add(self, x: Array, dy: Array, first: Array, maps: Array, kernels: Array, dW: Array) -> None:
+        """dW[k] += dy[f] ⋆ x[c] over the links, sorted by channel."""
+
+    def spread(self, b: Array, group: Array, bias: Array) -> None:
+        """bias[f] = b[group[f]]."""
+
+    def group_sum_add(self, dy: Array, group: Array, db: Array) -> None:
+        """db[group[f]] += Σ_p dy[f, p]."""
+
+    # --- pooling: x (C, H, W, L), y (C, OH, OW, L) ---
+
+    def subsample(self, x: Array, coef: Array, b: Array, g: Array, y: Array) -> None:
+        """y[c] = coef[c] · Σ window + b[c]."""
+
+    def subsample_dx(self, dy: Array, coef: Array, g: Array, dx: Array) -> None:
+        """dx = coef[c] · dy at every pixel of the window."""
+
+    def subsample_dcoef_add(self, x: Array, dy: Array, g: Array, dcoef: Array) -> None:
+        """dcoef[c] += Σ dy · Σ window."""
+
+    def avg_pool(self, x: Array, g: Array, y: Array) -> None:
+        """y = Σ window / (KH·KW); padding counts as zeros."""
+
+    def avg_pool_dx(self, dy: Array, g: Array, dx: Array) -> None:
+        """dx = Σ over the windows at the pixel of dy / (KH·KW)."""
+
+    def max_pool(self, x: Array, g: Array, y: Array, tap: Array) -> None:
+        """y = max of the window, tap = kh·KW + kw of the winner: the first of equals; NaN wins."""
+
+    def max_pool_dx(self, dy: Array, tap: Array, g: Array, dx: Array) -> None:
+        """dx = Σ of dy over the windows that the pixel won."""
+
+    # --- element by element; y may be x, dx may be dy ---
+
+    def copy(self, x: Array, y: Array) -> None:
+        """y = x."""
+
+    def zero(self, x: Array) -> None:
+        """x = 0."""
+
+    def add(self, x: Array, y: Array) -> None:
+        """y += x."""
+
+    def sigmoid(self, x: Array, y: Array) -> None:
+        """y = 1 / (1 + e^−x)."""
+
+    def sigmoid_dx(self, y: Array, dy: Array, dx: Array) -> None:
+        """dx = dy · y·(1 − y)."""
+
+    def tanh(self, x: Array, y: Array) -> None:
+        """y = tanh x."""
+
+    def tanh_dx(self, y: Array, dy: Array, dx: Array) -> None:
+        """dx = dy · (1 − y²)."""
+
+    def scaled_tanh(self, x: Array, y: Array) -> None:
+        """y = 1.7159 · tanh(2x/3)."""
+
+    def scaled_tanh_dx(self, y: Array, dy: Array, dx: Array) -> None:
+        """dx = dy · 2/3 · (1.7159 − y²/1.7159)."""
+
+    def relu(self, x: Array, y: Array) -> None:
+        """y = max(x, 0); NaN stays."""
+
+    def relu_dx(self, y: Array, dy: Array, dx: Array) -> None:
+        """dx = dy where y > 0, else 0."""
+
+    def leaky_relu(self, x: Array, slope: Array, y: Array) -> None:
+        """y = x where x > 0, else slope · x."""
+
+    def leaky_relu_dx(self, x: Array, slope: Array, dy: Array, dx: Array) -> None:
+        """dx = dy where x > 0, else slope · dy."""
+
+    def softmax(self, x: Array, y: Array) -> None:
+        """y = e^x / Σ e^x over the D elements of each image."""
+
+    def softmax_dx(self, y: Array, dy: Array, dx: Array) -> None:
+        """dx = y · (dy − Σ dy·y)."""
+
+    def dropout(self, x: Array, rng: Array, rate: Array, y: Array) -> None:
+        """y = x · m / (1 − rate), m a hash of rng, image and element; its own adjoint."""
+
+    # --- losses: y, target, dy (D, L), labels (L,); dead lanes count nothing and get dy = 0 ---
+
+    def one_hot(self, labels: Array, lanes: Array, on_off: Array, target: Array) -> None:
+        """target = on_off[0] at the label, on_off[1] elsewhere."""
+
+    def count_hits(self, y: Array, labels: Array, lanes: Array, hits: Array) -> None:
+        """hits += how many images have their (first) largest element at the label."""
+
+    def mse(self, y: Array, target: Array, lanes: Array, scale: Array, value: Array) -> None:
+        """value += scale/D · Σ (y − t)²."""
+
+    def mse_dy(self, y: Array, target: Array, lanes: Array, scale: Array, dy: Array) -> None:
+        """dy = 2·scale/D · (y − t)."""
+
+    def cross_entropy(self, y: Array, labels: Array, smoothing: Array, lanes: Array, scale: Array, value: Array) -> None:
+        """value −= scale · Σ q · log softmax(y), q the smoothed label."""
+
+    def cross_entropy_dy(self, y: Array, labels: Array, smoothing: Array, lanes: Array, scale: Array, dy: Array) -> None:
+        """dy = scale · (softmax(y) − q)."""
+
+    # --- updates over flat vectors ---
+
+    def sgd(self, p: Array, dp: Array, v: Array, h: Array) -> None:
+        """One step of gradient descent; h = rate, momentum, Nesterov 0/1, weight decay, first step 0/1."""
+
+    def adam(self, p: Array, dp: Array, m: Array, v: Array, h: Array) -> None:
+        """One step of Adam; h = rate, β₁, β₂, ε, weight decay, 1 − β₁ᵗ, 1 − β₂ᵗ."""
+
+    def adamw(self, p: Array, dp: Array, m: Array, v: Array, h: Array) -> None:
+        """One step of AdamW; h as for adam."""
+
+    # --- the door: lanes from images in memory, and back ---
+
+    def choose_group(
+        self,
+        batch: Array,
+        batch_labels: Array,
+        count: Array,
+        step: Array,
+        number: Array,
+        place: Array,
+        index: Array,
+        labels: Array,
+        lanes: Array,
+        rng: Array,
+    ) -> None:
+        """place, index, labels, lanes, rng = those of group number[0] of a batch of count[0] images."""
+
+    def gather(self, x: Array, index: Array, lanes: Array, xl: Array) -> None:
+        """xl[d, l] = x[index[l], d]; dead lanes 0."""
+
+    def scatter(self, yl: Array, index: Array, lanes: Array, y: Array) -> None:
+        """y[index[l], d] = yl[d, l] for the real lanes."""
+
+    def gather_pixels(self, images: Array, affine: Array, index: Array, pad: Array, xl: Array) -> None:
+        """xl[0, h + pad, w + pad, l] = affine[0] · images[index[l], h, w] + affine[1], affine[1] around."""
+
+    def gather_resized(self, images: Array, affine: Array, index: Array, lanes: Array, xl: Array) -> None:
+        """xl = affine[0] · (images, resized bilinearly) + affine[1]."""
