@@ -1,0 +1,296 @@
+"""Register tiles: m × n vectors of w numbers as one Numba value, so that LLVM keeps them in registers.
+
+Legend: ``t`` a tile; ``t[i, j]`` its vector in row i, column j; ``a[k]`` and ``b[k : k+w]`` address an array as if it were
+flat (arrays are C-contiguous, or strided in the rows only and addressed by the caller). The same functions in plain NumPy
+stand in ``tile_twin.py``: they are the documentation, the oracle, and what runs under ``NUMBA_DISABLE_JIT=1``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from .emit import I32, I64, SCALAR_BYTES, Emit, TileType
+from .host import HOST
+
+
+def _lane_vectors(w: int) -> int:
+    """n of a lane tile: two vectors where there are registers for them and 16 lanes leave room."""
+    return 2 if HOST.registers >= 32 and w < 16 else 1
+
+
+def _constant(value: int) -> Any:
+    return lambda context, builder, signature, args: ir.Constant(I64, value)
+
+
+@intrinsic
+def tile_width(typingctx: Any, like: Any) -> Any:
+    """How many numbers w a vector holds, in the dtype of ``like``."""
+    return types.int64(like), _constant(HOST.width(SCALAR_BYTES[like.dtype]))
+
+
+@intrinsic
+def tile_lanes(typingctx: Any, like: Any) -> Any:
+    """How many lanes n·w a row of a lane tile covers; it divides 16."""
+    w = HOST.width(SCALAR_BYTES[like.dtype])
+    return types.int64(like), _constant(_lane_vectors(w) * w)
+
+
+def _zero(t: TileType) -> Any:
+    zero = ir.Constant(t.vector, [0.0] * t.w)
+    tile = ir.Constant(ir.LiteralStructType([t.vector] * (t.m * t.n)), [zero] * (t.m * t.n))
+    return lambda context, builder, signature, args: tile
+
+
+@intrinsic(prefer_literal=True)
+def tile_zero(typingctx: Any, like: Any, m: Any) -> Any:
+    """A lane tile of m rows, all zeros, in the dtype of ``like``."""
+    if not isinstance(m, types.IntegerLiteral):
+        return None
+    w = HOST.width(SCALAR_BYTES[like.dtype])
+    t = TileType(like.dtype, m.literal_value, _lane_vectors(w), w)
+    return t(like, m), _zero(t)
+
+
+@intrinsic(prefer_literal=True)
+def tile_zeros(typingctx: Any, like: Any, m: Any, n: Any) -> Any:
+    """A tile of m × n single vectors, all zeros, in the dtype of ``like``."""
+    if not isinstance(m, types.IntegerLiteral) or not isinstance(n, types.IntegerLiteral):
+        return None
+    t = TileType(like.dtype, m.literal_value, n.literal_value, HOST.width(SCALAR_BYTES[like.dtype]))
+    return t(like, m, n), _zero(t)
+
+
+@intrinsic
+def tile_outer(typingctx: Any, t: Any, a: Any, ai: Any, astep: Any, rows: Any, b: Any, bi: Any) -> Any:
+    """t[i, j] += a[ai + min(i, rows − 1)·astep] · b[bi + j·w : +w]: rows past the last repeat it, and are not stored."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        tile, av, aiv, step, count, bv, biv = args
+        emit = Emit(context, builder, t)
+        xs = [emit.load(emit.address(b, bv, builder.add(biv, emit.const(j * t.w)), t.w)) for j in range(t.n)]
+        for i in range(t.m):
+            scalar = emit.splat(builder.load(emit.address(a, av, emit.clamped_row(aiv, i, step, count), 1)))
+            for j in range(t.n):
+                tile = emit.put(tile, emit.fma(scalar, xs[j], emit.at(tile, i, j)), i, j)
+        return tile
+
+    return t(t, a, types.int64, types.int64, types.int64, b, types.int64), codegen
+
+
+def _row_products(emit: Emit, tile: Any, weights: list[Any], pixels: list[Any], sign: int) -> Any:
+    """t[i] += Σ_k weights[k] · pixels[i + sign·k]: every pixel is loaded once and meets every weight."""
+    for at, pixel in enumerate(pixels):
+        for k, weight in enumerate(weights):
+            i = at - sign * k
+            if 0 <= i < emit.t.m:
+                tile = emit.put(tile, emit.fma(weight, pixel, emit.at(tile, i, 0)), i, 0)
+    return tile
+
+
+def _row_tile(t: Any, a: Any, taps: Any, b: Any, pixels: int, sign: int) -> Any:
+    """Signature and code of a tile function over a row of so many pixels."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        tile, av, aiv, _, bv, biv, step = args
+        emit = Emit(context, builder, t)
+        weights = [emit.weight(a, av, aiv, k) for k in range(taps.literal_value)]
+        row = [emit.load(emit.address(b, bv, emit.row(biv, i, step), t.w)) for i in range(pixels)]
+        return _row_products(emit, tile, weights, row, sign)
+
+    return t(t, a, types.int64, taps, b, types.int64, types.int64), codegen
+
+
+@intrinsic(prefer_literal=True)
+def tile_correlate(typingctx: Any, t: Any, a: Any, ai: Any, taps: Any, b: Any, bi: Any, step: Any) -> Any:
+    """t[i, 0] += Σ_{k < taps} a[ai + k] · b[bi + (i + k)·step : +w]: a row of taps over a row of m + taps − 1 pixels."""
+    if not isinstance(taps, types.IntegerLiteral):
+        return None
+    return _row_tile(t, a, taps, b, t.m + taps.literal_value - 1, 1)
+
+
+@intrinsic(prefer_literal=True)
+def tile_convolve(typingctx: Any, t: Any, a: Any, ai: Any, taps: Any, b: Any, bi: Any, step: Any) -> Any:
+    """t[i + k, 0] += a[ai + k] · b[bi + i·step : +w] for k < taps, i < m − taps + 1: the adjoint of tile_correlate."""
+    if not isinstance(taps, types.IntegerLiteral):
+        return None
+    return _row_tile(t, a, taps, b, t.m - taps.literal_value + 1, -1)
+
+
+def _dot(emit: Emit, tile: Any, left: list[Any], right: list[Any]) -> Any:
+    """t[i, j] += left[i] · right[j], lane by lane, from the addresses of the vectors."""
+    ys = [emit.load(pointer) for pointer in right]
+    for i, pointer in enumerate(left):
+        x = emit.load(pointer)
+        for j, y in enumerate(ys):
+            tile = emit.put(tile, emit.fma(x, y, emit.at(tile, i, j)), i, j)
+    return tile
+
+
+@intrinsic
+def tile_dot(typingctx: Any, t: Any, a: Any, ai: Any, astep: Any, rows: Any, b: Any, bi: Any, bstep: Any, cols: Any) -> Any:
+    """t[i, j] += a[ai + min(i, rows − 1)·astep : +w] · b[bi + min(j, cols − 1)·bstep : +w], lane by lane."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        tile, av, aiv, a_step, row_count, bv, biv, b_step, col_count = args
+        emit = Emit(context, builder, t)
+        left = [emit.address(a, av, emit.clamped_row(aiv, i, a_step, row_count), t.w) for i in range(t.m)]
+        right = [emit.address(b, bv, emit.clamped_row(biv, j, b_step, col_count), t.w) for j in range(t.n)]
+        return _dot(emit, tile, left, right)
+
+    long = types.int64
+    return t(t, a, long, long, long, b, long, long, long), codegen
+
+
+@intrinsic
+def tile_dot_rows(
+    typingctx: Any, t: Any, a: Any, ai: Any, astep: Any, at: Any, k: Any, rows: Any, b: Any, bi: Any, bstep: Any, cols: Any
+) -> Any:
+    """t[i, j] += a[ai + at[k + min(i, rows − 1)]·astep : +w] · b[bi + min(j, cols − 1)·bstep : +w]: rows from a list."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        tile, av, aiv, a_step, atv, kv, row_count, bv, biv, b_step, col_count = args
+        emit = Emit(context, builder, t)
+        left = [emit.address(a, av, emit.listed_row(aiv, i, a_step, row_count, at, atv, kv), t.w) for i in range(t.m)]
+        right = [emit.address(b, bv, emit.clamped_row(biv, j, b_step, col_count), t.w) for j in range(t.n)]
+        return _dot(emit, tile, left, right)
+
+    long = types.int64
+    return t(t, a, long, long, at, long, long, b, long, long, long), codegen
+
+
+@intrinsic
+def tile_bias(typingctx: Any, t: Any, b: Any, bi: Any, rows: Any) -> Any:
+    """t[i, j] += b[bi + min(i, rows − 1)] in every lane."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        tile, bv, biv, count = args
+        emit = Emit(context, builder, t)
+        for i in range(t.m):
+            scalar = emit.splat(builder.load(emit.address(b, bv, emit.clamped_row(biv, i, emit.const(1), count), 1)))
+            for j in range(t.n):
+                tile = emit.put(tile, builder.fadd(emit.at(tile, i, j), scalar), i, j)
+        return tile
+
+    return t(t, b, types.int64, types.int64), codegen
+
+
+@intrinsic
+def tile_store(typingctx: Any, t: Any, c: Any, ci: Any, cstep: Any, rows: Any) -> Any:
+    """c[ci + i·cstep + j·w : +w] = t[i, j] for i < rows."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        tile, cv, civ, step, count = args
+        emit = Emit(context, builder, t)
+        for i in range(t.m):
+            with builder.if_then(emit.rows_below(count, i), likely=True):
+                for j in range(t.n):
+                    index = builder.add(emit.row(civ, i, step), emit.const(j * t.w))
+                    emit.store(emit.at(tile, i, j), emit.address(c, cv, index, t.w))
+        return context.get_dummy_value()
+
+    return types.none(t, c, types.int64, types.int64, types.int64), codegen
+
+
+def _sum_add(emit: Emit, tile: Any, array_type: Any, array: Any, starts: list[Any], step: Any, rows: Any, cols: Any) -> None:
+    """array[starts[i] + j·step] += Σ over the lanes of t[i, j], for i < rows, j < cols."""
+    for i, start in enumerate(starts):
+        for j in range(emit.t.n):
+            inside = emit.b.and_(emit.rows_below(rows, i), emit.rows_below(cols, j))
+            with emit.b.if_then(inside, likely=True):
+                pointer = emit.address(array_type, array, emit.row(start, j, step), 1)
+                emit.b.store(emit.b.fadd(emit.b.load(pointer), emit.total(emit.at(tile, i, j))), pointer)
+
+
+@intrinsic
+def tile_sum_add(typingctx: Any, t: Any, c: Any, ci: Any, rstep: Any, rows: Any, cstep: Any, cols: Any) -> Any:
+    """c[ci + i·rstep + j·cstep] += Σ over the lanes of t[i, j], for i < rows, j < cols."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        tile, cv, civ, row_step, row_count, col_step, col_count = args
+        emit = Emit(context, builder, t)
+        starts = [emit.row(civ, i, row_step) for i in range(t.m)]
+        _sum_add(emit, tile, c, cv, starts, col_step, row_count, col_count)
+        return context.get_dummy_value()
+
+    long = types.int64
+    return types.none(t, c, long, long, long, long, long), codegen
+
+
+@intrinsic
+def tile_sum_add_rows(typingctx: Any, t: Any, c: Any, ci: Any, rstep: Any, at: Any, k: Any, rows: Any, cols: Any) -> Any:
+    """c[ci + at[k + i]·rstep + j] += Σ over the lanes of t[i, j], for i < rows, j < cols: rows from a list."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        tile, cv, civ, row_step, atv, kv, row_count, col_count = args
+        emit = Emit(context, builder, t)
+        starts = [emit.listed_row(civ, i, row_step, row_count, at, atv, kv) for i in range(t.m)]
+        _sum_add(emit, tile, c, cv, starts, emit.const(1), row_count, col_count)
+        return context.get_dummy_value()
+
+    long = types.int64
+    return types.none(t, c, long, long, at, long, long, long), codegen
+
+
+@intrinsic
+def tile_add(typingctx: Any, t: Any, c: Any, ci: Any, cstep: Any, rows: Any, cols: Any) -> Any:
+    """c[ci + i·cstep + j·w : +w] += t[i, j] for i < rows, as far as the columns are below ``cols``."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        tile, cv, civ, step, row_count, col_count = args
+        emit = Emit(context, builder, t)
+        for i in range(t.m):
+            with builder.if_then(emit.rows_below(row_count, i), likely=True):
+                for j in range(t.n):
+                    start = builder.add(emit.row(civ, i, step), emit.const(j * t.w))
+                    emit.add_masked(c, cv, start, builder.sub(col_count, emit.const(j * t.w)), emit.at(tile, i, j))
+        return context.get_dummy_value()
+
+    long = types.int64
+    return types.none(t, c, long, long, long, long), codegen
+
+
+PIXELS = 16  # pixels of a row that tile_grey takes at once: a 128-bit load of grey levels
+
+
+@intrinsic
+def tile_grey(typingctx: Any, images: Any, index: Any, lane: Any, at: Any, affine: Any) -> Any:
+    """t[p, 0] = affine[0] · images[index[lane : +w], at + p] + affine[1] for 16 pixels p, images (N, pixels) of bytes.
+
+    w rows of 16 bytes are transposed by log₂ w perfect shuffles.
+    """
+    t = TileType(affine.dtype, PIXELS, 1, HOST.width(SCALAR_BYTES[affine.dtype]))
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        image_array, index_array, first, start, affine_array = args
+        emit = Emit(context, builder, t)
+        struct = context.make_array(images)(context, builder, image_array)
+        size = builder.sdiv(builder.mul(builder.extract_value(struct.strides, 0), emit.const(1)), struct.itemsize)
+        bytes_type = ir.VectorType(ir.IntType(8), PIXELS)
+        rows = []
+        for k in range(t.w):
+            number = builder.load(emit.address(index, index_array, builder.add(first, emit.const(k)), 1))
+            pointer = emit.address(images, image_array, builder.add(builder.mul(number, size), start), PIXELS)
+            row = builder.load(builder.bitcast(pointer, bytes_type.as_pointer()))
+            row.align = 1
+            rows.append(row)
+        half = len(rows) // 2
+        low = ir.Constant(ir.VectorType(I32, PIXELS), [i // 2 + PIXELS * (i % 2) for i in range(PIXELS)])
+        high = ir.Constant(ir.VectorType(I32, PIXELS), [PIXELS // 2 + i // 2 + PIXELS * (i % 2) for i in range(PIXELS)])
+        for _ in range(half.bit_length()):
+            pairs = [(rows[i], rows[i + half]) for i in range(half)]
+            rows = [builder.shuffle_vector(x, y, mask) for x, y in pairs for mask in (low, high)]
+        scale, shift = (emit.weight(affine, affine_array, emit.const(0), k) for k in range(2))
+        tile = ir.Constant(ir.LiteralStructType([t.vector] * PIXELS), ir.Undefined)
+        each = PIXELS // t.w  # pixels in one vector of bytes
+        for p in range(PIXELS):
+            lanes = [t.w * (p % each) + k for k in range(t.w)]
+            row = rows[p // each]
+            levels = builder.shuffle_vector(row, row, ir.Constant(ir.VectorType(I32, t.w), lanes))
+            tile = emit.put(tile, emit.fma(builder.uitofp(levels, t.vector), scale, shift), p, 0)
+        return tile
+
+    return t(images, index, types.int64, types.int64, affine), codegen

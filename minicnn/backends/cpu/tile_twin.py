@@ -1,0 +1,148 @@
+"""The tile functions in plain NumPy: what they mean, their oracle, and what runs under ``NUMBA_DISABLE_JIT=1``.
+
+A tile is an array (m, n, w) here, and the functions return it changed, as the compiled ones do.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .host import HOST
+
+Array = np.ndarray[Any, Any]
+
+
+def tile_vectors(like: Array) -> int:
+    """How many vectors n a row of a lane tile has."""
+    w = tile_width(like)
+    return 2 if HOST.registers >= 32 and w < 16 else 1
+
+
+def tile_width(like: Array) -> int:
+    """How many numbers w a vector holds, in the dtype of ``like``."""
+    return HOST.width(like.itemsize)
+
+
+def tile_lanes(like: Array) -> int:
+    """How many lanes n·w a row of a lane tile covers; it divides 16."""
+    return tile_vectors(like) * tile_width(like)
+
+
+def tile_zero(like: Array, m: int) -> Array:
+    """A lane tile of m rows, all zeros."""
+    return np.zeros((m, tile_vectors(like), tile_width(like)), like.dtype)
+
+
+def tile_zeros(like: Array, m: int, n: int) -> Array:
+    """A tile of m × n single vectors, all zeros."""
+    return np.zeros((m, n, tile_width(like)), like.dtype)
+
+
+def _vectors(array: Array, starts: Array, w: int) -> Array:
+    """(*starts.shape, w): the vectors of w numbers that begin at ``starts``."""
+    return _flat(array)[starts[..., None] + np.arange(w)]
+
+
+def _flat(array: Array) -> Array:
+    """The array as one vector over its memory, also where its rows are strided."""
+    if array.flags.c_contiguous:
+        return array.reshape(-1)
+    reach = 1 + sum(
+        (extent - 1) * (stride // array.itemsize) for extent, stride in zip(array.shape, array.strides, strict=True)
+    )
+    return np.lib.stride_tricks.as_strided(array, (reach,), (array.itemsize,))
+
+
+def tile_outer(t: Array, a: Array, ai: int, astep: int, rows: int, b: Array, bi: int) -> Array:
+    """t[i, j] += a[ai + min(i, rows − 1)·astep] · b[bi + j·w : +w]: rows past the last repeat it, and are not stored."""
+    m, n, w = t.shape
+    weights = _flat(a)[ai + astep * _clamped(m, rows)]
+    return t + weights[:, None, None] * _vectors(b, bi + w * np.arange(n), w)
+
+
+def _clamped(size: int, count: int) -> Array:
+    """min(i, count − 1) for i < size."""
+    return np.minimum(np.arange(size), count - 1)
+
+
+def tile_correlate(t: Array, a: Array, ai: int, taps: int, b: Array, bi: int, step: int) -> Array:
+    """t[i, 0] += Σ_{k < taps} a[ai + k] · b[bi + (i + k)·step : +w]: a row of taps over a row of m + taps − 1 pixels."""
+    m, _, w = t.shape
+    places = np.arange(m)[:, None] + np.arange(taps)
+    return t + np.einsum("k,ikw->iw", _flat(a)[ai : ai + taps], _vectors(b, bi + places * step, w))[:, None]
+
+
+def tile_convolve(t: Array, a: Array, ai: int, taps: int, b: Array, bi: int, step: int) -> Array:
+    """t[i + k, 0] += a[ai + k] · b[bi + i·step : +w] for k < taps, i < m − taps + 1: the adjoint of tile_correlate."""
+    m, _, w = t.shape
+    pixels = _vectors(b, bi + step * np.arange(m - taps + 1), w)
+    total = t.copy()
+    for k in range(taps):
+        total[k : k + len(pixels), 0] += _flat(a)[ai + k] * pixels
+    return total
+
+
+def tile_dot(t: Array, a: Array, ai: int, astep: int, rows: int, b: Array, bi: int, bstep: int, cols: int) -> Array:
+    """t[i, j] += a[ai + min(i, rows − 1)·astep : +w] · b[bi + min(j, cols − 1)·bstep : +w], lane by lane."""
+    m, n, w = t.shape
+    left = _vectors(a, ai + astep * _clamped(m, rows), w)
+    right = _vectors(b, bi + bstep * _clamped(n, cols), w)
+    return t + left[:, None] * right[None]
+
+
+def tile_dot_rows(
+    t: Array, a: Array, ai: int, astep: int, at: Array, k: int, rows: int, b: Array, bi: int, bstep: int, cols: int
+) -> Array:
+    """t[i, j] += a[ai + at[k + min(i, rows − 1)]·astep : +w] · b[bi + min(j, cols − 1)·bstep : +w]: rows from a list."""
+    m, n, w = t.shape
+    left = _vectors(a, ai + astep * at[k + _clamped(m, rows)], w)
+    right = _vectors(b, bi + bstep * _clamped(n, cols), w)
+    return t + left[:, None] * right[None]
+
+
+def tile_bias(t: Array, b: Array, bi: int, rows: int) -> Array:
+    """t[i, j] += b[bi + min(i, rows − 1)] in every lane."""
+    return t + _flat(b)[bi + _clamped(len(t), rows)][:, None, None]
+
+
+def tile_store(t: Array, c: Array, ci: int, cstep: int, rows: int) -> None:
+    """c[ci + i·cstep + j·w : +w] = t[i, j] for i < rows."""
+    flat = _flat(c)
+    for i in range(min(rows, len(t))):
+        flat[ci + i * cstep : ci + i * cstep + t[i].size] = t[i].reshape(-1)
+
+
+def tile_sum_add(t: Array, c: Array, ci: int, rstep: int, rows: int, cstep: int, cols: int) -> None:
+    """c[ci + i·rstep + j·cstep] += Σ over the lanes of t[i, j], for i < rows, j < cols."""
+    flat = _flat(c)
+    for i in range(min(rows, t.shape[0])):
+        for j in range(min(cols, t.shape[1])):
+            flat[ci + i * rstep + j * cstep] += t[i, j].sum()
+
+
+def tile_sum_add_rows(t: Array, c: Array, ci: int, rstep: int, at: Array, k: int, rows: int, cols: int) -> None:
+    """c[ci + at[k + i]·rstep + j] += Σ over the lanes of t[i, j], for i < rows, j < cols: rows from a list."""
+    flat = _flat(c)
+    for i in range(min(rows, t.shape[0])):
+        for j in range(min(cols, t.shape[1])):
+            flat[ci + at[k + i] * rstep + j] += t[i, j].sum()
+
+
+def tile_add(t: Array, c: Array, ci: int, cstep: int, rows: int, cols: int) -> None:
+    """c[ci + i·cstep + j·w : +w] += t[i, j] for i < rows, as far as the columns are below ``cols``."""
+    flat = _flat(c)
+    for i in range(min(rows, t.shape[0])):
+        row = t[i].reshape(-1)[: max(0, cols)]
+        flat[ci + i * cstep : ci + i * cstep + row.size] += row
+
+
+PIXELS = 16
+
+
+def tile_grey(images: Array, index: Array, lane: int, at: int, affine: Array) -> Array:
+    """t[p, 0] = affine[0] · images[index[lane : +w], at + p] + affine[1] for 16 pixels p, images (N, pixels) of bytes."""
+    w = tile_width(affine)
+    levels = images[index[lane : lane + w], at : at + PIXELS].astype(affine.dtype)
+    return (levels.T * affine[0] + affine[1])[:, None]
