@@ -1,0 +1,93 @@
+"""The CPU backend: Numba kernels over lane groups."""
+
+from .conv import conv2d, conv2d_dW_add, conv2d_dx, pack_channels, pack_filters, pad
+from .crew import IMPATIENT, PATIENT, Crew
+from .dropout import dropout
+from .gemm import gemm_bias, gemm_nt_add, gemm_tn, outer_add, row_sum_add
+from .im2col import col2im_add, im2col
+from .jit import LOG
+from .lanes import choose_group, gather, gather_pixels, gather_resized, scatter
+from .loss import count_hits, cross_entropy, cross_entropy_dy, mse, mse_dy, one_hot
+from .mode import CHECK, INTERPRET
+from .pointwise import (
+    copy,
+    leaky_relu,
+    leaky_relu_dx,
+    relu,
+    relu_dx,
+    scaled_tanh,
+    scaled_tanh_dx,
+    sigmoid,
+    sigmoid_dx,
+    tanh,
+    tanh_dx,
+    zero,
+)
+from .pool import avg_pool, avg_pool_dx, max_pool, max_pool_dx, subsample, subsample_dcoef_add, subsample_dx
+from .softmax import softmax, softmax_dx
+from .sparse_conv import group_sum_add, sparse_conv2d, sparse_conv2d_dW_add, sparse_conv2d_dx, spread
+from .update import adam, adamw, add, sgd
+
+__all__ = [
+    "CHECK",
+    "IMPATIENT",
+    "INTERPRET",
+    "LOG",
+    "PATIENT",
+    "Crew",
+    "adam",
+    "adamw",
+    "add",
+    "avg_pool",
+    "avg_pool_dx",
+    "choose_group",
+    "col2im_add",
+    "conv2d",
+    "conv2d_dW_add",
+    "conv2d_dx",
+    "copy",
+    "count_hits",
+    "cross_entropy",
+    "cross_entropy_dy",
+    "dropout",
+    "gather",
+    "gather_pixels",
+    "gather_resized",
+    "gemm_bias",
+    "gemm_nt_add",
+    "gemm_tn",
+    "group_sum_add",
+    "im2col",
+    "leaky_relu",
+    "leaky_relu_dx",
+    "max_pool",
+    "max_pool_dx",
+    "mse",
+    "mse_dy",
+    "one_hot",
+    "outer_add",
+    "pack_channels",
+    "pack_filters",
+    "pad",
+    "relu",
+    "relu_dx",
+    "row_sum_add",
+    "scaled_tanh",
+    "scaled_tanh_dx",
+    "scatter",
+    "sgd",
+    "sigmoid",
+    "sigmoid_dx",
+    "softmax",
+    "softmax_dx",
+    "sparse_conv2d",
+    "sparse_conv2d_dW_add",
+    "sparse_conv2d_dx",
+    "spread",
+    "subsample",
+    "subsample_dcoef_add",
+    "subsample_dx",
+    "tanh",
+    "tanh_dx",
+    "zero",
+]

@@ -1,0 +1,175 @@
+"""Helper threads that wait for work in machine code, so that handing it over costs a cache line and not a lock.
+
+Each helper has a mailbox of 64-bit words. The caller writes a native call into it and raises ``POSTED``; the helper makes
+the call and raises ``DONE``. A helper that has waited in vain for a while says so in ``ASLEEP`` and blocks on an event.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from ...errors import BackendError
+from .driver import MOST, STEP, arguments_of, call_native, run_groups, words_of
+from .jit import kernel
+
+Array = np.ndarray[Any, Any]
+
+LINE = 16  # words between what different threads write: two cache lines
+POSTED, DONE, ASLEEP, STOP, ADDRESS, COUNT, WORDS = 0, LINE, 2 * LINE, 3 * LINE, 4 * LINE, 4 * LINE + 1, 5 * LINE
+
+PATIENT = 20_000
+"""Rounds that a helper waits before it goes to sleep: some tenths of a millisecond, more than lies between two steps."""
+
+IMPATIENT = 100
+"""The same where there are more threads than processors."""
+
+
+@intrinsic
+def load_shared(typingctx: Any, array: Any, index: Any) -> Any:
+    """array[index] as another thread last wrote it."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = builder.gep(context.make_array(array)(context, builder, args[0]).data, [args[1]])
+        return builder.load_atomic(pointer, "seq_cst", 8)
+
+    return types.int64(array, types.int64), codegen
+
+
+@intrinsic
+def store_shared(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
+    """array[index] = value, after everything written before and for every thread to see."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = builder.gep(context.make_array(array)(context, builder, args[0]).data, [args[1]])
+        builder.store_atomic(args[2], pointer, "seq_cst", 8)
+        return context.get_dummy_value()
+
+    return types.none(array, types.int64, types.int64), codegen
+
+
+@intrinsic
+def relax(typingctx: Any) -> Any:
+    """Tell the core that this is a waiting loop."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        if "x86_64" in str(builder.module.triple):
+            kind = ir.FunctionType(ir.VoidType(), [])
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse2.pause"), [])
+        return context.get_dummy_value()
+
+    return types.none(), codegen
+
+
+@kernel
+def serve(mailbox: Array, patience: Array) -> None:
+    """Make the calls that are posted, until none came for a while."""
+    waited = 0
+    while waited < patience[0]:
+        posted = load_shared(mailbox, POSTED)
+        if posted == mailbox[DONE]:
+            waited += 1
+            relax()
+        else:
+            call_native(mailbox[ADDRESS], mailbox, WORDS, mailbox[COUNT])
+            store_shared(mailbox, DONE, posted)
+            waited = 0
+
+
+@kernel
+def post(mailbox: Array) -> None:
+    """Let the helper see the call in its mailbox."""
+    store_shared(mailbox, POSTED, mailbox[POSTED] + 1)
+
+
+@kernel
+def fall_asleep(mailbox: Array) -> None:
+    """Say that from now on only the event wakes this helper."""
+    store_shared(mailbox, ASLEEP, 1)
+
+
+@kernel
+def await_done(mailbox: Array) -> None:
+    """Wait until the posted call was made."""
+    while load_shared(mailbox, DONE) != mailbox[POSTED]:
+        relax()
+
+
+class _Helper:
+    """One helper thread and its mailbox."""
+
+    def __init__(self, patience: int) -> None:
+        self.mailbox = np.zeros(WORDS + MOST + LINE, np.int64)
+        self.awake = threading.Event()
+        arguments = (self.mailbox, self.awake, np.array([patience]))
+        threading.Thread(target=_work, args=arguments, daemon=True, name="minicnn").start()
+
+    def stop(self) -> None:
+        self.mailbox[STOP] = 1
+        self.awake.set()
+
+
+def _work(mailbox: Array, awake: threading.Event, patience: Array) -> None:
+    serving, arguments = serve.bind((mailbox, patience))
+    sleeping, own = fall_asleep.bind((mailbox,))
+    while not mailbox[STOP]:
+        serving(*arguments)
+        sleeping(*own)
+        if mailbox[POSTED] == mailbox[DONE]:
+            awake.wait()
+        awake.clear()
+        mailbox[ASLEEP] = 0
+
+
+class Crew:
+    """The calling thread and its helpers.
+
+    Helpers are made when they are first needed, and again in a forked child, where those of the parent do not live.
+
+    Args:
+        patience: rounds that a helper waits before it sleeps.
+    """
+
+    def __init__(self, patience: int) -> None:
+        self._patience = patience
+        self._helpers: list[_Helper] = []
+        self._owner = 0
+
+    def run(self, jobs: Sequence[Any]) -> None:
+        """Run jobs (``minicnn.program.Job``) whose programs are machine code throughout, all at the same time."""
+        posted = []
+        calls = [arguments_of(job.programs, job.number, job.span) for job in jobs]
+        for helper, arguments in zip(self._crew(len(jobs) - 1), calls[1:], strict=True):
+            box = helper.mailbox
+            words = [word for array in arguments for word in words_of(array)]
+            box[ADDRESS], box[COUNT] = run_groups.address(arguments), -(-len(words) // STEP) * STEP
+            box[WORDS : WORDS + len(words)] = words
+            post(box)
+            if box[ASLEEP]:
+                helper.awake.set()
+            posted.append(box)
+        run_groups(*calls[0])
+        for box in posted:
+            await_done(box)
+        for arguments in calls:
+            if (status := int(arguments[-1][0])) != 0:
+                hint = "run with MINICNN_CHECK=1 to see where"
+                raise BackendError("program", f"expected every kernel to end well, got status {status}", hint)
+
+    def _crew(self, count: int) -> list[_Helper]:
+        if self._owner != os.getpid():
+            self._helpers, self._owner = [], os.getpid()
+        while len(self._helpers) < count:
+            helper = _Helper(self._patience)
+            weakref.finalize(self, helper.stop)
+            self._helpers.append(helper)
+        return self._helpers[:count]

@@ -1,0 +1,102 @@
+"""Scalar functions for the kernels: float32 forms that LLVM vectorises, float64 from the C library.
+
+As plain Python each is its NumPy meaning; compiled, Numba picks the form by dtype. The float32 forms are compiled with
+``contract`` only: reassociation would undo the rounding by a large constant and the two-part ln 2.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import types
+from numba.extending import overload, register_jitable
+
+# e^x = 2^k e^r with k = round(x / ln 2) and |r| ≤ ln 2 / 2
+ROUND = np.float32(1.5 * 2**23)  # t + ROUND has no room for a fraction: its low bits are the integer nearest to t
+ROUND_BITS = np.int32(0x4B400000)
+LOG2_E = np.float32(1.4426950408889634)
+LN2_HIGH, LN2_LOW = np.float32(0.693359375), np.float32(-2.1219444e-4)  # k · LN2_HIGH is exact
+EXP_MIN, EXP_MAX = np.float32(-104), np.float32(89)  # e^x is 0 below and ∞ above
+E = tuple(np.float32(1 / math.factorial(n)) for n in range(8))  # Taylor's remainder: a tenth of an ulp at |r| = ln 2 / 2
+
+# tanh x = x P(x²) / Q(x²) on |x| ≤ TANH_MAX, where it reaches 1: minimax in relative error, 0.4 · 2⁻²⁴ before rounding
+TANH_MAX = np.float32(9.1)
+P = tuple(map(np.float32, (1.0, 0.1338268667459488, 0.003497457830235362, 2.0635825421777554e-05, 1.3384293673368575e-08)))
+Q = tuple(map(np.float32, (1.0, 0.46716007590293884, 0.025884361937642097, 0.00032885174732655287, 7.790250151629152e-07)))
+
+
+def like(x: Any, value: float) -> Any:
+    """``value`` in the dtype of ``x``: a bare literal would turn float32 arithmetic into float64."""
+    return type(x)(value)
+
+
+def exp(x: Any) -> Any:
+    """e^x."""
+    return np.exp(x)
+
+
+def tanh(x: Any) -> Any:
+    """tanh x."""
+    return np.tanh(x)
+
+
+def exp32(x: Any) -> Any:
+    """e^x in float32, right to 2 ulp, subnormal results included."""
+    x = EXP_MIN if x < EXP_MIN else x  # comparisons written so that a NaN passes
+    x = EXP_MAX if x > EXP_MAX else x
+    t = np.float32(x * LOG2_E + ROUND)
+    k = np.int32(t.view(np.int32) - ROUND_BITS)
+    n = t - ROUND
+    r = (x - n * LN2_HIGH) - n * LN2_LOW
+    p = ((((((E[7] * r + E[6]) * r + E[5]) * r + E[4]) * r + E[3]) * r + E[2]) * r + E[1]) * r + E[0]
+    half = np.int32(k >> 1)  # 2^k in two factors: k reaches from −150 to 128, an exponent from −126 to 127
+    return p * power_of_two(half) * power_of_two(k - half)
+
+
+def power_of_two(k: Any) -> Any:
+    """2^k for −126 ≤ k ≤ 127, from the bits of a float32."""
+    return np.int32((k + np.int32(127)) << np.int32(23)).view(np.float32)
+
+
+def tanh32(x: Any) -> Any:
+    """tanh x in float32, right to 5 ulp."""
+    one = np.float32(1)
+    x = -TANH_MAX if x < -TANH_MAX else x
+    x = TANH_MAX if x > TANH_MAX else x
+    u = x * x
+    p = (((P[4] * u + P[3]) * u + P[2]) * u + P[1]) * u + P[0]
+    q = (((Q[4] * u + Q[3]) * u + Q[2]) * u + Q[1]) * u + Q[0]
+    y = x * p / q
+    y = -one if y < -one else y
+    return one if y > one else y
+
+
+def exp64(x: Any) -> Any:
+    """e^x in float64."""
+    return math.exp(x)
+
+
+def tanh64(x: Any) -> Any:
+    """tanh x in float64."""
+    return math.tanh(x)
+
+
+FLAGS: Any = {"fastmath": {"contract"}, "error_model": "numpy"}
+
+
+def compile_as(function: Callable[..., Any], single: Callable[..., Any], double: Callable[..., Any]) -> None:
+    """In kernels let ``function`` be ``single`` where its first argument is a float32 and ``double`` where it is a float64."""
+
+    def choose(x: Any, *rest: Any) -> Any:
+        return {types.float32: single, types.float64: double}.get(x)
+
+    overload(function, jit_options=FLAGS, strict=False)(choose)
+
+
+register_jitable(**FLAGS)(power_of_two)
+compile_as(exp, exp32, exp64)
+compile_as(tanh, tanh32, tanh64)
+compile_as(like, lambda x, value: np.float32(value), lambda x, value: np.float64(value))

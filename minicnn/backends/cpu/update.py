@@ -1,0 +1,68 @@
+"""Parameter updates over flat vectors, with PyTorch's meaning to the letter.
+
+Legend: p parameters, dp gradient, v velocity or second moment, m first moment, h the update's numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba.extending import register_jitable
+
+from .jit import kernel
+
+Array = np.ndarray[Any, Any]
+
+
+@kernel(flat=True)
+def add(x: Array, y: Array) -> None:
+    """y += x."""
+    for i in range(y.size):
+        y[i] += x[i]
+
+
+@kernel(flat=True)
+def sgd(p: Array, dp: Array, v: Array, h: Array) -> None:
+    """g = dp + wd p; v = μ v + g, at first v = g; p −= lr (g + μ v if Nesterov else v). h = lr, μ, Nesterov?, wd, first?."""
+    lr, momentum, decay = p.dtype.type(h[0]), p.dtype.type(h[1]), p.dtype.type(h[3])
+    nesterov, first = h[2] != 0, h[4] != 0
+    if momentum == 0:
+        for i in range(p.size):
+            p[i] -= lr * (dp[i] + decay * p[i])
+        return
+    for i in range(p.size):
+        g = dp[i] + decay * p[i]
+        v[i] = g if first else momentum * v[i] + g
+        p[i] -= lr * (g + momentum * v[i] if nesterov else v[i])
+
+
+@register_jitable
+def adam_step(p: Array, dp: Array, m: Array, v: Array, h: Array, coupled: Any, decoupled: Any) -> None:
+    """The step of ``adam`` with the weight decay in the gradient (coupled) or beside it (decoupled)."""
+    lr, beta1, beta2, eps = p.dtype.type(h[0]), p.dtype.type(h[1]), p.dtype.type(h[2]), p.dtype.type(h[3])
+    one = p.dtype.type(1)
+    fresh1, fresh2 = p.dtype.type(1 - h[1]), p.dtype.type(1 - h[2])
+    step, root = lr / p.dtype.type(h[5]), p.dtype.type(math.sqrt(h[6]))
+    keep = one - lr * decoupled
+    for i in range(p.size):
+        g = dp[i] + coupled * p[i]
+        m[i] = beta1 * m[i] + fresh1 * g
+        v[i] = beta2 * v[i] + fresh2 * g * g
+        p[i] = keep * p[i] - step * m[i] / (np.sqrt(v[i]) / root + eps)
+
+
+@kernel(flat=True)
+def adam(p: Array, dp: Array, m: Array, v: Array, h: Array) -> None:
+    """g = dp + wd p; m = β₁ m + (1 − β₁) g; v = β₂ v + (1 − β₂) g²; p −= lr (m / c₁) / (√(v / c₂) + ε).
+
+    h = lr, β₁, β₂, ε, wd, c₁, c₂ with c = 1 − βᵗ in step t = 1, 2, …
+    """
+    adam_step(p, dp, m, v, h, p.dtype.type(h[4]), p.dtype.type(0))
+
+
+@kernel(flat=True)
+def adamw(p: Array, dp: Array, m: Array, v: Array, h: Array) -> None:
+    """``adam`` with the weight decay beside the gradient: p −= lr wd p."""
+    adam_step(p, dp, m, v, h, p.dtype.type(0), p.dtype.type(h[4]))
