@@ -1,0 +1,63 @@
+"""The layer contract: a layer is a frozen value that plans its arrays and states its two passes over named arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ..arrays import Shape
+from ..plan import Plan
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Base of all layers.
+
+    A layer holds hyper-parameters and no arrays. Its methods run once, when a network is bound, and record kernel calls
+    on ``k``; nothing in them depends on data. **The signature is the contract**: every argument after ``k`` is bound by
+    its name, from
+
+    - ``x y dx dy``: input, output and their gradients, with lanes last; ``dx`` is None where nobody needs it;
+    - ``lanes`` (int64[1], how many lanes are real), ``train`` (a bool), ``rng`` (uint64[4]: seed, step, layer, first image);
+    - the names of the plan: parameters, their gradients (``d`` + name), consts, derived, saved, work, state.
+
+    A name with a default is bound where it exists. Activations and ``dx`` are **written**, gradients of parameters are
+    **added**. The dead lanes of ``dy`` are exactly zero, and a layer keeps them so.
+
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True)
+    ... class Twice(Layer):
+    ...     '''y = x + x.'''
+    ...     def plan(self, in_shape):
+    ...         return Plan(out_shape=in_shape)
+    ...     def forward(self, k, x, y):
+    ...         k.zero(y); k.add(x, y); k.add(x, y)
+    ...     def backward(self, k, dy, dx):
+    ...         if dx is not None:
+    ...             k.zero(dx); k.add(dy, dx); k.add(dy, dx)
+    """
+
+    forward: ClassVar[Callable[..., None]]
+    """Record y from x."""
+    backward: ClassVar[Callable[..., None]]
+    """Record dx from dy, and add the gradients of the parameters."""
+    prepare: ClassVar[Callable[..., None] | None] = None
+    """Record how ``derived`` follows from the parameters; runs before every pass."""
+
+    def plan(self, in_shape: Shape) -> Plan:
+        """Shapes, parameters and buffers for an input of this shape; ShapeError where it does not fit."""
+        raise NotImplementedError
+
+    @property
+    def label(self) -> str:
+        """The layer's name in messages."""
+        return type(self).__name__
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        LAYERS.append(cls)
+
+
+LAYERS: list[type[Layer]] = []
+"""Every layer class that was defined: the contract tests go through them."""

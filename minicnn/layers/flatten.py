@@ -1,0 +1,30 @@
+"""Flatten."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from ..arrays import Shape
+from ..backends.protocol import Kernels
+from ..plan import Plan
+from .base import Layer
+
+
+@dataclass(frozen=True)
+class Flatten(Layer):
+    """(C, H, W) as (C·H·W,), in the order of PyTorch's ``Flatten``. With lanes last it moves nothing.
+
+    >>> Flatten().plan((16, 5, 5)).out_shape
+    (400,)
+    """
+
+    def plan(self, in_shape: Shape) -> Plan:
+        """A view of the input."""
+        return Plan((prod(in_shape),), view=True)
+
+    def forward(self, k: Kernels) -> None:
+        """Nothing to do: y is x in another shape."""
+
+    def backward(self, k: Kernels) -> None:
+        """Nothing to do: dx is dy in another shape."""
