@@ -1,0 +1,100 @@
+"""From a layer's signature to its arrays: the names a method asks for, and what the network has for them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+
+from .arrays import Array, Shape
+from .errors import ContractError
+from .layers.base import Layer
+from .plan import RESERVED, Plan
+
+
+@dataclass
+class Bound:
+    """A layer in its place in a network, with the arrays that all threads share.
+
+    Attributes:
+        index: its place, counted from 0.
+        name: its name in the network.
+        layer: the layer.
+        in_shape: shape of its input, without lanes.
+        plan: what it asked for.
+        shared: parameters, consts, derived and state by name.
+    """
+
+    index: int
+    name: str
+    layer: Layer
+    in_shape: Shape
+    plan: Plan
+    shared: dict[str, Array] = field(default_factory=dict)
+
+    @property
+    def who(self) -> str:
+        """The layer in messages."""
+        return describe(self.index, self.name, self.layer)
+
+    def check_names(self) -> None:
+        """Refuse a plan that uses a reserved name, or one name twice."""
+        plan = self.plan
+        kinds = (
+            plan.params,
+            {f"d{p}": None for p in plan.params},
+            plan.consts,
+            plan.derived,
+            plan.saved,
+            plan.work,
+            plan.state,
+        )
+        seen = set(RESERVED)
+        for names in kinds:
+            for name in names:
+                if name in seen:
+                    raise ContractError(
+                        self.who, f"expected names that are used once, got {name!r} again", "rename it in the plan"
+                    )
+                seen.add(name)
+
+    def wants(self, name: str) -> bool:
+        """Whether forward or backward names an argument so."""
+        return any(name in signature_of(m) for m in (self.layer.forward, self.layer.backward))
+
+
+def describe(index: int, name: str, layer: Layer) -> str:
+    """A layer in messages: its place, its name, and the options that are not left at their defaults.
+
+    >>> from minicnn.layers import Flatten
+    >>> describe(0, "0", Flatten())
+    'layer 0 Flatten()'
+    """
+    quoted = "" if name == str(index) else f' "{name}"'
+    chosen = {f.name: getattr(layer, f.name) for f in fields(layer) if getattr(layer, f.name) != f.default}
+    options = ", ".join(f"{option}={value!r}" for option, value in chosen.items())
+    return f"layer {index}{quoted} {layer.label}({options})"
+
+
+def signature_of(method: Callable[..., None]) -> dict[str, bool]:
+    """The arguments that a bound method takes after ``k``, and whether each may be left out."""
+    parameters = list(inspect.signature(method).parameters.values())
+    return {p.name: p.default is not inspect.Parameter.empty for p in parameters[1:]}
+
+
+def record(who: str, method: Callable[..., None], k: Any, available: Mapping[str, Any]) -> None:
+    """Let a method say its calls to the recorder, every argument bound by its name."""
+    wanted = signature_of(method)
+    if missing := [name for name, optional in wanted.items() if name not in available and not optional]:
+        has = ", ".join(sorted(available))
+        what = f"expected arguments that the network has, got {', '.join(missing)} in {method.__name__}"
+        raise ContractError(who, what, f"use or plan one of: {has}")
+    method(k, **{name: available[name] for name in wanted if name in available})
+
+
+def constant(array: Array, dtype: np.dtype[Any]) -> Array:
+    """A const as kernels take it: contiguous, floats in the network's dtype, whole numbers as int64."""
+    return np.array(array, dtype if array.dtype.kind == "f" else np.int64, order="C")

@@ -1,0 +1,130 @@
+"""The network's door: what comes in is checked once, and written into lanes by recorded kernels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from .arrays import Array, Shape
+from .errors import DataError, ShapeError
+
+NUMPY: tuple[Literal["C", "A", "W"], ...] = ("C", "A", "W")
+"""What kernels need of an array: contiguous, aligned, writeable."""
+
+
+class Source(Protocol):
+    """N images that know how to write some of themselves into lanes."""
+
+    @property
+    def shape(self) -> Shape:
+        """(N, C, H, W): the images as the network sees them."""
+        ...
+
+    def load(self, k: Any, index: Array, lanes: Array, x: Array) -> None:
+        """Record the kernels that write images[index[l]] into lane l of x, and finite numbers into dead lanes."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Arrays:
+    """Images in memory as an array (N, …) in the network's own dtype."""
+
+    values: Array
+
+    @property
+    def shape(self) -> Shape:
+        """(N, …)."""
+        return tuple(self.values.shape)
+
+    def load(self, k: Any, index: Array, lanes: Array, x: Array) -> None:
+        """Record the gather."""
+        flat = self.values.reshape(len(self.values), -1)
+        k.gather(flat, index, lanes, x.reshape(-1, x.shape[-1]))
+
+
+def array(who: str, values: Any) -> Array:
+    """Anything as an array.
+
+    Raises:
+        DataError: it is a list of rows of different lengths, or nothing that has an array's form.
+    """
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError):
+        what = "expected an array, got values that do not form one"
+        raise DataError(who, what, "give rows of equal length") from None
+
+
+def numbers(who: str, values: Any, dtype: np.dtype[Any], shape: Shape, check_finite: bool = False) -> Array:
+    """An array (N, *shape) as kernels take it: the network's dtype, native byte order, aligned, contiguous, writeable.
+
+    Raises:
+        DataError: not an array of real numbers, no images, or, on request, not all finite.
+        ShapeError: another rank or shape.
+    """
+    given = array(who, values)
+    if given.dtype.kind not in "fiub":
+        raise DataError(who, f"expected an array of numbers, got dtype {given.dtype}", "convert it to float32")
+    if given.shape[1:] != shape or given.ndim != len(shape) + 1:
+        expected = f"(N, {', '.join(map(str, shape))})"
+        hint = "reshape it or build the network for its shape"
+        raise ShapeError(who, f"expected an array {expected}, got {given.shape}", hint)
+    if len(given) == 0:
+        raise DataError(who, "expected at least one image, got none", "give an array with N of at least 1")
+    taken = np.require(given, dtype, NUMPY)
+    if check_finite and not np.isfinite(taken).all():
+        raise DataError(who, f"expected finite numbers, got {int((~np.isfinite(taken)).sum())} that are not", "clean the data")
+    return taken
+
+
+def source(who: str, x: Any, dtype: np.dtype[Any], in_shape: Shape, check_finite: bool = False) -> Source:
+    """What to read images from: the given Source, or an array as one.
+
+    Raises:
+        DataError, ShapeError: as ``numbers``.
+    """
+    if not hasattr(x, "load"):
+        return Arrays(numbers(who, x, dtype, in_shape, check_finite))
+    if tuple(x.shape[1:]) != in_shape:
+        what = f"expected images of shape {in_shape}, got {tuple(x.shape[1:])}"
+        raise ShapeError(who, what, "choose the resize or padding that the network was built for")
+    if x.shape[0] == 0:
+        raise DataError(who, "expected at least one image, got none", "give a source with N of at least 1")
+    images: Source = x
+    return images
+
+
+def labels(who: str, given: Array, images: int, classes: int, chosen: Array) -> Array:
+    """The class numbers of the chosen images as int64, from those of all N.
+
+    Raises:
+        DataError: not N whole numbers, or a chosen one outside 0 … classes − 1.
+    """
+    if given.shape != (images,) or given.dtype.kind not in "iu":
+        what = f"expected {images} whole class numbers, got dtype {given.dtype} and shape {given.shape}"
+        raise DataError(who, what, "give one label for each image")
+    taken = given[chosen].astype(np.int64)
+    if taken.min() < 0 or taken.max() >= classes:
+        what = f"expected labels from 0 to {classes - 1}, got {taken.min()} to {taken.max()}"
+        raise DataError(who, what, "check the labels or the width of the last layer")
+    return taken
+
+
+def index(who: str, chosen: Any, images: int) -> Array:
+    """The numbers of the images of a batch as int64; all of them for None.
+
+    Raises:
+        DataError: not a vector of whole numbers, empty, or one outside 0 … N − 1.
+    """
+    if chosen is None:
+        return np.arange(images)
+    given = array(who, chosen)
+    if given.ndim != 1 or given.dtype.kind not in "iu" or len(given) == 0:
+        what = f"expected a vector of whole numbers, got dtype {given.dtype} and shape {given.shape}"
+        raise DataError(who, what, "give the numbers of the images of the batch")
+    if given.min() < 0 or given.max() >= images:
+        what = f"expected numbers from 0 to {images - 1}, got {given.min()} to {given.max()}"
+        raise DataError(who, what, "keep to the images there are")
+    return np.require(given, np.int64, NUMPY)

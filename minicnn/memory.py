@@ -1,0 +1,105 @@
+"""All memory in two forms: one flat vector of parameters with named views, and one aligned arena for each workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from .arrays import Array, Shape
+from .plan import Spec
+
+ALIGNMENT = 128
+"""Two cache lines: neighbours of arrays that threads write must never share one."""
+
+
+def aligned(size: int) -> Array:
+    """So many bytes whose address is a multiple of ``ALIGNMENT``."""
+    raw = np.empty(size + ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + size]
+
+
+class FlatVector(Mapping[str, Array]):
+    """Named arrays that lie end to end, without gaps, in one vector.
+
+    Args:
+        shapes: name → shape, in the order in which they lie.
+        dtype: dtype of the vector.
+
+    >>> v = FlatVector({"W": (2, 3), "b": (2,)}, np.dtype("float32"))
+    >>> v["b"][:] = 7; len(v.flat), v.flat[-2:]
+    (8, array([7., 7.], dtype=float32))
+    """
+
+    def __init__(self, shapes: Mapping[str, Shape], dtype: np.dtype[Any]) -> None:
+        self.flat = aligned(sum(map(prod, shapes.values())) * dtype.itemsize).view(dtype)
+        self.flat[...] = 0
+        self._views: dict[str, Array] = {}
+        start = 0
+        for name, shape in shapes.items():
+            self._views[name] = self.flat[start : start + prod(shape)].reshape(shape)
+            start += prod(shape)
+
+    def __getitem__(self, name: str) -> Array:
+        return self._views[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._views)
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+
+Region = Sequence[Mapping[str, Spec]]
+"""Sets of buffers that lie over each other: those of one set are in use together, those of two sets never are."""
+
+
+class Workspace:
+    """One thread's memory: a single arena in which every buffer starts at a multiple of ``ALIGNMENT`` bytes.
+
+    Args:
+        regions: one after another in the arena; see ``Region``.
+        guards: put a band of NaN behind every buffer, for ``broken_guards``.
+    """
+
+    def __init__(self, regions: Sequence[Region], guards: bool = False) -> None:
+        self.arrays: dict[str, Array] = {}
+        self._guards: list[tuple[str, Array]] = []
+        self._band = ALIGNMENT if guards else 0
+        places: list[tuple[str, int, Spec]] = []
+        end = 0
+        for region in regions:
+            start, reach = end, end
+            for alternative in region:
+                at = start
+                for name, spec in alternative.items():
+                    places.append((name, at, spec))
+                    at += self._room(spec)
+                reach = max(reach, at)
+            end = reach
+        self.bytes = aligned(end)
+        self.bytes[...] = 255 if guards else 0  # all bits set is a NaN in every float format
+        overlaid = {name for region in regions if len(region) > 1 for alternative in region for name in alternative}
+        for name, at, (shape, dtype) in places:
+            size = prod(shape) * dtype.itemsize
+            self.arrays[name] = self.bytes[at : at + size].view(dtype).reshape(shape)
+            if guards and name not in overlaid:  # a band between overlaid buffers may be another buffer's inside
+                self._guards.append((name, self.bytes[at + size : at + self._room((shape, dtype))]))
+
+    def _room(self, spec: Spec) -> int:
+        shape, dtype = spec
+        size = prod(shape) * dtype.itemsize + self._band
+        return -(-size // ALIGNMENT) * ALIGNMENT
+
+    def broken_guards(self) -> list[str]:
+        """The buffers behind whose end something was written."""
+        return [name for name, band in self._guards if (band != 255).any()]
+
+    def fill(self, value: float) -> None:
+        """Set every number of every float buffer, for tests that look for reads of what nobody wrote."""
+        for array in self.arrays.values():
+            if array.dtype.kind == "f":
+                array[...] = value

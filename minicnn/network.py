@@ -1,0 +1,299 @@
+"""Network: plan, bind, run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import backends, door
+from .arrays import Array, Shape
+from .bind import Bound, constant, describe, record
+from .errors import ContractError, DataError, OptionError, ShapeError
+from .group import Setting
+from .layers.base import Layer
+from .losses import Loss
+from .memory import FlatVector
+from .parallel import Team, thread_count
+from .program import Program, Recorder
+from .runner import Runner, Score, Slots, Targets
+from .summary import table
+from .trace import Trace
+
+Named = Layer | tuple[str, Layer]
+
+
+class Network:
+    """Layers in a row, bound to memory.
+
+    Args:
+        layers: layers, or pairs (name, layer); unnamed ones are called by their number.
+        in_shape: shape of one image, (C, H, W) or (D,).
+        dtype: ``"float32"`` or ``"float64"``.
+        backend: name of the backend.
+        threads: how many threads work on a batch; all usable processors for None. Results do not depend on it.
+        seed: of the initial parameters and of dropout.
+        lanes: images in a group, a multiple of 16.
+
+    Raises:
+        OptionError: an option outside what it may be.
+        ShapeError: a layer does not fit its input.
+        ContractError: a layer does not keep the layer contract.
+
+    >>> from minicnn import Dense, Network, Sigmoid
+    >>> net = Network([("F1", Dense(3)), Sigmoid()], in_shape=(4,), threads=1)
+    >>> net.predict(np.zeros((5, 4))).shape, list(net.params)
+    ((5, 3), ['F1.W', 'F1.b'])
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Named],
+        in_shape: Shape,
+        dtype: str = "float32",
+        backend: str = "cpu",
+        threads: int | None = None,
+        seed: int = 0,
+        lanes: int = 16,
+    ) -> None:
+        if str(dtype) not in ("float32", "float64"):
+            raise OptionError("Network", f"expected dtype float32 or float64, got {dtype!r}", 'give dtype="float32"')
+        if not isinstance(lanes, int) or lanes < 16 or lanes % 16:
+            raise OptionError("Network", f"expected lanes as a multiple of 16, got {lanes!r}", "give lanes=16 or leave it out")
+        if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**64:
+            raise OptionError("Network", f"expected seed as a whole number from 0 to 2^64 − 1, got {seed!r}", "give seed=0")
+        self.in_shape = _checked_shape(in_shape)
+        self.dtype, self.seed, self.steps = np.dtype(dtype), seed, 0
+        self.backend = backends.get(backend)
+        self.layers = _plan(layers, self.in_shape)
+        shapes = {f"{b.name}.{p}": q.shape for b in self.layers for p, q in b.plan.params.items()}
+        self.params = FlatVector(shapes, self.dtype)
+        self.grads = FlatVector(shapes, self.dtype)
+        self._initialise()
+        self._share()
+        self._setting = Setting(self.layers, self.in_shape, self.dtype, lanes, self.backend, seed)
+        self._team = Team(thread_count(threads), self.backend)
+        self._prepare = self._record_prepare()
+        self._slots = Slots(self.grads)
+        self._runner = Runner(self._setting, self._team, self._prepare, self._slots)
+        self._trace = Trace(self._setting, self._prepare, self._slots)
+
+    @property
+    def threads(self) -> int:
+        """How many threads work on a batch."""
+        return self._team.threads
+
+    @property
+    def lanes(self) -> int:
+        """Images in a group."""
+        return self._setting.lanes
+
+    @property
+    def out_shape(self) -> Shape:
+        """Shape of the output for one image."""
+        return self._setting.out_shape
+
+    def _initialise(self) -> None:
+        for bound in self.layers:
+            for number, (name, param) in enumerate(bound.plan.params.items()):
+                rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(bound.index, number)))
+                self.params[f"{bound.name}.{name}"][...] = param.init(rng, param.shape, param.fan_in, param.fan_out)
+
+    def _share(self) -> None:
+        for bound in self.layers:
+            plan = bound.plan
+            bound.shared |= {p: self.params[f"{bound.name}.{p}"] for p in plan.params}
+            bound.shared |= {n: constant(a, self.dtype) for n, a in plan.consts.items()}
+            for buffers in (plan.derived, plan.state):
+                for name, buffer in buffers.items():
+                    shape, dtype = buffer.spec(self.dtype, 0)
+                    bound.shared[name] = np.zeros(shape[: len(buffer.shape)], dtype)
+
+    def _record_prepare(self) -> Program:
+        program = Program()
+        k = Recorder(self.backend, program)
+        for bound in self.layers:
+            if bound.layer.prepare is not None:
+                k.where = f"{bound.name} prepare"
+                record(bound.who, bound.layer.prepare, k, bound.shared)
+        return program
+
+    # --- one batch, depth first ---
+
+    def loss_and_grads(self, loss: Loss, x: Any, target: Any, index: Any = None) -> float:
+        """The loss of a batch, its gradients in ``grads``: every group goes forward and backward while it is in cache.
+
+        Args:
+            loss: the loss.
+            x: images (N, C, H, W), or a Source of them.
+            target: class numbers (N,), or vectors (N, D) where the loss takes them.
+            index: which of the N images make the batch; all for None.
+
+        Raises:
+            ShapeError, DataError: x, target or index is not what it should be.
+        """
+        return self.score_and_grads(loss, x, target, index).loss
+
+    def score_and_grads(self, loss: Loss, x: Any, target: Any, index: Any = None) -> Score:
+        """``loss_and_grads``, with the number of recognised images."""
+        score = self._score(loss, x, target, index, train=True)
+        self.steps += 1
+        return score
+
+    def evaluate(self, loss: Loss, x: Any, target: Any, index: Any = None) -> Score:
+        """Loss and accuracy without gradients; dropout is off. Arguments as for ``loss_and_grads``."""
+        return self._score(loss, x, target, index, train=False)
+
+    def _score(self, loss: Loss, x: Any, target: Any, index: Any, train: bool) -> Score:
+        source = door.source("x", x, self.dtype, self.in_shape)
+        chosen = door.index("index", index, source.shape[0])
+        return self._runner.score(loss, source, self._targets(loss, target, source, chosen), chosen, self.steps, train)
+
+    def _targets(self, loss: Loss, target: Any, source: door.Source, chosen: Array) -> Targets:
+        """The target as vectors for every image, or as the class numbers of the chosen ones."""
+        given, images = door.array("target", target), source.shape[0]
+        if loss.vectors and (given.ndim > 1 or given.dtype.kind == "f"):
+            values = door.numbers("target", given, self.dtype, self.out_shape)
+            if len(values) != images:
+                what = f"expected {images} targets, one for each image, got {len(values)}"
+                raise ShapeError("target", what, "give one target for each image")
+            return Targets(vectors=door.Arrays(values))
+        if len(self.out_shape) != 1:
+            what = f"expected a target of shape (N, {', '.join(map(str, self.out_shape))}), got {given.shape}"
+            raise ShapeError("target", what, "class numbers need an output that is a vector")
+        return Targets(labels=door.labels("target", given, images, self.out_shape[0], chosen))
+
+    def predict(self, x: Any, index: Any = None) -> Array:
+        """The outputs (N, …) for images (N, C, H, W) or a Source; dropout is off.
+
+        Args:
+            x: images.
+            index: which of them, and in which order; all for None.
+
+        Raises:
+            ShapeError, DataError: x is not what it should be.
+        """
+        source = door.source("x", x, self.dtype, self.in_shape)
+        return self._runner.predict(source, door.index("index", index, source.shape[0]), self.steps)
+
+    # --- the whole batch at once, for looking and checking ---
+
+    def forward(self, x: Any, index: Any = None, check_finite: bool = False) -> Array:
+        """The outputs (N, …) for images (N, C, H, W); every activation is kept for ``backward`` and ``activation``.
+
+        Args:
+            x: images, or a Source of them.
+            index: which of them, and in which order; all for None.
+            check_finite: refuse NaN and infinity.
+
+        Raises:
+            ShapeError, DataError: x is not what it should be.
+        """
+        source = door.source("x", x, self.dtype, self.in_shape, check_finite)
+        return self._trace.forward(source, door.index("index", index, source.shape[0]), self.steps)
+
+    def backward(self, dy: Any, input_grad: bool = True) -> Array | None:
+        """From dE/dy (N, …) of the last ``forward``: the gradients of the parameters in ``grads``, and dE/dx.
+
+        Args:
+            dy: the gradient of the outputs.
+            input_grad: whether dE/dx is wanted; it costs the first layer's part.
+
+        Returns:
+            dE/dx (N, C, H, W), or None.
+
+        Raises:
+            ContractError: there was no ``forward``.
+            ShapeError, DataError: dy is not what it should be.
+        """
+        if not self._trace.groups:
+            raise ContractError("backward", "expected a forward pass before it, got none", "call forward(x) first")
+        values = door.numbers("dy", dy, self.dtype, self.out_shape)
+        if len(values) != self._trace.images:
+            what = f"expected {self._trace.images} images as in the last forward, got {len(values)}"
+            raise ShapeError("dy", what, "give a gradient for every output")
+        return self._trace.backward(values, input_grad)
+
+    def activation(self, name: str) -> Array:
+        """The output (N, …) of a layer in the last ``forward``.
+
+        Raises:
+            ContractError: no such layer, or there was no ``forward``.
+        """
+        names = {b.name: b for b in self.layers}
+        if name not in names or not self._trace.groups:
+            what = f"expected one of {', '.join(names)} after a forward pass, got {name!r}"
+            raise ContractError("activation", what, "call forward(x) first and give a layer's name")
+        return self._trace.activation(names[name])
+
+    # --- looking at the network itself ---
+
+    def program(self, train: bool = True) -> Program:
+        """The recorded program of one group; ``print`` shows its listing."""
+        group = self._runner.group(0, train)
+        program = self._prepare + group.forward
+        return program + group.backward(self._slots.take(1)[0], input_grad=False) if train else program
+
+    def summary(self) -> str:
+        """The layers as a table: name, layer, output shape, parameters and connections."""
+        return table(self.in_shape, self.layers)
+
+    def load_params(self, values: Mapping[str, Array]) -> None:
+        """Set all parameters at once, or none.
+
+        Raises:
+            ShapeError: names or shapes are not the network's.
+            DataError: a value is not an array of numbers.
+        """
+        if set(values) != set(self.params):
+            differ = ", ".join(sorted(set(values) ^ set(self.params)))
+            raise ShapeError(
+                "parameters", f"expected the names {', '.join(self.params)}, got a difference in {differ}", "rename them"
+            )
+        taken = {name: self._parameter(name, values[name]) for name in self.params}
+        for name, view in self.params.items():
+            view[...] = taken[name]
+
+    def _parameter(self, name: str, value: Any) -> Array:
+        given, view = door.array(name, value), self.params[name]
+        if given.dtype.kind not in "fiub":
+            raise DataError(name, f"expected an array of numbers, got dtype {given.dtype}", "convert it to float32")
+        if given.shape != view.shape:
+            what = f"expected {name} of shape {view.shape}, got {given.shape}"
+            raise ShapeError("parameters", what, "load them into the network they were made for")
+        return given
+
+
+def _checked_shape(shape: Any) -> Shape:
+    sizes = tuple(shape) if isinstance(shape, Sequence) else ()
+    if not sizes or not all(isinstance(s, int) and s > 0 for s in sizes):
+        raise OptionError("Network", f"expected in_shape as positive whole numbers, got {shape!r}", "give (C, H, W) or (D,)")
+    return sizes
+
+
+def _plan(layers: Sequence[Named], in_shape: Shape) -> list[Bound]:
+    """Ask every layer what it needs, given what the one before it makes."""
+    if not layers:
+        raise OptionError("Network", "expected at least one layer, got none", "give a list of layers")
+    planned: list[Bound] = []
+    chain, shape = str(in_shape), in_shape
+    for index, item in enumerate(layers):
+        name, layer = item if isinstance(item, tuple) and len(item) == 2 else (str(index), item)
+        if not isinstance(layer, Layer) or not isinstance(name, str) or not name or "." in name:
+            what = f"expected a Layer or a pair (name without dots, Layer), got {item!r}"
+            raise OptionError("Network", what, 'write for example ("C1", Conv2d(6, 5))')
+        if name in [b.name for b in planned]:
+            raise OptionError("Network", f"expected every name once, got {name!r} again", "rename one of the layers")
+        title = layer.label if name == str(index) else f"{name} {layer.label}"
+        try:
+            plan = layer.plan(shape)
+        except ShapeError as error:
+            hint = error.hint
+            raise ShapeError(describe(index, name, layer), error.what, hint, f"{chain} → {title} ✗") from None
+        bound = Bound(index, name, layer, shape, plan)
+        bound.check_names()
+        planned.append(bound)
+        shape = plan.out_shape
+        chain += f" → {title} → {shape}"
+    return planned

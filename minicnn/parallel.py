@@ -1,0 +1,87 @@
+"""How many threads there are to use, and the team of threads that shares the groups of a batch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from math import ceil
+from pathlib import Path
+from types import ModuleType
+
+from .errors import OptionError
+from .program import Job
+
+CGROUP = Path("/sys/fs/cgroup")
+
+
+def usable_cpus() -> int:
+    """The processors this process may use: its affinity mask, cut to the quota of its control group."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cgroup_quota(CGROUP)
+    return allowed if quota is None else max(1, min(allowed, ceil(quota)))
+
+
+def cgroup_quota(root: Path) -> float | None:
+    """How many processors' time the control group grants (version 2, else 1), or None where it sets no limit."""
+    try:
+        granted, period = (root / "cpu.max").read_text().split()
+    except (OSError, ValueError):
+        try:
+            granted = (root / "cpu" / "cpu.cfs_quota_us").read_text().strip()
+            period = (root / "cpu" / "cpu.cfs_period_us").read_text().strip()
+        except OSError:
+            return None
+    if granted == "max" or int(granted) <= 0:
+        return None
+    return int(granted) / int(period)
+
+
+def thread_count(threads: int | None) -> int:
+    """The number of threads to use: the given one, or all usable processors for None."""
+    if threads is None:
+        return usable_cpus()
+    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+        raise OptionError(
+            "threads", f"expected a whole number of at least 1, got {threads!r}", "give threads=1 or leave it out"
+        )
+    return threads
+
+
+class Team:
+    """A fixed number of threads that run one job each, the caller being the first of them.
+
+    Jobs that are machine code throughout go to the backend's crew, which runs them without the interpreter; others, such as
+    those of check mode, run call by call.
+
+    Args:
+        threads: how many there are.
+        backend: the backend whose kernels the jobs call.
+    """
+
+    def __init__(self, threads: int, backend: ModuleType) -> None:
+        self.threads = threads
+        self._backend = backend
+        busy = threads > usable_cpus()  # waiting in a loop would take the processor from a thread that works
+        self._crew = backend.Crew(patience=backend.IMPATIENT if busy else backend.PATIENT)
+        self._pool: ThreadPoolExecutor | None = None
+        self._owner = 0
+
+    def run(self, jobs: Sequence[Job]) -> None:
+        """Run up to ``threads`` jobs at the same time, and return when all are done."""
+        if not self._backend.CHECK and all(program.native for job in jobs for program in job.programs):
+            self._crew.run(jobs)
+            return
+        helpers = [self._helpers().submit(job.run) for job in jobs[1:]]
+        try:
+            jobs[0].run()
+        finally:
+            wait(helpers)  # none may still write into its workspace when the caller goes on
+        for helper in helpers:
+            helper.result()
+
+    def _helpers(self) -> ThreadPoolExecutor:
+        """The interpreter's threads, made anew in a forked child, where those of the parent do not live."""
+        if self._pool is None or self._owner != os.getpid():
+            self._pool, self._owner = ThreadPoolExecutor(self.threads - 1, "minicnn"), os.getpid()
+        return self._pool
