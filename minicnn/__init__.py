@@ -1,0 +1,73 @@
+"""minicnn: a convolutional-network engine with hand-written backward passes over Numba kernels."""
+
+from . import models
+from .backends.cpu.jit import kernel
+from .errors import BackendError, CheckpointError, ContractError, DataError, MinicnnError, OptionError, ShapeError
+from .initialisers import Constant, FanInUniform, GlorotUniform, HeNormal, LeCunNormal, TorchDefault
+from .layers import (
+    AvgPool2d,
+    Conv2d,
+    Dense,
+    Dropout,
+    Flatten,
+    Layer,
+    LeakyReLU,
+    MaxPool2d,
+    ReLU,
+    ScaledTanh,
+    Sigmoid,
+    Softmax,
+    SparseConv2d,
+    Subsample,
+    Tanh,
+)
+from .losses import MSE, CrossEntropy
+from .network import Network
+from .optim import SGD, Adam, AdamW
+from .plan import Buffer, Param, Plan
+from .runner import Score
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "MSE",
+    "SGD",
+    "Adam",
+    "AdamW",
+    "AvgPool2d",
+    "BackendError",
+    "Buffer",
+    "CheckpointError",
+    "Constant",
+    "ContractError",
+    "Conv2d",
+    "CrossEntropy",
+    "DataError",
+    "Dense",
+    "Dropout",
+    "FanInUniform",
+    "Flatten",
+    "GlorotUniform",
+    "HeNormal",
+    "Layer",
+    "LeCunNormal",
+    "LeakyReLU",
+    "MaxPool2d",
+    "MinicnnError",
+    "Network",
+    "OptionError",
+    "Param",
+    "Plan",
+    "ReLU",
+    "ScaledTanh",
+    "Score",
+    "ShapeError",
+    "Sigmoid",
+    "Softmax",
+    "SparseConv2d",
+    "Subsample",
+    "Tanh",
+    "TorchDefault",
+    "kernel",
+    "models",
+]

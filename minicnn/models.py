@@ -1,0 +1,153 @@
+"""The LeNet-5 family.
+
+"The paper" is LeCun, Bottou, Bengio and Haffner, *Gradient-Based Learning Applied to Document Recognition*, Proc. IEEE
+86(11), 1998. Layers have its names: C convolution, S subsampling, F full connection, and their place; f(C1) is the
+squashing that follows C1.
+
+Legend: ``options`` of every model go to ``Network``: dtype, backend, threads, seed, lanes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .errors import OptionError
+from .initialisers import FanInUniform, GlorotUniform, Init, TorchDefault
+from .layers import AvgPool2d, Conv2d, Dense, Flatten, Layer, MaxPool2d, ReLU, ScaledTanh, Sigmoid, SparseConv2d, Subsample
+from .network import Network
+
+C3_CONNECTIONS = """
+O . . . O O O . . O O O O . O O
+O O . . . O O O . . O O O O . O
+O O O . . . O O O . . O . O O O
+. O O O . . O O O O . . O . O O
+. . O O O . . O O O O . O O . O
+. . . O O O . . O O O O . O O O
+"""
+"""Table I of the paper: row = map of S2, column = map of C3, O = connected. 60 of 96 links."""
+
+
+def c3_table() -> tuple[tuple[int, ...], ...]:
+    """Table I as the list of S2 maps that each C3 map reads.
+
+    >>> c3_table()[0], c3_table()[15]
+    ((0, 1, 2), (0, 1, 2, 3, 4, 5))
+    """
+    rows = [line.split() for line in C3_CONNECTIONS.splitlines() if line]
+    return tuple(tuple(s for s, row in enumerate(rows) if row[c] == "O") for c in range(len(rows[0])))
+
+
+def cyclic_table() -> tuple[tuple[int, ...], ...]:
+    """Table I's channel sets in the cyclic order of ``lenet5s``, where one kernel meets its channels in turn.
+
+    >>> cyclic_table()[5], cyclic_table()[14]
+    ((5, 0, 1), (2, 3, 5, 0))
+    """
+    turns = [(tuple(range(3)), 6), (tuple(range(4)), 6), ((0, 1, 3, 4), 3), (tuple(range(6)), 1)]
+    return tuple(tuple((s + turn) % 6 for s in steps) for steps, count in turns for turn in range(count))
+
+
+def lenet5(activation: str = "scaled_tanh", **options: Any) -> Network:
+    """The network of the paper (section II.B), with ten dense output units: 60,850 parameters.
+
+    32×32 → C1 6 maps 5×5 → S2 trainable 2×2 → C3 16 maps 5×5 by table I → S4 → C5 120 → F6 84 → 10; every layer up to F6
+    is squashed. The paper's images are MNIST **padded** to 32×32, background −0.1 and ink 1.175; published code often
+    resizes instead, or leaves C3 dense.
+
+    Args:
+        activation: ``"scaled_tanh"``, the paper's 1.7159 · tanh(2a/3) started in ±2.4/fan_in, or ``"sigmoid"``.
+        **options: see ``Network``.
+
+    Raises:
+        OptionError: another activation.
+
+    >>> len(lenet5(threads=1).params.flat)
+    60850
+    """
+    squashes: dict[str, tuple[Layer, Init]] = {
+        "scaled_tanh": (ScaledTanh(), FanInUniform(2.4)),
+        "sigmoid": (Sigmoid(), GlorotUniform()),
+    }
+    if activation not in squashes:
+        expected = " or ".join(squashes)
+        raise OptionError("lenet5", f"expected activation {expected}, got {activation!r}", 'give activation="scaled_tanh"')
+    squash, init = squashes[activation]
+    squashed: list[tuple[str, Layer]] = [
+        ("C1", Conv2d(6, 5, init=init)),
+        ("S2", Subsample(2, init=init)),
+        ("C3", SparseConv2d(c3_table(), 5, init=init)),
+        ("S4", Subsample(2, init=init)),
+        ("C5", Conv2d(120, 5, init=init)),
+        ("F6", Dense(84, init=init)),
+    ]
+    layers = [layer for name, block in squashed for layer in ((name, block), (f"f({name})", squash))]
+    return Network([*layers, ("output", Dense(10, init=init))], (1, 32, 32), **options)
+
+
+def lenet5s(**options: Any) -> Network:
+    """LeNet-5 with shared C3 kernels: 59,719 parameters.
+
+    C3's 16 maps fall into four groups that share one kernel set and one bias each: 3 channels at 6 cyclic places, 4 at 6,
+    4 of 5 (without the third) at 3, and all 6 once: 17 kernels. Average pooling, ReLU, linear output. Its images are MNIST
+    **resized** to 32×32 and normalised by (x − 0.1307)/0.3081.
+
+    In published code for it the class is defined, but another network is trained; the channel order is the cyclic one
+    here, and matters, because the kernels are shared.
+
+    >>> len(lenet5s(threads=1).params.flat)
+    59719
+    """
+    torch: dict[str, Any] = {"init": TorchDefault(), "bias_init": TorchDefault()}
+    return Network(
+        [
+            ("C1", Conv2d(6, 5, **torch)),
+            ("f(C1)", ReLU()),
+            ("S2", AvgPool2d(2)),
+            ("C3", SparseConv2d(cyclic_table(), 5, tied=(6, 6, 3, 1), **torch)),
+            ("f(C3)", ReLU()),
+            ("S4", AvgPool2d(2)),
+            ("flatten", Flatten()),
+            ("C5", Dense(120, **torch)),
+            ("f(C5)", ReLU()),
+            ("F6", Dense(84, **torch)),
+            ("f(F6)", ReLU()),
+            ("output", Dense(10, **torch)),
+        ],
+        (1, 32, 32),
+        **options,
+    )
+
+
+def lenet5_modern(num_classes: int = 10, **options: Any) -> Network:
+    """LeNet-5 as it is usually written today: 61,706 parameters for ten classes.
+
+    28×28 → C1 6 maps 5×5 with padding 2 → ReLU → max-pooling → C3 16 maps, every one reading all 6 → ReLU → max-pooling →
+    120 → 84 → num_classes logits. Published code says of it that it takes 32×32 images; with padding 2 it takes 28×28
+    (32×32 would leave 16·6·6 = 576 inputs for C5, not 400).
+
+    Args:
+        num_classes: how many outputs.
+        **options: see ``Network``.
+
+    >>> len(lenet5_modern(threads=1).params.flat)
+    61706
+    """
+    torch: dict[str, Any] = {"init": TorchDefault(), "bias_init": TorchDefault()}
+    return Network(
+        [
+            ("C1", Conv2d(6, 5, padding=2, **torch)),
+            ("f(C1)", ReLU()),
+            ("S2", MaxPool2d(2)),
+            ("C3", Conv2d(16, 5, **torch)),
+            ("f(C3)", ReLU()),
+            ("S4", MaxPool2d(2)),
+            ("flatten", Flatten()),
+            ("C5", Dense(120, **torch)),
+            ("f(C5)", ReLU()),
+            ("F6", Dense(84, **torch)),
+            ("f(F6)", ReLU()),
+            ("output", Dense(num_classes, **torch)),
+        ],
+        (1, 28, 28),
+        **options,
+    )

@@ -1,0 +1,148 @@
+"""Optimisers over the flat vectors of a network, one fused kernel each, with PyTorch's conventions."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .arrays import Array
+from .errors import CheckpointError, ContractError, OptionError, number
+
+if TYPE_CHECKING:
+    from .network import Network
+
+
+class Optimizer:
+    """Base of the optimisers: a learning rate, moment vectors as long as the parameters, and a step count.
+
+    Attributes:
+        lr: the learning rate of the next step; schedules set it.
+        steps: how many steps were taken.
+        moments: the moment vectors by name; empty before the first step.
+    """
+
+    names: tuple[str, ...] = ()
+    """The moment vectors, in the order in which the kernel takes them."""
+
+    def __init__(self, lr: float) -> None:
+        self.lr = number(type(self).__name__, "lr", lr, 0, math.inf)
+        self.steps = 0
+        self.moments: dict[str, Array] = {}
+
+    def step(self, net: Network) -> None:
+        """Update the parameters of a network by its gradients.
+
+        Raises:
+            ContractError: the moments are those of another network.
+        """
+        if not self.moments:
+            self.moments = {name: np.zeros_like(net.params.flat) for name in self.names}
+        for name, moment in self.moments.items():
+            if moment.shape != net.params.flat.shape or moment.dtype != net.params.flat.dtype:
+                what = f"expected {name} as long as the {len(net.params.flat)} parameters, got {len(moment)} of {moment.dtype}"
+                raise ContractError(type(self).__name__, what, "use an optimiser of its own for each network")
+        self.steps += 1
+        self._update(net, *self.moments.values())
+
+    def _update(self, net: Network, *moments: Array) -> None:
+        raise NotImplementedError
+
+    def options(self) -> dict[str, Any]:
+        """The options by name, for logs and checkpoints."""
+        raise NotImplementedError
+
+    def load(self, steps: int, moments: dict[str, Array]) -> None:
+        """Go on from a checkpoint.
+
+        Raises:
+            CheckpointError: the vectors are not this optimiser's.
+        """
+        if moments and tuple(moments) != self.names:
+            what = f"expected the vectors {', '.join(self.names)}, got {', '.join(moments)}"
+            raise CheckpointError(type(self).__name__, what, "resume with the optimiser that was saved")
+        self.steps, self.moments = steps, {name: v.copy() for name, v in moments.items()}
+
+
+class SGD(Optimizer):
+    """g = dp + λp;  v = μv + g (v = g at first);  p −= lr · v, or lr · (g + μv) with Nesterov: ``torch.optim.SGD``.
+
+    Args:
+        lr: learning rate.
+        momentum: μ in [0, 1).
+        nesterov: look ahead; needs momentum.
+        weight_decay: λ.
+
+    Raises:
+        OptionError: an option outside what it may be.
+    """
+
+    names = ("velocity",)
+
+    def __init__(self, lr: float = 0.01, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0) -> None:
+        super().__init__(lr)
+        self.momentum = number("SGD", "momentum", momentum, 0, 1)
+        self.weight_decay = number("SGD", "weight_decay", weight_decay, 0, math.inf)
+        if nesterov and not momentum:
+            raise OptionError("SGD", "expected momentum above 0 with nesterov, got 0", "give momentum=0.9")
+        self.nesterov = nesterov
+
+    def _update(self, net: Network, *moments: Array) -> None:
+        h = [self.lr, self.momentum, self.nesterov, self.weight_decay, self.steps == 1]
+        net.backend.sgd(net.params.flat, net.grads.flat, *moments, np.array(h, np.float64))
+
+    def options(self) -> dict[str, Any]:
+        """The options by name."""
+        return {"momentum": self.momentum, "nesterov": self.nesterov, "weight_decay": self.weight_decay}
+
+
+class Adam(Optimizer):
+    """m = β₁m + (1 − β₁)g;  v = β₂v + (1 − β₂)g²;  p −= lr · m̂ / (√v̂ + ε), g = dp + λp: ``torch.optim.Adam``.
+
+    Kingma and Ba, *Adam*, 2015, algorithm 1.
+
+    Args:
+        lr: learning rate.
+        betas: β₁ and β₂ in [0, 1).
+        eps: ε.
+        weight_decay: λ, added to the gradient.
+
+    Raises:
+        OptionError: an option outside what it may be.
+    """
+
+    names = ("m", "v")
+    kernel = "adam"
+
+    def __init__(
+        self, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.0
+    ) -> None:
+        super().__init__(lr)
+        who = type(self).__name__
+        self.betas = (number(who, "betas[0]", betas[0], 0, 1), number(who, "betas[1]", betas[1], 0, 1))
+        self.eps = number(who, "eps", eps, 0, math.inf)
+        self.weight_decay = number(who, "weight_decay", weight_decay, 0, math.inf)
+
+    def _update(self, net: Network, *moments: Array) -> None:
+        b1, b2 = self.betas
+        h = [self.lr, b1, b2, self.eps, self.weight_decay, 1 - b1**self.steps, 1 - b2**self.steps]
+        getattr(net.backend, self.kernel)(net.params.flat, net.grads.flat, *moments, np.array(h, np.float64))
+
+    def options(self) -> dict[str, Any]:
+        """The options by name."""
+        return {"betas": list(self.betas), "eps": self.eps, "weight_decay": self.weight_decay}
+
+
+class AdamW(Adam):
+    """Adam with p −= lr · λ · p beside the step, in place of λp in the gradient: ``torch.optim.AdamW``.
+
+    Loshchilov and Hutter, *Decoupled Weight Decay Regularization*, 2019, algorithm 2. Arguments as for ``Adam``.
+    """
+
+    kernel = "adamw"
+
+    def __init__(
+        self, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.01
+    ) -> None:
+        super().__init__(lr, betas, eps, weight_decay)
