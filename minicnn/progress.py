@@ -1,0 +1,54 @@
+"""What a person sees while a network trains: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+Announce = Callable[[str], None]
+
+
+def say(line: str) -> None:
+    """Print a line without tearing a progress bar."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        print(line, flush=True)
+    else:
+        tqdm.write(line, file=sys.stdout)
+        sys.stdout.flush()
+
+
+class Bar:
+    """A progress bar over the images of an epoch; nothing where the output is not a terminal or tqdm is missing.
+
+    Args:
+        title: what stands before the bar.
+        images: how many images the epoch has.
+        done: how many of them were done before.
+    """
+
+    def __init__(self, title: str, images: int, done: int = 0) -> None:
+        self._bar: Any = None
+        if not sys.stderr.isatty():
+            return
+        try:
+            from tqdm import tqdm
+        except ImportError:
+            return
+        self._bar = tqdm(total=images, initial=done, desc=title, unit=" images", leave=False, mininterval=0.2)
+
+    def advance(self, images: int, loss: float) -> None:
+        """So many more images are done, the last batch with this loss."""
+        if self._bar is not None:
+            self._bar.set_postfix_str(f"loss {loss:.4f}", refresh=False)
+            self._bar.update(images)
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._bar is not None:
+            self._bar.close()

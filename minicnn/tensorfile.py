@@ -1,0 +1,143 @@
+"""Safetensors files: read with suspicion, written all or nothing.
+
+A file is the header's length (8 bytes, little-endian), the header (JSON: name → dtype, shape and place of a tensor, and a
+map ``__metadata__`` of text), then the tensors' bytes. Source: the format's description at
+https://github.com/huggingface/safetensors.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import textwrap
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from .arrays import Array
+from .errors import CheckpointError
+
+try:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load, save
+except ImportError as fault:
+    what = "expected the package safetensors, got none installed"
+    raise CheckpointError("checkpoint", what, 'run pip install "minicnn[train]"') from fault
+
+
+StrPath = str | os.PathLike[str]
+
+
+def read(path: StrPath) -> tuple[dict[str, str], dict[str, Array]]:
+    """Read a file: its metadata and its tensors.
+
+    Args:
+        path: the file.
+
+    Raises:
+        CheckpointError: the file cannot be read, or is not one whole safetensors file in which every name occurs once.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write(Path(folder, "pair"), {"pair": np.array([1.0, 2.0])}, {"made by": "hand"})
+    ...     metadata, tensors = read(Path(folder, "pair"))
+    >>> metadata, tensors["pair"]
+    ({'made by': 'hand'}, array([1., 2.]))
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as fault:
+        what = f"expected a readable file, got {_reason(fault)}"
+        raise CheckpointError(os.fspath(path), what, "check the path and its permissions") from fault
+    try:
+        tensors = load(content)
+    except SafetensorError as fault:
+        refuse(path, "a whole safetensors file", str(fault).rpartition("deserializing: ")[2])
+    except (KeyError, ValueError, OverflowError) as fault:
+        refuse(path, "tensors that NumPy can hold", str(fault))
+    header = parse(path, content[8 : 8 + int.from_bytes(content[:8], "little")].decode())
+    return header.get("__metadata__") or {}, tensors
+
+
+def write(path: StrPath, tensors: Mapping[str, Array], metadata: dict[str, str]) -> None:
+    """Write a file, all or nothing: until it is whole and on the disk, an older file of that name stays in place.
+
+    Args:
+        path: the file.
+        tensors: name → array.
+        metadata: name → text.
+
+    Raises:
+        CheckpointError: the file cannot be written.
+    """
+    # safetensors writes an array's memory as it lies, so every array must lie in C order; ascontiguousarray loses shape ().
+    content = save({name: np.array(tensor, order="C") for name, tensor in tensors.items()}, metadata)
+    # In the same folder, because os.replace is atomic only within one file system.
+    part = Path(path).with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        try:
+            with open(part, "xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, path)
+        except BaseException:
+            with suppress(OSError):
+                part.unlink()
+            raise
+    except OSError as fault:
+        what = f"expected to write a checkpoint, got {_reason(fault)}"
+        raise CheckpointError(os.fspath(path), what, "check the folder, its permissions and its free space") from fault
+
+
+def parse(path: StrPath, text: str) -> Any:
+    """Parse JSON in which no object has a key twice and every number is finite.
+
+    Args:
+        path: the file that the text comes from.
+        text: the JSON.
+
+    Raises:
+        CheckpointError: the text is something else.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_once, parse_constant=_not_json)
+    except (ValueError, RecursionError) as fault:
+        refuse(path, "JSON in its header", str(fault))
+
+
+def refuse(path: StrPath, expected: str, fault: str) -> NoReturn:
+    """Refuse a file in one printable line, though the fault may quote names from the file.
+
+    Args:
+        path: the file.
+        expected: what was expected.
+        fault: what is wrong.
+
+    Raises:
+        CheckpointError: always.
+    """
+    line = textwrap.shorten("".join(c if c.isprintable() else " " for c in fault), 160)
+    what = f"expected {expected}, got something else ({line})"
+    raise CheckpointError(os.fspath(path), what, "give a whole file that minicnn or PyTorch saved")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # Readers differ in which of two equal keys they take, safetensors' own included.
+    keys = [key for key, _ in pairs]
+    for key in set(keys):
+        if keys.count(key) > 1:
+            raise ValueError(f"the key {key!r} twice")
+    return dict(pairs)
+
+
+def _not_json(constant: str) -> NoReturn:
+    raise ValueError(f"the number {constant}")
+
+
+def _reason(fault: OSError) -> str:
+    return "a directory" if isinstance(fault, IsADirectoryError) else (fault.strerror or str(fault)).lower()
