@@ -1,0 +1,496 @@
+"""Convolution: im2col against direct against PyTorch, pass by pass.
+
+Every contender works in its own layout on the same float32 numbers, and all results are compared before anything is timed.
+minicnn runs as it does in a network: recorded programs over the lane groups of the batch, weights packed anew for every
+pass that reads them packed, and for the weight gradient the slots cleared before and summed after. PyTorch runs under
+``inference_mode``, with its tensors contiguous and as channels_last; the table shows the faster of the two. There is no bias.
+
+GFLOP/s are nominal, two operations for each multiply-add of the definition, also where padding is multiplied. The peak is
+the best that a loop of multiply-adds on registers reaches before the first row; the loop also runs in turn with the
+contenders, and the last lines tell how fast it then was. ``±`` is the distance between the quartiles of the direct figure,
+and ``control`` is direct over direct: the same contender, measured twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any, Protocol
+
+import harness
+import numpy as np
+from harness import Array, BenchmarkError, Column, Peak, Timing, Work, geometric_mean, gflops, interleaved, say
+
+from minicnn import Conv2d, Network
+from minicnn.door import Arrays
+from minicnn.parallel import Team
+from minicnn.program import Call, Job, Program, Recorder
+from minicnn.runner import SLOTS
+
+FORWARD, INPUT, WEIGHT = "forward", "input", "weight"
+PASSES = (FORWARD, INPUT, WEIGHT)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A convolution as it occurs in networks: square kernels on square maps."""
+
+    name: str
+    channels: int
+    filters: int
+    kernel: int
+    size: int
+    padding: int = 0
+    stride: int = 1
+    dilation: int = 1
+    groups: int = 1
+
+    @property
+    def layer(self) -> Conv2d:
+        """The layer, by the algorithm that it picks itself."""
+        return Conv2d(self.filters, self.kernel, self.stride, self.padding, self.dilation, self.groups, bias=False)
+
+    @property
+    def in_shape(self) -> tuple[int, int, int]:
+        """One image."""
+        return self.channels, self.size, self.size
+
+    @property
+    def weight_shape(self) -> tuple[int, int, int, int]:
+        """The weights."""
+        return self.filters, self.channels // self.groups, self.kernel, self.kernel
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        """One image's output."""
+        return self.layer.plan(self.in_shape).out_shape
+
+    @property
+    def multiply_adds(self) -> int:
+        """For one image, in each of the passes."""
+        return prod(self.out_shape) * prod(self.weight_shape[1:])
+
+    def reduction(self, which: str, batch: int) -> int:
+        """How many products a number of the result is the sum of, at most."""
+        taps = self.kernel**2
+        places = batch * prod(self.out_shape[1:])
+        return {FORWARD: prod(self.weight_shape[1:]), INPUT: self.filters // self.groups * taps, WEIGHT: places}[which]
+
+    @property
+    def label(self) -> str:
+        """The case in a line."""
+        extras = (("p", self.padding, 0), ("s", self.stride, 1), ("d", self.dilation, 1), ("g", self.groups, 1))
+        options = "".join(f" {letter}{value}" for letter, value, usual in extras if value != usual)
+        return f"{self.name} {self.channels}→{self.filters} {self.kernel}×{self.kernel}{options} on {self.size}×{self.size}"
+
+
+CASES = (
+    Case("LeNet C1", 1, 6, 5, 32),
+    Case("LeNet C1", 1, 6, 5, 28, padding=2),
+    Case("LeNet C3", 6, 16, 5, 14),
+    Case("LeNet C5", 16, 120, 5, 5),
+    Case("stem", 3, 64, 7, 64, padding=3, stride=2),
+    Case("3×3", 3, 32, 3, 32, padding=1),
+    Case("3×3", 32, 64, 3, 16, padding=1),
+    Case("3×3", 64, 128, 3, 8, padding=1),
+    Case("strided", 64, 64, 3, 16, padding=1, stride=2),
+    Case("pointwise", 64, 128, 1, 16),
+    Case("grouped", 64, 64, 3, 16, padding=1, groups=4),
+    Case("dilated", 32, 32, 3, 16, padding=2, dilation=2),
+    Case("5×5", 32, 32, 5, 16, padding=2),
+)
+QUICK = (CASES[0], CASES[2], CASES[3], CASES[7])
+DOOR = CASES[5]
+"""The images that the conversion to lanes is measured on."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """The numbers that all contenders get."""
+
+    x: Array
+    weights: Array
+    dy: Array
+
+    @staticmethod
+    def of(case: Case, batch: int) -> Data:
+        """Random numbers for a case."""
+        rng = np.random.default_rng(0)
+        shapes = (batch, *case.in_shape), case.weight_shape, (batch, *case.out_shape)
+        x, weights, dy = (rng.standard_normal(shape, dtype=np.float32) for shape in shapes)
+        return Data(x, weights, dy)
+
+
+class Contender(Protocol):
+    """Something that can compute the passes of a convolution."""
+
+    def work(self, which: str) -> Work:
+        """The pass, to be called again and again."""
+
+    def answer(self, which: str) -> Array:
+        """What the pass computes, as PyTorch lays it out, by one call of it."""
+
+
+class Own:
+    """minicnn: a network of one convolution, its passes as programs over all lane groups of a batch.
+
+    Args:
+        case: the convolution.
+        data: its numbers.
+        algorithm: how to compute it.
+        threads: how many threads share the groups.
+    """
+
+    def __init__(self, case: Case, data: Data, algorithm: str, threads: int) -> None:
+        self.net = Network([("conv", replace(case.layer, algorithm=algorithm))], case.in_shape, threads=threads)
+        self.net.load_params({"conv.W": data.weights})
+        self.net.forward(data.x)  # leaves every group with its x, framed where there is padding
+        self.net.backward(data.dy)  # and with its dy
+        self.data, self.team = data, Team(threads, self.net.backend)
+        self.groups = self.net._trace.groups
+        self.slots = self.net._slots.take(len(self.groups))
+
+    def programs(self, which: str) -> list[Program]:
+        """One program for each group."""
+        if which == FORWARD:
+            return [group.forward for group in self.groups]
+        slots = [self.slots[i % SLOTS] for i in range(len(self.groups))]
+        weight = [group.backward(slot, input_grad=False) for group, slot in zip(self.groups, slots, strict=True)]
+        if which == WEIGHT:
+            return weight
+        both = [group.backward(slot, input_grad=True) for group, slot in zip(self.groups, slots, strict=True)]
+        return [rest(whole, part) for whole, part in zip(both, weight, strict=True)]
+
+    def work(self, which: str) -> Work:
+        """The pass as a network runs a batch: packing, then every slot's groups on one thread, then the sum of the slots."""
+        programs, slots, sums = self.programs(which), self.slots, which == WEIGHT
+        total = Program()
+        for slot in slots[1:] if sums else []:
+            Recorder(self.net.backend, total).add(slot.grads.flat, self.net.grads.flat)
+        prepare = packing(self.net._prepare, programs)
+        jobs = self.jobs([programs[number::SLOTS] for number in range(len(slots))])
+
+        def work() -> None:
+            prepare.run()
+            for slot in slots if sums else []:
+                slot.clear()
+            self.team.run(jobs)
+            total.run()
+
+        return work
+
+    def jobs(self, shares: Sequence[Sequence[Program]]) -> list[Job]:
+        """One job for each thread, which runs its part of the shares."""
+        members = min(self.team.threads, len(shares))
+        number = np.zeros(1, np.int64)
+        own = [[program for share in shares[member::members] for program in share] for member in range(members)]
+        return [Job(programs, number, (0, 1, 1), lambda: None) for programs in own]
+
+    def answer(self, which: str) -> Array:
+        """The result of one call, whose buffers held NaN before it."""
+        outputs = [self.net.grads.flat] if which == WEIGHT else [g.y if which == FORWARD else g.dx for g in self.groups]
+        for output in outputs:
+            output[...] = np.nan
+        self.work(which)()
+        if which == WEIGHT:
+            return self.net.grads["conv.W"].copy()
+        return np.concatenate([np.moveaxis(output, -1, 0) for output in outputs])[: len(self.data.x)]
+
+    def door(self) -> Work:
+        """The conversion of the batch from (N, C, H, W) to lanes."""
+        images = Arrays(self.data.x)
+        jobs = self.jobs([[group.load(images, "in")] for group in self.groups])
+        return lambda: self.team.run(jobs)
+
+
+def rest(whole: Program, part: Program) -> Program:
+    """The calls of a program that are not a part of it."""
+    left = Counter(map(identity, part.calls))
+    program = Program()
+    for call in whole.calls:
+        if left[identity(call)]:
+            left[identity(call)] -= 1
+        else:
+            program.append(call)
+    return program
+
+
+def identity(call: Call) -> tuple[str, tuple[tuple[int, ...], ...]]:
+    """A call's kernel and the shapes of its arrays."""
+    return call.name, tuple(array.shape for array in call.arrays)
+
+
+def packing(prepare: Program, programs: Sequence[Program]) -> Program:
+    """Those calls of ``prepare`` whose outputs, which stand last, the programs read."""
+    read = [array for program in programs for call in program.calls for array in call.arrays]
+    program = Program()
+    for call in prepare.calls:
+        if any(np.may_share_memory(call.arrays[-1], array) for array in read):
+            program.append(call)
+    return program
+
+
+class Torch:
+    """PyTorch, with its tensors in one memory format; only the gradient that is asked for is computed.
+
+    Args:
+        torch: the module.
+        case: the convolution.
+        data: its numbers.
+        layout: the name of the memory format.
+    """
+
+    def __init__(self, torch: Any, case: Case, data: Data, layout: str) -> None:
+        self.torch, self.case = torch, case
+        form = getattr(torch, f"{layout}_format" if layout == "contiguous" else layout)
+        tensors = (torch.from_numpy(a).contiguous(memory_format=form) for a in (data.x, data.weights, data.dy))
+        self.x, self.weights, self.dy = tensors
+
+    def work(self, which: str) -> Work:
+        """The pass."""
+        x, weights, dy, c = self.x, self.weights, self.dy, self.case
+        stride, padding, dilation = [c.stride] * 2, [c.padding] * 2, [c.dilation] * 2
+        if which == FORWARD:
+            conv2d = self.torch.conv2d
+            return lambda: conv2d(x, weights, None, stride, padding, dilation, c.groups)
+        backward = self.torch.ops.aten.convolution_backward
+        wanted = [which == INPUT, which == WEIGHT, False]
+        return lambda: backward(dy, x, weights, None, stride, padding, dilation, False, [0, 0], c.groups, wanted)
+
+    def answer(self, which: str) -> Array:
+        """The result of one call."""
+        result: Any = self.work(which)()
+        tensor = {FORWARD: lambda: result, INPUT: lambda: result[0], WEIGHT: lambda: result[1]}[which]()
+        return np.ascontiguousarray(tensor.numpy())
+
+
+IM2COL, DIRECT, CONTROL, PEAK = "im2col", "direct", "direct again", "peak"
+LAYOUTS = ("contiguous", "channels_last")
+
+
+def contenders(case: Case, batch: int, threads: int, torch: Any | None) -> dict[str, Contender]:
+    """All who compute a case, by name."""
+    data = Data.of(case, batch)
+    own: dict[str, Contender] = {algorithm: Own(case, data, algorithm, threads) for algorithm in (IM2COL, DIRECT)}
+    peers = {f"torch {layout}": Torch(torch, case, data, layout) for layout in LAYOUTS} if torch else {}
+    return own | peers
+
+
+def compare(case: Case, batch: int, which: str, found: Mapping[str, Contender]) -> None:
+    """Hold every contender's result against the last one's.
+
+    Sums of n products of normal numbers in another order differ by about ε·n at most.
+
+    Raises:
+        BenchmarkError: two results differ.
+    """
+    tolerance = 8 * float(np.finfo(np.float32).eps) * case.reduction(which, batch)
+    answers = {name: contender.answer(which) for name, contender in found.items()}
+    last, expected = list(answers.items())[-1]
+    for name, answer in answers.items():
+        worst = float(np.abs(answer - expected).max()) if answer.shape == expected.shape else np.inf
+        if not worst <= tolerance:  # also where it is NaN
+            what = f"{case.label}, {which}: {name} and {last} differ by {worst:.2g}, more than {tolerance:.2g}"
+            raise BenchmarkError(what, code=1)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One pass of one case, measured.
+
+    Attributes:
+        case: the convolution.
+        which: the pass.
+        batch: how many images.
+        timings: of the contenders, by name.
+        peak: GFLOP/s of the peak loop before the first row.
+        peak_meanwhile: GFLOP/s of the peak loop in turn with the contenders.
+    """
+
+    case: Case
+    which: str
+    batch: int
+    timings: Mapping[str, Timing]
+    peak: float
+    peak_meanwhile: float
+
+    @property
+    def share(self) -> float:
+        """What part of the peak direct reaches."""
+        return self.gflops(DIRECT) / self.peak
+
+    def gflops(self, name: str) -> float:
+        """What a contender reached."""
+        return gflops(self.batch * self.case.multiply_adds, self.timings[name])
+
+    @property
+    def torch(self) -> str | None:
+        """The faster of PyTorch's layouts, or None where PyTorch is absent."""
+        names = [f"torch {layout}" for layout in LAYOUTS if f"torch {layout}" in self.timings]
+        return max(names, key=self.gflops, default=None)
+
+    def over(self, name: str | None) -> float | None:
+        """How many times as fast as another contender direct is."""
+        return None if name is None else self.gflops(DIRECT) / self.gflops(name)
+
+    def cells(self) -> tuple[object, ...]:
+        """The row as the table shows it."""
+        torch = self.torch and self.gflops(self.torch)
+        layout = self.torch and self.torch.removeprefix("torch ").removeprefix("channels_")
+        figures = (self.gflops(IM2COL), self.gflops(DIRECT), torch, layout, self.over(IM2COL), self.over(self.torch))
+        return self.case.label, self.which, *figures, self.share, self.timings[DIRECT].spread, self.over(CONTROL)
+
+    def facts(self) -> dict[str, Any]:
+        """The row for JSON."""
+        facts: dict[str, Any] = {"case": self.case.label, "pass": self.which, "batch": self.batch}
+        facts["multiply_adds"] = self.batch * self.case.multiply_adds
+        facts["contenders"] = {name: {"gflops": self.gflops(name), **t.facts()} for name, t in self.timings.items()}
+        facts |= {"torch": self.torch, "direct_over_im2col": self.over(IM2COL), "direct_over_torch": self.over(self.torch)}
+        facts |= {"direct_over_direct": self.over(CONTROL), "direct_share_of_peak": self.share}
+        return facts | {"peak_gflops": self.peak, "peak_meanwhile_gflops": self.peak_meanwhile}
+
+
+COLUMNS = (
+    Column("shape", 33),
+    Column("pass", 7),
+    Column("im2col", 6, ".1f"),
+    Column("direct", 6, ".1f"),
+    Column("torch", 6, ".1f"),
+    Column("layout", 10),
+    Column("dir/im2", 7, ".2f"),
+    Column("dir/torch", 9, ".2f"),
+    Column("% peak", 6, ".0%"),
+    Column("±", 4, ".0%"),
+    Column("control", 7, ".2f"),
+)
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to measure: samples for every figure, and seconds that a sample lasts at least."""
+
+    rounds: int
+    least: float
+
+
+def measure(found: Mapping[str, Contender], case: Case, batch: int, which: str, peak: Peak, effort: Effort) -> Row:
+    """Compare the contenders' results, then time them in turn."""
+    compare(case, batch, which, found)
+    works: dict[str, Work] = {name: contender.work(which) for name, contender in found.items()}
+    timings = interleaved(works | {CONTROL: works[DIRECT], PEAK: peak}, effort.rounds, effort.least)
+    meanwhile = gflops(peak.multiply_adds, timings.pop(PEAK))
+    return Row(case, which, batch, timings, peak.best, meanwhile)
+
+
+def door_row(batch: int, threads: int, effort: Effort) -> dict[str, Any]:
+    """What the conversion of a batch from (N, C, H, W) to lanes costs, next to the forward pass over it."""
+    own = Own(DOOR, Data.of(DOOR, batch), DIRECT, threads)
+    timings = interleaved({"lanes": own.door(), FORWARD: own.work(FORWARD)}, effort.rounds, effort.least, threads)
+    lanes, forward = timings["lanes"], timings[FORWARD]
+    share = lanes.median / forward.median
+    return {"case": DOOR.label, "batch": batch, **lanes.facts(), "forward_s": forward.median, "share_of_forward": share}
+
+
+def summaries(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Geometric means over the rows of each pass, and over all."""
+    found = []
+    for which in (*PASSES, "all"):
+        chosen = [row for row in rows if which in (row.which, "all")]
+        means: dict[str, Any] = {"pass": which, "rows": len(chosen)}
+        for name in (IM2COL, DIRECT):
+            means[name] = geometric_mean(row.gflops(name) for row in chosen)
+        means["torch"] = geometric_mean(row.gflops(row.torch) for row in chosen if row.torch)
+        means["direct_over_im2col"] = geometric_mean(row.over(IM2COL) or 0 for row in chosen)
+        means["direct_over_torch"] = geometric_mean(row.over(row.torch) or 0 for row in chosen if row.torch)
+        means["direct_share_of_peak"] = geometric_mean(row.share for row in chosen)
+        controls = [row.over(CONTROL) or 0 for row in chosen]
+        means |= {"direct_over_direct": geometric_mean(controls), "control_low": min(controls), "control_high": max(controls)}
+        found.append(means)
+    return found
+
+
+def say_summary(means: Mapping[str, Any]) -> None:
+    """One line of geometric means under the table."""
+    figures = (means[IM2COL], means[DIRECT], means["torch"], "", means["direct_over_im2col"], means["direct_over_torch"])
+    ends = (means["direct_share_of_peak"], "", means["direct_over_direct"])
+    say(harness.line(COLUMNS, ("geometric mean", means["pass"], *figures, *ends)))
+
+
+def say_control(rows: Sequence[Row], means: Mapping[str, Any]) -> None:
+    """The control in words: what differences are worth."""
+    low, high = means["control_low"], means["control_high"]
+    say(f"control: direct over direct lies between {low:.2f} and {high:.2f}; smaller differences in a row mean nothing")
+    before, meanwhile = rows[0].peak, [row.peak_meanwhile for row in rows]
+    turns = f"in turn with the contenders between {min(meanwhile):.0f} and {max(meanwhile):.0f}"
+    say(f"peak: {before:.0f} GFLOP/s of multiply-adds on registers; {turns}, where less tells of a busy machine")
+
+
+def say_door(door: Mapping[str, Any]) -> None:
+    """The conversion in words."""
+    what = f"(N, C, H, W) to lanes: {1e6 * door['median_s']:.1f} µs for a batch of {door['batch']} on {door['case']}"
+    say(f"{what}, {door['share_of_forward']:.1%} of its direct forward pass; not in the table")
+
+
+def parse(given: Sequence[str]) -> argparse.Namespace:
+    """The options, checked.
+
+    Raises:
+        BenchmarkError: one that cannot be measured.
+    """
+    parser = harness.arguments("Convolution: im2col against direct against PyTorch.")
+    parser.add_argument("--batch", type=int, nargs="+", default=[32], metavar="N", help="images in a batch (default 32)")
+    parser.add_argument("--only", default="", metavar="TEXT", help="only shapes whose name contains this")
+    options = parser.parse_args(given)
+    harness.check_arguments(options)
+    if min(options.batch) < 1:
+        raise BenchmarkError(f"expected --batch of at least 1, got {min(options.batch)}")
+    options.cases = [case for case in (QUICK if options.quick else CASES) if options.only.lower() in case.label.lower()]
+    if not options.cases:
+        raise BenchmarkError(f"expected --only as a part of a shape's name, got {options.only!r}")
+    return options
+
+
+def benchmark(given: Sequence[str]) -> None:
+    """Measure, print, write."""
+    options = parse(given)
+    effort = Effort(options.repeats or (5 if options.quick else 15), 0.002 if options.quick else 0.01)
+    machine = harness.machine_facts(options.threads)
+    say(harness.machine_line(machine))
+    torch = harness.peer("torch")
+    if torch is not None:
+        torch.set_num_threads(options.threads)
+    peak = Peak(options.threads)
+    with torch.inference_mode() if torch else nullcontext():
+        batches = [one_batch(options.cases, batch, peak, torch, effort) for batch in options.batch]
+    say(harness.compile_line())
+    if options.json is not None:
+        settings = {"threads": options.threads, "quick": options.quick, "samples": effort.rounds, "least_s": effort.least}
+        report = {"benchmark": "conv", "machine": machine, "settings": settings, "compile": harness.compile_facts()}
+        harness.write_json(options.json, report | {"batches": batches})
+
+
+def one_batch(cases: Sequence[Case], batch: int, peak: Peak, torch: Any | None, effort: Effort) -> dict[str, Any]:
+    """The table for one batch size, and its figures."""
+    say(f"\nbatch {batch}, float32, GFLOP/s\n{harness.heading(COLUMNS)}")
+    rows = []
+    for case in cases:
+        found = contenders(case, batch, peak.threads, torch)
+        for which in PASSES:
+            rows.append(measure(found, case, batch, which, peak, effort))
+            say(harness.line(COLUMNS, rows[-1].cells()))
+    means = summaries(rows)
+    for mean in means:
+        say_summary(mean)
+    say_control(rows, means[-1])
+    door = door_row(batch, peak.threads, effort)
+    say_door(door)
+    return {"batch": batch, "rows": [row.facts() for row in rows], "geometric_means": means, "door": door}
+
+
+if __name__ == "__main__":
+    sys.exit(harness.run("conv_bench", benchmark, sys.argv[1:]))

@@ -1,0 +1,119 @@
+"""The three LeNets as somebody who wants speed writes them in PyTorch: C3 is one dense convolution with masked weights.
+
+Keys of the state_dicts are minicnn's names; ``pack`` and ``unpack`` go between packed and dense kernels of C3.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from minicnn import Network, SparseConv2d
+
+
+class Subsample(nn.Module):
+    """One coefficient and one bias a map for the sum of every 2×2 window."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(channels, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The mean, times four coefficients, plus the bias."""
+        return F.avg_pool2d(x, 2) * (4 * self.weight) + self.bias
+
+
+class Sparse(nn.Module):
+    """A dense convolution whose weights are gathered from packed kernels, zero where there is no link."""
+
+    def __init__(self, layer: SparseConv2d) -> None:
+        super().__init__()
+        links = np.array(layer.links)
+        groups = layer.tied or (1,) * len(layer.table)
+        kernels = int(links[:, 2].max()) + 1
+        index = np.full((len(layer.table), int(links[:, 1].max()) + 1), kernels)  # the kernel past the last one is zero
+        index[links[:, 0], links[:, 1]] = links[:, 2]
+        self.weight, self.bias = nn.Parameter(torch.zeros(kernels, 5, 5)), nn.Parameter(torch.zeros(len(groups)))
+        self.index: Tensor = torch.from_numpy(index)
+        self.group: Tensor = torch.from_numpy(np.repeat(np.arange(len(groups)), groups))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The convolution."""
+        return F.conv2d(x, F.pad(self.weight, (0, 0, 0, 0, 0, 1))[self.index], self.bias[self.group])
+
+
+def classic(net: Network) -> nn.Sequential:
+    """The network of 1998 with the squashing function of the paper."""
+
+    class Squash(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return 1.7159 * torch.tanh(2 / 3 * x)
+
+    parts: dict[str, nn.Module] = {
+        "C1": nn.Conv2d(1, 6, 5),
+        "f1": Squash(),
+        "S2": Subsample(6),
+        "f2": Squash(),
+        "C3": Sparse(_sparse(net)),
+        "f3": Squash(),
+        "S4": Subsample(16),
+        "f4": Squash(),
+        "C5": nn.Conv2d(16, 120, 5),
+        "f5": Squash(),
+        "flatten": nn.Flatten(),
+        "F6": nn.Linear(120, 84),
+        "f6": Squash(),
+        "output": nn.Linear(84, 10),
+    }
+    return _filled(parts, net)
+
+
+def lenet5s(net: Network) -> nn.Sequential:
+    """The network with shared C3 kernels."""
+    return _filled(_relu(nn.Conv2d(1, 6, 5), Sparse(_sparse(net)), nn.AvgPool2d(2)), net)
+
+
+def modern(net: Network) -> nn.Sequential:
+    """The network as it is usually written today."""
+    return _filled(_relu(nn.Conv2d(1, 6, 5, padding=2), nn.Conv2d(6, 16, 5), nn.MaxPool2d(2)), net)
+
+
+def _relu(c1: nn.Module, c3: nn.Module, pool: nn.Module) -> dict[str, nn.Module]:
+    return {
+        "C1": c1,
+        "f1": nn.ReLU(),
+        "S2": pool,
+        "C3": c3,
+        "f3": nn.ReLU(),
+        "S4": pool,
+        "flatten": nn.Flatten(),
+        "C5": nn.Linear(400, 120),
+        "f5": nn.ReLU(),
+        "F6": nn.Linear(120, 84),
+        "f6": nn.ReLU(),
+        "output": nn.Linear(84, 10),
+    }
+
+
+def _sparse(net: Network) -> SparseConv2d:
+    layer = {bound.name: bound.layer for bound in net.layers}["C3"]
+    assert isinstance(layer, SparseConv2d)
+    return layer
+
+
+def _filled(parts: dict[str, nn.Module], net: Network) -> nn.Sequential:
+    """The module with the parameters of a network."""
+    module = nn.Sequential()
+    for name, part in parts.items():
+        module.add_module(name, part)
+    state: dict[str, Any] = {}
+    for name, value in module.state_dict().items():
+        own = net.params[name.replace(".weight", ".W").replace(".bias", ".b")]
+        state[name] = torch.from_numpy(own.reshape(value.shape).copy())
+    module.load_state_dict(state)
+    return module
