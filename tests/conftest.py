@@ -1,0 +1,91 @@
+"""What several test files share: processes of their own."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import minicnn
+
+ROOT = Path(minicnn.__file__).parents[1]
+
+
+class Python:
+    """Runs code in new processes, in a folder of their own, with no settings of minicnn or Numba but those given.
+
+    Kernels are cached in ``cache`` below the folder; ``kept`` is a cache that outlives the tests, for code that compiles much.
+    """
+
+    def __init__(self, folder, kept):
+        self.folder, self.cache, self.kept = folder, folder / "cache", kept
+        self._started = []
+
+    def start(self, code, **settings):
+        """Start a process; a setting of None is taken out of its environment."""
+        env = {name: value for name, value in os.environ.items() if not name.startswith(("MINICNN_", "NUMBA_"))}
+        env |= {"MINICNN_CACHE": str(self.cache), "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+        env |= {name: str(value) for name, value in settings.items() if value is not None}
+        for name, value in settings.items():
+            if value is None:
+                env.pop(name, None)
+        command = [sys.executable, "-W", "error::RuntimeWarning", "-c", code]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        process = subprocess.Popen(command, cwd=self.folder, env=env, text=True, start_new_session=True, **pipes)
+        self._started.append(process)
+        return process
+
+    def finish(self, process):
+        """What a process printed; the test fails where it does."""
+        try:
+            out, errors = process.communicate(timeout=200)
+        except subprocess.TimeoutExpired:
+            self._kill(process)
+            out, errors = process.communicate()
+            pytest.fail(f"expected the process to end within 200 s, it did not\n{out}\n{errors}")
+        assert process.returncode == 0, f"expected the process to succeed, got {process.returncode}\n{out}\n{errors}"
+        return out
+
+    def _kill(self, process):
+        os.killpg(process.pid, signal.SIGKILL)  # its children too: they hold the pipes open
+
+    def stop(self):
+        """End what a failed test left running."""
+        for process in self._started:
+            if process.poll() is None:
+                self._kill(process)
+                process.communicate()
+
+    def __call__(self, code, **settings):
+        """Run code and return what it prints."""
+        return self.finish(self.start(code, **settings))
+
+
+@pytest.fixture
+def python(tmp_path, request):
+    """Processes of their own; see ``Python``."""
+    processes = Python(tmp_path, request.config.cache.mkdir("minicnn-kernels"))
+    yield processes
+    processes.stop()
+
+
+INTERPRETED = {
+    "test_conv_kernels",
+    "test_layers",
+    "test_loss_kernels",
+    "test_losses",
+    "test_pool_kernels",
+    "test_pointwise_kernels",
+    "test_update_kernels",
+    "test_lane_kernels",
+    "test_tiles",
+}
+"""What also runs with kernels as plain Python, and in check mode: the kernels, and the layers over them."""
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.stem in INTERPRETED:
+            item.add_marker("interpreted")

@@ -1,0 +1,186 @@
+"""The architecture, read from the syntax trees: who imports whom, what a backend offers, what an import costs."""
+
+import ast
+import inspect
+import sys
+from pathlib import Path
+
+import minicnn
+from minicnn.backends import cpu, protocol
+
+ROOT = Path(minicnn.__file__).parent
+MAY_IMPORT = {
+    "errors": "",
+    "arrays": "",
+    "geometry": "errors",
+    "initialisers": "arrays errors",
+    "plan": "arrays errors initialisers",
+    "parallel": "errors program",
+    "batch": "arrays memory",
+    "runner": "arrays batch door group losses memory parallel program",
+    "trace": "arrays batch bind door group program runner",
+    "memory": "arrays plan",
+    "program": "arrays errors plan",
+    "door": "arrays errors",
+    "schedules": "errors geometry",
+    "optim": "arrays errors plan",
+    "losses": "arrays errors backends.protocol",
+    "layers": "layers arrays errors geometry initialisers plan backends.protocol",
+    "backends.protocol": "arrays",
+    "backends.cpu": "backends.cpu arrays errors geometry",
+    "backends": "errors",
+    "bind": "arrays errors plan layers.base",
+    "summary": "arrays bind geometry",
+    "group": "arrays batch bind door errors memory plan program",
+    "network": "arrays backends bind door errors group layers.base losses memory parallel plan program runner summary trace",
+    "models": "errors initialisers layers network",
+    "": "models network runner layers losses optim schedules initialisers plan errors arrays backends.cpu.jit testing",
+}
+"""The core: a module, or all modules of a package, and what of minicnn it may import. Everything else is the periphery,
+which may import anything, and which nothing here names."""
+
+EXTRAS = {"torch", "matplotlib", "safetensors", "tqdm", "hypothesis", "pytest"}
+LONGEST = 300
+LONGER = {}
+"""Files that are longer than they should be, and how long they may be until they are divided."""
+
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+def name_of(path):
+    """The dotted name of a file below minicnn, "" for minicnn itself."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix("__init__").removesuffix(".")
+
+
+MODULES = {name_of(path) for path in FILES}
+
+
+def checked_for_types_only(node):
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def imports(path, inside_functions=True):
+    """Every module that a file imports when it runs, minicnn's own as ".name"."""
+    package = [*name_of(path).split(".")] if path.name == "__init__.py" else name_of(path).split(".")[:-1]
+    package = [part for part in package if part]
+    found, waiting = set(), list(ast.parse(path.read_text()).body)
+    while waiting:
+        node = waiting.pop()
+        if checked_for_types_only(node) or (not inside_functions and isinstance(node, ast.FunctionDef)):
+            continue
+        waiting.extend(ast.iter_child_nodes(node))
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = (
+                [*package[: len(package) + 1 - node.level], *filter(None, [node.module])]
+                if node.level
+                else node.module.split(".")
+            )
+            whole = ".".join(base)
+            for alias in node.names:  # ``from . import x`` may mean a module
+                inner = f"{whole}.{alias.name}".removeprefix("minicnn.").removeprefix(".")
+                own = node.level or whole.split(".")[0] == "minicnn"
+                found.add(
+                    f".{inner}"
+                    if own and inner in MODULES
+                    else f".{whole.removeprefix('minicnn').removeprefix('.')}"
+                    if own
+                    else whole
+                )
+    return {f".{name[8:]}" if name.startswith("minicnn.") else name for name in found}
+
+
+def rule_of(module):
+    """The line of the table that holds for a module, or None for the periphery."""
+    fitting = [rule for rule in MAY_IMPORT if module == rule or (rule and module.startswith(f"{rule}."))]
+    return max(fitting, key=len, default=None)
+
+
+def test_the_table_names_modules_that_there_are():
+    named = set(MAY_IMPORT) | {module for allowed in MAY_IMPORT.values() for module in allowed.split()}
+    assert named <= MODULES
+
+
+def test_the_core_imports_only_what_it_may():
+    wrong = []
+    for path in FILES:
+        module, rule = name_of(path), rule_of(name_of(path))
+        if rule is not None:
+            own = {name[1:] for name in imports(path) if name.startswith(".")} - {module}
+            allowed = MAY_IMPORT[rule].split()
+            wrong += [f"{module} → {name}" for name in own if not any(name == a or name.startswith(f"{a}.") for a in allowed)]
+    assert not wrong, "expected only imports that MAY_IMPORT above lists"
+
+
+def test_the_reader_of_imports_sees_them_all():
+    assert {".geometry", ".backends.cpu.jit", "numpy", "numba.extending"} <= imports(ROOT / "backends" / "cpu" / "conv.py")
+    assert {".backends", ".door", ".group"} <= imports(ROOT / "network.py")
+    assert {".models", ".network"} <= imports(ROOT / "__init__.py")
+    assert ".network" not in imports(ROOT / "optim.py"), "expected what is imported for types only to be left out"
+    assert "tqdm" in imports(ROOT / "progress.py")
+    assert "tqdm" not in imports(ROOT / "progress.py", inside_functions=False)
+
+
+def test_extras_are_imported_in_the_periphery_or_where_they_are_used():
+    for path in FILES:
+        loaded = {name.split(".")[0] for name in imports(path, inside_functions=False)}
+        assert rule_of(name_of(path)) is None or not loaded & EXTRAS, name_of(path)
+
+
+def test_nothing_is_imported_but_numpy_numba_extras_and_the_standard_library():
+    for path in FILES:
+        roots = {name.split(".")[0] for name in imports(path) if not name.startswith(".")} - {"minicnn"}
+        third = roots - set(sys.stdlib_module_names) - EXTRAS
+        compiler = {"numba", "llvmlite"} if name_of(path).startswith("backends.cpu") else set()
+        assert third <= {"numpy"} | compiler, name_of(path)
+
+
+def signatures(functions):
+    return {name: list(inspect.signature(function).parameters) for name, function in functions.items()}
+
+
+def test_the_backend_has_the_kernels_of_the_protocol_with_the_same_arguments():
+    stated = signatures({n: f for n, f in vars(protocol.Kernels).items() if inspect.isfunction(f) and not n.startswith("_")})
+    stated = {name: arguments[1:] for name, arguments in stated.items() if name != "call"}
+    written = signatures({n: k for n, k in vars(cpu).items() if hasattr(k, "bind")})
+    assert sorted(written) == sorted(stated)
+    assert written == stated
+
+
+def test_every_kernel_of_the_backend_is_exported_and_documented():
+    kernels = {name for name, value in vars(cpu).items() if hasattr(value, "bind")}
+    assert kernels <= set(cpu.__all__)
+    assert all(getattr(cpu, name).__doc__ for name in kernels)
+    assert all(vars(protocol.Kernels)[name].__doc__ for name in kernels)
+
+
+def test_every_public_name_is_there_and_documented():
+    assert sorted(minicnn.__all__) == sorted(set(minicnn.__all__))
+    for name in minicnn.__all__:
+        assert inspect.getdoc(getattr(minicnn, name)), f"expected a docstring of {name}"
+
+
+def test_a_file_has_one_purpose_and_fits_on_a_few_screens():
+    lengths = {path: len(path.read_text().splitlines()) for path in FILES}
+    longer = {name_of(path): n for path, n in lengths.items() if n > LONGER.get(path.name, LONGEST)}
+    assert not longer, f"expected at most {LONGEST} lines: these ask to be two files"
+    silent = [name_of(path) for path in FILES if not ast.get_docstring(ast.parse(path.read_text()))]
+    assert not silent, "expected every file to say its purpose first"
+
+
+def test_importing_minicnn_loads_no_extras_and_takes_little_time(python):
+    code = """
+import sys, time
+EXTRAS = "matplotlib", "safetensors", "tqdm", "torch", "numba.cuda", "minicnn.train", "minicnn.data"
+started = time.perf_counter()
+import minicnn
+seconds = time.perf_counter() - started
+print(seconds, *(name for name in EXTRAS if name in sys.modules))
+"""
+    runs = [python(code).split() for _ in range(2)]
+    assert runs[0][1:] == [], f"expected none of these to be loaded: {runs[0][1:]}"
+    seconds = min(float(run[0]) for run in runs)
+    assert seconds <= 1.5, (
+        f"expected import minicnn to take at most 1.5 s, got {seconds:.2f} s; it was 0.6 when this was written"
+    )

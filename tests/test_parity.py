@@ -1,0 +1,279 @@
+"""PyTorch as the second opinion: every layer's three passes, edge cases, losses, and ten steps of the three LeNets."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import STRATEGIES, both, examples
+
+import minicnn as m
+from minicnn import Network, models
+
+torch = pytest.importorskip("torch")
+F = torch.nn.functional
+
+pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")]
+DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
+IMAGES = 33
+"""Two full groups of lanes and one image over."""
+
+
+def pairs_of(layer, *names):
+    """Options as PyTorch takes them."""
+    return {name: both(getattr(layer, name)) for name in names}
+
+
+def conv2d(layer, x, W, b=None):
+    padding = layer.padding if layer.padding == "same" else both(layer.padding)
+    return F.conv2d(x, W, b, padding=padding, groups=layer.groups, **pairs_of(layer, "stride", "dilation"))
+
+
+def sparse_conv2d(layer, x, W, b):
+    maps, first = [], 0
+    sizes = layer.tied or (1,) * len(layer.table)
+    rows = iter(layer.table)
+    for group, size in enumerate(sizes):
+        for _ in range(size):
+            row = next(rows)
+            maps.append(F.conv2d(x[:, list(row)], W[None, first : first + len(row)], b[group : group + 1]))
+        first += len(row)
+    return torch.cat(maps, 1)
+
+
+def subsample(layer, x, W, b):
+    window = both(layer.window)
+    return F.avg_pool2d(x, window) * math.prod(window) * W[:, None, None] + b[:, None, None]
+
+
+def pooled(function):
+    return lambda layer, x: function(x, both(layer.kernel), layer.stride and both(layer.stride), both(layer.padding))
+
+
+TORCH = {
+    m.Conv2d: conv2d,
+    m.SparseConv2d: sparse_conv2d,
+    m.Subsample: subsample,
+    m.AvgPool2d: pooled(F.avg_pool2d),
+    m.MaxPool2d: pooled(F.max_pool2d),
+    m.Dense: lambda layer, x, W, b=None: F.linear(x.flatten(1), W, b),
+    m.Flatten: lambda layer, x: x.flatten(1),
+    m.Sigmoid: lambda layer, x: torch.sigmoid(x),
+    m.Tanh: lambda layer, x: torch.tanh(x),
+    m.ScaledTanh: lambda layer, x: 1.7159 * torch.tanh(2 / 3 * x),
+    m.ReLU: lambda layer, x: F.relu(x),
+    m.LeakyReLU: lambda layer, x: F.leaky_relu(x, float(layer.slope)),
+    m.Softmax: lambda layer, x: F.softmax(x, 1),
+}
+
+
+def tensor(array):
+    """A leaf of PyTorch's graph with these values."""
+    return torch.tensor(np.array(array), requires_grad=True)
+
+
+def close(got, expected, terms, what):
+    """Equal up to a few roundings, and one for each term of a sum of numbers near 1."""
+    eps = torch.finfo(expected.dtype).eps
+    name = f"{what}: {{}}".format
+    torch.testing.assert_close(torch.from_numpy(np.array(got)), expected, rtol=10 * eps, atol=4 * eps * terms, msg=name)
+
+
+def passes(layer, in_shape, dtype, x, dy_of):
+    """Forward, dx and the gradients of the parameters, ours and PyTorch's, by name."""
+    net = Network([("it", layer)], in_shape, dtype=dtype, threads=1)
+    x = np.asarray(x, dtype)
+    y = net.forward(x)
+    dy = np.asarray(dy_of(y.shape), dtype)
+    got = {"y": y, "dx": net.backward(dy), **net.grads}
+    leaves = [tensor(x), *map(tensor, net.params.values())]
+    expected = TORCH[type(layer)](layer, *leaves)
+    expected.backward(torch.from_numpy(dy))
+    return net, got, dict(zip(got, [expected.detach(), *(leaf.grad for leaf in leaves)], strict=True))
+
+
+# --- layers ---
+
+
+def test_every_layer_but_dropout_is_compared():
+    assert set(STRATEGIES) - set(TORCH) == {m.Dropout}  # its random numbers are another generator's
+
+
+@DTYPES
+@pytest.mark.parametrize("kind", TORCH, ids=lambda kind: kind.__name__)
+def test_layer_gives_what_pytorch_gives(kind, dtype):
+    @examples(25 if kind in (m.Conv2d, m.SparseConv2d) else 10)
+    @given(STRATEGIES[kind], st.integers(0, 2**32 - 1))
+    def gives_the_same(case, seed):
+        layer, in_shape = case
+        rng = np.random.default_rng(seed)
+        x = rng.standard_normal((IMAGES, *in_shape))
+        net, got, expected = passes(layer, in_shape, dtype, x, rng.standard_normal)
+        one_image = math.prod(in_shape) + math.prod(net.out_shape)
+        for name, array in got.items():
+            terms = one_image if name in ("y", "dx") else IMAGES * math.prod(net.out_shape[1:])
+            close(array, expected[name], terms, f"{name} of {layer} on {in_shape}")
+
+    gives_the_same()
+
+
+def test_dropout_keeps_the_share_and_the_mean_that_pytorch_keeps():
+    x = np.ones((IMAGES, 4000))
+    net = Network([m.Dropout(0.3)], (4000,), dtype="float64", threads=1)
+    y, dx = net.forward(x), net.backward(x)
+    torch.manual_seed(0)
+    theirs = F.dropout(torch.from_numpy(x), 0.3).numpy()
+    np.testing.assert_array_equal(np.unique(y), np.unique(theirs))
+    deviation = math.sqrt(0.3 * 0.7 / x.size)
+    assert abs((y == 0).mean() - 0.3) < 4 * deviation
+    np.testing.assert_array_equal(dx, y)
+    np.testing.assert_array_equal(net.predict(x), x)
+
+
+# --- edges ---
+
+INF, NAN = math.inf, math.nan
+
+
+@DTYPES
+@pytest.mark.parametrize("values", [(0, 1), (-1, 0, NAN), (-INF, 1, INF), (-INF,), (NAN,)], ids=str)
+@examples(12)
+@given(case=STRATEGIES[m.MaxPool2d], seed=st.integers(0, 2**32 - 1))
+def test_max_pool_agrees_about_ties_nan_and_infinity(dtype, values, case, seed):
+    layer, in_shape = case
+    rng = np.random.default_rng(seed)
+    x = rng.choice(values, (IMAGES, *in_shape))
+    _, got, expected = passes(layer, in_shape, dtype, x, lambda shape: rng.integers(1, 9, shape))
+    for name in ("y", "dx"):
+        np.testing.assert_array_equal(got[name], expected[name].numpy(), err_msg=f"{name} of {layer} on {in_shape}")
+
+
+@DTYPES
+def test_relu_at_zero_nan_and_infinity(dtype):
+    x = [[0.0, -0.0, NAN, INF, -INF, 1e-40, -1e-40, 1]]
+    _, got, expected = passes(m.ReLU(), (8,), dtype, x, np.ones)
+    np.testing.assert_array_equal(got["y"], expected["y"].numpy())
+    known = np.arange(8) != 2  # PyTorch lets the gradient through at NaN; here y > 0 does not hold
+    np.testing.assert_array_equal(got["dx"][:, known], expected["dx"].numpy()[:, known])
+
+
+@DTYPES
+@pytest.mark.parametrize("kind", [m.Sigmoid, m.Tanh, m.ScaledTanh, m.LeakyReLU, m.Softmax])
+def test_activation_agrees_far_out(kind, dtype):
+    x = np.array([[0.0, -0.0, 1e-30, 20, -20, 88, -88, 200, -200, 1000, -1000]])
+    _, got, expected = passes(kind(), x.shape[1:], dtype, x, np.ones)
+    for name in ("y", "dx"):
+        close(got[name], expected[name], 1, f"{name} of {kind.__name__}")
+
+
+# --- losses ---
+
+
+def loss_and_dy(loss, y, target, dtype):
+    """The loss at outputs y, and its gradient: where the images are the unit vectors, outputs are weights."""
+    net = Network([("it", m.Dense(y.shape[1], bias=False))], (len(y),), dtype=dtype, threads=1)
+    net.params["it.W"][...] = y.T
+    return net.loss_and_grads(loss, np.eye(len(y)), target), net.grads["it.W"].T
+
+
+@DTYPES
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.9])
+@pytest.mark.parametrize("scale", [1, 200], ids=["logits near 0", "logits far out"])
+def test_cross_entropy_with_label_smoothing(dtype, smoothing, scale):
+    rng = np.random.default_rng(0)
+    y, labels = (scale * rng.standard_normal((13, 7))).astype(dtype), rng.integers(0, 7, 13)
+    value, dy = loss_and_dy(m.CrossEntropy(label_smoothing=smoothing), y, labels, dtype)
+    logits = tensor(y)
+    expected = F.cross_entropy(logits, torch.from_numpy(labels), label_smoothing=smoothing)
+    expected.backward()
+    close(np.array(value, dtype), expected.detach(), 7 * scale, "loss")
+    close(dy, logits.grad, 7, "dy")
+
+
+@DTYPES
+@pytest.mark.parametrize("on_off", [(1.0, 0.0), (1.0, -1.0), None], ids=["one-hot", "±1", "vectors"])
+def test_mse_of_classes_and_of_vectors(dtype, on_off):
+    rng = np.random.default_rng(1)
+    y, labels = rng.standard_normal((13, 7)).astype(dtype), rng.integers(0, 7, 13)
+    on, off = on_off or (0, 0)
+    target = np.where(np.arange(7) == labels[:, None], on, off) if on_off else rng.standard_normal((13, 7))
+    loss = m.MSE(on, off) if on_off else m.MSE()
+    value, dy = loss_and_dy(loss, y, labels if on_off else target, dtype)
+    outputs = tensor(y)
+    expected = F.mse_loss(outputs, torch.from_numpy(target.astype(dtype)))
+    expected.backward()
+    close(np.array(value, dtype), expected.detach(), 7, "loss")
+    close(dy, outputs.grad, 7, "dy")
+
+
+# --- ten steps of the three LeNets ---
+
+
+@pytest.fixture
+def one_thread():
+    """PyTorch on one thread: on shared processors its teams wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+STEPS = 10
+
+
+def recipes():
+    """Name → our network, loss and optimiser; PyTorch's network, loss and optimiser."""
+    import torch_models as theirs
+
+    def one_hot(y, labels):
+        return F.mse_loss(y, F.one_hot(labels, 10).to(y.dtype))
+
+    def signs(y, labels):
+        return F.mse_loss(y, 2 * F.one_hot(labels, 10).to(y.dtype) - 1)
+
+    sgd = lambda p: torch.optim.SGD(p, 0.01, 0.9)  # noqa: E731
+    adam = lambda p: torch.optim.Adam(p, 1e-3)  # noqa: E731
+    return {
+        "classic": (models.lenet5, m.MSE(1.0, -1.0), m.SGD(0.01, 0.9), theirs.LeNet5, signs, sgd),
+        "shared": (models.lenet5s, m.MSE(), m.SGD(0.01, 0.9), theirs.LeNet5s, one_hot, sgd),
+        "modern": (models.lenet5_modern, m.CrossEntropy(), m.Adam(1e-3), theirs.LeNet5Modern, F.cross_entropy, adam),
+    }
+
+
+def apart(got, expected):
+    """The distance of two arrays as a part of the length of the second."""
+    return float(np.linalg.norm(got - expected) / np.linalg.norm(expected))
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 5e-5)])
+@pytest.mark.parametrize("name", ["classic", "shared", "modern"])
+@pytest.mark.usefixtures("one_thread")
+def test_ten_steps_of_training_follow_pytorchs(name, dtype, tolerance):
+    """Every step's loss and gradients, and in the end the way that every parameter went, from PyTorch's starting values.
+
+    In float32 one step rounds to about 1e-6 of a gradient, and Adam, whose first steps are the gradients' signs, amplifies
+    what happens to the smallest.
+    """
+    make, loss, optimizer, their_model, their_loss, their_optimizer = recipes()[name]
+    torch.manual_seed(0)
+    net, model = make(dtype=dtype, threads=1), their_model().to(getattr(torch, dtype))
+    theirs = {n.replace("weight", "W").replace("bias", "b"): p for n, p in model.named_parameters()}
+    start = {n: p.detach().numpy().copy() for n, p in theirs.items()}
+    net.load_params(start)
+    stepper = their_optimizer(model.parameters())
+
+    rng = np.random.default_rng(0)
+    for step in range(STEPS):
+        x, labels = rng.standard_normal((IMAGES, *net.in_shape)).astype(dtype), rng.integers(0, 10, IMAGES)
+        value = net.loss_and_grads(loss, x, labels)
+        stepper.zero_grad()
+        expected = their_loss(model(torch.from_numpy(x)), torch.from_numpy(labels))
+        expected.backward()
+        assert value == pytest.approx(expected.item(), rel=tolerance)
+        for n, p in theirs.items():
+            assert apart(net.grads[n], p.grad.numpy()) <= tolerance, f"gradient of {n} in step {step}"
+        optimizer.step(net)
+        stepper.step()
+    for n, p in theirs.items():
+        assert apart(net.params[n] - start[n], p.detach().numpy() - start[n]) <= 10 * tolerance, f"the way of {n}"
