@@ -61,10 +61,6 @@ class Bound:
                     )
                 seen.add(name)
 
-    def wants(self, name: str) -> bool:
-        """Whether forward or backward names an argument so."""
-        return any(name in signature_of(m) for m in (self.layer.forward, self.layer.backward))
-
 
 def describe(index: int, name: str, layer: Layer) -> str:
     """A layer in messages: its place, its name, and the options that are not left at their defaults.

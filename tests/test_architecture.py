@@ -114,7 +114,8 @@ def test_the_core_imports_only_what_it_may():
 
 
 def test_the_reader_of_imports_sees_them_all():
-    assert {".geometry", ".backends.cpu.jit", "numpy", "numba.extending"} <= imports(ROOT / "backends" / "cpu" / "conv.py")
+    assert {".geometry", ".backends.cpu.jit", "numba.extending"} <= imports(ROOT / "backends" / "cpu" / "conv.py")
+    assert {".backends.cpu.jit", "numpy"} <= imports(ROOT / "backends" / "cpu" / "sparse_conv.py")
     assert {".backends", ".door", ".group"} <= imports(ROOT / "network.py")
     assert {".models", ".network"} <= imports(ROOT / "__init__.py")
     assert ".network" not in imports(ROOT / "optim.py"), "expected what is imported for types only to be left out"

@@ -8,17 +8,14 @@ packed weights hold 8 filters (or, for dx, 8 channels) side by side: what one ti
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
-import numpy as np
 from numba.extending import register_jitable
 
+from ...arrays import Array
 from ...geometry import FILTER_BLOCK
 from .host import HOST
 from .jit import Kernel, kernel, select
 from .tiles import tile_bias, tile_dot, tile_lanes, tile_outer, tile_store, tile_sum_add, tile_width, tile_zero, tile_zeros
-
-Array = np.ndarray[Any, Any]
 
 FILTERS = 4 if HOST.registers >= 32 else 2  # rows of a weight-gradient tile
 

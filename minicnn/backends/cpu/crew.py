@@ -18,11 +18,10 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from ...arrays import Array
 from ...errors import BackendError
 from .driver import MOST, STEP, arguments_of, call_native, run_groups, words_of
 from .jit import kernel
-
-Array = np.ndarray[Any, Any]
 
 LINE = 16  # words between what different threads write: two cache lines
 POSTED, DONE, ASLEEP, STOP, ADDRESS, COUNT, WORDS = 0, LINE, 2 * LINE, 3 * LINE, 4 * LINE, 4 * LINE + 1, 5 * LINE

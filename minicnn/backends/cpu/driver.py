@@ -15,9 +15,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from ...arrays import Array
 from .jit import kernel
-
-Array = np.ndarray[Any, Any]
 
 STEP = 8  # calls are made with a multiple of so many words; a callee does not look at words it does not know
 MOST = 128

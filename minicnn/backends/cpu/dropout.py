@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 from numba.extending import register_jitable
 
+from ...arrays import Array
 from .jit import kernel
 from .pointwise import same
-
-Array = np.ndarray[Any, Any]
 
 MIX_1, MIX_2 = np.uint64(0x85EBCA6B), np.uint64(0xC2B2AE35)
 KEY_1, KEY_2 = np.uint32(0x9E3779B9), np.uint32(0x7F4A7C15)

@@ -130,10 +130,6 @@ class Emit:
         """array[first + k] in every lane."""
         return self.splat(self.b.load(self.address(array_type, array, self.b.add(first, self.const(k)), 1)))
 
-    def smaller(self, x: Any, y: Any) -> Any:
-        """min(x, y)."""
-        return self.b.select(self.b.icmp_signed("<", x, y), x, y)
-
     def clamped(self, i: int, rows: Any) -> Any:
         """min(i, rows − 1)."""
         return self.b.select(self.rows_below(rows, i), self.const(i), self.b.sub(rows, self.const(1)))

@@ -5,10 +5,7 @@ Legend: W (M, K), x (K, P), y (M, P); P is a multiple of the 16 lanes that tiles
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
+from ...arrays import Array
 from .jit import kernel
 from .tiles import (
     tile_add,
@@ -22,8 +19,6 @@ from .tiles import (
     tile_zero,
     tile_zeros,
 )
-
-Array = np.ndarray[Any, Any]
 
 ROWS = 8  # rows of a product's tile: eight accumulators hide the latency of a fused multiply-add
 SIDE = 4  # a tile of dot products is SIDE × SIDE

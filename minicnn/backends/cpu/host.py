@@ -33,6 +33,10 @@ class VectorUnit:
         """How many numbers of ``itemsize`` bytes one register holds."""
         return self.bytes // itemsize
 
+    def lane_vectors(self, itemsize: int) -> int:
+        """Vectors in a row of a lane tile: two where there are registers for them and 16 lanes leave room."""
+        return 2 if self.registers >= 32 and self.width(itemsize) < 16 else 1
+
 
 def _features() -> set[str]:
     if CPU_FEATURES is not None:
@@ -52,3 +56,6 @@ def _detect() -> VectorUnit:
 
 
 HOST = _detect()
+
+PIXELS = 16
+"""Grey levels that are transposed into lanes at once: a 128-bit load."""

@@ -6,13 +6,8 @@ g = [KH, KW, stride, stride, padding, padding, dilation, dilation], rows before 
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
+from ...arrays import Array
 from .jit import kernel
-
-Array = np.ndarray[Any, Any]
 
 
 @kernel

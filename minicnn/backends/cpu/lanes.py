@@ -6,17 +6,13 @@ and their index is not looked at.
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
 from numba.extending import register_jitable
 
+from ...arrays import Array
+from .host import PIXELS
 from .jit import kernel
 from .tiles import tile_grey, tile_store, tile_width
 
-Array = np.ndarray[Any, Any]
-
-PIXELS = 16  # pixels of a row that are transposed at once
 BLOCK = 16  # a constant count of steps, which LLVM unrolls: left to itself it picks scatter instructions, which are slow
 
 

@@ -7,15 +7,13 @@ value [1] float64 the batch's loss, which groups add to. The derivative of a dea
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
+from ...arrays import Array
 from .functions import exp
 from .jit import kernel
 from .softmax import column_softmax
-
-Array = np.ndarray[Any, Any]
 
 
 @kernel

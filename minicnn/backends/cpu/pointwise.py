@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from numba.extending import register_jitable
 
+from ...arrays import Array
 from . import functions
 from .functions import like
 from .jit import kernel
-
-Array = np.ndarray[Any, Any]
 
 AMPLITUDE, SLOPE = 1.7159, 2 / 3  # LeNet-5's squashing function
 

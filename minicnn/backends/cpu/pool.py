@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 from numba.extending import register_jitable
 
+from ...arrays import Array
 from .jit import kernel
 from .tiles import tile_dot, tile_sum_add, tile_width, tile_zeros
-
-Array = np.ndarray[Any, Any]
 
 
 @register_jitable

@@ -5,15 +5,11 @@ Legend: x, y, dy, dx (D, L): D classes, L lanes. Outputs are none of the inputs:
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
 from numba.extending import register_jitable
 
+from ...arrays import Array
 from .functions import exp
 from .jit import kernel
-
-Array = np.ndarray[Any, Any]
 
 
 @register_jitable

@@ -8,10 +8,10 @@ backward passes, and ``first`` says where the links of each map or channel begin
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 import numpy as np
 
+from ...arrays import Array
 from .host import HOST
 from .jit import Kernel, kernel, select
 from .tiles import (
@@ -25,8 +25,6 @@ from .tiles import (
     tile_width,
     tile_zeros,
 )
-
-Array = np.ndarray[Any, Any]
 
 LINKS = (5, 4) if HOST.registers >= 32 else (2,)  # rows that a weight-gradient tile may have
 TAPS = 5  # its columns

@@ -14,12 +14,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from .emit import I32, I64, SCALAR_BYTES, Emit, TileType
-from .host import HOST
-
-
-def _lane_vectors(w: int) -> int:
-    """n of a lane tile: two vectors where there are registers for them and 16 lanes leave room."""
-    return 2 if HOST.registers >= 32 and w < 16 else 1
+from .host import HOST, PIXELS
 
 
 def _constant(value: int) -> Any:
@@ -35,8 +30,8 @@ def tile_width(typingctx: Any, like: Any) -> Any:
 @intrinsic
 def tile_lanes(typingctx: Any, like: Any) -> Any:
     """How many lanes n·w a row of a lane tile covers; it divides 16."""
-    w = HOST.width(SCALAR_BYTES[like.dtype])
-    return types.int64(like), _constant(_lane_vectors(w) * w)
+    size = SCALAR_BYTES[like.dtype]
+    return types.int64(like), _constant(HOST.lane_vectors(size) * HOST.width(size))
 
 
 def _zero(t: TileType) -> Any:
@@ -50,8 +45,8 @@ def tile_zero(typingctx: Any, like: Any, m: Any) -> Any:
     """A lane tile of m rows, all zeros, in the dtype of ``like``."""
     if not isinstance(m, types.IntegerLiteral):
         return None
-    w = HOST.width(SCALAR_BYTES[like.dtype])
-    t = TileType(like.dtype, m.literal_value, _lane_vectors(w), w)
+    size = SCALAR_BYTES[like.dtype]
+    t = TileType(like.dtype, m.literal_value, HOST.lane_vectors(size), HOST.width(size))
     return t(like, m), _zero(t)
 
 
@@ -253,9 +248,6 @@ def tile_add(typingctx: Any, t: Any, c: Any, ci: Any, cstep: Any, rows: Any, col
     return types.none(t, c, long, long, long, long), codegen
 
 
-PIXELS = 16  # pixels of a row that tile_grey takes at once: a 128-bit load of grey levels
-
-
 @intrinsic
 def tile_grey(typingctx: Any, images: Any, index: Any, lane: Any, at: Any, affine: Any) -> Any:
     """t[p, 0] = affine[0] · images[index[lane : +w], at + p] + affine[1] for 16 pixels p, images (N, pixels) of bytes.
@@ -268,7 +260,7 @@ def tile_grey(typingctx: Any, images: Any, index: Any, lane: Any, at: Any, affin
         image_array, index_array, first, start, affine_array = args
         emit = Emit(context, builder, t)
         struct = context.make_array(images)(context, builder, image_array)
-        size = builder.sdiv(builder.mul(builder.extract_value(struct.strides, 0), emit.const(1)), struct.itemsize)
+        size = builder.sdiv(builder.extract_value(struct.strides, 0), struct.itemsize)
         bytes_type = ir.VectorType(ir.IntType(8), PIXELS)
         rows = []
         for k in range(t.w):

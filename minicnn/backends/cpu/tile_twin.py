@@ -5,19 +5,15 @@ A tile is an array (m, n, w) here, and the functions return it changed, as the c
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from .host import HOST
-
-Array = np.ndarray[Any, Any]
+from ...arrays import Array
+from .host import HOST, PIXELS
 
 
 def tile_vectors(like: Array) -> int:
     """How many vectors n a row of a lane tile has."""
-    w = tile_width(like)
-    return 2 if HOST.registers >= 32 and w < 16 else 1
+    return HOST.lane_vectors(like.itemsize)
 
 
 def tile_width(like: Array) -> int:
@@ -136,9 +132,6 @@ def tile_add(t: Array, c: Array, ci: int, cstep: int, rows: int, cols: int) -> N
     for i in range(min(rows, t.shape[0])):
         row = t[i].reshape(-1)[: max(0, cols)]
         flat[ci + i * cstep : ci + i * cstep + row.size] += row
-
-
-PIXELS = 16
 
 
 def tile_grey(images: Array, index: Array, lane: int, at: int, affine: Array) -> Array:

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 from numba.extending import register_jitable
 
+from ...arrays import Array
 from .jit import kernel
-
-Array = np.ndarray[Any, Any]
 
 
 @kernel(flat=True)
