@@ -110,6 +110,7 @@ class Conv2d(Layer):
             consts["b"] = zeros(self.filters)
         links = prod(out) * self.filters * (fan_in + self.bias)
         buffers = self._way(size).buffers(shape, in_shape, out, window, self.groups)
+        consts |= buffers.pop("consts", {})
         return Plan((self.filters, *out), params, consts, connections=links, **buffers)
 
     def prepare(self, k: Kernels, W: Array, packed: Array | None = None, packed_dx: Array | None = None) -> None:
@@ -127,11 +128,12 @@ class Conv2d(Layer):
         g: Array,
         packed: Array | None = None,
         framed: Array | None = None,
+        inner: Array | None = None,
         cols: Array | None = None,
     ) -> None:
         """y = W ⋆ x + b."""
         if packed is not None:
-            conv_direct.forward(k, x, y, b, g, packed, framed)
+            conv_direct.forward(k, x, y, b, g, packed, framed, inner)
         elif cols is not None:
             conv_im2col.forward(k, x, y, W, b, g, cols, self.groups)
         else:
@@ -149,6 +151,7 @@ class Conv2d(Layer):
         db: Array | None = None,
         packed_dx: Array | None = None,
         framed: Array | None = None,
+        inner: Array | None = None,
         cols: Array | None = None,
         xt: Array | None = None,
     ) -> None:
@@ -156,7 +159,7 @@ class Conv2d(Layer):
         if db is not None:
             k.row_sum_add(maps(dy), db)
         if packed_dx is not None:
-            conv_direct.backward(k, x, dy, g, dx, dW, packed_dx, framed)
+            conv_direct.backward(k, x, dy, g, dx, dW, packed_dx, framed, inner)
         elif cols is not None:
             conv_im2col.backward(k, x, dy, W, g, dx, dW, cols, self.groups)
         elif xt is not None:
