@@ -115,7 +115,7 @@ class Conv2d(Layer):
 
     def prepare(self, k: Kernels, W: Array, packed: Array | None = None, packed_dx: Array | None = None) -> None:
         """Pack the weights for the tiles, where the algorithm has tiles."""
-        if packed is not None and packed_dx is not None:
+        if packed is not None:
             conv_direct.prepare(k, W, packed, packed_dx)
 
     def forward(
@@ -149,7 +149,10 @@ class Conv2d(Layer):
         dx: Array | None,
         dW: Array,
         db: Array | None = None,
+        packed: Array | None = None,
         packed_dx: Array | None = None,
+        first_source: Array | None = None,
+        sources: Array | None = None,
         framed: Array | None = None,
         inner: Array | None = None,
         cols: Array | None = None,
@@ -158,8 +161,12 @@ class Conv2d(Layer):
         """dW += dy ⋆ x, db += Σ dy, dx = W ∗ dy (the full convolution)."""
         if db is not None:
             k.row_sum_add(maps(dy), db)
-        if packed_dx is not None:
-            conv_direct.backward(k, x, dy, g, dx, dW, packed_dx, framed, inner)
+        if packed is not None:
+            conv_direct.dW_add(k, x, dy, g, dW, self.groups, framed, inner)
+            if dx is not None and packed_dx is not None:
+                conv_direct.dx_packed(k, dy, packed_dx, g, dx)
+            elif dx is not None and first_source is not None and sources is not None:
+                conv_direct.dx_spread(k, dy, W, first_source, sources, dx)
         elif cols is not None:
             conv_im2col.backward(k, x, dy, W, g, dx, dW, cols, self.groups)
         elif xt is not None:

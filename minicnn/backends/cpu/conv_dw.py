@@ -17,7 +17,7 @@ from .jit import Kernel, kernel, select
 from .tiles import tile_dot, tile_dot_inside, tile_sum_add, tile_width, tile_zeros
 
 TAPS = 3  # from so many taps of a row on, they are the columns of a tile; else channels are
-PIXELS = 64  # of a map that are met at a time: 8 maps of them fill the first cache
+CACHE = 40 << 10  # bytes of dy and x that tiles meet again and again: most of the first cache
 
 
 @register_jitable
@@ -28,7 +28,7 @@ def on_map(first: int, step: int, count: int, size: int) -> tuple[int, int]:
 
 
 @cache
-def _kernel(rows: int, cols: int, padded: bool) -> Kernel:
+def _kernel(rows: int, cols: int) -> Kernel:
     """The kernel with tiles of so many filters × so many taps of a row, or × channels where a row has fewer than three taps."""
 
     @kernel
@@ -39,32 +39,36 @@ def _kernel(rows: int, cols: int, padded: bool) -> Kernel:
         KH, KW, sh, sw, ph, pw, dh, dw = g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7]
         by_taps = KW >= TAPS
         channels, taps = (1, cols) if by_taps else (cols, 1)
-        step, right_step, dw_step = (dw, dw * L, 1) if by_taps else (0, H * W * L, KH * KW)
-        height, maps = max(1, PIXELS // OW), OH * OW * L
+        tap, step, dw_step = (dw, dw * L, 1) if by_taps else (0, H * W * L, KH * KW)
+        height, maps = max(1, CACHE // ((rows + channels) * OW * L * x.itemsize)), OH * OW * L
         for block in range(0, OH, height):
             for f in range(0, F, rows):
                 some = min(rows, F - f)
                 for c in range(0, C, channels):
                     for kh in range(KH):
                         top, end = on_map(block * sh + kh * dh - ph, sh, min(height, OH - block), H)
-                        iy = (block + top) * sh + kh * dh - ph
+                        oy, iy = block + top, (block + top) * sh + kh * dh - ph
                         for kw in range(0, KW, taps):
                             count = min(taps, KW - kw) if by_taps else min(channels, C - c)
                             first = kw * dw - pw
+                            low, high = on_map(first, sw, OW, W)
+                            later, until = on_map(first + tap * (count - 1), sw, OW, W)
+                            low, high = max(low, later), max(low, later, min(high, until))
                             t = tile_zeros(x, rows, cols)
                             for lane in range(0, L, tile_width(x)):
-                                left = (f * OH + block + top) * OW * L + lane
-                                ix, right = first, ((c * H + iy) * W + first) * L + lane
+                                left = (f * OH + oy) * OW * L + lane
+                                right, ox = ((c * H + iy) * W + first) * L + lane, 0
                                 for _ in range((end - top) * OW):
-                                    if padded:
-                                        t = tile_dot_inside(t, dy, left, maps, some, x, right, right_step, count, ix, step, W)
+                                    if low <= ox < high:
+                                        t = tile_dot(t, dy, left, maps, some, x, right, step, count)
                                     else:
-                                        t = tile_dot(t, dy, left, maps, some, x, right, right_step, count)
+                                        ix = first + ox * sw
+                                        t = tile_dot_inside(t, dy, left, maps, some, x, right, step, count, ix, tap, W)
                                     left += L
-                                    ix += sw
                                     right += sw * L
-                                    if ix == OW * sw + first:  # the next row
-                                        ix = first
+                                    ox += 1
+                                    if ox == OW:  # the next row
+                                        ox = 0
                                         right += (sh * W - OW * sw) * L
                             tile_sum_add(t, dW, ((f * C + c) * KH + kh) * KW + kw, C * KH * KW, some, dw_step, count)
 
@@ -80,7 +84,7 @@ def tile_size(filters: int, cols: int) -> tuple[int, int]:
 
 @select
 def conv2d_dW_add(x: Array, dy: Array, g: Array, dW: Array) -> Kernel:
-    """The weight gradient's kernel for this number of filters, this width of row, and a border or none."""
+    """The weight gradient's kernel for this number of filters and this width of row."""
     F, _, _, width = dW.shape
     cols = width if TAPS <= width <= 5 else 4
-    return _kernel(*tile_size(F, cols), bool(g[5] > 0))
+    return _kernel(*tile_size(F, cols))
