@@ -48,6 +48,21 @@ def thread_count(threads: int | None) -> int:
     return threads
 
 
+SHARE = 1 << 14
+"""A thread is worth waking for so many numbers."""
+
+
+def shares(length: int, threads: int, passes: int = 1) -> list[slice]:
+    """The parts of a vector that threads work on side by side, of which each has enough to do.
+
+    >>> shares(40_000, threads=8)
+    [slice(0, 20000, None), slice(20000, 40000, None)]
+    """
+    count = min(threads, max(1, length * passes // SHARE))
+    ends = [length * part // count for part in range(count + 1)]
+    return [slice(first, end) for first, end in zip(ends, ends[1:], strict=False)]
+
+
 class Team:
     """A fixed number of threads that run one job each, the caller being the first of them.
 
