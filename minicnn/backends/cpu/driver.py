@@ -92,7 +92,7 @@ class Native:
         calls: list[tuple[int, tuple[Array, ...]]] = []
         parts = []
         for programs, span in job.parts:
-            own = [(call.address, call.arrays) for program in programs for call in program.calls]
+            own = [(call.bound.address, call.bound.arrays) for program in programs for call in program.calls]
             parts.append((len(calls), len(calls) + len(own), *span))
             calls += own
         self.status = np.zeros(1, np.int64)
