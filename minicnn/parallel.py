@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from itertools import pairwise
 from math import ceil
 from pathlib import Path
 from types import ModuleType
@@ -60,7 +61,7 @@ def shares(length: int, threads: int, passes: int = 1) -> list[slice]:
     """
     count = min(threads, max(1, length * passes // SHARE))
     ends = [length * part // count for part in range(count + 1)]
-    return [slice(first, end) for first, end in zip(ends, ends[1:], strict=False)]
+    return [slice(first, end) for first, end in pairwise(ends)]
 
 
 class Team:

@@ -16,6 +16,7 @@ CHUNK = 1 << 13
 SLOTS = 8
 """Group i adds into slot i mod 8, so sums do not depend on the number of threads."""
 
+
 class Slot:
     """Gradients, the loss, and how many images were recognised.
 

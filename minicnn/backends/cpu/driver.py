@@ -71,7 +71,7 @@ def call_native(typingctx: Any, address: Any, words: Any, first: Any, count: Any
 
 @kernel
 def run_parts(table: Array, words: Array, parts: Array, number: Array, status: Array) -> None:
-    """For each part (first row, end row, first group, end, stride): its rows of the table for its groups; number[0] tells which."""
+    """Run parts = (first row, end row, first group, end, stride): rows of the table for each group, which number[0] tells."""
     for part in range(parts.shape[0]):
         for group in range(parts[part, 2], parts[part, 3], parts[part, 4]):
             number[0] = group
