@@ -11,6 +11,7 @@ import gc
 import importlib
 import json
 import math
+import os
 import platform
 import statistics
 import sys
@@ -230,6 +231,18 @@ class Peak:
 
 
 # --- the machine ---
+
+
+def keep_to(threads: int) -> None:
+    """Keep the process to as many processors as contenders have threads: some libraries take all they may.
+
+    It must come before those libraries are imported. PyTorch's threads are set, too.
+    """
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    torch = peer("torch")
+    if torch is not None:
+        torch.set_num_threads(threads)
 
 
 def peer(name: str) -> Any | None:
