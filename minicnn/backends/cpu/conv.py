@@ -126,14 +126,14 @@ def _forward(rows: int, cols: int, squash: int) -> Kernel:
                                     t = tile_multiply_inside(t, packed, k, x, on, c * H * W * L + lane)
                                     k += KH * KW * block
                     else:
-                        k = weights
-                        for c in range(C):
-                            for kh in range(KH):
-                                offset = ((c * H + kh * dh - ph) * W - pw) * L + lane
-                                for _ in range(KW):
+                        for kh in range(KH):
+                            for kw in range(KW):
+                                offset = ((kh * dh - ph) * W + kw * dw - pw) * L + lane
+                                k = weights + (kh * KW + kw) * block
+                                for _ in range(C):
                                     t = tile_multiply(t, packed, k, x, at, offset)
-                                    k += block
-                                    offset += dw * L
+                                    k += KH * KW * block
+                                    offset += H * W * L
                     if squash != NONE:
                         t = tile_squash(t, squash)
                     tile_put(t, y, f * OH * OW * L + lane, OH * OW * L, min(rows, F - f), to)

@@ -19,6 +19,8 @@ from .tiles import tile_dot, tile_dot_inside, tile_sum_add, tile_width, tile_zer
 TAPS = 3  # from so many taps of a row on, they are the columns of a tile; else channels are
 CACHE = 40 << 10  # bytes of dy and x that tiles meet again and again: most of the first cache
 
+NONE, COMPARE, BRANCH = range(3)
+
 
 @register_jitable
 def on_map(first: int, step: int, count: int, size: int) -> tuple[int, int]:
@@ -28,8 +30,12 @@ def on_map(first: int, step: int, count: int, size: int) -> tuple[int, int]:
 
 
 @cache
-def _kernel(rows: int, cols: int) -> Kernel:
-    """The kernel with tiles of so many filters × so many taps of a row, or × channels where a row has fewer than three taps."""
+def _kernel(rows: int, cols: int, border: int) -> Kernel:
+    """The kernel with tiles of so many filters × so many taps of a row, or × channels where a row has fewer than three taps.
+
+    What taps outside the map cost: nothing where there is no ``border``, a comparison each where they are few, a branch for
+    every pixel where they are many.
+    """
 
     @kernel
     def conv2d_dW_add(x: Array, dy: Array, g: Array, dW: Array) -> None:
@@ -59,7 +65,7 @@ def _kernel(rows: int, cols: int) -> Kernel:
                                 left = (f * OH + oy) * OW * L + lane
                                 right, ox = ((c * H + iy) * W + first) * L + lane, 0
                                 for _ in range((end - top) * OW):
-                                    if low <= ox < high:
+                                    if border == NONE or (border == BRANCH and low <= ox < high):
                                         t = tile_dot(t, dy, left, maps, some, x, right, step, count)
                                     else:
                                         ix = first + ox * sw
@@ -75,10 +81,13 @@ def _kernel(rows: int, cols: int) -> Kernel:
     return conv2d_dW_add
 
 
+STEP = 4  # what a step of a tile costs beside its multiply-adds, counted in them
+
+
 def tile_size(filters: int, cols: int) -> tuple[int, int]:
-    """Rows of the tile with so many columns that wastes least on so many filters, the largest of equals; and its columns."""
+    """Rows of the tile with so many columns that gets through so many filters first, and its columns."""
     most = max(1, (HOST.registers - cols - 1) // cols)
-    rows = min(range(max(1, most // 2), most + 1), key=lambda n: (-(-filters // n) * n, -n))
+    rows = min(range(1, most + 1), key=lambda n: (-(-filters // n) * (n * cols + STEP), -n))
     return rows, cols
 
 
@@ -87,4 +96,5 @@ def conv2d_dW_add(x: Array, dy: Array, g: Array, dW: Array) -> Kernel:
     """The weight gradient's kernel for this number of filters and this width of row."""
     F, _, _, width = dW.shape
     cols = width if TAPS <= width <= 5 else 4
-    return _kernel(*tile_size(F, cols))
+    border = NONE if g[5] == 0 else COMPARE if cols <= TAPS else BRANCH
+    return _kernel(*tile_size(F, cols), border)
