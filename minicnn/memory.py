@@ -15,7 +15,7 @@ ALIGNMENT = 128
 """Two cache lines: neighbours of arrays that threads write must never share one."""
 
 STAGGER = 9 * ALIGNMENT
-"""Between the buffers of an arena: maps of 4096 bytes would all begin in one set of the first cache, and push each other out."""
+"""Bytes between the buffers of an arena: maps of 4096 bytes would all begin in one set of the first cache."""
 
 
 def aligned(size: int) -> Array:

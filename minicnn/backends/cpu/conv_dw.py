@@ -19,8 +19,6 @@ from .tiles import tile_dot, tile_dot_inside, tile_sum_add, tile_width, tile_zer
 TAPS = 3  # from so many taps of a row on, they are the columns of a tile; else channels are
 CACHE = 40 << 10  # bytes of dy and x that tiles meet again and again: most of the first cache
 
-NONE, COMPARE, BRANCH = range(3)
-
 
 @register_jitable
 def on_map(first: int, step: int, count: int, size: int) -> tuple[int, int]:
@@ -30,11 +28,10 @@ def on_map(first: int, step: int, count: int, size: int) -> tuple[int, int]:
 
 
 @cache
-def _kernel(rows: int, cols: int, border: int) -> Kernel:
+def _kernel(rows: int, cols: int, padded: bool, whole: bool) -> Kernel:
     """The kernel with tiles of so many filters × so many taps of a row, or × channels where a row has fewer than three taps.
 
-    What taps outside the map cost: nothing where there is no ``border``, a comparison each where they are few, a branch for
-    every pixel where they are many.
+    ``whole`` tiles leave no rest, so that LLVM knows all their addresses by one; where there is no padding, no tap is outside.
     """
 
     @kernel
@@ -49,13 +46,14 @@ def _kernel(rows: int, cols: int, border: int) -> Kernel:
         height, maps = max(1, CACHE // ((rows + channels) * OW * L * x.itemsize)), OH * OW * L
         for block in range(0, OH, height):
             for f in range(0, F, rows):
-                some = min(rows, F - f)
+                some = rows if whole else min(rows, F - f)
                 for c in range(0, C, channels):
                     for kh in range(KH):
                         top, end = on_map(block * sh + kh * dh - ph, sh, min(height, OH - block), H)
                         oy, iy = block + top, (block + top) * sh + kh * dh - ph
                         for kw in range(0, KW, taps):
-                            count = min(taps, KW - kw) if by_taps else min(channels, C - c)
+                            rest = KW - kw if by_taps else C - c
+                            count = cols if whole else min(cols, rest)
                             first = kw * dw - pw
                             low, high = on_map(first, sw, OW, W)
                             later, until = on_map(first + tap * (count - 1), sw, OW, W)
@@ -65,7 +63,7 @@ def _kernel(rows: int, cols: int, border: int) -> Kernel:
                                 left = (f * OH + oy) * OW * L + lane
                                 right, ox = ((c * H + iy) * W + first) * L + lane, 0
                                 for _ in range((end - top) * OW):
-                                    if border == NONE or (border == BRANCH and low <= ox < high):
+                                    if not padded or low <= ox < high:
                                         t = tile_dot(t, dy, left, maps, some, x, right, step, count)
                                     else:
                                         ix = first + ox * sw
@@ -94,7 +92,8 @@ def tile_size(filters: int, cols: int) -> tuple[int, int]:
 @select
 def conv2d_dW_add(x: Array, dy: Array, g: Array, dW: Array) -> Kernel:
     """The weight gradient's kernel for this number of filters and this width of row."""
-    F, _, _, width = dW.shape
+    F, C, _, width = dW.shape
     cols = width if TAPS <= width <= 5 else 4
-    border = NONE if g[5] == 0 else COMPARE if cols <= TAPS else BRANCH
-    return _kernel(*tile_size(F, cols), border)
+    rows, cols = tile_size(F, cols)
+    whole = F % rows == 0 and (width if width >= TAPS else C) % cols == 0
+    return _kernel(rows, cols, bool(g[5] > 0), whole)
