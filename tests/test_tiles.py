@@ -13,51 +13,96 @@ from hypothesis import strategies as st
 from strategies import examples
 
 from minicnn import kernel
-from minicnn.backends.cpu import tile_twin, tiles
+from minicnn.backends.cpu import tile_twin, tiles, vectors_twin
 from minicnn.backends.cpu.mode import INTERPRET
+from minicnn.backends.cpu.squash import NONE, RELU, SCALED_TANH, SIGMOID, TANH
 from minicnn.backends.cpu.tiles import (
     tile_add,
     tile_bias,
     tile_convolve,
     tile_correlate,
     tile_dot,
+    tile_dot_inside,
     tile_dot_rows,
     tile_grey,
-    tile_lanes,
+    tile_inside,
+    tile_multiply,
+    tile_multiply_inside,
     tile_outer,
+    tile_places,
+    tile_put,
+    tile_squash,
     tile_store,
     tile_sum_add,
     tile_sum_add_rows,
+    tile_transposed,
     tile_width,
-    tile_zero,
     tile_zeros,
+    vector_load,
+    vector_of,
+    vector_slope,
+    vector_won,
 )
 
 pytestmark = pytest.mark.skipif(INTERPRET, reason="without compilation there are only the twins")
 
 NUMBERS, LANES = 600, 16
 M, N = 4, 3
+ROW = N * LANES
+"""Numbers from row to row of a stored tile: no vector is wider than 16."""
 
 
 @kernel
 def sizes(a, p, c):
-    """Vector width and lanes of a tile."""
-    c[0], c[1] = tile_width(a), tile_lanes(a)
+    """Vector width."""
+    c[0] = tile_width(a)
 
 
 @kernel
 def zero(a, p, c):
-    """A lane tile and a tile of vectors, stored as they start."""
-    tile_store(tile_zero(a, M), c, p[0], p[1], p[2])
-    tile_store(tile_zeros(a, M, N), c, p[3] + 300, p[1] + LANES * N, p[4])
+    """A tile as it starts, stored in some rows."""
+    tile_store(tile_zeros(a, M, N), c, p[3] + 300, p[1], p[4])
 
 
 @kernel
 def outer(a, p, c):
     """Two outer products on top of each other."""
-    t = tile_outer(tile_zero(a, M), a, p[0], p[1], p[2], a, p[3])
+    t = tile_outer(tile_zeros(a, M, N), a, p[0], p[1], p[2], a, p[3])
     t = tile_outer(t, a, p[3], p[1], p[4], a, p[0])
-    tile_store(t, c, p[5], LANES + p[1], p[4])
+    tile_store(t, c, p[5], ROW + p[1], p[4])
+
+
+@kernel
+def pixels(a, p, c):
+    """Where neighbours on a map lie, and where they lie on a map that is moved, in part outside."""
+    ys, xs = tile_places(N, p[0], p[1], p[6], 0), tile_places(N, p[0], p[1], 0, 1)
+    at, on = tile_places(N, p[0], p[1], p[6], p[2]), tile_inside(ys, xs, p[2] - 3, p[4] - 2, p[3], p[1], p[5])
+    for j in range(N):
+        c[j], c[N + j], c[2 * N + j], c[3 * N + j] = ys[j], xs[j], at[j], on[j]
+
+
+@kernel
+def multiply(a, p, c):
+    """Weights side by side times pixels at their places, twice, stored at places."""
+    at = tile_places(N, p[4], p[1], p[6], p[2])
+    t = tile_multiply(tile_zeros(a, M, N), a, p[3], a, at, p[5])
+    t = tile_multiply(t, a, p[5], a, at, p[3])
+    tile_put(t, c, p[5], p[1], p[4], tile_places(N, p[7], p[2], ROW, LANES + p[6]))
+
+
+@kernel
+def multiply_inside(a, p, c):
+    """The same where some places lie outside the map."""
+    ys, xs = tile_places(N, p[6], p[1], 1, 0), tile_places(N, p[6], p[1], 0, 1)
+    on = tile_inside(ys, xs, p[2] - 3, p[4] - 2, p[4] + 1, p[1], 3)
+    t = tile_multiply_inside(tile_zeros(a, M, N), a, p[3], a, on, p[5])
+    tile_store(tile_multiply(t, a, p[0], a, tile_places(N, 0, 1, 1, 0), p[5]), c, p[0], ROW + p[6], p[2])
+
+
+@kernel
+def transposed(a, p, c):
+    """A square of numbers, transposed; rows past the last repeat it."""
+    tile_store(tile_transposed(a, p[0], p[1], p[2] * (p[4] + 1)), c, p[5], LANES + p[7], p[3])
 
 
 @kernel
@@ -79,16 +124,16 @@ def convolve(a, p, c):
 @kernel
 def add(a, p, c):
     """An outer product added to what is there, as far as the columns go."""
-    t = tile_outer(tile_zero(a, M), a, p[0], p[1], p[2], a, p[3])
-    tile_add(t, c, p[5], LANES + p[1], p[2], p[6])
-    tile_add(t, c, p[5] + 200, LANES + p[1], p[4], LANES + p[6])
+    t = tile_outer(tile_zeros(a, M, N), a, p[0], p[1], p[2], a, p[3])
+    tile_add(t, c, p[5], ROW + p[1], p[2], p[6])
+    tile_add(t, c, p[5] + 200, ROW + p[1], p[4], ROW - p[6])
 
 
 @kernel
 def bias(a, p, c):
     """A bias in every lane, on zeros and again."""
-    t = tile_bias(tile_bias(tile_zero(a, M), a, p[0], p[2]), a, p[3], p[4])
-    tile_store(t, c, p[5], LANES + p[1], M)
+    t = tile_bias(tile_bias(tile_zeros(a, M, N), a, p[0], p[2]), a, p[3], p[4])
+    tile_store(t, c, p[5], ROW + p[1], M)
 
 
 @kernel
@@ -96,6 +141,13 @@ def dot(a, p, c):
     """Products lane by lane, summed over the lanes of the rows and columns there are."""
     t = tile_dot(tile_zeros(a, M, N), a, p[0], p[1], p[2], a, p[3], p[6], p[4])
     t = tile_dot(t, a, p[3], p[6], p[4], a, p[0], p[1], p[2])
+    tile_sum_add(t, c, p[5], p[6] + N * p[1], p[2], p[1], p[4])
+
+
+@kernel
+def dot_inside(a, p, c):
+    """The same with columns that count only inside a row."""
+    t = tile_dot_inside(tile_zeros(a, M, N), a, p[0], p[1], p[2], a, p[3], p[6], p[4], p[5] - 45, p[1], p[3] + 1)
     tile_sum_add(t, c, p[5], p[6] + N * p[1], p[2], p[1], p[4])
 
 
@@ -118,10 +170,53 @@ def vectors(a, p, c):
     tile_store(tile_dot(tile_zeros(a, M, 1), a, p[0], p[1], p[2], a, p[3], 0, 1), c, p[5], LANES + p[6], p[4])
 
 
+@kernel
+def arithmetic(a, p, c):
+    """Sums, differences and products of vectors and of tiles."""
+    u, v = vector_load(a, p[0]), vector_of(a, p[3])
+    tile_store(u * v - vector_load(a, p[5]) + v, c, p[5], 0, 1)
+    s = tile_bias(tile_zeros(a, M, N), a, p[0], p[2])
+    t = tile_outer(tile_zeros(a, M, N), a, p[3], p[1], p[2], a, p[5])
+    tile_store(s - t * s + t, c, p[5] + 100, ROW, p[4])
+
+
+@kernel
+def won(a, tap, p, c):
+    """A vector where its lanes are a window's winner, for two of four taps."""
+    tile_store(vector_won(vector_load(a, p[0]), tap, p[0], 0), c, 0, 0, 1)
+    tile_store(vector_won(vector_load(a, p[1]), tap, p[1], 3), c, LANES, 0, 1)
+
+
+@kernel
+def beyond(a, p, c):
+    """Pixels and columns before the first of all."""
+    on = tile_inside(tile_places(N, 0, N, 1, 0), tile_places(N, 0, N, 0, 1), p[0], 0, 1, N, LANES)
+    tile_store(tile_multiply_inside(tile_zeros(a, M, N), a, 0, a, on, p[1]), c, 0, ROW, M)
+    t = tile_dot_inside(tile_zeros(a, M, N), a, 0, 0, M, a, p[1], p[1], N, p[0], p[0], N)
+    tile_sum_add(t, c, 0, N, M, 1, N)
+
+
+def squashing(kind):
+    """Kernels that squash a tile, and multiply a vector by the derivative."""
+
+    @kernel
+    def squash(a, p, c):
+        for i in range(p[0], p[1], tile_width(a)):
+            tile_store(tile_squash(vector_load(a, i), kind), c, i, 0, 1)
+
+    @kernel
+    def slope(y, dy, p, c):
+        for i in range(p[0], p[1], tile_width(y)):
+            tile_store(vector_slope(kind, vector_load(y, i), vector_load(dy, i)), c, i, 0, 1)
+
+    return squash, slope
+
+
 def twin(function):
     """The function of a kernel, as plain Python over the twins."""
     plain = function.__wrapped__
-    return FunctionType(plain.__code__, plain.__globals__ | {n: getattr(tile_twin, n) for n in tiles.__all__})
+    twins = {n: getattr(vectors_twin if n.startswith("vector") else tile_twin, n) for n in tiles.__all__}
+    return FunctionType(plain.__code__, plain.__globals__ | twins, closure=plain.__closure__)
 
 
 counts = st.integers(1, M)
@@ -137,7 +232,24 @@ places = st.tuples(
     *[st.integers(0, 9)] * (M + 1),
 )
 
-WAYS = (sizes, zero, outer, correlate, convolve, add, bias, dot, dot_rows, vectors)
+WAYS = (
+    sizes,
+    zero,
+    outer,
+    pixels,
+    multiply,
+    multiply_inside,
+    transposed,
+    correlate,
+    convolve,
+    add,
+    bias,
+    dot,
+    dot_inside,
+    dot_rows,
+    vectors,
+    arithmetic,
+)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -166,17 +278,76 @@ def test_grey_levels_equal_their_twin(dtype, at, seed):
     np.testing.assert_array_equal(got, expected)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@examples(20)
+@given(first=st.integers(0, 90), second=st.integers(0, 90), seed=st.integers(0, 2**32 - 1))
+def test_winners_equal_their_twin(dtype, first, second, seed):
+    rng = np.random.default_rng(seed)
+    a, tap = rng.integers(-3, 4, 128).astype(dtype), rng.integers(0, 4, 128).astype(np.int32)
+    got, expected = np.full(2 * LANES, 7, dtype), np.full(2 * LANES, 7, dtype)
+    won(a, tap, np.array([first, second]), got)
+    twin(won)(a, tap, np.array([first, second]), expected)
+    np.testing.assert_array_equal(got, expected)
+
+
+SQUASHES = pytest.mark.parametrize("kind", [NONE, RELU, SCALED_TANH, TANH, SIGMOID])
+SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40, -1e-40, 1e30, -1e30, 88.7, -88.7, -103.9]
+
+
+@SQUASHES
+def test_squashed_tiles_are_their_twins_to_rounding(kind):
+    """Formulas of their own against the C library's: 8 ulp cover the 5 of tanh and the products around it."""
+    values = np.linspace(-12, 12, 500, dtype=np.float32)
+    a, span = np.array([*SPECIAL, *values], np.float32), np.array([0, 512])
+    got, expected = np.zeros_like(a), np.zeros_like(a)
+    squash, _ = squashing(kind)
+    squash(a, span, got)
+    with np.errstate(over="ignore"):
+        twin(squash)(a, span, expected)
+    np.testing.assert_array_equal(np.isnan(got), np.isnan(a))
+    np.testing.assert_array_max_ulp(got[1:], expected[1:], 8)
+
+
+@SQUASHES
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_slopes_are_their_twins_to_rounding(kind, dtype):
+    """Contraction may save roundings of numbers of about 1."""
+    rng = np.random.default_rng(kind)
+    y, dy, span = rng.uniform(-1.7, 1.7, 128).astype(dtype), rng.standard_normal(128).astype(dtype), np.array([0, 128])
+    y[:4], dy[2:4] = (0, np.nan, 1, 0.5), np.nan
+    got, expected = np.zeros_like(y), np.zeros_like(y)
+    _, slope = squashing(kind)
+    slope(y, dy, span, got)
+    twin(slope)(y, dy, span, expected)
+    np.testing.assert_allclose(got, expected, rtol=0, atol=4 * np.finfo(dtype).eps * np.nanmax(abs(dy)) * 3)
+    assert np.isnan(got[2:4]).all()
+
+
 def test_every_tile_function_is_compared():
-    used = {name for way in (*WAYS, grey) for name in way.__wrapped__.__code__.co_names}
+    ways = (*WAYS, grey, won, *squashing(NONE))
+    used = {name for way in ways for name in way.__wrapped__.__code__.co_names}
     assert set(tiles.__all__) <= used
+    for twins in (tile_twin, vectors_twin):
+        stated = {name for name in vars(twins) if name.startswith(("tile_", "vector_"))}
+        assert stated <= set(tiles.__all__) | {"tile_width"}
 
 
 def test_rows_past_the_last_are_not_stored():
-    c, width = np.full(NUMBERS, 7.0), np.zeros(2)
+    c, width = np.full(NUMBERS, 7.0), np.zeros(1)
     outer(np.ones(NUMBERS), np.array([0, 1, 2, 0, 2, 0, *[0] * (M + 3)]), c)
     sizes(c, np.zeros(1, np.int64), width)
-    assert (c == 2).sum() == 2 * width[1]
-    assert (c[LANES + 1 + int(width[1]) :] == 7).all()
+    assert (c == 2).sum() == 2 * N * width[0]
+    assert (c[ROW + 1 + N * int(width[0]) :] == 7).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_lies_outside_counts_as_zero_and_is_not_read(dtype):
+    """The numbers around the map are NaN, and times zero they would still be."""
+    memory = np.full(3 * NUMBERS, np.nan, dtype)
+    a, c = memory[NUMBERS : 2 * NUMBERS], np.zeros(NUMBERS, dtype)
+    a[...] = 1
+    beyond(a, np.array([-1, -LANES]), c)
+    np.testing.assert_array_equal(c, 0)
 
 
 def test_a_nan_stays_a_nan():
@@ -185,9 +356,8 @@ def test_a_nan_stays_a_nan():
     assert np.isnan(c[0])
 
 
-def test_the_lanes_of_a_tile_divide_16():
+def test_the_lanes_of_a_group_are_whole_vectors():
     for dtype in ("float32", "float64"):
-        c = np.zeros(2, dtype)
+        c = np.zeros(1, dtype)
         sizes(c, np.zeros(1, np.int64), c)
-        assert LANES % c[1] == 0
-        assert c[1] % c[0] == 0
+        assert LANES % c[0] == 0
