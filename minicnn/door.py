@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -22,8 +23,13 @@ class Source(Protocol):
         """(N, C, H, W): the images as the network sees them."""
         ...
 
-    def load(self, k: Any, index: Array, lanes: Array, x: Array) -> None:
-        """Record the kernels that write images[index[l]] into lane l of x, and finite numbers into dead lanes."""
+    @property
+    def load(self) -> Callable[..., None]:
+        """A method that records the kernels that write images[index[l]] into lane l of x, and finite numbers into dead lanes.
+
+        Like a layer's it takes ``k`` and binds the rest by name: ``index`` (L,), ``lanes``, ``x``, and ``rng`` (seed, step, …)
+        where what it writes depends on the training step.
+        """
         ...
 
 

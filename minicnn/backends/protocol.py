@@ -215,3 +215,16 @@ class Kernels(Protocol):
 
     def gather_resized(self, images: Array, affine: Array, index: Array, lanes: Array, xl: Array) -> None:
         """xl = affine[0] · (images, resized bilinearly) + affine[1]."""
+
+    # --- distortions: u (elements, L) random numbers, maps (6, L), knots (2, G, G, L), y (1, H, W, L) ---
+
+    def draw_uniform(self, seed: Array, rng: Array, index: Array, reach: Array, u: Array) -> None:
+        """u[e, l] uniform in ±reach[e], a hash of (seed, stream), the step, the image index[l] and e."""
+
+    def affine_inverse(self, u: Array, maps: Array) -> None:
+        """maps[:, l] = o, A of source = o + A · target, from shifts, log scale, log squeeze, shear, rotation in u[:, l]."""
+
+    def warp(
+        self, framed: Array, maps: Array, knots: Array, at: Array, taps: Array, bent: Array, where: Array, y: Array
+    ) -> None:
+        """y[0, h, w] = framed, bilinearly, at o + A · (h, w) + the bicubic spline of the knots at[h] …, at[w] …."""

@@ -27,6 +27,7 @@ from .pool import avg_pool, avg_pool_dx, max_pool, max_pool_dx, subsample, subsa
 from .softmax import softmax, softmax_dx
 from .sparse_conv import group_sum_add, sparse_conv2d, sparse_conv2d_dW_add, sparse_conv2d_dx, spread
 from .update import adam, adamw, add, sgd
+from .warp import affine_inverse, draw_uniform, warp
 
 __all__ = [
     "CHECK",
@@ -38,6 +39,7 @@ __all__ = [
     "adam",
     "adamw",
     "add",
+    "affine_inverse",
     "avg_pool",
     "avg_pool_dx",
     "choose_group",
@@ -49,6 +51,7 @@ __all__ = [
     "count_hits",
     "cross_entropy",
     "cross_entropy_dy",
+    "draw_uniform",
     "dropout",
     "gather",
     "gather_pixels",
@@ -89,5 +92,6 @@ __all__ = [
     "subsample_dx",
     "tanh",
     "tanh_dx",
+    "warp",
     "zero",
 ]
