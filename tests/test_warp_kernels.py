@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minicnn.backends.cpu.warp import affine_inverse, draw_uniform, warp
+from minicnn.backends.cpu.warp import affine_inverse, draw_uniform, pack_quads, warp
 from minicnn.data import Elastic
 
 DTYPES = [np.float32, np.float64]
@@ -69,6 +69,30 @@ def bend(sigma, H, W, rng, size, dtype):
     return (size * rng.standard_normal((2, side, side, 16))).astype(dtype), at, taps.astype(dtype)
 
 
+@few
+@given(
+    seed=st.integers(0, 999), shape=st.tuples(st.integers(1, 5), st.integers(1, 40)), pad=st.tuples(*2 * [st.integers(0, 3)])
+)
+def test_pack_quads(seed, shape, pad):
+    rng = np.random.default_rng(seed)
+    images, index = rng.integers(0, 256, (40, *shape)).astype(np.uint8), rng.integers(0, 40, 16)
+    quads = np.full((16, shape[0] + 2 * pad[0] + 1, shape[1] + 2 * pad[1] + 1), 7, np.uint32)
+    pack_quads(images, index, quads)
+    framed = np.pad(images[index], ((0, 0), *((p + 1, p + 1) for p in pad)))
+    corners = [framed[:, :-1, :-1], framed[:, :-1, 1:], framed[:, 1:, :-1], framed[:, 1:, 1:]]
+    assert np.array_equal(quads.view(np.uint8).reshape(*quads.shape, 4), np.stack(corners, axis=-1))
+
+
+def read(images, normal, maps, knots, at, taps):
+    """``warp`` for 16 images on a plane of their size."""
+    (_, H, W), dtype = images.shape, maps.dtype
+    quads, y = np.empty((16, H + 1, W + 1), np.uint32), np.full((1, H, W, 16), np.nan, dtype)
+    pack_quads(images, np.arange(16), quads)
+    work = (np.full(shape, np.nan, dtype) for shape in ((knots.shape[1], 16), (2, W, 16)))
+    warp(quads, np.array(normal, dtype), maps, knots, at, taps, *work, np.empty((W, 16), np.uint32), y)
+    return y[0]
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @few
 @given(
@@ -79,38 +103,32 @@ def bend(sigma, H, W, rng, size, dtype):
 )
 def test_warp(dtype, seed, shape, sigma, far):
     rng = np.random.default_rng(seed)
-    (H, W), background = shape, -2.0
-    images = rng.standard_normal((16, H, W)).astype(dtype)
+    images = rng.integers(0, 256, (16, *shape)).astype(np.uint8)
     u = rng.uniform(-1, 1, (6, 16))
     u[:2] *= far
     maps = np.empty((6, 16), dtype)
     affine_inverse(u.astype(dtype), maps)
-    knots, at, taps = bend(sigma or 1, H, W, rng, far, dtype)
-    knots = knots if sigma else knots[:, :0, :0].copy()
-    framed = np.pad(images, ((0, 0), (1, 1), (1, 1)), constant_values=background)[:, None]
-    y = np.full((1, H, W, 16), np.nan, dtype)
-    work = np.full((knots.shape[1], 16), np.nan, dtype), np.full((2, W, 16), np.nan, dtype)
-    warp(naive.to_lanes(framed, 16), maps, knots, at, taps, *work, y)
+    at, taps = Elastic(1, sigma or 1).spline(max(shape))
+    side = int(at[-1]) + 4 if sigma else 0
+    knots = rng.uniform(-far, far, (2, side, side, 16)).astype(dtype)
+    y = read(images, (1 / 255, -2), maps, knots, at, taps.astype(dtype))
     for lane in range(16):
-        where = naive.places(*naive.affine(*u[:, lane]), H, W)
+        where = naive.places(*naive.affine(*u[:, lane]), *shape)
         if sigma:
-            where += naive.field(knots[..., lane].astype(np.float64), sigma * np.sqrt(3), H, W)
-        expected = naive.warped(images[lane], where, background)
-        # a place is a sum of up to e² (far + 9) and of four roundings; from pixel to pixel the image changes by up to 8
-        tolerance = 8 * 4 * np.e**2 * (far + 9) * np.finfo(dtype).eps
-        np.testing.assert_allclose(y[0, ..., lane], expected, rtol=0, atol=tolerance)
+            where += naive.field(knots[..., lane].astype(np.float64), sigma * np.sqrt(3), *shape)
+        expected = naive.warped(images[lane], where, background=0) / 255 - 2
+        # a place is a sum of up to e² (far + 9) and of four roundings; from pixel to pixel the image changes by up to 1
+        tolerance = 4 * np.e**2 * (far + 9) * np.finfo(dtype).eps
+        np.testing.assert_allclose(y[..., lane], expected, rtol=0, atol=tolerance)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_a_shift_by_whole_pixels_moves_them_exactly(dtype):
-    image = np.random.default_rng(0).standard_normal((7, 8)).astype(dtype)
-    framed = naive.to_lanes(np.pad(image, 1, constant_values=9)[None, None].repeat(16, axis=0), 16)
+    images = np.random.default_rng(0).integers(0, 256, (16, 7, 8)).astype(np.uint8)
     maps = np.zeros((6, 16), dtype)
     maps[[2, 5]] = 1
     maps[0], maps[1] = -2, 3  # the source lies two rows above and three columns to the right
-    y = np.full((1, 7, 8, 16), np.nan, dtype)
-    none = np.empty((2, 0, 0, 16), dtype), np.zeros(8, np.int64), np.zeros((8, 4), dtype), np.empty((0, 16), dtype)
-    warp(framed, maps, *none, np.empty((2, 8, 16), dtype), y)
-    assert np.array_equal(y[0, 2:, :5, 0], image[:-2, 3:])
-    assert (y[0, :2] == 9).all()
-    assert (y[0, :, 5:] == 9).all()
+    y = read(images, (0.5, 9), maps, np.empty((2, 0, 0, 16), dtype), np.zeros(8, np.int64), np.zeros((8, 4), dtype))
+    assert np.array_equal(y[2:, :5], 9 + 0.5 * np.moveaxis(images[:, :-2, 3:], 0, -1))
+    assert (y[:2] == 9).all()
+    assert (y[:, 5:] == 9).all()

@@ -224,7 +224,20 @@ class Kernels(Protocol):
     def affine_inverse(self, u: Array, maps: Array) -> None:
         """maps[:, l] = o, A of source = o + A · target, from shifts, log scale, log squeeze, shear, rotation in u[:, l]."""
 
+    def pack_quads(self, images: Array, index: Array, quads: Array) -> None:
+        """quads[l, i, j] = the four pixels around the corner (i, j) of image index[l] in 32 bits, zeros around the image."""
+
     def warp(
-        self, framed: Array, maps: Array, knots: Array, at: Array, taps: Array, bent: Array, where: Array, y: Array
+        self,
+        quads: Array,
+        affine: Array,
+        maps: Array,
+        knots: Array,
+        at: Array,
+        taps: Array,
+        bent: Array,
+        where: Array,
+        quad: Array,
+        y: Array,
     ) -> None:
-        """y[0, h, w] = framed, bilinearly, at o + A · (h, w) + the bicubic spline of the knots at[h] …, at[w] …."""
+        """y[0, h, w] = affine of the grey level, bilinearly, at o + A · (h, w) + the bicubic spline of the knots."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import backends
+from ..door import NUMPY
 from ..errors import OptionError, number
 from .batches import Array, Pixels
 
@@ -150,17 +151,17 @@ class Distorted:
     def load(self, k: Any, index: Array, lanes: Array, x: Array, rng: Array) -> None:
         """Record the kernels that bring the chosen images into lanes, distorted for the step in ``rng``."""
         (_, H, W, L), dtype = x.shape, x.dtype
-        framed, maps, where = (np.empty(s, dtype) for s in ((1, H + 2, W + 2, L), (6, L), (2, W, L)))
         at, taps = self.elastic.spline(max(H, W))
         side = int(at[-1]) + 4 if self.elastic.alpha else 0
         reach = np.array(self.affine.reach + 2 * side * side * [self.elastic.reach], dtype)
-        u, bent = np.empty((len(reach), L), dtype), np.empty((side, L), dtype)
-        knots = u[6:].reshape(2, side, side, L)
+        u, maps, bent, where = (np.empty(s, dtype) for s in ((len(reach), L), (6, L), (side, L), (2, W, L)))
+        quads, quad = (np.empty(s, np.uint32) for s in ((L, H + 1, W + 1), (W, L)))
         seed = np.array([self.seed, 2**64 - 1], np.uint64)  # a stream that no layer's dropout has
-        self.pixels.load(k, index, lanes, framed)
+        k.pack_quads(np.require(self.pixels.images, requirements=NUMPY), index, quads)
         k.draw_uniform(seed, rng, index, reach, u)
         k.affine_inverse(u, maps)
-        k.warp(framed, maps, knots, at, taps.astype(dtype), bent, where, x)
+        grey, knots = self.pixels.affine(dtype), u[6:].reshape(2, side, side, L)
+        k.warp(quads, grey, maps, knots, at, taps.astype(dtype), bent, where, quad, x)
 
     def look(self, index: Any, step: int = 0) -> Array:
         """The chosen images (n, rows, columns) in float32, as a network sees them in a training step.

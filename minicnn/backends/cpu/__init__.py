@@ -27,7 +27,7 @@ from .pool import avg_pool, avg_pool_dx, max_pool, max_pool_dx, subsample, subsa
 from .softmax import softmax, softmax_dx
 from .sparse_conv import group_sum_add, sparse_conv2d, sparse_conv2d_dW_add, sparse_conv2d_dx, spread
 from .update import adam, adamw, add, sgd
-from .warp import affine_inverse, draw_uniform, warp
+from .warp import affine_inverse, draw_uniform, pack_quads, warp
 
 __all__ = [
     "CHECK",
@@ -71,6 +71,7 @@ __all__ = [
     "outer_add",
     "pack_channels",
     "pack_filters",
+    "pack_quads",
     "pad",
     "relu",
     "relu_dx",
