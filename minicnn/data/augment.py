@@ -107,6 +107,28 @@ class Elastic:
         return first, np.stack(taps, axis=1) / 6
 
 
+def displaced(k: Any, pixels: Pixels, index: Array, u: Array, at: Array, taps: Array, x: Array) -> None:
+    """Record the kernels that read images at displaced places.
+
+    Args:
+        k: where they are recorded.
+        pixels: the images.
+        index: (L,) which image each lane gets.
+        u: (6 + 2 G², L) the amounts of ``affine_inverse``, then the knots of the field; G may be 0.
+        at: (rows or columns,) the first knot of each pixel.
+        taps: (rows or columns, 4) the weights of its knots.
+        x: (1, rows, columns, L) what the network sees.
+    """
+    (_, H, W, L), dtype = x.shape, x.dtype
+    side = math.isqrt((len(u) - 6) // 2)
+    maps, bent, where = (np.empty(s, dtype) for s in ((6, L), (side, L), (2, W, L)))
+    quads, quad = (np.empty(s, np.uint32) for s in ((L, H + 1, W + 1), (W, L)))
+    k.pack_quads(np.require(pixels.images, requirements=NUMPY), index, quads)
+    k.affine_inverse(u, maps)
+    knots = u[6:].reshape(2, side, side, L)
+    k.warp(quads, pixels.affine(dtype), maps, knots, at, taps, bent, where, quad, x)
+
+
 @dataclass(frozen=True, eq=False)
 class Distorted:
     """Images as a network's source, distorted anew in every training step.
@@ -148,20 +170,15 @@ class Distorted:
         """(N, 1, rows, columns) as the network sees them."""
         return self.pixels.shape
 
-    def load(self, k: Any, index: Array, lanes: Array, x: Array, rng: Array) -> None:
+    def load(self, k: Any, index: Array, x: Array, rng: Array) -> None:
         """Record the kernels that bring the chosen images into lanes, distorted for the step in ``rng``."""
-        (_, H, W, L), dtype = x.shape, x.dtype
-        at, taps = self.elastic.spline(max(H, W))
-        side = int(at[-1]) + 4 if self.elastic.alpha else 0
-        reach = np.array(self.affine.reach + 2 * side * side * [self.elastic.reach], dtype)
-        u, maps, bent, where = (np.empty(s, dtype) for s in ((len(reach), L), (6, L), (side, L), (2, W, L)))
-        quads, quad = (np.empty(s, np.uint32) for s in ((L, H + 1, W + 1), (W, L)))
+        at, taps = self.elastic.spline(max(x.shape[1:3]))
+        side, L = int(at[-1]) + 4 if self.elastic.alpha else 0, x.shape[-1]
+        reach = np.array(self.affine.reach + 2 * side * side * [self.elastic.reach], x.dtype)
         seed = np.array([self.seed, 2**64 - 1], np.uint64)  # a stream that no layer's dropout has
-        k.pack_quads(np.require(self.pixels.images, requirements=NUMPY), index, quads)
+        u = np.empty((len(reach), L), x.dtype)
         k.draw_uniform(seed, rng, index, reach, u)
-        k.affine_inverse(u, maps)
-        grey, knots = self.pixels.affine(dtype), u[6:].reshape(2, side, side, L)
-        k.warp(quads, grey, maps, knots, at, taps.astype(dtype), bent, where, quad, x)
+        displaced(k, self.pixels, index, u, at, taps.astype(x.dtype), x)
 
     def look(self, index: Any, step: int = 0) -> Array:
         """The chosen images (n, rows, columns) in float32, as a network sees them in a training step.
@@ -174,5 +191,5 @@ class Distorted:
         lanes = -(-len(chosen) // LANES) * LANES
         x = np.empty((1, *self.shape[2:], lanes), np.float32)
         rng = np.array([0, step, 0, 0], np.uint64)
-        self.load(backends.get("cpu"), np.resize(chosen, lanes), np.array([len(chosen)]), x, rng)
+        self.load(backends.get("cpu"), np.resize(chosen, lanes), x, rng)
         return np.moveaxis(x[0, ..., : len(chosen)], -1, 0).copy()
