@@ -6,7 +6,7 @@ import pytest
 
 from minicnn import ContractError, Conv2d, CrossEntropy, Dense, Flatten, Network, OptionError
 from minicnn.backends.cpu.warp import draw_uniform
-from minicnn.data import Affine, Distorted, Elastic, Normalise, Pixels, load_mnist
+from minicnn.data import Affine, Distorted, Elastic, Moved, Normalise, Pixels, load_mnist, strains
 
 DIGITS = load_mnist(source="subset", announce=lambda line: None)
 PIXELS = Pixels(DIGITS.train_images, Normalise.standard(0.1307, 0.3081))
@@ -149,3 +149,28 @@ def test_a_source_that_asks_for_what_nobody_has_is_refused():
 
     with pytest.raises(ContractError, match="door: expected arguments that the network has, got weather in load; use or plan"):
         network().predict(Weather())
+
+
+@pytest.mark.parametrize(
+    "amounts", [{"down": 2.5, "right": -1}, {"scale": 0.8}, {"rotation": 25}, {"down": 1, "scale": 1.3, "rotation": -9}]
+)
+def test_moved_images_are_what_their_amounts_say(amounts):
+    net, moved = Network([Flatten()], (1, 28, 28), "float64", threads=1), Moved(PIXELS, **amounts)
+    seen = net.predict(moved, index=[4, 9]).reshape(2, 28, 28)
+    amount = {"down": 0, "right": 0, "scale": 1, "rotation": 0} | amounts
+    angle = np.radians(amount["rotation"])
+    where = naive.places(*naive.affine(amount["down"], amount["right"], np.log(amount["scale"]), 0, 0, angle), 28, 28)
+    for image, number in zip(seen, [4, 9], strict=True):
+        expected = naive.warped(DIGITS.train_images[number], where, 0) * PIXELS.normalise.scale + PIXELS.normalise.shift
+        np.testing.assert_allclose(image, expected, rtol=0, atol=1e-12)
+
+
+def test_strains_begin_with_the_images_and_flip_a_tenth_of_the_pixels():
+    sources = strains(PIXELS, seed=3)
+    assert next(iter(sources.values())) is PIXELS
+    assert all(source.shape == PIXELS.shape for source in sources.values())
+    flipped = sources["a tenth of the pixels flipped"].images
+    where = flipped != DIGITS.train_images
+    assert 0.0995 < where.mean() < 0.1005
+    assert np.array_equal(flipped[where], 255 - DIGITS.train_images[where])
+    assert np.array_equal(strains(PIXELS, seed=3)["a tenth of the pixels flipped"].images, flipped)

@@ -68,7 +68,7 @@ def strains(pixels: Pixels, seed: int = 0) -> dict[str, Pixels | Moved]:
     14
     """
     table: dict[str, Pixels | Moved] = {"as they are": pixels}
-    table |= {f"rotated by {angle}°": Moved(pixels, rotation=angle) for angle in (-30, -15, 15, 30)}
+    table |= {f"rotated by {angle}°".replace("-", "−"): Moved(pixels, rotation=angle) for angle in (-30, -15, 15, 30)}
     shifts = {"up": (-4, 0), "down": (4, 0), "left": (0, -4), "right": (0, 4)}
     table |= {f"shifted {way} by 4 pixels": Moved(pixels, down, right) for way, (down, right) in shifts.items()}
     table |= {f"scaled by {factor}": Moved(pixels, scale=factor) for factor in (0.7, 0.85, 1.2, 1.4)}
