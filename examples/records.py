@@ -110,7 +110,7 @@ class Parts:
 
 def parts(recipe: Recipe, digits: Digits, limit: int | None, choose: bool, seed: int) -> Parts:
     """Divide the data for one run."""
-    count = limit or len(digits.train_images)
+    count = len(digits.train_images) if limit is None else limit
     if not HELD_OUT <= count <= len(digits.train_images):
         what = f"expected a number from {HELD_OUT} to {len(digits.train_images)}, got {count}"
         raise OptionError("--limit", what, "leave it out to use all")
@@ -134,8 +134,8 @@ def run(recipe: Recipe, options: argparse.Namespace, digits: Digits, seed: int, 
     net = recipe.network(threads=options.threads, seed=seed)
     optimizer = Averaged(recipe.optimizer(), recipe.average)
     facts = {"model": options.model, "normalise": asdict(recipe.normalise), "size": recipe.size, "seed": seed}
-    facts |= {"augment": options.augment, "chosen on": len(data.learn.chosen)}
-    epochs = options.epochs or recipe.epochs
+    facts |= {"augment": options.augment, "learned_from": len(data.learn.chosen)}
+    epochs = recipe.epochs if options.epochs is None else options.epochs
     plan = Run(epochs, recipe.batch_size, seed, OneCycle(), folder, facts)
     trainer = Trainer(net, recipe.loss, optimizer, plan, data.learn, data.watch)
     if len(trainer.fit(options.resume and (folder / LAST).exists())) < epochs:
@@ -150,6 +150,8 @@ def run(recipe: Recipe, options: argparse.Namespace, digits: Digits, seed: int, 
 
 def main() -> int:
     options = arguments()
+    if options.seeds < 1:
+        raise OptionError("--seeds", f"expected at least 1, got {options.seeds}", "leave it out for 5")
     recipe = RECIPES[options.model, options.augment]
     name = options.model + ("-augmented" if options.augment else "") + ("-choose" if options.choose else "")
     folder = options.out or Path("runs") / "records" / name

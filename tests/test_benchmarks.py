@@ -19,6 +19,7 @@ BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 harness = importlib.import_module("harness")
 conv_bench = importlib.import_module("conv_bench")
+augment_bench = importlib.import_module("augment_bench")
 
 measurable = pytest.mark.skipif(INTERPRET or CHECK, reason="kernels are not what they are when they are measured")
 small = conv_bench.Case("small", 4, 8, 3, 6, padding=1)
@@ -355,3 +356,25 @@ def test_training_without_torch_is_timed_alone(monkeypatch, capsys):
     monkeypatch.setattr(train_bench, "CASES", train_bench.CASES[:1])
     assert harness.run("train_bench", train_bench.benchmark, ["--quick", "--repeats", "1"]) == 0
     assert "lenet5" in capsys.readouterr().out
+
+
+# --- distortions ---
+
+
+@measurable
+def test_distortions_are_timed_beside_the_step(tmp_path, capsys):
+    report = tmp_path / "augment.json"
+    assert harness.run("augment_bench", augment_bench.benchmark, ["--quick", "--repeats", "1", "--json", str(report)]) == 0
+    rows = json.loads(report.read_text())["rows"]
+    assert [row["network"] for row in rows] == ["lenet5", "lenet5_modern"]
+    out = capsys.readouterr().out
+    for row in rows:
+        assert row["share"] == pytest.approx((row["both"] - row["pixels"]) / row["step"])
+        assert f"{row['network']:14}  {row['step']:8.0f}" in out
+
+
+@measurable
+@pytest.mark.skipif(usable_cpus() < 2, reason="one processor refuses two threads anyway")
+def test_distortions_are_a_matter_of_one_thread(capsys):
+    assert harness.run("augment_bench", augment_bench.benchmark, ["--threads", "2"]) == 2
+    assert "expected --threads 1, a group being one thread's, got 2" in capsys.readouterr().err
