@@ -99,8 +99,8 @@ def test_every_amount_stays_within_its_range_and_uses_it(name):
 def test_elastic_fields_have_simards_variance_and_correlation():
     """Covariances of 4,000 rows of fields against noise uniform in ±α, smoothed by a Gaussian (integrated over the plane).
 
-    The field is not quite stationary: its variance changes by 6 % with the place among the knots, so pairs are averaged
-    over the row. What is left are the B-spline's form and the draw: 0.02 of the variance.
+    The field is not quite stationary: in each direction its variance lies within 4 % of the mean, by the place among the
+    knots, so pairs are averaged over the row. What is left are the B-spline's form and the draw: 0.02 of the variance.
     """
     elastic, pixels = Elastic(34, 4), 69
     at, taps = elastic.spline(pixels)
