@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from itertools import pairwise
 from math import ceil
 from pathlib import Path
 from types import ModuleType
@@ -48,6 +49,21 @@ def thread_count(threads: int | None) -> int:
     return threads
 
 
+SHARE = 1 << 14
+"""A thread is worth waking for so many numbers."""
+
+
+def shares(length: int, threads: int, passes: int = 1) -> list[slice]:
+    """The parts of a vector that threads work on side by side, of which each has enough to do.
+
+    >>> shares(40_000, threads=8)
+    [slice(0, 20000, None), slice(20000, 40000, None)]
+    """
+    count = min(threads, max(1, length * passes // SHARE))
+    ends = [length * part // count for part in range(count + 1)]
+    return [slice(first, end) for first, end in pairwise(ends)]
+
+
 class Team:
     """A fixed number of threads that run one job each, the caller being the first of them.
 
@@ -69,7 +85,7 @@ class Team:
 
     def run(self, jobs: Sequence[Job]) -> None:
         """Run up to ``threads`` jobs at the same time, and return when all are done."""
-        if not self._backend.CHECK and all(program.native for job in jobs for program in job.programs):
+        if not self._backend.CHECK and all(job.native for job in jobs):
             self._crew.run(jobs)
             return
         helpers = [self._helpers().submit(job.run) for job in jobs[1:]]

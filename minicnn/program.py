@@ -4,30 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from .arrays import Array
 from .errors import ContractError
 
 
-@dataclass(frozen=True)
+class Bound(NamedTuple):
+    """A call ready to be made.
+
+    Attributes:
+        function: what is called.
+        arrays: what it is called with, as it takes them.
+        address: the native function, or 0 where there is none.
+    """
+
+    function: Callable[..., object]
+    arrays: tuple[Array, ...]
+    address: int
+
+
+@dataclass(eq=False)
 class Call:
-    """One kernel with the arrays it works on.
+    """One kernel with the arrays it works on. It is compiled when it is first made, so that a rewritten call costs nothing.
 
     Attributes:
         where: the layer and pass that asked for it.
         name: the kernel's name.
-        function: what is called.
-        arrays: what it is called with.
-        address: the native function, or 0 where there is none.
+        kernel: a kernel of the backend, or any callable.
+        arrays: what it works on.
     """
 
     where: str
     name: str
-    function: Callable[..., object]
+    kernel: Any
     arrays: tuple[Array, ...]
-    address: int = 0
+
+    @cached_property
+    def bound(self) -> Bound:
+        """The kernel's code for these arrays."""
+        if not hasattr(self.kernel, "bind"):
+            return Bound(self.kernel, self.arrays, 0)
+        function, arrays = self.kernel.bind(self.arrays)
+        return Bound(function, arrays, self.kernel.address(arrays))
 
     def __str__(self) -> str:
         shapes = ", ".join("×".join(map(str, a.shape)) for a in self.arrays)
@@ -43,13 +64,10 @@ class Program:
 
     def __init__(self, calls: Iterable[Call] = ()) -> None:
         self.calls = list(calls)
-        self.code: Any = None
-        """What a backend remembers, to run the calls without the interpreter."""
 
     def append(self, call: Call) -> None:
         """Add a call at the end."""
         self.calls.append(call)
-        self.code = None
 
     def __add__(self, other: Program) -> Program:
         return Program([*self.calls, *other.calls])
@@ -57,12 +75,28 @@ class Program:
     @property
     def native(self) -> bool:
         """Whether every call is machine code, so that the whole can run without the interpreter."""
-        return all(call.address for call in self.calls)
+        return all(call.bound.address for call in self.calls)
 
     def run(self) -> None:
         """Make the calls in order."""
         for call in self.calls:
-            call.function(*call.arrays)
+            function, arrays, _ = call.bound
+            function(*arrays)
+
+    def fused(self, backend: ModuleType) -> Program:
+        """The same program in fewer calls, by the backend's rewriting rules."""
+        calls, at = [], 0
+        while at < len(self.calls):
+            found = backend.rewriting(self.calls[at:])
+            if found is None:
+                calls.append(self.calls[at])
+                at += 1
+            else:
+                count, kernel, arrays = found
+                name = " + ".join(call.name for call in self.calls[at : at + count])
+                calls.append(Call(self.calls[at].where, name, kernel, arrays))
+                at += count
+        return Program(calls)
 
     def __len__(self) -> int:
         return len(self.calls)
@@ -71,29 +105,39 @@ class Program:
         return "\n".join(map(str, self.calls))
 
 
-@dataclass(frozen=True)
+Part = tuple[Sequence[Program], tuple[int, int, int]]
+"""Programs to run one after another for each group of a span: first group, end and stride."""
+
+
+@dataclass(eq=False)
 class Job:
-    """Programs that one thread runs for some of the groups of a batch.
+    """What one thread does for a batch.
 
     Attributes:
-        programs: run one after another for every group.
+        parts: programs with the groups to run them for, in order.
         number: int64[1], where the programs read which group it is.
-        span: first group, end and stride.
         check: called after every group where a backend is in check mode.
+        code: what a backend remembers, to run the job without the interpreter.
     """
 
-    programs: Sequence[Program]
+    parts: Sequence[Part]
     number: Array
-    span: tuple[int, int, int]
-    check: Callable[[], None]
+    check: Callable[[], None] = lambda: None
+    code: Any = None
+
+    @property
+    def native(self) -> bool:
+        """Whether every call is machine code, so that the whole can run without the interpreter."""
+        return self.code is not None or all(program.native for programs, _ in self.parts for program in programs)
 
     def run(self) -> None:
-        """Run them call by call."""
-        for group in range(*self.span):
-            self.number[0] = group
-            for program in self.programs:
-                program.run()
-            self.check()
+        """Run it call by call."""
+        for programs, span in self.parts:
+            for group in range(*span):
+                self.number[0] = group
+                for program in programs:
+                    program.run()
+                self.check()
 
 
 class Recorder:
@@ -120,8 +164,4 @@ class Recorder:
         self._record(getattr(function, "__name__", repr(function)), function, arrays)
 
     def _record(self, name: str, kernel: Any, arrays: tuple[Array, ...]) -> None:
-        if hasattr(kernel, "bind"):
-            function, arrays = kernel.bind(arrays)
-            self._program.append(Call(self.where, name, function, arrays, kernel.address(arrays)))
-        else:
-            self._program.append(Call(self.where, name, kernel, arrays))
+        self._program.append(Call(self.where, name, kernel, arrays))
