@@ -49,6 +49,15 @@ class Averaged(Optimizer):
         average = moments[-1]
         average += (1 - min(self.decay, 1 - 1 / self.steps)) * (net.params.flat - average)
 
+    def load(self, steps: int, moments: dict[str, Array]) -> None:
+        """Go on from a checkpoint.
+
+        Raises:
+            CheckpointError: the vectors are not this optimiser's.
+        """
+        super().load(steps, moments)
+        self.inner.load(steps, {name: self.moments[name] for name in self.inner.names if self.moments})
+
     def options(self) -> dict[str, Any]:
         """The options by name, those of the other optimiser with them."""
         return self.inner.options() | {"average": self.decay}
