@@ -4,9 +4,11 @@ import naive
 import numpy as np
 import pytest
 
-from minicnn import ContractError, Conv2d, CrossEntropy, Dense, Flatten, Network, OptionError
+from minicnn import Adam, ContractError, Conv2d, CrossEntropy, Dense, Flatten, Network, OptionError
+from minicnn.averaging import Averaged
 from minicnn.backends.cpu.warp import draw_uniform
 from minicnn.data import Affine, Distorted, Elastic, Moved, Normalise, Pixels, load_mnist, strains
+from minicnn.train import Examples, Run, Trainer
 
 DIGITS = load_mnist(source="subset", announce=lambda line: None)
 PIXELS = Pixels(DIGITS.train_images, Normalise.standard(0.1307, 0.3081))
@@ -174,3 +176,25 @@ def test_strains_begin_with_the_images_and_flip_a_tenth_of_the_pixels():
     assert 0.0995 < where.mean() < 0.1005
     assert np.array_equal(flipped[where], 255 - DIGITS.train_images[where])
     assert np.array_equal(strains(PIXELS, seed=3)["a tenth of the pixels flipped"].images, flipped)
+
+
+def test_training_with_distortions_and_averages_resumes_bit_for_bit(tmp_path):
+    def trainer(folder, stop=None):
+        def say(line):
+            if line.startswith(f"epoch  {stop} "):
+                raise KeyboardInterrupt
+
+        examples = Examples(ALL, DIGITS.train_labels, np.arange(160))
+        held_out = Examples(PIXELS, DIGITS.train_labels, np.arange(160, 200))
+        return Trainer(network(), CrossEntropy(), Averaged(Adam(3e-3), 0.9), Run(3, 32, folder=folder), examples, held_out, say)
+
+    whole, broken = trainer(tmp_path / "whole"), trainer(tmp_path / "broken", stop=3)
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "broken").mkdir()
+    whole.fit()
+    with pytest.raises(KeyboardInterrupt):
+        broken.fit()
+    resumed = trainer(tmp_path / "broken")
+    assert len(resumed.fit(resume=True)) == 3
+    assert np.array_equal(resumed.net.params.flat, whole.net.params.flat)
+    assert np.array_equal(resumed.optimizer.moments["average"], whole.optimizer.moments["average"])
