@@ -9,10 +9,10 @@ import numpy as np
 
 from .arrays import Array
 from .errors import CheckpointError, ContractError, OptionError, number
-from .program import Job
 
 if TYPE_CHECKING:
     from .network import Network
+    from .program import Job
 
 
 class Optimizer:

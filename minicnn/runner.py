@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,9 @@ class Targets:
 
 ONCE = (0, 1, 1)
 """The span of what is done once, whatever the group."""
+
+ROOM = 8 << 20
+"""Arrays of up to so many bytes are copied, so that a new one for every batch costs no new recording."""
 
 KEPT = 4
 """How many kinds of batch are remembered with their jobs."""
@@ -140,12 +144,12 @@ class Runner:
 
     def _own(self, which: str, source: door.Source) -> door.Source:
         """The source, or for a small array a copy in memory of the runner's own, so that jobs need not be recorded anew."""
-        if not isinstance(source, door.Arrays) or len(source.values) > CAPACITY:
+        if not isinstance(source, door.Arrays) or source.values.nbytes > ROOM:
             return source
         values = source.values
-        if which not in self._rooms:
-            size = CAPACITY * values[0].nbytes
-            self._rooms[which] = door.Arrays(aligned(size).view(values.dtype).reshape(-1, *values.shape[1:]))
+        if which not in self._rooms or len(self._rooms[which].values) < len(values):
+            room = (max(CAPACITY, len(values)), *values.shape[1:])
+            self._rooms[which] = door.Arrays(aligned(prod(room) * values.itemsize).view(values.dtype).reshape(room))
         self._rooms[which].values[: len(values)] = values
         return self._rooms[which]
 

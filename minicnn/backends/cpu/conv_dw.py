@@ -96,4 +96,5 @@ def conv2d_dW_add(x: Array, dy: Array, g: Array, dW: Array) -> Kernel:
     cols = width if TAPS <= width <= 5 else 4
     rows, cols = tile_size(F, cols)
     whole = F % rows == 0 and (width if width >= TAPS else C) % cols == 0
-    return _kernel(rows, cols, bool(g[5] > 0), whole)
+    first, last = -g[5], (dy.shape[2] - 1) * g[3] - g[5] + (width - 1) * g[7]
+    return _kernel(rows, cols, bool(first < 0 or last >= x.shape[2]), whole)
