@@ -19,7 +19,6 @@ BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 harness = importlib.import_module("harness")
 conv_bench = importlib.import_module("conv_bench")
-augment_bench = importlib.import_module("augment_bench")
 
 measurable = pytest.mark.skipif(INTERPRET or CHECK, reason="kernels are not what they are when they are measured")
 small = conv_bench.Case("small", 4, 8, 3, 6, padding=1)
@@ -410,25 +409,3 @@ def test_inference_is_compared_before_it_is_timed(monkeypatch, tmp_path, capsys)
     monkeypatch.setattr(infer_bench, "works_of", lambda *given: works(*given) | {"onnx": lambda: works(*given)["own"]() + 1})
     assert harness.run("infer_bench", infer_bench.benchmark, given) == 1
     assert "infer_bench: lenet5: outputs of onnx differ by" in capsys.readouterr().err
-
-
-# --- distortions ---
-
-
-@measurable
-def test_distortions_are_timed_beside_the_step(tmp_path, capsys):
-    report = tmp_path / "augment.json"
-    assert harness.run("augment_bench", augment_bench.benchmark, ["--quick", "--repeats", "1", "--json", str(report)]) == 0
-    rows = json.loads(report.read_text())["rows"]
-    assert [row["network"] for row in rows] == ["lenet5", "lenet5_modern"]
-    out = capsys.readouterr().out
-    for row in rows:
-        assert row["share"] == pytest.approx((row["both"] - row["pixels"]) / row["step"])
-        assert f"{row['network']:14}  {row['step']:8.0f}" in out
-
-
-@measurable
-@pytest.mark.skipif(usable_cpus() < 2, reason="one processor refuses two threads anyway")
-def test_distortions_are_a_matter_of_one_thread(capsys):
-    assert harness.run("augment_bench", augment_bench.benchmark, ["--threads", "2"]) == 2
-    assert "expected --threads 1, a group being one thread's, got 2" in capsys.readouterr().err
