@@ -1,4 +1,4 @@
-"""Whole processes: how long they take from start to end, how much memory they need, and what they print."""
+"""Whole processes: how long they take from start to end, and what they print."""
 
 from __future__ import annotations
 
@@ -18,12 +18,10 @@ class Finished:
 
     Attributes:
         seconds: from its start to its end.
-        megabytes: peak memory, as the system counts it (ru_maxrss).
         output: what it printed.
     """
 
     seconds: float
-    megabytes: float
     output: str
 
 
@@ -34,13 +32,9 @@ def python(arguments: Sequence[str], variables: Mapping[str, str]) -> Finished:
         BenchmarkError: it failed.
     """
     started = time.perf_counter()
-    child = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, text=True, env={**os.environ, **variables})
-    assert child.stdout is not None
-    with child.stdout as pipe:
-        output = pipe.read()
-    _, status, usage = os.wait4(child.pid, 0)
+    command = [sys.executable, *arguments]
+    child = subprocess.run(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **variables}, check=False)
     seconds = time.perf_counter() - started
-    child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode != 0:
         raise BenchmarkError(f"expected {arguments[0]} to end with 0, got {child.returncode}", code=1)
-    return Finished(seconds, usage.ru_maxrss / 1024, output)
+    return Finished(seconds, child.stdout)

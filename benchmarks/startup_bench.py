@@ -15,7 +15,11 @@ import harness
 import processes
 from harness import Column, say
 
-IMPORT = "import minicnn"
+PEAK = """
+with open("/proc/self/status") as status:  # not ru_maxrss, in which the process that started this one counts
+    print(next(line.split()[1] for line in status if line.startswith("VmHWM")))
+"""
+IMPORT = f"import minicnn\n{PEAK}"
 STEP = """
 import sys
 import numpy as np
@@ -29,6 +33,7 @@ net.loss_and_grads(MSE(1, -1), pixels, digits.train_labels, index=np.arange(32))
 optimizer.step(net)
 print(LOG.bound, len(LOG.compiled), LOG.seconds)
 """
+STEP += PEAK
 COLUMNS = (
     Column("what", 38),
     Column("seconds", 7, ".2f"),
@@ -45,8 +50,8 @@ def row(what: str, runs: Sequence[processes.Finished]) -> dict[str, Any]:
     """The figures of some runs of one kind."""
     seconds = [run.seconds for run in runs]
     facts: dict[str, Any] = {"what": what, "seconds": statistics.median(seconds), "least": min(seconds), "most": max(seconds)}
-    facts["megabytes"] = statistics.median(run.megabytes for run in runs)
-    told = runs[-1].output.split()
+    facts["megabytes"] = statistics.median(int(run.output.split()[-1]) / 1024 for run in runs)
+    told = runs[-1].output.split()[:-1]
     kernels, compiled, compiling = (int(told[0]), int(told[1]), float(told[2])) if told else (None, None, None)
     return facts | {"kernels": kernels, "compiled": compiled, "compile_seconds": compiling}
 

@@ -79,7 +79,11 @@ FIXED = ("epochs", "batch_size", "lr", "optimizer", "limit", "resume")
 
 def check_fast(options: argparse.Namespace) -> None:
     """Refuse what --fast does not take."""
-    given = [f"--{name.replace('_', '-')}" for name in FIXED if getattr(options, name) not in (None, False)]
+    given = [
+        f"--{name.replace('_', '-')}"
+        for name in FIXED
+        if getattr(options, name) is not None and getattr(options, name) is not False
+    ]
     if options.model != "classic":
         given.insert(0, "--model")
     if given:

@@ -418,11 +418,10 @@ processes = importlib.import_module("processes")
 startup_bench = importlib.import_module("startup_bench")
 
 
-def test_a_process_is_timed_with_its_memory_and_output():
+def test_a_process_is_timed_and_its_output_kept():
     found = processes.python(["-c", "import os; print(os.environ['ANSWER'])"], {"ANSWER": "42"})
     assert found.output == "42\n"
     assert 0 < found.seconds < 60
-    assert 5 < found.megabytes < 200
 
 
 def test_a_process_that_fails_is_told():
