@@ -79,11 +79,8 @@ FIXED = ("epochs", "batch_size", "lr", "optimizer", "limit", "resume")
 
 def check_fast(options: argparse.Namespace) -> None:
     """Refuse what --fast does not take."""
-    given = [
-        f"--{name.replace('_', '-')}"
-        for name in FIXED
-        if getattr(options, name) is not None and getattr(options, name) is not False
-    ]
+    settled = {f"--{name.replace('_', '-')}": getattr(options, name) for name in FIXED}
+    given = [name for name, value in settled.items() if value is not None and value is not False]
     if options.model != "classic":
         given.insert(0, "--model")
     if given:
