@@ -7,11 +7,20 @@ from functools import cache
 from ...arrays import Array
 from . import pool
 from .jit import Kernel, kernel, select
-from .one_conv import covering
-from .one_pool import ROWS, clip, side_by_side
+from .one_conv import over_the_border
+from .one_conv_backward import covering
+from .one_pool import ROWS, side_by_side
 from .pool import numbers
-from .pool_tile import tile_beat, tile_keep, tile_lowest, tile_repeat, tile_store_taps
-from .row_tile import tile_store_rows, tile_window
+from .row_tiles import (
+    tile_beat,
+    tile_keep,
+    tile_lowest,
+    tile_repeat,
+    tile_rows,
+    tile_store_rows,
+    tile_store_taps,
+    tile_window,
+)
 from .tiles import tile_width
 
 
@@ -25,7 +34,6 @@ def _max_pool(rows: int, step: int, border: bool) -> Kernel:
         _, H, W, _ = x.shape
         C, OH, OW, _ = y.shape
         kh, kw, sh, _, ph, pw, dh, dw = numbers(g)
-        top, bottom, left, right = 0, rows, 0, OW
         for c in range(C):
             for start in range(0, OH, rows):
                 oy = min(start, OH - rows)  # the last rows may overlap those before
@@ -35,10 +43,11 @@ def _max_pool(rows: int, step: int, border: bool) -> Kernel:
                         for j in range(kw):
                             h, w = oy * sh + i * dh - ph, ox * step + j * dw - pw
                             if border:
-                                (top, bottom), (left, right) = clip(h, sh, H), clip(w, step, W)
-                            pixel, end = (c * H + h) * W + w, min(right, OW - ox)
-                            v = tile_window(rows, x, pixel, sh * W, top, bottom, step, left, end)
-                            t = tile_beat(t, v, i * kw + j, top, bottom, left, end)
+                                v = tile_window(rows, x, c * H * W, h, sh, H, w, step, W, OW - ox)
+                                t = tile_beat(t, v, i * kw + j, h, sh, H, w, step, W, OW - ox)
+                            else:
+                                v = tile_rows(rows, x, (c * H + h) * W + w, sh * W, rows, step, OW - ox)
+                                t = tile_beat(t, v, i * kw + j, 0, 0, 1, 0, step, OW * step, OW - ox)
                     out = (c * OH + oy) * OW + ox
                     tile_store_rows(t, y, out, OW, rows, 0, 1, OW - ox)
                     tile_store_taps(t, tap, out, OW, rows, OW - ox)
@@ -49,7 +58,7 @@ def _max_pool(rows: int, step: int, border: bool) -> Kernel:
 @select
 def max_pool(x: Array, g: Array, y: Array, tap: Array) -> Kernel:
     """The kernel for this height of map, this stride and this border."""
-    return _max_pool(covering(y.shape[1], ROWS), int(g[3]), bool(g[4:6].any()))
+    return _max_pool(covering(y.shape[1], ROWS), int(g[3]), over_the_border(x, g, y))
 
 
 @cache

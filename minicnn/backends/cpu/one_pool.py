@@ -14,10 +14,10 @@ from numba.extending import register_jitable
 from ...arrays import Array
 from . import pool
 from .jit import Kernel, kernel, select
-from .one_conv import covering
+from .one_conv import over_the_border
+from .one_conv_backward import covering
 from .pool import numbers
-from .pool_tile import tile_plus, tile_repeat
-from .row_tile import tile_products, tile_rows, tile_store_rows, tile_window
+from .row_tiles import tile_plus, tile_products, tile_repeat, tile_rows, tile_store_rows, tile_window
 from .tiles import tile_bias, tile_sum_add, tile_width, tile_zeros
 
 ROWS = 7
@@ -32,12 +32,6 @@ def side_by_side(g: Array) -> bool:
     return bool((g[:2] == g[2:4]).all() and not g[4:6].any() and (g[6:] == 1).all() and g[1] <= WIDEST)
 
 
-@register_jitable
-def clip(first: int, step: int, size: int) -> tuple[int, int]:
-    """The range of the n for which 0 ≤ first + n·step < size."""
-    return -(first // step), -((first - size) // step)
-
-
 @cache
 def _avg_pool(rows: int, step: int, border: bool) -> Kernel:
     """The kernel for some rows of windows at a time, ``step`` columns apart, that may reach over the border or not."""
@@ -49,7 +43,6 @@ def _avg_pool(rows: int, step: int, border: bool) -> Kernel:
         C, OH, OW, _ = y.shape
         kh, kw, sh, _, ph, pw, dh, dw = numbers(g)
         scale = x.dtype.type(1.0 / (kh * kw))
-        top, bottom, left, right = 0, rows, 0, OW
         for c in range(C):
             for start in range(0, OH, rows):
                 oy = min(start, OH - rows)  # the last rows may overlap those before
@@ -59,9 +52,10 @@ def _avg_pool(rows: int, step: int, border: bool) -> Kernel:
                         for j in range(kw):
                             h, w = oy * sh + i * dh - ph, ox * step + j * dw - pw
                             if border:
-                                (top, bottom), (left, right) = clip(h, sh, H), clip(w, step, W)
-                            pixel, end = (c * H + h) * W + w, min(right, OW - ox)
-                            t = tile_plus(t, scale, tile_window(rows, x, pixel, sh * W, top, bottom, step, left, end))
+                                v = tile_window(rows, x, c * H * W, h, sh, H, w, step, W, OW - ox)
+                            else:
+                                v = tile_rows(rows, x, (c * H + h) * W + w, sh * W, rows, step, OW - ox)
+                            t = tile_plus(t, scale, v)
                     tile_store_rows(t, y, (c * OH + oy) * OW + ox, OW, rows, 0, 1, OW - ox)
 
     return avg_pool
@@ -70,7 +64,7 @@ def _avg_pool(rows: int, step: int, border: bool) -> Kernel:
 @select
 def avg_pool(x: Array, g: Array, y: Array) -> Kernel:
     """The kernel for this height of map, this stride and this border."""
-    return _avg_pool(covering(y.shape[1], ROWS), int(g[3]), bool(g[4:6].any()))
+    return _avg_pool(covering(y.shape[1], ROWS), int(g[3]), over_the_border(x, g, y))
 
 
 @cache

@@ -12,8 +12,8 @@ import numpy as np
 
 from ...arrays import Array
 from .jit import Kernel, kernel, select
-from .one_conv import ROWS, column_taps, covering
-from .row_tile import (
+from .one_conv_backward import ROWS, column_taps, covering
+from .row_tiles import (
     tile_add_window,
     tile_fold_add_listed,
     tile_listed,
@@ -24,11 +24,12 @@ from .row_tile import (
     tile_taps,
     tile_window,
 )
-from .tiles import tile_bias, tile_width, tile_zeros
+from .squash import NONE
+from .tiles import tile_bias, tile_squash, tile_width, tile_zeros
 
 
 @cache
-def _forward(rows: int, taps: int) -> Kernel:
+def _forward(rows: int, taps: int, squash: int) -> Kernel:
     """The forward kernel whose tiles hold so many rows and go by so many taps of a column at a time."""
     reach = rows + taps - 1
 
@@ -50,15 +51,22 @@ def _forward(rows: int, taps: int) -> Kernel:
                             for kw in range(KW):
                                 v = tile_rows(reach, x, pixel + kh * width + kw, width, reach, 1, OW - ox)
                                 t = tile_taps(t, W, at + kh * KW + kw, KW, taps, v)
+                    if squash != NONE:
+                        t = tile_squash(t, squash)
                     tile_store_rows(t, y, (f * OH + oy) * OW + ox, OW, rows, 0, 1, OW - ox)
 
     return sparse_conv2d
 
 
+def sparse_conv2d_squashed(squash: int, W: Array, y: Array) -> Kernel:
+    """The forward kernel with a squashing function in its store, whose tile suits the height of the maps and of the kernels."""
+    return _forward(covering(y.shape[1], ROWS), column_taps(W.shape[1]), squash)
+
+
 @select
 def sparse_conv2d(x: Array, W: Array, b: Array, first: Array, links: Array, y: Array) -> Kernel:
     """The forward kernel whose tile suits the height of the maps and of the kernels."""
-    return _forward(covering(y.shape[1], ROWS), column_taps(W.shape[1]))
+    return sparse_conv2d_squashed(NONE, W, y)
 
 
 @cache
@@ -76,7 +84,6 @@ def _dx(rows: int, taps: int, whole: bool) -> Kernel:
         for oy in range(0, OH, rows):
             for ox in range(0, OW, tile_width(dy)):
                 for kh in range(0, KH, taps):
-                    bottom = reach if whole else H - oy - kh
                     for kw in range(KW):
                         for c in range(C):  # innermost, as a load from dx waits for a store just before to the same row
                             t = tile_zeros(dy, reach, 1)
@@ -86,10 +93,9 @@ def _dx(rows: int, taps: int, whole: bool) -> Kernel:
                                 if whole:
                                     v = tile_rows(rows, dy, pixel, OW, rows, 1, OW - ox)
                                 else:
-                                    v = tile_window(rows, dy, pixel, OW, 0, OH - oy, 1, 0, OW - ox)
+                                    v = tile_window(rows, dy, links[n, 0] * OH * OW, oy, 1, OH, ox, 1, OW, OW - ox)
                                 t = tile_spread_taps(t, W, at, KW, taps, v)
-                            start = (c * H + oy + kh) * width + ox + kw
-                            tile_add_window(t, dx, start, width, 0, bottom, 1, 0, OW - ox)
+                            tile_add_window(t, dx, c * H * width, oy + kh, 1, H, ox + kw, 1, width, OW - ox)
 
     return sparse_conv2d_dx
 

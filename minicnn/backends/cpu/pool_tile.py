@@ -42,7 +42,7 @@ def tile_repeat(typingctx: Any, n: Any, times: Any, b: Any, bi: Any, bstep: Any,
         starts = [emit.clamped_row(first, j, b_step, row_count) for j in range(v.m)]
         reach = builder.sdiv(builder.add(end, emit.const(count - 1)), emit.const(count))
         shorter = [emit.load_between(b, array, start, emit.const(0), reach) for start in starts]
-        return emit.tile(emit.shuffled(short, short, lanes) for short in shorter)
+        return emit.tile(emit.shuffled_lanes(short, short, lanes) for short in shorter)
 
     return v(n, times, b, LONG, LONG, LONG, LONG), codegen
 
@@ -62,26 +62,29 @@ def tile_lowest(typingctx: Any, like: Any, m: Any) -> Any:
     return t(like, m), codegen
 
 
-@intrinsic
-def tile_beat(typingctx: Any, t: Any, v: Any, number: Any, top: Any, bottom: Any, low: Any, high: Any) -> Any:
-    """t[i, 0], t[i, 1] = v[i], number for top ≤ i < bottom, low ≤ k < high where v[i] is larger, NaN, or the first."""
+@intrinsic(prefer_literal=True)
+def tile_beat(
+    typingctx: Any, t: Any, v: Any, number: Any, y: Any, ystep: Any, height: Any, x: Any, step: Any, width: Any, high: Any
+) -> Any:
+    """t[i, 0], t[i, 1] = v[i], number where v[i] is larger, NaN or the first, at the pixels where ``tile_window`` reads."""
+    if not literals(step):
+        return None
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        tile, column, tap, row, end, left, right = args
+        tile, column, tap, top, y_step, h, left, _, w, end = args
         emit = RowEmit(context, builder, t)
         numbers = emit.splat(builder.sitofp(tap, t.vector.element))
+        low, stop = emit.on_row(left, step.literal_value, w, end)
         for i in range(t.m):
-            x, best, at = builder.extract_value(column, i), emit.at(tile, i, 0), emit.at(tile, i, 1)
-            larger = builder.fcmp_unordered(">", x, best)  # or one of them is NaN
-            kept = builder.fcmp_unordered("uno", best, best)
+            value, best, at = builder.extract_value(column, i), emit.at(tile, i, 0), emit.at(tile, i, 1)
+            larger = builder.fcmp_ordered(">", value, best)
             first = builder.fcmp_ordered("<", at, emit.zero)
-            wins = builder.or_(builder.and_(larger, builder.not_(kept)), builder.or_(first, builder.fcmp_unordered("uno", x, x)))
-            inside = emit.between(left, builder.select(emit.within(row, i, end), right, left))
-            wins = builder.and_(wins, inside)
-            tile = emit.put(emit.put(tile, builder.select(wins, x, best), i, 0), builder.select(wins, numbers, at), i, 1)
+            wins = builder.or_(builder.or_(larger, first), builder.fcmp_unordered("uno", value, value))
+            wins = builder.and_(wins, emit.between(low, emit.on_map(emit.row(top, i, y_step), h, low, stop)))
+            tile = emit.put(emit.put(tile, builder.select(wins, value, best), i, 0), builder.select(wins, numbers, at), i, 1)
         return tile
 
-    return t(t, v, LONG, LONG, LONG, LONG, LONG), codegen
+    return t(t, v, LONG, LONG, LONG, LONG, LONG, step, LONG, LONG), codegen
 
 
 @intrinsic
@@ -113,13 +116,13 @@ def tile_keep(
         column, _, array, first, b_step, row_count, tap, end = args
         emit = RowEmit(context, builder, v)
         kind = ir.VectorType(I32, v.w)
-        numbers = builder.add(emit.same(kind, tap), ir.Constant(kind, [k % count for k in range(v.w)]))
+        numbers = builder.add(emit.splat(builder.trunc(tap, I32)), ir.Constant(kind, [k % count for k in range(v.w)]))
         reach = builder.sdiv(builder.add(end, emit.const(count - 1)), emit.const(count))
         kept = []
         for j in range(v.m):
             start = emit.clamped_row(first, j, b_step, row_count)
             taps = emit.load_between(b, array, start, emit.const(0), reach)
-            taps = emit.shuffled(taps, taps, [k // count for k in range(v.w)])
+            taps = emit.shuffled_lanes(taps, taps, [k // count for k in range(v.w)])
             wins = builder.icmp_signed("==", taps, numbers)
             kept.append(builder.select(wins, builder.extract_value(column, j), emit.zero))
         return emit.tile(kept)

@@ -15,7 +15,6 @@ from .emit import I32, SCALAR_BYTES, Emit, TileType
 from .host import HOST
 from .mode import CHECK
 
-
 NAMES = {"float": "f32", "double": "f64", "i32": "i32"}
 """Numbers in the names of LLVM's functions."""
 
@@ -40,17 +39,30 @@ class RowEmit(Emit):
             tile = self.b.insert_value(tile, v, i)
         return tile
 
-    def within(self, first: Any, i: int, end: Any) -> Any:
-        """Whether first ≤ i < end."""
-        return self.b.and_(self.b.icmp_signed("<=", first, self.const(i)), self.rows_below(end, i))
+    def less(self, a: Any, b: Any) -> Any:
+        """The smaller of two numbers."""
+        return self.b.select(self.b.icmp_signed("<", a, b), a, b)
+
+    def on_row(self, x: Any, step: int, width: Any, high: Any) -> tuple[Any, Any]:
+        """The bounds of the places k < high where x + k·step lies on a row of so many pixels."""
+        return self._ceil(self.b.neg(x), step), self.less(self._ceil(self.b.sub(width, x), step), high)
+
+    def _ceil(self, a: Any, step: int) -> Any:
+        """a / step rounded up, or some number below 1 where that is below 1."""
+        return a if step == 1 else self.b.sdiv(self.b.add(a, self.const(step - 1)), self.const(step))
+
+    def on_map(self, y: Any, height: Any, low: Any, high: Any) -> Any:
+        """``high`` where row y is on a map of that height, else ``low``, so that no place is."""
+        inside = self.b.and_(self.b.icmp_signed("<=", self.const(0), y), self.b.icmp_signed("<", y, height))
+        return self.b.select(inside, high, low)
 
     def between(self, low: Any, high: Any) -> Any:
         """The mask of the places k with low ≤ k < high."""
-        kind = ir.VectorType(I32, self.t.w)
         count = self.b.sub(high, low)
         count = self.b.select(self.b.icmp_signed("<", count, self.const(0)), self.const(0), count)
-        places = ir.Constant(kind, list(range(self.t.w)))
-        return self.b.icmp_unsigned("<", self.b.sub(places, self.same(kind, low)), self.same(kind, count))
+        places = ir.Constant(ir.VectorType(I32, self.t.w), list(range(self.t.w)))
+        first, count = (self.splat(self.b.trunc(number, I32)) for number in (low, count))
+        return self.b.icmp_unsigned("<", self.b.sub(places, first), count)
 
     def load_between(self, array_type: Any, array: Any, index: Any, low: Any, high: Any) -> Any:
         """array[index + k] for low ≤ k < high, zero elsewhere."""
@@ -75,41 +87,33 @@ class RowEmit(Emit):
             offset = self.const(part * w)
             start = self.b.add(index, offset)
             v = self.load_between(array_type, array, start, self.b.sub(first, offset), self.b.sub(end, offset))
-            lanes = [w + k * step - part * w if 0 <= k * step - part * w < w else k for k in range(w)]
-            picked = self.shuffled(picked, v, lanes)
+            picked = self.shuffled_lanes(
+                picked, v, [w + k * step - part * w if 0 <= k * step - part * w < w else k for k in range(w)]
+            )
         return picked
 
-    def add_spaced(self, value: Any, array_type: Any, array: Any, index: Any, step: Any, low: Any, high: Any) -> None:
+    def add_spaced(self, value: Any, array_type: Any, array: Any, index: Any, step: int, low: Any, high: Any) -> None:
         """array[index + k·step] += value[k] for low ≤ k < high."""
         for k in range(self.t.w):
             with self.b.if_then(self.b.and_(self.b.icmp_signed("<=", low, self.const(k)), self.rows_below(high, k))):
-                pointer = self.address(array_type, array, self.row(index, k, step), 1)
+                pointer = self.address(array_type, array, self.b.add(index, self.const(k * step)), 1)
                 element = self.b.extract_element(value, ir.Constant(I32, k))
                 self.b.store(self.b.fadd(self.b.load(pointer), element), pointer)
 
     def sums(self, vectors: list[Any]) -> Any:
         """A vector that begins with the sums over the places of each of up to w vectors."""
-        share = self.t.w  # places that hold the partial sums of one vector
-        while share > 1:
-            share //= 2
-            pairs = [(*vectors[i : i + 2], self.zero)[:2] for i in range(0, len(vectors), 2)]
-            vectors = [self._halved(a, b, share) for a, b in pairs]
-        return vectors[0]
+        each = self.t.w >> (len(vectors) - 1).bit_length()  # partial sums of a vector that are left when all are in one
+        while len(vectors) > 1:
+            vectors = vectors + [vectors[-1]] * (len(vectors) % 2)
+            vectors = [self._neighbours(x, y) for x, y in zip(vectors[0::2], vectors[1::2], strict=True)]
+        v = vectors[0]
+        while each > 1:
+            v, each = self._neighbours(v, None), each // 2
+        return self.shuffled_lanes(v, v, [k % v.type.count for k in range(self.t.w)])
 
-    def _halved(self, a: Any, b: Any, share: int) -> Any:
-        """The partial sums of a and then those of b, each over half as many places as before, ``share``."""
-        first = [p for p in range(2 * self.t.w) if p // share % 2 == 0]
-        return self.b.fadd(self.shuffled(a, b, first), self.shuffled(a, b, [p + share for p in first]))
-
-    def shuffled(self, a: Any, b: Any, lanes: list[int]) -> Any:
-        """The vector of these places of a and, from w on, b."""
+    def shuffled_lanes(self, a: Any, b: Any, lanes: list[int]) -> Any:
+        """The vector of these places of a and, counted on from its last, of b."""
         return self.b.shuffle_vector(a, b, ir.Constant(ir.VectorType(I32, len(lanes)), lanes))
-
-    def same(self, kind: ir.VectorType, number: Any) -> Any:
-        """A whole number of 64 bits in every place of a vector of 32-bit ones."""
-        undefined = ir.Constant(kind, ir.Undefined)
-        v = self.b.insert_element(undefined, self.b.trunc(number, I32), ir.Constant(I32, 0))
-        return self.shuffled(v, undefined, [0] * self.t.w)
 
     def _pointer(self, array_type: Any, array: Any, index: Any, low: Any, high: Any) -> Any:
         """Pointer to the vector at array[index]; in check mode the places low ≤ k < high must lie inside the array."""
@@ -117,7 +121,7 @@ class RowEmit(Emit):
         if CHECK:
             zero, width = self.const(0), self.const(self.t.w)
             start = self.b.select(self.b.icmp_signed("<", low, zero), zero, low)
-            end = self.b.select(self.b.icmp_signed(">", high, width), width, high)
+            end = self.less(high, width)
             with self.b.if_then(self.b.icmp_signed("<", start, end)):
                 for k in (start, self.b.sub(end, self.const(1))):
                     self.address(array_type, array, self.b.add(index, k), 1)

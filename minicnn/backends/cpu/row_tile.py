@@ -31,7 +31,7 @@ def literals(*kinds: Any) -> bool:
 
 @intrinsic(prefer_literal=True)
 def tile_rows(typingctx: Any, n: Any, b: Any, bi: Any, bstep: Any, rows: Any, step: Any, high: Any) -> Any:
-    """v[j][k] = b[bi + min(j, rows − 1)·bstep + k·step] for j < n and k < high, zero elsewhere."""
+    """v[j][k] = b[bi + min(j, rows − 1)·bstep + k·step] for j < n and k < high, zero elsewhere: rows past the last repeat it."""
     if not literals(n, step):
         return None
     v, apart = column_of(b.dtype, n.literal_value), step.literal_value
@@ -63,22 +63,46 @@ def tile_listed(typingctx: Any, n: Any, b: Any, bi: Any, bstep: Any, at: Any, ai
 
 @intrinsic(prefer_literal=True)
 def tile_window(
-    typingctx: Any, n: Any, b: Any, bi: Any, bstep: Any, top: Any, bottom: Any, step: Any, low: Any, high: Any
+    typingctx: Any, n: Any, b: Any, bi: Any, y: Any, ystep: Any, height: Any, x: Any, step: Any, width: Any, high: Any
 ) -> Any:
-    """v[j][k] = b[bi + j·bstep + k·step] for top ≤ j < bottom and low ≤ k < high, zero elsewhere."""
+    """v[j][k] = the pixel (y + j·ystep, x + k·step) of the map of height × width at b[bi], for k < high; zero off the map."""
     if not literals(n, step):
         return None
     v, apart = column_of(b.dtype, n.literal_value), step.literal_value
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        _, array, first, b_step, row, end, _, left, right = args
+        _, array, first, top, y_step, h, left, _, w, end = args
         emit = RowEmit(context, builder, v)
-        reach = [builder.select(emit.within(row, j, end), right, left) for j in range(v.m)]
-        starts = [emit.row(first, j, b_step) for j in range(v.m)]
-        pairs = zip(starts, reach, strict=True)
-        return emit.tile(emit.load_spaced(b, array, start, apart, left, stop) for start, stop in pairs)
+        low, stop = emit.on_row(left, apart, w, end)
+        vectors = []
+        for j in range(v.m):
+            row = emit.row(top, j, y_step)
+            start = builder.add(builder.add(first, builder.mul(row, w)), left)
+            vectors.append(emit.load_spaced(b, array, start, apart, low, emit.on_map(row, h, low, stop)))
+        return emit.tile(vectors)
 
-    return v(n, b, LONG, LONG, LONG, LONG, step, LONG, LONG), codegen
+    return v(n, b, LONG, LONG, LONG, LONG, LONG, step, LONG, LONG), codegen
+
+
+@intrinsic(prefer_literal=True)
+def tile_columns(
+    typingctx: Any, n: Any, b: Any, bi: Any, bstep: Any, rows: Any, x: Any, xstep: Any, step: Any, width: Any, high: Any
+) -> Any:
+    """``tile_rows``, zero also where row j's column x + min(j, rows − 1)·xstep + k·step is off a row of ``width`` pixels."""
+    if not literals(n, step):
+        return None
+    v, apart = column_of(b.dtype, n.literal_value), step.literal_value
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _, array, first, b_step, count, left, x_step, _, w, end = args
+        emit = RowEmit(context, builder, v)
+        vectors = []
+        for j in range(v.m):
+            low, stop = emit.on_row(emit.clamped_row(left, j, x_step, count), apart, w, end)
+            vectors.append(emit.load_spaced(b, array, emit.clamped_row(first, j, b_step, count), apart, low, stop))
+        return emit.tile(vectors)
+
+    return v(n, b, LONG, LONG, LONG, LONG, LONG, step, LONG, LONG), codegen
 
 
 # --- products ---
@@ -168,28 +192,29 @@ def tile_store_rows(typingctx: Any, t: Any, c: Any, ci: Any, istep: Any, rows: A
 
 @intrinsic(prefer_literal=True)
 def tile_add_window(
-    typingctx: Any, t: Any, c: Any, ci: Any, istep: Any, top: Any, bottom: Any, step: Any, low: Any, high: Any
+    typingctx: Any, t: Any, c: Any, ci: Any, y: Any, ystep: Any, height: Any, x: Any, step: Any, width: Any, high: Any
 ) -> Any:
-    """c[ci + i·istep + k·step] += t[i, 0][k] for top ≤ i < bottom and low ≤ k < high."""
+    """The pixel (y + i·ystep, x + k·step) of the map of height × width at c[ci] += t[i, 0][k], for k < high, if it is on it."""
     if not literals(step):
         return None
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        tile, array, first, i_step, row, end, _, left, right = args
+        tile, array, first, top, y_step, h, left, _, w, end = args
         emit = RowEmit(context, builder, t)
-        starts = [emit.row(first, i, i_step) for i in range(t.m)]
-        reach = [builder.select(emit.within(row, i, end), right, left) for i in range(t.m)]
-        where = list(zip(starts, reach, strict=True))
+        low, stop = emit.on_row(left, step.literal_value, w, end)
+        rows = [emit.row(top, i, y_step) for i in range(t.m)]
+        starts = [builder.add(builder.add(first, builder.mul(row, w)), left) for row in rows]
+        where = [(start, low, emit.on_map(row, h, low, stop)) for start, row in zip(starts, rows, strict=True)]
         if step.literal_value == 1:  # all loads first: they would wait for the store to the row before, which lies close by
-            before = [emit.load_between(c, array, start, left, stop) for start, stop in where]
-            for i, (start, stop) in enumerate(where):
-                emit.store_between(builder.fadd(before[i], emit.at(tile, i, 0)), c, array, start, left, stop)
+            before = [emit.load_between(c, array, *place) for place in where]
+            for i, place in enumerate(where):
+                emit.store_between(builder.fadd(before[i], emit.at(tile, i, 0)), c, array, *place)
         else:
-            for i, (start, stop) in enumerate(where):
-                emit.add_spaced(emit.at(tile, i, 0), c, array, start, emit.const(step.literal_value), left, stop)
+            for i, (start, *bounds) in enumerate(where):
+                emit.add_spaced(emit.at(tile, i, 0), c, array, start, step.literal_value, *bounds)
         return context.get_dummy_value()
 
-    return types.none(t, c, LONG, LONG, LONG, LONG, step, LONG, LONG), codegen
+    return types.none(t, c, LONG, LONG, LONG, LONG, LONG, step, LONG, LONG), codegen
 
 
 def _fold_add(emit: RowEmit, tile: Any, array_type: Any, array: Any, starts: list[Any], rows: Any, columns: Any) -> None:
