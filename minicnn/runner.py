@@ -15,6 +15,7 @@ from .losses import Loss
 from .memory import aligned
 from .parallel import Team
 from .program import Job, Program
+from .single import Single
 from .slots import SLOTS, Slot, Slots
 
 CAPACITY = 256
@@ -73,6 +74,7 @@ class Runner:
         self._jobs: dict[Any, tuple[list[Any], list[Job]]] = {}
         self._rooms: dict[str, door.Arrays] = {}
         self._batch = Batch(CAPACITY, setting.dtype)
+        self._single = Single(setting, team, prepare, slots)
 
     def group(self, member: int, train: bool) -> Group:
         """A thread's group for training or inference."""
@@ -82,6 +84,9 @@ class Runner:
 
     def score(self, loss: Loss, source: door.Source, targets: Targets, chosen: Array, step: int, train: bool) -> Score:
         """The loss of the chosen images, with gradients added up in training."""
+        if len(chosen) == 1:
+            label = None if targets.labels is None else targets.labels[0]
+            return Score(*self._single.score(loss, source, chosen[0], label, targets.vectors, step, train), images=1)
         self._fill(chosen, targets.labels, step)
         groups, source = self._count(chosen), self._own("in", source)
         vectors = None if targets.vectors is None else self._own("target", targets.vectors)
@@ -134,6 +139,8 @@ class Runner:
 
     def predict(self, source: door.Source, chosen: Array, step: int) -> Array:
         """The outputs for the chosen images."""
+        if len(chosen) == 1:
+            return self._single.predict(source, chosen[0])
         y = np.empty((len(chosen), *self._setting.out_shape), self._setting.dtype)
         self._fill(chosen, None, step)
         groups = self._count(chosen)
