@@ -17,6 +17,7 @@ from .losses import Loss
 from .memory import aligned
 from .parallel import Team
 from .program import Job, Program
+from .single import Single
 from .slots import SLOTS, Slot, Slots
 
 CAPACITY = 256
@@ -77,6 +78,7 @@ class Runner:
         self._groups: dict[tuple[int, bool], Group] = {}
         self._jobs: dict[Any, tuple[list[Job], Any]] = {}
         self._rooms: dict[str, door.Arrays] = {}
+        self._single = Single(setting, team, prepare, slots)
         self._make_room(CAPACITY)
 
     def group(self, member: int, train: bool) -> Group:
@@ -87,6 +89,9 @@ class Runner:
 
     def score(self, loss: Loss, source: door.Source, targets: Targets, chosen: Array, step: int, train: bool) -> Score:
         """The loss of the chosen images, with gradients added up in training."""
+        if len(chosen) == 1:
+            label = None if targets.labels is None else targets.labels[0]
+            return Score(*self._single.score(loss, source, chosen[0], label, targets.vectors, step, train), images=1)
         self._fill(chosen, targets.labels, step)
         groups, source = self._count(chosen), self._own("in", source)
         vectors = None if targets.vectors is None else self._own("target", targets.vectors)
@@ -118,6 +123,8 @@ class Runner:
 
     def predict(self, source: door.Source, chosen: Array, step: int) -> Array:
         """The outputs for the chosen images."""
+        if len(chosen) == 1:
+            return self._single.predict(source, chosen[0])
         self._fill(chosen, None, step)
         groups, source = self._count(chosen), self._own("in", source)
         self._run((identity(source), groups), lambda: self._predicting(source, groups), (source,))

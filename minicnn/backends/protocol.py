@@ -60,6 +60,15 @@ class Kernels(Protocol):
     def conv2d_dW_add(self, x: Array, dy: Array, g: Array, dW: Array) -> None:
         """dW[f, c, kh, kw] += Σ dy[f, oy, ox] · x[c, s·oy + d·kh − p, s·ox + d·kw − p]."""
 
+    def conv2d_image(self, x: Array, W: Array, b: Array, g: Array, y: Array) -> None:
+        """``conv2d`` of one image, from weights as they are."""
+
+    def conv2d_image_dx(self, dy: Array, W: Array, g: Array, dx: Array) -> None:
+        """``conv2d_dx`` of one image, from weights as they are."""
+
+    def conv2d_image_dW_add(self, x: Array, dy: Array, g: Array, dW: Array) -> None:
+        """``conv2d_dW_add`` of one image."""
+
     def im2col(self, x: Array, g: Array, row: Array, cols: Array) -> None:
         """cols[c, kh, kw, r, ox] = x[c, s·(row + r) + d·kh − p, s·ox + d·kw − p], zero outside the map."""
 
