@@ -15,3 +15,9 @@ shared memory declared, one that is not aligned, two threads that meet in a word
 them, or in a word of an array, a barrier that not all threads of a block reach, a register or a shared word that is read
 before it is written, an instruction that is not in the table, a launch that does not end.
 """
+
+from .errors import PtxError
+from .launch import launch
+from .source import run, to_ptx
+
+__all__ = ["PtxError", "launch", "run", "to_ptx"]

@@ -1,0 +1,103 @@
+"""Floating-point arithmetic: rounded once, to the nearest unless it says otherwise, with subnormals unless it says ``ftz``.
+
+The ``approx`` instructions are computed in float64 and rounded; a GPU's may differ from that by the error that NVIDIA states
+(PTX ISA 9.0): ex2 2 ulp, lg2 absolute 2⁻²² near 1, else relative, rcp 1 ulp, rcp in float64 relative 2⁻²⁰, rsqrt relative 2⁻²²·⁹,
+full division 2 ulp. NaNs are NaNs: which bits they carry is not looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .registers import Array
+from .rounding import fma_rm_f32, fma_rn_f32, fma_rn_f64
+from .value import FLOAT, Value
+
+
+def extreme(function: np.ufunc, zero: Callable[[Array, Array], Array]) -> Callable[..., None]:
+    """The smaller or larger one: of a number and a NaN the number, of two zeros by sign."""
+
+    def minmax(x: Array, y: Array, out: Array) -> None:
+        result = function(x, y)
+        zeros = (x == 0) & (y == 0)
+        if zeros.any():
+            result = np.where(zeros, np.copysign(result, np.where(zero(np.signbit(x), np.signbit(y)), -1, 1)), result)
+        out[...] = result
+
+    return minmax
+
+
+def copy_sign(sign: Array, x: Array, out: Array) -> None:
+    np.copysign(x, sign, out=out)
+
+
+def flushed(x: Array) -> Array:
+    """Subnormal float32s as zeros of their sign."""
+    return np.where(np.abs(x) < np.finfo(np.float32).tiny, np.copysign(np.float32(0), x), x)
+
+
+def approximate(function: Callable[[Array], Array], flush: bool) -> Callable[..., None]:
+    """A float32 function by way of float64, with subnormals on either side flushed where it says so."""
+
+    def f(x: Array, out: Array) -> None:
+        y = function((flushed(x) if flush else x).astype(np.float64)).astype(np.float32)
+        out[...] = flushed(y) if flush else y
+
+    return f
+
+
+def flushing(function: Callable[..., object]) -> Callable[..., None]:
+    """A float32 operation with subnormals on either side flushed to zero."""
+
+    def f(*values: Array, out: Array) -> None:
+        result = np.empty_like(out)
+        function(*map(flushed, values), out=result)
+        out[...] = flushed(result)
+
+    return f
+
+
+def upper_half(x: Array) -> Array:
+    """A float64 with its low 32 bits cleared, subnormals as zeros."""
+    y = (x.view(np.uint64) & np.uint64(0xFFFFFFFF00000000)).view(np.float64)
+    return np.where(np.abs(y) < np.finfo(np.float64).tiny, np.copysign(0.0, y), y)
+
+
+def gross_reciprocal(x: Array, out: Array) -> None:
+    """``rcp.approx.ftz.f64``: of the upper half of x, and only its upper half is there."""
+    out[...] = upper_half(1 / upper_half(np.ascontiguousarray(x)))
+
+
+def reciprocal(x: Array, out: Array) -> None:
+    np.divide(x.dtype.type(1), x, out=out)
+
+
+def divide_full(x: Array, y: Array, out: Array) -> None:
+    out[...] = (x.astype(np.float64) / y).astype(np.float32)
+
+
+BOTH = {"add": np.add, "sub": np.subtract, "mul": np.multiply}
+
+FLOATS = {
+    **{f"{name}{rn}.{t}": Value(f, t, (t, t)) for name, f in BOTH.items() for rn in ("", ".rn") for t in FLOAT},
+    "fma.rn.f32": Value(fma_rn_f32, "f32", ("f32",) * 3),
+    "fma.rm.f32": Value(fma_rm_f32, "f32", ("f32",) * 3),
+    "fma.rn.f64": Value(fma_rn_f64, "f64", ("f64",) * 3),
+    **{f"div.rn.{t}": Value(np.divide, t, (t, t)) for t in FLOAT},
+    **{f"sqrt.rn.{t}": Value(np.sqrt, t, (t,)) for t in FLOAT},
+    **{f"rcp.rn.{t}": Value(reciprocal, t, (t,)) for t in FLOAT},
+    **{f"min.{t}": Value(extreme(np.fmin, np.logical_or), t, (t, t)) for t in FLOAT},
+    **{f"max.{t}": Value(extreme(np.fmax, np.logical_and), t, (t, t)) for t in FLOAT},
+    **{f"neg.{t}": Value(np.negative, t, (t,)) for t in FLOAT},
+    **{f"abs.{t}": Value(np.absolute, t, (t,)) for t in FLOAT},
+    **{f"copysign.{t}": Value(copy_sign, t, (t, t)) for t in FLOAT},
+    "div.full.f32": Value(divide_full, "f32", ("f32", "f32")),
+    "ex2.approx.f32": Value(approximate(np.exp2, flush=False), "f32", ("f32",)),
+    "ex2.approx.ftz.f32": Value(approximate(np.exp2, flush=True), "f32", ("f32",)),
+    "lg2.approx.f32": Value(approximate(np.log2, flush=False), "f32", ("f32",)),
+    "lg2.approx.ftz.f32": Value(approximate(np.log2, flush=True), "f32", ("f32",)),
+    "rcp.approx.ftz.f32": Value(approximate(np.reciprocal, flush=True), "f32", ("f32",)),
+    "rcp.approx.ftz.f64": Value(gross_reciprocal, "f64", ("f64",)),
+}

@@ -1,0 +1,136 @@
+"""Registers: one value for every thread, or one for all of them while they agree.
+
+A value that no thread has a say in (a parameter, a loop counter, what is computed from them) is kept and computed once: the
+register is *uniform*. PTX registers have a size and no type, so an operand is a typed view of its register.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+
+from .errors import PtxError
+from .syntax import SIZES
+
+Array = np.ndarray
+Lanes = Array | None
+"""The threads that an instruction is executed for: their numbers, or None for all."""
+
+KINDS = {"u": "u", "b": "u", "s": "i", "f": "f"}
+
+
+@cache
+def dtype_of(kind: str) -> np.dtype:
+    """The NumPy type of a PTX type: ``s32`` → int32; untyped bits are unsigned."""
+    if kind == "pred":
+        return np.dtype(np.bool_)
+    if kind not in SIZES or kind == "f16":
+        raise PtxError("unknown", f"expected a type that the interpreter knows, got .{kind}")
+    return np.dtype(f"{KINDS[kind[0]]}{SIZES[kind]}")
+
+
+class Register:
+    """A register of ``n`` threads; see the module.
+
+    Attributes:
+        wide: a value a thread; up to date unless ``uniform``.
+        one: an array of the one value; up to date if ``uniform``.
+        written: which threads have written it, where that has to be watched, else None.
+    """
+
+    __slots__ = ("name", "one", "uniform", "wide", "written")
+
+    def __init__(self, name: str, dtype: np.dtype, n: int, watched: bool = False) -> None:
+        self.name = name
+        self.wide, self.one = np.empty(n, dtype), np.zeros(1, dtype)
+        self.uniform = True
+        self.written = np.zeros(n, np.bool_) if watched else None
+
+    def spread(self) -> None:
+        """Give every thread a value of its own, before some of them change theirs."""
+        if self.uniform:
+            self.wide[:] = self.one
+            self.uniform = False
+
+
+def constant(name: str, value: Array) -> Register:
+    """A register that only ever holds that value, (1,), or these values, one a thread."""
+    register = Register(name, value.dtype, 0)
+    register.uniform = value.size == 1
+    register.one = register.wide = value
+    return register
+
+
+def typed(array: Array, dtype: np.dtype) -> Array:
+    """A view of a register's bits as another type, of the low ones where that is smaller."""
+    if dtype == array.dtype:
+        return array
+    return array.view(dtype)[:: array.itemsize // dtype.itemsize]
+
+
+class Source:
+    """An operand that is read, as a type."""
+
+    __slots__ = ("one", "register", "wide")
+
+    def __init__(self, register: Register, dtype: np.dtype) -> None:
+        self.register = register
+        self.wide, self.one = typed(register.wide, dtype), typed(register.one, dtype)
+
+    def get(self, lanes: Lanes) -> Array:
+        """Its value for these threads: one for each, or (1,) for all."""
+        if self.register.uniform:
+            return self.one
+        return self.wide if lanes is None else self.wide.take(lanes)
+
+
+class Target:
+    """An operand that is written; a type smaller than the register is extended to it, by its sign if it has one."""
+
+    __slots__ = ("one", "register", "wide")
+
+    def __init__(self, register: Register, kind: str) -> None:
+        self.register = register
+        exact = dtype_of(kind)
+        size = register.wide.itemsize
+        dtype = exact if exact == np.bool_ else np.dtype(f"{exact.kind}{size}")
+        self.wide, self.one = typed(register.wide, dtype), typed(register.one, dtype)
+
+    def put(self, value: Array, lanes: Lanes) -> None:
+        """Set it for these threads: a value for each, or (1,) for all."""
+        if lanes is not None:
+            self.register.spread()
+            self.wide[lanes] = value
+        elif value.size == 1:
+            self.one[:] = value
+            self.register.uniform = True
+        else:
+            self.wide[:] = value
+            self.register.uniform = False
+
+
+Step = Callable[[Lanes], None]
+
+
+def compute(function: Callable[..., object], target: Target, sources: list[Source]) -> Step:
+    """The step that sets a target to a function of sources: function(*values, out=…)."""
+    register, one, wide = target.register, target.one, target.wide
+
+    def masked(lanes: Array) -> None:
+        values = [source.get(lanes) for source in sources]
+        out = np.empty(len(lanes) if any(v.size > 1 for v in values) else 1, wide.dtype)
+        function(*values, out=out)
+        register.spread()
+        wide[lanes] = out
+
+    def any_number(lanes: Lanes) -> None:
+        if lanes is not None:
+            masked(lanes)
+            return
+        uniform = all([source.register.uniform for source in sources])
+        function(*[s.one if s.register.uniform else s.wide for s in sources], out=one if uniform else wide)
+        register.uniform = uniform
+
+    return any_number
