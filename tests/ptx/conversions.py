@@ -1,4 +1,4 @@
-"""Conversions: integers are cut or extended, floats become integers within range, integers and float64s are rounded to the nearest."""
+"""Conversions: integers are cut or extended; floats become integers within range; what becomes a float is rounded to nearest."""
 
 from __future__ import annotations
 

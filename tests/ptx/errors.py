@@ -12,7 +12,7 @@ class PtxError(Exception):
     """PTX that cannot be executed, or that does what a GPU may not forgive.
 
     Attributes:
-        kind: one word: syntax, unknown, arguments, bounds, alignment, race, barrier, unwritten, endless.
+        kind: one word: syntax, unknown, arguments, bounds, alignment, race, barrier, unwritten, undefined, endless.
     """
 
     def __init__(self, kind: str, problem: str, instruction: Instruction | None = None, thread: str = "") -> None:

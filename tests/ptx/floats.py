@@ -1,8 +1,8 @@
 """Floating-point arithmetic: rounded once, to the nearest unless it says otherwise, with subnormals unless it says ``ftz``.
 
 The ``approx`` instructions are computed in float64 and rounded; a GPU's may differ from that by the error that NVIDIA states
-(PTX ISA 9.0): ex2 2 ulp, lg2 absolute 2⁻²² near 1, else relative, rcp 1 ulp, rcp in float64 relative 2⁻²⁰, rsqrt relative 2⁻²²·⁹,
-full division 2 ulp. NaNs are NaNs: which bits they carry is not looked at.
+(PTX ISA 9.0): ex2 and full division 2 ulp, rcp 1 ulp, lg2 2⁻²² relative or near 1 absolute, rcp in float64 2⁻²⁰ relative.
+NaNs are NaNs: which bits they carry is not looked at.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from .syntax import Address, Entry, Group, Instruction, Operand, Register, Symbol
 
@@ -75,7 +76,7 @@ def blocks_of(entry: Entry) -> list[Block]:
     edges = [*sorted(s for s in starts if s < len(code)), len(code)]
     number = {start: n for n, start in enumerate(edges[:-1])}
     blocks = []
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         last = code[end - 1]
         goes_on = end < len(code) and not (ends_block(last) and last.guard is None)
         block = Block(start, end, after=number[end] if goes_on else None, leaves=last.op == "ret")
@@ -88,7 +89,7 @@ def blocks_of(entry: Entry) -> list[Block]:
 
 
 def meeting_points(blocks: list[Block]) -> None:
-    """Sets ``meet``: the set of blocks on every path to the end, found by narrowing it down; the nearest has the most after it."""
+    """Sets ``meet``: of the blocks on every path to the end, found by narrowing down, the nearest has the most after it."""
     everything = (1 << len(blocks)) - 1
     after = [everything] * len(blocks)
     changed = True
@@ -199,7 +200,9 @@ def _reached_without_barrier(code: list[Instruction], blocks: list[Block], forwa
 def accesses_shared(op: str) -> bool:
     """Whether an instruction may access shared memory: it says so, or it says no space."""
     parts = op.split(".")
-    return parts[0] in {"ld", "st", "atom", "red"} and ("shared" in parts or not {"global", "param", "local", "const"} & {*parts})
+    return parts[0] in {"ld", "st", "atom", "red"} and (
+        "shared" in parts or not {"global", "param", "local", "const"} & {*parts}
+    )
 
 
 def parameters_behind(entry: Entry) -> dict[str, set[str]]:

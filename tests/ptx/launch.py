@@ -47,7 +47,12 @@ def shape_of(size: int | Sequence[int], what: str, most: int) -> Shape:
 
 
 def launch(
-    text: str, grid: int | Sequence[int], block: int | Sequence[int], *arguments: object, entry: str | None = None, limit: int = LIMIT
+    text: str,
+    grid: int | Sequence[int],
+    block: int | Sequence[int],
+    *arguments: object,
+    entry: str | None = None,
+    limit: int = LIMIT,
 ) -> int:
     """Execute an entry of PTX, as Numba writes it, for a whole grid.
 
@@ -106,7 +111,7 @@ class Argument:
 
 
 def parameters(code: Code, arguments: tuple[object, ...]) -> tuple[dict[str, Array], list[Argument]]:
-    """The values of all parameters: of an array meminfo, parent, nitems, itemsize, data, shape and strides, as Numba has them."""
+    """The values of all parameters: of an array meminfo, parent, nitems, itemsize, data, shape, strides, as Numba has them."""
     names = list(code.entry.parameters)
     values: list[object] = []
     arrays = []
@@ -131,9 +136,7 @@ def parameters(code: Code, arguments: tuple[object, ...]) -> tuple[dict[str, Arr
 
 def addresses(code: Code) -> dict[str, Array]:
     """The addresses of the variables, in regions of their own after those of the arguments."""
-    return {
-        name: np.array([(1 << 20 | n) << REGION_BITS], np.uint64) for n, name in enumerate(code.entry.variables)
-    }
+    return {name: np.array([(1 << 20 | n) << REGION_BITS], np.uint64) for n, name in enumerate(code.entry.variables)}
 
 
 # -------------------------------------------------------------------------------------------------------------- regions

@@ -1,4 +1,4 @@
-"""Executes an entry for some blocks of a launch: all their threads in step, apart where their ways part, together where they meet."""
+"""Executes an entry for some blocks of a launch: all threads in step, apart where ways part, together where they meet."""
 
 from __future__ import annotations
 
@@ -139,13 +139,25 @@ class Machine:
             if any(isinstance(o, Group) for o in operands):
                 return self._repack(instruction)
             sources = [self.source(o, kind) for o, kind in zip(operands[1:], value.sources, strict=True)]
-            return compute(value.function, self.target(operands[0], value.target), sources)
+            step = compute(value.function, self.target(operands[0], value.target), sources)
+            return self._dividing(instruction, sources[-1], step) if value.divides else step
         if op == "bar.sync":
             return lambda lanes: self._barrier(instruction, lanes)
         parts = op.split(".")
         if op in ACCESSES:
             return self._access(instruction, parts)
         raise PtxError("unknown", "expected an instruction of the interpreter's table, got another", instruction)
+
+    def _dividing(self, instruction: Instruction, divisor: Source, step: Step) -> Step:
+        """A step after a look at its divisor."""
+
+        def divide(lanes: Lanes) -> None:
+            zeros = np.flatnonzero(divisor.get(lanes) == 0)
+            if zeros.size:
+                raise self.fault("undefined", "expected a divisor other than 0", instruction, lanes, zeros)
+            step(lanes)
+
+        return divide
 
     def _repack(self, instruction: Instruction) -> Step:
         """``mov`` between a register and its parts, low ones first."""
@@ -215,7 +227,9 @@ class Machine:
         assert instruction.guard is not None
         register = self.registers[instruction.guard.name]
         if register.written is not None and not register.written[slice(None) if lanes is None else lanes].all():
-            raise self.fault("unwritten", f"expected {register.name} to be written before, it was not", instruction, lanes, EMPTY)
+            raise self.fault(
+                "unwritten", f"expected {register.name} to be written before, it was not", instruction, lanes, EMPTY
+            )
         if register.uniform:
             return lanes if bool(register.one[0]) != instruction.negated else EMPTY
         holds = register.wide if lanes is None else register.wide.take(lanes)

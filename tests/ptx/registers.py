@@ -129,7 +129,7 @@ def compute(function: Callable[..., object], target: Target, sources: list[Sourc
         if lanes is not None:
             masked(lanes)
             return
-        uniform = all([source.register.uniform for source in sources])
+        uniform = all(source.register.uniform for source in sources)
         function(*[s.one if s.register.uniform else s.wide for s in sources], out=one if uniform else wide)
         register.uniform = uniform
 

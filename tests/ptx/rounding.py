@@ -56,11 +56,13 @@ def fma_rn_f32(a: Array, b: Array, c: Array, out: Array) -> None:
 
 
 def fma_rm_f32(a: Array, b: Array, c: Array, out: Array) -> None:
-    """a · b + c rounded down."""
-    s, rest = two_sum(np.multiply(a, b, dtype=np.float64), c.astype(np.float64))
+    """a · b + c rounded down; a zero is −0 unless both a · b and c are +0."""
+    p, c = np.multiply(a, b, dtype=np.float64), c.astype(np.float64)
+    s, rest = two_sum(p, c)
     y = s.astype(np.float32)
     above = (y > s) | ((y == s) & (rest < 0))
-    np.copyto(out, np.where(above, np.nextafter(y, np.float32(-np.inf)), y))
+    y = np.where(above, np.nextafter(y, np.float32(-np.inf)), y)
+    np.copyto(out, np.where((s == 0) & (np.signbit(p) | np.signbit(c)), np.float32(-0.0), y))
 
 
 SAFE_LOW, SAFE_HIGH = 2.0**-400, 2.0**400
@@ -85,6 +87,8 @@ def fma_rn_f64(a: Array, b: Array, c: Array, out: Array) -> None:
 
 
 def _fma_exact(a: float, b: float, c: float) -> float:
+    if np.isinf(c) and np.isfinite([a, b]).all():
+        return c
     if not np.isfinite([a, b, c]).all() or a == 0 or b == 0:
         return a * b + c
     exact = Fraction(a) * Fraction(b) + Fraction(c)

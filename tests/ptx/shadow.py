@@ -66,7 +66,9 @@ class Shadow:
     def __init__(self, granule: int, threads: Threads, fault: Fault) -> None:
         self.granule, self.threads, self.fault = granule, threads, fault
 
-    def watch(self, instruction: Instruction, name: str, index: Array, width: int, count: int, lanes: Lanes, store: bool) -> None:
+    def watch(
+        self, instruction: Instruction, name: str, index: Array, width: int, count: int, lanes: Lanes, store: bool
+    ) -> None:
         """Look at an access to ``count`` numbers of ``width`` bytes side by side, and remember it."""
         raise NotImplementedError
 
@@ -78,9 +80,13 @@ class Shadow:
         bad = racing(old, stamps) | (now != stamps)
         return bad, np.where(now != stamps, now, old)
 
-    def _race(self, instruction: Instruction, name: str, lanes: Lanes, bad: Array, whose: Array, each: int, deed: str) -> PtxError:
+    def _race(
+        self, instruction: Instruction, name: str, lanes: Lanes, bad: Array, whose: Array, each: int, deed: str
+    ) -> PtxError:
         first = np.flatnonzero(bad)
-        problem = f"expected a barrier between this access to {name} and the {deed} of {describe(int(whose[first[0]]))}, got none"
+        problem = (
+            f"expected a barrier between this access to {name} and the {deed} of {describe(int(whose[first[0]]))}, got none"
+        )
         return self.fault("race", problem, instruction, lanes, first // each)
 
 
@@ -103,7 +109,9 @@ class PrivateShadow(Shadow):
         super().__init__(granule, threads, fault)
         self.written = np.zeros(size // granule, np.bool_)
 
-    def watch(self, instruction: Instruction, name: str, index: Array, width: int, count: int, lanes: Lanes, store: bool) -> None:
+    def watch(
+        self, instruction: Instruction, name: str, index: Array, width: int, count: int, lanes: Lanes, store: bool
+    ) -> None:
         pieces = width // self.granule
         for k in range(count):
             word, _ = words(index + k, index, pieces)
@@ -128,7 +136,9 @@ class SharedShadow(PrivateShadow):
         self.writer = np.full(size // granule, -1, np.int64)
         self.reader = np.full(size // granule, -1, np.int64)
 
-    def watch(self, instruction: Instruction, name: str, index: Array, width: int, count: int, lanes: Lanes, store: bool) -> None:
+    def watch(
+        self, instruction: Instruction, name: str, index: Array, width: int, count: int, lanes: Lanes, store: bool
+    ) -> None:
         pieces = width // self.granule
         stamps = self.threads.stamps(lanes)
         for k in range(count):
@@ -143,7 +153,7 @@ class SharedShadow(PrivateShadow):
         bad, whose = self._claim(self.writer, word, stamp, in_one_epoch)
         if bad.any():
             raise self._race(instruction, name, lanes, bad, whose, each, "write")
-        if instruction in self.exposed:
+        if self.exposed:
             whose = self.reader[word]
             bad = in_one_epoch(whose, stamp)
             if bad.any():
@@ -171,7 +181,9 @@ class GlobalShadow(Shadow):
         self.writer, self.shift = writer, shift
         self.reads: list[tuple[Instruction, str, Array, Array]] = []
 
-    def watch(self, instruction: Instruction, name: str, index: Array, width: int, count: int, lanes: Lanes, store: bool) -> None:
+    def watch(
+        self, instruction: Instruction, name: str, index: Array, width: int, count: int, lanes: Lanes, store: bool
+    ) -> None:
         pieces = width // self.granule
         stamps = self.threads.stamps(lanes)
         for k in range(count):

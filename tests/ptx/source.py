@@ -22,9 +22,7 @@ def type_of(argument: object) -> types.Type:
 @cache
 def compiled(function: Callable[..., None], kinds: tuple[types.Type, ...], cc: tuple[int, int]) -> str:
     """The PTX of a function for these types, with the lines of Python in it."""
-    text, _ = cuda.compile(
-        function, types.void(*kinds), cc=cc, device=False, abi="numba", output="ptx", lineinfo=True
-    )
+    text, _ = cuda.compile(function, types.void(*kinds), cc=cc, device=False, abi="numba", output="ptx", lineinfo=True)
     return str(text)
 
 

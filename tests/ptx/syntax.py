@@ -124,7 +124,7 @@ def parse(text: str) -> dict[str, Entry]:
         if match:
             variables[match["name"]] = variable(match)
     for match in ENTRY.finditer(text):
-        entry = Entry(match[1], dict((name, kind) for kind, name in PARAMETER.findall(match[2])))
+        entry = Entry(match[1], {name: kind for kind, name in PARAMETER.findall(match[2])})
         entry.variables |= variables
         Body(entry, files).read(text[match.end() :], 1 + text.count("\n", 0, match.end()))
         entries[entry.name] = entry
@@ -153,7 +153,9 @@ class Body:
         self.source: tuple[str, int] | None = None
 
     def read(self, text: str, line: int) -> None:
-        scanner = re.compile(r"\s*(?:(?P<open>\{)|(?P<close>\})|(?P<label>[$\w]+):|(?P<loc>\.loc[^\n]*)|(?P<statement>[^;]*);)")
+        scanner = re.compile(
+            r"\s*(?:(?P<open>\{)|(?P<close>\})|(?P<label>[$\w]+):|(?P<loc>\.loc\s[^\n]*)|(?P<statement>[^;]*);)"
+        )
         at = 0
         while self.scopes:
             match = scanner.match(text, at)
@@ -219,10 +221,11 @@ class Body:
             return Address(self._operand(base), int(offset or 0))  # type: ignore[arg-type]
         if text[0] == "%":
             return self._register(text)
-        if re.match(r"0[fF][0-9a-fA-F]{8}$", text):
-            return Number(struct.unpack(">f", bytes.fromhex(text[2:]))[0])
-        if re.match(r"0[dD][0-9a-fA-F]{16}$", text):
-            return Number(struct.unpack(">d", bytes.fromhex(text[2:]))[0])
-        if re.match(r"-?(0x[0-9a-fA-F]+|\d+)U?$", text):
-            return Number(int(text.rstrip("U"), 0))
-        return Symbol(text)
+        return number(text) or Symbol(text)
+
+
+def number(text: str) -> Number | None:
+    """An immediate: an integer, or the bits of a float."""
+    if bits := re.fullmatch(r"0([fF][0-9a-fA-F]{8}|[dD][0-9a-fA-F]{16})", text):
+        return Number(struct.unpack(">f" if bits[1][0] in "fF" else ">d", bytes.fromhex(bits[1][1:]))[0])
+    return Number(int(text.rstrip("U"), 0)) if re.fullmatch(r"-?(0x[0-9a-fA-F]+|\d+)U?", text) else None

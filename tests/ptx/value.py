@@ -54,7 +54,7 @@ ORDERED = {
     "le": np.less_equal,
     "gt": np.greater,
     "ge": np.greater_equal,
-    "num": lambda x, y, out: np.copyto(out, (x == x) & (y == y)),
+    "num": lambda x, y, out: np.copyto(out, ~(np.isnan(x) | np.isnan(y))),
 }
 """Comparisons of floats that a NaN makes false; those ending in u, and nan, are true where the opposite one is false."""
 
