@@ -1,4 +1,4 @@
-"""Conversions: integers are cut or extended; floats become integers within range; what becomes a float is rounded to nearest."""
+"""Conversions: integers are cut or extended; floats become integers in range; what becomes a float is rounded to nearest."""
 
 from __future__ import annotations
 

@@ -9,11 +9,12 @@ import numpy as np
 
 from .errors import PtxError
 from .flow import accesses_shared, analyse, stored_parameters
-from .machine import Budget, Code, Machine, Shape
+from .machine import Budget, Code, Machine
 from .memory import REGION_BITS, Region
 from .registers import Array, dtype_of
 from .shadow import GlobalShadow, PrivateShadow, SharedShadow
 from .syntax import SIZES, Variable, parse
+from .team import Shape, Team
 
 LANES = 16384
 """About as many threads are executed in step: enough to hide the interpreter, few enough for the cache."""
@@ -82,7 +83,7 @@ def launch(
         for first in range(0, blocks, together):
             count = min(together, blocks - first)
             if count not in machines:
-                machines[count] = Machine(code, shape, threads, count, constants, budget)
+                machines[count] = Machine(code, Team(shape, threads, count), constants, budget)
                 shadows.place(machines[count])
             machines[count].start(first)
             declare(machines[count])
@@ -173,7 +174,7 @@ class Shadows:
         for a in self.arrays:
             region = Region(a.name, "global", a.base, a.array.nbytes, a.data)
             if a.number in self.writer:
-                region.shadow = GlobalShadow(*self.writer[a.number], self.granule, machine.threads, machine.fault)
+                region.shadow = GlobalShadow(*self.writer[a.number], self.granule, machine.team)
                 self.made.append(region.shadow)
             machine.memory.add(a.number, region)
 
@@ -196,13 +197,13 @@ def region_of(machine: Machine, variable: Variable, base: int) -> Region:
     if variable.space in ("global", "const"):
         data = np.frombuffer((variable.data or b"").ljust(size, b"\0"), np.uint8)
         return Region(variable.name, variable.space, base, variable.size, data)
-    threads, code = machine.threads, machine.code
-    owner = machine.local_block if variable.space == "shared" else np.arange(threads.thread.size)
+    team, code = machine.team, machine.code
+    owner = team.place if variable.space == "shared" else np.arange(team.thread.size)
     data = np.full(size * (int(owner[-1]) + 1), 0xAB, np.uint8)
     shadow: PrivateShadow
     if variable.space == "shared":
         exposed = {code.entry.code[place] for place in code.flow.exposed}
-        shadow = SharedShadow(data.size, granule(code, shared=True), threads, machine.fault, exposed)
+        shadow = SharedShadow(data.size, granule(code, shared=True), team, exposed)
     else:
-        shadow = PrivateShadow(data.size, granule(code, shared=False), threads, machine.fault)
+        shadow = PrivateShadow(data.size, granule(code, shared=False), team)
     return Region(variable.name, variable.space, base, variable.size, data, owner * size, shadow)

@@ -6,21 +6,18 @@ every thread. What is read, written and passed over is watched: bounds, alignmen
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from .errors import PtxError
 from .registers import Array, Lanes
 from .shadow import Shadow
 from .syntax import Instruction
+from .team import Team
 
 REGION_BITS = 40
 ALL_BITS = (1 << 64) - 1
 """A region begins at a multiple of 2⁴⁰ bytes, off which it may lie by as much as its array is off a multiple of 256."""
-
-Fault = Callable[[str, str, Instruction, Lanes, Array], PtxError]
 
 
 @dataclass
@@ -64,9 +61,9 @@ class Region:
 class Memory:
     """The regions of a launch by their number, and the accesses to them."""
 
-    def __init__(self, fault: Fault) -> None:
+    def __init__(self, team: Team) -> None:
         self.regions: dict[int, Region] = {}
-        self.fault = fault
+        self.fault = team.fault
 
     def add(self, number: int, region: Region) -> None:
         self.regions[number] = region

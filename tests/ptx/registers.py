@@ -40,10 +40,9 @@ class Register:
         written: which threads have written it, where that has to be watched, else None.
     """
 
-    __slots__ = ("name", "one", "uniform", "wide", "written")
+    __slots__ = ("one", "uniform", "wide", "written")
 
-    def __init__(self, name: str, dtype: np.dtype, n: int, watched: bool = False) -> None:
-        self.name = name
+    def __init__(self, dtype: np.dtype, n: int, watched: bool = False) -> None:
         self.wide, self.one = np.empty(n, dtype), np.zeros(1, dtype)
         self.uniform = True
         self.written = np.zeros(n, np.bool_) if watched else None
@@ -55,11 +54,10 @@ class Register:
             self.uniform = False
 
 
-def constant(name: str, value: Array) -> Register:
-    """A register that only ever holds that value, (1,), or these values, one a thread."""
-    register = Register(name, value.dtype, 0)
-    register.uniform = value.size == 1
-    register.one = register.wide = value
+def constant(value: Array) -> Register:
+    """A register that only ever holds that value, (1,)."""
+    register = Register(value.dtype, 0)
+    register.one = value
     return register
 
 

@@ -1,8 +1,7 @@
 """Shadows: for every word of a memory, which thread touched it last, and when.
 
-A *stamp* is 31 bits of block, 21 of epoch (how many barriers the block has passed) and 11 of thread. Two accesses to a word
-race, if one of them writes, and they are of different threads with nothing to order them: of one block in one epoch, or of two
-blocks. A write in the same instant by two threads is a race too, also of equal values.
+Two accesses to a word race, if one of them writes, and they are of different threads with nothing to order them: of one block
+in one epoch, or of two blocks. A write in the same instant by two threads is a race too, also of equal values.
 """
 
 from __future__ import annotations
@@ -14,41 +13,7 @@ import numpy as np
 from .errors import PtxError
 from .registers import Array, Lanes
 from .syntax import Instruction
-
-EPOCH = 1 << 11
-BLOCK = 1 << 32
-SEVERAL = EPOCH - 1
-"""The thread of a word that several threads have read: none of them."""
-
-Fault = Callable[[str, str, Instruction, Lanes, Array], PtxError]
-
-
-class Threads:
-    """The threads under way: ``stamp`` is one a thread. It is replaced when it changes, so that it may be kept."""
-
-    def __init__(self, block: Array, thread: Array) -> None:
-        self.thread = thread
-        self.start(block)
-
-    def start(self, block: Array) -> None:
-        """Be threads of these blocks, before their first barrier."""
-        self.block = block
-        self.stamp = block * BLOCK + self.thread
-
-    def pass_barrier(self, lanes: Lanes) -> None:
-        stamp = self.stamp + (EPOCH if lanes is None else 0)
-        if lanes is not None:
-            stamp[lanes] += EPOCH
-        self.stamp = stamp
-
-    def stamps(self, lanes: Lanes) -> Array:
-        return self.stamp if lanes is None else self.stamp.take(lanes)
-
-
-def describe(stamp: int) -> str:
-    """The thread of a stamp in words."""
-    thread = stamp % EPOCH
-    return "other threads" if thread == SEVERAL else f"thread {thread} of block {stamp // BLOCK}"
+from .team import BLOCK, EPOCH, SEVERAL, Team, describe
 
 
 def words(index: Array, stamps: Array, pieces: int, shift: int = 0) -> tuple[Array, Array]:
@@ -63,8 +28,8 @@ def words(index: Array, stamps: Array, pieces: int, shift: int = 0) -> tuple[Arr
 class Shadow:
     """What is watched of one memory, in words of ``granule`` bytes."""
 
-    def __init__(self, granule: int, threads: Threads, fault: Fault) -> None:
-        self.granule, self.threads, self.fault = granule, threads, fault
+    def __init__(self, granule: int, team: Team) -> None:
+        self.granule, self.team = granule, team
 
     def watch(
         self, instruction: Instruction, name: str, index: Array, width: int, count: int, lanes: Lanes, store: bool
@@ -87,7 +52,7 @@ class Shadow:
         problem = (
             f"expected a barrier between this access to {name} and the {deed} of {describe(int(whose[first[0]]))}, got none"
         )
-        return self.fault("race", problem, instruction, lanes, first // each)
+        return self.team.fault("race", problem, instruction, lanes, first // each)
 
 
 def in_one_epoch(old: Array, new: Array) -> Array:
@@ -105,8 +70,8 @@ def in_no_order(old: Array, new: Array) -> Array:
 class PrivateShadow(Shadow):
     """The shadow of local memory, which only its thread can reach: what was written."""
 
-    def __init__(self, size: int, granule: int, threads: Threads, fault: Fault) -> None:
-        super().__init__(granule, threads, fault)
+    def __init__(self, size: int, granule: int, team: Team) -> None:
+        super().__init__(granule, team)
         self.written = np.zeros(size // granule, np.bool_)
 
     def watch(
@@ -124,14 +89,14 @@ class PrivateShadow(Shadow):
         known = self.written.take(word)
         if not known.all():
             problem = f"expected a word of {name} that was written before, got one that was not"
-            raise self.fault("unwritten", problem, instruction, lanes, np.flatnonzero(~known) // each)
+            raise self.team.fault("unwritten", problem, instruction, lanes, np.flatnonzero(~known) // each)
 
 
 class SharedShadow(PrivateShadow):
     """The shadow of shared memory: what was written, by whom, and where ``exposed`` accesses may race, who read it."""
 
-    def __init__(self, size: int, granule: int, threads: Threads, fault: Fault, exposed: set[Instruction]) -> None:
-        super().__init__(size, granule, threads, fault)
+    def __init__(self, size: int, granule: int, team: Team, exposed: set[Instruction]) -> None:
+        super().__init__(size, granule, team)
         self.exposed = exposed
         self.writer = np.full(size // granule, -1, np.int64)
         self.reader = np.full(size // granule, -1, np.int64)
@@ -140,7 +105,7 @@ class SharedShadow(PrivateShadow):
         self, instruction: Instruction, name: str, index: Array, width: int, count: int, lanes: Lanes, store: bool
     ) -> None:
         pieces = width // self.granule
-        stamps = self.threads.stamps(lanes)
+        stamps = self.team.stamps(lanes)
         for k in range(count):
             word, stamp = words(index + k, stamps, pieces)
             if store:
@@ -176,8 +141,8 @@ class GlobalShadow(Shadow):
     Arrays that overlap have shadows with one ``writer``, in which each begins at its ``shift``.
     """
 
-    def __init__(self, writer: Array, shift: int, granule: int, threads: Threads, fault: Fault) -> None:
-        super().__init__(granule, threads, fault)
+    def __init__(self, writer: Array, shift: int, granule: int, team: Team) -> None:
+        super().__init__(granule, team)
         self.writer, self.shift = writer, shift
         self.reads: list[tuple[Instruction, str, Array, Array]] = []
 
@@ -185,7 +150,7 @@ class GlobalShadow(Shadow):
         self, instruction: Instruction, name: str, index: Array, width: int, count: int, lanes: Lanes, store: bool
     ) -> None:
         pieces = width // self.granule
-        stamps = self.threads.stamps(lanes)
+        stamps = self.team.stamps(lanes)
         for k in range(count):
             word, stamp = words(index + k, stamps, pieces, self.shift)
             if not store:
