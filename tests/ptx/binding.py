@@ -27,6 +27,7 @@ class Binder:
 
     def __init__(self, team: Team, registers: dict[str, Register], constants: dict[str, Array], memory: Memory) -> None:
         self.team, self.registers, self.constants, self.memory = team, registers, constants, memory
+        self.watching = any(register.written is not None for register in registers.values())
 
     # --- operands
 
@@ -70,12 +71,8 @@ class Binder:
     def bind(self, instruction: Instruction) -> Step:
         """What an instruction does, ready to be done."""
         step = self._bind(instruction)
-        reads, writes = (
-            [name for name in names if name in self.registers and self.registers[name].written is not None]
-            for names in reads_and_writes(instruction)
-        )
-        if reads or writes:
-            step = self._watched(instruction, step, reads, writes)
+        if self.watching:
+            step = self._watched(instruction, step)
         return self._guarded(instruction, step) if instruction.guard else step
 
     def _bind(self, instruction: Instruction) -> Step:
@@ -181,8 +178,14 @@ class Binder:
         if missing.size:
             raise self.team.fault("unwritten", f"expected {name} to be written before, it was not", instruction, lanes, missing)
 
-    def _watched(self, instruction: Instruction, step: Step, reads: list[str], writes: list[str]) -> Step:
-        """A step whose registers are watched for being read before they are written."""
+    def _watched(self, instruction: Instruction, step: Step) -> Step:
+        """A step, or one whose registers are watched for being read before they are written."""
+        reads, writes = (
+            [name for name in names if name in self.registers and self.registers[name].written is not None]
+            for names in reads_and_writes(instruction)
+        )
+        if not reads and not writes:
+            return step
 
         def watched(lanes: Lanes) -> None:
             for name in reads:
