@@ -69,7 +69,7 @@ class Mutant:
         """The changed function, in the module of the original."""
         module = ast.fix_missing_locations(ast.Module([self.tree], []))
         space: dict[str, Any] = {}
-        exec(compile(module, original.__code__.co_filename, "exec"), original.__globals__, space)  # noqa: S102
+        exec(compile(module, original.__code__.co_filename, "exec"), original.__globals__, space)
         made: FunctionType = space[self.function]
         return made
 

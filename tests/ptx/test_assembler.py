@@ -1,6 +1,7 @@
 """``ptxas`` is found, read and obeyed; occupancy is NVIDIA's."""
 
 import pytest
+
 from ptx.assembler import Resources, assemble, occupancy, ptxas, read
 from ptx.snippets import kernel
 
@@ -47,7 +48,7 @@ def test_a_module_is_assembled():
 
 
 def test_what_the_assembler_refuses_is_said():
-    with pytest.raises(RuntimeError, match="ptxas: expected it to accept the module, got: .*line"):
+    with pytest.raises(RuntimeError, match=r"ptxas: expected it to accept the module, got: .*line"):
         assemble(kernel(["a"], "", "\tnonsense.u32 %r1;"), (8, 0))
 
 

@@ -4,6 +4,7 @@ import ast
 
 import numpy as np
 from numba import cuda, float32
+
 from ptx import run
 from ptx.mutants import mutants_of, tree_of
 
@@ -32,9 +33,9 @@ bound `j < n` → `j <= n`
 bound `i < 8` → `i <= 8`
 barrier `cuda.syncthreads()` → `pass`
 bound `range(n // 2)` → `range(n // 2 - 1)`
-operator `y[j, i, k] += s[j, i] - y[0, 0, 0]` → `y[j, i, k] -= s[j, i] - y[0, 0, 0]`
 operator `n // 2` → `n % 2`
 swap `n // 2` → `2 // n`
+operator `y[j, i, k] += s[j, i] - y[0, 0, 0]` → `y[j, i, k] -= s[j, i] - y[0, 0, 0]`
 offset `y[j, i, k]` → `y[j + 1, i, k]`
 offset `y[j, i, k]` → `y[j, i + 1, k]`
 offset `y[j, i, k]` → `y[j, i, k + 1]`
