@@ -30,7 +30,7 @@ from minicnn import Conv2d, Network
 from minicnn.door import Arrays
 from minicnn.parallel import Team
 from minicnn.program import Call, Job, Program, Recorder
-from minicnn.runner import SLOTS
+from minicnn.slots import SLOTS
 
 FORWARD, INPUT, WEIGHT = "forward", "input", "weight"
 PASSES = (FORWARD, INPUT, WEIGHT)
@@ -178,7 +178,7 @@ class Own:
         def work() -> None:
             prepare.run()
             for slot in slots if sums else []:
-                slot.clear()
+                slot.reset.run()
             self.team.run(jobs)
             total.run()
 
@@ -189,7 +189,7 @@ class Own:
         members = min(self.team.threads, len(shares))
         number = np.zeros(1, np.int64)
         own = [[program for share in shares[member::members] for program in share] for member in range(members)]
-        return [Job(programs, number, (0, 1, 1), lambda: None) for programs in own]
+        return [Job([(programs, (0, 1, 1))], number) for programs in own]
 
     def answer(self, which: str) -> Array:
         """The result of one call, whose buffers held NaN before it."""

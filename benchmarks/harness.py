@@ -220,7 +220,7 @@ class Peak:
             program = Program()
             output = np.empty(PEAK_ROWS * vector, dtype)
             Recorder(backend, program).call(multiply_add_loop, *inputs, np.array([PEAK_REPEATS]), output)
-            self._jobs.append(Job([program], np.zeros(1, np.int64), (0, 1, 1), lambda: None))
+            self._jobs.append(Job([([program], (0, 1, 1))], np.zeros(1, np.int64)))
         samples = interleaved({"peak": self}, PEAK_SAMPLES, PEAK_SECONDS, threads)["peak"].samples
         self.best = 2e-9 * self.multiply_adds / min(samples)
 

@@ -11,13 +11,22 @@ from .errors import OptionError, ShapeError
 
 Pair = tuple[int, int]
 
-FILTER_BLOCK = 8
-"""Packed weights hold this many filters side by side, the rows of a register tile."""
+BLOCKS = (8, 7, 6, 5, 4, 3)
+"""How many filters packed weights may hold side by side, the rows of a register tile."""
 
 
-def blocks(filters: int) -> int:
-    """How many blocks of ``FILTER_BLOCK`` filters there are, the last one filled up with zeros."""
-    return -(-filters // FILTER_BLOCK)
+def filter_block(filters: int) -> int:
+    """The size of the blocks that waste least on so many filters; the largest of equals.
+
+    >>> [filter_block(n) for n in (1, 6, 10, 16)]
+    [1, 6, 5, 8]
+    """
+    return filters if filters < min(BLOCKS) else min(BLOCKS, key=lambda size: (blocks(filters, size) * size, -size))
+
+
+def blocks(filters: int, size: int) -> int:
+    """How many blocks of that size there are, the last one filled up with zeros."""
+    return -(-filters // size)
 
 
 def pair(who: str, name: str, value: int | Pair, least: int) -> Pair:

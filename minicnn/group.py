@@ -14,30 +14,10 @@ from .batch import Batch
 from .bind import Bound, record, signature_of
 from .door import Arrays, Source
 from .errors import BackendError
-from .memory import FlatVector, Workspace, aligned
+from .memory import Workspace
 from .plan import Spec
-from .program import Job, Program, Recorder
-
-
-class Slot:
-    """Where groups add what a batch is after: gradients, the loss, and how many images were recognised.
-
-    Args:
-        grads: the vector that gradients are added to.
-    """
-
-    def __init__(self, grads: FlatVector) -> None:
-        self.grads = grads
-        self.value = aligned(8).view(np.float64)
-        self.hits = aligned(8).view(np.int64)
-        self.clear()
-
-    def clear(self, grads: bool = True) -> None:
-        """Start a batch; without gradients where only the loss is wanted."""
-        if grads:
-            self.grads.flat[...] = 0
-        self.value[...] = 0
-        self.hits[...] = 0
+from .program import Job, Part, Program, Recorder
+from .slots import Slot
 
 
 @dataclass(frozen=True)
@@ -171,7 +151,7 @@ class Group:
             if not bound.plan.view:
                 k.where = f"{bound.name} forward"
                 record(bound.who, bound.layer.forward, k, self._names(bound))
-        return program
+        return program.fused(self.setting.backend)
 
     def backward(self, slot: Slot, input_grad: bool) -> Program:
         """The program that carries ``dy`` back and adds the gradients to a slot; recorded once for each."""
@@ -188,7 +168,7 @@ class Group:
                 names |= {f"d{p}": slot.grads[f"{bound.name}.{p}"] for p in bound.plan.params}
                 k.where = f"{bound.name} backward"
                 record(bound.who, bound.layer.backward, k, names)
-            self._programs[key] = program
+            self._programs[key] = program.fused(self.setting.backend)
         return self._programs[key]
 
     def loss(self, loss: Any, slot: Slot, scale: Array, labelled: bool) -> Program:
@@ -247,7 +227,11 @@ class Group:
 
     def job(self, programs: Sequence[Program], first: int, end: int, stride: int) -> Job:
         """Running programs for the groups first, first + stride, … below end."""
-        return Job(programs, self["number"], (first, end, stride), self._check)
+        return self.work([(programs, (first, end, stride))])
+
+    def work(self, parts: Sequence[Part]) -> Job:
+        """A job on this group's memory."""
+        return Job(parts, self["number"], self._check)
 
     def run(self, *programs: Program) -> None:
         """Run programs call by call, for the group that was chosen last."""

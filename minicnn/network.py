@@ -17,7 +17,8 @@ from .losses import Loss
 from .memory import FlatVector
 from .parallel import Team, thread_count
 from .program import Program, Recorder
-from .runner import Runner, Score, Slots, Targets
+from .runner import Runner, Score, Targets
+from .slots import Slots
 from .summary import table
 from .trace import Trace
 
@@ -75,7 +76,7 @@ class Network:
         self._setting = Setting(self.layers, self.in_shape, self.dtype, lanes, self.backend, seed)
         self._team = Team(thread_count(threads), self.backend)
         self._prepare = self._record_prepare()
-        self._slots = Slots(self.grads)
+        self._slots = Slots(self.grads, self.backend)
         self._runner = Runner(self._setting, self._team, self._prepare, self._slots)
         self._trace = Trace(self._setting, self._prepare, self._slots)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +31,7 @@ class Optimizer:
         self.lr = number(type(self).__name__, "lr", lr, 0, math.inf)
         self.steps = 0
         self.moments: dict[str, Array] = {}
+        self._bound: tuple[Network, Callable[..., None], tuple[Array, ...]] | None = None
 
     def step(self, net: Network) -> None:
         """Update the parameters of a network by its gradients.
@@ -49,6 +51,14 @@ class Optimizer:
     def _update(self, net: Network, *moments: Array) -> None:
         raise NotImplementedError
 
+    def _run(self, kernel: Any, net: Network, moments: tuple[Array, ...], *numbers: float) -> None:
+        """Call an update kernel, bound once to the network's vectors and the moments."""
+        if self._bound is None or self._bound[0] is not net:
+            self._bound = (net, *kernel.bind((net.params.flat, net.grads.flat, *moments, np.zeros(len(numbers)))))
+        _, function, arrays = self._bound
+        arrays[-1][:] = numbers
+        function(*arrays)
+
     def options(self) -> dict[str, Any]:
         """The options by name, for logs and checkpoints."""
         raise NotImplementedError
@@ -62,6 +72,7 @@ class Optimizer:
         if moments and tuple(moments) != self.names:
             what = f"expected the vectors {', '.join(self.names)}, got {', '.join(moments)}"
             raise CheckpointError(type(self).__name__, what, "resume with the optimiser that was saved")
+        self._bound = None
         self.steps, self.moments = steps, {name: v.copy() for name, v in moments.items()}
 
 
@@ -89,8 +100,8 @@ class SGD(Optimizer):
         self.nesterov = nesterov
 
     def _update(self, net: Network, *moments: Array) -> None:
-        h = [self.lr, self.momentum, self.nesterov, self.weight_decay, self.steps == 1]
-        net.backend.sgd(net.params.flat, net.grads.flat, *moments, np.array(h, np.float64))
+        first = self.steps == 1
+        self._run(net.backend.sgd, net, moments, self.lr, self.momentum, self.nesterov, self.weight_decay, first)
 
     def options(self) -> dict[str, Any]:
         """The options by name."""
@@ -126,8 +137,8 @@ class Adam(Optimizer):
 
     def _update(self, net: Network, *moments: Array) -> None:
         b1, b2 = self.betas
-        h = [self.lr, b1, b2, self.eps, self.weight_decay, 1 - b1**self.steps, 1 - b2**self.steps]
-        getattr(net.backend, self.kernel)(net.params.flat, net.grads.flat, *moments, np.array(h, np.float64))
+        kernel, fresh = getattr(net.backend, self.kernel), (1 - b1**self.steps, 1 - b2**self.steps)
+        self._run(kernel, net, moments, self.lr, b1, b2, self.eps, self.weight_decay, *fresh)
 
     def options(self) -> dict[str, Any]:
         """The options by name."""

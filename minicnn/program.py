@@ -34,6 +34,12 @@ class Call:
         return f"{self.where:16} {self.name}({shapes})"
 
 
+def bound(where: str, name: str, kernel: Any, arrays: tuple[Array, ...]) -> Call:
+    """The call of a backend's kernel on these arrays."""
+    function, arrays = kernel.bind(arrays)
+    return Call(where, name, function, arrays, kernel.address(arrays))
+
+
 class Program:
     """A list of calls; to run it is to walk it.
 
@@ -43,13 +49,10 @@ class Program:
 
     def __init__(self, calls: Iterable[Call] = ()) -> None:
         self.calls = list(calls)
-        self.code: Any = None
-        """What a backend remembers, to run the calls without the interpreter."""
 
     def append(self, call: Call) -> None:
         """Add a call at the end."""
         self.calls.append(call)
-        self.code = None
 
     def __add__(self, other: Program) -> Program:
         return Program([*self.calls, *other.calls])
@@ -64,6 +67,21 @@ class Program:
         for call in self.calls:
             call.function(*call.arrays)
 
+    def fused(self, backend: ModuleType) -> Program:
+        """The same program in fewer calls, by the backend's rewriting rules."""
+        calls, at = [], 0
+        while at < len(self.calls):
+            found = backend.rewriting(self.calls[at:])
+            if found is None:
+                calls.append(self.calls[at])
+                at += 1
+            else:
+                count, kernel, arrays = found
+                name = " + ".join(call.name for call in self.calls[at : at + count])
+                calls.append(bound(self.calls[at].where, name, kernel, arrays))
+                at += count
+        return Program(calls)
+
     def __len__(self) -> int:
         return len(self.calls)
 
@@ -71,29 +89,39 @@ class Program:
         return "\n".join(map(str, self.calls))
 
 
-@dataclass(frozen=True)
+Part = tuple[Sequence[Program], tuple[int, int, int]]
+"""Programs to run one after another for each group of a span: first group, end and stride."""
+
+
+@dataclass(eq=False)
 class Job:
-    """Programs that one thread runs for some of the groups of a batch.
+    """What one thread does for a batch.
 
     Attributes:
-        programs: run one after another for every group.
+        parts: programs with the groups to run them for, in order.
         number: int64[1], where the programs read which group it is.
-        span: first group, end and stride.
         check: called after every group where a backend is in check mode.
+        code: what a backend remembers, to run the job without the interpreter.
     """
 
-    programs: Sequence[Program]
+    parts: Sequence[Part]
     number: Array
-    span: tuple[int, int, int]
-    check: Callable[[], None]
+    check: Callable[[], None] = lambda: None
+    code: Any = None
+
+    @property
+    def native(self) -> bool:
+        """Whether every call is machine code, so that the whole can run without the interpreter."""
+        return self.code is not None or all(program.native for programs, _ in self.parts for program in programs)
 
     def run(self) -> None:
-        """Run them call by call."""
-        for group in range(*self.span):
-            self.number[0] = group
-            for program in self.programs:
-                program.run()
-            self.check()
+        """Run it call by call."""
+        for programs, span in self.parts:
+            for group in range(*span):
+                self.number[0] = group
+                for program in programs:
+                    program.run()
+                self.check()
 
 
 class Recorder:
@@ -121,7 +149,6 @@ class Recorder:
 
     def _record(self, name: str, kernel: Any, arrays: tuple[Array, ...]) -> None:
         if hasattr(kernel, "bind"):
-            function, arrays = kernel.bind(arrays)
-            self._program.append(Call(self.where, name, function, arrays, kernel.address(arrays)))
+            self._program.append(bound(self.where, name, kernel, arrays))
         else:
             self._program.append(Call(self.where, name, kernel, arrays))

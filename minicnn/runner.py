@@ -10,14 +10,12 @@ import numpy as np
 from . import door
 from .arrays import Array
 from .batch import Batch
-from .group import Group, Setting, Slot
+from .group import Group, Setting
 from .losses import Loss
-from .memory import FlatVector
+from .memory import aligned
 from .parallel import Team
-from .program import Program
-
-SLOTS = 8
-"""Gradient slots: group i adds into slot i mod 8, so sums do not depend on the number of threads."""
+from .program import Job, Program
+from .slots import SLOTS, Slot, Slots
 
 CAPACITY = 256
 """Room for the images of a batch at first; it grows as it must."""
@@ -51,29 +49,11 @@ class Targets:
     vectors: door.Arrays | None = None
 
 
-class Slots:
-    """The gradient slots; the first adds into the network's own gradients, the others are made when they are needed.
+ONCE = (0, 1, 1)
+"""The span of what is done once, whatever the group."""
 
-    Args:
-        grads: the network's gradients.
-    """
-
-    def __init__(self, grads: FlatVector) -> None:
-        self._all = [Slot(grads)]
-
-    def take(self, groups: int, train: bool = True) -> list[Slot]:
-        """The cleared slots for a batch of so many groups; gradients stay where there is no training."""
-        grads = self._all[0].grads
-        while len(self._all) < min(SLOTS, groups):
-            self._all.append(Slot(FlatVector({n: v.shape for n, v in grads.items()}, grads.flat.dtype)))
-        for slot in self._all[:groups]:
-            slot.clear(grads=train)
-        return self._all[:groups]
-
-    def sum(self, backend: Any, groups: int) -> None:
-        """Add the gradients of the slots, in order, into the network's."""
-        for slot in self._all[1:groups]:
-            backend.add(slot.grads.flat, self._all[0].grads.flat)
+KEPT = 8
+"""How many kinds of batch are remembered with their jobs."""
 
 
 class Runner:
@@ -87,8 +67,11 @@ class Runner:
     """
 
     def __init__(self, setting: Setting, team: Team, prepare: Program, slots: Slots) -> None:
-        self._setting, self._team, self._prepare, self._slots = setting, team, prepare, slots
+        self._setting, self._team, self._slots = setting, team, slots
+        self._prepare = [Job([([prepare], ONCE)], np.zeros(1, np.int64))]
         self._groups: dict[tuple[int, bool], Group] = {}
+        self._jobs: dict[Any, tuple[list[Any], list[Job]]] = {}
+        self._rooms: dict[str, door.Arrays] = {}
         self._batch = Batch(CAPACITY, setting.dtype)
 
     def group(self, member: int, train: bool) -> Group:
@@ -99,45 +82,78 @@ class Runner:
 
     def score(self, loss: Loss, source: door.Source, targets: Targets, chosen: Array, step: int, train: bool) -> Score:
         """The loss of the chosen images, with gradients added up in training."""
-        batch, groups = self._fill(chosen, targets.labels, step), self._count(chosen)
-        slots, threads = self._slots.take(groups, train), self._team.threads
-        self._prepare.run()
-        for start in range(0, len(slots), threads):
-            jobs = []
-            for member, slot in enumerate(slots[start : start + threads]):
-                group = self.group(member, train)
-                programs = [group.choose(batch), group.load(source, "in")]
-                programs += [] if targets.vectors is None else [group.load(targets.vectors, "target")]
-                programs += [group.forward, group.loss(loss, slot, batch.scale, targets.labels is not None)]
-                programs += [group.backward(slot, input_grad=False)] if train else []
-                jobs.append(group.job(programs, start + member, groups, SLOTS))
-            self._team.run(jobs)
-        if train:
-            self._slots.sum(self._setting.backend, groups)
+        self._fill(chosen, targets.labels, step)
+        groups, source = self._count(chosen), self._own("in", source)
+        vectors = None if targets.vectors is None else self._own("target", targets.vectors)
+        slots = self._slots.take(groups)
+        self._team.run(self._prepare)
+        self._team.run(self._kept(loss, source, vectors, targets.labels is not None, groups, train, slots))
+        if train and len(slots) > 1:
+            self._team.run(self._slots.sums(groups, self._team.threads))
         value = sum(float(slot.value[0]) for slot in slots)
         return Score(value, sum(int(slot.hits[0]) for slot in slots), len(chosen))
+
+    def _kept(self, loss: Loss, source: door.Source, vectors: Any, labelled: bool, groups: int, train: bool, slots: list[Slot]) -> list[Job]:
+        """The jobs for such a batch, recorded when the first one comes; the last few kinds are remembered."""
+        origins = [given.values if isinstance(given, door.Arrays) else given for given in (source, vectors)]
+        key = (loss, *map(id, origins), labelled, groups, train)
+        if key not in self._jobs:
+            if len(self._jobs) >= KEPT:
+                del self._jobs[next(iter(self._jobs))]
+            self._jobs[key] = origins, self._record(loss, source, vectors, labelled, groups, train, slots)
+        return self._jobs[key][1]
+
+    def _record(
+        self, loss: Loss, source: door.Source, vectors: Any, labelled: bool, groups: int, train: bool, slots: list[Slot]
+    ) -> list[Job]:
+        """What each thread does for such a batch: one slot's groups after another's."""
+        jobs = []
+        for member in range(min(self._team.threads, len(slots))):
+            group, parts = self.group(member, train), []
+            for number in range(member, len(slots), self._team.threads):
+                slot = slots[number]
+                programs = [group.choose(self._batch), group.load(source, "in")]
+                programs += [] if vectors is None else [group.load(vectors, "target")]
+                programs += [group.forward, group.loss(loss, slot, self._batch.scale, labelled)]
+                programs += [group.backward(slot, input_grad=False)] if train else []
+                parts += [([slot.reset], ONCE)] if train else []
+                parts += [(programs, (number, groups, SLOTS))]
+            jobs.append(group.work(parts))
+        return jobs
+
+    def _own(self, which: str, source: door.Source) -> door.Source:
+        """The source, or for a small array a copy in memory of the runner's own, so that jobs need not be recorded anew."""
+        if not isinstance(source, door.Arrays) or len(source.values) > CAPACITY:
+            return source
+        values = source.values
+        if which not in self._rooms:
+            size = CAPACITY * values[0].nbytes
+            self._rooms[which] = door.Arrays(aligned(size).view(values.dtype).reshape(CAPACITY, *values.shape[1:]))
+        self._rooms[which].values[: len(values)] = values
+        return self._rooms[which]
 
     def predict(self, source: door.Source, chosen: Array, step: int) -> Array:
         """The outputs for the chosen images."""
         y = np.empty((len(chosen), *self._setting.out_shape), self._setting.dtype)
-        batch, groups = self._fill(chosen, None, step), self._count(chosen)
+        self._fill(chosen, None, step)
+        groups = self._count(chosen)
         members = min(self._team.threads, groups)
-        self._prepare.run()
         jobs = []
         for member in range(members):
             group = self.group(member, train=False)
-            programs = [group.choose(batch), group.load(source, "in"), group.forward, group.unpack(group.y, y)]
+            programs = [group.choose(self._batch), group.load(source, "in"), group.forward, group.unpack(group.y, y)]
             jobs.append(group.job(programs, member, groups, members))
+        self._team.run(self._prepare)
         self._team.run(jobs)
         return y
 
     def _count(self, chosen: Array) -> int:
         return -(-len(chosen) // self._setting.lanes)
 
-    def _fill(self, chosen: Array, labels: Array | None, step: int) -> Batch:
-        """The batch, filled; groups are made anew where it had to grow, as their programs read the old one."""
+    def _fill(self, chosen: Array, labels: Array | None, step: int) -> None:
+        """Fill the batch; groups and jobs are made anew where it has to grow, as their programs read the old one."""
         if len(chosen) > len(self._batch.index):
             self._batch = Batch(2 * len(chosen), self._setting.dtype)
             self._groups.clear()
+            self._jobs.clear()
         self._batch.fill(chosen, labels, step)
-        return self._batch

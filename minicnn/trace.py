@@ -10,7 +10,8 @@ from .batch import Batch
 from .bind import Bound
 from .group import Group, Setting
 from .program import Program
-from .runner import CAPACITY, SLOTS, Slots
+from .runner import CAPACITY
+from .slots import SLOTS, Slots
 
 
 class Trace:
@@ -54,11 +55,14 @@ class Trace:
         source = door.Arrays(dy)
         dx = np.empty((len(dy), *self._setting.in_shape), self._setting.dtype) if input_grad else None
         slots = self._slots.take(len(self.groups))
+        for slot in slots:
+            slot.reset.run()
         for i, group in enumerate(self.groups):
             programs = [group.load(source, "dy", in_order=True), group.backward(slots[i % SLOTS], input_grad)]
             programs += [] if dx is None else [group.unpack(group.dx, dx)]
             group.job(programs, i, i + 1, 1).run()
-        self._slots.sum(self._setting.backend, len(self.groups))
+        for job in self._slots.sums(len(self.groups), threads=1):
+            job.run()
         return dx
 
     def activation(self, bound: Bound) -> Array:

@@ -77,7 +77,7 @@ def test_a_number_of_threads_that_is_none(threads):
 def interpreted(work, members):
     """Jobs whose only call is plain Python, so that the interpreter's threads run them."""
     programs = [Program([Call("test", "work", partial(work, member), ())]) for member in range(members)]
-    return [Job([program], np.zeros(1, np.int64), (0, 1, 1), lambda: None) for program in programs]
+    return [Job([([program], (0, 1, 1))], np.zeros(1, np.int64)) for program in programs]
 
 
 @pytest.mark.parametrize("members", [1, 2, 3])
@@ -140,7 +140,7 @@ def test_machine_code_runs_on_helpers_that_wait_or_sleep(pause):
     for member, total in enumerate(totals):
         number, program = np.zeros(1, np.int64), Program()
         Recorder(cpu, program).call(count_up, number, total)
-        jobs.append(Job([program, program], number, (member, 9, 3), lambda: None))
+        jobs.append(Job([([program, program], (member, 9, 3))], number))
     for _ in range(20):
         team.run(jobs)
         time.sleep(pause)  # longer than a helper's patience, or not at all

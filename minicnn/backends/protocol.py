@@ -35,7 +35,7 @@ class Kernels(Protocol):
         """dW += dy xᵀ."""
 
     def outer_add(self, dy: Array, x: Array, xt: Array, dW: Array) -> None:
-        """dW += dy xᵀ for few columns; xt (P, K filled up to a multiple of 16) is room for xᵀ."""
+        """dW += dy xᵀ for few columns; xt (P, K filled up to a multiple of 32) is room for xᵀ."""
 
     def row_sum_add(self, dy: Array, db: Array) -> None:
         """db[m] += Σ_p dy[m, p]."""
@@ -43,22 +43,22 @@ class Kernels(Protocol):
     # --- convolution: x (C, H, W, L), y (F, OH, OW, L), W (F, C, KH, KW) ---
 
     def pack_filters(self, W: Array, packed: Array) -> None:
-        """packed[block, c, kh, kw, i] = W[8·block + i, c, kh, kw], zero past the last filter."""
+        """packed[block, c, kh, kw, i] = W[size·block + i, c, kh, kw], zero past the last filter; size = packed's last extent."""
 
     def pack_channels(self, W: Array, packed: Array) -> None:
-        """packed[block, f, kh, kw, i] = W[f, 8·block + i, kh, kw], zero past the last channel."""
+        """packed[block, f, kh, kw, i] = W[f, size·block + i, kh, kw], zero past the last channel."""
 
     def pad(self, x: Array, g: Array, framed: Array) -> None:
         """framed = x with the window's background of zeros around every map."""
 
     def conv2d(self, x: Array, packed: Array, b: Array, g: Array, y: Array) -> None:
-        """y[f, oy, ox] = b[f] + Σ W[f, c, kh, kw] · x[c, s·oy + d·kh, s·ox + d·kw]; x comes framed."""
+        """y[f, oy, ox] = b[f] + Σ W[f, c, kh, kw] · x[c, s·oy + d·kh − p, s·ox + d·kw − p], zeros outside the map."""
 
     def conv2d_dx(self, dy: Array, packed: Array, g: Array, dx: Array) -> None:
         """dx[c, iy, ix] = Σ W[f, c, kh, kw] · dy[f, oy, ox] where s·o + d·k = i + padding."""
 
     def conv2d_dW_add(self, x: Array, dy: Array, g: Array, dW: Array) -> None:
-        """dW[f, c, kh, kw] += Σ dy[f, oy, ox] · x[c, s·oy + d·kh, s·ox + d·kw]; x comes framed."""
+        """dW[f, c, kh, kw] += Σ dy[f, oy, ox] · x[c, s·oy + d·kh − p, s·ox + d·kw − p]."""
 
     def im2col(self, x: Array, g: Array, row: Array, cols: Array) -> None:
         """cols[c, kh, kw, r, ox] = x[c, s·(row + r) + d·kh − p, s·ox + d·kw − p], zero outside the map."""

@@ -10,8 +10,8 @@ import numpy as np
 from ..arrays import Array, Shape
 from ..plan import Buffer
 
-VECTOR = 16
-"""Transposed arrays are filled up to a multiple of so many numbers, the widest vector there is."""
+VECTORS = 32
+"""Transposed arrays are filled up to a multiple of so many numbers, the widest row of a tile that there is."""
 
 
 def rows(a: Array) -> Array:
@@ -37,7 +37,7 @@ def groups_of(groups: int, *arrays: Array) -> Iterator[tuple[Array, ...]]:
 
 def room_for_transpose(shape: Shape) -> Buffer:
     """A buffer for images of this shape, one image a row."""
-    return Buffer((-(-prod(shape) // VECTOR) * VECTOR,))
+    return Buffer((-(-prod(shape) // VECTORS) * VECTORS,))
 
 
 def transposed_room(xt: Array) -> Array:

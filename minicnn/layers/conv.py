@@ -110,11 +110,12 @@ class Conv2d(Layer):
             consts["b"] = zeros(self.filters)
         links = prod(out) * self.filters * (fan_in + self.bias)
         buffers = self._way(size).buffers(shape, in_shape, out, window, self.groups)
+        consts |= buffers.pop("consts", {})
         return Plan((self.filters, *out), params, consts, connections=links, **buffers)
 
     def prepare(self, k: Kernels, W: Array, packed: Array | None = None, packed_dx: Array | None = None) -> None:
         """Pack the weights for the tiles, where the algorithm has tiles."""
-        if packed is not None and packed_dx is not None:
+        if packed is not None:
             conv_direct.prepare(k, W, packed, packed_dx)
 
     def forward(
@@ -127,11 +128,12 @@ class Conv2d(Layer):
         g: Array,
         packed: Array | None = None,
         framed: Array | None = None,
+        inner: Array | None = None,
         cols: Array | None = None,
     ) -> None:
         """y = W ⋆ x + b."""
         if packed is not None:
-            conv_direct.forward(k, x, y, b, g, packed, framed)
+            conv_direct.forward(k, x, y, b, g, packed, framed, inner)
         elif cols is not None:
             conv_im2col.forward(k, x, y, W, b, g, cols, self.groups)
         else:
@@ -147,16 +149,24 @@ class Conv2d(Layer):
         dx: Array | None,
         dW: Array,
         db: Array | None = None,
+        packed: Array | None = None,
         packed_dx: Array | None = None,
+        first_source: Array | None = None,
+        sources: Array | None = None,
         framed: Array | None = None,
+        inner: Array | None = None,
         cols: Array | None = None,
         xt: Array | None = None,
     ) -> None:
         """dW += dy ⋆ x, db += Σ dy, dx = W ∗ dy (the full convolution)."""
         if db is not None:
             k.row_sum_add(maps(dy), db)
-        if packed_dx is not None:
-            conv_direct.backward(k, x, dy, g, dx, dW, packed_dx, framed)
+        if packed is not None:
+            conv_direct.dW_add(k, x, dy, g, dW, self.groups, framed, inner)
+            if dx is not None and packed_dx is not None:
+                conv_direct.dx_packed(k, dy, packed_dx, g, dx)
+            elif dx is not None and first_source is not None and sources is not None:
+                conv_direct.dx_spread(k, dy, W, first_source, sources, dx)
         elif cols is not None:
             conv_im2col.backward(k, x, dy, W, g, dx, dW, cols, self.groups)
         elif xt is not None:

@@ -148,9 +148,9 @@ class SparseConv2d(Layer):
         dW: Array,
         db: Array,
     ) -> None:
-        """dW += dy ⋆ x, db += Σ dy, dx = W ∗ dy over the links."""
-        k.sparse_conv2d_dW_add(x, dy, first_source, source_maps, source_kernels, dW)
+        """db += Σ dy, dW += dy ⋆ x, dx = W ∗ dy over the links."""
         k.group_sum_add(maps(dy), group, db)
+        k.sparse_conv2d_dW_add(x, dy, first_source, source_maps, source_kernels, dW)
         if dx is not None:
             k.sparse_conv2d_dx(dy, W, first_source, sources, dx)
 

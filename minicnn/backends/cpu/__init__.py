@@ -1,8 +1,10 @@
 """The CPU backend: Numba kernels over lane groups."""
 
-from .conv import conv2d, conv2d_dW_add, conv2d_dx, pack_channels, pack_filters, pad
+from .conv import conv2d, conv2d_dx, pack_channels, pack_filters, pad
+from .conv_dw import conv2d_dW_add
 from .crew import IMPATIENT, PATIENT, Crew
 from .dropout import dropout
+from .fusion import rewriting
 from .gemm import gemm_bias, gemm_nt_add, gemm_tn, outer_add, row_sum_add
 from .im2col import col2im_add, im2col
 from .jit import LOG
@@ -71,6 +73,7 @@ __all__ = [
     "pad",
     "relu",
     "relu_dx",
+    "rewriting",
     "row_sum_add",
     "scaled_tanh",
     "scaled_tanh_dx",

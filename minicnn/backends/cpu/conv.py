@@ -1,8 +1,9 @@
-"""Convolution straight from register tiles, without columns.
+"""Convolution straight from register tiles, without columns: the forward pass and the gradient of the input.
 
-Legend: x (C, H, W, L) with its background already around it, y and dy (F, OH, OW, L), dW (F, C, KH, KW);
-g = [KH, KW, stride, stride, padding, padding, dilation, dilation], rows before columns;
-packed weights hold 8 filters (or, for dx, 8 channels) side by side: what one tile multiplies by one pixel.
+Legend: x (C, H, W, L), y and dy (F, OH, OW, L); g = [KH, KW, stride, stride, padding, padding, dilation, dilation], rows
+before columns; packed weights hold a block of filters (or, for dx, of channels) side by side: what a tile multiplies by one
+pixel. A tile holds some filters × some places of the map in reading order. Where all its taps lie on the map it goes channel
+by channel; at the border tap by tap, and pixels of the background are zeros that nobody stored.
 """
 
 from __future__ import annotations
@@ -12,189 +13,203 @@ from functools import cache
 from numba.extending import register_jitable
 
 from ...arrays import Array
-from ...geometry import FILTER_BLOCK
 from .host import HOST
 from .jit import Kernel, kernel, select
-from .tiles import tile_bias, tile_dot, tile_lanes, tile_outer, tile_store, tile_sum_add, tile_width, tile_zero, tile_zeros
-
-FILTERS = 4 if HOST.registers >= 32 else 2  # rows of a weight-gradient tile
+from .squash import NONE
+from .tiles import (
+    tile_bias,
+    tile_inside,
+    tile_multiply,
+    tile_multiply_inside,
+    tile_places,
+    tile_put,
+    tile_squash,
+    tile_width,
+    tile_zeros,
+)
 
 
 @kernel
 def pack_filters(W: Array, packed: Array) -> None:
-    """packed[block, c, kh, kw, i] = W[8·block + i, c, kh, kw], zero past the last filter."""
+    """packed[block, c, kh, kw, i] = W[size·block + i, c, kh, kw], zero past the last filter; size = packed's last extent."""
     F, C, KH, KW = W.shape
+    size = packed.shape[4]
     for block in range(packed.shape[0]):
         for c in range(C):
             for kh in range(KH):
                 for kw in range(KW):
-                    for i in range(FILTER_BLOCK):
-                        f = FILTER_BLOCK * block + i
+                    for i in range(size):
+                        f = size * block + i
                         packed[block, c, kh, kw, i] = W[f, c, kh, kw] if f < F else W.dtype.type(0)
 
 
 @kernel
 def pack_channels(W: Array, packed: Array) -> None:
-    """packed[block, f, kh, kw, i] = W[f, 8·block + i, kh, kw], zero past the last channel."""
+    """packed[block, f, kh, kw, i] = W[f, size·block + i, kh, kw], zero past the last channel; size = packed's last extent."""
     F, C, KH, KW = W.shape
+    size = packed.shape[4]
     for block in range(packed.shape[0]):
         for f in range(F):
             for kh in range(KH):
                 for kw in range(KW):
-                    for i in range(FILTER_BLOCK):
-                        c = FILTER_BLOCK * block + i
+                    for i in range(size):
+                        c = size * block + i
                         packed[block, f, kh, kw, i] = W[f, c, kh, kw] if c < C else W.dtype.type(0)
 
 
 @kernel
 def pad(x: Array, g: Array, framed: Array) -> None:
     """framed = x with a background of zeros around every map."""
-    C, H, W, _ = x.shape
-    top, left = g[4], g[5]
-    for c in range(C):
-        for h in range(framed.shape[1]):
-            inside = top <= h < top + H
-            for w in range(framed.shape[2]):
-                row = framed[c, h, w]
-                if inside and left <= w < left + W:
-                    pixel = x[c, h - top, w - left]
-                    for i in range(row.size):
-                        row[i] = pixel[i]
-                else:
-                    for i in range(row.size):
-                        row[i] = row.dtype.type(0)
-
-
-@kernel
-def conv2d(x: Array, packed: Array, b: Array, g: Array, y: Array) -> None:
-    """y[f, oy, ox] = b[f] + Σ_{c, kh, kw} W[f, c, kh, kw] · x[c, s·oy + d·kh, s·ox + d·kw]."""
     C, H, W, L = x.shape
-    F, OH, OW, _ = y.shape
-    KH, KW, sh, sw, dh, dw = g[0], g[1], g[2], g[3], g[6], g[7]
-    for oy in range(OH):
-        for f in range(0, F, FILTER_BLOCK):
-            rows = min(FILTER_BLOCK, F - f)
-            for ox in range(OW):
-                for lane in range(0, L, tile_lanes(x)):
-                    t = tile_bias(tile_zero(x, FILTER_BLOCK), b, f, rows)
-                    at = f * C * KH * KW
-                    for c in range(C):
-                        for kh in range(KH):
-                            pixel = ((c * H + oy * sh + kh * dh) * W + ox * sw) * L + lane
-                            for _ in range(KW):
-                                t = tile_outer(t, packed, at, 1, FILTER_BLOCK, x, pixel)
-                                at += FILTER_BLOCK
-                                pixel += dw * L
-                    tile_store(t, y, ((f * OH + oy) * OW + ox) * L + lane, OH * OW * L, rows)
+    _, Hf, Wf, _ = framed.shape
+    top, left = g[4], g[5]
+    source, target = x.reshape(C, H, W * L), framed.reshape(C, Hf, Wf * L)
+    for c in range(C):
+        for h in range(Hf):
+            row = target[c, h]
+            if top <= h < top + H:
+                row[: left * L] = 0
+                row[left * L : (left + W) * L] = source[c, h - top]
+                row[(left + W) * L :] = 0
+            else:
+                row[:] = 0
+
+
+def tile_size(block: int, places: int) -> tuple[int, int]:
+    """Rows, which divide the block, and columns of the tile that fills the registers best, on maps of so many places."""
+    fitting = [
+        (rows * cols, rows, cols)
+        for rows in range(1, block + 1)
+        for cols in range(1, min(places, 12) + 1)
+        if block % rows == 0 and rows * cols + cols + 1 <= HOST.registers
+    ]
+    _, rows, cols = max(fitting)
+    return rows, cols
 
 
 @register_jitable
-def taps_at(i: int, kernel_size: int, stride: int, padding: int, dilation: int, places: int) -> tuple[int, int, int]:
-    """The taps k with stride·o + dilation·k = i + padding for some place o of the window: first, end, step.
-
-    They are evenly spaced: a stride s and a dilation d meet every s / gcd(s, d) taps.
-    """
-    a, b = stride, dilation
-    while b:
-        a, b = b, a % b
-    step = stride // a
-    reach = i + padding
-    end = min(kernel_size, reach // dilation + 1)
-    first = max(0, -((stride * (places - 1) - reach) // dilation))
-    for k in range(first, min(end, first + step)):
-        if (reach - dilation * k) % stride == 0:
-            return k, end, step
-    return 0, 0, 1
-
-
-@kernel
-def conv2d_dx(dy: Array, packed: Array, g: Array, dx: Array) -> None:
-    """dx[c, iy, ix] = Σ W[f, c, kh, kw] · dy[f, oy, ox] over all f and all taps with s·o + d·k = i + padding."""
-    F, OH, OW, L = dy.shape
-    C, H, W, _ = dx.shape
-    KH, KW, sh, sw, ph, pw, dh, dw = g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7]
-    for iy in range(H):
-        h_first, h_end, h_step = taps_at(iy, KH, sh, ph, dh, OH)
-        for c in range(0, C, FILTER_BLOCK):
-            rows = min(FILTER_BLOCK, C - c)
-            for ix in range(W):
-                w_first, w_end, w_step = taps_at(ix, KW, sw, pw, dw, OW)
-                ox_first = (ix + pw - dw * w_first) // sw
-                back = w_step * dw // sw * L
-                for lane in range(0, L, tile_lanes(dy)):
-                    t = tile_zero(dy, FILTER_BLOCK)
-                    for f in range(F):
-                        for kh in range(h_first, h_end, h_step):
-                            oy = (iy + ph - dh * kh) // sh
-                            at = (((c * F + f * FILTER_BLOCK) * KH + kh * FILTER_BLOCK) * KW) + w_first * FILTER_BLOCK
-                            pixel = ((f * OH + oy) * OW + ox_first) * L + lane
-                            for _ in range(w_first, w_end, w_step):
-                                t = tile_outer(t, packed, at, 1, FILTER_BLOCK, dy, pixel)
-                                at += w_step * FILTER_BLOCK
-                                pixel -= back
-                    tile_store(t, dx, ((c * H + iy) * W + ix) * L + lane, H * W * L, rows)
+def touches(first: int, last: int, taps: int, dilation: int, size: int) -> bool:
+    """Whether a tap of the windows from ``first`` to ``last`` lies outside 0 … size − 1."""
+    return first < 0 or last + dilation * (taps - 1) >= size
 
 
 @cache
-def _dW_by_taps(filters: int, taps: int) -> Kernel:
-    """A kernel whose tiles hold the gradients of some filters at some neighbouring taps of a row."""
+def _forward(rows: int, cols: int, squash: int) -> Kernel:
+    """The forward kernel with tiles of so many filters and places, and with a squashing function or none."""
 
     @kernel
-    def conv2d_dW_add(x: Array, dy: Array, g: Array, dW: Array) -> None:
-        """dW[f, c, kh, kw] += Σ_{oy, ox, lanes} dy[f, oy, ox] · x[c, s·oy + d·kh, s·ox + d·kw]."""
+    def conv2d(x: Array, packed: Array, b: Array, g: Array, y: Array) -> None:
+        """y[f, oy, ox] = b[f] + Σ_{c, kh, kw} W[f, c, kh, kw] · x[c, s·oy + d·kh − p, s·ox + d·kw − p]."""
         C, H, W, L = x.shape
-        F, OH, OW, _ = dy.shape
-        KH, KW, sh, sw, dh, dw = g[0], g[1], g[2], g[3], g[6], g[7]
-        for f in range(0, F, filters):
-            rows = min(filters, F - f)
-            for c in range(C):
-                for kh in range(KH):
-                    for kw in range(0, KW, taps):
-                        cols = min(taps, KW - kw)
-                        t = tile_zeros(x, filters, taps)
-                        for oy in range(OH):
-                            left = (f * OH + oy) * OW * L
-                            right = ((c * H + oy * sh + kh * dh) * W + kw * dw) * L
-                            for ox in range(OW):
-                                for lane in range(0, L, tile_width(x)):
-                                    at = right + ox * sw * L + lane
-                                    t = tile_dot(t, dy, left + ox * L + lane, OH * OW * L, rows, x, at, dw * L, cols)
-                        tile_sum_add(t, dW, ((f * C + c) * KH + kh) * KW + kw, C * KH * KW, rows, 1, cols)
+        F, OH, OW, _ = y.shape
+        block = packed.shape[4]
+        KH, KW, sh, sw, ph, pw, dh, dw = g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7]
+        for start in range(0, OH * OW, cols):
+            p = min(start, OH * OW - cols)  # the last tile overlaps the one before
+            q = p + cols - 1
+            ys, xs = tile_places(cols, p, OW, sh, 0), tile_places(cols, p, OW, 0, sw)
+            at, to = tile_places(cols, p, OW, sh * W * L, sw * L), tile_places(cols, p, OW, OW * L, L)
+            left, right = (p % OW * sw, q % OW * sw) if p // OW == q // OW else (0, (OW - 1) * sw)
+            border = touches(p // OW * sh - ph, q // OW * sh - ph, KH, dh, H) or touches(left - pw, right - pw, KW, dw, W)
+            for f in range(0, F, rows):
+                weights = f // block * C * KH * KW * block + f % block
+                for lane in range(0, L, tile_width(x)):
+                    t = tile_bias(tile_zeros(x, rows, cols), b, f, min(rows, F - f))
+                    if border:
+                        for kh in range(KH):
+                            if q // OW * sh - ph + kh * dh < 0 or p // OW * sh - ph + kh * dh >= H:
+                                continue
+                            for kw in range(KW):
+                                on = tile_inside(ys, xs, kh * dh - ph, kw * dw - pw, H, W, L)
+                                k = weights + (kh * KW + kw) * block
+                                for c in range(C):
+                                    t = tile_multiply_inside(t, packed, k, x, on, c * H * W * L + lane)
+                                    k += KH * KW * block
+                    else:
+                        k = weights
+                        for c in range(C):
+                            for kh in range(KH):
+                                offset = ((c * H + kh * dh - ph) * W - pw) * L + lane
+                                for _ in range(KW):
+                                    t = tile_multiply(t, packed, k, x, at, offset)
+                                    k += block
+                                    offset += dw * L
+                    if squash != NONE:
+                        t = tile_squash(t, squash)
+                    tile_put(t, y, f * OH * OW * L + lane, OH * OW * L, min(rows, F - f), to)
 
-    return conv2d_dW_add
+    return conv2d
 
 
-CHANNELS = 4  # columns of the tile below
+@register_jitable
+def taps_of(residue: int, kernel_size: int, stride: int, padding: int, dilation: int) -> tuple[int, int]:
+    """The taps k with dilation·k = i + padding (mod stride) for pixels i = residue (mod stride): the first and their step."""
+    a, b = stride, dilation
+    while b:
+        a, b = b, a % b
+    for k in range(min(kernel_size, stride // a)):
+        if (residue + padding - dilation * k) % stride == 0:
+            return k, stride // a
+    return kernel_size, 1
 
 
-@kernel
-def conv2d_dW_by_channels_add(x: Array, dy: Array, g: Array, dW: Array) -> None:
-    """The same sums, a tile holding FILTERS filters × CHANNELS channels at one tap: for kernels with one tap a row."""
-    C, H, W, L = x.shape
-    F, OH, OW, _ = dy.shape
-    KH, KW, sh, sw, dh, dw = g[0], g[1], g[2], g[3], g[6], g[7]
-    for f in range(0, F, FILTERS):
-        rows = min(FILTERS, F - f)
-        for c in range(0, C, CHANNELS):
-            cols = min(CHANNELS, C - c)
-            for kh in range(KH):
-                for kw in range(KW):
-                    t = tile_zeros(x, FILTERS, CHANNELS)
-                    for oy in range(OH):
-                        left = (f * OH + oy) * OW * L
-                        right = ((c * H + oy * sh + kh * dh) * W + kw * dw) * L
-                        for ox in range(OW):
-                            for lane in range(0, L, tile_width(x)):
-                                at = right + ox * sw * L + lane
-                                t = tile_dot(t, dy, left + ox * L + lane, OH * OW * L, rows, x, at, H * W * L, cols)
-                    tile_sum_add(t, dW, ((f * C + c) * KH + kh) * KW + kw, C * KH * KW, rows, KH * KW, cols)
+@cache
+def _dx(rows: int, cols: int) -> Kernel:
+    """The input gradient's kernel with tiles of so many channels and pixels."""
+
+    @kernel
+    def conv2d_dx(dy: Array, packed: Array, g: Array, dx: Array) -> None:
+        """dx[c, iy, ix] = Σ W[f, c, kh, kw] · dy[f, oy, ox] over all f and all taps with s·o + d·k = i + p.
+
+        Pixels of one residue mod s meet the same taps: i = r + s·n, o = n + (r + p − d·k) / s.
+        """
+        F, OH, OW, L = dy.shape
+        C, H, W, _ = dx.shape
+        block = packed.shape[4]
+        KH, KW, sh, sw, ph, pw, dh, dw = g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7]
+        for ry in range(min(sh, H)):
+            h_first, h_step = taps_of(ry, KH, sh, ph, dh)
+            for rx in range(min(sw, W)):
+                w_first, w_step = taps_of(rx, KW, sw, pw, dw)
+                rows_of, columns_of = (H - ry + sh - 1) // sh, (W - rx + sw - 1) // sw
+                for start in range(0, rows_of * columns_of, cols):
+                    p = min(start, rows_of * columns_of - cols)
+                    q = p + cols - 1
+                    ys, xs = tile_places(cols, p, columns_of, 1, 0), tile_places(cols, p, columns_of, 0, 1)
+                    at, to = tile_places(cols, p, columns_of, OW * L, L), tile_places(cols, p, columns_of, sh * W * L, sw * L)
+                    for c in range(0, C, rows):
+                        weights = c // block * F * KH * KW * block + c % block
+                        for lane in range(0, L, tile_width(dy)):
+                            t = tile_zeros(dy, rows, cols)
+                            for kh in range(h_first, KH, h_step):
+                                up = (ry + ph - dh * kh) // sh
+                                if q // columns_of + up < 0 or p // columns_of + up >= OH:
+                                    continue
+                                for kw in range(w_first, KW, w_step):
+                                    back = (rx + pw - dw * kw) // sw
+                                    on = tile_inside(ys, xs, up, back, OH, OW, L)
+                                    k = weights + (kh * KW + kw) * block
+                                    for f in range(F):
+                                        t = tile_multiply_inside(t, packed, k, dy, on, f * OH * OW * L + lane)
+                                        k += KH * KW * block
+                            tile_put(t, dx, ((c * H + ry) * W + rx) * L + lane, H * W * L, min(rows, C - c), to)
+
+    return conv2d_dx
 
 
 @select
-def conv2d_dW_add(x: Array, dy: Array, g: Array, dW: Array) -> Kernel:
-    """The weight gradient's kernel for this width of row."""
-    F, _, _, width = dW.shape
-    if width == 1:
-        return conv2d_dW_by_channels_add
-    filters = min((FILTERS, 3), key=lambda n: -(-F // n) * n)  # the fewer idle rows, else the larger tile
-    return _dW_by_taps(filters, 3 if width <= 3 else 5)
+def conv2d(x: Array, packed: Array, b: Array, g: Array, y: Array) -> Kernel:
+    """The forward kernel whose tile suits the blocks of filters and the map."""
+    return conv2d_squashed(NONE, packed, y)
+
+
+def conv2d_squashed(squash: int, packed: Array, y: Array) -> Kernel:
+    """The forward kernel that stores f(y)."""
+    return _forward(*tile_size(packed.shape[4], y.shape[1] * y.shape[2]), squash)
+
+
+@select
+def conv2d_dx(dy: Array, packed: Array, g: Array, dx: Array) -> Kernel:
+    """The input gradient's kernel whose tile suits the blocks of channels and the smallest residue class of pixels."""
+    places = max(1, dx.shape[1] // g[2]) * max(1, dx.shape[2] // g[3])
+    return _dx(*tile_size(packed.shape[4], places))

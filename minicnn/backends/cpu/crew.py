@@ -20,7 +20,7 @@ from numba.extending import intrinsic
 
 from ...arrays import Array
 from ...errors import BackendError
-from .driver import MOST, STEP, arguments_of, call_native, run_groups, words_of
+from .driver import MOST, call_native, native
 from .jit import kernel
 
 LINE = 16  # words between what different threads write: two cache lines
@@ -109,8 +109,23 @@ class _Helper:
     def __init__(self, patience: int) -> None:
         self.mailbox = np.zeros(WORDS + MOST + LINE, np.int64)
         self.awake = threading.Event()
+        self._post, self._own = post.bind((self.mailbox,))
+        self._await, _ = await_done.bind((self.mailbox,))
         arguments = (self.mailbox, self.awake, np.array([patience]))
         threading.Thread(target=_work, args=arguments, daemon=True, name="minicnn").start()
+
+    def give(self, address: int, words: Array) -> None:
+        """Let the helper make a native call."""
+        box = self.mailbox
+        box[ADDRESS], box[COUNT] = address, len(words)
+        box[WORDS : WORDS + len(words)] = words
+        self._post(*self._own)
+        if box[ASLEEP]:
+            self.awake.set()
+
+    def wait(self) -> None:
+        """Return when the call was made."""
+        self._await(*self._own)
 
     def stop(self) -> None:
         self.mailbox[STOP] = 1
@@ -145,22 +160,15 @@ class Crew:
 
     def run(self, jobs: Sequence[Any]) -> None:
         """Run jobs (``minicnn.program.Job``) whose programs are machine code throughout, all at the same time."""
-        posted = []
-        calls = [arguments_of(job.programs, job.number, job.span) for job in jobs]
-        for helper, arguments in zip(self._crew(len(jobs) - 1), calls[1:], strict=True):
-            box = helper.mailbox
-            words = [word for array in arguments for word in words_of(array)]
-            box[ADDRESS], box[COUNT] = run_groups.address(arguments), -(-len(words) // STEP) * STEP
-            box[WORDS : WORDS + len(words)] = words
-            post(box)
-            if box[ASLEEP]:
-                helper.awake.set()
-            posted.append(box)
-        run_groups(*calls[0])
-        for box in posted:
-            await_done(box)
-        for arguments in calls:
-            if (status := int(arguments[-1][0])) != 0:
+        mine, *others = [native(job) for job in jobs]
+        helpers = self._crew(len(others))
+        for helper, other in zip(helpers, others, strict=True):
+            helper.give(other.address, other.words)
+        mine.run()
+        for helper in helpers:
+            helper.wait()
+        for code in (mine, *others):
+            if status := int(code.status[0]):
                 hint = "run with MINICNN_CHECK=1 to see where"
                 raise BackendError("program", f"expected every kernel to end well, got status {status}", hint)
 

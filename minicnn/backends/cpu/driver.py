@@ -70,21 +70,47 @@ def call_native(typingctx: Any, address: Any, words: Any, first: Any, count: Any
 
 
 @kernel
-def run_groups(table: Array, words: Array, group: Array, span: Array, status: Array) -> None:
-    """Run a program for the groups span[0], span[0] + span[2], … below span[1]; group[0] tells the program which it is."""
-    for g in range(span[0], span[1], span[2]):
-        group[0] = g
-        for i in range(table.shape[0]):
-            status[0] = call_native(table[i, 0], words, table[i, 1], table[i, 2])
-            if status[0] != 0:
-                return
+def run_parts(table: Array, words: Array, parts: Array, number: Array, status: Array) -> None:
+    """For each part (first row, end row, first group, end, stride): its rows of the table for its groups; number[0] tells which."""
+    for part in range(parts.shape[0]):
+        for group in range(parts[part, 2], parts[part, 3], parts[part, 4]):
+            number[0] = group
+            for i in range(parts[part, 0], parts[part, 1]):
+                status[0] = call_native(table[i, 0], words, table[i, 1], table[i, 2])
+                if status[0] != 0:
+                    return
 
 
-def arguments_of(programs: Sequence[Any], number: Array, span: tuple[int, int, int]) -> tuple[Array, ...]:
-    """What ``run_groups`` takes, for programs one after another; the last of them remembers what they came to together."""
-    *before, last = programs
-    known = last.code
-    if known is None or len(known[0]) != len(before) or any(a is not b for a, b in zip(known[0], before, strict=True)):
-        calls = [(call.address, call.arrays) for program in programs for call in program.calls]
-        known = last.code = (before, *table_of(calls))  # without itself: a cycle would keep old batches in memory
-    return known[1], known[2], number, np.array(span), np.zeros(1, np.int64)
+class Native:
+    """A job as native code takes it: its table, and the call of ``run_parts`` on it as words.
+
+    Args:
+        job: a ``minicnn.program.Job`` whose programs are machine code throughout.
+    """
+
+    def __init__(self, job: Any) -> None:
+        calls: list[tuple[int, tuple[Array, ...]]] = []
+        parts = []
+        for programs, span in job.parts:
+            own = [(call.address, call.arrays) for program in programs for call in program.calls]
+            parts.append((len(calls), len(calls) + len(own), *span))
+            calls += own
+        self.status = np.zeros(1, np.int64)
+        arrays = (*table_of(calls), np.array(parts, np.int64).reshape(-1, 5), job.number, self.status)
+        self.entry, self.arrays = run_parts.bind(arrays)
+        self.address = run_parts.address(self.arrays)
+        words = [word for array in self.arrays for word in words_of(array)]
+        self.words = np.array(words + [0] * (-len(words) % STEP), np.int64)
+        self._calls = calls  # keeps the arrays that the words point to
+
+    def run(self) -> None:
+        """Run the job in this thread."""
+        self.entry(*self.arrays)
+
+
+def native(job: Any) -> Native:
+    """The job's native form, made once."""
+    if job.code is None:
+        job.code = Native(job)
+    code: Native = job.code
+    return code

@@ -13,7 +13,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import models, register_model
 
-from .host import HOST
+from .host import HOST, OUTSIDE
 from .mode import CHECK
 
 I32, I64 = ir.IntType(32), ir.IntType(64)
@@ -98,9 +98,13 @@ class Emit:
                         element = self.b.extract_element(value, ir.Constant(I32, lane))
                         self.b.store(self.b.fadd(self.b.load(pointer), element), pointer)
 
+    def single(self, vector: Any) -> Any:
+        """A tile of one vector."""
+        return self.b.insert_value(ir.Constant(ir.LiteralStructType([vector.type]), ir.Undefined), vector, 0)
+
     def splat(self, scalar: Any) -> Any:
         """A number in every lane."""
-        undefined = ir.Constant(self.t.vector, ir.Undefined)
+        undefined = ir.Constant(ir.VectorType(scalar.type, self.t.w), ir.Undefined)
         v = self.b.insert_element(undefined, scalar, ir.Constant(I32, 0))
         return self.b.shuffle_vector(v, undefined, ir.Constant(ir.VectorType(I32, self.t.w), [0] * self.t.w))
 
@@ -112,15 +116,71 @@ class Emit:
         name = f"llvm.fma.v{self.t.w}f{8 * SCALAR_BYTES[self.t.dtype]}"
         return self.b.call(cgutils.get_or_insert_function(self.b.module, ir.FunctionType(v, [v] * 3), name), [x, y, z])
 
-    def total(self, v: Any) -> Any:
-        """The sum over the lanes of v, halving it again and again."""
-        width = self.t.w
-        while width > 1:
-            width //= 2
-            low = ir.Constant(ir.VectorType(I32, width), list(range(width)))
-            high = ir.Constant(ir.VectorType(I32, width), list(range(width, 2 * width)))
-            v = self.b.fadd(self.b.shuffle_vector(v, v, low), self.b.shuffle_vector(v, v, high))
-        return self.b.extract_element(v, ir.Constant(I32, 0))
+    def fence(self) -> None:
+        """Keep LLVM from mixing the loads of neighbouring steps of an unrolled loop: a tile needs its registers."""
+        self.b.asm(ir.FunctionType(ir.VoidType(), []), "", "~{memory}", [], side_effect=True)
+
+    def load_inside(self, array_type: Any, array: Any, places: Any, j: int, offset: Any) -> Any:
+        """The vector at array[places[j] + offset], zeros where the place is OUTSIDE."""
+        place = self.b.extract_value(places, j)
+        on = self.b.icmp_signed("!=", place, self.const(OUTSIDE))
+        return self.load_where(on, array_type, array, self.b.add(place, offset))
+
+    def load_where(self, on: Any, array_type: Any, array: Any, index: Any) -> Any:
+        """The vector at array[index] where ``on``, else zeros."""
+        safe = self.b.select(on, index, self.const(0)) if CHECK else index
+        pointer = self.b.bitcast(self.address(array_type, array, safe, self.t.w), self.t.vector.as_pointer())
+        v = self.b.load(self.b.select(on, pointer, self._zeros()))
+        v.align = SCALAR_BYTES[self.t.dtype]
+        return v
+
+    def _zeros(self) -> Any:
+        """The address of a vector of zeros."""
+        name = f".zeros.{self.t.w}.{self.t.dtype}"
+        known = self.b.module.globals.get(name)
+        if known is None:
+            known = cgutils.add_global_variable(self.b.module, self.t.vector, name)
+            known.initializer = ir.Constant(self.t.vector, [0.0] * self.t.w)
+            known.linkage, known.global_constant = "internal", True
+        return known
+
+    def totals(self, vectors: list[Any]) -> list[Any]:
+        """The sum over the lanes of each vector, as scalars.
+
+        Two vectors become one of the sums of their neighbours; after log₂ w rounds w vectors are one of their totals.
+        """
+        scalars: list[Any] = []
+        for start in range(0, len(vectors), self.t.w):
+            some = vectors[start : start + self.t.w]
+            count = len(some)
+            while len(some) > 1:
+                some += [some[-1]] * (len(some) % 2)
+                some = [self._neighbours(x, y) for x, y in zip(some[0::2], some[1::2], strict=True)]
+            v = some[0]
+            each = self.t.w >> (count - 1).bit_length()  # partial sums of a vector that are left
+            while each > 1:
+                v, each = self._neighbours(v, None), each // 2
+            scalars += [self.b.extract_element(v, ir.Constant(I32, i)) for i in range(count)]
+        return scalars
+
+    def _neighbours(self, x: Any, y: Any) -> Any:
+        """Sums of neighbours: those of x, then those of y where it is given."""
+        size = x.type.count * (1 if y is None else 2)
+        even, odd = (ir.Constant(ir.VectorType(I32, size // 2), list(range(first, size, 2))) for first in (0, 1))
+        y = x if y is None else y
+        return self.b.fadd(self.b.shuffle_vector(x, y, even), self.b.shuffle_vector(x, y, odd))
+
+    def shuffled(self, vectors: list[Any], rounds: int) -> list[Any]:
+        """The vectors after so many perfect shuffles of the deck that they are, one after the other."""
+        half, size = len(vectors) // 2, vectors[0].type.count
+        low, high = (
+            ir.Constant(ir.VectorType(I32, size), [first + i // 2 + size * (i % 2) for i in range(size)])
+            for first in (0, size // 2)
+        )
+        for _ in range(rounds):
+            pairs = [(vectors[i], vectors[i + half]) for i in range(half)]
+            vectors = [self.b.shuffle_vector(x, y, mask) for x, y in pairs for mask in (low, high)]
+        return vectors
 
     def row(self, first: Any, i: int, step: Any) -> Any:
         """first + i·step."""

@@ -1,55 +1,87 @@
 """Matrix products from register tiles. Rows may be strided (a slice of columns), columns are contiguous.
 
-Legend: W (M, K), x (K, P), y (M, P); P is a multiple of the 16 lanes that tiles are cut from.
+Legend: W (M, K), x (K, P), y (M, P); P is a multiple of 16, the fewest lanes of a group.
 """
 
 from __future__ import annotations
 
+from functools import cache
+
 from ...arrays import Array
-from .jit import kernel
+from .host import HOST
+from .jit import Kernel, kernel, select
 from .tiles import (
     tile_add,
     tile_bias,
     tile_dot,
-    tile_lanes,
     tile_outer,
     tile_store,
     tile_sum_add,
+    tile_transposed,
     tile_width,
-    tile_zero,
     tile_zeros,
 )
 
-ROWS = 8  # rows of a product's tile: eight accumulators hide the latency of a fused multiply-add
 SIDE = 4  # a tile of dot products is SIDE × SIDE
+WIDE = (8, 3) if HOST.registers >= 32 else (4, 2)  # rows and vectors of a tile where there are many columns
+NARROW = (20, 1) if HOST.registers >= 32 else (10, 1)  # where there are as few as a group has lanes
+STRIDED = (8, 1)  # the same, for weights that lie in as many rows
+OUTER = (8, 2) if HOST.registers >= 32 else (4, 2)
 
 
-@kernel
-def gemm_bias(W: Array, x: Array, b: Array, y: Array) -> None:
-    """y = W x + b."""
-    (M, K), P = W.shape, x.shape[1]
-    w_row, x_row, y_row = W.strides[0] // W.itemsize, x.strides[0] // x.itemsize, y.strides[0] // y.itemsize
-    for p in range(0, P, tile_lanes(x)):
-        for m in range(0, M, ROWS):
-            rows = min(ROWS, M - m)
-            t = tile_bias(tile_zero(x, ROWS), b, m, rows)
-            for k in range(K):
-                t = tile_outer(t, W, m * w_row + k, w_row, rows, x, k * x_row + p)
-            tile_store(t, y, m * y_row + p, y_row, rows)
+@cache
+def _bias(size: int, vectors: int) -> Kernel:
+    @kernel
+    def gemm_bias(W: Array, x: Array, b: Array, y: Array) -> None:
+        """y = W x + b."""
+        (M, K), P, span = W.shape, x.shape[1], vectors * tile_width(x)
+        w_row, x_row, y_row = W.strides[0] // W.itemsize, x.strides[0] // x.itemsize, y.strides[0] // y.itemsize
+        for start in range(0, P, span):
+            p = min(start, P - span)  # the last tile overlaps the one before
+            for m in range(0, M, size):
+                rows = min(size, M - m)
+                t = tile_bias(tile_zeros(x, size, vectors), b, m, rows)
+                for k in range(K):
+                    t = tile_outer(t, W, m * w_row + k, w_row, rows, x, k * x_row + p)
+                tile_store(t, y, m * y_row + p, y_row, rows)
+
+    return gemm_bias
 
 
-@kernel
-def gemm_tn(W: Array, dy: Array, dx: Array) -> None:
-    """dx = Wᵀ dy."""
-    (M, K), P = W.shape, dy.shape[1]
-    w_row, dy_row, dx_row = W.strides[0] // W.itemsize, dy.strides[0] // dy.itemsize, dx.strides[0] // dx.itemsize
-    for p in range(0, P, tile_lanes(dy)):
-        for k in range(0, K, ROWS):
-            rows = min(ROWS, K - k)
-            t = tile_zero(dy, ROWS)
-            for m in range(M):
-                t = tile_outer(t, W, m * w_row + k, 1, rows, dy, m * dy_row + p)
-            tile_store(t, dx, k * dx_row + p, dx_row, rows)
+@cache
+def _tn(size: int, vectors: int) -> Kernel:
+    @kernel
+    def gemm_tn(W: Array, dy: Array, dx: Array) -> None:
+        """dx = Wᵀ dy."""
+        (M, K), P, span = W.shape, dy.shape[1], vectors * tile_width(dy)
+        w_row, dy_row, dx_row = W.strides[0] // W.itemsize, dy.strides[0] // dy.itemsize, dx.strides[0] // dx.itemsize
+        for start in range(0, P, span):
+            p = min(start, P - span)
+            for k in range(0, K, size):
+                rows = min(size, K - k)
+                t = tile_zeros(dy, size, vectors)
+                for m in range(M):
+                    t = tile_outer(t, W, m * w_row + k, 1, rows, dy, m * dy_row + p)
+                tile_store(t, dx, k * dx_row + p, dx_row, rows)
+
+    return gemm_tn
+
+
+def many(array: Array) -> bool:
+    """Whether a matrix has columns for wide tiles."""
+    return array.shape[1] * array.itemsize >= WIDE[1] * HOST.bytes
+
+
+@select
+def gemm_bias(W: Array, x: Array, b: Array, y: Array) -> Kernel:
+    """The product whose tile suits the number of columns."""
+    return _bias(*(WIDE if many(x) else STRIDED))
+
+
+@select
+def gemm_tn(W: Array, dy: Array, dx: Array) -> Kernel:
+    """The transposed product whose tile suits the number of columns."""
+    return _tn(*(WIDE if many(dy) else NARROW))
 
 
 @kernel
@@ -69,20 +101,19 @@ def gemm_nt_add(dy: Array, x: Array, dW: Array) -> None:
 
 @kernel
 def outer_add(dy: Array, x: Array, xt: Array, dW: Array) -> None:
-    """dW += dy xᵀ for few columns; xt (P, K filled up to a multiple of 16) is room for xᵀ.
+    """dW += dy xᵀ for few columns; xt (P, K filled up to a multiple of 32) is room for xᵀ.
 
     With the long axis of dW in the vectors there is nothing to sum over lanes.
     """
-    (M, P), K, padded = dy.shape, x.shape[0], xt.shape[1]
-    for p in range(P):
-        for k in range(K):
-            xt[p, k] = x[k, p]
-        for k in range(K, padded):
-            xt[p, k] = x.dtype.type(0)
-    for k in range(0, K, tile_lanes(x)):
-        for m in range(0, M, ROWS):
-            rows = min(ROWS, M - m)
-            t = tile_zero(x, ROWS)
+    (M, P), K, padded, width = dy.shape, x.shape[0], xt.shape[1], tile_width(x)
+    for p in range(0, P, width):
+        for k in range(0, K, width):
+            tile_store(tile_transposed(x, k * P + p, P, min(width, K - k)), xt, p * padded + k, padded, width)
+    size, vectors = OUTER
+    for k in range(0, K, vectors * width):
+        for m in range(0, M, size):
+            rows = min(size, M - m)
+            t = tile_zeros(x, OUTER[0], OUTER[1])
             for p in range(P):
                 t = tile_outer(t, dy, m * P + p, P, rows, xt, p * padded + k)
             tile_add(t, dW, m * K + k, K, rows, K - k)

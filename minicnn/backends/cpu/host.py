@@ -33,10 +33,6 @@ class VectorUnit:
         """How many numbers of ``itemsize`` bytes one register holds."""
         return self.bytes // itemsize
 
-    def lane_vectors(self, itemsize: int) -> int:
-        """Vectors in a row of a lane tile: two where there are registers for them and 16 lanes leave room."""
-        return 2 if self.registers >= 32 and self.width(itemsize) < 16 else 1
-
 
 def _features() -> set[str]:
     if CPU_FEATURES is not None:
@@ -59,3 +55,6 @@ HOST = _detect()
 
 PIXELS = 16
 """Grey levels that are transposed into lanes at once: a 128-bit load."""
+
+OUTSIDE = -1
+"""In a tile's list of places: not on the map, where all pixels are zero."""

@@ -12,11 +12,8 @@ from typing import Any
 from numba.extending import register_jitable
 
 from ...arrays import Array
-from . import functions
-from .functions import like
+from . import functions, squash
 from .jit import kernel
-
-AMPLITUDE, SLOPE = 1.7159, 2 / 3  # LeNet-5's squashing function
 
 
 @register_jitable
@@ -52,41 +49,6 @@ def _itself(x: Any) -> Any:
     return x
 
 
-@register_jitable
-def _sigmoid(x: Any) -> Any:
-    return like(x, 1) / (like(x, 1) + functions.exp(-x))
-
-
-@register_jitable
-def _sigmoid_dx(y: Any, dy: Any) -> Any:
-    return dy * (y * (like(y, 1) - y))
-
-
-@register_jitable
-def _tanh_dx(y: Any, dy: Any) -> Any:
-    return dy * (like(y, 1) - y * y)
-
-
-@register_jitable
-def _scaled_tanh(x: Any) -> Any:
-    return like(x, AMPLITUDE) * functions.tanh(like(x, SLOPE) * x)
-
-
-@register_jitable
-def _scaled_tanh_dx(y: Any, dy: Any) -> Any:
-    return dy * (like(y, SLOPE * AMPLITUDE) - like(y, SLOPE / AMPLITUDE) * (y * y))
-
-
-@register_jitable
-def _relu(x: Any) -> Any:
-    return like(x, 0) if x <= 0 else x  # a NaN is not ≤ 0 and passes
-
-
-@register_jitable
-def _relu_dx(y: Any, dy: Any) -> Any:
-    return like(dy, 0) if y <= 0 else dy
-
-
 @kernel(flat=True)
 def copy(x: Array, y: Array) -> None:
     """y = x."""
@@ -102,13 +64,13 @@ def zero(x: Array) -> None:
 @kernel(flat=True)
 def sigmoid(x: Array, y: Array) -> None:
     """y = 1 / (1 + e⁻ˣ)."""
-    map_one(_sigmoid, x, y)
+    map_one(squash.sigmoid, x, y)
 
 
 @kernel(flat=True)
 def sigmoid_dx(y: Array, dy: Array, dx: Array) -> None:
     """dx = y (1 − y) dy."""
-    map_two(_sigmoid_dx, y, dy, dx)
+    map_two(squash.sigmoid_dx, y, dy, dx)
 
 
 @kernel(flat=True)
@@ -120,31 +82,31 @@ def tanh(x: Array, y: Array) -> None:
 @kernel(flat=True)
 def tanh_dx(y: Array, dy: Array, dx: Array) -> None:
     """dx = (1 − y²) dy."""
-    map_two(_tanh_dx, y, dy, dx)
+    map_two(squash.tanh_dx, y, dy, dx)
 
 
 @kernel(flat=True)
 def scaled_tanh(x: Array, y: Array) -> None:
     """y = A tanh(S x) with A = 1.7159, S = 2/3."""
-    map_one(_scaled_tanh, x, y)
+    map_one(squash.scaled_tanh, x, y)
 
 
 @kernel(flat=True)
 def scaled_tanh_dx(y: Array, dy: Array, dx: Array) -> None:
     """dx = A S (1 − (y / A)²) dy."""
-    map_two(_scaled_tanh_dx, y, dy, dx)
+    map_two(squash.scaled_tanh_dx, y, dy, dx)
 
 
 @kernel(flat=True)
 def relu(x: Array, y: Array) -> None:
     """y = max(0, x)."""
-    map_one(_relu, x, y)
+    map_one(squash.relu, x, y)
 
 
 @kernel(flat=True)
 def relu_dx(y: Array, dy: Array, dx: Array) -> None:
     """dx = dy where y > 0, else 0."""
-    map_two(_relu_dx, y, dy, dx)
+    map_two(squash.relu_dx, y, dy, dx)
 
 
 @kernel(flat=True)

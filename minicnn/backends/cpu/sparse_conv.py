@@ -14,12 +14,14 @@ import numpy as np
 from ...arrays import Array
 from .host import HOST
 from .jit import Kernel, kernel, select
+from .squash import NONE
 from .tiles import (
     tile_add,
     tile_bias,
     tile_convolve,
     tile_correlate,
     tile_dot_rows,
+    tile_squash,
     tile_store,
     tile_sum_add_rows,
     tile_width,
@@ -49,7 +51,7 @@ def dividing_pixels(width: int, taps: int) -> int:
 
 
 @cache
-def _forward(pixels: int, taps: int, L: int) -> Kernel:
+def _forward(pixels: int, taps: int, L: int, squash: int) -> Kernel:
     """The forward kernel whose tiles hold so many pixels and go by so many taps of a row at a time."""
 
     @kernel
@@ -70,6 +72,8 @@ def _forward(pixels: int, taps: int, L: int) -> Kernel:
                                 pixel = ((c * H + oy + kh) * width + ox) * L + lane
                                 for kw in range(0, KW, taps):
                                     t = tile_correlate(t, W, at + kh * KW + kw, taps, x, pixel + kw * L, L)
+                        if squash != NONE:
+                            t = tile_squash(t, squash)
                         tile_store(t, y, ((f * OH + oy) * OW + ox) * L + lane, L, pixels)
 
     return sparse_conv2d
@@ -109,8 +113,13 @@ def _dx(pixels: int, taps: int, L: int) -> Kernel:
 @select
 def sparse_conv2d(x: Array, W: Array, b: Array, first: Array, links: Array, y: Array) -> Kernel:
     """The forward kernel whose tile suits the width of the output maps."""
+    return sparse_conv2d_squashed(NONE, W, y)
+
+
+def sparse_conv2d_squashed(squash: int, W: Array, y: Array) -> Kernel:
+    """The forward kernel that stores f(y)."""
     taps = taps_of(W.shape[2])
-    return _forward(covering_pixels(y.shape[2], taps), taps, y.shape[3])
+    return _forward(covering_pixels(y.shape[2], taps), taps, y.shape[3], squash)
 
 
 @select

@@ -14,7 +14,8 @@ from numba import types
 from numba.extending import intrinsic
 
 from .emit import I32, I64, SCALAR_BYTES, Emit, TileType
-from .host import HOST, PIXELS
+from .host import HOST, OUTSIDE, PIXELS
+from .vector_functions import squashed
 
 
 def _constant(value: int) -> Any:
@@ -27,27 +28,10 @@ def tile_width(typingctx: Any, like: Any) -> Any:
     return types.int64(like), _constant(HOST.width(SCALAR_BYTES[like.dtype]))
 
 
-@intrinsic
-def tile_lanes(typingctx: Any, like: Any) -> Any:
-    """How many lanes n·w a row of a lane tile covers; it divides 16."""
-    size = SCALAR_BYTES[like.dtype]
-    return types.int64(like), _constant(HOST.lane_vectors(size) * HOST.width(size))
-
-
 def _zero(t: TileType) -> Any:
     zero = ir.Constant(t.vector, [0.0] * t.w)
     tile = ir.Constant(ir.LiteralStructType([t.vector] * (t.m * t.n)), [zero] * (t.m * t.n))
     return lambda context, builder, signature, args: tile
-
-
-@intrinsic(prefer_literal=True)
-def tile_zero(typingctx: Any, like: Any, m: Any) -> Any:
-    """A lane tile of m rows, all zeros, in the dtype of ``like``."""
-    if not isinstance(m, types.IntegerLiteral):
-        return None
-    size = SCALAR_BYTES[like.dtype]
-    t = TileType(like.dtype, m.literal_value, HOST.lane_vectors(size), HOST.width(size))
-    return t(like, m), _zero(t)
 
 
 @intrinsic(prefer_literal=True)
@@ -74,6 +58,122 @@ def tile_outer(typingctx: Any, t: Any, a: Any, ai: Any, astep: Any, rows: Any, b
         return tile
 
     return t(t, a, types.int64, types.int64, types.int64, b, types.int64), codegen
+
+
+def _places(n: Any) -> types.UniTuple:
+    return types.UniTuple(types.int64, n.literal_value)
+
+
+@intrinsic(prefer_literal=True)
+def tile_places(typingctx: Any, n: Any, p: Any, width: Any, row: Any, step: Any) -> Any:
+    """(p + j) // width · row + (p + j) % width · step for j < n: n neighbours on a map of so many columns, in reading order."""
+    if not isinstance(n, types.IntegerLiteral):
+        return None
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _, first, columns, row_step, column_step = args
+        above, beside = builder.udiv(first, columns), builder.urem(first, columns)
+        places = []
+        for _ in range(n.literal_value):
+            places.append(builder.add(builder.mul(above, row_step), builder.mul(beside, column_step)))
+            beside = builder.add(beside, ir.Constant(I64, 1))
+            ends = builder.icmp_unsigned("==", beside, columns)
+            beside = builder.select(ends, ir.Constant(I64, 0), beside)
+            above = builder.add(above, builder.zext(ends, I64))
+        return context.make_tuple(builder, signature.return_type, places)
+
+    long = types.int64
+    return _places(n)(n, long, long, long, long), codegen
+
+
+@intrinsic
+def tile_inside(typingctx: Any, ys: Any, xs: Any, top: Any, left: Any, height: Any, width: Any, step: Any) -> Any:
+    """((ys[j] + top)·width + xs[j] + left)·step where that is a pixel of a map of height × width, else OUTSIDE."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        down, across, dy, dx, rows, columns, size = args
+        places = []
+        for j in range(ys.count):
+            y = builder.add(builder.extract_value(down, j), dy)
+            x = builder.add(builder.extract_value(across, j), dx)
+            on = builder.and_(builder.icmp_unsigned("<", y, rows), builder.icmp_unsigned("<", x, columns))
+            pixel = builder.mul(builder.add(builder.mul(y, columns), x), size)
+            places.append(builder.select(on, pixel, ir.Constant(I64, OUTSIDE)))
+        return context.make_tuple(builder, signature.return_type, places)
+
+    long = types.int64
+    return ys(ys, xs, long, long, long, long, long), codegen
+
+
+def _multiply(emit: Emit, tile: Any, a: Any, av: Any, aiv: Any, xs: list[Any]) -> Any:
+    """t[i, j] += a[ai + i] · xs[j]."""
+    for i in range(emit.t.m):
+        weight = emit.weight(a, av, aiv, i)
+        for j, x in enumerate(xs):
+            tile = emit.put(tile, emit.fma(weight, x, emit.at(tile, i, j)), i, j)
+    emit.fence()
+    return tile
+
+
+@intrinsic
+def tile_multiply(typingctx: Any, t: Any, a: Any, ai: Any, b: Any, places: Any, offset: Any) -> Any:
+    """t[i, j] += a[ai + i] · b[places[j] + offset : +w]."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        tile, av, aiv, bv, at, off = args
+        emit = Emit(context, builder, t)
+        starts = [builder.add(builder.extract_value(at, j), off) for j in range(t.n)]
+        return _multiply(emit, tile, a, av, aiv, [emit.load(emit.address(b, bv, start, t.w)) for start in starts])
+
+    return t(t, a, types.int64, b, places, types.int64), codegen
+
+
+@intrinsic
+def tile_multiply_inside(typingctx: Any, t: Any, a: Any, ai: Any, b: Any, places: Any, offset: Any) -> Any:
+    """``tile_multiply`` where a place that is OUTSIDE holds zeros."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        tile, av, aiv, bv, at, off = args
+        emit = Emit(context, builder, t)
+        return _multiply(emit, tile, a, av, aiv, [emit.load_inside(b, bv, at, j, off) for j in range(t.n)])
+
+    return t(t, a, types.int64, b, places, types.int64), codegen
+
+
+@intrinsic
+def tile_put(typingctx: Any, t: Any, c: Any, ci: Any, rstep: Any, rows: Any, places: Any) -> Any:
+    """c[ci + i·rstep + places[j] : +w] = t[i, j] for i < rows."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        tile, cv, civ, step, count, at = args
+        emit = Emit(context, builder, t)
+        for i in range(t.m):
+            with builder.if_then(emit.rows_below(count, i), likely=True):
+                for j in range(t.n):
+                    index = builder.add(emit.row(civ, i, step), builder.extract_value(at, j))
+                    emit.store(emit.at(tile, i, j), emit.address(c, cv, index, t.w))
+        return context.get_dummy_value()
+
+    return types.none(t, c, types.int64, types.int64, types.int64, places), codegen
+
+
+
+@intrinsic
+def tile_transposed(typingctx: Any, a: Any, ai: Any, astep: Any, rows: Any) -> Any:
+    """t[i, 0][k] = a[ai + min(k, rows − 1)·astep + i] for i, k < w: w vectors, transposed by log₂ w perfect shuffles."""
+    w = HOST.width(SCALAR_BYTES[a.dtype])
+    t = TileType(a.dtype, w, 1, w)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        av, first, step, count = args
+        emit = Emit(context, builder, t)
+        vectors = [emit.load(emit.address(a, av, emit.clamped_row(first, k, step, count), w)) for k in range(w)]
+        tile = ir.Constant(ir.LiteralStructType([t.vector] * w), ir.Undefined)
+        for i, vector in enumerate(emit.shuffled(vectors, w.bit_length() - 1)):
+            tile = emit.put(tile, vector, i, 0)
+        return tile
+
+    return t(a, types.int64, types.int64, types.int64), codegen
 
 
 def _row_products(emit: Emit, tile: Any, weights: list[Any], pixels: list[Any], sign: int) -> Any:
@@ -116,12 +216,11 @@ def tile_convolve(typingctx: Any, t: Any, a: Any, ai: Any, taps: Any, b: Any, bi
 
 
 def _dot(emit: Emit, tile: Any, left: list[Any], right: list[Any]) -> Any:
-    """t[i, j] += left[i] · right[j], lane by lane, from the addresses of the vectors."""
-    ys = [emit.load(pointer) for pointer in right]
-    for i, pointer in enumerate(left):
-        x = emit.load(pointer)
-        for j, y in enumerate(ys):
+    """t[i, j] += left[i] · right[j], lane by lane."""
+    for i, x in enumerate(left):
+        for j, y in enumerate(right):
             tile = emit.put(tile, emit.fma(x, y, emit.at(tile, i, j)), i, j)
+    emit.fence()
     return tile
 
 
@@ -132,12 +231,42 @@ def tile_dot(typingctx: Any, t: Any, a: Any, ai: Any, astep: Any, rows: Any, b: 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         tile, av, aiv, a_step, row_count, bv, biv, b_step, col_count = args
         emit = Emit(context, builder, t)
-        left = [emit.address(a, av, emit.clamped_row(aiv, i, a_step, row_count), t.w) for i in range(t.m)]
-        right = [emit.address(b, bv, emit.clamped_row(biv, j, b_step, col_count), t.w) for j in range(t.n)]
+        left = [emit.load(emit.address(a, av, emit.clamped_row(aiv, i, a_step, row_count), t.w)) for i in range(t.m)]
+        right = [emit.load(emit.address(b, bv, emit.clamped_row(biv, j, b_step, col_count), t.w)) for j in range(t.n)]
         return _dot(emit, tile, left, right)
 
     long = types.int64
     return t(t, a, long, long, long, b, long, long, long), codegen
+
+
+@intrinsic
+def tile_dot_inside(
+    typingctx: Any,
+    t: Any,
+    a: Any,
+    ai: Any,
+    astep: Any,
+    rows: Any,
+    b: Any,
+    bi: Any,
+    bstep: Any,
+    cols: Any,
+    x: Any,
+    xstep: Any,
+    width: Any,
+) -> Any:
+    """``tile_dot`` where a vector of b counts only if 0 ≤ x + min(j, cols − 1)·xstep < width, and is zeros elsewhere."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        tile, av, aiv, a_step, row_count, bv, biv, b_step, col_count, first, step, size = args
+        emit = Emit(context, builder, t)
+        left = [emit.load(emit.address(a, av, emit.clamped_row(aiv, i, a_step, row_count), t.w)) for i in range(t.m)]
+        on = [builder.icmp_unsigned("<", emit.clamped_row(first, j, step, col_count), size) for j in range(t.n)]
+        at = [emit.clamped_row(biv, j, b_step, col_count) for j in range(t.n)]
+        return _dot(emit, tile, left, [emit.load_where(there, b, bv, index) for there, index in zip(on, at, strict=True)])
+
+    long = types.int64
+    return t(t, a, long, long, long, b, long, long, long, long, long, long), codegen
 
 
 @intrinsic
@@ -149,8 +278,9 @@ def tile_dot_rows(
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         tile, av, aiv, a_step, atv, kv, row_count, bv, biv, b_step, col_count = args
         emit = Emit(context, builder, t)
-        left = [emit.address(a, av, emit.listed_row(aiv, i, a_step, row_count, at, atv, kv), t.w) for i in range(t.m)]
-        right = [emit.address(b, bv, emit.clamped_row(biv, j, b_step, col_count), t.w) for j in range(t.n)]
+        rows_at = [emit.listed_row(aiv, i, a_step, row_count, at, atv, kv) for i in range(t.m)]
+        left = [emit.load(emit.address(a, av, row, t.w)) for row in rows_at]
+        right = [emit.load(emit.address(b, bv, emit.clamped_row(biv, j, b_step, col_count), t.w)) for j in range(t.n)]
         return _dot(emit, tile, left, right)
 
     long = types.int64
@@ -173,6 +303,22 @@ def tile_bias(typingctx: Any, t: Any, b: Any, bi: Any, rows: Any) -> Any:
     return t(t, b, types.int64, types.int64), codegen
 
 
+@intrinsic(prefer_literal=True)
+def tile_squash(typingctx: Any, t: Any, kind: Any) -> Any:
+    """t[i, j] = f(t[i, j]), f the squashing function of that number."""
+    if not isinstance(kind, types.IntegerLiteral) or t.dtype is not types.float32:
+        return None
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        tile, emit = args[0], Emit(context, builder, t)
+        for i in range(t.m):
+            for j in range(t.n):
+                tile = emit.put(tile, squashed(emit, kind.literal_value, emit.at(tile, i, j)), i, j)
+        return tile
+
+    return t(t, kind), codegen
+
+
 @intrinsic
 def tile_store(typingctx: Any, t: Any, c: Any, ci: Any, cstep: Any, rows: Any) -> Any:
     """c[ci + i·cstep + j·w : +w] = t[i, j] for i < rows."""
@@ -192,12 +338,13 @@ def tile_store(typingctx: Any, t: Any, c: Any, ci: Any, cstep: Any, rows: Any) -
 
 def _sum_add(emit: Emit, tile: Any, array_type: Any, array: Any, starts: list[Any], step: Any, rows: Any, cols: Any) -> None:
     """array[starts[i] + j·step] += Σ over the lanes of t[i, j], for i < rows, j < cols."""
+    totals = emit.totals([emit.at(tile, i, j) for i in range(emit.t.m) for j in range(emit.t.n)])
     for i, start in enumerate(starts):
         for j in range(emit.t.n):
             inside = emit.b.and_(emit.rows_below(rows, i), emit.rows_below(cols, j))
             with emit.b.if_then(inside, likely=True):
                 pointer = emit.address(array_type, array, emit.row(start, j, step), 1)
-                emit.b.store(emit.b.fadd(emit.b.load(pointer), emit.total(emit.at(tile, i, j))), pointer)
+                emit.b.store(emit.b.fadd(emit.b.load(pointer), totals[i * emit.t.n + j]), pointer)
 
 
 @intrinsic
@@ -269,12 +416,7 @@ def tile_grey(typingctx: Any, images: Any, index: Any, lane: Any, at: Any, affin
             row = builder.load(builder.bitcast(pointer, bytes_type.as_pointer()))
             row.align = 1
             rows.append(row)
-        half = len(rows) // 2
-        low = ir.Constant(ir.VectorType(I32, PIXELS), [i // 2 + PIXELS * (i % 2) for i in range(PIXELS)])
-        high = ir.Constant(ir.VectorType(I32, PIXELS), [PIXELS // 2 + i // 2 + PIXELS * (i % 2) for i in range(PIXELS)])
-        for _ in range(half.bit_length()):
-            pairs = [(rows[i], rows[i + half]) for i in range(half)]
-            rows = [builder.shuffle_vector(x, y, mask) for x, y in pairs for mask in (low, high)]
+        rows = emit.shuffled(rows, t.w.bit_length() - 1)
         scale, shift = (emit.weight(affine, affine_array, emit.const(0), k) for k in range(2))
         tile = ir.Constant(ir.LiteralStructType([t.vector] * PIXELS), ir.Undefined)
         each = PIXELS // t.w  # pixels in one vector of bytes

@@ -8,27 +8,13 @@ from __future__ import annotations
 import numpy as np
 
 from ...arrays import Array
-from .host import HOST, PIXELS
-
-
-def tile_vectors(like: Array) -> int:
-    """How many vectors n a row of a lane tile has."""
-    return HOST.lane_vectors(like.itemsize)
+from .host import HOST, OUTSIDE, PIXELS
+from .squash import squash
 
 
 def tile_width(like: Array) -> int:
     """How many numbers w a vector holds, in the dtype of ``like``."""
     return HOST.width(like.itemsize)
-
-
-def tile_lanes(like: Array) -> int:
-    """How many lanes n·w a row of a lane tile covers; it divides 16."""
-    return tile_vectors(like) * tile_width(like)
-
-
-def tile_zero(like: Array, m: int) -> Array:
-    """A lane tile of m rows, all zeros."""
-    return np.zeros((m, tile_vectors(like), tile_width(like)), like.dtype)
 
 
 def tile_zeros(like: Array, m: int, n: int) -> Array:
@@ -63,6 +49,42 @@ def _clamped(size: int, count: int) -> Array:
     return np.minimum(np.arange(size), count - 1)
 
 
+def tile_places(n: int, p: int, width: int, row: int, step: int) -> Array:
+    """(p + j) // width · row + (p + j) % width · step for j < n: n neighbours on a map of so many columns, in reading order."""
+    places = p + np.arange(n)
+    return places // width * row + places % width * step
+
+
+def tile_inside(ys: Array, xs: Array, top: int, left: int, height: int, width: int, step: int) -> Array:
+    """((ys[j] + top)·width + xs[j] + left)·step where that is a pixel of a map of height × width, else OUTSIDE."""
+    y, x = ys + top, xs + left
+    return np.where((y >= 0) & (y < height) & (x >= 0) & (x < width), (y * width + x) * step, OUTSIDE)
+
+
+def _inside(b: Array, places: Array, offset: int, w: int) -> Array:
+    """The vectors at places + offset, zeros where a place is OUTSIDE."""
+    on = places != OUTSIDE
+    return np.where(on[:, None], _vectors(b, np.where(on, places + offset, 0), w), b.dtype.type(0))
+
+
+def tile_multiply(t: Array, a: Array, ai: int, b: Array, places: Array, offset: int) -> Array:
+    """t[i, j] += a[ai + i] · b[places[j] + offset : +w]."""
+    m, _, w = t.shape
+    return t + _flat(a)[ai : ai + m][:, None, None] * _vectors(b, places + offset, w)
+
+
+def tile_multiply_inside(t: Array, a: Array, ai: int, b: Array, places: Array, offset: int) -> Array:
+    """``tile_multiply`` where a place that is OUTSIDE holds zeros."""
+    m, _, w = t.shape
+    return t + _flat(a)[ai : ai + m][:, None, None] * _inside(b, places, offset, w)
+
+
+def tile_transposed(a: Array, ai: int, astep: int, rows: int) -> Array:
+    """t[i, 0][k] = a[ai + min(k, rows − 1)·astep + i] for i, k < w."""
+    w = tile_width(a)
+    return _vectors(a, ai + astep * _clamped(w, rows), w).T[:, None].copy()
+
+
 def tile_correlate(t: Array, a: Array, ai: int, taps: int, b: Array, bi: int, step: int) -> Array:
     """t[i, 0] += Σ_{k < taps} a[ai + k] · b[bi + (i + k)·step : +w]: a row of taps over a row of m + taps − 1 pixels."""
     m, _, w = t.shape
@@ -88,6 +110,16 @@ def tile_dot(t: Array, a: Array, ai: int, astep: int, rows: int, b: Array, bi: i
     return t + left[:, None] * right[None]
 
 
+def tile_dot_inside(
+    t: Array, a: Array, ai: int, astep: int, rows: int, b: Array, bi: int, bstep: int, cols: int, x: int, xstep: int, width: int
+) -> Array:
+    """``tile_dot`` where a vector of b counts only if 0 ≤ x + min(j, cols − 1)·xstep < width, and is zeros elsewhere."""
+    m, n, w = t.shape
+    column, at = x + xstep * _clamped(n, cols), bi + bstep * _clamped(n, cols)
+    right = _inside(b, np.where((column >= 0) & (column < width), at, OUTSIDE), 0, w)
+    return t + _vectors(a, ai + astep * _clamped(m, rows), w)[:, None] * right
+
+
 def tile_dot_rows(
     t: Array, a: Array, ai: int, astep: int, at: Array, k: int, rows: int, b: Array, bi: int, bstep: int, cols: int
 ) -> Array:
@@ -103,11 +135,24 @@ def tile_bias(t: Array, b: Array, bi: int, rows: int) -> Array:
     return t + _flat(b)[bi + _clamped(len(t), rows)][:, None, None]
 
 
+def tile_squash(t: Array, kind: int) -> Array:
+    """t[i, j] = f(t[i, j]), f the squashing function of that number."""
+    return np.vectorize(lambda x: squash(kind, x), otypes=[t.dtype])(t)
+
+
 def tile_store(t: Array, c: Array, ci: int, cstep: int, rows: int) -> None:
     """c[ci + i·cstep + j·w : +w] = t[i, j] for i < rows."""
     flat = _flat(c)
     for i in range(min(rows, len(t))):
         flat[ci + i * cstep : ci + i * cstep + t[i].size] = t[i].reshape(-1)
+
+
+def tile_put(t: Array, c: Array, ci: int, rstep: int, rows: int, places: Array) -> None:
+    """c[ci + i·rstep + places[j] : +w] = t[i, j] for i < rows."""
+    flat, w = _flat(c), t.shape[2]
+    for i in range(min(rows, len(t))):
+        for j, place in enumerate(places):
+            flat[ci + i * rstep + place : ci + i * rstep + place + w] = t[i, j]
 
 
 def tile_sum_add(t: Array, c: Array, ci: int, rstep: int, rows: int, cstep: int, cols: int) -> None:

@@ -1,0 +1,122 @@
+"""Rewriting rules: neighbouring calls of a recorded program that one kernel does in one pass over memory.
+
+Layers stay mathematics and record one call for each formula; here a run of calls that hand an array on to each other becomes
+one call. A rule looks at the calls from some place on, and gives the call that stands for the first few of them, or nothing.
+The fused kernels are for float32: float64 takes its functions from the C library, one number at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...arrays import Array
+from .conv import conv2d_squashed
+from .jit import Kernel
+from .pool_fused import max_pool_backward, subsample_backward, subsample_squashed
+from .sparse_conv import sparse_conv2d_squashed
+from .squash import NONE, NUMBERS
+
+Rewriting = tuple[int, Kernel, tuple[Array, ...]]
+"""How many calls are replaced, by which kernel, on which arrays."""
+
+HALVES = (2, 2, 2, 2, 0, 0, 1, 1)
+
+
+def same(a: Array, b: Array) -> bool:
+    """Whether two arrays are the same memory."""
+    return bool(a.size == b.size and a.ctypes.data == b.ctypes.data)
+
+
+def halves(x: Array, y: Array, g: Array) -> bool:
+    """Whether a pool's windows are 2 × 2, lie side by side and cover the map."""
+    return bool(tuple(g) == HALVES and x.shape[1:3] == (2 * y.shape[1], 2 * y.shape[2]))
+
+
+def squashing(call: Any, y: Array) -> int:
+    """The number of the squashing function that a call applies to y in place, NONE where it is another call."""
+    number = NUMBERS.get(call.name, NONE)
+    return number if number != NONE and same(call.arrays[0], y) and same(call.arrays[1], y) else NONE
+
+
+def slope(call: Any, y: Array | None, dy: Array) -> int:
+    """The number of the function by whose derivative, written in y, a call multiplies dy in place; else NONE."""
+    number = NUMBERS.get(call.name.removesuffix("_dx"), NONE) if call.name.endswith("_dx") else NONE
+    matches = number != NONE and same(call.arrays[1], dy) and same(call.arrays[2], dy)
+    return number if matches and (y is None or same(call.arrays[0], y)) else NONE
+
+
+def names(calls: Sequence[Any], *wanted: str) -> bool:
+    """Whether the calls begin with these kernels."""
+    return [call.name for call in calls[: len(wanted)]] == list(wanted)
+
+
+def convolution_squash(calls: Sequence[Any]) -> Rewriting | None:
+    """y = W ⋆ x + b, y = f(y): in the tile's store."""
+    if len(calls) < 2 or calls[0].name not in ("conv2d", "sparse_conv2d"):
+        return None
+    arrays = calls[0].arrays
+    if (kind := squashing(calls[1], arrays[-1])) == NONE:
+        return None
+    squashed = conv2d_squashed if calls[0].name == "conv2d" else sparse_conv2d_squashed
+    return 2, squashed(kind, arrays[1], arrays[-1]), arrays
+
+
+def subsample_squash(calls: Sequence[Any]) -> Rewriting | None:
+    """y = coef · Σ window + b, y = f(y)."""
+    if len(calls) < 2 or calls[0].name != "subsample":
+        return None
+    x, coef, b, g, y = calls[0].arrays
+    kind = squashing(calls[1], y)
+    return (2, subsample_squashed(kind), (x, coef, b, y)) if kind != NONE and halves(x, y, g) else None
+
+
+def bias_below(call: Any, dx: Array) -> Array | None:
+    """The gradient that a call adds the sums of each map of dx to, every map having its own."""
+    if call.name == "row_sum_add" and same(call.arrays[0], dx):
+        return call.arrays[1]
+    if call.name == "group_sum_add" and same(call.arrays[0], dx):
+        _, group, db = call.arrays
+        return db if np.array_equal(group, np.arange(len(db))) else None
+    return None
+
+
+def subsample_squash_backward(calls: Sequence[Any]) -> Rewriting | None:
+    """dy = f'(y) dy, the three gradients of a subsampling layer, dx = g'(x) dx, and the sums of dx for the bias below."""
+    if len(calls) < 6 or not names(calls[1:], "subsample_dcoef_add", "row_sum_add", "subsample_dx"):
+        return None
+    (x, dy, g, dcoef), (_, db), (_, coef, _, dx) = (call.arrays for call in calls[1:4])
+    above, below = slope(calls[0], None, dy), slope(calls[4], x, dx)
+    db_below = bias_below(calls[5], dx)
+    if NONE in (above, below) or db_below is None or not halves(x, dy, g):
+        return None
+    y = calls[0].arrays[0].reshape(dy.shape)
+    return 6, subsample_backward(above, below), (x, y, dy, coef, dx, dcoef, db, db_below)
+
+
+def max_pool_squash_backward(calls: Sequence[Any]) -> Rewriting | None:
+    """dx = dy at the winners, dx = g'(x) dx, and the sums of dx for the bias below."""
+    if len(calls) < 3 or not names(calls, "max_pool_dx"):
+        return None
+    dy, tap, g, dx = calls[0].arrays
+    below, db_below = slope(calls[1], None, dx), bias_below(calls[2], dx)
+    if below == NONE or db_below is None or not halves(dx, dy, g):
+        return None
+    return 3, max_pool_backward(below), (calls[1].arrays[0].reshape(dx.shape), dy, tap, dx, db_below)
+
+
+RULES: tuple[Callable[[Sequence[Any]], Rewriting | None], ...] = (
+    convolution_squash,
+    subsample_squash,
+    subsample_squash_backward,
+    max_pool_squash_backward,
+)
+
+
+def rewriting(calls: Sequence[Any]) -> Rewriting | None:
+    """What the first calls can be replaced by, or None."""
+    if not calls[0].arrays or calls[0].arrays[0].dtype != np.float32:
+        return None
+    return next((found for rule in RULES if (found := rule(calls)) is not None), None)

@@ -1,0 +1,98 @@
+"""The squashing functions on float32 vectors in registers: the forms of ``functions.py``, operation by operation.
+
+So a kernel that squashes what it stores gives the bits of one that stores and a pointwise kernel after it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+
+from . import functions as f
+from .emit import I32, Emit
+from .squash import AMPLITUDE, NONE, RELU, SCALED_TANH, SIGMOID, SLOPE, TANH
+
+
+def squashed(emit: Emit, kind: int, x: Any) -> Any:
+    """f(x), f the squashing function of that number."""
+    return {NONE: _same, RELU: _relu, SCALED_TANH: _scaled_tanh, TANH: _tanh, SIGMOID: _sigmoid}[kind](emit, x)
+
+
+def slope(emit: Emit, kind: int, y: Any, dy: Any) -> Any:
+    """f'(a) dy for y = f(a)."""
+    b, one = emit.b, _number(emit, 1)
+    if kind == RELU:
+        zero = _number(emit, 0)
+        return b.select(b.fcmp_ordered("<=", y, zero), zero, dy)
+    if kind == SCALED_TANH:
+        square = b.fmul(y, y)
+        return b.fmul(dy, emit.fma(b.fneg(_number(emit, SLOPE / AMPLITUDE)), square, _number(emit, SLOPE * AMPLITUDE)))
+    if kind == TANH:
+        return b.fmul(dy, emit.fma(b.fneg(y), y, one))
+    if kind == SIGMOID:
+        return b.fmul(dy, b.fmul(y, b.fsub(one, y)))
+    return dy
+
+
+def _same(emit: Emit, x: Any) -> Any:
+    return x
+
+
+def _number(emit: Emit, value: float) -> Any:
+    return ir.Constant(emit.t.vector, [float(value)] * emit.t.w)
+
+
+def _clamp(emit: Emit, x: Any, low: float, high: float) -> Any:
+    """x between two numbers; comparisons written so that a NaN passes."""
+    least, most = _number(emit, low), _number(emit, high)
+    x = emit.b.select(emit.b.fcmp_ordered("<", x, least), least, x)
+    return emit.b.select(emit.b.fcmp_ordered(">", x, most), most, x)
+
+
+def _polynomial(emit: Emit, x: Any, coefficients: Any) -> Any:
+    """Σ coefficients[n] xⁿ by Horner's rule."""
+    *rest, value = (_number(emit, c) for c in coefficients)
+    for c in reversed(rest):
+        value = emit.fma(value, x, c)
+    return value
+
+
+def _relu(emit: Emit, x: Any) -> Any:
+    zero = _number(emit, 0)
+    return emit.b.select(emit.b.fcmp_ordered("<=", x, zero), zero, x)
+
+
+def _tanh(emit: Emit, x: Any) -> Any:
+    x = _clamp(emit, x, -f.TANH_MAX, f.TANH_MAX)
+    u = emit.b.fmul(x, x)
+    y = emit.b.fdiv(emit.b.fmul(x, _polynomial(emit, u, f.P)), _polynomial(emit, u, f.Q))
+    return _clamp(emit, y, -1, 1)
+
+
+def _scaled_tanh(emit: Emit, x: Any) -> Any:
+    y = _tanh(emit, emit.b.fmul(_number(emit, f.np.float32(SLOPE)), x))
+    return emit.b.fmul(_number(emit, f.np.float32(AMPLITUDE)), y)
+
+
+def _sigmoid(emit: Emit, x: Any) -> Any:
+    one = _number(emit, 1)
+    return emit.b.fdiv(one, emit.b.fadd(one, _exp(emit, emit.b.fneg(x))))
+
+
+def _exp(emit: Emit, x: Any) -> Any:
+    b, ints = emit.b, ir.VectorType(I32, emit.t.w)
+    x = _clamp(emit, x, f.EXP_MIN, f.EXP_MAX)
+    t = emit.fma(x, _number(emit, f.LOG2_E), _number(emit, f.ROUND))
+    k = b.sub(b.bitcast(t, ints), ir.Constant(ints, [int(f.ROUND_BITS)] * emit.t.w))
+    n = b.fsub(t, _number(emit, f.ROUND))
+    r = emit.fma(b.fneg(n), _number(emit, f.LN2_LOW), emit.fma(b.fneg(n), _number(emit, f.LN2_HIGH), x))
+    half = b.ashr(k, ir.Constant(ints, [1] * emit.t.w))
+    p = _polynomial(emit, r, f.E)
+    return b.fmul(b.fmul(p, _power_of_two(emit, half)), _power_of_two(emit, b.sub(k, half)))
+
+
+def _power_of_two(emit: Emit, k: Any) -> Any:
+    ints = k.type
+    raised = emit.b.add(k, ir.Constant(ints, [127] * emit.t.w))
+    return emit.b.bitcast(emit.b.shl(raised, ir.Constant(ints, [23] * emit.t.w)), emit.t.vector)

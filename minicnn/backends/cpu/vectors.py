@@ -1,0 +1,102 @@
+"""Arithmetic on tiles, lane by lane: + − × of tiles of one shape, vectors from memory, derivatives, the winners of a pool.
+
+A vector is a tile of 1 × 1. With these a kernel that joins several layers says what it does with each vector, and does not
+depend on whether LLVM sees that its arrays do not overlap. The twins stand in ``vectors_twin.py``.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic, overload
+
+from .emit import I32, SCALAR_BYTES, Emit, TileType
+from .host import HOST
+from .vector_functions import slope
+
+
+def _vector_type(dtype: Any) -> TileType:
+    return TileType(dtype, 1, 1, HOST.width(SCALAR_BYTES[dtype]))
+
+
+def _operation(op: Callable[..., Any], instruction: str) -> None:
+    """Let ``op`` of two tiles be that instruction, vector by vector; sums of products may be contracted."""
+
+    @intrinsic
+    def combine(typingctx: Any, s: Any, t: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            result = args[0]
+            for i in range(t.m * t.n):
+                pair = [builder.extract_value(tile, i) for tile in args]
+                result = builder.insert_value(result, getattr(builder, instruction)(*pair, flags=("contract",)), i)
+            return result
+
+        return t(s, t), codegen
+
+    def choose(s: Any, t: Any) -> Any:
+        if isinstance(s, TileType) and isinstance(t, TileType):
+            return lambda s, t: combine(s, t)
+        return None
+
+    overload(op, strict=False)(choose)
+
+
+_operation(operator.add, "fadd")
+_operation(operator.sub, "fsub")
+_operation(operator.mul, "fmul")
+
+
+@intrinsic
+def vector_load(typingctx: Any, a: Any, i: Any) -> Any:
+    """a[i : i + w]."""
+    t = _vector_type(a.dtype)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = Emit(context, builder, t)
+        return emit.single(emit.load(emit.address(a, args[0], args[1], t.w)))
+
+    return t(a, types.int64), codegen
+
+
+@intrinsic
+def vector_of(typingctx: Any, a: Any, i: Any) -> Any:
+    """a[i] in every lane."""
+    t = _vector_type(a.dtype)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = Emit(context, builder, t)
+        return emit.single(emit.weight(a, args[0], args[1], 0))
+
+    return t(a, types.int64), codegen
+
+
+@intrinsic(prefer_literal=True)
+def vector_slope(typingctx: Any, kind: Any, y: Any, dy: Any) -> Any:
+    """f'(a) dy for y = f(a), f the squashing function of that number."""
+    if not isinstance(kind, types.IntegerLiteral):
+        return None
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = Emit(context, builder, y)
+        return emit.single(slope(emit, kind.literal_value, emit.at(args[1], 0, 0), emit.at(args[2], 0, 0)))
+
+    return y(kind, y, dy), codegen
+
+
+@intrinsic
+def vector_won(typingctx: Any, t: Any, tap: Any, i: Any, number: Any) -> Any:
+    """t where tap[i : i + w] is that number, else 0."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = Emit(context, builder, t)
+        pointer = emit.address(tap, args[1], args[2], t.w)
+        taps = builder.load(builder.bitcast(pointer, ir.VectorType(I32, t.w).as_pointer()))
+        taps.align = 4
+        mine = builder.icmp_signed("==", taps, emit.splat(builder.trunc(args[3], I32)))
+        return emit.single(builder.select(mine, emit.at(args[0], 0, 0), ir.Constant(t.vector, [0.0] * t.w)))
+
+    return t(t, tap, types.int64, types.int64), codegen

@@ -1,0 +1,30 @@
+"""The functions of ``vectors.py`` in plain NumPy: what they mean, their oracle, and what runs under ``NUMBA_DISABLE_JIT=1``."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...arrays import Array
+from .squash import squash_dx
+from .tile_twin import tile_width
+
+
+def vector_load(a: Array, i: int) -> Array:
+    """a[i : i + w]."""
+    return a.reshape(-1)[i : i + tile_width(a)].reshape(1, 1, -1).copy()
+
+
+def vector_of(a: Array, i: int) -> Array:
+    """a[i] in every lane."""
+    return np.full((1, 1, tile_width(a)), a.reshape(-1)[i])
+
+
+def vector_slope(kind: int, y: Array, dy: Array) -> Array:
+    """f'(a) dy for y = f(a), f the squashing function of that number."""
+    return np.vectorize(lambda y, dy: squash_dx(kind, y, dy), otypes=[dy.dtype])(y, dy)
+
+
+def vector_won(t: Array, tap: Array, i: int, number: int) -> Array:
+    """t where tap[i : i + w] is that number, else 0."""
+    w = t.shape[2]
+    return np.where(tap.reshape(-1)[i : i + w] == number, t, t.dtype.type(0))

@@ -1,0 +1,81 @@
+"""Where the groups of a batch add what it is after: a fixed number of slots that are summed in a fixed order."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import numpy as np
+
+from .memory import FlatVector, aligned
+from .program import Job, Program, Recorder
+
+SLOTS = 8
+"""Group i adds into slot i mod 8, so sums do not depend on the number of threads."""
+
+SHARE = 1 << 14
+"""A thread is worth waking to add up so many numbers."""
+
+
+class Slot:
+    """Gradients, the loss, and how many images were recognised.
+
+    Args:
+        grads: the vector that gradients are added to.
+        backend: whose kernels clear it.
+
+    Attributes:
+        reset: the program that sets the gradients to zero; whoever adds gradients runs it first.
+    """
+
+    def __init__(self, grads: FlatVector, backend: ModuleType) -> None:
+        self.grads = grads
+        self.value = aligned(8).view(np.float64)
+        self.hits = aligned(8).view(np.int64)
+        self.reset = Program()
+        Recorder(backend, self.reset).zero(grads.flat)
+        self.clear()
+
+    def clear(self) -> None:
+        """Start a batch: no loss, no hits."""
+        self.value[0] = 0
+        self.hits[0] = 0
+
+
+class Slots:
+    """The slots; the first adds into the network's own gradients, the others are made when they are needed.
+
+    Args:
+        grads: the network's gradients.
+        backend: whose kernels clear and add.
+    """
+
+    def __init__(self, grads: FlatVector, backend: ModuleType) -> None:
+        self._backend = backend
+        self._all = [Slot(grads, backend)]
+        self._sums: dict[tuple[int, int], list[Job]] = {}
+
+    def take(self, groups: int) -> list[Slot]:
+        """The slots for a batch of so many groups, without loss and hits."""
+        grads = self._all[0].grads
+        while len(self._all) < min(SLOTS, groups):
+            self._all.append(Slot(FlatVector({n: v.shape for n, v in grads.items()}, grads.flat.dtype), self._backend))
+        taken = self._all[:groups]
+        for slot in taken:
+            slot.clear()
+        return taken
+
+    def sums(self, groups: int, threads: int) -> list[Job]:
+        """Jobs that add the gradients of the slots, in order, into the network's: each has its own part of the vector."""
+        slots = min(SLOTS, groups)
+        if (slots, threads) not in self._sums:
+            total = self._all[0].grads.flat
+            shares = min(threads, max(1, len(total) * (slots - 1) // SHARE))
+            ends = [len(total) * share // shares for share in range(shares + 1)]
+            jobs = []
+            for first, end in zip(ends, ends[1:], strict=False):
+                program = Program()
+                for slot in self._all[1:slots]:
+                    Recorder(self._backend, program).add(slot.grads.flat[first:end], total[first:end])
+                jobs.append(Job([([program], (0, 1, 1))], np.zeros(1, np.int64)))
+            self._sums[slots, threads] = jobs
+        return self._sums[slots, threads]
