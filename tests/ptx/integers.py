@@ -59,8 +59,8 @@ def shift(operation: np.ufunc) -> Callable[..., None]:
 
     def shifted(x: Array, amount: Array, out: Array) -> None:
         bits = 8 * out.itemsize
-        if int(amount.max()) < bits:
-            operation(x, amount.astype(out.dtype), out=out)
+        if amount.size == 1 and amount[0] < bits:
+            operation(x, int(amount[0]), out=out)
             return
         result = operation(x, np.minimum(amount, bits - 1).astype(out.dtype))
         out[...] = result if operation is np.right_shift and out.dtype.kind == "i" else np.where(amount < bits, result, 0)

@@ -123,12 +123,28 @@ def compute(function: Callable[..., object], target: Target, sources: list[Sourc
         register.spread()
         wide[lanes] = out
 
+    if len(sources) == 2:  # most instructions: worth a step of their own
+        (a, b), (ra, rb) = sources, (source.register for source in sources)
+
+        def two(lanes: Lanes) -> None:
+            if lanes is not None:
+                masked(lanes)
+            elif ra.uniform and rb.uniform:
+                function(a.one, b.one, out=one)
+                register.uniform = True
+            else:
+                function(a.one if ra.uniform else a.wide, b.one if rb.uniform else b.wide, out=wide)
+                register.uniform = False
+
+        return two
+
     def any_number(lanes: Lanes) -> None:
         if lanes is not None:
             masked(lanes)
             return
-        uniform = all(source.register.uniform for source in sources)
-        function(*[s.one if s.register.uniform else s.wide for s in sources], out=one if uniform else wide)
+        values = [source.one if source.register.uniform else source.wide for source in sources]
+        uniform = all([source.register.uniform for source in sources])  # noqa: C419 - a list is quicker
+        function(*values, out=one if uniform else wide)
         register.uniform = uniform
 
     return any_number

@@ -41,18 +41,17 @@ def to_odd(s: Array, rest: Array) -> Array:
 
 HALF_WAY, LOW_BITS = np.uint64(0x10000000), np.uint64(0x1FFFFFFF)
 TINY = np.float64(np.finfo(np.float32).tiny)
+count = np.count_nonzero
 
 
 def fma_rn_f32(a: Array, b: Array, c: Array, out: Array) -> None:
     """a · b + c in one rounding: in float64 the product is exact, and so is rounding twice, but half way between float32s."""
     p = np.multiply(a, b, dtype=np.float64)
     s = p + c
-    doubtful = (s.view(np.uint64) & LOW_BITS) == HALF_WAY
-    low = np.abs(s) < TINY
-    if doubtful.any() or (low & (s != 0)).any():
+    if count((s.view(np.uint64) & LOW_BITS) == HALF_WAY) or (count(np.abs(s) < TINY) and count((np.abs(s) < TINY) & (s != 0))):
         _, rest = two_sum(p, c.astype(np.float64))
         s = to_odd(s, rest)
-    np.copyto(out, s, casting="unsafe")
+    out[...] = s
 
 
 def fma_rm_f32(a: Array, b: Array, c: Array, out: Array) -> None:

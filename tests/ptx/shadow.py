@@ -87,7 +87,7 @@ class PrivateShadow(Shadow):
             self.written[word] = True
             return
         known = self.written.take(word)
-        if not known.all():
+        if np.count_nonzero(known) < known.size:
             problem = f"expected a word of {name} that was written before, got one that was not"
             raise self.team.fault("unwritten", problem, instruction, lanes, np.flatnonzero(~known) // each)
 
@@ -116,18 +116,18 @@ class SharedShadow(PrivateShadow):
 
     def _stored(self, instruction: Instruction, name: str, word: Array, stamp: Array, lanes: Lanes, each: int) -> None:
         bad, whose = self._claim(self.writer, word, stamp, in_one_epoch)
-        if bad.any():
+        if np.count_nonzero(bad):
             raise self._race(instruction, name, lanes, bad, whose, each, "write")
         if self.exposed:
             whose = self.reader[word]
             bad = in_one_epoch(whose, stamp)
-            if bad.any():
+            if np.count_nonzero(bad):
                 raise self._race(instruction, name, lanes, bad, whose, each, "read")
 
     def _loaded(self, instruction: Instruction, name: str, word: Array, stamp: Array, lanes: Lanes, each: int) -> None:
         whose = self.writer[word]
         bad = in_one_epoch(whose, stamp)
-        if bad.any():
+        if np.count_nonzero(bad):
             raise self._race(instruction, name, lanes, bad, whose, each, "write")
         old = self.reader[word]
         self.reader[word] = stamp
@@ -157,7 +157,7 @@ class GlobalShadow(Shadow):
                 self.reads.append((instruction, name, word, stamp))
                 continue
             bad, whose = self._claim(self.writer, word, stamp, in_no_order)
-            if bad.any():
+            if np.count_nonzero(bad):
                 raise self._race(instruction, name, lanes, bad, whose, pieces, "write")
 
     def finish(self) -> None:
