@@ -15,6 +15,7 @@ from __future__ import annotations
 import ast
 import copy
 import inspect
+import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import FunctionType
@@ -66,18 +67,21 @@ class Mutant:
         return f"{self.function}, line {self.line}: `{self.before}` → `{self.after}`"
 
     def build(self, original: FunctionType) -> FunctionType:
-        """The changed function, in the module of the original."""
-        module = ast.fix_missing_locations(ast.Module([self.tree], []))
+        """The changed function, with the globals and the closure of the original."""
+        names = original.__code__.co_freevars
+        outer = ast.parse(f"def factory({', '.join(names)}): return {self.function}")
+        outer.body[0].body.insert(0, self.tree)  # type: ignore[attr-defined]
         space: dict[str, Any] = {}
-        exec(compile(module, original.__code__.co_filename, "exec"), original.__globals__, space)
-        made: FunctionType = space[self.function]
+        code = compile(ast.fix_missing_locations(outer), original.__code__.co_filename, "exec")
+        exec(code, original.__globals__, space)
+        made: FunctionType = space["factory"](*(cell.cell_contents for cell in original.__closure__ or ()))
         return made
 
 
 def tree_of(function: FunctionType) -> ast.FunctionDef:
     """The syntax tree of a function, at its lines of the file, without decorators and docstring."""
     lines, first = inspect.getsourcelines(function)
-    (tree,) = ast.parse("".join(lines)).body
+    (tree,) = ast.parse(textwrap.dedent("".join(lines))).body
     assert isinstance(tree, ast.FunctionDef)
     ast.increment_lineno(tree, first - 1)
     tree.decorator_list = []

@@ -65,17 +65,21 @@ def test_every_mutant_is_one_change():
     assert all(sum(a != b for a, b in zip(lines, text.splitlines(), strict=True)) == 1 for text in texts)
 
 
-def double(x, y):
-    i = cuda.grid(1)
-    if i < x.size:
-        y[i] = x[i] + x[i]
+def scaled(factor):
+    def double(x, y):
+        i = cuda.grid(1)
+        if i < x.size:
+            y[i] = x[i] * factor + x[i]
+
+    return double
 
 
 def test_a_mutant_does_what_it_says():
     x, y = np.arange(5, dtype=np.float32), np.zeros(5, np.float32)
-    (mutant,) = (m for m in mutants_of(double) if m.kind == "operator")
+    double = scaled(1)
+    mutant = next(m for m in mutants_of(double) if m.kind == "operator")
     assert str(mutant).startswith("double, line ")
-    assert str(mutant).endswith(": `x[i] + x[i]` → `x[i] - x[i]`")
+    assert str(mutant).endswith(": `x[i] * factor + x[i]` → `x[i] * factor - x[i]`")
     run(double, 1, 8, x, y)
     assert y.tolist() == [0, 2, 4, 6, 8]
     run(mutant.build(double), 1, 8, x, y)
