@@ -6,8 +6,9 @@ import numpy as np
 
 from .errors import PtxError
 from .flow import reads_and_writes
+from .lanes import Array, Lanes
 from .memory import Memory
-from .registers import Array, Lanes, Register, Source, Step, Target, compute, constant, dtype_of
+from .registers import Register, Source, Step, Target, compute, constant, dtype_of
 from .syntax import Address, Group, Instruction, Number, Operand, Symbol
 from .syntax import Register as Name
 from .table import ACCESSES, VALUES
@@ -15,7 +16,6 @@ from .team import Team
 from .value import copy
 
 NOBODY = np.empty(0, np.int64)
-FIRST = np.zeros(1, np.int64)
 
 
 class Binder:
@@ -59,12 +59,9 @@ class Binder:
         register = self.registers[instruction.guard.name]
         self._check_written(instruction, instruction.guard.name, lanes)
         if register.uniform:
-            return lanes if bool(register.one[0]) != instruction.negated else NOBODY
-        holds = register.wide if lanes is None else register.wide.take(lanes)
-        where = np.flatnonzero(~holds if instruction.negated else holds)
-        if where.size == holds.size:
-            return lanes
-        return where if lanes is None else lanes.take(where)
+            return lanes if bool(register.one[0]) != instruction.negated else Lanes(lanes.total, NOBODY)
+        holds = lanes.of(register.wide)
+        return lanes.among(~holds if instruction.negated else holds)
 
     # --- steps
 
@@ -163,7 +160,7 @@ class Binder:
     def _guarded(self, instruction: Instruction, step: Step) -> Step:
         def guarded(lanes: Lanes) -> None:
             some = self.chosen(instruction, lanes)
-            if some is None or some.size:
+            if some.size:
                 step(some)
 
         return guarded
@@ -174,7 +171,7 @@ class Binder:
         written = self.registers[name].written
         if written is None:
             return
-        missing = np.flatnonzero(~(written if lanes is None else written[lanes]))
+        missing = np.flatnonzero(~lanes.of(written))
         if missing.size:
             raise self.team.fault("unwritten", f"expected {name} to be written before, it was not", instruction, lanes, missing)
 
@@ -192,6 +189,6 @@ class Binder:
                 self._check_written(instruction, name, lanes)
             step(lanes)
             for name in writes:
-                self.registers[name].written[slice(None) if lanes is None else lanes] = True  # type: ignore[index]
+                self.registers[name].written[lanes.where] = True  # type: ignore[index]
 
         return watched

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .registers import Array, dtype_of
+from .lanes import Array
+from .registers import dtype_of
 from .value import FLOAT, Value, copy
 
 WHOLE = ("u8", "s8", "u16", "s16", "u32", "s32", "u64", "s64")

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .registers import Array
+from .lanes import Array
 from .rounding import fma_rm_f32, fma_rn_f32, fma_rn_f64
 from .value import FLOAT, Value
 

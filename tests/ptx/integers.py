@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .registers import Array
+from .lanes import Array
 from .value import INTEGER, UNTYPED, Value
 
 

@@ -9,9 +9,10 @@ import numpy as np
 
 from .errors import PtxError
 from .flow import accesses_shared, analyse, stored_parameters
+from .lanes import Array
 from .machine import Budget, Code, Machine
 from .memory import REGION_BITS, Region
-from .registers import Array, dtype_of
+from .registers import dtype_of
 from .shadow import GlobalShadow, PrivateShadow, SharedShadow
 from .syntax import SIZES, Variable, parse
 from .team import Shape, Team

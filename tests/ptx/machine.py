@@ -9,8 +9,9 @@ import numpy as np
 from .binding import Binder
 from .errors import PtxError
 from .flow import Flow, is_branch
+from .lanes import Array, Lanes
 from .memory import Memory
-from .registers import Array, Lanes, Register, Step, dtype_of
+from .registers import Register, Step, dtype_of
 from .syntax import Entry, Instruction
 from .team import Shape, Team
 
@@ -85,11 +86,11 @@ class Machine:
     def run(self) -> None:
         """Execute everything to the end."""
         code, blocks = self.code.entry.code, self.code.flow.blocks
-        waiting: Waiting = [(0, END, None)]
+        waiting: Waiting = [(0, END, self.team.everyone)]
         while waiting:
             n, until, lanes = waiting.pop()
             lanes = self.team.still_alive(lanes)
-            while n != until and (lanes is None or lanes.size):
+            while n != until and lanes.size:
                 block = blocks[n]
                 last = code[block.end - 1]
                 for step in self._steps(n):
@@ -120,13 +121,9 @@ class Machine:
         assert block.after is not None
         if taken is lanes:
             return block.target, until, lanes
-        assert taken is not None
         if not taken.size:
             return block.after, until, lanes
-        others = np.zeros(self.team.thread.size, np.bool_)
-        others[slice(None) if lanes is None else lanes] = True
-        others[taken] = False
         if block.meet not in (until, END):
             waiting.append((block.meet, until, lanes))
-        waiting.append((block.after, block.meet, np.flatnonzero(others)))
+        waiting.append((block.after, block.meet, lanes.without(taken)))
         return block.target, block.meet, taken

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .registers import Array, Lanes
+from .lanes import Array, Lanes
 from .shadow import Shadow
 from .syntax import Instruction
 from .team import Team
@@ -126,7 +126,7 @@ class Memory:
         numbers = address >> np.uint64(REGION_BITS)
         for number in np.unique(numbers):
             where = np.flatnonzero(numbers == number)
-            some = where if lanes is None else lanes[where] if address.size > 1 else lanes
+            some = lanes.among(numbers == number) if address.size > 1 else lanes
             region = self.regions.get(int(number))
             if region is None or space not in ("generic", region.space):
                 what = f"an address in {space} memory" if space != "generic" else "an address"
@@ -157,7 +157,7 @@ class Memory:
         index = (offset >> np.uint64(width.bit_length() - 1)).view(np.int64)
         if region.origin is not None:
             origin = region.origins_of(width)
-            index = index + (origin if lanes is None else origin.take(lanes))
+            index = index + lanes.of(origin)
         if region.shadow is not None:
             region.shadow.watch(instruction, region.name, index, width, count, lanes, store)
         elif store:

@@ -12,11 +12,8 @@ from functools import cache
 import numpy as np
 
 from .errors import PtxError
+from .lanes import Array, Lanes
 from .syntax import SIZES
-
-Array = np.ndarray
-Lanes = Array | None
-"""The threads that an instruction is executed for: their numbers, or None for all."""
 
 KINDS = {"u": "u", "b": "u", "s": "i", "f": "f"}
 
@@ -43,7 +40,7 @@ class Register:
     __slots__ = ("one", "uniform", "wide", "written")
 
     def __init__(self, dtype: np.dtype, n: int, watched: bool = False) -> None:
-        self.wide, self.one = np.empty(n, dtype), np.zeros(1, dtype)
+        self.wide, self.one = np.zeros(n, dtype), np.zeros(1, dtype)
         self.uniform = True
         self.written = np.zeros(n, np.bool_) if watched else None
 
@@ -81,7 +78,7 @@ class Source:
         """Its value for these threads: one for each, or (1,) for all."""
         if self.register.uniform:
             return self.one
-        return self.wide if lanes is None else self.wide.take(lanes)
+        return lanes.of(self.wide)
 
 
 class Target:
@@ -98,9 +95,9 @@ class Target:
 
     def put(self, value: Array, lanes: Lanes) -> None:
         """Set it for these threads: a value for each, or (1,) for all."""
-        if lanes is not None:
+        if not lanes.everyone:
             self.register.spread()
-            self.wide[lanes] = value
+            self.wide[lanes.index] = value
         elif value.size == 1:
             self.one[:] = value
             self.register.uniform = True
@@ -112,23 +109,33 @@ class Target:
 Step = Callable[[Lanes], None]
 
 
+MANY = 4
+"""Where at least one in so many threads is meant, all compute, which is quicker than to single them out."""
+
+
 def compute(function: Callable[..., object], target: Target, sources: list[Source]) -> Step:
     """The step that sets a target to a function of sources: function(*values, out=…)."""
     register, one, wide = target.register, target.one, target.wide
 
-    def masked(lanes: Array) -> None:
-        values = [source.get(lanes) for source in sources]
-        out = np.empty(len(lanes) if any(v.size > 1 for v in values) else 1, wide.dtype)
-        function(*values, out=out)
+    def for_some(lanes: Lanes) -> None:
         register.spread()
-        wide[lanes] = out
+        if lanes.size * MANY < lanes.total:
+            values = [source.get(lanes) for source in sources]
+            out = np.empty(lanes.size if any(v.size > 1 for v in values) else 1, wide.dtype)
+            function(*values, out=out)
+            wide[lanes.index] = out
+            return
+        values = [source.one if source.register.uniform else source.wide for source in sources]
+        out = np.empty(lanes.total if any(v.size > 1 for v in values) else 1, wide.dtype)
+        function(*values, out=out)
+        np.copyto(wide, out, where=lanes.mask)
 
     if len(sources) == 2:  # most instructions: worth a step of their own
         (a, b), (ra, rb) = sources, (source.register for source in sources)
 
         def two(lanes: Lanes) -> None:
-            if lanes is not None:
-                masked(lanes)
+            if not lanes.everyone:
+                for_some(lanes)
             elif ra.uniform and rb.uniform:
                 function(a.one, b.one, out=one)
                 register.uniform = True
@@ -139,8 +146,8 @@ def compute(function: Callable[..., object], target: Target, sources: list[Sourc
         return two
 
     def any_number(lanes: Lanes) -> None:
-        if lanes is not None:
-            masked(lanes)
+        if not lanes.everyone:
+            for_some(lanes)
             return
         values = [source.one if source.register.uniform else source.wide for source in sources]
         uniform = all([source.register.uniform for source in sources])  # noqa: C419 - a list is quicker

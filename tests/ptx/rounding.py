@@ -10,7 +10,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from .registers import Array
+from .lanes import Array
 
 
 def two_sum(a: Array, b: Array) -> tuple[Array, Array]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .errors import PtxError
-from .registers import Array, Lanes
+from .lanes import Array, Lanes
 from .syntax import Instruction
 from .team import BLOCK, EPOCH, SEVERAL, Team, describe
 

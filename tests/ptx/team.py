@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from .errors import PtxError
-from .registers import Array, Lanes
+from .lanes import Array, Lanes
 from .syntax import Instruction
 
 Shape = tuple[int, int, int]
@@ -35,12 +35,14 @@ class Team:
         block: the number of its block in the grid.
         stamp: replaced when it changes, so that it may be kept.
         alive: whether it has not ended.
+        everyone: all of the team.
     """
 
     def __init__(self, grid: Shape, shape: Shape, blocks: int) -> None:
         self.grid, self.shape, self.blocks = grid, shape, blocks
         self.size = shape[0] * shape[1] * shape[2]
         self.place, self.thread = np.divmod(np.arange(self.size * blocks, dtype=np.int64), self.size)
+        self.everyone = Lanes(self.thread.size)
         self.start(0)
 
     def start(self, first: int) -> None:
@@ -51,18 +53,16 @@ class Team:
         self.ended = False
 
     def stamps(self, lanes: Lanes) -> Array:
-        return self.stamp if lanes is None else self.stamp.take(lanes)
+        return lanes.of(self.stamp)
 
     def end(self, lanes: Lanes) -> None:
         """These threads are at their end."""
-        self.alive[slice(None) if lanes is None else lanes] = False
-        self.ended = self.ended or lanes is None or lanes.size > 0
+        self.alive[lanes.where] = False
+        self.ended = self.ended or lanes.size > 0
 
     def still_alive(self, lanes: Lanes) -> Lanes:
         """Those of some threads that have not ended."""
-        if not self.ended:
-            return lanes
-        return np.flatnonzero(self.alive) if lanes is None else lanes[self.alive[lanes]]
+        return lanes.among(lanes.of(self.alive)) if self.ended else lanes
 
     def barrier(self, instruction: Instruction, lanes: Lanes) -> None:
         """A new epoch for the blocks of these threads, all of which must be here.
@@ -70,22 +70,18 @@ class Team:
         Raises:
             PtxError: some threads of a block are elsewhere, or have ended.
         """
-        stamp = self.stamp + (EPOCH if lanes is None else 0)
-        if lanes is not None:
-            here = np.bincount(self.place[lanes], minlength=self.blocks)
+        if not lanes.everyone:
+            here = np.bincount(self.place[lanes.index], minlength=self.blocks)
             torn = np.flatnonzero((here > 0) & (here < self.size))
             if torn.size:
-                absent = self.place == torn[0]
-                absent[lanes] = False
+                absent = np.flatnonzero((self.place == torn[0]) & ~lanes.mask)
                 problem = f"expected all {self.size} threads of the block, got {here[torn[0]]}"
-                raise self.fault("barrier", problem, instruction, None, np.flatnonzero(absent))
-            stamp[lanes] += EPOCH
-        self.stamp = stamp
+                raise self.fault("barrier", problem, instruction, self.everyone, absent)
+        self.stamp = self.stamp + EPOCH * lanes.mask
 
     def fault(self, kind: str, problem: str, instruction: Instruction, lanes: Lanes, which: Array) -> PtxError:
         """An error of the first of the threads that ``which`` counts among ``lanes``."""
-        first = int(which[0])
-        return PtxError(kind, problem, instruction, self.name_of(first if lanes is None else int(lanes[first])))
+        return PtxError(kind, problem, instruction, self.name_of(lanes.number(int(which[0]))))
 
     def name_of(self, lane: int) -> str:
         """Block and thread of a lane, on three axes."""

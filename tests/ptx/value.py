@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .registers import Array
+from .lanes import Array
 
 
 @dataclass(frozen=True)
