@@ -44,11 +44,13 @@ class Flow:
 
     Attributes:
         doubtful: registers that some path reads before it is written.
+        passing: registers that live in one block only, so that nobody misses what those elsewhere had in them.
         exposed: accesses to shared memory (by their place in the code) that no barrier separates from all writes.
     """
 
     blocks: list[Block]
     doubtful: set[str] = field(default_factory=set)
+    passing: set[str] = field(default_factory=set)
     exposed: set[int] = field(default_factory=set)
 
 
@@ -57,6 +59,7 @@ def analyse(entry: Entry) -> Flow:
     flow = Flow(blocks_of(entry))
     meeting_points(flow.blocks)
     flow.doubtful = unwritten_on_some_path(entry, flow.blocks)
+    flow.passing = passing_registers(entry, flow.blocks)
     flow.exposed = exposed_accesses(entry, flow.blocks)
     return flow
 
@@ -159,6 +162,21 @@ def unwritten_on_some_path(entry: Entry, blocks: list[Block]) -> set[str]:
     for n in range(len(blocks)):
         through(n, lambda name, state: doubtful.add(name) if name in bit and not state & bit[name] else None)
     return doubtful
+
+
+def passing_registers(entry: Entry, blocks: list[Block]) -> set[str]:
+    """Registers that only one block names, in which everyone who executes it writes them, and before anything reads them."""
+    home: dict[str, int] = {}
+    staying: set[str] = set()
+    for n, block in enumerate(blocks):
+        for instruction in entry.code[block.start : block.end]:
+            reads, writes = reads_and_writes(instruction)
+            for name in (*reads, *writes):
+                early = name in reads and name not in home
+                guarded = name in writes and instruction.guard is not None
+                if home.setdefault(name, n) != n or early or guarded:
+                    staying.add(name)
+    return {*entry.registers} - staying
 
 
 def exposed_accesses(entry: Entry, blocks: list[Block]) -> set[int]:

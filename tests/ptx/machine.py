@@ -57,8 +57,11 @@ class Machine:
     def __init__(self, code: Code, team: Team, constants: dict[str, Array], budget: Budget) -> None:
         self.code, self.team, self.budget = code, team, budget
         self.memory = Memory(team)
-        n, doubtful = team.thread.size, code.flow.doubtful
-        self.registers = {name: Register(dtype_of(kind), n, name in doubtful) for name, kind in code.entry.registers.items()}
+        n, flow = team.thread.size, code.flow
+        self.registers = {
+            name: Register(dtype_of(kind), n, name in flow.doubtful, name in flow.passing)
+            for name, kind in code.entry.registers.items()
+        }
         self._place(team.thread, team.shape, "tid", "ntid")
         self._place(team.block, team.grid, "ctaid", "nctaid")
         self.binder = Binder(team, self.registers, constants, self.memory)

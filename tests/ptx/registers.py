@@ -35,11 +35,13 @@ class Register:
         wide: a value a thread; up to date unless ``uniform``.
         one: an array of the one value; up to date if ``uniform``.
         written: which threads have written it, where that has to be watched, else None.
+        passing: whether what other threads had in it may be lost when some write it.
     """
 
-    __slots__ = ("one", "uniform", "wide", "written")
+    __slots__ = ("one", "passing", "uniform", "wide", "written")
 
-    def __init__(self, dtype: np.dtype, n: int, watched: bool = False) -> None:
+    def __init__(self, dtype: np.dtype, n: int, watched: bool = False, passing: bool = False) -> None:
+        self.passing = passing
         self.wide, self.one = np.zeros(n, dtype), np.zeros(1, dtype)
         self.uniform = True
         self.written = np.zeros(n, np.bool_) if watched else None
@@ -95,27 +97,29 @@ class Target:
 
     def put(self, value: Array, lanes: Lanes) -> None:
         """Set it for these threads: a value for each, or (1,) for all."""
-        if not lanes.everyone:
-            self.register.spread()
-            self.wide[lanes.index] = value
-        elif value.size == 1:
+        register = self.register
+        if value.size == 1 and (lanes.everyone or register.passing):
             self.one[:] = value
-            self.register.uniform = True
-        else:
+            register.uniform = True
+        elif lanes.everyone:
             self.wide[:] = value
-            self.register.uniform = False
+            register.uniform = False
+        else:
+            register.spread()
+            self.wide[lanes.index] = value
 
 
 Step = Callable[[Lanes], None]
 
 
-MANY = 4
+MANY = 8
 """Where at least one in so many threads is meant, all compute, which is quicker than to single them out."""
 
 
 def compute(function: Callable[..., object], target: Target, sources: list[Source]) -> Step:
     """The step that sets a target to a function of sources: function(*values, out=…)."""
     register, one, wide = target.register, target.one, target.wide
+    passing = register.passing
 
     def for_some(lanes: Lanes) -> None:
         register.spread()
@@ -134,7 +138,7 @@ def compute(function: Callable[..., object], target: Target, sources: list[Sourc
         (a, b), (ra, rb) = sources, (source.register for source in sources)
 
         def two(lanes: Lanes) -> None:
-            if not lanes.everyone:
+            if not (lanes.everyone or (passing and lanes.size * MANY >= lanes.total)):
                 for_some(lanes)
             elif ra.uniform and rb.uniform:
                 function(a.one, b.one, out=one)
@@ -146,7 +150,7 @@ def compute(function: Callable[..., object], target: Target, sources: list[Sourc
         return two
 
     def any_number(lanes: Lanes) -> None:
-        if not lanes.everyone:
+        if not (lanes.everyone or (passing and lanes.size * MANY >= lanes.total)):
             for_some(lanes)
             return
         values = [source.one if source.register.uniform else source.wide for source in sources]
