@@ -32,10 +32,11 @@ class Network:
         layers: layers, or pairs (name, layer); unnamed ones are called by their number.
         in_shape: shape of one image, (C, H, W) or (D,).
         dtype: ``"float32"`` or ``"float64"``.
-        backend: name of the backend.
+        backend: ``"cpu"``, or ``"cuda"`` for an NVIDIA GPU. There params, grads and an optimiser's moments are brought when they
+            are asked for; ask anew after a step, and write at once.
         threads: how many threads work on a batch; all usable processors for None. Results do not depend on it.
         seed: of the initial parameters and of dropout.
-        lanes: images in a group, a multiple of 16.
+        lanes: images in a group, a multiple of 16; a GPU takes a whole batch as one group.
 
     Raises:
         OptionError: an option outside what it may be.
@@ -69,16 +70,16 @@ class Network:
         self.backend = backends.get(backend)
         self.layers = _plan(layers, self.in_shape)
         shapes = {f"{b.name}.{p}": q.shape for b in self.layers for p, q in b.plan.params.items()}
-        self.params = FlatVector(shapes, self.dtype)
-        self.grads = FlatVector(shapes, self.dtype)
+        self.params = FlatVector(shapes, self.dtype, self.backend.lend)
+        self.grads = FlatVector(shapes, self.dtype, self.backend.lend)
         self._initialise()
         self._share()
         self._setting = Setting(self.layers, self.in_shape, self.dtype, lanes, self.backend, seed)
-        self._team = Team(thread_count(threads), self.backend)
+        self._team = Team(self.backend.members(thread_count(threads)), self.backend)
         self._prepare = self._record_prepare()
         self._slots = Slots(self.grads, self.backend)
         self._runner = Runner(self._setting, self._team, self._prepare, self._slots)
-        self._trace = Trace(self._setting, self._prepare, self._slots)
+        self._trace = Trace(self._setting, self._team, self._prepare, self._slots)
 
     @property
     def threads(self) -> int:
@@ -136,20 +137,27 @@ class Network:
         """
         return self.score_and_grads(loss, x, target, index).loss
 
-    def score_and_grads(self, loss: Loss, x: Any, target: Any, index: Any = None) -> Score:
-        """``loss_and_grads``, with the number of recognised images."""
-        score = self._score(loss, x, target, index, train=True)
+    def score_and_grads(self, loss: Loss, x: Any, target: Any, index: Any = None, then: Any = None) -> Score:
+        """``loss_and_grads``, with the number of recognised images.
+
+        Args:
+            loss: as for ``loss_and_grads``, and so on.
+            then: the index of the batch after this one, where it is known: a GPU gets its images meanwhile.
+        """
+        score = self._score(loss, x, target, index, True, then)
         self.steps += 1
         return score
 
     def evaluate(self, loss: Loss, x: Any, target: Any, index: Any = None) -> Score:
         """Loss and accuracy without gradients; dropout is off. Arguments as for ``loss_and_grads``."""
-        return self._score(loss, x, target, index, train=False)
+        return self._score(loss, x, target, index, False)
 
-    def _score(self, loss: Loss, x: Any, target: Any, index: Any, train: bool) -> Score:
+    def _score(self, loss: Loss, x: Any, target: Any, index: Any, train: bool, then: Any = None) -> Score:
         source = door.source("x", x, self.dtype, self.in_shape)
         chosen = door.index("index", index, source.shape[0])
-        return self._runner.score(loss, source, self._targets(loss, target, source, chosen), chosen, self.steps, train)
+        targets = self._targets(loss, target, source, chosen)
+        following = None if then is None else door.index("then", then, source.shape[0])
+        return self._runner.score(loss, source, targets, chosen, self.steps, train, following)
 
     def _targets(self, loss: Loss, target: Any, source: door.Source, chosen: Array) -> Targets:
         """The target as vectors for every image, or as the class numbers of the chosen ones."""
@@ -232,7 +240,7 @@ class Network:
 
     def program(self, train: bool = True) -> Program:
         """The recorded program of one group; ``print`` shows its listing."""
-        group = self._runner.group(0, train)
+        group = self._runner.group(0, train, self._setting.lanes)
         program = self._prepare + group.forward
         return program + group.backward(self._slots.take(1)[0], input_grad=False) if train else program
 

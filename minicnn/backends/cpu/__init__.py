@@ -11,6 +11,7 @@ from .jit import LOG
 from .lanes import choose_group, gather, gather_pixels, gather_resized, scatter
 from .loss import count_hits, cross_entropy, cross_entropy_dy, mse, mse_dy, one_hot
 from .mode import CHECK, INTERPRET
+from .place import AWAY, aside, check_call, group_lanes, join, lend, members, pinned, require, stays, to_device, to_host
 from .pointwise import (
     copy,
     leaky_relu,
@@ -31,6 +32,7 @@ from .sparse_conv import group_sum_add, sparse_conv2d, sparse_conv2d_dW_add, spa
 from .update import adam, adamw, add, sgd
 
 __all__ = [
+    "AWAY",
     "CHECK",
     "IMPATIENT",
     "INTERPRET",
@@ -40,8 +42,10 @@ __all__ = [
     "adam",
     "adamw",
     "add",
+    "aside",
     "avg_pool",
     "avg_pool_dx",
+    "check_call",
     "choose_group",
     "col2im_add",
     "conv2d",
@@ -58,12 +62,16 @@ __all__ = [
     "gemm_bias",
     "gemm_nt_add",
     "gemm_tn",
+    "group_lanes",
     "group_sum_add",
     "im2col",
+    "join",
     "leaky_relu",
     "leaky_relu_dx",
+    "lend",
     "max_pool",
     "max_pool_dx",
+    "members",
     "mse",
     "mse_dy",
     "one_hot",
@@ -71,8 +79,10 @@ __all__ = [
     "pack_channels",
     "pack_filters",
     "pad",
+    "pinned",
     "relu",
     "relu_dx",
+    "require",
     "rewriting",
     "row_sum_add",
     "scaled_tanh",
@@ -87,10 +97,13 @@ __all__ = [
     "sparse_conv2d_dW_add",
     "sparse_conv2d_dx",
     "spread",
+    "stays",
     "subsample",
     "subsample_dcoef_add",
     "subsample_dx",
     "tanh",
     "tanh_dx",
+    "to_device",
+    "to_host",
     "zero",
 ]
