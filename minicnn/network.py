@@ -15,8 +15,8 @@ from .group import Setting
 from .layers.base import Layer
 from .losses import Loss
 from .memory import FlatVector
-from .parallel import Team, thread_count
-from .program import Program, Recorder
+from .parallel import Team, shares, thread_count
+from .program import Job, Program, Recorder
 from .runner import Runner, Score, Targets
 from .slots import Slots
 from .summary import table
@@ -235,6 +235,28 @@ class Network:
             what = f"expected one of {', '.join(names)} after a forward pass, got {name!r}"
             raise ContractError("activation", what, "call forward(x) first and give a layer's name")
         return self._trace.activation(names[name])
+
+    # --- updates ---
+
+    def over_parameters(self, kernel: Any, vectors: Sequence[Array], numbers: Array) -> list[Job]:
+        """Jobs that call an elementwise kernel on the parameters, their gradients, vectors as long, and a few numbers.
+
+        Args:
+            kernel: takes (params, grads, *vectors, numbers).
+            vectors: as long as the parameters.
+            numbers: the same for all elements.
+        """
+        jobs = []
+        for part in shares(len(self.params.memory), self.threads):
+            program = Program()
+            pieces = (vector[part] for vector in (self.params.memory, self.grads.memory, *vectors))
+            Recorder(self.backend, program).call(kernel, *pieces, numbers)
+            jobs.append(Job([([program], (0, 1, 1))], np.zeros(1, np.int64)))
+        return jobs
+
+    def run(self, jobs: Sequence[Job]) -> None:
+        """Run jobs side by side, at most one for each thread."""
+        self._team.run(jobs)
 
     # --- looking at the network itself ---
 

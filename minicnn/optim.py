@@ -11,6 +11,7 @@ import numpy as np
 from .arrays import Array
 from .errors import CheckpointError, ContractError, OptionError, number
 from .memory import keep
+from .program import Job
 
 if TYPE_CHECKING:
     from .network import Network
@@ -32,7 +33,7 @@ class Optimizer:
         self.steps = 0
         self._moments: dict[str, Array] = {}
         self._lend: Callable[[Array], None] = keep
-        self._bound: tuple[Network, Callable[..., None], tuple[Array, ...]] | None = None
+        self._bound: tuple[Network, list[Job], Array] | None = None
 
     def step(self, net: Network) -> None:
         """Update the parameters of a network by its gradients.
@@ -61,12 +62,13 @@ class Optimizer:
         raise NotImplementedError
 
     def _run(self, kernel: Any, net: Network, moments: tuple[Array, ...], *numbers: float) -> None:
-        """Call an update kernel, bound once to the network's vectors and the moments."""
+        """Run an update kernel over the network's vectors and the moments, each thread on a part of them."""
         if self._bound is None or self._bound[0] is not net:
-            self._bound = (net, *kernel.bind((net.params.memory, net.grads.memory, *moments, np.zeros(len(numbers)))))
-        _, function, arrays = self._bound
-        arrays[-1][:] = numbers
-        function(*arrays)
+            h = np.zeros(len(numbers))
+            self._bound = (net, net.over_parameters(kernel, moments, h), h)
+        _, jobs, h = self._bound
+        h[:] = numbers
+        net.run(jobs)
 
     def options(self) -> dict[str, Any]:
         """The options by name, for logs and checkpoints."""

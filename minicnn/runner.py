@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -49,7 +50,7 @@ class Targets:
 ONCE = (0, 1, 1)
 """The span of what is done once, whatever the group."""
 
-KEPT = 8
+KEPT = 4
 """How many kinds of batch are remembered with their jobs."""
 
 
@@ -88,15 +89,15 @@ class Runner:
         self._setting, self._team, self._slots, self._backend = setting, team, slots, setting.backend
         self._prepare = [Job([([prepare], ONCE)], np.zeros(1, np.int64))]
         self._groups: dict[tuple[int, bool, int], Group] = {}
-        self._jobs: dict[Any, tuple[list[Any], list[Job]]] = {}
+        self._jobs: dict[Any, tuple[list[Job], Any]] = {}
         self._stage = Away(self._backend) if self._backend.AWAY else Here()
-        self._batch = Batch(CAPACITY, setting.dtype, self._backend.pinned)
+        self._make_room(CAPACITY)
 
     def group(self, member: int, train: bool, lanes: int) -> Group:
         """A thread's group for training or inference."""
         key = (member, train, lanes)
         if key not in self._groups:
-            if len(self._groups) >= KEPT * self._team.threads:
+            if len(self._groups) >= 2 * KEPT * self._team.threads:
                 self._groups.clear()
                 self._jobs.clear()
             self._groups[key] = Group(replace(self._setting, lanes=lanes), train)
@@ -112,8 +113,8 @@ class Runner:
         vectors = None if targets.vectors is None else self._stage.take("target", targets.vectors, chosen)[0]
         kind = Kind(loss, targets.labels is not None, in_order, parts(len(chosen), lanes), lanes, train)
         slots = self._slots.take(kind.groups)
-        self._team.run(self._prepare)
-        self._team.run(self._kept(kind, origin, vectors, slots))
+        key = (kind, identity(origin), identity(vectors))
+        self._run(key, lambda: self._scoring(kind, origin, vectors, slots), (origin, vectors))
         if train and len(slots) > 1:
             self._team.run(self._slots.sums(kind.groups, self._team.threads))
         if then is not None:
@@ -122,18 +123,8 @@ class Runner:
         value = sum(float(slot.value[0]) for slot in slots)
         return Score(value, sum(int(slot.hits[0]) for slot in slots), len(chosen))
 
-    def _kept(self, kind: Kind, source: door.Source, vectors: door.Source | None, slots: list[Slot]) -> list[Job]:
-        """The jobs for such a batch, recorded when the first one comes; the last few kinds are remembered."""
-        origins = [given.values if isinstance(given, door.Arrays) else given for given in (source, vectors)]
-        key = (kind, *map(id, origins))
-        if key not in self._jobs:
-            if len(self._jobs) >= KEPT:
-                del self._jobs[next(iter(self._jobs))]
-            self._jobs[key] = origins, self._record(kind, source, vectors, slots)
-        return self._jobs[key][1]
-
-    def _record(self, kind: Kind, source: door.Source, vectors: door.Source | None, slots: list[Slot]) -> list[Job]:
-        """What each thread does for such a batch: one slot's groups after another's."""
+    def _scoring(self, kind: Kind, source: door.Source, vectors: door.Source | None, slots: list[Slot]) -> list[Job]:
+        """What each thread does for a batch that is scored: one slot's groups after another's."""
         jobs = []
         for member in range(min(self._team.threads, len(slots))):
             group, parts = self.group(member, kind.train, kind.lanes), []
@@ -150,29 +141,53 @@ class Runner:
 
     def predict(self, source: door.Source, chosen: Array, step: int) -> Array:
         """The outputs for the chosen images."""
-        y = np.empty((len(chosen), *self._setting.out_shape), self._setting.dtype)
         self._fill(chosen, None, step)
         lanes = self._backend.group_lanes(len(chosen), self._setting.lanes)
         origin, in_order = self._stage.take("in", source, chosen)
         groups = parts(len(chosen), lanes)
+        key = (identity(origin), groups, lanes)
+        self._run(key, lambda: self._predicting(origin, in_order, groups, lanes), (origin,))
+        y = self._y[: len(chosen)]
+        self._backend.to_host(y)
+        return y.copy()
+
+    def _predicting(self, source: door.Source, in_order: bool, groups: int, lanes: int) -> list[Job]:
+        """What each thread does for a batch whose outputs are wanted."""
         members = min(self._team.threads, groups)
         jobs = []
         for member in range(members):
             group = self.group(member, False, lanes)
-            programs = [group.choose(self._batch), group.load(origin, "in", in_order), group.forward, group.unpack(group.y, y)]
+            programs = [group.choose(self._batch), group.load(source, "in", in_order)]
+            programs += [group.forward, group.unpack(group.y, self._y)]
             jobs.append(group.job(programs, member, groups, members))
+        return jobs
+
+    def _run(self, key: Any, record: Callable[[], list[Job]], origins: Any) -> None:
+        """Run the jobs for a kind of batch, recorded when the first one comes; the last few kinds are remembered."""
+        if key not in self._jobs:
+            if len(self._jobs) >= KEPT:
+                del self._jobs[next(iter(self._jobs))]
+            self._jobs[key] = record(), origins  # which live as long as what is known by their identity
         self._team.run(self._prepare)
-        self._team.run(jobs)
-        self._backend.to_host(y)
-        return y
+        self._team.run(self._jobs[key][0])
 
     def _fill(self, chosen: Array, labels: Array | None, step: int) -> None:
-        """Fill the batch; groups and jobs are made anew where it has to grow, as their programs read the old one."""
+        """Fill the batch; what reads or writes the old one's memory is made anew where it has to grow."""
         if len(chosen) > len(self._batch.index):
-            self._batch = Batch(2 * len(chosen), self._setting.dtype, self._backend.pinned)
             self._groups.clear()
             self._jobs.clear()
+            self._make_room(2 * len(chosen))
         self._backend.to_device(*self._batch.fill(chosen, labels, step))
+
+    def _make_room(self, images: int) -> None:
+        setting = self._setting
+        self._batch = Batch(images, setting.dtype, self._backend.pinned)
+        self._y = np.empty((images, *setting.out_shape), setting.dtype)
+
+
+def identity(source: door.Source | None) -> int:
+    """What tells one source from another while both live: an array is wrapped anew for every batch."""
+    return id(source.values if isinstance(source, door.Arrays) else source)
 
 
 def parts(whole: int, size: int) -> int:

@@ -8,13 +8,14 @@ import numpy as np
 
 from .arrays import Array, aligned
 from .memory import FlatVector
+from .parallel import shares
 from .program import Job, Program, Recorder
+
+CHUNK = 1 << 13
+"""So many numbers stay in the first cache while all slots are added to them."""
 
 SLOTS = 8
 """Group i adds into slot i mod 8, so sums do not depend on the number of threads."""
-
-SHARE = 1 << 14
-"""A thread is worth waking to add up so many numbers."""
 
 
 class Slot:
@@ -70,14 +71,13 @@ class Slots:
         """Jobs that add the gradients of the slots, in order, into the network's: each has its own part of the vector."""
         slots = min(SLOTS, groups)
         if (slots, threads) not in self._sums:
-            total = self._all[0].grads.memory
-            shares = min(threads, max(1, len(total) * (slots - 1) // SHARE))
-            ends = [len(total) * share // shares for share in range(shares + 1)]
-            jobs = []
-            for first, end in zip(ends, ends[1:], strict=False):
+            total, jobs = self._all[0].grads.memory, []
+            for part in shares(len(total), threads):
                 program = Program()
-                for slot in self._all[1:slots]:
-                    Recorder(self._backend, program).add(slot.grads.memory[first:end], total[first:end])
+                for start in range(part.start, part.stop, CHUNK):
+                    piece = slice(start, min(start + CHUNK, part.stop))
+                    for slot in self._all[1:slots]:
+                        Recorder(self._backend, program).add(slot.grads.memory[piece], total[piece])
                 jobs.append(Job([([program], (0, 1, 1))], np.zeros(1, np.int64)))
             self._sums[slots, threads] = jobs
         return self._sums[slots, threads]

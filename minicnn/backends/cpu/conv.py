@@ -176,7 +176,7 @@ def _dx(rows: int, cols: int) -> Kernel:
                     p = min(start, rows_of * columns_of - cols)
                     q = p + cols - 1
                     ys, xs = tile_places(cols, p, columns_of, 1, 0), tile_places(cols, p, columns_of, 0, 1)
-                    at, to = tile_places(cols, p, columns_of, OW * L, L), tile_places(cols, p, columns_of, sh * W * L, sw * L)
+                    to = tile_places(cols, p, columns_of, sh * W * L, sw * L)
                     for c in range(0, C, rows):
                         weights = c // block * F * KH * KW * block + c % block
                         for lane in range(0, L, tile_width(dy)):

@@ -157,7 +157,6 @@ def tile_put(typingctx: Any, t: Any, c: Any, ci: Any, rstep: Any, rows: Any, pla
     return types.none(t, c, types.int64, types.int64, types.int64, places), codegen
 
 
-
 @intrinsic
 def tile_transposed(typingctx: Any, a: Any, ai: Any, astep: Any, rows: Any) -> Any:
     """t[i, 0][k] = a[ai + min(k, rows − 1)·astep + i] for i, k < w: w vectors, transposed by log₂ w perfect shuffles."""
