@@ -25,10 +25,9 @@ import ptx
 from minicnn.backends import cuda as backend
 from minicnn.backends.cuda.target import inline
 
-from .mutants import Mutant, mutants_of
+from .mutants import KINDS, Mutant, mutants_of
 
-TESTS = sorted(str(path) for path in Path(__file__).parents[1].rglob("test_cuda*.py"))
-KINDS = ("operator", "offset", "bound", "barrier", "swap", "number")
+TESTS = sorted(str(path) for path in Path(__file__).parent.glob("test_kernels_*.py"))
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ def names_behind(function: FunctionType) -> set[str]:
 
 
 class Compiler:
-    """Stands in for ``ptx.to_ptx`` and ``ptx.launch``: notes which kernels are asked for, and gives a mutant for one of them."""
+    """Stands in for ``ptx.to_ptx`` and ``ptx.launch``: notes what kernels are asked for, and gives a mutant for one of them."""
 
     def __init__(self) -> None:
         self.to_ptx, self.launch = ptx.to_ptx, ptx.launch

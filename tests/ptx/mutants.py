@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
+KINDS = ("operator", "offset", "bound", "barrier", "swap", "number")
+
 OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
     ast.Add: ast.Sub,
     ast.Sub: ast.Add,
