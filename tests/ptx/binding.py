@@ -189,6 +189,6 @@ class Binder:
                 self._check_written(instruction, name, lanes)
             step(lanes)
             for name in writes:
-                self.registers[name].written[lanes.where] = True  # type: ignore[index]
+                self.registers[name].written[lanes.where] = True
 
         return watched

@@ -232,7 +232,7 @@ def parameters_behind(entry: Entry) -> dict[str, set[str]]:
         for instruction in entry.code:
             reads, writes = reads_and_writes(instruction)
             if instruction.op.startswith("ld.param"):
-                found = {instruction.operands[1].base.name}  # type: ignore[union-attr]
+                found = {instruction.operands[1].base.name}
             elif instruction.op.startswith("ld"):
                 found = set()
             else:

@@ -153,7 +153,7 @@ class Hunt:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        ptx.to_ptx, ptx.launch = self.compiler.compile, self.compiler.execute  # type: ignore[assignment]
+        ptx.to_ptx, ptx.launch = self.compiler.compile, self.compiler.execute
         try:
             self._run(session.items)
         finally:
@@ -180,7 +180,7 @@ class Hunt:
         function = getattr(item, "function", None)
         given = getattr(function, "_hypothesis_internal_use_settings", None)
         if given is not None:
-            function._hypothesis_internal_use_settings = settings(given, phases=[Phase.explicit, Phase.generate])  # type: ignore[union-attr]
+            function._hypothesis_internal_use_settings = settings(given, phases=[Phase.explicit, Phase.generate])
         reports = runtestprotocol(item, log=False, nextitem=None)
         return not any(report.failed for report in reports), sum(report.duration for report in reports)
 

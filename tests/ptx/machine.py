@@ -105,7 +105,7 @@ class Machine:
                 elif is_branch(last) and last.guard is not None:
                     n, until, lanes = self._part(n, until, lanes, waiting)
                 else:
-                    n = block.after if block.target is None else block.target  # type: ignore[assignment]
+                    n = block.after if block.target is None else block.target
 
     def _steps(self, n: int) -> list[Step]:
         """The steps of a block, without what says where to go on."""

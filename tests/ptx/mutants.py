@@ -72,7 +72,7 @@ class Mutant:
         """The changed function, with the globals and the closure of the original."""
         names = original.__code__.co_freevars
         outer = ast.parse(f"def factory({', '.join(names)}): return {self.function}")
-        outer.body[0].body.insert(0, self.tree)  # type: ignore[attr-defined]
+        outer.body[0].body.insert(0, self.tree)
         space: dict[str, Any] = {}
         code = compile(ast.fix_missing_locations(outer), original.__code__.co_filename, "exec")
         exec(code, original.__globals__, space)

@@ -218,7 +218,7 @@ class Body:
             return Group(tuple(None if part == "_" else self._operand(part) for part in parts))
         if text[0] == "[":
             base, _, offset = text[1:-1].replace(" ", "").partition("+")
-            return Address(self._operand(base), int(offset or 0))  # type: ignore[arg-type]
+            return Address(self._operand(base), int(offset or 0))
         if text[0] == "%":
             return self._register(text)
         return number(text) or Symbol(text)
