@@ -5,15 +5,19 @@ import re
 import numpy as np
 
 import ptx
+from minicnn.backends import cuda
+from minicnn.backends.cuda.mirror import mirror
+from minicnn.backends.cuda.operation import Operation
 
-CAPABILITIES = ((8, 0), (9, 0))
+OLD, NEW = (8, 0), (9, 0)
 
 
 class PtxDevice:
     """Memory apart from the host's, filled with NaN, and an interpreter in place of processors.
 
-    PTX is made for every capability. Where the texts say the same, as they do so far, one run stands for all; else all run
-    and must leave the same bits.
+    Args:
+        capabilities: what PTX is made for. Where the texts say the same, as they do so far, one run stands for all; else all
+            run and must leave the same bits.
 
     Attributes:
         executed: names of the kernels that were.
@@ -21,7 +25,8 @@ class PtxDevice:
         downloaded: bytes that went there.
     """
 
-    def __init__(self):
+    def __init__(self, *capabilities):
+        self.capabilities = capabilities
         self.executed, self.uploaded, self.downloaded = set(), 0, 0
 
     def pinned(self, size):
@@ -48,7 +53,7 @@ class PtxDevice:
         return block[start : start + like.nbytes].view(like.dtype).reshape(like.shape)
 
     def prepare(self, kernel, shape, arguments, like):
-        texts = {meaning(ptx.to_ptx(kernel, *arguments, *like[len(arguments) :], cc=cc)) for cc in CAPABILITIES}
+        texts = {meaning(ptx.to_ptx(kernel, *arguments, *like[len(arguments) :], cc=cc)) for cc in self.capabilities}
 
         def run(*numbers):
             self.executed.add(kernel.__name__)
@@ -70,9 +75,8 @@ def meaning(text):
     return re.sub(r"_ZN0?8?\w+", "entry", text)
 
 
-def on(device, operation):
+def over_the_host(operation):
     """An operation as the tests of the CPU's kernels call one: over arrays of the host, at once."""
-    from minicnn.backends.cuda.mirror import mirror
 
     def call(*arrays):
         mirror().push(*arrays)
@@ -80,3 +84,6 @@ def on(device, operation):
         mirror().pull(*arrays)
 
     return call
+
+
+KERNELS = {name: over_the_host(operation) for name, operation in vars(cuda).items() if isinstance(operation, Operation)}
