@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from minicnn.backends import cuda
 from ptx.costs import Cost, by_kernel, cost_of
 from ptx.recording import recorded, training_step
