@@ -32,8 +32,8 @@ class Network:
         layers: layers, or pairs (name, layer); unnamed ones are called by their number.
         in_shape: shape of one image, (C, H, W) or (D,).
         dtype: ``"float32"`` or ``"float64"``.
-        backend: ``"cpu"``, or ``"cuda"`` for an NVIDIA GPU. There params, grads and an optimiser's moments are brought when they
-            are asked for; ask anew after a step, and write at once.
+        backend: ``"cpu"``, or ``"cuda"`` for an NVIDIA GPU, where params, grads and an optimiser's moments are brought
+            when they are asked for: ask anew after a step, and write before the next one.
         threads: how many threads work on a batch; all usable processors for None. Results do not depend on it.
         seed: of the initial parameters and of dropout.
         lanes: images in a group, a multiple of 16; a GPU takes a whole batch as one group.
@@ -141,8 +141,11 @@ class Network:
         """``loss_and_grads``, with the number of recognised images.
 
         Args:
-            loss: as for ``loss_and_grads``, and so on.
-            then: the index of the batch after this one, where it is known: a GPU gets its images meanwhile.
+            loss: the loss.
+            x: images (N, C, H, W), or a Source of them.
+            target: class numbers (N,), or vectors (N, D) where the loss takes them.
+            index: which of the N images make the batch; all for None.
+            then: which make the next one, where that is known: a GPU gets them while it works on this one.
         """
         score = self._score(loss, x, target, index, True, then)
         self.steps += 1

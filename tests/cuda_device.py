@@ -1,10 +1,11 @@
-"""A GPU in ordinary memory, whose launches execute the kernels' PTX on the CPU."""
+"""GPUs in ordinary memory: one whose launches execute the kernels' PTX on the CPU, and one that is idle."""
 
 import re
+import weakref
 
 import numpy as np
-
 import ptx
+
 from minicnn.backends import cuda
 from minicnn.backends.cuda.mirror import mirror
 from minicnn.backends.cuda.operation import Operation
@@ -12,8 +13,62 @@ from minicnn.backends.cuda.operation import Operation
 OLD, NEW = (8, 0), (9, 0)
 
 
-class PtxDevice:
-    """Memory apart from the host's, filled with NaN, and an interpreter in place of processors.
+class Memory:
+    """A device's memory: apart from the host's, filled with NaN, and every transfer noted.
+
+    Attributes:
+        log: what was asked for, in order: ("upload" | "aside" | "download", bytes), ("join", 0), ("launch", 0).
+    """
+
+    def __init__(self):
+        self.log, self._blocks = [], []
+
+    def moved(self, what):
+        """How many bytes went one way."""
+        return sum(size for name, size in self.log if name == what)
+
+    @property
+    def used(self):
+        """Bytes of memory that somebody holds."""
+        self._blocks = [block for block in self._blocks if block() is not None]
+        return sum(block().size for block in self._blocks)
+
+    def pinned(self, size):
+        return np.zeros(size, np.uint8)
+
+    def allocate(self, size):
+        block = np.full(size, 255, np.uint8)
+        self._blocks.append(weakref.ref(block))
+        return block
+
+    def upload(self, block, start, data):
+        self.log.append(("upload", data.size))
+        block[start : start + data.size] = data
+
+    def download(self, block, start, data):
+        self.log.append(("download", data.size))
+        data[...] = block[start : start + data.size]
+
+    def upload_aside(self, block, start, data):
+        self.log.append(("aside", data.size))
+        block[start : start + data.size] = data
+
+    def join(self):
+        self.log.append(("join", 0))
+
+    def view(self, block, start, like):
+        return block[start : start + like.nbytes].view(like.dtype).reshape(like.shape)
+
+
+class Idle(Memory):
+    """A GPU that does nothing when it is asked to."""
+
+    def prepare(self, kernel, shape, arguments, like):
+        return lambda *numbers: self.log.append(("launch", 0))
+
+
+class PtxDevice(Memory):
+    """An interpreter of PTX in place of processors.
 
     Args:
         capabilities: what PTX is made for. Where the texts say the same, as they do so far, one run stands for all; else all
@@ -21,36 +76,11 @@ class PtxDevice:
 
     Attributes:
         executed: names of the kernels that were.
-        uploaded: bytes that came from the host.
-        downloaded: bytes that went there.
     """
 
     def __init__(self, *capabilities):
-        self.capabilities = capabilities
-        self.executed, self.uploaded, self.downloaded = set(), 0, 0
-
-    def pinned(self, size):
-        return np.zeros(size, np.uint8)
-
-    def allocate(self, size):
-        return np.full(size, 255, np.uint8)
-
-    def upload(self, block, start, data):
-        self.uploaded += data.size
-        block[start : start + data.size] = data
-
-    def download(self, block, start, data):
-        self.downloaded += data.size
-        data[...] = block[start : start + data.size]
-
-    def upload_aside(self, block, data):
-        self.upload(block, 0, data)
-
-    def join(self):
-        pass
-
-    def view(self, block, start, like):
-        return block[start : start + like.nbytes].view(like.dtype).reshape(like.shape)
+        super().__init__()
+        self.capabilities, self.executed = capabilities, set()
 
     def prepare(self, kernel, shape, arguments, like):
         texts = {meaning(ptx.to_ptx(kernel, *arguments, *like[len(arguments) :], cc=cc)) for cc in self.capabilities}

@@ -21,7 +21,7 @@ CHUNK = 64
 """Taps (channel, row, column) whose weights lie in shared memory at a time."""
 
 
-def pack_filters_kernel(W, packed):
+def pack_filters_kernel(W: Array, packed: Array) -> None:
     """packed[block, c, kh, kw, i] = W[size·block + i, c, kh, kw], zero past the last filter."""
     F, taps = W.shape
     _, _, size = packed.shape
@@ -31,7 +31,7 @@ def pack_filters_kernel(W, packed):
         packed.flat[n] = W[f, tap] if f < F else W.dtype.type(0)
 
 
-def pack_channels_kernel(W, packed):
+def pack_channels_kernel(W: Array, packed: Array) -> None:
     """packed[block, f, kh, kw, i] = W[f, size·block + i, kh, kw], zero past the last channel."""
     F, C, taps = W.shape
     _, _, _, size = packed.shape
@@ -41,7 +41,7 @@ def pack_channels_kernel(W, packed):
         packed.flat[n] = W[f, c, tap] if c < C else W.dtype.type(0)
 
 
-def pad_kernel(x, top, left, framed):
+def pad_kernel(x: Array, top: int, left: int, framed: Array) -> None:
     """framed = x with a background of zeros around every map."""
     C, H, W, L = x.shape
     _, rows, columns, _ = framed.shape
@@ -53,7 +53,7 @@ def pad_kernel(x, top, left, framed):
 
 
 @inline
-def share_weights(packed, start, count, size, thread, weights):
+def share_weights(packed: Array, start: int, count: int, size: int, thread: int, weights: Array) -> None:
     """weights[i] = packed[start + i] for the taps of a chunk, ``size`` numbers each, between two barriers."""
     cuda.syncthreads()
     for i in range(thread, count * size, THREADS):
@@ -66,7 +66,9 @@ def conv2d_kernel_of(size: int, width: int, padded: bool) -> Any:
     """The forward kernel whose threads hold ``size`` filters × ``width`` pixels."""
     room, tile = CHUNK * size, (size, width)
 
-    def conv2d_kernel(x, packed, b, KH, KW, sh, sw, ph, pw, dh, dw, y):
+    def conv2d_kernel(
+        x: Array, packed: Array, b: Array, KH: int, KW: int, sh: int, sw: int, ph: int, pw: int, dh: int, dw: int, y: Array
+    ) -> None:
         """y[f, oy, ox] = b[f] + Σ_{c, kh, kw} W[f, c, kh, kw] · x[c, s·oy + d·kh − p, s·ox + d·kw − p]."""
         weights = cuda.shared.array(room, x.dtype)
         t = cuda.local.array(tile, x.dtype)
@@ -115,7 +117,7 @@ def conv2d_dx_kernel_of(size: int, width: int, sh: int, sw: int) -> Any:
     """
     room, tile = CHUNK * size, (size, width)
 
-    def conv2d_dx_kernel(dy, packed, KH, KW, ph, pw, dh, dw, dx):
+    def conv2d_dx_kernel(dy: Array, packed: Array, KH: int, KW: int, ph: int, pw: int, dh: int, dw: int, dx: Array) -> None:
         """dx[c, iy, ix] = Σ W[f, c, kh, kw] · dy[f, oy, ox] over all f and all taps with s·o + d·k = i + padding."""
         weights = cuda.shared.array(room, dy.dtype)
         t = cuda.local.array(tile, dy.dtype)

@@ -32,7 +32,9 @@ def conv2d_dW_kernel_of(filters: int, columns: int, by_taps: bool, padded: bool)
     """The kernel whose threads hold so many filters × so many taps or channels."""
     tile, room = (filters, columns), (filters * columns, THREADS)
 
-    def conv2d_dW_kernel(x, dy, sh, sw, ph, pw, dh, dw, height, partials):
+    def conv2d_dW_kernel(
+        x: Array, dy: Array, sh: int, sw: int, ph: int, pw: int, dh: int, dw: int, height: int, partials: Array
+    ) -> None:
         """partials[s, f, c, kh, kw] = Σ dy[f, oy, ox] · x[c, s·oy + d·kh − p, s·ox + d·kw − p] over slice s."""
         sums = cuda.shared.array(room, x.dtype)
         t = cuda.local.array(tile, x.dtype)

@@ -33,8 +33,8 @@ class Device(Protocol):
         """data = block[start:] when all before it is done."""
         ...
 
-    def upload_aside(self, block: Any, data: Array) -> None:
-        """``upload`` of pinned data to the start of a block beside what runs; what is launched after ``join`` waits for it."""
+    def upload_aside(self, block: Any, start: int, data: Array) -> None:
+        """``upload`` of pinned data beside what runs; what is launched after ``join`` waits for it."""
         ...
 
     def join(self) -> None:
@@ -46,7 +46,7 @@ class Device(Protocol):
         ...
 
     def prepare(self, kernel: Any, shape: Shape, arguments: Sequence[Any], like: Sequence[Argument]) -> Callable[..., None]:
-        """What launches a kernel on arguments of the device and numbers that are given later; ``like`` are all of the host's."""
+        """What launches a kernel on arguments of the device and numbers that are given then; ``like`` are all of the host's."""
         ...
 
 
@@ -91,9 +91,9 @@ class Gpu:
         block[start : start + data.size].copy_to_host(data, stream=self._stream)
         self._stream.synchronize()
 
-    def upload_aside(self, block: Any, data: Array) -> None:
+    def upload_aside(self, block: Any, start: int, data: Array) -> None:
         """A copy on a stream of its own."""
-        block[: data.size].copy_to_device(data, stream=self._aside)
+        block[start : start + data.size].copy_to_device(data, stream=self._aside)
         self._arrived = target.cuda.event()
         self._arrived.record(self._aside)
 

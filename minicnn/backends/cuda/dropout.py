@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ HALF = np.uint64(32)
 
 
 @inline
-def mix(h):
+def mix(h: Any) -> Any:
     """The finaliser of MurmurHash3, a permutation of the 32-bit numbers; products are taken in 64 bits, where they fit."""
     h = np.uint32(h ^ (h >> np.uint32(16)))
     h = np.uint32(np.uint64(h) * MIX_1)
@@ -27,7 +28,7 @@ def mix(h):
 
 
 @inline
-def key(start, rng):
+def key(start: Any, rng: Array) -> Any:
     """32 bits from (seed, step, layer)."""
     for i in range(3):
         start = mix(np.uint32(start ^ np.uint32(rng[i])))
@@ -35,7 +36,7 @@ def key(start, rng):
     return start
 
 
-def dropout_kernel(x, rng, dropped, grow, y):
+def dropout_kernel(x: Array, rng: Array, dropped: int, grow: float, y: Array) -> None:
     """y[e, l] = x[e, l] · mask · grow, where ``dropped`` of 2²⁴ outcomes are dropped."""
     E, L = x.shape
     e, lane = cuda.blockIdx.x * ROWS + cuda.threadIdx.y, cuda.blockIdx.y * LANES + cuda.threadIdx.x

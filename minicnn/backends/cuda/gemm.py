@@ -23,7 +23,7 @@ LEFT, RIGHT, TILE = (DEPTH, ROWS + SKEW), (DEPTH, COLUMNS + SKEW), (TALL, WIDE)
 
 
 @inline
-def bring(a, a_row, first, rows, start, columns, piece):
+def bring(a: Array, a_row: int, first: int, rows: int, start: int, columns: int, piece: Array) -> None:
     """piece[i, j] = a[first + i, start + j], zero from row ``rows`` and column ``columns`` on."""
     height, width = piece.shape[0], piece.shape[1] - SKEW
     for n in range(cuda.threadIdx.y * ACROSS + cuda.threadIdx.x, height * width, ACROSS * DOWN):
@@ -33,7 +33,7 @@ def bring(a, a_row, first, rows, start, columns, piece):
 
 
 @inline
-def bring_transposed(a, a_row, first, rows, start, columns, piece):
+def bring_transposed(a: Array, a_row: int, first: int, rows: int, start: int, columns: int, piece: Array) -> None:
     """piece[j, i] = a[first + i, start + j], zero from row ``rows`` and column ``columns`` on."""
     width, height = piece.shape[0], piece.shape[1] - SKEW
     for n in range(cuda.threadIdx.y * ACROSS + cuda.threadIdx.x, height * width, ACROSS * DOWN):
@@ -43,7 +43,7 @@ def bring_transposed(a, a_row, first, rows, start, columns, piece):
 
 
 @inline
-def multiply_add(left, right, t):
+def multiply_add(left: Array, right: Array, t: Array) -> None:
     """t[r, c] += Σ_k left[k, row of r] · right[k, column of c]."""
     for k in range(DEPTH):
         for c in range(WIDE):
@@ -53,14 +53,16 @@ def multiply_add(left, right, t):
 
 
 @inline
-def clear(t):
+def clear(t: Array) -> None:
     """t = 0."""
     for r in range(TALL):
         for c in range(WIDE):
             t[r, c] = 0
 
 
-def gemm_bias_kernel(W, w_row, x, x_row, b, y, y_row, M, K, P):
+def gemm_bias_kernel(
+    W: Array, w_row: int, x: Array, x_row: int, b: Array, y: Array, y_row: int, M: int, K: int, P: int
+) -> None:
     """y = W x + b."""
     left = cuda.shared.array(LEFT, W.dtype)
     right = cuda.shared.array(RIGHT, W.dtype)
@@ -81,7 +83,7 @@ def gemm_bias_kernel(W, w_row, x, x_row, b, y, y_row, M, K, P):
                 y.flat[row * y_row + column] = t[r, c] + b[row]
 
 
-def gemm_tn_kernel(W, w_row, dy, dy_row, dx, dx_row, M, K, P):
+def gemm_tn_kernel(W: Array, w_row: int, dy: Array, dy_row: int, dx: Array, dx_row: int, M: int, K: int, P: int) -> None:
     """dx = Wᵀ dy."""
     left = cuda.shared.array(LEFT, W.dtype)
     right = cuda.shared.array(RIGHT, W.dtype)
@@ -102,7 +104,7 @@ def gemm_tn_kernel(W, w_row, dy, dy_row, dx, dx_row, M, K, P):
                 dx.flat[row * dx_row + column] = t[r, c]
 
 
-def gemm_nt_kernel(dy, dy_row, x, x_row, share, partials, P):
+def gemm_nt_kernel(dy: Array, dy_row: int, x: Array, x_row: int, share: int, partials: Array, P: int) -> None:
     """partials[s] = dy xᵀ over the columns of slice s."""
     left = cuda.shared.array(LEFT, dy.dtype)
     right = cuda.shared.array(RIGHT, dy.dtype)

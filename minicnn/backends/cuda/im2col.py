@@ -16,7 +16,7 @@ from .operation import Launch, launch, operation
 from .target import cuda
 
 
-def im2col_kernel(x, first, sh, sw, ph, pw, dh, dw, cols):
+def im2col_kernel(x: Array, first: int, sh: int, sw: int, ph: int, pw: int, dh: int, dw: int, cols: Array) -> None:
     """cols[c, kh, kw, r, ox] = x[c, s·(first + r) + d·kh − p, s·ox + d·kw − p], zero outside the map."""
     (_, H, W, L), (C, KH, KW, R, OW, _) = x.shape, cols.shape
     place, lane = cuda.blockIdx.x * ROWS + cuda.threadIdx.y, cuda.blockIdx.y * LANES + cuda.threadIdx.x
@@ -32,7 +32,7 @@ def im2col_kernel(x, first, sh, sw, ph, pw, dh, dw, cols):
 def col2im_add_kernel_of(sh: int, sw: int) -> Any:
     """The kernel for these strides, which threads divide by."""
 
-    def col2im_add_kernel(cols, first, ph, pw, dh, dw, dx):
+    def col2im_add_kernel(cols: Array, first: int, ph: int, pw: int, dh: int, dw: int, dx: Array) -> None:
         """dx[c, h, w] += Σ cols[c, kh, kw, r, ox] over the columns that the pixel was copied to."""
         (C, KH, KW, R, OW, L), (_, H, W, _) = cols.shape, dx.shape
         place, lane = cuda.blockIdx.x * ROWS + cuda.threadIdx.y, cuda.blockIdx.y * LANES + cuda.threadIdx.x

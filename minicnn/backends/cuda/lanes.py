@@ -8,6 +8,7 @@ shared memory, so that both sides meet whole pieces of memory.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from ...arrays import Array
 from .launch import LANES, ROWS, THREADS, Shape, parts
@@ -18,7 +19,7 @@ from .target import cuda, inline
 SQUARE = (LANES, LANES + 1)  # a column more than used, so that reading columns does not meet one bank again and again
 
 
-def gather_kernel(x, index, lanes, xl):
+def gather_kernel(x: Array, index: Array, lanes: Array, xl: Array) -> None:
     """xl[d, l] = x[index[l], d], 0 in dead lanes."""
     square = cuda.shared.array(SQUARE, xl.dtype)
     D, L = xl.shape
@@ -32,7 +33,7 @@ def gather_kernel(x, index, lanes, xl):
             xl.flat[(d + i) * L + lane + cuda.threadIdx.x] = square[cuda.threadIdx.x, i]
 
 
-def scatter_kernel(yl, index, lanes, y):
+def scatter_kernel(yl: Array, index: Array, lanes: Array, y: Array) -> None:
     """y[index[l], d] = yl[d, l] for the real lanes."""
     square = cuda.shared.array(SQUARE, yl.dtype)
     D, L = yl.shape
@@ -46,7 +47,7 @@ def scatter_kernel(yl, index, lanes, y):
             y.flat[index[lane + i] * D + d + cuda.threadIdx.x] = square[cuda.threadIdx.x, i]
 
 
-def gather_pixels_kernel(images, affine, index, rows, columns, xl):
+def gather_pixels_kernel(images: Array, affine: Array, index: Array, rows: int, columns: int, xl: Array) -> None:
     """xl[0, h + rows, w + columns, l] = a · images[index[l], h, w] + b, and b around; a, b = affine."""
     square = cuda.shared.array(SQUARE, xl.dtype)
     (_, H, W), (_, tall, wide, L) = images.shape, xl.shape
@@ -66,12 +67,12 @@ def gather_pixels_kernel(images, affine, index, rows, columns, xl):
 
 
 @inline
-def centre_of(o, outs, ins):
+def centre_of(o: int, outs: int, ins: int) -> Any:
     """Where the centre of output row o lies among the input rows, at least 0."""
     return max((o + 0.5) * ins / outs - 0.5, 0.0)
 
 
-def gather_resized_kernel(images, affine, index, lanes, xl):
+def gather_resized_kernel(images: Array, affine: Array, index: Array, lanes: Array, xl: Array) -> None:
     """xl = a v + b, v the bilinear interpolation of the grey levels with half-pixel centres, a, b = affine; b in dead lanes."""
     (_, H, W), (_, tall, wide, L) = images.shape, xl.shape
     place, lane = cuda.blockIdx.x * ROWS + cuda.threadIdx.y, cuda.blockIdx.y * LANES + cuda.threadIdx.x
@@ -91,7 +92,18 @@ def gather_resized_kernel(images, affine, index, lanes, xl):
         xl.flat[place * L + lane] = value
 
 
-def choose_group_kernel(batch, batch_labels, count, step, number, place, index, labels, lanes, rng):
+def choose_group_kernel(
+    batch: Array,
+    batch_labels: Array,
+    count: Array,
+    step: Array,
+    number: Array,
+    place: Array,
+    index: Array,
+    labels: Array,
+    lanes: Array,
+    rng: Array,
+) -> None:
     """Every thread fills one lane, and one row of rng; the first says how many lanes are real."""
     L = index.size
     i, start = cuda.grid(1), number[0] * L

@@ -20,7 +20,7 @@ from .softmax import largest, softmax_lane
 from .target import cuda
 
 
-def mse_kernel(y, target, lanes, scale, partials):
+def mse_kernel(y: Array, target: Array, lanes: Array, scale: Array, partials: Array) -> None:
     """partials[block, 0] = scale / D · Σ (y − target)² over the lanes of a block, in float64."""
     sums = cuda.shared.array((1, THREADS), np.float64)
     D, L = y.shape
@@ -35,7 +35,7 @@ def mse_kernel(y, target, lanes, scale, partials):
         partials[cuda.blockIdx.x, 0] = scale[0] * sums[0, 0] / D
 
 
-def mse_dy_kernel(y, target, lanes, scale, dy):
+def mse_dy_kernel(y: Array, target: Array, lanes: Array, scale: Array, dy: Array) -> None:
     """dy = 2 scale / D · (y − target)."""
     D, L = y.shape
     i = cuda.grid(1)
@@ -44,7 +44,7 @@ def mse_dy_kernel(y, target, lanes, scale, dy):
         dy.flat[i] = factor * (y.flat[i] - target.flat[i]) if i % L < lanes[0] else y.dtype.type(0)
 
 
-def cross_entropy_kernel(y, labels, smoothing, lanes, scale, partials):
+def cross_entropy_kernel(y: Array, labels: Array, smoothing: Array, lanes: Array, scale: Array, partials: Array) -> None:
     """partials[block, 0] = −scale · Σ_l [(1 − s) log p[label] + s · mean_d log p[d]], p = softmax y, s = smoothing."""
     sums = cuda.shared.array((1, THREADS), np.float64)
     D, L = y.shape
@@ -65,7 +65,7 @@ def cross_entropy_kernel(y, labels, smoothing, lanes, scale, partials):
         partials[cuda.blockIdx.x, 0] = scale[0] * sums[0, 0]
 
 
-def cross_entropy_dy_kernel(y, labels, smoothing, lanes, scale, dy):
+def cross_entropy_dy_kernel(y: Array, labels: Array, smoothing: Array, lanes: Array, scale: Array, dy: Array) -> None:
     """dy = scale · (softmax y − target), where target is 1 − s + s / D at the label and s / D elsewhere."""
     D, L = y.shape
     lane = cuda.grid(1)
@@ -80,7 +80,7 @@ def cross_entropy_dy_kernel(y, labels, smoothing, lanes, scale, dy):
             dy.flat[d * L + lane] = 0
 
 
-def count_hits_kernel(y, labels, lanes, partials):
+def count_hits_kernel(y: Array, labels: Array, lanes: Array, partials: Array) -> None:
     """partials[block, 0] = how many real lanes of a block have their largest output, the first of equals, at the label."""
     sums = cuda.shared.array((1, THREADS), np.int64)
     D, L = y.shape
@@ -97,7 +97,7 @@ def count_hits_kernel(y, labels, lanes, partials):
         partials[cuda.blockIdx.x, 0] = sums[0, 0]
 
 
-def one_hot_kernel(labels, lanes, on_off, target):
+def one_hot_kernel(labels: Array, lanes: Array, on_off: Array, target: Array) -> None:
     """target[d, l] = on where d is the label of a real lane, else off."""
     D, L = target.shape
     i = cuda.grid(1)

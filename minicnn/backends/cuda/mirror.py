@@ -91,10 +91,19 @@ class Mirror:
     def push(self, *arrays: Array) -> None:
         """Upload what arrays hold."""
         for array in arrays:
-            owner = owner_of(array)
-            twin = self._twin(owner)
+            self._send(array, self.device.upload)
+
+    def push_aside(self, array: Array) -> None:
+        """Upload an array in pinned memory beside what runs."""
+        self._send(array, self.device.upload_aside)
+
+    def _send(self, array: Array, upload: Callable[[Any, int, Array], None]) -> None:
+        owner = owner_of(array)
+        known = id(owner) in self._twins
+        twin = self._twin(owner)
+        if known:  # else all of it has just gone
             start, end = span(array, owner)
-            self.device.upload(twin.block, start, twin.host[start:end])
+            upload(twin.block, start, twin.host[start:end])
 
     def pull(self, *arrays: Array) -> None:
         """Download what kernels made of arrays, when they have."""
@@ -118,10 +127,6 @@ class Mirror:
         for twin in self._lent.values():
             self.device.upload(twin.block, 0, twin.host)
         self._lent.clear()
-
-    def push_aside(self, array: Array) -> None:
-        """Upload an array that owns its pinned memory, beside what runs."""
-        self.device.upload_aside(self._twin(array).block, bytes_of(array))
 
     def prepare(
         self, kernel: Any, shape: Shape, arguments: tuple[Argument, ...], numbers: Callable[[], tuple[int | float, ...]]

@@ -18,21 +18,21 @@ from .target import cuda
 AMPLITUDE, SLOPE = 1.7159, 2 / 3  # LeNet-5's squashing function
 
 
-def copy_kernel(x, y):
+def copy_kernel(x: Array, y: Array) -> None:
     """y = x."""
     i = cuda.grid(1)
     if i < y.size:
         y[i] = x[i]
 
 
-def zero_kernel(x):
+def zero_kernel(x: Array) -> None:
     """x = 0."""
     i = cuda.grid(1)
     if i < x.size:
         x[i] = 0
 
 
-def sigmoid_kernel(x, y):
+def sigmoid_kernel(x: Array, y: Array) -> None:
     """y = 1 / (1 + e⁻ˣ)."""
     i = cuda.grid(1)
     if i < y.size:
@@ -40,63 +40,63 @@ def sigmoid_kernel(x, y):
         y[i] = one / (one + math.exp(-x[i]))
 
 
-def sigmoid_dx_kernel(y, dy, dx):
+def sigmoid_dx_kernel(y: Array, dy: Array, dx: Array) -> None:
     """dx = y (1 − y) dy."""
     i = cuda.grid(1)
     if i < dx.size:
         dx[i] = dy[i] * (y[i] * (y.dtype.type(1) - y[i]))
 
 
-def tanh_kernel(x, y):
+def tanh_kernel(x: Array, y: Array) -> None:
     """y = tanh x."""
     i = cuda.grid(1)
     if i < y.size:
         y[i] = math.tanh(x[i])
 
 
-def tanh_dx_kernel(y, dy, dx):
+def tanh_dx_kernel(y: Array, dy: Array, dx: Array) -> None:
     """dx = (1 − y²) dy."""
     i = cuda.grid(1)
     if i < dx.size:
         dx[i] = dy[i] * (y.dtype.type(1) - y[i] * y[i])
 
 
-def scaled_tanh_kernel(x, y):
+def scaled_tanh_kernel(x: Array, y: Array) -> None:
     """y = A tanh(S x) with A = 1.7159, S = 2/3."""
     i = cuda.grid(1)
     if i < y.size:
         y[i] = y.dtype.type(AMPLITUDE) * math.tanh(y.dtype.type(SLOPE) * x[i])
 
 
-def scaled_tanh_dx_kernel(y, dy, dx):
+def scaled_tanh_dx_kernel(y: Array, dy: Array, dx: Array) -> None:
     """dx = A S (1 − (y / A)²) dy."""
     i = cuda.grid(1)
     if i < dx.size:
         dx[i] = dy[i] * (y.dtype.type(SLOPE * AMPLITUDE) - y.dtype.type(SLOPE / AMPLITUDE) * (y[i] * y[i]))
 
 
-def relu_kernel(x, y):
+def relu_kernel(x: Array, y: Array) -> None:
     """y = max(0, x); a NaN is not ≤ 0 and passes."""
     i = cuda.grid(1)
     if i < y.size:
         y[i] = y.dtype.type(0) if x[i] <= 0 else x[i]
 
 
-def relu_dx_kernel(y, dy, dx):
+def relu_dx_kernel(y: Array, dy: Array, dx: Array) -> None:
     """dx = dy where y > 0, else 0."""
     i = cuda.grid(1)
     if i < dx.size:
         dx[i] = dx.dtype.type(0) if y[i] <= 0 else dy[i]
 
 
-def leaky_relu_kernel(x, slope, y):
+def leaky_relu_kernel(x: Array, slope: Array, y: Array) -> None:
     """y = x where x > 0, else slope · x."""
     i = cuda.grid(1)
     if i < y.size:
         y[i] = x[i] if x[i] > 0 else slope[0] * x[i]
 
 
-def leaky_relu_dx_kernel(x, slope, dy, dx):
+def leaky_relu_dx_kernel(x: Array, slope: Array, dy: Array, dx: Array) -> None:
     """dx = dy where x > 0, else slope · dy."""
     i = cuda.grid(1)
     if i < dx.size:

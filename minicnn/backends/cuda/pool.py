@@ -7,6 +7,7 @@ dx, it looks for the windows that the pixel lies in, and divides by the strides,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -21,7 +22,7 @@ from .target import cuda, inline
 
 
 @inline
-def window_sum(x, top, left, KH, KW, dh, dw, plane, lane):
+def window_sum(x: Array, top: int, left: int, KH: int, KW: int, dh: int, dw: int, plane: int, lane: int) -> Any:
     """Σ over the taps of a window that lie on the map; plane = c · H · W."""
     _, H, W, L = x.shape
     total = x.dtype.type(0)
@@ -35,7 +36,9 @@ def window_sum(x, top, left, KH, KW, dh, dw, plane, lane):
     return total
 
 
-def window_sums_kernel(x, KH, KW, sh, sw, ph, pw, dh, dw, scale, bias, y):
+def window_sums_kernel(
+    x: Array, KH: int, KW: int, sh: int, sw: int, ph: int, pw: int, dh: int, dw: int, scale: Array, bias: Array, y: Array
+) -> None:
     """y[c] = scale[c] · Σ over the window of x[c] + bias[c]."""
     (_, H, W, L), (C, OH, OW, _) = x.shape, y.shape
     place, lane = cuda.blockIdx.x * ROWS + cuda.threadIdx.y, cuda.blockIdx.y * LANES + cuda.threadIdx.x
@@ -49,7 +52,7 @@ def window_sums_kernel(x, KH, KW, sh, sw, ph, pw, dh, dw, scale, bias, y):
 def window_spread_kernel_of(sh: int, sw: int) -> Any:
     """The adjoint for these strides."""
 
-    def window_spread_kernel(dy, KH, KW, ph, pw, dh, dw, scale, dx):
+    def window_spread_kernel(dy: Array, KH: int, KW: int, ph: int, pw: int, dh: int, dw: int, scale: Array, dx: Array) -> None:
         """dx[c] = scale[c] · Σ of dy[c] over the windows that a pixel lies in."""
         (_, OH, OW, L), (C, H, W, _) = dy.shape, dx.shape
         place, lane = cuda.blockIdx.x * ROWS + cuda.threadIdx.y, cuda.blockIdx.y * LANES + cuda.threadIdx.x
@@ -68,7 +71,9 @@ def window_spread_kernel_of(sh: int, sw: int) -> Any:
     return window_spread_kernel
 
 
-def subsample_dcoef_kernel(x, dy, KH, KW, sh, sw, ph, pw, dh, dw, height, partials):
+def subsample_dcoef_kernel(
+    x: Array, dy: Array, KH: int, KW: int, sh: int, sw: int, ph: int, pw: int, dh: int, dw: int, height: int, partials: Array
+) -> None:
     """partials[s, c] = Σ dy[c] · (Σ over the window of x[c]) over slice s."""
     sums = cuda.shared.array((1, THREADS), x.dtype)
     (_, H, W, L), (_, OH, OW, _) = x.shape, dy.shape
@@ -87,7 +92,9 @@ def subsample_dcoef_kernel(x, dy, KH, KW, sh, sw, ph, pw, dh, dw, height, partia
         partials[s, c] = sums[0, 0]
 
 
-def max_pool_kernel(x, KH, KW, sh, sw, ph, pw, dh, dw, y, tap):
+def max_pool_kernel(
+    x: Array, KH: int, KW: int, sh: int, sw: int, ph: int, pw: int, dh: int, dw: int, y: Array, tap: Array
+) -> None:
     """y = max over the window, tap = i·KW + j of the winner: the first of equals, and a NaN beats everything.
 
     −∞ and −1 where the window lies in the border.
@@ -103,7 +110,7 @@ def max_pool_kernel(x, KH, KW, sh, sw, ph, pw, dh, dw, y, tap):
                 w = ow * sw - pw + j * dw
                 if 0 <= h < H and 0 <= w < W:
                     pixel = x.flat[((c * H + h) * W + w) * L + lane]
-                    if winner < 0 or pixel > best or pixel != pixel:
+                    if winner < 0 or pixel > best or math.isnan(pixel):
                         best, winner = pixel, i * KW + j
         y.flat[place * L + lane] = best
         tap.flat[place * L + lane] = winner
@@ -113,7 +120,7 @@ def max_pool_kernel(x, KH, KW, sh, sw, ph, pw, dh, dw, y, tap):
 def max_pool_dx_kernel_of(sh: int, sw: int) -> Any:
     """The adjoint for these strides."""
 
-    def max_pool_dx_kernel(dy, tap, KH, KW, ph, pw, dh, dw, dx):
+    def max_pool_dx_kernel(dy: Array, tap: Array, KH: int, KW: int, ph: int, pw: int, dh: int, dw: int, dx: Array) -> None:
         """dx = Σ of dy over the windows that a pixel is the winner of."""
         (_, OH, OW, L), (C, H, W, _) = dy.shape, dx.shape
         place, lane = cuda.blockIdx.x * ROWS + cuda.threadIdx.y, cuda.blockIdx.y * LANES + cuda.threadIdx.x

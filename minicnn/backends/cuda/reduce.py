@@ -18,7 +18,7 @@ DEEP = 8
 
 
 @inline
-def fold(sums, values, thread):
+def fold(sums: Array, values: int, thread: int) -> None:
     """sums[v, 0] = Σ_t sums[v, t] for v < values: halves are added to halves until one column is left.
 
     sums (values, THREADS) is shared; every thread has written its column.
@@ -32,7 +32,7 @@ def fold(sums, values, thread):
     cuda.syncthreads()
 
 
-def add_partials_kernel(partials, out, width, row):
+def add_partials_kernel(partials: Array, out: Array, width: int, row: int) -> None:
     """out[n] += Σ_s partials[s, n]; out has rows of ``width`` numbers that lie ``row`` apart."""
     sums = cuda.shared.array((DEEP, LANES), partials.dtype)
     slices, count = partials.shape
@@ -59,7 +59,7 @@ def add_partials(partials: Array, out: Array) -> Launch:
     return launch(add_partials_kernel, shape, flat, vector(out), width, row)
 
 
-def row_sums_kernel(x, row, length, share, partials):
+def row_sums_kernel(x: Array, row: int, length: int, share: int, partials: Array) -> None:
     """partials[s, m] = Σ x[m, p] over the p of slice s; rows of x lie ``row`` numbers apart."""
     sums = cuda.shared.array((1, THREADS), x.dtype)
     thread, m, s = cuda.threadIdx.x, cuda.blockIdx.x, cuda.blockIdx.y
@@ -89,7 +89,7 @@ def row_sum_add(dy: Array, db: Array) -> Iterator[Launch]:
     yield add_partials(partials, db)
 
 
-def add_group_partials_kernel(partials, group, out):
+def add_group_partials_kernel(partials: Array, group: Array, out: Array) -> None:
     """out[g] += Σ partials[s, f] over the slices and the maps f of group g."""
     g = cuda.grid(1)
     if g < out.size:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 from ...arrays import Array
 from .launch import images
@@ -15,7 +16,7 @@ from .target import cuda, inline
 
 
 @inline
-def largest(x, lane):
+def largest(x: Array, lane: int) -> Any:
     """max_d x[d, lane]."""
     D, L = x.shape
     top = x.flat[lane]
@@ -26,7 +27,7 @@ def largest(x, lane):
 
 
 @inline
-def softmax_lane(x, lane, y):
+def softmax_lane(x: Array, lane: int, y: Array) -> None:
     """y[d] = e^(x[d] − m) / Σ_d e^(x[d] − m), m = max_d x[d], of one lane."""
     D, L = x.shape
     top, total = largest(x, lane), x.dtype.type(0)
@@ -38,14 +39,14 @@ def softmax_lane(x, lane, y):
         y.flat[d * L + lane] = y.flat[d * L + lane] / total
 
 
-def softmax_kernel(x, y):
+def softmax_kernel(x: Array, y: Array) -> None:
     """y[d] = e^x[d] / Σ_c e^x[c]."""
     lane = cuda.grid(1)
     if lane < x.shape[1]:
         softmax_lane(x, lane, y)
 
 
-def softmax_dx_kernel(y, dy, dx):
+def softmax_dx_kernel(y: Array, dy: Array, dx: Array) -> None:
     """dx[d] = y[d] (dy[d] − Σ_c y[c] dy[c])."""
     D, L = y.shape
     lane = cuda.grid(1)

@@ -39,7 +39,7 @@ def sparse_conv2d_kernel_of(width: int, taps: int) -> Any:
     """The forward kernel whose threads hold ``width`` pixels."""
     reach = width + taps - 1
 
-    def sparse_conv2d_kernel(x, W, b, first, links, y):
+    def sparse_conv2d_kernel(x: Array, W: Array, b: Array, first: Array, links: Array, y: Array) -> None:
         """y[f] = b[f] + Σ over the links (f, c, k) of W[k] ⋆ x[c]."""
         t = cuda.local.array(width, x.dtype)
         row = cuda.local.array(reach, x.dtype)
@@ -75,7 +75,7 @@ def sparse_conv2d_dx_kernel_of(width: int, taps: int) -> Any:
     """The kernel of the input gradient whose threads hold ``width`` pixels."""
     reach = width + taps - 1
 
-    def sparse_conv2d_dx_kernel(dy, W, first, links, dx):
+    def sparse_conv2d_dx_kernel(dy: Array, W: Array, first: Array, links: Array, dx: Array) -> None:
         """dx[c, iy, ix] = Σ over the links (f, c, k) of W[k, kh, kw] · dy[f, iy − kh, ix − kw]."""
         t = cuda.local.array(width, dy.dtype)
         row = cuda.local.array(reach, dy.dtype)
@@ -112,7 +112,7 @@ def sparse_conv2d_dW_kernel_of(links: int, taps: int) -> Any:
     """The kernel of the weight gradient whose threads hold so many links of a channel × so many taps of a row."""
     tile, room = (links, taps), (links * taps, THREADS)
 
-    def sparse_conv2d_dW_kernel(x, dy, bundles, maps, height, partials):
+    def sparse_conv2d_dW_kernel(x: Array, dy: Array, bundles: Array, maps: Array, height: int, partials: Array) -> None:
         """partials[s, n, kh, kw] = Σ dy[f, oy, ox] · x[c, oy + kh, ox + kw] over slice s, for link n = (f, c, k).
 
         bundles (count, 3): a channel, and the first and end of some of its links.
@@ -149,7 +149,7 @@ def sparse_conv2d_dW_kernel_of(links: int, taps: int) -> Any:
     return sparse_conv2d_dW_kernel
 
 
-def add_link_partials_kernel(partials, kernels, dW):
+def add_link_partials_kernel(partials: Array, kernels: Array, dW: Array) -> None:
     """dW[k, tap] += Σ partials[s, n, tap] over the slices and the links n that go through kernel k."""
     slices, count, taps = partials.shape
     i = cuda.grid(1)
@@ -162,7 +162,7 @@ def add_link_partials_kernel(partials, kernels, dW):
         dW[i] += total
 
 
-def spread_kernel(b, group, bias):
+def spread_kernel(b: Array, group: Array, bias: Array) -> None:
     """bias[f] = b[group[f]]."""
     f = cuda.grid(1)
     if f < bias.size:

@@ -12,12 +12,16 @@ from types import FunctionType
 from typing import Any
 
 import numpy as np
-from numba import cuda, njit, types
+from numba import cuda as numba_cuda
+from numba import njit, types
 from numba.core import config
 from numba.core.errors import NumbaPerformanceWarning
 from numba.np.numpy_support import from_dtype
 
 from ...errors import BackendError
+
+cuda: Any = numba_cuda
+"""What kernels say: ``cuda.threadIdx``, ``cuda.shared`` and so on."""
 
 SIMULATED = bool(getattr(config, "ENABLE_CUDASIM", False))
 """``NUMBA_ENABLE_CUDASIM=1``: kernels run as Python threads, without a GPU."""

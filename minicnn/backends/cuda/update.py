@@ -15,14 +15,16 @@ from .operation import Launch, launch, operation
 from .target import cuda
 
 
-def add_kernel(x, y):
+def add_kernel(x: Array, y: Array) -> None:
     """y += x."""
     i = cuda.grid(1)
     if i < y.size:
         y[i] += x[i]
 
 
-def sgd_kernel(p, dp, v, rate, momentum, nesterov, decay, first):
+def sgd_kernel(
+    p: Array, dp: Array, v: Array, rate: float, momentum: float, nesterov: float, decay: float, first: float
+) -> None:
     """g = dp + wd p; v = μ v + g, at first v = g; p −= lr (g + μ v if Nesterov else v). Without momentum v is left alone."""
     i = cuda.grid(1)
     if i < p.size:
@@ -35,7 +37,19 @@ def sgd_kernel(p, dp, v, rate, momentum, nesterov, decay, first):
         p[i] -= p.dtype.type(rate) * step
 
 
-def adam_kernel(p, dp, m, v, beta1, beta2, eps, coupled, keep, step, root):
+def adam_kernel(
+    p: Array,
+    dp: Array,
+    m: Array,
+    v: Array,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    coupled: float,
+    keep: float,
+    step: float,
+    root: float,
+) -> None:
     """g = dp + wd p; m = β₁ m + (1 − β₁) g; v = β₂ v + (1 − β₂) g²; p = keep · p − step · m / (√v / root + ε)."""
     i = cuda.grid(1)
     if i < p.size:
