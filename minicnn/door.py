@@ -120,7 +120,7 @@ def labels(who: str, given: Array, images: int, classes: int, chosen: Array) -> 
     if given.shape != (images,) or given.dtype.kind not in "iu":
         what = f"expected {images} whole class numbers, got dtype {given.dtype} and shape {given.shape}"
         raise DataError(who, what, "give one label for each image")
-    taken = given[chosen].astype(np.int64)
+    taken = given[chosen].astype(np.int64, copy=False)
     if taken.min() < 0 or taken.max() >= classes:
         what = f"expected labels from 0 to {classes - 1}, got {taken.min()} to {taken.max()}"
         raise DataError(who, what, "check the labels or the width of the last layer")

@@ -12,6 +12,10 @@ from .arrays import ALIGNMENT, Array, Shape, aligned
 from .plan import Spec
 
 
+STAGGER = 9 * ALIGNMENT
+"""Bytes between the buffers of an arena: maps of 4096 bytes would all begin in one set of the first cache."""
+
+
 def keep(array: Array) -> None:
     """Lend nothing: who reads the vector reads the memory that kernels work on."""
 
@@ -98,7 +102,7 @@ class Workspace:
     def _room(self, spec: Spec) -> int:
         shape, dtype = spec
         size = prod(shape) * dtype.itemsize + self._band
-        return -(-size // ALIGNMENT) * ALIGNMENT
+        return -(-size // ALIGNMENT) * ALIGNMENT + STAGGER
 
     def broken_guards(self) -> list[str]:
         """The buffers behind whose end something was written."""

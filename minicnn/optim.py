@@ -10,11 +10,10 @@ import numpy as np
 
 from .arrays import Array
 from .errors import CheckpointError, ContractError, OptionError, number
-from .memory import keep
-from .program import Job
 
 if TYPE_CHECKING:
     from .network import Network
+    from .program import Job
 
 
 class Optimizer:
@@ -32,7 +31,7 @@ class Optimizer:
         self.lr = number(type(self).__name__, "lr", lr, 0, math.inf)
         self.steps = 0
         self._moments: dict[str, Array] = {}
-        self._lend: Callable[[Array], None] = keep
+        self._lend: Callable[[Array], None] | None = None
         self._bound: tuple[Network, list[Job], Array] | None = None
 
     def step(self, net: Network) -> None:
@@ -55,7 +54,8 @@ class Optimizer:
     def moments(self) -> dict[str, Array]:
         """The moment vectors by name; empty before the first step."""
         for moment in self._moments.values():
-            self._lend(moment)
+            if self._lend is not None:
+                self._lend(moment)
         return dict(self._moments)
 
     def _update(self, net: Network, *moments: Array) -> None:

@@ -26,7 +26,7 @@ class Bound(NamedTuple):
     address: int
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Call:
     """One kernel with the arrays it works on. It is compiled when it is first made, so that a rewritten call costs nothing.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import prod
 from types import ModuleType
 from typing import Any
 
@@ -13,6 +14,9 @@ from .arrays import Array, aligned
 
 CAPACITY = 256
 """Room for the images of a batch at first; it grows as it must."""
+
+ROOM = 8 << 20
+"""Arrays of up to so many bytes are copied, so that a new one for every batch costs no new recording."""
 
 Taken = tuple[door.Source, bool]
 """A source to read, and whether it holds the images in the order of the batch and not at their numbers."""
@@ -32,12 +36,12 @@ class Here:
             source: where they are.
             chosen: their numbers.
         """
-        if not isinstance(source, door.Arrays) or len(source.values) > CAPACITY:
+        if not isinstance(source, door.Arrays) or source.values.nbytes > ROOM:
             return source, False
         values = source.values
-        if which not in self._rooms:
-            size = CAPACITY * values[0].nbytes
-            self._rooms[which] = door.Arrays(aligned(size).view(values.dtype).reshape(CAPACITY, *values.shape[1:]))
+        if which not in self._rooms or len(self._rooms[which].values) < len(values):
+            room = (max(CAPACITY, len(values)), *values.shape[1:])
+            self._rooms[which] = door.Arrays(aligned(prod(room) * values.itemsize).view(values.dtype).reshape(room))
         self._rooms[which].values[: len(values)] = values
         return self._rooms[which], False
 
