@@ -91,7 +91,7 @@ def rows_of(net: Network, case: Case) -> list[Row]:
     data = data_of(case, net.in_shape[1])
     for _ in range(3):  # so that buffers hold what they hold in training
         net.loss_and_grads(case.loss, data.source, data.labels, np.arange(case.batch))
-    team, group = Team(1, net.backend), net._runner.group(0, train=True)
+    team, group = Team(1, net.backend), net._runner.group(0, train=True, lanes=net.lanes)
     calls = [call for load in group._loads.values() for call in load[1].calls] + net.program().calls
     found = []
     for call in calls:

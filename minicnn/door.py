@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
@@ -16,7 +16,11 @@ NUMPY: tuple[Literal["C", "A", "W"], ...] = ("C", "A", "W")
 
 
 class Source(Protocol):
-    """N images that know how to write some of themselves into lanes."""
+    """N images that know how to write some of themselves into lanes.
+
+    One that also has ``rows``, ``over`` and ``fixed``, as ``Arrays``, can be brought to a device a batch at a time; any other
+    is taken there as a whole, once.
+    """
 
     @property
     def shape(self) -> Shape:
@@ -38,11 +42,22 @@ class Arrays:
     """Images in memory as an array (N, …) in the network's own dtype."""
 
     values: Array
+    fixed: ClassVar[bool] = False
+    """Whether nobody changes the images while there is a network that reads them."""
 
     @property
     def shape(self) -> Shape:
         """(N, …)."""
         return tuple(self.values.shape)
+
+    @property
+    def rows(self) -> Array:
+        """The images in memory, one a row."""
+        return self.values
+
+    def over(self, rows: Array) -> Arrays:
+        """The same over other rows."""
+        return Arrays(rows)
 
     def load(self, k: Any, index: Array, lanes: Array, x: Array) -> None:
         """Record the gather."""

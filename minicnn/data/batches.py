@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -44,7 +44,7 @@ class Pixels:
     """Grey images as a network's source.
 
     Args:
-        images: (N, H, W) uint8.
+        images: (N, H, W) uint8; not to be changed afterwards, as a GPU keeps a copy.
         normalise: what a grey level becomes.
         size: rows and columns that the network sees; those of the images for None.
         fit: ``"pad"`` puts background around the image, ``"resize"`` stretches it bilinearly.
@@ -61,6 +61,7 @@ class Pixels:
     normalise: Normalise
     size: int | None = None
     fit: str = "pad"
+    fixed: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.images.dtype != np.uint8 or self.images.ndim != 3:
@@ -80,6 +81,15 @@ class Pixels:
         """(N, 1, rows, columns) as the network sees them."""
         count, rows, columns = self.images.shape
         return (count, 1, self.size or rows, self.size or columns)
+
+    @property
+    def rows(self) -> Array:
+        """The images in memory, one a row."""
+        return self.images
+
+    def over(self, rows: Array) -> Pixels:
+        """The same over other rows."""
+        return replace(self, images=rows)
 
     def load(self, k: Any, index: Array, lanes: Array, x: Array) -> None:
         """Record the kernel that brings the chosen images into lanes."""
