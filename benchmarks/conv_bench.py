@@ -5,6 +5,7 @@ minicnn runs as it does in a network: recorded programs over the lane groups of 
 pass that reads them packed, and for the weight gradient the slots cleared before and summed after. PyTorch runs under
 ``inference_mode``, with its tensors contiguous and as channels_last; the table shows the faster of the two. There is no bias.
 
+``direct`` is what ``algorithm="auto"`` takes: register tiles, or a matrix product where the window is the whole map.
 GFLOP/s are nominal, two operations for each multiply-add of the definition, also where padding is multiplied. The peak is
 the best that a loop of multiply-adds on registers reaches before the first row; the loop also runs in turn with the
 contenders, and the last lines tell how fast it then was. ``±`` is the distance between the quartiles of the direct figure,
@@ -98,7 +99,11 @@ CASES = (
     Case("3×3", 3, 32, 3, 32, padding=1),
     Case("3×3", 32, 64, 3, 16, padding=1),
     Case("3×3", 64, 128, 3, 8, padding=1),
+    Case("VGG", 64, 64, 3, 32, padding=1),
+    Case("ResNet", 128, 128, 3, 8, padding=1),
     Case("strided", 64, 64, 3, 16, padding=1, stride=2),
+    Case("shortcut", 64, 128, 1, 16, stride=2),
+    Case("bottleneck", 256, 64, 1, 8),
     Case("pointwise", 64, 128, 1, 16),
     Case("grouped", 64, 64, 3, 16, padding=1, groups=4),
     Case("dilated", 32, 32, 3, 16, padding=2, dilation=2),
@@ -276,7 +281,7 @@ LAYOUTS = ("contiguous", "channels_last")
 def contenders(case: Case, batch: int, threads: int, torch: Any | None) -> dict[str, Contender]:
     """All who compute a case, by name."""
     data = Data.of(case, batch)
-    own: dict[str, Contender] = {algorithm: Own(case, data, algorithm, threads) for algorithm in (IM2COL, DIRECT)}
+    own: dict[str, Contender] = {name: Own(case, data, way, threads) for name, way in ((IM2COL, "im2col"), (DIRECT, "auto"))}
     peers = {f"torch {layout}": Torch(torch, case, data, layout) for layout in LAYOUTS} if torch else {}
     return own | peers
 
@@ -389,7 +394,7 @@ def measure(found: Mapping[str, Contender], case: Case, batch: int, which: str, 
 
 def door_row(batch: int, threads: int, effort: Effort) -> dict[str, Any]:
     """What the conversion of a batch from (N, C, H, W) to lanes costs, next to the forward pass over it."""
-    own = Own(DOOR, Data.of(DOOR, batch), DIRECT, threads)
+    own = Own(DOOR, Data.of(DOOR, batch), "auto", threads)
     timings = interleaved({"lanes": own.door(), FORWARD: own.work(FORWARD)}, effort.rounds, effort.least, threads)
     lanes, forward = timings["lanes"], timings[FORWARD]
     share = lanes.median / forward.median
@@ -430,6 +435,28 @@ def say_control(rows: Sequence[Row], means: Mapping[str, Any]) -> None:
     say(f"peak: {before:.0f} GFLOP/s of multiply-adds on registers; {turns}, where less tells of a busy machine")
 
 
+WELL = 0.6
+"""PyTorch runs a row well where it reaches this share of the peak."""
+
+
+def against_torch(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """How direct compares where PyTorch runs a row well, and where it does not: the mean and the worst row."""
+    found = []
+    for well in (False, True):
+        ratios = [row.over(row.torch) or 0 for row in rows if row.torch and (row.gflops(row.torch) >= WELL * row.peak) == well]
+        facts = {"torch_runs_well": well, "rows": len(ratios), "geometric_mean": geometric_mean(ratios)}
+        found.append({**facts, "least": min(ratios, default=None)})
+    return found
+
+
+def say_against_torch(facts: Mapping[str, Any]) -> None:
+    """One group of rows in words."""
+    where = f"{'at least' if facts['torch_runs_well'] else 'less than'} {WELL:.0%} of the peak"
+    if facts["rows"]:
+        figures = f"{facts['geometric_mean']:.2f} times as fast in the geometric mean, {facts['least']:.2f} in the worst row"
+        say(f"where torch reaches {where} ({facts['rows']} rows): {figures}")
+
+
 def say_door(door: Mapping[str, Any]) -> None:
     """The conversion in words."""
     what = f"(N, C, H, W) to lanes: {1e6 * door['median_s']:.1f} µs for a batch of {door['batch']} on {door['case']}"
@@ -443,7 +470,9 @@ def parse(given: Sequence[str]) -> argparse.Namespace:
         BenchmarkError: one that cannot be measured.
     """
     parser = harness.arguments("Convolution: im2col against direct against PyTorch.")
-    parser.add_argument("--batch", type=int, nargs="+", default=[32], metavar="N", help="images in a batch (default 32)")
+    parser.add_argument(
+        "--batch", type=int, nargs="+", default=[32], metavar="N", help="images in a batch (default 32); 32 128 for both tables"
+    )
     parser.add_argument("--only", default="", metavar="TEXT", help="only shapes whose name contains this")
     options = parser.parse_args(given)
     harness.check_arguments(options)
@@ -459,11 +488,10 @@ def benchmark(given: Sequence[str]) -> None:
     """Measure, print, write."""
     options = parse(given)
     effort = Effort(options.repeats or (5 if options.quick else 15), 0.002 if options.quick else 0.01)
+    harness.keep_to(options.threads)
     machine = harness.machine_facts(options.threads)
     say(harness.machine_line(machine))
     torch = harness.peer("torch")
-    if torch is not None:
-        torch.set_num_threads(options.threads)
     peak = Peak(options.threads)
     with torch.inference_mode() if torch else nullcontext():
         batches = [one_batch(options.cases, batch, peak, torch, effort) for batch in options.batch]
@@ -487,9 +515,18 @@ def one_batch(cases: Sequence[Case], batch: int, peak: Peak, torch: Any | None, 
     for mean in means:
         say_summary(mean)
     say_control(rows, means[-1])
+    groups = against_torch(rows)
+    for group in groups:
+        say_against_torch(group)
     door = door_row(batch, peak.threads, effort)
     say_door(door)
-    return {"batch": batch, "rows": [row.facts() for row in rows], "geometric_means": means, "door": door}
+    return {
+        "batch": batch,
+        "rows": [row.facts() for row in rows],
+        "geometric_means": means,
+        "against_torch": groups,
+        "door": door,
+    }
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import gc
 import importlib
 import json
 import math
+import os
 import platform
 import statistics
 import sys
@@ -187,12 +188,11 @@ PEAK_SAMPLES, PEAK_SECONDS = 25, 0.005
 
 @kernel
 def multiply_add_loop(a: Array, b: Array, repeats: Array, c: Array) -> None:
-    """c = repeats[0] times over, nothing but multiply-adds of a tile that stays in registers."""
+    """c = repeats[0] times over, nothing but multiply-adds of registers: a number times two vectors, added to a tile."""
     for _ in range(repeats[0]):
         t = tile_zeros(b, PEAK_ROWS, PEAK_COLUMNS)
-        for step in range(PEAK_STEPS):
-            at = (step & 15) * PEAK_COLUMNS * tile_width(b)
-            t = tile_outer(t, a, step * PEAK_ROWS, 1, PEAK_ROWS, b, at)
+        for _ in range(PEAK_STEPS):
+            t = tile_outer(t, a, 0, 0, 1, b, 0)  # the same each time, so that nothing is loaded
         tile_store(t, c, 0, PEAK_COLUMNS * tile_width(b), PEAK_ROWS)
 
 
@@ -214,7 +214,7 @@ class Peak:
         vector = PEAK_COLUMNS * HOST.width(np.dtype(dtype).itemsize)
         self.multiply_adds = threads * PEAK_REPEATS * PEAK_STEPS * PEAK_ROWS * vector
         rng = np.random.default_rng(0)
-        inputs = [rng.standard_normal(n).astype(dtype) for n in (PEAK_STEPS * PEAK_ROWS, 16 * vector)]
+        inputs = [rng.standard_normal(n).astype(dtype) for n in (1, vector)]
         self._jobs = []
         for _ in range(threads):
             program = Program()
@@ -230,6 +230,18 @@ class Peak:
 
 
 # --- the machine ---
+
+
+def keep_to(threads: int) -> None:
+    """Keep the process to as many processors as contenders have threads: some libraries take all they may.
+
+    It must come before those libraries are imported. PyTorch's threads are set, too.
+    """
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    torch = peer("torch")
+    if torch is not None:
+        torch.set_num_threads(threads)
 
 
 def peer(name: str) -> Any | None:

@@ -1,4 +1,4 @@
-"""The three LeNets as somebody who wants speed writes them in PyTorch: C3 is one dense convolution with masked weights.
+"""The networks as somebody who wants speed writes them in PyTorch: C3 is one dense convolution with masked weights.
 
 Keys of the state_dicts are minicnn's names; ``pack`` and ``unpack`` go between packed and dense kernels of C3.
 """
@@ -81,6 +81,23 @@ def lenet5s(net: Network) -> nn.Sequential:
 def modern(net: Network) -> nn.Sequential:
     """The network as it is usually written today."""
     return _filled(_relu(nn.Conv2d(1, 6, 5, padding=2), nn.Conv2d(6, 16, 5), nn.MaxPool2d(2)), net)
+
+
+def cifar_cnn(net: Network) -> nn.Sequential:
+    """Three convolutions and two dense layers."""
+    parts: dict[str, nn.Module] = {}
+    for number, (channels, filters) in enumerate(((3, 32), (32, 64), (64, 128)), 1):
+        parts |= {
+            f"C{number}": nn.Conv2d(channels, filters, 3, padding=1),
+            f"f{number}": nn.ReLU(),
+            f"S{number}": nn.MaxPool2d(2),
+        }
+    parts |= {"flatten": nn.Flatten(), "F4": nn.Linear(2048, 192), "f4": nn.ReLU(), "output": nn.Linear(192, 10)}
+    return _filled(parts, net)
+
+
+MODULES = {"lenet5": classic, "lenet5, floats": classic, "lenet5s": lenet5s, "lenet5_modern": modern, "cifar_cnn": cifar_cnn}
+"""How the network of a case is made, by the case's name."""
 
 
 def _relu(c1: nn.Module, c3: nn.Module, pool: nn.Module) -> dict[str, nn.Module]:

@@ -105,7 +105,7 @@ def labels(who: str, given: Array, images: int, classes: int, chosen: Array) -> 
     if given.shape != (images,) or given.dtype.kind not in "iu":
         what = f"expected {images} whole class numbers, got dtype {given.dtype} and shape {given.shape}"
         raise DataError(who, what, "give one label for each image")
-    taken = given[chosen].astype(np.int64)
+    taken = given[chosen].astype(np.int64, copy=False)
     least, most = _range(taken)
     if least < 0 or most >= classes:
         what = f"expected labels from 0 to {classes - 1}, got {least} to {most}"

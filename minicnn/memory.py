@@ -14,6 +14,9 @@ from .plan import Spec
 ALIGNMENT = 128
 """Two cache lines: neighbours of arrays that threads write must never share one."""
 
+STAGGER = 9 * ALIGNMENT
+"""Bytes between the buffers of an arena: maps of 4096 bytes would all begin in one set of the first cache."""
+
 
 def aligned(size: int) -> Array:
     """So many bytes whose address is a multiple of ``ALIGNMENT``."""
@@ -92,7 +95,7 @@ class Workspace:
     def _room(self, spec: Spec) -> int:
         shape, dtype = spec
         size = prod(shape) * dtype.itemsize + self._band
-        return -(-size // ALIGNMENT) * ALIGNMENT
+        return -(-size // ALIGNMENT) * ALIGNMENT + STAGGER
 
     def broken_guards(self) -> list[str]:
         """The buffers behind whose end something was written."""

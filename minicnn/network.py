@@ -9,20 +9,18 @@ import numpy as np
 
 from . import backends, door
 from .arrays import Array, Shape
-from .bind import Bound, constant, describe, record
+from .bind import constant, record
+from .chain import Named, checked_shape, plan_chain
 from .errors import ContractError, DataError, OptionError, ShapeError
 from .group import Setting
-from .layers.base import Layer
 from .losses import Loss
 from .memory import FlatVector
-from .parallel import Team, thread_count
-from .program import Program, Recorder
+from .parallel import Team, shares, thread_count
+from .program import Job, Program, Recorder
 from .runner import Runner, Score, Targets
 from .slots import Slots
 from .summary import table
 from .trace import Trace
-
-Named = Layer | tuple[str, Layer]
 
 
 class Network:
@@ -65,10 +63,10 @@ class Network:
             raise OptionError("Network", what, "give lanes=16 or leave it out")
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**64:
             raise OptionError("Network", f"expected seed as a whole number from 0 to 2^64 − 1, got {seed!r}", "give seed=0")
-        self.in_shape = _checked_shape(in_shape)
+        self.in_shape = checked_shape(in_shape)
         self.dtype, self.seed, self.steps = np.dtype(dtype), seed, 0
         self.backend = backends.get(backend)
-        self.layers = _plan(layers, self.in_shape)
+        self.layers = plan_chain(layers, self.in_shape)
         shapes = {f"{b.name}.{p}": q.shape for b in self.layers for p, q in b.plan.params.items()}
         self.params = FlatVector(shapes, self.dtype)
         self.grads = FlatVector(shapes, self.dtype)
@@ -229,6 +227,28 @@ class Network:
             raise ContractError("activation", what, "call forward(x) first and give a layer's name")
         return self._trace.activation(names[name])
 
+    # --- updates ---
+
+    def over_parameters(self, kernel: Any, vectors: Sequence[Array], numbers: Array) -> list[Job]:
+        """Jobs that call an elementwise kernel on the parameters, their gradients, vectors as long, and a few numbers.
+
+        Args:
+            kernel: takes (params, grads, *vectors, numbers).
+            vectors: as long as the parameters.
+            numbers: the same for all elements.
+        """
+        jobs = []
+        for part in shares(len(self.params.flat), self.threads):
+            program = Program()
+            pieces = (vector[part] for vector in (self.params.flat, self.grads.flat, *vectors))
+            Recorder(self.backend, program).call(kernel, *pieces, numbers)
+            jobs.append(Job([([program], (0, 1, 1))], np.zeros(1, np.int64)))
+        return jobs
+
+    def run(self, jobs: Sequence[Job]) -> None:
+        """Run jobs side by side, at most one for each thread."""
+        self._team.run(jobs)
+
     # --- looking at the network itself ---
 
     def program(self, train: bool = True) -> Program:
@@ -265,37 +285,3 @@ class Network:
             what = f"expected {name} of shape {view.shape}, got {given.shape}"
             raise ShapeError("parameters", what, "load them into the network they were made for")
         return given
-
-
-def _checked_shape(shape: Any) -> Shape:
-    sizes = tuple(shape) if isinstance(shape, Sequence) else ()
-    if not sizes or not all(isinstance(s, int) and s > 0 for s in sizes):
-        raise OptionError("Network", f"expected in_shape as positive whole numbers, got {shape!r}", "give (C, H, W) or (D,)")
-    return sizes
-
-
-def _plan(layers: Sequence[Named], in_shape: Shape) -> list[Bound]:
-    """Ask every layer what it needs, given what the one before it makes."""
-    if not layers:
-        raise OptionError("Network", "expected at least one layer, got none", "give a list of layers")
-    planned: list[Bound] = []
-    chain, shape = str(in_shape), in_shape
-    for index, item in enumerate(layers):
-        name, layer = item if isinstance(item, tuple) and len(item) == 2 else (str(index), item)
-        if not isinstance(layer, Layer) or not isinstance(name, str) or not name or "." in name:
-            what = f"expected a Layer or a pair (name without dots, Layer), got {item!r}"
-            raise OptionError("Network", what, 'write for example ("C1", Conv2d(6, 5))')
-        if name in [b.name for b in planned]:
-            raise OptionError("Network", f"expected every name once, got {name!r} again", "rename one of the layers")
-        title = layer.label if name == str(index) else f"{name} {layer.label}"
-        try:
-            plan = layer.plan(shape)
-        except ShapeError as error:
-            hint = error.hint
-            raise ShapeError(describe(index, name, layer), error.what, hint, f"{chain} → {title} ✗") from None
-        bound = Bound(index, name, layer, shape, plan)
-        bound.check_names()
-        planned.append(bound)
-        shape = plan.out_shape
-        chain += f" → {title} → {shape}"
-    return planned

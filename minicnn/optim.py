@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from .errors import CheckpointError, ContractError, OptionError, number
 
 if TYPE_CHECKING:
     from .network import Network
+    from .program import Job
 
 
 class Optimizer:
@@ -31,7 +31,7 @@ class Optimizer:
         self.lr = number(type(self).__name__, "lr", lr, 0, math.inf)
         self.steps = 0
         self.moments: dict[str, Array] = {}
-        self._bound: tuple[Network, Callable[..., None], tuple[Array, ...]] | None = None
+        self._bound: tuple[Network, list[Job], Array] | None = None
 
     def step(self, net: Network) -> None:
         """Update the parameters of a network by its gradients.
@@ -52,12 +52,13 @@ class Optimizer:
         raise NotImplementedError
 
     def _run(self, kernel: Any, net: Network, moments: tuple[Array, ...], *numbers: float) -> None:
-        """Call an update kernel, bound once to the network's vectors and the moments."""
+        """Run an update kernel over the network's vectors and the moments, each thread on a part of them."""
         if self._bound is None or self._bound[0] is not net:
-            self._bound = (net, *kernel.bind((net.params.flat, net.grads.flat, *moments, np.zeros(len(numbers)))))
-        _, function, arrays = self._bound
-        arrays[-1][:] = numbers
-        function(*arrays)
+            h = np.zeros(len(numbers))
+            self._bound = (net, net.over_parameters(kernel, moments, h), h)
+        _, jobs, h = self._bound
+        h[:] = numbers
+        net.run(jobs)
 
     def options(self) -> dict[str, Any]:
         """The options by name, for logs and checkpoints."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from itertools import pairwise
 from math import ceil
 from pathlib import Path
 from types import ModuleType
@@ -46,6 +47,21 @@ def thread_count(threads: int | None) -> int:
             "threads", f"expected a whole number of at least 1, got {threads!r}", "give threads=1 or leave it out"
         )
     return threads
+
+
+SHARE = 1 << 14
+"""A thread is worth waking for so many numbers."""
+
+
+def shares(length: int, threads: int, passes: int = 1) -> list[slice]:
+    """The parts of a vector that threads work on side by side, of which each has enough to do.
+
+    >>> shares(40_000, threads=8)
+    [slice(0, 20000, None), slice(20000, 40000, None)]
+    """
+    count = min(threads, max(1, length * passes // SHARE))
+    ends = [length * part // count for part in range(count + 1)]
+    return [slice(first, end) for first, end in pairwise(ends)]
 
 
 class Team:

@@ -4,40 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from .arrays import Array
 from .errors import ContractError
 
 
-@dataclass(frozen=True)
+class Bound(NamedTuple):
+    """A call ready to be made.
+
+    Attributes:
+        function: what is called.
+        arrays: what it is called with, as it takes them.
+        address: the native function, or 0 where there is none.
+    """
+
+    function: Callable[..., object]
+    arrays: tuple[Array, ...]
+    address: int
+
+
+@dataclass(frozen=True, eq=False)
 class Call:
-    """One kernel with the arrays it works on.
+    """One kernel with the arrays it works on. It is compiled when it is first made, so that a rewritten call costs nothing.
 
     Attributes:
         where: the layer and pass that asked for it.
         name: the kernel's name.
-        function: what is called.
-        arrays: what it is called with.
-        address: the native function, or 0 where there is none.
+        kernel: a kernel of the backend, or any callable.
+        arrays: what it works on.
     """
 
     where: str
     name: str
-    function: Callable[..., object]
+    kernel: Any
     arrays: tuple[Array, ...]
-    address: int = 0
+
+    @cached_property
+    def bound(self) -> Bound:
+        """The kernel's code for these arrays."""
+        if not hasattr(self.kernel, "bind"):
+            return Bound(self.kernel, self.arrays, 0)
+        function, arrays = self.kernel.bind(self.arrays)
+        return Bound(function, arrays, self.kernel.address(arrays))
 
     def __str__(self) -> str:
         shapes = ", ".join("×".join(map(str, a.shape)) for a in self.arrays)
         return f"{self.where:16} {self.name}({shapes})"
-
-
-def bound(where: str, name: str, kernel: Any, arrays: tuple[Array, ...]) -> Call:
-    """The call of a backend's kernel on these arrays."""
-    function, arrays = kernel.bind(arrays)
-    return Call(where, name, function, arrays, kernel.address(arrays))
 
 
 class Program:
@@ -60,12 +75,13 @@ class Program:
     @property
     def native(self) -> bool:
         """Whether every call is machine code, so that the whole can run without the interpreter."""
-        return all(call.address for call in self.calls)
+        return all(call.bound.address for call in self.calls)
 
     def run(self) -> None:
         """Make the calls in order."""
         for call in self.calls:
-            call.function(*call.arrays)
+            function, arrays, _ = call.bound
+            function(*arrays)
 
     def fused(self, backend: ModuleType) -> Program:
         """The same program in fewer calls, by the backend's rewriting rules."""
@@ -78,7 +94,7 @@ class Program:
             else:
                 count, kernel, arrays = found
                 name = " + ".join(call.name for call in self.calls[at : at + count])
-                calls.append(bound(self.calls[at].where, name, kernel, arrays))
+                calls.append(Call(self.calls[at].where, name, kernel, arrays))
                 at += count
         return Program(calls)
 
@@ -148,7 +164,4 @@ class Recorder:
         self._record(getattr(function, "__name__", repr(function)), function, arrays)
 
     def _record(self, name: str, kernel: Any, arrays: tuple[Array, ...]) -> None:
-        if hasattr(kernel, "bind"):
-            self._program.append(bound(self.where, name, kernel, arrays))
-        else:
-            self._program.append(Call(self.where, name, kernel, arrays))
+        self._program.append(Call(self.where, name, kernel, arrays))

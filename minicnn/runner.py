@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -53,7 +55,10 @@ class Targets:
 ONCE = (0, 1, 1)
 """The span of what is done once, whatever the group."""
 
-KEPT = 8
+ROOM = 8 << 20
+"""Arrays of up to so many bytes are copied, so that a new one for every batch costs no new recording."""
+
+KEPT = 4
 """How many kinds of batch are remembered with their jobs."""
 
 
@@ -71,10 +76,10 @@ class Runner:
         self._setting, self._team, self._slots = setting, team, slots
         self._prepare = [Job([([prepare], ONCE)], np.zeros(1, np.int64))]
         self._groups: dict[tuple[int, bool], Group] = {}
-        self._jobs: dict[Any, tuple[list[Any], list[Job]]] = {}
+        self._jobs: dict[Any, tuple[list[Job], Any]] = {}
         self._rooms: dict[str, door.Arrays] = {}
-        self._batch = Batch(CAPACITY, setting.dtype)
         self._single = Single(setting, team, prepare, slots)
+        self._make_room(CAPACITY)
 
     def group(self, member: int, train: bool) -> Group:
         """A thread's group for training or inference."""
@@ -90,28 +95,18 @@ class Runner:
         self._fill(chosen, targets.labels, step)
         groups, source = self._count(chosen), self._own("in", source)
         vectors = None if targets.vectors is None else self._own("target", targets.vectors)
-        slots = self._slots.take(groups)
-        self._team.run(self._prepare)
-        self._team.run(self._kept(loss, source, vectors, targets.labels is not None, groups, train, slots))
+        slots, labelled = self._slots.take(groups), targets.labels is not None
+        key = (loss, identity(source), identity(vectors), labelled, groups, train)
+        self._run(key, lambda: self._scoring(loss, source, vectors, labelled, groups, slots, train), (source, vectors))
         if train and len(slots) > 1:
             self._team.run(self._slots.sums(groups, self._team.threads))
         value = sum(float(slot.value[0]) for slot in slots)
         return Score(value, sum(int(slot.hits[0]) for slot in slots), len(chosen))
 
-    def _kept(self, loss: Loss, source: door.Source, vectors: Any, labelled: bool, groups: int, train: bool, slots: list[Slot]) -> list[Job]:
-        """The jobs for such a batch, recorded when the first one comes; the last few kinds are remembered."""
-        origins = [given.values if isinstance(given, door.Arrays) else given for given in (source, vectors)]
-        key = (loss, *map(id, origins), labelled, groups, train)
-        if key not in self._jobs:
-            if len(self._jobs) >= KEPT:
-                del self._jobs[next(iter(self._jobs))]
-            self._jobs[key] = origins, self._record(loss, source, vectors, labelled, groups, train, slots)
-        return self._jobs[key][1]
-
-    def _record(
-        self, loss: Loss, source: door.Source, vectors: Any, labelled: bool, groups: int, train: bool, slots: list[Slot]
+    def _scoring(
+        self, loss: Loss, source: door.Source, vectors: Any, labelled: bool, groups: int, slots: list[Slot], train: bool
     ) -> list[Job]:
-        """What each thread does for such a batch: one slot's groups after another's."""
+        """What each thread does for a batch that is scored: one slot's groups after another's."""
         jobs = []
         for member in range(min(self._team.threads, len(slots))):
             group, parts = self.group(member, train), []
@@ -126,41 +121,62 @@ class Runner:
             jobs.append(group.work(parts))
         return jobs
 
-    def _own(self, which: str, source: door.Source) -> door.Source:
-        """The source, or for a small array a copy in memory of the runner's own, so that jobs need not be recorded anew."""
-        if not isinstance(source, door.Arrays) or len(source.values) > CAPACITY:
-            return source
-        values = source.values
-        if which not in self._rooms:
-            size = CAPACITY * values[0].nbytes
-            self._rooms[which] = door.Arrays(aligned(size).view(values.dtype).reshape(CAPACITY, *values.shape[1:]))
-        self._rooms[which].values[: len(values)] = values
-        return self._rooms[which]
-
     def predict(self, source: door.Source, chosen: Array, step: int) -> Array:
         """The outputs for the chosen images."""
         if len(chosen) == 1:
             return self._single.predict(source, chosen[0])
-        y = np.empty((len(chosen), *self._setting.out_shape), self._setting.dtype)
         self._fill(chosen, None, step)
-        groups = self._count(chosen)
+        groups, source = self._count(chosen), self._own("in", source)
+        self._run((identity(source), groups), lambda: self._predicting(source, groups), (source,))
+        return self._y[: len(chosen)].copy()
+
+    def _predicting(self, source: door.Source, groups: int) -> list[Job]:
+        """What each thread does for a batch whose outputs are wanted."""
         members = min(self._team.threads, groups)
         jobs = []
         for member in range(members):
             group = self.group(member, train=False)
-            programs = [group.choose(self._batch), group.load(source, "in"), group.forward, group.unpack(group.y, y)]
+            programs = [group.choose(self._batch), group.load(source, "in"), group.forward, group.unpack(group.y, self._y)]
             jobs.append(group.job(programs, member, groups, members))
+        return jobs
+
+    def _run(self, key: Any, record: Callable[[], list[Job]], origins: Any) -> None:
+        """Run the jobs for a kind of batch, recorded when the first one comes; the last few kinds are remembered."""
+        if key not in self._jobs:
+            if len(self._jobs) >= KEPT:
+                del self._jobs[next(iter(self._jobs))]
+            self._jobs[key] = record(), origins  # which live as long as what is known by their identity
         self._team.run(self._prepare)
-        self._team.run(jobs)
-        return y
+        self._team.run(self._jobs[key][0])
+
+    def _own(self, which: str, source: door.Source) -> door.Source:
+        """The source, or for a small array a copy in memory of the runner's own, so that jobs need not be recorded anew."""
+        if not isinstance(source, door.Arrays) or source.values.nbytes > ROOM:
+            return source
+        values = source.values
+        if which not in self._rooms or len(self._rooms[which].values) < len(values):
+            room = (max(CAPACITY, len(values)), *values.shape[1:])
+            self._rooms[which] = door.Arrays(aligned(prod(room) * values.itemsize).view(values.dtype).reshape(room))
+        self._rooms[which].values[: len(values)] = values
+        return self._rooms[which]
 
     def _count(self, chosen: Array) -> int:
         return -(-len(chosen) // self._setting.lanes)
 
     def _fill(self, chosen: Array, labels: Array | None, step: int) -> None:
-        """Fill the batch; groups and jobs are made anew where it has to grow, as their programs read the old one."""
+        """Fill the batch; what reads or writes the old one's memory is made anew where it has to grow."""
         if len(chosen) > len(self._batch.index):
-            self._batch = Batch(2 * len(chosen), self._setting.dtype)
             self._groups.clear()
             self._jobs.clear()
+            self._make_room(2 * len(chosen))
         self._batch.fill(chosen, labels, step)
+
+    def _make_room(self, images: int) -> None:
+        setting = self._setting
+        self._batch = Batch(images, setting.dtype)
+        self._y = np.empty((images, *setting.out_shape), setting.dtype)
+
+
+def identity(source: door.Source | None) -> int:
+    """What tells one source from another while both live: an array is wrapped anew for every batch."""
+    return id(source.values if isinstance(source, door.Arrays) else source)

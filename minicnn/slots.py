@@ -7,13 +7,14 @@ from types import ModuleType
 import numpy as np
 
 from .memory import FlatVector, aligned
+from .parallel import shares
 from .program import Job, Program, Recorder
+
+CHUNK = 1 << 13
+"""So many numbers stay in the first cache while all slots are added to them."""
 
 SLOTS = 8
 """Group i adds into slot i mod 8, so sums do not depend on the number of threads."""
-
-SHARE = 1 << 14
-"""A thread is worth waking to add up so many numbers."""
 
 
 class Slot:
@@ -68,14 +69,13 @@ class Slots:
         """Jobs that add the gradients of the slots, in order, into the network's: each has its own part of the vector."""
         slots = min(SLOTS, groups)
         if (slots, threads) not in self._sums:
-            total = self._all[0].grads.flat
-            shares = min(threads, max(1, len(total) * (slots - 1) // SHARE))
-            ends = [len(total) * share // shares for share in range(shares + 1)]
-            jobs = []
-            for first, end in zip(ends, ends[1:], strict=False):
+            total, jobs = self._all[0].grads.flat, []
+            for part in shares(len(total), threads):
                 program = Program()
-                for slot in self._all[1:slots]:
-                    Recorder(self._backend, program).add(slot.grads.flat[first:end], total[first:end])
+                for start in range(part.start, part.stop, CHUNK):
+                    piece = slice(start, min(start + CHUNK, part.stop))
+                    for slot in self._all[1:slots]:
+                        Recorder(self._backend, program).add(slot.grads.flat[piece], total[piece])
                 jobs.append(Job([([program], (0, 1, 1))], np.zeros(1, np.int64)))
             self._sums[slots, threads] = jobs
         return self._sums[slots, threads]

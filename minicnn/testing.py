@@ -12,11 +12,11 @@ from collections.abc import Callable
 import numpy as np
 
 from .arrays import Array, Shape
-from .group import Slot
 from .layers.base import Layer
 from .losses import MSE
 from .memory import FlatVector
 from .network import Network
+from .slots import Slot
 
 STEP = 1e-6
 TOLERANCE = 1e-6
@@ -179,7 +179,7 @@ def _check_added(net: Network, seed: int) -> None:
     dy = group["dy"].copy()
     results = []
     for start in (0.0, 1.0):
-        slot = Slot(FlatVector({n: v.shape for n, v in net.grads.items()}, net.dtype))
+        slot = Slot(FlatVector({n: v.shape for n, v in net.grads.items()}, net.dtype), net.backend)
         slot.grads.flat[...] = start
         group["dy"][...] = dy
         group.run(group.backward(slot, input_grad=True))

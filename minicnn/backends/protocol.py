@@ -43,7 +43,7 @@ class Kernels(Protocol):
     # --- convolution: x (C, H, W, L), y (F, OH, OW, L), W (F, C, KH, KW) ---
 
     def pack_filters(self, W: Array, packed: Array) -> None:
-        """packed[block, c, kh, kw, i] = W[size·block + i, c, kh, kw], zero past the last filter; size = packed's last extent."""
+        """packed[block, c, kh, kw, i] = W[size·block + i, c, kh, kw], 0 past the last filter; size is packed's last extent."""
 
     def pack_channels(self, W: Array, packed: Array) -> None:
         """packed[block, f, kh, kw, i] = W[f, size·block + i, kh, kw], zero past the last channel."""

@@ -16,7 +16,6 @@ from ..geometry import Pair, Window, blocks, filter_block
 from ..plan import Buffer
 from .arrays import groups_of
 
-
 FEW = 4
 """Up to so many channels a frame pays."""
 

@@ -29,32 +29,56 @@ from .tiles import (
 )
 
 
-@kernel
-def pack_filters(W: Array, packed: Array) -> None:
-    """packed[block, c, kh, kw, i] = W[size·block + i, c, kh, kw], zero past the last filter; size = packed's last extent."""
-    F, C, KH, KW = W.shape
-    size = packed.shape[4]
-    for block in range(packed.shape[0]):
-        for c in range(C):
-            for kh in range(KH):
-                for kw in range(KW):
-                    for i in range(size):
-                        f = size * block + i
-                        packed[block, c, kh, kw, i] = W[f, c, kh, kw] if f < F else W.dtype.type(0)
+@register_jitable
+def side_by_side(a: Array, block: int, size: int, packed: Array) -> None:
+    """packed[n, k, i] = a[n, size·block + i, k], zero past the last map; ``size`` is a constant, so that LLVM unrolls i."""
+    N, maps, K = a.shape
+    first = size * block
+    for n in range(N):
+        for k in range(K):
+            row = packed[n, k]
+            if first + size <= maps:
+                for i in range(size):
+                    row[i] = a[n, first + i, k]
+            else:
+                for i in range(size):
+                    row[i] = a[n, first + i, k] if first + i < maps else a.dtype.type(0)
 
 
-@kernel
-def pack_channels(W: Array, packed: Array) -> None:
-    """packed[block, f, kh, kw, i] = W[f, size·block + i, kh, kw], zero past the last channel; size = packed's last extent."""
-    F, C, KH, KW = W.shape
-    size = packed.shape[4]
-    for block in range(packed.shape[0]):
-        for f in range(F):
-            for kh in range(KH):
-                for kw in range(KW):
-                    for i in range(size):
-                        c = size * block + i
-                        packed[block, f, kh, kw, i] = W[f, c, kh, kw] if c < C else W.dtype.type(0)
+@cache
+def _pack_filters(size: int) -> Kernel:
+    @kernel
+    def pack_filters(W: Array, packed: Array) -> None:
+        """packed[block, c, kh, kw, i] = W[size·block + i, c, kh, kw], zero past the last filter."""
+        F, C, KH, KW = W.shape
+        for block in range(packed.shape[0]):
+            side_by_side(W.reshape(1, F, C * KH * KW), block, size, packed[block].reshape(1, C * KH * KW, size))
+
+    return pack_filters
+
+
+@cache
+def _pack_channels(size: int) -> Kernel:
+    @kernel
+    def pack_channels(W: Array, packed: Array) -> None:
+        """packed[block, f, kh, kw, i] = W[f, size·block + i, kh, kw], zero past the last channel."""
+        F, C, KH, KW = W.shape
+        for block in range(packed.shape[0]):
+            side_by_side(W.reshape(F, C, KH * KW), block, size, packed[block].reshape(F, KH * KW, size))
+
+    return pack_channels
+
+
+@select
+def pack_filters(W: Array, packed: Array) -> Kernel:
+    """The kernel for blocks of packed's last extent."""
+    return _pack_filters(packed.shape[4])
+
+
+@select
+def pack_channels(W: Array, packed: Array) -> Kernel:
+    """The kernel for blocks of packed's last extent."""
+    return _pack_channels(packed.shape[4])
 
 
 @kernel
@@ -126,14 +150,14 @@ def _forward(rows: int, cols: int, squash: int) -> Kernel:
                                     t = tile_multiply_inside(t, packed, k, x, on, c * H * W * L + lane)
                                     k += KH * KW * block
                     else:
-                        k = weights
-                        for c in range(C):
-                            for kh in range(KH):
-                                offset = ((c * H + kh * dh - ph) * W - pw) * L + lane
-                                for _ in range(KW):
+                        for kh in range(KH):
+                            for kw in range(KW):
+                                offset = ((kh * dh - ph) * W + kw * dw - pw) * L + lane
+                                k = weights + (kh * KW + kw) * block
+                                for _ in range(C):
                                     t = tile_multiply(t, packed, k, x, at, offset)
-                                    k += block
-                                    offset += dw * L
+                                    k += KH * KW * block
+                                    offset += H * W * L
                     if squash != NONE:
                         t = tile_squash(t, squash)
                     tile_put(t, y, f * OH * OW * L + lane, OH * OW * L, min(rows, F - f), to)
@@ -176,7 +200,7 @@ def _dx(rows: int, cols: int) -> Kernel:
                     p = min(start, rows_of * columns_of - cols)
                     q = p + cols - 1
                     ys, xs = tile_places(cols, p, columns_of, 1, 0), tile_places(cols, p, columns_of, 0, 1)
-                    at, to = tile_places(cols, p, columns_of, OW * L, L), tile_places(cols, p, columns_of, sh * W * L, sw * L)
+                    to = tile_places(cols, p, columns_of, sh * W * L, sw * L)
                     for c in range(0, C, rows):
                         weights = c // block * F * KH * KW * block + c % block
                         for lane in range(0, L, tile_width(dy)):

@@ -28,8 +28,11 @@ def on_map(first: int, step: int, count: int, size: int) -> tuple[int, int]:
 
 
 @cache
-def _kernel(rows: int, cols: int) -> Kernel:
-    """The kernel with tiles of so many filters × so many taps of a row, or × channels where a row has fewer than three taps."""
+def _kernel(rows: int, cols: int, padded: bool, whole: bool) -> Kernel:
+    """The kernel with tiles of so many filters × so many taps of a row, or × channels where a row has fewer than three taps.
+
+    ``whole`` tiles leave no rest, so that LLVM knows all their addresses by one; unless ``padded``, no tap is left or right of x.
+    """
 
     @kernel
     def conv2d_dW_add(x: Array, dy: Array, g: Array, dW: Array) -> None:
@@ -43,13 +46,14 @@ def _kernel(rows: int, cols: int) -> Kernel:
         height, maps = max(1, CACHE // ((rows + channels) * OW * L * x.itemsize)), OH * OW * L
         for block in range(0, OH, height):
             for f in range(0, F, rows):
-                some = min(rows, F - f)
+                some = rows if whole else min(rows, F - f)
                 for c in range(0, C, channels):
                     for kh in range(KH):
                         top, end = on_map(block * sh + kh * dh - ph, sh, min(height, OH - block), H)
                         oy, iy = block + top, (block + top) * sh + kh * dh - ph
                         for kw in range(0, KW, taps):
-                            count = min(taps, KW - kw) if by_taps else min(channels, C - c)
+                            rest = KW - kw if by_taps else C - c
+                            count = cols if whole else min(cols, rest)
                             first = kw * dw - pw
                             low, high = on_map(first, sw, OW, W)
                             later, until = on_map(first + tap * (count - 1), sw, OW, W)
@@ -59,7 +63,7 @@ def _kernel(rows: int, cols: int) -> Kernel:
                                 left = (f * OH + oy) * OW * L + lane
                                 right, ox = ((c * H + iy) * W + first) * L + lane, 0
                                 for _ in range((end - top) * OW):
-                                    if low <= ox < high:
+                                    if not padded or low <= ox < high:
                                         t = tile_dot(t, dy, left, maps, some, x, right, step, count)
                                     else:
                                         ix = first + ox * sw
@@ -75,16 +79,22 @@ def _kernel(rows: int, cols: int) -> Kernel:
     return conv2d_dW_add
 
 
+STEP = 4  # what a step of a tile costs beside its multiply-adds, counted in them
+
+
 def tile_size(filters: int, cols: int) -> tuple[int, int]:
-    """Rows of the tile with so many columns that wastes least on so many filters, the largest of equals; and its columns."""
+    """Rows of the tile with so many columns that gets through so many filters first, and its columns."""
     most = max(1, (HOST.registers - cols - 1) // cols)
-    rows = min(range(max(1, most // 2), most + 1), key=lambda n: (-(-filters // n) * n, -n))
+    rows = min(range(1, most + 1), key=lambda n: (-(-filters // n) * (n * cols + STEP), -n))
     return rows, cols
 
 
 @select
 def conv2d_dW_add(x: Array, dy: Array, g: Array, dW: Array) -> Kernel:
-    """The weight gradient's kernel for this number of filters and this width of row."""
-    F, _, _, width = dW.shape
+    """The weight gradient's kernel for this number of filters, this width of row, and columns of x outside the map or none."""
+    F, C, _, width = dW.shape
     cols = width if TAPS <= width <= 5 else 4
-    return _kernel(*tile_size(F, cols))
+    rows, cols = tile_size(F, cols)
+    whole = F % rows == 0 and (width if width >= TAPS else C) % cols == 0
+    first, last = -g[5], (dy.shape[2] - 1) * g[3] - g[5] + (width - 1) * g[7]
+    return _kernel(rows, cols, bool(first < 0 or last >= x.shape[2]), whole)

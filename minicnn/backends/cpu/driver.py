@@ -72,7 +72,7 @@ def call_native(typingctx: Any, address: Any, words: Any, first: Any, count: Any
 
 @kernel
 def run_parts(table: Array, words: Array, parts: Array, number: Array, status: Array) -> None:
-    """For each part (first row, end row, first group, end, stride): its rows of the table for its groups; number[0] tells which."""
+    """Run parts = (first row, end row, first group, end, stride): rows of the table for each group, which number[0] tells."""
     for part in range(parts.shape[0]):
         for group in range(parts[part, 2], parts[part, 3], parts[part, 4]):
             number[0] = group
@@ -93,7 +93,7 @@ class Native:
         calls: list[tuple[int, tuple[Array, ...]]] = []
         parts = []
         for programs, span in job.parts:
-            own = [(call.address, call.arrays) for program in programs for call in program.calls]
+            own = [(call.bound.address, call.bound.arrays) for program in programs for call in program.calls]
             parts.append((len(calls), len(calls) + len(own), *span))
             calls += own
         self.status = np.zeros(1, np.int64)

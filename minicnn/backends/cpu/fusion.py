@@ -81,12 +81,11 @@ def subsample_squash(calls: Sequence[Any]) -> Rewriting | None:
 
 def bias_below(call: Any, dx: Array) -> Array | None:
     """The gradient that a call adds the sums of each map of dx to, every map having its own."""
-    if call.name == "row_sum_add" and same(call.arrays[0], dx):
-        return call.arrays[1]
-    if call.name == "group_sum_add" and same(call.arrays[0], dx):
-        _, group, db = call.arrays
-        return db if np.array_equal(group, np.arange(len(db))) else None
-    return None
+    if call.name not in ("row_sum_add", "group_sum_add") or not same(call.arrays[0], dx):
+        return None
+    *group, db = call.arrays[1:]
+    own: Array | None = db if not group or np.array_equal(group[0], np.arange(len(db))) else None
+    return own
 
 
 def subsample_squash_backward(calls: Sequence[Any]) -> Rewriting | None:

@@ -69,7 +69,7 @@ def _tn(size: int, vectors: int) -> Kernel:
 
 def many(array: Array) -> bool:
     """Whether a matrix has columns for wide tiles."""
-    return array.shape[1] * array.itemsize >= WIDE[1] * HOST.bytes
+    return bool(array.shape[1] * array.itemsize >= WIDE[1] * HOST.bytes)
 
 
 @select

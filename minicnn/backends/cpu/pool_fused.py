@@ -11,7 +11,17 @@ from functools import cache
 
 from ...arrays import Array
 from .jit import Kernel, kernel
-from .tiles import tile_squash, tile_store, tile_sum_add, tile_width, tile_zeros, vector_load, vector_of, vector_slope, vector_won
+from .tiles import (
+    tile_squash,
+    tile_store,
+    tile_sum_add,
+    tile_width,
+    tile_zeros,
+    vector_load,
+    vector_of,
+    vector_slope,
+    vector_won,
+)
 
 
 @cache
@@ -53,7 +63,8 @@ def subsample_backward(above: int, below: int) -> Kernel:
             for oh in range(OH):
                 for ow in range(OW):
                     for lane in range(0, L, tile_width(x)):
-                        out, at = ((c * OH + oh) * OW + ow) * L + lane, (((c * OH + oh) * 2 * OW + ow) * 2) * L + lane
+                        out = ((c * OH + oh) * OW + ow) * L + lane
+                        at = (((c * OH + oh) * 2 * OW + ow) * 2) * L + lane
                         x00, x01 = vector_load(x, at), vector_load(x, at + right)
                         x10, x11 = vector_load(x, at + down), vector_load(x, at + down + right)
                         da = vector_slope(above, vector_load(y, out), vector_load(dy, out))
@@ -88,7 +99,8 @@ def max_pool_backward(below: int) -> Kernel:
                 for i in range(2):
                     for ow in range(OW):
                         for lane in range(0, L, tile_width(x)):
-                            out, at = ((c * OH + oh) * OW + ow) * L + lane, (((c * OH + oh) * 2 + i) * OW + ow) * 2 * L + lane
+                            out = ((c * OH + oh) * OW + ow) * L + lane
+                            at = (((c * OH + oh) * 2 + i) * OW + ow) * 2 * L + lane
                             dout = vector_load(dy, out)
                             left = vector_won(vector_slope(below, vector_load(x, at), dout), tap, out, 2 * i)
                             right = vector_won(vector_slope(below, vector_load(x, at + L), dout), tap, out, 2 * i + 1)

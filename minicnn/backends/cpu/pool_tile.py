@@ -104,9 +104,7 @@ def tile_store_taps(typingctx: Any, t: Any, c: Any, ci: Any, istep: Any, rows: A
 
 
 @intrinsic(prefer_literal=True)
-def tile_keep(
-    typingctx: Any, v: Any, times: Any, b: Any, bi: Any, bstep: Any, rows: Any, number: Any, high: Any
-) -> Any:
+def tile_keep(typingctx: Any, v: Any, times: Any, b: Any, bi: Any, bstep: Any, rows: Any, number: Any, high: Any) -> Any:
     """v[j][k] where b[bi + min(j, rows − 1)·bstep + k // times] = number + k mod times, zero elsewhere, for k < high."""
     if not literals(times):
         return None

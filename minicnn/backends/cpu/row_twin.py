@@ -40,9 +40,7 @@ def tile_listed(n: int, b: Array, bi: int, bstep: int, at: Array, ai: int, rows:
     return _read(b, places, np.broadcast_to(k < high, places.shape))
 
 
-def tile_window(
-    n: int, b: Array, bi: int, y: int, ystep: int, height: int, x: int, step: int, width: int, high: int
-) -> Array:
+def tile_window(n: int, b: Array, bi: int, y: int, ystep: int, height: int, x: int, step: int, width: int, high: int) -> Array:
     """v[j][k] = the pixel (y + j·ystep, x + k·step) of the map of height × width at b[bi], for k < high; zero off the map."""
     return _read(b, *_pixels(n, tile_width(b), bi, y, ystep, height, x, step, width, high))
 

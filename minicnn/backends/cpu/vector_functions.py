@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 
 from . import functions as f
@@ -39,11 +40,11 @@ def _same(emit: Emit, x: Any) -> Any:
     return x
 
 
-def _number(emit: Emit, value: float) -> Any:
+def _number(emit: Emit, value: Any) -> Any:
     return ir.Constant(emit.t.vector, [float(value)] * emit.t.w)
 
 
-def _clamp(emit: Emit, x: Any, low: float, high: float) -> Any:
+def _clamp(emit: Emit, x: Any, low: Any, high: Any) -> Any:
     """x between two numbers; comparisons written so that a NaN passes."""
     least, most = _number(emit, low), _number(emit, high)
     x = emit.b.select(emit.b.fcmp_ordered("<", x, least), least, x)
@@ -71,8 +72,8 @@ def _tanh(emit: Emit, x: Any) -> Any:
 
 
 def _scaled_tanh(emit: Emit, x: Any) -> Any:
-    y = _tanh(emit, emit.b.fmul(_number(emit, f.np.float32(SLOPE)), x))
-    return emit.b.fmul(_number(emit, f.np.float32(AMPLITUDE)), y)
+    y = _tanh(emit, emit.b.fmul(_number(emit, np.float32(SLOPE)), x))
+    return emit.b.fmul(_number(emit, np.float32(AMPLITUDE)), y)
 
 
 def _sigmoid(emit: Emit, x: Any) -> Any:

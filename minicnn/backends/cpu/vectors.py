@@ -39,7 +39,7 @@ def _operation(op: Callable[..., Any], instruction: str) -> None:
 
     def choose(s: Any, t: Any) -> Any:
         if isinstance(s, TileType) and isinstance(t, TileType):
-            return lambda s, t: combine(s, t)
+            return lambda s, t: combine(s, t)  # type: ignore[call-arg]  # noqa: PLW0108 - Numba wants a function
         return None
 
     overload(op, strict=False)(choose)
