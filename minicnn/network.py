@@ -60,7 +60,7 @@ class Network:
     ) -> None:
         if str(dtype) not in ("float32", "float64"):
             raise OptionError("Network", f"expected dtype float32 or float64, got {dtype!r}", 'give dtype="float32"')
-        if not isinstance(lanes, int) or lanes < 1 or (lanes % 16 and lanes != 1):
+        if isinstance(lanes, bool) or not isinstance(lanes, int) or lanes < 1 or (lanes % 16 and lanes != 1):
             what = f"expected lanes as a multiple of 16, or 1, got {lanes!r}"
             raise OptionError("Network", what, "give lanes=16 or leave it out")
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**64:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ...arrays import Array
 from .jit import kernel
+from .row_tiles import tile_store_rows, tile_window
+from .tiles import tile_width
 
 
 @kernel
@@ -18,13 +20,16 @@ def gather_pixels(images: Array, affine: Array, index: Array, pad: Array, xl: Ar
             xl[0, h + rows, w + columns, 0] = scale * image[h, w] + background
 
 
+ROWS = 8  # rows that are copied at a time
+
+
 @kernel
 def pad(x: Array, g: Array, framed: Array) -> None:
     """framed = x with a background of zeros around every map."""
-    C, H, W, _ = x.shape
-    top, left = g[4], g[5]
-    framed[:] = 0
+    _, H, W, _ = x.shape
+    C, height, width, _ = framed.shape
     for c in range(C):
-        for h in range(H):
-            for w in range(W):
-                framed[c, h + top, w + left, 0] = x[c, h, w, 0]
+        for h in range(0, height, ROWS):
+            for w in range(0, width, tile_width(x)):
+                v = tile_window(ROWS, x, c * H * W, h - g[4], 1, H, w - g[5], 1, W, width - w)
+                tile_store_rows(v, framed, (c * height + h) * width + w, width, height - h, 0, 1, width - w)
