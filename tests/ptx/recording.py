@@ -43,8 +43,8 @@ class Recorder:
     def download(self, block: Any, start: int, data: Array) -> None:
         self.downloaded += data.size
 
-    def upload_aside(self, block: Any, data: Array) -> None:
-        self.upload(block, 0, data)
+    def upload_aside(self, block: Any, start: int, data: Array) -> None:
+        self.upload(block, start, data)
 
     def join(self) -> None:
         pass

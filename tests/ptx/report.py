@@ -17,8 +17,8 @@ from .survivors import explanation
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "cuda.md"
 BATCHES = (512, 4096)
-EACH = 2
-"""Mutants of every kind of every function."""
+EACH = 1
+"""How many mutants of every kind of every function."""
 
 
 def resources() -> str:
