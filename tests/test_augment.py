@@ -15,8 +15,8 @@ PIXELS = Pixels(DIGITS.train_images, Normalise.standard(0.1307, 0.3081))
 ALL = Distorted(PIXELS, Affine(2, 0.2, 0.1, 0.2, 15), Elastic(20, 4), seed=5)
 
 
-def network(threads=1, dtype="float32"):
-    return Network([("C1", Conv2d(3, 5, stride=3)), Flatten(), Dense(10)], (1, 28, 28), dtype, threads=threads)
+def network(threads=1):
+    return Network([("C1", Conv2d(3, 5, stride=3)), Flatten(), Dense(10)], (1, 28, 28), threads=threads)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -38,6 +38,9 @@ def test_results_do_not_depend_on_threads_groups_or_the_order_within_a_batch():
     order = np.random.default_rng(1).permutation(100)
     assert np.array_equal(one.predict(ALL, index)[order], one.predict(ALL, index[order]))
     assert np.array_equal(one.predict(ALL, index)[:7], one.predict(ALL, index[:7]))
+    seen = [Network([Flatten()], (1, 28, 28), threads=1, lanes=lanes).predict(ALL, index) for lanes in (1, 16, 32)]
+    assert np.array_equal(seen[0], seen[1])
+    assert np.array_equal(seen[0], seen[2])
 
 
 def test_every_step_image_and_seed_draws_anew_and_again_the_same():
