@@ -9,10 +9,10 @@ import numpy as np
 
 from . import backends, door
 from .arrays import Array, Shape
-from .bind import Bound, constant, describe, record
+from .bind import constant, record
+from .chain import Named, checked_shape, plan_chain
 from .errors import ContractError, DataError, OptionError, ShapeError
 from .group import Setting
-from .layers.base import Layer
 from .losses import Loss
 from .memory import FlatVector
 from .parallel import Team, shares, thread_count
@@ -22,8 +22,6 @@ from .slots import Slots
 from .summary import table
 from .trace import Trace
 
-Named = Layer | tuple[str, Layer]
-
 
 class Network:
     """Layers in a row, bound to memory.
@@ -32,10 +30,12 @@ class Network:
         layers: layers, or pairs (name, layer); unnamed ones are called by their number.
         in_shape: shape of one image, (C, H, W) or (D,).
         dtype: ``"float32"`` or ``"float64"``.
-        backend: name of the backend.
+        backend: ``"cpu"``, or ``"cuda"`` for an NVIDIA GPU, where params, grads and an optimiser's moments are brought
+            when they are asked for: ask anew after a step, and write before the next one.
         threads: how many threads work on a batch; all usable processors for None. Results do not depend on it.
         seed: of the initial parameters and of dropout.
-        lanes: images in a group, a multiple of 16.
+        lanes: images in a group, a multiple of 16, or 1. A batch of one image is a group of one on a CPU in any case; a GPU
+            takes a whole batch as one group.
 
     Raises:
         OptionError: an option outside what it may be.
@@ -60,25 +60,26 @@ class Network:
     ) -> None:
         if str(dtype) not in ("float32", "float64"):
             raise OptionError("Network", f"expected dtype float32 or float64, got {dtype!r}", 'give dtype="float32"')
-        if not isinstance(lanes, int) or lanes < 16 or lanes % 16:
-            raise OptionError("Network", f"expected lanes as a multiple of 16, got {lanes!r}", "give lanes=16 or leave it out")
+        if isinstance(lanes, bool) or not isinstance(lanes, int) or lanes < 1 or (lanes % 16 and lanes != 1):
+            what = f"expected lanes as a multiple of 16, or 1, got {lanes!r}"
+            raise OptionError("Network", what, "give lanes=16 or leave it out")
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**64:
             raise OptionError("Network", f"expected seed as a whole number from 0 to 2^64 − 1, got {seed!r}", "give seed=0")
-        self.in_shape = _checked_shape(in_shape)
+        self.in_shape = checked_shape(in_shape)
         self.dtype, self.seed, self.steps = np.dtype(dtype), seed, 0
         self.backend = backends.get(backend)
-        self.layers = _plan(layers, self.in_shape)
+        self.layers = plan_chain(layers, self.in_shape)
         shapes = {f"{b.name}.{p}": q.shape for b in self.layers for p, q in b.plan.params.items()}
-        self.params = FlatVector(shapes, self.dtype)
-        self.grads = FlatVector(shapes, self.dtype)
+        self.params = FlatVector(shapes, self.dtype, self.backend.lend)
+        self.grads = FlatVector(shapes, self.dtype, self.backend.lend)
         self._initialise()
         self._share()
         self._setting = Setting(self.layers, self.in_shape, self.dtype, lanes, self.backend, seed)
-        self._team = Team(thread_count(threads), self.backend)
+        self._team = Team(self.backend.members(thread_count(threads)), self.backend)
         self._prepare = self._record_prepare()
         self._slots = Slots(self.grads, self.backend)
         self._runner = Runner(self._setting, self._team, self._prepare, self._slots)
-        self._trace = Trace(self._setting, self._prepare, self._slots)
+        self._trace = Trace(self._setting, self._team, self._prepare, self._slots)
 
     @property
     def threads(self) -> int:
@@ -136,20 +137,30 @@ class Network:
         """
         return self.score_and_grads(loss, x, target, index).loss
 
-    def score_and_grads(self, loss: Loss, x: Any, target: Any, index: Any = None) -> Score:
-        """``loss_and_grads``, with the number of recognised images."""
-        score = self._score(loss, x, target, index, train=True)
+    def score_and_grads(self, loss: Loss, x: Any, target: Any, index: Any = None, then: Any = None) -> Score:
+        """``loss_and_grads``, with the number of recognised images.
+
+        Args:
+            loss: the loss.
+            x: images (N, C, H, W), or a Source of them.
+            target: class numbers (N,), or vectors (N, D) where the loss takes them.
+            index: which of the N images make the batch; all for None.
+            then: which make the next one, where that is known: a GPU gets them while it works on this one.
+        """
+        score = self._score(loss, x, target, index, True, then)
         self.steps += 1
         return score
 
     def evaluate(self, loss: Loss, x: Any, target: Any, index: Any = None) -> Score:
         """Loss and accuracy without gradients; dropout is off. Arguments as for ``loss_and_grads``."""
-        return self._score(loss, x, target, index, train=False)
+        return self._score(loss, x, target, index, False)
 
-    def _score(self, loss: Loss, x: Any, target: Any, index: Any, train: bool) -> Score:
+    def _score(self, loss: Loss, x: Any, target: Any, index: Any, train: bool, then: Any = None) -> Score:
         source = door.source("x", x, self.dtype, self.in_shape)
         chosen = door.index("index", index, source.shape[0])
-        return self._runner.score(loss, source, self._targets(loss, target, source, chosen), chosen, self.steps, train)
+        targets = self._targets(loss, target, source, chosen)
+        following = None if then is None else door.index("then", then, source.shape[0])
+        return self._runner.score(loss, source, targets, chosen, self.steps, train, following)
 
     def _targets(self, loss: Loss, target: Any, source: door.Source, chosen: Array) -> Targets:
         """The target as vectors for every image, or as the class numbers of the chosen ones."""
@@ -239,9 +250,9 @@ class Network:
             numbers: the same for all elements.
         """
         jobs = []
-        for part in shares(len(self.params.flat), self.threads):
+        for part in shares(len(self.params.memory), self.threads):
             program = Program()
-            pieces = (vector[part] for vector in (self.params.flat, self.grads.flat, *vectors))
+            pieces = (vector[part] for vector in (self.params.memory, self.grads.memory, *vectors))
             Recorder(self.backend, program).call(kernel, *pieces, numbers)
             jobs.append(Job([([program], (0, 1, 1))], np.zeros(1, np.int64)))
         return jobs
@@ -254,7 +265,7 @@ class Network:
 
     def program(self, train: bool = True) -> Program:
         """The recorded program of one group; ``print`` shows its listing."""
-        group = self._runner.group(0, train)
+        group = self._runner.group(0, train, self._setting.lanes)
         program = self._prepare + group.forward
         return program + group.backward(self._slots.take(1)[0], input_grad=False) if train else program
 
@@ -286,37 +297,3 @@ class Network:
             what = f"expected {name} of shape {view.shape}, got {given.shape}"
             raise ShapeError("parameters", what, "load them into the network they were made for")
         return given
-
-
-def _checked_shape(shape: Any) -> Shape:
-    sizes = tuple(shape) if isinstance(shape, Sequence) else ()
-    if not sizes or not all(isinstance(s, int) and s > 0 for s in sizes):
-        raise OptionError("Network", f"expected in_shape as positive whole numbers, got {shape!r}", "give (C, H, W) or (D,)")
-    return sizes
-
-
-def _plan(layers: Sequence[Named], in_shape: Shape) -> list[Bound]:
-    """Ask every layer what it needs, given what the one before it makes."""
-    if not layers:
-        raise OptionError("Network", "expected at least one layer, got none", "give a list of layers")
-    planned: list[Bound] = []
-    chain, shape = str(in_shape), in_shape
-    for index, item in enumerate(layers):
-        name, layer = item if isinstance(item, tuple) and len(item) == 2 else (str(index), item)
-        if not isinstance(layer, Layer) or not isinstance(name, str) or not name or "." in name:
-            what = f"expected a Layer or a pair (name without dots, Layer), got {item!r}"
-            raise OptionError("Network", what, 'write for example ("C1", Conv2d(6, 5))')
-        if name in [b.name for b in planned]:
-            raise OptionError("Network", f"expected every name once, got {name!r} again", "rename one of the layers")
-        title = layer.label if name == str(index) else f"{name} {layer.label}"
-        try:
-            plan = layer.plan(shape)
-        except ShapeError as error:
-            hint = error.hint
-            raise ShapeError(describe(index, name, layer), error.what, hint, f"{chain} → {title} ✗") from None
-        bound = Bound(index, name, layer, shape, plan)
-        bound.check_names()
-        planned.append(bound)
-        shape = plan.out_shape
-        chain += f" → {title} → {shape}"
-    return planned

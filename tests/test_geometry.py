@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from strategies import examples
 
 from minicnn import Conv2d, Network, OptionError, ShapeError
-from minicnn.geometry import FILTER_BLOCK, Window, blocks, by, count, pair
+from minicnn.geometry import BLOCKS, Window, blocks, by, count, filter_block, pair
 
 
 def numbers(low, high):
@@ -117,5 +117,15 @@ def test_an_option_that_is_no_count(value):
 
 
 def test_blocks_round_up():
-    assert [blocks(n) for n in (1, FILTER_BLOCK, FILTER_BLOCK + 1)] == [1, 1, 2]
+    assert [blocks(n, 8) for n in (1, 8, 9)] == [1, 1, 2]
     assert by((28, 28, 6)) == "28×28×6"
+
+
+@pytest.mark.parametrize("filters", range(1, 40))
+def test_no_other_block_of_filters_wastes_less(filters):
+    size = filter_block(filters)
+    if filters < min(BLOCKS):
+        assert size == filters
+        return
+    filled = {other: blocks(filters, other) * other for other in BLOCKS}
+    assert size == max(other for other in BLOCKS if filled[other] == min(filled.values()))

@@ -291,13 +291,13 @@ def test_the_listing_of_a_program():
     listing = str(small().program()).splitlines()
     assert listing == [
         "F1 forward       gemm_bias(3×4, 4×16, 3, 3×16)",
-        "1 forward        tanh(48, 48)",
+        "1 forward        tanh(3×16, 3×16)",
         "F2 forward       gemm_bias(2×3, 3×16, 2, 2×16)",
-        "F2 backward      outer_add(2×16, 3×16, 16×16, 2×3)",
+        "F2 backward      outer_add(2×16, 3×16, 16×32, 2×3)",
         "F2 backward      row_sum_add(2×16, 2)",
         "F2 backward      gemm_tn(2×3, 2×16, 3×16)",
-        "1 backward       tanh_dx(48, 48, 48)",
-        "F1 backward      outer_add(3×16, 4×16, 16×16, 3×4)",
+        "1 backward       tanh_dx(3×16, 3×16, 3×16)",
+        "F1 backward      outer_add(3×16, 4×16, 16×32, 3×4)",
         "F1 backward      row_sum_add(3×16, 3)",
     ]
     assert str(small(lanes=32).program(train=False)).splitlines()[0] == "F1 forward       gemm_bias(3×4, 4×32, 3, 3×32)"
@@ -403,9 +403,9 @@ def test_an_in_shape_that_is_none(in_shape):
     [
         ({"dtype": "float16"}, "Network: expected dtype float32 or float64, got 'float16'; give dtype=\"float32\""),
         ({"dtype": int}, "Network: expected dtype float32 or float64, got <class 'int'>; give dtype=\"float32\""),
-        ({"lanes": 0}, "Network: expected lanes as a multiple of 16, got 0; give lanes=16 or leave it out"),
-        ({"lanes": 24}, "Network: expected lanes as a multiple of 16, got 24; give lanes=16 or leave it out"),
-        ({"lanes": 16.0}, "Network: expected lanes as a multiple of 16, got 16.0; give lanes=16 or leave it out"),
+        ({"lanes": 0}, "Network: expected lanes as a multiple of 16, or 1, got 0; give lanes=16 or leave it out"),
+        ({"lanes": 24}, "Network: expected lanes as a multiple of 16, or 1, got 24; give lanes=16 or leave it out"),
+        ({"lanes": 16.0}, "Network: expected lanes as a multiple of 16, or 1, got 16.0; give lanes=16 or leave it out"),
         ({"seed": -1}, "Network: expected seed as a whole number from 0 to 2^64 − 1, got -1; give seed=0"),
         ({"seed": 2**64}, f"Network: expected seed as a whole number from 0 to 2^64 − 1, got {2**64}; give seed=0"),
         ({"seed": 1.5}, "Network: expected seed as a whole number from 0 to 2^64 − 1, got 1.5; give seed=0"),
@@ -418,7 +418,7 @@ def test_an_option_outside_what_it_may_be(options, message):
 
 
 def test_a_backend_that_there_is_not():
-    message = "backend: expected one of cpu, got 'gpu'; give backend=\"cpu\""
+    message = "backend: expected one of cpu, cuda, got 'gpu'; give backend=\"cpu\""
     refused(m.BackendError, message, lambda: m.Network([m.Dense(1)], (3,), backend="gpu"))
 
 

@@ -47,7 +47,7 @@ def test_the_listing_names_layer_pass_kernel_and_shapes():
     k.gemm_bias(np.ones((4, 3), np.float32), np.ones((3, 16), np.float32), np.ones(4, np.float32), np.ones((4, 16), np.float32))
     k.where = "output backward"
     k.zero(ONES.copy())
-    assert str(program) == "C1 forward       gemm_bias(4×3, 3×16, 4, 4×16)\noutput backward  zero(6)"
+    assert str(program) == "C1 forward       gemm_bias(4×3, 3×16, 4, 4×16)\noutput backward  zero(2×3)"
     assert str(program.calls[0]) == str(program).splitlines()[0]
 
 
@@ -94,6 +94,6 @@ def test_an_unknown_kernel_is_named_with_those_there_are(name):
 
 def test_a_call_is_a_value():
     call = Call("C1 forward", "zero", len, (ONES,))
-    assert (call.where, call.name, call.function) == ("C1 forward", "zero", len)
+    assert (call.where, call.name, call.kernel) == ("C1 forward", "zero", len)
     with pytest.raises(AttributeError):
         call.name = "one"

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from strategies import examples
 
 from minicnn import kernel
+from minicnn.backends import cpu
 from minicnn.backends.cpu import tile_twin, tiles, vectors_twin
 from minicnn.backends.cpu.mode import INTERPRET
-from minicnn.backends.cpu.squash import NONE, RELU, SCALED_TANH, SIGMOID, TANH
+from minicnn.backends.cpu.squash import NONE
+from minicnn.backends.cpu.squash import NUMBERS as NUMBERS_OF_FUNCTIONS
 from minicnn.backends.cpu.tiles import (
     tile_add,
     tile_bias,
@@ -290,37 +292,58 @@ def test_winners_equal_their_twin(dtype, first, second, seed):
     np.testing.assert_array_equal(got, expected)
 
 
-SQUASHES = pytest.mark.parametrize("kind", [NONE, RELU, SCALED_TANH, TANH, SIGMOID])
-SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40, -1e-40, 1e30, -1e30, 88.7, -88.7, -103.9]
+SQUASHES = pytest.mark.parametrize("name", NUMBERS_OF_FUNCTIONS)
+SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40, -1e-40, 1e-7, 9.1, -9.2, 88.3, 88.7, -88.7, 103.9, -103.9, 3e38]
 
 
 @SQUASHES
-def test_squashed_tiles_are_their_twins_to_rounding(kind):
-    """Formulas of their own against the C library's: 8 ulp cover the 5 of tanh and the products around it."""
-    values = np.linspace(-12, 12, 500, dtype=np.float32)
-    a, span = np.array([*SPECIAL, *values], np.float32), np.array([0, 512])
+def test_squashing_in_registers_gives_the_bits_of_the_pointwise_kernels(name):
+    """A kernel that squashes what it stores must not differ from one that stores and a pointwise kernel after it."""
+    values = np.linspace(-12, 12, 2000, dtype=np.float32)
+    a = np.array([*SPECIAL, *values, *np.geomspace(1e-38, 110, 1000), *-np.geomspace(1e-38, 110, 1000)], np.float32)
     got, expected = np.zeros_like(a), np.zeros_like(a)
-    squash, _ = squashing(kind)
-    squash(a, span, got)
+    squash, _ = squashing(NUMBERS_OF_FUNCTIONS[name])
+    squash(a, np.array([0, len(a)]), got)
+    getattr(cpu, name)(a, expected)
+    np.testing.assert_array_equal(got, expected)
+    assert np.isnan(got[0])
+
+
+@SQUASHES
+def test_squashed_tiles_are_their_twins_to_rounding(name):
+    """Formulas of their own against the C library's: 8 ulp cover the 5 of tanh and the products around it."""
+    a = np.array([*SPECIAL, *np.linspace(-12, 12, 496, dtype=np.float32)], np.float32)
+    got, expected = np.zeros_like(a), np.zeros_like(a)
+    squash, _ = squashing(NUMBERS_OF_FUNCTIONS[name])
+    squash(a, np.array([0, len(a)]), got)
     with np.errstate(over="ignore"):
-        twin(squash)(a, span, expected)
+        twin(squash)(a, np.array([0, len(a)]), expected)
     np.testing.assert_array_equal(np.isnan(got), np.isnan(a))
     np.testing.assert_array_max_ulp(got[1:], expected[1:], 8)
 
 
 @SQUASHES
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_slopes_are_their_twins_to_rounding(kind, dtype):
-    """Contraction may save roundings of numbers of about 1."""
-    rng = np.random.default_rng(kind)
+def test_slopes_are_their_twins_to_rounding(name, dtype):
+    """Every slope is a product of dy and a sum of numbers of up to 3: some roundings more or less."""
+    rng = np.random.default_rng(0)
     y, dy, span = rng.uniform(-1.7, 1.7, 128).astype(dtype), rng.standard_normal(128).astype(dtype), np.array([0, 128])
     y[:4], dy[2:4] = (0, np.nan, 1, 0.5), np.nan
     got, expected = np.zeros_like(y), np.zeros_like(y)
-    _, slope = squashing(kind)
+    _, slope = squashing(NUMBERS_OF_FUNCTIONS[name])
     slope(y, dy, span, got)
     twin(slope)(y, dy, span, expected)
     np.testing.assert_allclose(got, expected, rtol=0, atol=4 * np.finfo(dtype).eps * np.nanmax(abs(dy)) * 3)
     assert np.isnan(got[2:4]).all()
+
+
+def test_squashing_by_nothing_changes_nothing():
+    a, got, span = np.array(SPECIAL, np.float32), np.zeros(16, np.float32), np.array([0, 16])
+    squash, slope = squashing(NONE)
+    squash(a, span, got)
+    np.testing.assert_array_equal(got, a)
+    slope(a[::-1].copy(), a, span, got)
+    np.testing.assert_array_equal(got, a)
 
 
 def test_every_tile_function_is_compared():

@@ -23,7 +23,6 @@ import numpy as np
 from llvmlite import binding
 from numba.core.caching import Cache, CompileResultCacheImpl, _CacheLocator
 
-from ... import geometry
 from .dependencies import stamp
 from .mode import CHECK, CPU_FEATURES, CPU_NAME
 
@@ -42,7 +41,7 @@ def cache_root() -> Path:
 def sources_key() -> str:
     """A hash of the kernel sources, the compile modes and the versions that machine code depends on."""
     digest = hashlib.sha256()
-    for path in [*sorted(Path(__file__).parent.glob("*.py")), Path(geometry.__file__)]:  # which says how weights are packed
+    for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.name.encode() + path.read_bytes())
     host = (binding.get_host_cpu_name(), sorted(binding.get_host_cpu_features().items()))
     settings = (numba.__version__, llvmlite.__version__, np.__version__, CHECK, CPU_NAME, CPU_FEATURES, host)

@@ -31,7 +31,7 @@ def on_map(first: int, step: int, count: int, size: int) -> tuple[int, int]:
 def _kernel(rows: int, cols: int, padded: bool, whole: bool) -> Kernel:
     """The kernel with tiles of so many filters × so many taps of a row, or × channels where a row has fewer than three taps.
 
-    ``whole`` tiles leave no rest, so that LLVM knows all their addresses by one; unless ``padded``, no tap is left or right of x.
+    ``whole`` tiles leave no rest, so that LLVM knows all addresses by one; unless ``padded``, no tap is left or right of x.
     """
 
     @kernel
@@ -96,5 +96,5 @@ def conv2d_dW_add(x: Array, dy: Array, g: Array, dW: Array) -> Kernel:
     cols = width if TAPS <= width <= 5 else 4
     rows, cols = tile_size(F, cols)
     whole = F % rows == 0 and (width if width >= TAPS else C) % cols == 0
-    last = (dy.shape[2] - 1) * g[3] + (width - 1) * g[7] - g[5]  # padding may lie on the right side only
-    return _kernel(rows, cols, bool(g[5] > 0 or last >= x.shape[2]), whole)
+    first, last = -g[5], (dy.shape[2] - 1) * g[3] - g[5] + (width - 1) * g[7]
+    return _kernel(rows, cols, bool(first < 0 or last >= x.shape[2]), whole)

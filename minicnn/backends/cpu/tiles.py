@@ -31,16 +31,8 @@ else:
     from .tile import (  # type: ignore[assignment]
         tile_add,
         tile_bias,
-        tile_convolve,
-        tile_correlate,
-        tile_dot,
-        tile_dot_inside,
-        tile_dot_rows,
         tile_grey,
         tile_inside,
-        tile_multiply,
-        tile_multiply_inside,
-        tile_outer,
         tile_places,
         tile_put,
         tile_squash,
@@ -50,6 +42,16 @@ else:
         tile_transposed,
         tile_width,
         tile_zeros,
+    )
+    from .tile_products import (  # type: ignore[assignment]
+        tile_convolve,
+        tile_correlate,
+        tile_dot,
+        tile_dot_inside,
+        tile_dot_rows,
+        tile_multiply,
+        tile_multiply_inside,
+        tile_outer,
     )
     from .vectors import vector_load, vector_of, vector_slope, vector_won  # type: ignore[assignment]
 
