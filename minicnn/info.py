@@ -50,7 +50,7 @@ def version(package: str) -> str:
 def cuda() -> str:
     """The GPU, or why there is none."""
     try:
-        gpu = backends.get("cuda").device()
+        gpu = backends.get("cuda").current()
     except BackendError as error:
         return f"not usable: {error.what}; {error.hint}"
     return f"usable: {gpu.name}, compute capability {gpu.capability[0]}.{gpu.capability[1]}"

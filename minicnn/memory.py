@@ -11,7 +11,6 @@ import numpy as np
 from .arrays import ALIGNMENT, Array, Shape, aligned
 from .plan import Spec
 
-
 STAGGER = 9 * ALIGNMENT
 """Bytes between the buffers of an arena: maps of 4096 bytes would all begin in one set of the first cache."""
 

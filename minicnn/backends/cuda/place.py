@@ -37,7 +37,7 @@ def require() -> None:
     mirror()
 
 
-def device() -> Any:
+def current() -> Any:
     """The device in use."""
     return mirror().device
 
