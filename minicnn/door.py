@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -26,8 +27,13 @@ class Source(Protocol):
         """(N, C, H, W): the images as the network sees them."""
         ...
 
-    def load(self, k: Any, index: Array, lanes: Array, x: Array) -> None:
-        """Record the kernels that write images[index[l]] into lane l of x, and finite numbers into dead lanes."""
+    @property
+    def load(self) -> Callable[..., None]:
+        """A method that records the kernels that write images[index[l]] into lane l of x, and finite numbers into dead lanes.
+
+        Like a layer's it takes ``k`` and binds the rest by name: ``index`` (L,), ``lanes``, ``x``, and ``rng`` (seed, step, …)
+        where what it writes depends on the training step.
+        """
         ...
 
 
@@ -88,7 +94,7 @@ def numbers(who: str, values: Any, dtype: np.dtype[Any], shape: Shape, check_fin
         raise ShapeError(who, f"expected an array {expected}, got {given.shape}", hint)
     if len(given) == 0:
         raise DataError(who, "expected at least one image, got none", "give an array with N of at least 1")
-    taken = np.require(given, dtype, NUMPY)
+    taken = given if _ready(given, dtype) else np.require(given, dtype, NUMPY)
     if check_finite and not np.isfinite(taken).all():
         raise DataError(who, f"expected finite numbers, got {int((~np.isfinite(taken)).sum())} that are not", "clean the data")
     return taken
@@ -100,7 +106,7 @@ def source(who: str, x: Any, dtype: np.dtype[Any], in_shape: Shape, check_finite
     Raises:
         DataError, ShapeError: as ``numbers``.
     """
-    if not hasattr(x, "load"):
+    if isinstance(x, np.ndarray) or not hasattr(x, "load"):
         return Arrays(numbers(who, x, dtype, in_shape, check_finite))
     if tuple(x.shape[1:]) != in_shape:
         what = f"expected images of shape {in_shape}, got {tuple(x.shape[1:])}"
@@ -121,8 +127,9 @@ def labels(who: str, given: Array, images: int, classes: int, chosen: Array) -> 
         what = f"expected {images} whole class numbers, got dtype {given.dtype} and shape {given.shape}"
         raise DataError(who, what, "give one label for each image")
     taken = given[chosen].astype(np.int64, copy=False)
-    if taken.min() < 0 or taken.max() >= classes:
-        what = f"expected labels from 0 to {classes - 1}, got {taken.min()} to {taken.max()}"
+    least, most = _range(taken)
+    if least < 0 or most >= classes:
+        what = f"expected labels from 0 to {classes - 1}, got {least} to {most}"
         raise DataError(who, what, "check the labels or the width of the last layer")
     return taken
 
@@ -139,7 +146,21 @@ def index(who: str, chosen: Any, images: int) -> Array:
     if given.ndim != 1 or given.dtype.kind not in "iu" or len(given) == 0:
         what = f"expected a vector of whole numbers, got dtype {given.dtype} and shape {given.shape}"
         raise DataError(who, what, "give the numbers of the images of the batch")
-    if given.min() < 0 or given.max() >= images:
-        what = f"expected numbers from 0 to {images - 1}, got {given.min()} to {given.max()}"
+    least, most = _range(given)
+    if least < 0 or most >= images:
+        what = f"expected numbers from 0 to {images - 1}, got {least} to {most}"
         raise DataError(who, what, "keep to the images there are")
-    return np.require(given, np.int64, NUMPY)
+    return given if _ready(given, _INDEX) else np.require(given, np.int64, NUMPY)
+
+
+_INDEX = np.dtype(np.int64)
+
+
+def _ready(given: Array, dtype: np.dtype[Any]) -> bool:
+    """Whether an array is as kernels take it; ``np.require`` finds out too, but takes longer than an image."""
+    return given.dtype == dtype and given.flags.carray
+
+
+def _range(numbers: Array) -> tuple[int, int]:
+    """The least and the largest of whole numbers."""
+    return (numbers[0], numbers[0]) if len(numbers) == 1 else (numbers.min(), numbers.max())

@@ -34,7 +34,8 @@ class Network:
             when they are asked for: ask anew after a step, and write before the next one.
         threads: how many threads work on a batch; all usable processors for None. Results do not depend on it.
         seed: of the initial parameters and of dropout.
-        lanes: images in a group, a multiple of 16; a GPU takes a whole batch as one group.
+        lanes: images in a group, a multiple of 16, or 1. A batch of one image is a group of one on a CPU in any case; a GPU
+            takes a whole batch as one group.
 
     Raises:
         OptionError: an option outside what it may be.
@@ -59,8 +60,9 @@ class Network:
     ) -> None:
         if str(dtype) not in ("float32", "float64"):
             raise OptionError("Network", f"expected dtype float32 or float64, got {dtype!r}", 'give dtype="float32"')
-        if not isinstance(lanes, int) or lanes < 16 or lanes % 16:
-            raise OptionError("Network", f"expected lanes as a multiple of 16, got {lanes!r}", "give lanes=16 or leave it out")
+        if isinstance(lanes, bool) or not isinstance(lanes, int) or lanes < 1 or (lanes % 16 and lanes != 1):
+            what = f"expected lanes as a multiple of 16, or 1, got {lanes!r}"
+            raise OptionError("Network", what, "give lanes=16 or leave it out")
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**64:
             raise OptionError("Network", f"expected seed as a whole number from 0 to 2^64 − 1, got {seed!r}", "give seed=0")
         self.in_shape = checked_shape(in_shape)

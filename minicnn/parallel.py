@@ -85,7 +85,7 @@ class Team:
 
     def run(self, jobs: Sequence[Job]) -> None:
         """Run up to ``threads`` jobs at the same time, and return when all are done."""
-        if not self._backend.CHECK and all(job.native for job in jobs):
+        if not self._backend.CHECK and all([job.native for job in jobs]):
             self._crew.run(jobs)
             return
         helpers = [self._helpers().submit(job.run) for job in jobs[1:]]
@@ -95,6 +95,14 @@ class Team:
             wait(helpers)  # none may still write into its workspace when the caller goes on
         for helper in helpers:
             helper.result()
+
+    def run_alone(self, job: Job) -> None:
+        """Run a job that is too small to look at twice: straight away where its machine code is known."""
+        if job.code is None:
+            self.run([job])
+        else:
+            job.code.run()
+            job.code.check()
 
     def _helpers(self) -> ThreadPoolExecutor:
         """The interpreter's threads, made anew in a forked child, where those of the parent do not live."""

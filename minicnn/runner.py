@@ -15,6 +15,7 @@ from .group import Group, Setting
 from .losses import Loss
 from .parallel import Team
 from .program import Job, Program
+from .single import Single
 from .slots import SLOTS, Slot, Slots
 from .stage import CAPACITY, Away, Here
 
@@ -90,6 +91,7 @@ class Runner:
         self._prepare = [Job([([prepare], ONCE)], np.zeros(1, np.int64))]
         self._groups: dict[tuple[int, bool, int], Group] = {}
         self._jobs: dict[Any, tuple[list[Job], Any]] = {}
+        self._single = Single(setting, team, prepare, slots)
         self._stage = Away(self._backend) if self._backend.AWAY else Here()
         self._make_room(CAPACITY)
 
@@ -107,6 +109,9 @@ class Runner:
         self, loss: Loss, source: door.Source, targets: Targets, chosen: Array, step: int, train: bool, then: Array | None
     ) -> Score:
         """The loss of the chosen images, with gradients added up in training; those of ``then`` come next."""
+        if self._alone(chosen):
+            label = None if targets.labels is None else targets.labels[0]
+            return Score(*self._single.score(loss, source, chosen[0], label, targets.vectors, step, train), images=1)
         self._fill(chosen, targets.labels, step)
         lanes = self._backend.group_lanes(len(chosen), self._setting.lanes)
         origin, in_order = self._stage.take("in", source, chosen)
@@ -141,6 +146,8 @@ class Runner:
 
     def predict(self, source: door.Source, chosen: Array, step: int) -> Array:
         """The outputs for the chosen images."""
+        if self._alone(chosen):
+            return self._single.predict(source, chosen[0])
         self._fill(chosen, None, step)
         lanes = self._backend.group_lanes(len(chosen), self._setting.lanes)
         origin, in_order = self._stage.take("in", source, chosen)
@@ -161,6 +168,10 @@ class Runner:
             programs += [group.forward, group.unpack(group.y, self._y)]
             jobs.append(group.job(programs, member, groups, members))
         return jobs
+
+    def _alone(self, chosen: Array) -> bool:
+        """Whether the batch is one image, on a backend that has kernels for that."""
+        return len(chosen) == 1 and not self._backend.AWAY
 
     def _run(self, key: Any, record: Callable[[], list[Job]], origins: Any) -> None:
         """Run the jobs for a kind of batch, recorded when the first one comes; the last few kinds are remembered."""

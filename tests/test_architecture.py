@@ -21,7 +21,9 @@ MAY_IMPORT = {
     "batch": "arrays",
     "stage": "arrays door",
     "slots": "arrays memory parallel program",
-    "runner": "arrays batch door group losses parallel program slots stage",
+    "runner": "arrays batch door group losses parallel program single slots stage",
+    "single": "arrays door group losses parallel prepare program slots",
+    "prepare": "arrays bind program",
     "trace": "arrays batch bind door group parallel program slots stage",
     "chain": "arrays bind errors layers.base",
     "memory": "arrays plan",
@@ -148,10 +150,17 @@ def signatures(functions):
     return {name: list(inspect.signature(function).parameters) for name, function in functions.items()}
 
 
-@pytest.mark.parametrize("backend", [cpu, cuda], ids=["cpu", "cuda"])
-def test_the_backend_has_the_kernels_of_the_protocol_with_the_same_arguments(backend):
+ALONE = {"conv2d_image", "conv2d_image_dW_add", "conv2d_image_dx"}
+"""Kernels for groups of one image, which a GPU never has."""
+DISTORTIONS = {"affine_inverse", "draw_uniform", "pack_quads", "warp"}
+"""Kernels that the CUDA backend does not have yet: a distorted source is refused there by name."""
+
+
+@pytest.mark.parametrize(("backend", "missing"), [(cpu, set()), (cuda, ALONE | DISTORTIONS)], ids=["cpu", "cuda"])
+def test_the_backend_has_the_kernels_of_the_protocol_with_the_same_arguments(backend, missing):
     stated = signatures({n: f for n, f in vars(protocol.Kernels).items() if inspect.isfunction(f) and not n.startswith("_")})
-    stated = {name: arguments[1:] for name, arguments in stated.items() if name != "call"}
+    assert missing <= set(stated)
+    stated = {name: arguments[1:] for name, arguments in stated.items() if name not in {"call", *missing}}
     written = signatures({n: k for n, k in vars(backend).items() if hasattr(k, "bind")})
     assert sorted(written) == sorted(stated)
     assert written == stated

@@ -409,3 +409,51 @@ def test_inference_is_compared_before_it_is_timed(monkeypatch, tmp_path, capsys)
     monkeypatch.setattr(infer_bench, "works_of", lambda *given: works(*given) | {"onnx": lambda: works(*given)["own"]() + 1})
     assert harness.run("infer_bench", infer_bench.benchmark, given) == 1
     assert "infer_bench: lenet5: outputs of onnx differ by" in capsys.readouterr().err
+
+
+# --- whole processes ---
+
+fast_bench = importlib.import_module("fast_bench")
+processes = importlib.import_module("processes")
+startup_bench = importlib.import_module("startup_bench")
+
+
+def test_a_process_is_timed_and_its_output_kept():
+    found = processes.python(["-c", "import os; print(os.environ['ANSWER'])"], {"ANSWER": "42"})
+    assert found.output == "42\n"
+    assert 0 < found.seconds < 60
+
+
+def test_a_process_that_fails_is_told():
+    with pytest.raises(harness.BenchmarkError, match=r"^expected -c to end with 0, got 3$"):
+        processes.python(["-c", "raise SystemExit(3)"], {})
+
+
+@measurable
+def test_starting_is_measured_cold_and_warm(tmp_path, capsys):
+    given = ["--quick", "--source", "subset", "--json", str(tmp_path / "s.json")]
+    assert harness.run("startup_bench", startup_bench.benchmark, given) == 0, capsys.readouterr().err
+    imported, warm, cold = json.loads((tmp_path / "s.json").read_text())["rows"]
+    assert imported["kernels"] is None
+    assert warm["kernels"] == cold["kernels"] == cold["compiled"] > 0
+    assert warm["compiled"] == 0
+    assert imported["seconds"] < warm["seconds"] < cold["seconds"]
+
+
+@measurable
+@pytest.mark.usefixtures("unpinned")
+def test_the_way_to_99_percent_is_told_run_by_run(monkeypatch, tmp_path, capsys):
+    told = iter([(1.0, 99.0), (4.0, 99.1), (2.0, 99.2), (6.0, 99.3)])
+    monkeypatch.setattr(fast_bench, "run", lambda arguments, threads: next(told))
+    given = ["--quick", "--json", str(tmp_path / "f.json")]
+    assert harness.run("fast_bench", fast_bench.benchmark, given) == 0, capsys.readouterr().err
+    (row,) = json.loads((tmp_path / "f.json").read_text())["rows"]
+    assert row == {"seed": 0, "minicnn_s": 2.0, "accuracy": 99.2, "torch_s": 6.0, "torch_accuracy": 99.3, "ratio": 3.0}
+
+
+@measurable
+def test_a_training_that_tells_no_accuracy_is_an_error(tmp_path):
+    script = tmp_path / "silent.py"
+    script.write_text("print('hello')")
+    with pytest.raises(harness.BenchmarkError, match=r"to tell its test accuracy, got 'hello\\n'$"):
+        fast_bench.run([str(script)], 1)

@@ -3,6 +3,7 @@
 import gzip
 import importlib.util
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -24,7 +25,9 @@ def example():
     spec = importlib.util.spec_from_file_location("train_mnist", EXAMPLES / "train_mnist.py")
     module = importlib.util.module_from_spec(spec)
     sys.modules["train_mnist"] = module
+    sys.path.insert(0, str(EXAMPLES))  # as for a program that is run from there
     spec.loader.exec_module(module)
+    sys.path.remove(str(EXAMPLES))
     return module
 
 
@@ -94,7 +97,23 @@ def damaged(folder: Path, name: str, change) -> Path:
     return folder
 
 
+def test_the_fast_recipe_trains_tells_its_accuracy_and_keeps_the_weights(run, tmp_path):
+    code, out, _ = run("--fast", "--source", "subset", "--out", tmp_path, "--threads", 1)
+    assert code == 0
+    assert re.findall(r"^epoch \d+  train loss \d\.\d{4}$", out, re.MULTILINE) == out.splitlines()[-4:-1]
+    told = float(out.splitlines()[-1].removeprefix("test accuracy ").removesuffix(" %"))
+    assert told > 95
+    net = minicnn.models.lenet5_modern(threads=1, seed=99)
+    facts = checkpoint.load_weights(tmp_path / "model.safetensors", net)
+    assert facts["recipe"] == "fast"
+    assert round(100 * facts["test_accuracy"], 2) == told
+
+
 BAD = {
+    "fast with options of its recipe": (
+        ["--fast", "--model", "modern", "--limit", "0", "--batch-size", "3", "--resume"],
+        "--fast: expected no option that its recipe settles, got --model, --batch-size, --limit, --resume; leave it out",
+    ),
     "no such folder": (["--data", "nowhere"], "nowhere"),
     "zero epochs": (["--epochs", "0"], "Run: expected epochs"),
     "negative batch": (["--batch-size", "-3"], "Run: expected batch_size"),

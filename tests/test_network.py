@@ -403,9 +403,9 @@ def test_an_in_shape_that_is_none(in_shape):
     [
         ({"dtype": "float16"}, "Network: expected dtype float32 or float64, got 'float16'; give dtype=\"float32\""),
         ({"dtype": int}, "Network: expected dtype float32 or float64, got <class 'int'>; give dtype=\"float32\""),
-        ({"lanes": 0}, "Network: expected lanes as a multiple of 16, got 0; give lanes=16 or leave it out"),
-        ({"lanes": 24}, "Network: expected lanes as a multiple of 16, got 24; give lanes=16 or leave it out"),
-        ({"lanes": 16.0}, "Network: expected lanes as a multiple of 16, got 16.0; give lanes=16 or leave it out"),
+        ({"lanes": 0}, "Network: expected lanes as a multiple of 16, or 1, got 0; give lanes=16 or leave it out"),
+        ({"lanes": 24}, "Network: expected lanes as a multiple of 16, or 1, got 24; give lanes=16 or leave it out"),
+        ({"lanes": 16.0}, "Network: expected lanes as a multiple of 16, or 1, got 16.0; give lanes=16 or leave it out"),
         ({"seed": -1}, "Network: expected seed as a whole number from 0 to 2^64 − 1, got -1; give seed=0"),
         ({"seed": 2**64}, f"Network: expected seed as a whole number from 0 to 2^64 − 1, got {2**64}; give seed=0"),
         ({"seed": 1.5}, "Network: expected seed as a whole number from 0 to 2^64 − 1, got 1.5; give seed=0"),

@@ -60,6 +60,15 @@ class Kernels(Protocol):
     def conv2d_dW_add(self, x: Array, dy: Array, g: Array, dW: Array) -> None:
         """dW[f, c, kh, kw] += Σ dy[f, oy, ox] · x[c, s·oy + d·kh − p, s·ox + d·kw − p]."""
 
+    def conv2d_image(self, x: Array, W: Array, b: Array, g: Array, y: Array) -> None:
+        """``conv2d`` of one image, from weights as they are."""
+
+    def conv2d_image_dx(self, dy: Array, W: Array, g: Array, dx: Array) -> None:
+        """``conv2d_dx`` of one image, from weights as they are."""
+
+    def conv2d_image_dW_add(self, x: Array, dy: Array, g: Array, dW: Array) -> None:
+        """``conv2d_dW_add`` of one image."""
+
     def im2col(self, x: Array, g: Array, row: Array, cols: Array) -> None:
         """cols[c, kh, kw, r, ox] = x[c, s·(row + r) + d·kh − p, s·ox + d·kw − p], zero outside the map."""
 
@@ -215,6 +224,32 @@ class Kernels(Protocol):
 
     def gather_resized(self, images: Array, affine: Array, index: Array, lanes: Array, xl: Array) -> None:
         """xl = affine[0] · (images, resized bilinearly) + affine[1]."""
+
+    # --- distortions: u (elements, L) random numbers, maps (6, L), knots (2, G, G, L), y (1, H, W, L) ---
+
+    def draw_uniform(self, seed: Array, rng: Array, index: Array, reach: Array, u: Array) -> None:
+        """u[e, l] uniform in ±reach[e], a hash of (seed, stream), the step, the image index[l] and e."""
+
+    def affine_inverse(self, u: Array, maps: Array) -> None:
+        """maps[:, l] = o, A of source = o + A · target, from shifts, log scale, log squeeze, shear, rotation in u[:, l]."""
+
+    def pack_quads(self, images: Array, index: Array, quads: Array) -> None:
+        """quads[l, i, j] = the four pixels around the corner (i, j) of image index[l] in 32 bits, zeros around the image."""
+
+    def warp(
+        self,
+        quads: Array,
+        affine: Array,
+        maps: Array,
+        knots: Array,
+        at: Array,
+        taps: Array,
+        bent: Array,
+        where: Array,
+        quad: Array,
+        y: Array,
+    ) -> None:
+        """y[0, h, w] = affine of the grey level, bilinearly, at o + A · (h, w) + the bicubic spline of the knots."""
 
 
 class Place(Protocol):

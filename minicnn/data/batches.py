@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..door import NUMPY
 from ..errors import DataError, OptionError
 
 Array = np.ndarray[Any, Any]
@@ -92,13 +93,16 @@ class Pixels:
 
     def load(self, k: Any, index: Array, lanes: Array, x: Array) -> None:
         """Record the kernel that brings the chosen images into lanes."""
-        images = np.require(self.images, requirements=["C", "A", "W"])
-        affine = np.array([self.normalise.scale, self.normalise.shift], x.dtype)
+        images, affine = np.require(self.images, requirements=NUMPY), self.affine(x.dtype)
         if self.fit == "resize":
             k.gather_resized(images, affine, index, lanes, x)
             return
         pad = np.array([(x.shape[1] - images.shape[1]) // 2, (x.shape[2] - images.shape[2]) // 2])
         k.gather_pixels(images, affine, index, pad, x)
+
+    def affine(self, dtype: Any) -> Array:
+        """The normalisation as kernels take it: units a grey level, and what background becomes."""
+        return np.array([self.normalise.scale, self.normalise.shift], dtype)
 
 
 def split(images: int, validation: int, seed: int) -> tuple[Array, Array]:

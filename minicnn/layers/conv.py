@@ -12,7 +12,7 @@ from ..errors import OptionError, ShapeError
 from ..geometry import Pair, Window, count, pair
 from ..initialisers import Constant, Init, TorchDefault
 from ..plan import Param, Plan
-from . import conv_direct, conv_im2col, conv_whole
+from . import conv_direct, conv_im2col, conv_image, conv_whole
 from .arrays import maps, zeros
 from .base import Layer
 
@@ -132,7 +132,9 @@ class Conv2d(Layer):
         cols: Array | None = None,
     ) -> None:
         """y = W ⋆ x + b."""
-        if packed is not None:
+        if packed is not None and conv_image.alone(x):
+            conv_image.forward(k, x, y, W, b, g, self.groups, framed, inner)
+        elif packed is not None:
             conv_direct.forward(k, x, y, b, g, packed, framed, inner)
         elif cols is not None:
             conv_im2col.forward(k, x, y, W, b, g, cols, self.groups)
@@ -161,7 +163,9 @@ class Conv2d(Layer):
         """dW += dy ⋆ x, db += Σ dy, dx = W ∗ dy (the full convolution)."""
         if db is not None:
             k.row_sum_add(maps(dy), db)
-        if packed is not None:
+        if packed is not None and conv_image.alone(x):
+            conv_image.backward(k, x, dy, W, g, dx, dW, self.groups, framed, inner)
+        elif packed is not None:
             conv_direct.dW_add(k, x, dy, g, dW, self.groups, framed, inner)
             if dx is not None and packed_dx is not None:
                 conv_direct.dx_packed(k, dy, packed_dx, g, dx)

@@ -31,7 +31,7 @@ def on_map(first: int, step: int, count: int, size: int) -> tuple[int, int]:
 def _kernel(rows: int, cols: int, padded: bool, whole: bool) -> Kernel:
     """The kernel with tiles of so many filters × so many taps of a row, or × channels where a row has fewer than three taps.
 
-    ``whole`` tiles leave no rest, so that LLVM knows all their addresses by one; where there is no padding, no tap is outside.
+    ``whole`` tiles leave no rest, so that LLVM knows all addresses by one; unless ``padded``, no tap is left or right of x.
     """
 
     @kernel
@@ -91,7 +91,7 @@ def tile_size(filters: int, cols: int) -> tuple[int, int]:
 
 @select
 def conv2d_dW_add(x: Array, dy: Array, g: Array, dW: Array) -> Kernel:
-    """The weight gradient's kernel for this number of filters and this width of row."""
+    """The weight gradient's kernel for this number of filters, this width of row, and columns of x outside the map or none."""
     F, C, _, width = dW.shape
     cols = width if TAPS <= width <= 5 else 4
     rows, cols = tile_size(F, cols)

@@ -16,6 +16,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from ...arrays import Array
+from ...errors import BackendError
 from .jit import kernel
 
 STEP = 8  # calls are made with a multiple of so many words; a callee does not look at words it does not know
@@ -106,6 +107,12 @@ class Native:
     def run(self) -> None:
         """Run the job in this thread."""
         self.entry(*self.arrays)
+
+    def check(self) -> None:
+        """Raise BackendError where a kernel did not end well."""
+        if status := int(self.status[0]):
+            hint = "run with MINICNN_CHECK=1 to see where"
+            raise BackendError("program", f"expected every kernel to end well, got status {status}", hint)
 
 
 def native(job: Any) -> Native:

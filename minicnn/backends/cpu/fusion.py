@@ -13,8 +13,11 @@ from typing import Any
 import numpy as np
 
 from ...arrays import Array
+from . import one_sparse
 from .conv import conv2d_squashed
 from .jit import Kernel
+from .one import LANES
+from .one_conv import conv2d_image_squashed
 from .pool_fused import max_pool_backward, subsample_backward, subsample_squashed
 from .sparse_conv import sparse_conv2d_squashed
 from .squash import NONE, NUMBERS
@@ -31,8 +34,8 @@ def same(a: Array, b: Array) -> bool:
 
 
 def halves(x: Array, y: Array, g: Array) -> bool:
-    """Whether a pool's windows are 2 × 2, lie side by side and cover the map."""
-    return bool(tuple(g) == HALVES and x.shape[1:3] == (2 * y.shape[1], 2 * y.shape[2]))
+    """Whether a pool's windows are 2 × 2, lie side by side and cover the map, and there are lanes to fill vectors with."""
+    return bool(tuple(g) == HALVES and x.shape[1:3] == (2 * y.shape[1], 2 * y.shape[2]) and x.shape[3] % LANES == 0)
 
 
 def squashing(call: Any, y: Array) -> int:
@@ -55,12 +58,15 @@ def names(calls: Sequence[Any], *wanted: str) -> bool:
 
 def convolution_squash(calls: Sequence[Any]) -> Rewriting | None:
     """y = W ⋆ x + b, y = f(y): in the tile's store."""
-    if len(calls) < 2 or calls[0].name not in ("conv2d", "sparse_conv2d"):
+    if len(calls) < 2 or calls[0].name not in ("conv2d", "conv2d_image", "sparse_conv2d"):
         return None
     arrays = calls[0].arrays
     if (kind := squashing(calls[1], arrays[-1])) == NONE:
         return None
-    squashed = conv2d_squashed if calls[0].name == "conv2d" else sparse_conv2d_squashed
+    if calls[0].name == "conv2d_image":
+        return 2, conv2d_image_squashed(kind, arrays[0], arrays[3], arrays[-1]), arrays
+    few = one_sparse.sparse_conv2d_squashed if arrays[-1].shape[-1] % LANES else sparse_conv2d_squashed
+    squashed = conv2d_squashed if calls[0].name == "conv2d" else few
     return 2, squashed(kind, arrays[1], arrays[-1]), arrays
 
 

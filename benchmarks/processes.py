@@ -1,0 +1,40 @@
+"""Whole processes: how long they take from start to end, and what they print."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from harness import BenchmarkError
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A process that has ended well.
+
+    Attributes:
+        seconds: from its start to its end.
+        output: what it printed.
+    """
+
+    seconds: float
+    output: str
+
+
+def python(arguments: Sequence[str], variables: Mapping[str, str]) -> Finished:
+    """Run this Python with some arguments and further environment variables.
+
+    Raises:
+        BenchmarkError: it failed.
+    """
+    started = time.perf_counter()
+    command = [sys.executable, *arguments]
+    child = subprocess.run(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **variables}, check=False)
+    seconds = time.perf_counter() - started
+    if child.returncode != 0:
+        raise BenchmarkError(f"expected {arguments[0]} to end with 0, got {child.returncode}", code=1)
+    return Finished(seconds, child.stdout)
