@@ -1,4 +1,4 @@
-"""The two types that every file speaks of."""
+"""The two types that every file speaks of, and memory for them."""
 
 from typing import Any
 
@@ -9,3 +9,13 @@ Array = np.ndarray[Any, Any]
 
 Shape = tuple[int, ...]
 """The sizes of an array's axes."""
+
+ALIGNMENT = 128
+"""Two cache lines: neighbours of arrays that threads write must never share one."""
+
+
+def aligned(size: int) -> Array:
+    """So many bytes, zeros, whose address is a multiple of ``ALIGNMENT``."""
+    raw = np.zeros(size + ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + size]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from .arrays import Array
-from .memory import aligned
+
+HEAD = 128
+"""Bytes for the numbers before the index."""
 
 
 class Batch:
@@ -14,6 +18,7 @@ class Batch:
     Args:
         capacity: room for so many images.
         dtype: the network's.
+        allocate: gives so many bytes, zeros.
 
     Attributes:
         index: int64, which image of the source stands at each place.
@@ -23,17 +28,20 @@ class Batch:
         scale: dtype[1], 1/count.
     """
 
-    def __init__(self, capacity: int, dtype: np.dtype[np.floating]) -> None:
-        self.index = aligned(8 * capacity).view(np.int64)
-        self.labels = aligned(8 * capacity).view(np.int64)
-        self.labels[:] = 0
-        self.count = np.zeros(1, np.int64)
-        self.step = np.zeros(1, np.uint64)
-        self.scale = np.zeros(1, dtype)
+    def __init__(self, capacity: int, dtype: np.dtype[np.floating], allocate: Callable[[int], Array]) -> None:
+        self._numbers = allocate(HEAD + 8 * capacity)  # together, so that they go to a device at once
+        self.index = self._numbers[HEAD:].view(np.int64)
+        self.count = self._numbers[:8].view(np.int64)
+        self.step = self._numbers[8:16].view(np.uint64)
+        self.scale = self._numbers[16 : 16 + dtype.itemsize].view(dtype)
+        self.labels = allocate(8 * capacity).view(np.int64)
 
-    def fill(self, index: Array, labels: Array | None, step: int) -> None:
-        """Take these images as the batch."""
+    def fill(self, index: Array, labels: Array | None, step: int) -> list[Array]:
+        """Take these images as the batch; returns what was written."""
         self.index[: len(index)] = index
+        self.count[0], self.step[0], self.scale[0] = len(index), step, 1 / len(index)
+        written = [self._numbers[: HEAD + 8 * len(index)]]
         if labels is not None:
             self.labels[: len(index)] = labels
-        self.count[0], self.step[0], self.scale[0] = len(index), step, 1 / len(index)
+            written.append(self.labels[: len(index)])
+        return written

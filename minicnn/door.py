@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
@@ -15,15 +16,24 @@ NUMPY: tuple[Literal["C", "A", "W"], ...] = ("C", "A", "W")
 
 
 class Source(Protocol):
-    """N images that know how to write some of themselves into lanes."""
+    """N images that know how to write some of themselves into lanes.
+
+    One that also has ``rows``, ``over`` and ``fixed``, as ``Arrays``, can be brought to a device a batch at a time; any other
+    is taken there as a whole, once.
+    """
 
     @property
     def shape(self) -> Shape:
         """(N, C, H, W): the images as the network sees them."""
         ...
 
-    def load(self, k: Any, index: Array, lanes: Array, x: Array) -> None:
-        """Record the kernels that write images[index[l]] into lane l of x, and finite numbers into dead lanes."""
+    @property
+    def load(self) -> Callable[..., None]:
+        """A method that records the kernels that write images[index[l]] into lane l of x, and finite numbers into dead lanes.
+
+        Like a layer's it takes ``k`` and binds the rest by name: ``index`` (L,), ``lanes``, ``x``, and ``rng`` (seed, step, …)
+        where what it writes depends on the training step.
+        """
         ...
 
 
@@ -32,11 +42,22 @@ class Arrays:
     """Images in memory as an array (N, …) in the network's own dtype."""
 
     values: Array
+    fixed: ClassVar[bool] = False
+    """Whether nobody changes the images while there is a network that reads them."""
 
     @property
     def shape(self) -> Shape:
         """(N, …)."""
         return tuple(self.values.shape)
+
+    @property
+    def rows(self) -> Array:
+        """The images in memory, one a row."""
+        return self.values
+
+    def over(self, rows: Array) -> Arrays:
+        """The same over other rows."""
+        return Arrays(rows)
 
     def load(self, k: Any, index: Array, lanes: Array, x: Array) -> None:
         """Record the gather."""

@@ -203,7 +203,8 @@ class Group:
         if into not in self._loads or self._loads[into][0] is not origin:
             k, program = self._recorder()
             k.where = "door"
-            source.load(k, self["place" if in_order else "index"], self["lanes"], self[into])
+            names = {"index": self["place" if in_order else "index"], "x": self[into]}
+            record("door", source.load, k, names | {"lanes": self["lanes"], "rng": self["rng"][0]})
             self._loads[into] = (origin, program)
         return self._loads[into][1]
 

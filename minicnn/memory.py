@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from .arrays import Array, Shape
+from .arrays import ALIGNMENT, Array, Shape, aligned
 from .plan import Spec
-
-ALIGNMENT = 128
-"""Two cache lines: neighbours of arrays that threads write must never share one."""
 
 STAGGER = 9 * ALIGNMENT
 """Bytes between the buffers of an arena: maps of 4096 bytes would all begin in one set of the first cache."""
 
 
-def aligned(size: int) -> Array:
-    """So many bytes whose address is a multiple of ``ALIGNMENT``."""
-    raw = np.empty(size + ALIGNMENT, np.uint8)
-    start = -raw.ctypes.data % ALIGNMENT
-    return raw[start : start + size]
+def keep(array: Array) -> None:
+    """Lend nothing: who reads the vector reads the memory that kernels work on."""
 
 
 class FlatVector(Mapping[str, Array]):
@@ -31,22 +25,33 @@ class FlatVector(Mapping[str, Array]):
     Args:
         shapes: name → shape, in the order in which they lie.
         dtype: dtype of the vector.
+        lend: called with the vector before it is handed out, where kernels work on a copy elsewhere.
+
+    Attributes:
+        memory: the vector for kernels; ``flat`` and the views are for people.
 
     >>> v = FlatVector({"W": (2, 3), "b": (2,)}, np.dtype("float32"))
     >>> v["b"][:] = 7; len(v.flat), v.flat[-2:]
     (8, array([7., 7.], dtype=float32))
     """
 
-    def __init__(self, shapes: Mapping[str, Shape], dtype: np.dtype[Any]) -> None:
-        self.flat = aligned(sum(map(prod, shapes.values())) * dtype.itemsize).view(dtype)
-        self.flat[...] = 0
+    def __init__(self, shapes: Mapping[str, Shape], dtype: np.dtype[Any], lend: Callable[[Array], None] = keep) -> None:
+        self.memory = aligned(sum(map(prod, shapes.values())) * dtype.itemsize).view(dtype)
+        self._lend = lend
         self._views: dict[str, Array] = {}
         start = 0
         for name, shape in shapes.items():
-            self._views[name] = self.flat[start : start + prod(shape)].reshape(shape)
+            self._views[name] = self.memory[start : start + prod(shape)].reshape(shape)
             start += prod(shape)
 
+    @property
+    def flat(self) -> Array:
+        """The whole vector."""
+        self._lend(self.memory)
+        return self.memory
+
     def __getitem__(self, name: str) -> Array:
+        self._lend(self.memory)
         return self._views[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -84,7 +89,8 @@ class Workspace:
                 reach = max(reach, at)
             end = reach
         self.bytes = aligned(end)
-        self.bytes[...] = 255 if guards else 0  # all bits set is a NaN in every float format
+        if guards:
+            self.bytes[...] = 255  # all bits set is a NaN in every float format
         overlaid = {name for region in regions if len(region) > 1 for alternative in region for name in alternative}
         for name, at, (shape, dtype) in places:
             size = prod(shape) * dtype.itemsize

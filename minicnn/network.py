@@ -30,10 +30,12 @@ class Network:
         layers: layers, or pairs (name, layer); unnamed ones are called by their number.
         in_shape: shape of one image, (C, H, W) or (D,).
         dtype: ``"float32"`` or ``"float64"``.
-        backend: name of the backend.
+        backend: ``"cpu"``, or ``"cuda"`` for an NVIDIA GPU, where params, grads and an optimiser's moments are brought
+            when they are asked for: ask anew after a step, and write before the next one.
         threads: how many threads work on a batch; all usable processors for None. Results do not depend on it.
         seed: of the initial parameters and of dropout.
-        lanes: images in a group, a multiple of 16, or 1. A batch of one image is a group of one in any case.
+        lanes: images in a group, a multiple of 16, or 1. A batch of one image is a group of one on a CPU in any case; a GPU
+            takes a whole batch as one group.
 
     Raises:
         OptionError: an option outside what it may be.
@@ -68,16 +70,16 @@ class Network:
         self.backend = backends.get(backend)
         self.layers = plan_chain(layers, self.in_shape)
         shapes = {f"{b.name}.{p}": q.shape for b in self.layers for p, q in b.plan.params.items()}
-        self.params = FlatVector(shapes, self.dtype)
-        self.grads = FlatVector(shapes, self.dtype)
+        self.params = FlatVector(shapes, self.dtype, self.backend.lend)
+        self.grads = FlatVector(shapes, self.dtype, self.backend.lend)
         self._initialise()
         self._share()
         self._setting = Setting(self.layers, self.in_shape, self.dtype, lanes, self.backend, seed)
-        self._team = Team(thread_count(threads), self.backend)
+        self._team = Team(self.backend.members(thread_count(threads)), self.backend)
         self._prepare = self._record_prepare()
         self._slots = Slots(self.grads, self.backend)
         self._runner = Runner(self._setting, self._team, self._prepare, self._slots)
-        self._trace = Trace(self._setting, self._prepare, self._slots)
+        self._trace = Trace(self._setting, self._team, self._prepare, self._slots)
 
     @property
     def threads(self) -> int:
@@ -135,20 +137,30 @@ class Network:
         """
         return self.score_and_grads(loss, x, target, index).loss
 
-    def score_and_grads(self, loss: Loss, x: Any, target: Any, index: Any = None) -> Score:
-        """``loss_and_grads``, with the number of recognised images."""
-        score = self._score(loss, x, target, index, train=True)
+    def score_and_grads(self, loss: Loss, x: Any, target: Any, index: Any = None, then: Any = None) -> Score:
+        """``loss_and_grads``, with the number of recognised images.
+
+        Args:
+            loss: the loss.
+            x: images (N, C, H, W), or a Source of them.
+            target: class numbers (N,), or vectors (N, D) where the loss takes them.
+            index: which of the N images make the batch; all for None.
+            then: which make the next one, where that is known: a GPU gets them while it works on this one.
+        """
+        score = self._score(loss, x, target, index, True, then)
         self.steps += 1
         return score
 
     def evaluate(self, loss: Loss, x: Any, target: Any, index: Any = None) -> Score:
         """Loss and accuracy without gradients; dropout is off. Arguments as for ``loss_and_grads``."""
-        return self._score(loss, x, target, index, train=False)
+        return self._score(loss, x, target, index, False)
 
-    def _score(self, loss: Loss, x: Any, target: Any, index: Any, train: bool) -> Score:
+    def _score(self, loss: Loss, x: Any, target: Any, index: Any, train: bool, then: Any = None) -> Score:
         source = door.source("x", x, self.dtype, self.in_shape)
         chosen = door.index("index", index, source.shape[0])
-        return self._runner.score(loss, source, self._targets(loss, target, source, chosen), chosen, self.steps, train)
+        targets = self._targets(loss, target, source, chosen)
+        following = None if then is None else door.index("then", then, source.shape[0])
+        return self._runner.score(loss, source, targets, chosen, self.steps, train, following)
 
     def _targets(self, loss: Loss, target: Any, source: door.Source, chosen: Array) -> Targets:
         """The target as vectors for every image, or as the class numbers of the chosen ones."""
@@ -238,9 +250,9 @@ class Network:
             numbers: the same for all elements.
         """
         jobs = []
-        for part in shares(len(self.params.flat), self.threads):
+        for part in shares(len(self.params.memory), self.threads):
             program = Program()
-            pieces = (vector[part] for vector in (self.params.flat, self.grads.flat, *vectors))
+            pieces = (vector[part] for vector in (self.params.memory, self.grads.memory, *vectors))
             Recorder(self.backend, program).call(kernel, *pieces, numbers)
             jobs.append(Job([([program], (0, 1, 1))], np.zeros(1, np.int64)))
         return jobs
@@ -253,7 +265,7 @@ class Network:
 
     def program(self, train: bool = True) -> Program:
         """The recorded program of one group; ``print`` shows its listing."""
-        group = self._runner.group(0, train)
+        group = self._runner.group(0, train, self._setting.lanes)
         program = self._prepare + group.forward
         return program + group.backward(self._slots.take(1)[0], input_grad=False) if train else program
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +22,6 @@ class Optimizer:
     Attributes:
         lr: the learning rate of the next step; schedules set it.
         steps: how many steps were taken.
-        moments: the moment vectors by name; empty before the first step.
     """
 
     names: tuple[str, ...] = ()
@@ -30,7 +30,8 @@ class Optimizer:
     def __init__(self, lr: float) -> None:
         self.lr = number(type(self).__name__, "lr", lr, 0, math.inf)
         self.steps = 0
-        self.moments: dict[str, Array] = {}
+        self._moments: dict[str, Array] = {}
+        self._lend: Callable[[Array], None] | None = None
         self._bound: tuple[Network, list[Job], Array] | None = None
 
     def step(self, net: Network) -> None:
@@ -39,14 +40,23 @@ class Optimizer:
         Raises:
             ContractError: the moments are those of another network.
         """
-        if not self.moments:
-            self.moments = {name: np.zeros_like(net.params.flat) for name in self.names}
-        for name, moment in self.moments.items():
-            if moment.shape != net.params.flat.shape or moment.dtype != net.params.flat.dtype:
-                what = f"expected {name} as long as the {len(net.params.flat)} parameters, got {len(moment)} of {moment.dtype}"
+        params, self._lend = net.params.memory, net.backend.lend
+        if not self._moments:
+            self._moments = {name: np.zeros_like(params) for name in self.names}
+        for name, moment in self._moments.items():
+            if moment.shape != params.shape or moment.dtype != params.dtype:
+                what = f"expected {name} as long as the {len(params)} parameters, got {len(moment)} of {moment.dtype}"
                 raise ContractError(type(self).__name__, what, "use an optimiser of its own for each network")
         self.steps += 1
-        self._update(net, *self.moments.values())
+        self._update(net, *self._moments.values())
+
+    @property
+    def moments(self) -> dict[str, Array]:
+        """The moment vectors by name; empty before the first step."""
+        for moment in self._moments.values():
+            if self._lend is not None:
+                self._lend(moment)
+        return dict(self._moments)
 
     def _update(self, net: Network, *moments: Array) -> None:
         raise NotImplementedError
@@ -74,7 +84,7 @@ class Optimizer:
             what = f"expected the vectors {', '.join(self.names)}, got {', '.join(moments)}"
             raise CheckpointError(type(self).__name__, what, "resume with the optimiser that was saved")
         self._bound = None
-        self.steps, self.moments = steps, {name: v.copy() for name, v in moments.items()}
+        self.steps, self._moments = steps, {name: v.copy() for name, v in moments.items()}
 
 
 class SGD(Optimizer):

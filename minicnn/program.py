@@ -161,6 +161,7 @@ class Recorder:
 
     def call(self, function: Any, *arrays: Array) -> None:
         """Record a kernel of your own (``minicnn.kernel``), or any callable over these arrays, such as a BLAS routine."""
+        self._backend.check_call(self.where, function)
         self._record(getattr(function, "__name__", repr(function)), function, arrays)
 
     def _record(self, name: str, kernel: Any, arrays: tuple[Array, ...]) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from math import prod
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,14 +13,11 @@ from .arrays import Array
 from .batch import Batch
 from .group import Group, Setting
 from .losses import Loss
-from .memory import aligned
 from .parallel import Team
 from .program import Job, Program
 from .single import Single
 from .slots import SLOTS, Slot, Slots
-
-CAPACITY = 256
-"""Room for the images of a batch at first; it grows as it must."""
+from .stage import CAPACITY, Away, Here
 
 
 @dataclass(frozen=True)
@@ -55,11 +51,29 @@ class Targets:
 ONCE = (0, 1, 1)
 """The span of what is done once, whatever the group."""
 
-ROOM = 8 << 20
-"""Arrays of up to so many bytes are copied, so that a new one for every batch costs no new recording."""
-
 KEPT = 4
 """How many kinds of batch are remembered with their jobs."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What jobs for a batch depend on, beside where they read it.
+
+    Attributes:
+        loss: the loss.
+        labelled: whether the target is class numbers.
+        in_order: whether sources hold the images in the order of the batch.
+        groups: how many there are.
+        lanes: images in a group.
+        train: whether gradients are wanted.
+    """
+
+    loss: Loss
+    labelled: bool
+    in_order: bool
+    groups: int
+    lanes: int
+    train: bool
 
 
 class Runner:
@@ -73,72 +87,91 @@ class Runner:
     """
 
     def __init__(self, setting: Setting, team: Team, prepare: Program, slots: Slots) -> None:
-        self._setting, self._team, self._slots = setting, team, slots
+        self._setting, self._team, self._slots, self._backend = setting, team, slots, setting.backend
         self._prepare = [Job([([prepare], ONCE)], np.zeros(1, np.int64))]
-        self._groups: dict[tuple[int, bool], Group] = {}
+        self._groups: dict[tuple[int, bool, int], Group] = {}
         self._jobs: dict[Any, tuple[list[Job], Any]] = {}
-        self._rooms: dict[str, door.Arrays] = {}
         self._single = Single(setting, team, prepare, slots)
+        self._stage = Away(self._backend) if self._backend.AWAY else Here()
         self._make_room(CAPACITY)
 
-    def group(self, member: int, train: bool) -> Group:
+    def group(self, member: int, train: bool, lanes: int) -> Group:
         """A thread's group for training or inference."""
-        if (member, train) not in self._groups:
-            self._groups[member, train] = Group(self._setting, train)
-        return self._groups[member, train]
+        key = (member, train, lanes)
+        if key not in self._groups:
+            if len(self._groups) >= 2 * KEPT * self._team.threads:
+                self._groups.clear()
+                self._jobs.clear()
+            self._groups[key] = Group(replace(self._setting, lanes=lanes), train)
+        return self._groups[key]
 
-    def score(self, loss: Loss, source: door.Source, targets: Targets, chosen: Array, step: int, train: bool) -> Score:
-        """The loss of the chosen images, with gradients added up in training."""
-        if len(chosen) == 1:
+    def score(
+        self, loss: Loss, source: door.Source, targets: Targets, chosen: Array, step: int, train: bool, then: Array | None
+    ) -> Score:
+        """The loss of the chosen images, with gradients added up in training; those of ``then`` come next."""
+        if self._alone(chosen):
             label = None if targets.labels is None else targets.labels[0]
             return Score(*self._single.score(loss, source, chosen[0], label, targets.vectors, step, train), images=1)
         self._fill(chosen, targets.labels, step)
-        groups, source = self._count(chosen), self._own("in", source)
-        vectors = None if targets.vectors is None else self._own("target", targets.vectors)
-        slots, labelled = self._slots.take(groups), targets.labels is not None
-        key = (loss, identity(source), identity(vectors), labelled, groups, train)
-        self._run(key, lambda: self._scoring(loss, source, vectors, labelled, groups, slots, train), (source, vectors))
+        lanes = self._backend.group_lanes(len(chosen), self._setting.lanes)
+        origin, in_order = self._stage.take("in", source, chosen)
+        vectors = None if targets.vectors is None else self._stage.take("target", targets.vectors, chosen)[0]
+        kind = Kind(loss, targets.labels is not None, in_order, parts(len(chosen), lanes), lanes, train)
+        slots = self._slots.take(kind.groups)
+        key = (kind, identity(origin), identity(vectors))
+        self._run(key, lambda: self._scoring(kind, origin, vectors, slots), (origin, vectors))
         if train and len(slots) > 1:
-            self._team.run(self._slots.sums(groups, self._team.threads))
+            self._team.run(self._slots.sums(kind.groups, self._team.threads))
+        if then is not None:
+            self._stage.ahead("in", source, then)
+        self._backend.to_host(*(slot.tally for slot in slots))
         value = sum(float(slot.value[0]) for slot in slots)
         return Score(value, sum(int(slot.hits[0]) for slot in slots), len(chosen))
 
-    def _scoring(
-        self, loss: Loss, source: door.Source, vectors: Any, labelled: bool, groups: int, slots: list[Slot], train: bool
-    ) -> list[Job]:
+    def _scoring(self, kind: Kind, source: door.Source, vectors: door.Source | None, slots: list[Slot]) -> list[Job]:
         """What each thread does for a batch that is scored: one slot's groups after another's."""
         jobs = []
         for member in range(min(self._team.threads, len(slots))):
-            group, parts = self.group(member, train), []
+            group, parts = self.group(member, kind.train, kind.lanes), []
             for number in range(member, len(slots), self._team.threads):
                 slot = slots[number]
-                programs = [group.choose(self._batch), group.load(source, "in")]
-                programs += [] if vectors is None else [group.load(vectors, "target")]
-                programs += [group.forward, group.loss(loss, slot, self._batch.scale, labelled)]
-                programs += [group.backward(slot, input_grad=False)] if train else []
-                parts += [([slot.reset], ONCE)] if train else []
-                parts += [(programs, (number, groups, SLOTS))]
+                programs = [group.choose(self._batch), group.load(source, "in", kind.in_order)]
+                programs += [] if vectors is None else [group.load(vectors, "target", kind.in_order)]
+                programs += [group.forward, group.loss(kind.loss, slot, self._batch.scale, kind.labelled)]
+                programs += [group.backward(slot, input_grad=False)] if kind.train else []
+                parts += [([slot.reset], ONCE)] if kind.train else []
+                parts += [(programs, (number, kind.groups, SLOTS))]
             jobs.append(group.work(parts))
         return jobs
 
     def predict(self, source: door.Source, chosen: Array, step: int) -> Array:
         """The outputs for the chosen images."""
-        if len(chosen) == 1:
+        if self._alone(chosen):
             return self._single.predict(source, chosen[0])
         self._fill(chosen, None, step)
-        groups, source = self._count(chosen), self._own("in", source)
-        self._run((identity(source), groups), lambda: self._predicting(source, groups), (source,))
-        return self._y[: len(chosen)].copy()
+        lanes = self._backend.group_lanes(len(chosen), self._setting.lanes)
+        origin, in_order = self._stage.take("in", source, chosen)
+        groups = parts(len(chosen), lanes)
+        key = (identity(origin), groups, lanes)
+        self._run(key, lambda: self._predicting(origin, in_order, groups, lanes), (origin,))
+        y = self._y[: len(chosen)]
+        self._backend.to_host(y)
+        return y.copy()
 
-    def _predicting(self, source: door.Source, groups: int) -> list[Job]:
+    def _predicting(self, source: door.Source, in_order: bool, groups: int, lanes: int) -> list[Job]:
         """What each thread does for a batch whose outputs are wanted."""
         members = min(self._team.threads, groups)
         jobs = []
         for member in range(members):
-            group = self.group(member, train=False)
-            programs = [group.choose(self._batch), group.load(source, "in"), group.forward, group.unpack(group.y, self._y)]
+            group = self.group(member, False, lanes)
+            programs = [group.choose(self._batch), group.load(source, "in", in_order)]
+            programs += [group.forward, group.unpack(group.y, self._y)]
             jobs.append(group.job(programs, member, groups, members))
         return jobs
+
+    def _alone(self, chosen: Array) -> bool:
+        """Whether the batch is one image, on a backend that has kernels for that."""
+        return len(chosen) == 1 and not self._backend.AWAY
 
     def _run(self, key: Any, record: Callable[[], list[Job]], origins: Any) -> None:
         """Run the jobs for a kind of batch, recorded when the first one comes; the last few kinds are remembered."""
@@ -149,34 +182,25 @@ class Runner:
         self._team.run(self._prepare)
         self._team.run(self._jobs[key][0])
 
-    def _own(self, which: str, source: door.Source) -> door.Source:
-        """The source, or for a small array a copy in memory of the runner's own, so that jobs need not be recorded anew."""
-        if not isinstance(source, door.Arrays) or source.values.nbytes > ROOM:
-            return source
-        values = source.values
-        if which not in self._rooms or len(self._rooms[which].values) < len(values):
-            room = (max(CAPACITY, len(values)), *values.shape[1:])
-            self._rooms[which] = door.Arrays(aligned(prod(room) * values.itemsize).view(values.dtype).reshape(room))
-        self._rooms[which].values[: len(values)] = values
-        return self._rooms[which]
-
-    def _count(self, chosen: Array) -> int:
-        return -(-len(chosen) // self._setting.lanes)
-
     def _fill(self, chosen: Array, labels: Array | None, step: int) -> None:
         """Fill the batch; what reads or writes the old one's memory is made anew where it has to grow."""
         if len(chosen) > len(self._batch.index):
             self._groups.clear()
             self._jobs.clear()
             self._make_room(2 * len(chosen))
-        self._batch.fill(chosen, labels, step)
+        self._backend.to_device(*self._batch.fill(chosen, labels, step))
 
     def _make_room(self, images: int) -> None:
         setting = self._setting
-        self._batch = Batch(images, setting.dtype)
+        self._batch = Batch(images, setting.dtype, self._backend.pinned)
         self._y = np.empty((images, *setting.out_shape), setting.dtype)
 
 
 def identity(source: door.Source | None) -> int:
     """What tells one source from another while both live: an array is wrapped anew for every batch."""
     return id(source.values if isinstance(source, door.Arrays) else source)
+
+
+def parts(whole: int, size: int) -> int:
+    """How many parts of a size make up a whole."""
+    return -(-whole // size)

@@ -6,7 +6,8 @@ from types import ModuleType
 
 import numpy as np
 
-from .memory import FlatVector, aligned
+from .arrays import Array, aligned
+from .memory import FlatVector
 from .parallel import shares
 from .program import Job, Program, Recorder
 
@@ -25,21 +26,22 @@ class Slot:
         backend: whose kernels clear it.
 
     Attributes:
+        tally: bytes of the loss and the hits, one after the other.
         reset: the program that sets the gradients to zero; whoever adds gradients runs it first.
     """
 
     def __init__(self, grads: FlatVector, backend: ModuleType) -> None:
         self.grads = grads
-        self.value = aligned(8).view(np.float64)
-        self.hits = aligned(8).view(np.int64)
+        self.tally = aligned(16)
+        self.value, self.hits = self.tally[:8].view(np.float64), self.tally[8:].view(np.int64)
         self.reset = Program()
-        Recorder(backend, self.reset).zero(grads.flat)
-        self.clear()
+        Recorder(backend, self.reset).zero(grads.memory)
 
-    def clear(self) -> None:
-        """Start a batch: no loss, no hits."""
+    def clear(self) -> Array:
+        """Start a batch: no loss, no hits; returns what was written."""
         self.value[0] = 0
         self.hits[0] = 0
+        return self.tally
 
 
 class Slots:
@@ -59,23 +61,23 @@ class Slots:
         """The slots for a batch of so many groups, without loss and hits."""
         grads = self._all[0].grads
         while len(self._all) < min(SLOTS, groups):
-            self._all.append(Slot(FlatVector({n: v.shape for n, v in grads.items()}, grads.flat.dtype), self._backend))
+            self._all.append(Slot(FlatVector({n: v.shape for n, v in grads.items()}, grads.memory.dtype), self._backend))
         taken = self._all[:groups]
         for slot in taken:
-            slot.clear()
+            self._backend.to_device(slot.clear())
         return taken
 
     def sums(self, groups: int, threads: int) -> list[Job]:
         """Jobs that add the gradients of the slots, in order, into the network's: each has its own part of the vector."""
         slots = min(SLOTS, groups)
         if (slots, threads) not in self._sums:
-            total, jobs = self._all[0].grads.flat, []
+            total, jobs = self._all[0].grads.memory, []
             for part in shares(len(total), threads):
                 program = Program()
                 for start in range(part.start, part.stop, CHUNK):
                     piece = slice(start, min(start + CHUNK, part.stop))
                     for slot in self._all[1:slots]:
-                        Recorder(self._backend, program).add(slot.grads.flat[piece], total[piece])
+                        Recorder(self._backend, program).add(slot.grads.memory[piece], total[piece])
                 jobs.append(Job([([program], (0, 1, 1))], np.zeros(1, np.int64)))
             self._sums[slots, threads] = jobs
         return self._sums[slots, threads]

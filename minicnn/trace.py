@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from . import door
@@ -9,23 +11,26 @@ from .arrays import Array
 from .batch import Batch
 from .bind import Bound
 from .group import Group, Setting
+from .parallel import Team
 from .program import Program
-from .runner import CAPACITY
 from .slots import SLOTS, Slots
+from .stage import CAPACITY
 
 
 class Trace:
-    """One group, with a workspace of its own, for every 16 images of the last forward pass.
+    """One group, with a workspace of its own, for every 16 images of the last forward pass (as many as a GPU takes at once).
 
     Args:
         setting: what groups have in common.
+        team: who runs programs, one at a time.
         prepare: refreshes what is derived from the parameters.
         slots: where gradients are added.
     """
 
-    def __init__(self, setting: Setting, prepare: Program, slots: Slots) -> None:
-        self._setting, self._prepare, self._slots = setting, prepare, slots
-        self._batch = Batch(CAPACITY, setting.dtype)
+    def __init__(self, setting: Setting, team: Team, prepare: Program, slots: Slots) -> None:
+        self._setting, self._team, self._prepare, self._slots = setting, team, prepare, slots
+        self._backend = setting.backend
+        self._batch = Batch(CAPACITY, setting.dtype, self._backend.pinned)
         self.groups: list[Group] = []
 
     @property
@@ -36,23 +41,29 @@ class Trace:
     def forward(self, source: door.Source, chosen: Array, step: int) -> Array:
         """The outputs for the chosen images."""
         if len(chosen) > len(self._batch.index):
-            self.groups, self._batch = [], Batch(2 * len(chosen), self._setting.dtype)
-        self._batch.fill(chosen, None, step)
-        needed = range(-(-len(chosen) // self._setting.lanes))
+            self.groups, self._batch = [], Batch(2 * len(chosen), self._setting.dtype, self._backend.pinned)
+        self._backend.to_device(*self._batch.fill(chosen, None, step))
+        setting = replace(self._setting, lanes=self._backend.group_lanes(len(chosen), self._setting.lanes))
+        fitting = [group for group in self.groups if group.setting.lanes == setting.lanes]
+        needed = range(-(-len(chosen) // setting.lanes))
         self.groups = [
-            *self.groups[: len(needed)],
-            *(Group(self._setting, train=True, keep=True) for _ in needed[len(self.groups) :]),
+            *fitting[: len(needed)],
+            *(Group(setting, train=True, keep=True) for _ in needed[len(fitting) :]),
         ]
+        if isinstance(source, door.Arrays):
+            self._backend.to_device(source.values)
         y = np.empty((len(chosen), *self._setting.out_shape), self._setting.dtype)
         self._prepare.run()
         for i, group in enumerate(self.groups):
             programs = [group.choose(self._batch), group.load(source, "in"), group.forward, group.unpack(group.y, y)]
-            group.job(programs, i, i + 1, 1).run()
+            self._team.run([group.job(programs, i, i + 1, 1)])
+        self._backend.to_host(y)
         return y
 
     def backward(self, dy: Array, input_grad: bool) -> Array | None:
         """dE/dx where it is wanted, and the gradients of the parameters added up."""
         source = door.Arrays(dy)
+        self._backend.to_device(dy)
         dx = np.empty((len(dy), *self._setting.in_shape), self._setting.dtype) if input_grad else None
         slots = self._slots.take(len(self.groups))
         for slot in slots:
@@ -60,14 +71,16 @@ class Trace:
         for i, group in enumerate(self.groups):
             programs = [group.load(source, "dy", in_order=True), group.backward(slots[i % SLOTS], input_grad)]
             programs += [] if dx is None else [group.unpack(group.dx, dx)]
-            group.job(programs, i, i + 1, 1).run()
-        for job in self._slots.sums(len(self.groups), threads=1):
-            job.run()
+            self._team.run([group.job(programs, i, i + 1, 1)])
+        self._team.run(self._slots.sums(len(self.groups), threads=1))
+        if dx is not None:
+            self._backend.to_host(dx)
         return dx
 
     def activation(self, bound: Bound) -> Array:
         """The output of a layer in the last forward pass."""
         out = np.empty((self.images, *bound.plan.out_shape), self._setting.dtype)
         for i, group in enumerate(self.groups):
-            group.job([group.unpack(group.output(bound.index), out)], i, i + 1, 1).run()
+            self._team.run([group.job([group.unpack(group.output(bound.index), out)], i, i + 1, 1)])
+        self._backend.to_host(out)
         return out

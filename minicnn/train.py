@@ -197,7 +197,7 @@ class Trainer:
                 first = self._tally.steps * size
                 step = (epoch - 1) * self.steps_per_epoch + self._tally.steps
                 self.optimizer.lr = self.lr * self.run.decay ** (epoch - 1) * self.run.schedule(step, total)
-                score = self._step(order[first : first + size])
+                score = self._step(order[first : first + size], order[first + size : first + 2 * size])
                 bar.advance(score.images, score.loss)
                 if not math.isfinite(score.loss):
                     self.announce(
@@ -211,9 +211,10 @@ class Trainer:
                     return False
         return self._finish(epoch)
 
-    def _step(self, index: np.ndarray[Any, Any]) -> Score:
+    def _step(self, index: np.ndarray[Any, Any], following: np.ndarray[Any, Any]) -> Score:
         started = time.perf_counter()
-        score = self.net.score_and_grads(self.loss, self.train.images, self.train.targets, index)
+        then = following if len(following) else None
+        score = self.net.score_and_grads(self.loss, self.train.images, self.train.targets, index, then)
         self.optimizer.step(self.net)
         self._tally.add(score, time.perf_counter() - started)
         return score

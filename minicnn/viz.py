@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,3 +94,22 @@ def confused(images: Array, labels: Array, outputs: Array, path: Path, most: int
         axes.set_title(f"{labels[i]} taken for {outputs[i].argmax()}", fontsize=8, color=INK)
     figure.suptitle(f"{len(wrong)} of {len(labels)} images were misread; the surest mistakes first", fontsize=10)
     figure.savefig(path, dpi=120)
+
+
+def rows_of_images(rows: Mapping[str, Array], path: Path) -> None:
+    """Images in rows with a name each, dark ink on white.
+
+    Args:
+        rows: name → images (n, H, W), as many in every row, larger for more ink.
+        path: the PNG to write.
+    """
+    columns = len(next(iter(rows.values())))
+    figure = _figure(1.6 + 0.75 * columns, 0.78 * len(rows))
+    plots = figure.subplots(len(rows), columns, squeeze=False)
+    for line, (name, images) in zip(plots, rows.items(), strict=True):
+        for axes, image in zip(line, images, strict=True):
+            axes.imshow(image, cmap="gray_r", vmin=0, vmax=1)
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set_color("#cbd2d9")
+        line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9, color=INK)
+    figure.savefig(path, dpi=64)

@@ -81,6 +81,7 @@ INTERPRETED = {
     "test_update_kernels",
     "test_lane_kernels",
     "test_tiles",
+    "test_warp_kernels",
 }
 """What also runs with kernels as plain Python, and in check mode: the kernels, and the layers over them."""
 

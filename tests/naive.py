@@ -5,6 +5,7 @@ Arrays hold one image after the other; ``to_lanes`` and ``from_lanes`` lead to t
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -90,11 +91,17 @@ def mix(h):
     return h ^ h >> 16
 
 
+def hash_keys(*words):
+    """Two keys of 32 bits from numbers of 64."""
+    u, v = 0x9E3779B9, 0x7F4A7C15
+    for word in words:
+        u, v = (mix(mix(key ^ word % 2**32) ^ word >> 32) for key in (u, v))
+    return u, v
+
+
 def dropout_keeps(seed, step, layer, image, element, rate):
     """Whether an element of an image survives."""
-    u, v = 0x9E3779B9, 0x7F4A7C15
-    for word in (seed, step, layer):
-        u, v = (mix(mix(key ^ word % 2**32) ^ word >> 32) for key in (u, v))
+    u, v = hash_keys(seed, step, layer)
     return (mix(mix(image ^ mix(u ^ element)) ^ mix(v ^ element)) >> 8) / 2**24 >= rate
 
 
@@ -318,3 +325,50 @@ def sparse_conv2d_dW(x, dy, links, g, K):
     for f, c, k in links:
         dW[k] += conv2d_dW(x[:, [c]], dy[:, [f]], g)[0, 0]
     return dW
+
+
+# ---------------------------------------------------------------------------------------------------------- distortions
+
+
+def uniform(seed, stream, step, image, element):
+    """One of 2²⁴ numbers from −1 up to but not including 1."""
+    u, v = hash_keys(seed, step, stream)
+    return (mix(mix(image ^ mix(u ^ element)) ^ mix(v ^ element)) >> 8) / 2**23 - 1
+
+
+def affine(down, right, log_scale, log_squeeze, shear, angle):
+    """Matrix and shift of the distortion source → target, points being (row, column)."""
+    s, q = math.exp(log_scale), math.exp(log_squeeze)
+    turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    return turn @ np.array([[1, 0], [shear, 1]]) @ np.diag([s / q, s * q]), np.array([down, right])
+
+
+def places(matrix, shift, H, W):
+    """(2, H, W): the source of every target pixel, counted from the corner."""
+    centre = np.array([(H - 1) / 2, (W - 1) / 2])
+    target = np.moveaxis(np.indices((H, W)), 0, -1) - centre
+    return np.moveaxis(np.linalg.solve(matrix, (target - shift)[..., None])[..., 0] + centre, -1, 0)
+
+
+def cubic_spline(t):
+    """The cubic B-spline over |t| < 2, as a cube of differences."""
+    return sum((-1) ** k * math.comb(4, k) * max(t + 2 - k, 0) ** 3 for k in range(5)) / 6
+
+
+def field(knots, spacing, H, W):
+    """(2, H, W) from knots (2, G, G), the first of which lies one spacing before the first pixel."""
+    out = np.zeros((2, H, W))
+    for (h, w), (i, j) in itertools.product(np.ndindex(H, W), np.ndindex(knots.shape[1:])):
+        out[:, h, w] += cubic_spline(h / spacing - i + 1) * cubic_spline(w / spacing - j + 1) * knots[:, i, j]
+    return out
+
+
+def warped(image, where, background):
+    """image (H, W), read bilinearly at places (2, H, W), with background around it."""
+    out = np.zeros(where.shape[1:])
+    for h, w in np.ndindex(out.shape):
+        r, c = where[:, h, w]
+        for i, j in itertools.product((math.floor(r), math.floor(r) + 1), (math.floor(c), math.floor(c) + 1)):
+            inside = 0 <= i < image.shape[0] and 0 <= j < image.shape[1]
+            out[h, w] += (1 - abs(r - i)) * (1 - abs(c - j)) * (image[i, j] if inside else background)
+    return out

@@ -8,11 +8,16 @@ from hypothesis import strategies as st
 
 import minicnn as m
 
+SHARE = 1.0
+"""Of the examples asked for, for kernels that take longer to execute."""
+
 
 def examples(count):
     """So many examples, the same in every run, however long they take and wherever they run."""
     slow = [HealthCheck.too_slow, HealthCheck.data_too_large]
-    return settings(max_examples=count, derandomize=True, deadline=None, database=None, suppress_health_check=slow)
+    return settings(
+        max_examples=max(2, round(SHARE * count)), derandomize=True, deadline=None, database=None, suppress_health_check=slow
+    )
 
 
 def option(least, most):

@@ -4,13 +4,14 @@ import naive
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from strategies import examples
 
 from minicnn.backends.cpu import choose_group, gather, gather_pixels, gather_resized, scatter
 
 DTYPES = [np.float32, np.float64]
-few = settings(max_examples=20, deadline=None, derandomize=True, database=None)
+few = examples(20)
 
 doors = st.fixed_dictionaries(
     {

@@ -4,14 +4,15 @@ import naive
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from strategies import examples
 
 from minicnn.backends.cpu.loss import count_hits, cross_entropy, cross_entropy_dy, mse, mse_dy, one_hot
 
 DTYPES = [np.float32, np.float64]
 JUNK = [np.nan, 1e30, -np.inf]
-few = settings(max_examples=25, deadline=None, derandomize=True, database=None)
+few = examples(25)
 
 groups = st.fixed_dictionaries(
     {

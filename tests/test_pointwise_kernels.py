@@ -4,8 +4,9 @@ import naive
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from strategies import examples
 
 from minicnn.backends.cpu import pointwise
 from minicnn.backends.cpu.dropout import dropout
@@ -15,7 +16,7 @@ from minicnn.backends.cpu.softmax import softmax, softmax_dx
 DTYPES = [np.float32, np.float64]
 NAMES = ["sigmoid", "tanh", "scaled_tanh", "relu", "leaky_relu"]
 SLOPE = 0.125  # exact in either dtype
-few = settings(max_examples=15, deadline=None, derandomize=True, database=None)
+few = examples(15)
 
 
 def tolerance(dtype, of=1.0):

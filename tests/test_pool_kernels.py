@@ -4,8 +4,9 @@ import naive
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from strategies import examples
 
 from minicnn.backends.cpu import (
     avg_pool,
@@ -18,7 +19,7 @@ from minicnn.backends.cpu import (
 )
 
 DTYPES = [np.float32, np.float64]
-few = settings(max_examples=25, deadline=None, derandomize=True, database=None)
+few = examples(25)
 
 
 @st.composite

@@ -4,14 +4,15 @@ import naive
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from strategies import examples
 
 from minicnn.backends.cpu.update import adam, adamw, add, sgd
 
 DTYPES = [np.float32, np.float64]
 STEPS = 10
-few = settings(max_examples=12, deadline=None, derandomize=True, database=None)
+few = examples(12)
 sgd_options = st.tuples(st.sampled_from([0.0, 0.5, 0.9]), st.booleans(), st.sampled_from([0.0, 0.01]))
 
 

@@ -7,15 +7,21 @@ from types import ModuleType
 
 from ..errors import BackendError
 
-BACKENDS = ("cpu",)
+BACKENDS = ("cpu", "cuda")
 
 
 def get(name: str) -> ModuleType:
     """The module of a backend.
 
     Raises:
-        BackendError: there is no such backend.
+        BackendError: there is no such backend, or it cannot be used here.
     """
     if name not in BACKENDS:
         raise BackendError("backend", f"expected one of {', '.join(BACKENDS)}, got {name!r}", 'give backend="cpu"')
-    return import_module(f"{__name__}.{name}")
+    try:
+        module = import_module(f"{__name__}.{name}")
+    except ImportError as error:
+        what = f"expected the packages of that backend, got: {error}"
+        raise BackendError(f"backend {name}", what, f'install "minicnn[{name}]", or give backend="cpu"') from error
+    module.require()
+    return module

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 
+from ..door import NUMPY
 from ..errors import DataError, OptionError
 
 Array = np.ndarray[Any, Any]
@@ -43,7 +44,7 @@ class Pixels:
     """Grey images as a network's source.
 
     Args:
-        images: (N, H, W) uint8.
+        images: (N, H, W) uint8; not to be changed afterwards, as a GPU keeps a copy.
         normalise: what a grey level becomes.
         size: rows and columns that the network sees; those of the images for None.
         fit: ``"pad"`` puts background around the image, ``"resize"`` stretches it bilinearly.
@@ -60,6 +61,7 @@ class Pixels:
     normalise: Normalise
     size: int | None = None
     fit: str = "pad"
+    fixed: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.images.dtype != np.uint8 or self.images.ndim != 3:
@@ -80,15 +82,27 @@ class Pixels:
         count, rows, columns = self.images.shape
         return (count, 1, self.size or rows, self.size or columns)
 
+    @property
+    def rows(self) -> Array:
+        """The images in memory, one a row."""
+        return self.images
+
+    def over(self, rows: Array) -> Pixels:
+        """The same over other rows."""
+        return replace(self, images=rows)
+
     def load(self, k: Any, index: Array, lanes: Array, x: Array) -> None:
         """Record the kernel that brings the chosen images into lanes."""
-        images = np.require(self.images, requirements=["C", "A", "W"])
-        affine = np.array([self.normalise.scale, self.normalise.shift], x.dtype)
+        images, affine = np.require(self.images, requirements=NUMPY), self.affine(x.dtype)
         if self.fit == "resize":
             k.gather_resized(images, affine, index, lanes, x)
             return
         pad = np.array([(x.shape[1] - images.shape[1]) // 2, (x.shape[2] - images.shape[2]) // 2])
         k.gather_pixels(images, affine, index, pad, x)
+
+    def affine(self, dtype: Any) -> Array:
+        """The normalisation as kernels take it: units a grey level, and what background becomes."""
+        return np.array([self.normalise.scale, self.normalise.shift], dtype)
 
 
 def split(images: int, validation: int, seed: int) -> tuple[Array, Array]:

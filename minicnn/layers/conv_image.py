@@ -9,7 +9,7 @@ from .arrays import groups_of
 
 def alone(x: Array) -> bool:
     """Whether this is the only image of its group."""
-    return x.shape[-1] == 1
+    return bool(x.shape[-1] == 1)
 
 
 def forward(

@@ -31,6 +31,7 @@ from .one import (
 )
 from .one_conv import conv2d_image
 from .one_conv_backward import conv2d_image_dW_add, conv2d_image_dx
+from .place import AWAY, aside, check_call, group_lanes, join, lend, members, pinned, require, stays, to_device, to_host
 from .pointwise import (
     copy,
     leaky_relu,
@@ -48,8 +49,10 @@ from .pointwise import (
 from .softmax import softmax, softmax_dx
 from .sparse_conv import group_sum_add, spread
 from .update import adam, adamw, add, sgd
+from .warp import affine_inverse, draw_uniform, pack_quads, warp
 
 __all__ = [
+    "AWAY",
     "CHECK",
     "IMPATIENT",
     "INTERPRET",
@@ -59,8 +62,11 @@ __all__ = [
     "adam",
     "adamw",
     "add",
+    "affine_inverse",
+    "aside",
     "avg_pool",
     "avg_pool_dx",
+    "check_call",
     "choose_group",
     "col2im_add",
     "conv2d",
@@ -73,6 +79,7 @@ __all__ = [
     "count_hits",
     "cross_entropy",
     "cross_entropy_dy",
+    "draw_uniform",
     "dropout",
     "gather",
     "gather_pixels",
@@ -80,21 +87,28 @@ __all__ = [
     "gemm_bias",
     "gemm_nt_add",
     "gemm_tn",
+    "group_lanes",
     "group_sum_add",
     "im2col",
+    "join",
     "leaky_relu",
     "leaky_relu_dx",
+    "lend",
     "max_pool",
     "max_pool_dx",
+    "members",
     "mse",
     "mse_dy",
     "one_hot",
     "outer_add",
     "pack_channels",
     "pack_filters",
+    "pack_quads",
     "pad",
+    "pinned",
     "relu",
     "relu_dx",
+    "require",
     "rewriting",
     "row_sum_add",
     "scaled_tanh",
@@ -109,10 +123,14 @@ __all__ = [
     "sparse_conv2d_dW_add",
     "sparse_conv2d_dx",
     "spread",
+    "stays",
     "subsample",
     "subsample_dcoef_add",
     "subsample_dx",
     "tanh",
     "tanh_dx",
+    "to_device",
+    "to_host",
+    "warp",
     "zero",
 ]

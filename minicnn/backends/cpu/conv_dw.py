@@ -31,7 +31,7 @@ def on_map(first: int, step: int, count: int, size: int) -> tuple[int, int]:
 def _kernel(rows: int, cols: int, padded: bool, whole: bool) -> Kernel:
     """The kernel with tiles of so many filters × so many taps of a row, or × channels where a row has fewer than three taps.
 
-    ``whole`` tiles leave no rest, so that LLVM knows all their addresses by one; unless ``padded``, no tap is left or right of x.
+    ``whole`` tiles leave no rest, so that LLVM knows all addresses by one; unless ``padded``, no tap is left or right of x.
     """
 
     @kernel

@@ -6,43 +6,12 @@ threads, for either dtype, and again in the backward pass.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba.extending import register_jitable
 
 from ...arrays import Array
+from .draw import KEY_1, KEY_2, key, mix, uniform
 from .jit import kernel
 from .pointwise import same
-
-MIX_1, MIX_2 = np.uint64(0x85EBCA6B), np.uint64(0xC2B2AE35)
-KEY_1, KEY_2 = np.uint32(0x9E3779B9), np.uint32(0x7F4A7C15)
-HALF = np.uint64(32)
-
-
-@register_jitable
-def mix(h: Any) -> Any:
-    """The finaliser of MurmurHash3, a permutation of the 32-bit numbers; products are taken in 64 bits, where they fit."""
-    h = np.uint32(h ^ (h >> np.uint32(16)))
-    h = np.uint32(np.uint64(h) * MIX_1)
-    h = np.uint32(h ^ (h >> np.uint32(13)))
-    h = np.uint32(np.uint64(h) * MIX_2)
-    return np.uint32(h ^ (h >> np.uint32(16)))
-
-
-@register_jitable
-def key(start: Any, rng: Array) -> Any:
-    """32 bits from (seed, step, layer)."""
-    for i in range(3):
-        start = mix(np.uint32(start ^ np.uint32(rng[i])))
-        start = mix(np.uint32(start ^ np.uint32(rng[i] >> HALF)))
-    return start
-
-
-@register_jitable
-def uniform(image: Any, u: Any, v: Any) -> Any:
-    """24 bits for the image, under the two keys of its step, layer and element."""
-    return np.uint32(mix(np.uint32(mix(np.uint32(image ^ u)) ^ v)) >> np.uint32(8))
 
 
 @kernel
@@ -51,7 +20,8 @@ def dropout(x: Array, rng: Array, rate: Array, y: Array) -> None:
     E, L = x.shape
     zero, grow = x.dtype.type(0), x.dtype.type(1 / (1 - rate[0]))
     dropped = np.uint32(np.ceil(rate[0] * 2.0**24))  # as many of the 2²⁴ outcomes
-    first, a, b, in_place = np.uint32(rng[3]), key(KEY_1, rng), key(KEY_2, rng), same(x, y)
+    seed, step, layer, first = rng[0], rng[1], rng[2], np.uint32(rng[3])
+    a, b, in_place = key(KEY_1, seed, step, layer), key(KEY_2, seed, step, layer), same(x, y)
     for e in range(E):
         u, v = mix(np.uint32(a ^ np.uint32(e))), mix(np.uint32(b ^ np.uint32(e)))
         row = y[e]

@@ -27,7 +27,9 @@ FIRST, LAST = 0, -1
 pad = by_lanes(conv.pad, one_lanes.pad, LAST)
 sparse_conv2d = by_lanes(sparse_conv.sparse_conv2d, one_sparse.sparse_conv2d, LAST)
 sparse_conv2d_dx = by_lanes(sparse_conv.sparse_conv2d_dx, one_sparse.sparse_conv2d_dx, LAST)
-sparse_conv2d_dW_add = by_lanes(sparse_conv.sparse_conv2d_dW_add, one_sparse.sparse_conv2d_dW_add, FIRST)
+sparse_conv2d_dW_add = by_lanes(  # noqa: N816
+    sparse_conv.sparse_conv2d_dW_add, one_sparse.sparse_conv2d_dW_add, FIRST
+)
 gemm_bias = by_lanes(gemm.gemm_bias, one_gemm.gemm_bias, LAST)
 gemm_tn = by_lanes(gemm.gemm_tn, one_gemm.gemm_tn, LAST)
 gemm_nt_add = by_lanes(gemm.gemm_nt_add, one_gemm.gemm_nt_add, FIRST)

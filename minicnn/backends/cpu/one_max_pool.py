@@ -71,7 +71,7 @@ def _max_pool_dx(rows: int, times: int) -> Kernel:
         C, OH, OW, _ = dy.shape
         _, H, W, _ = dx.shape
         kh = g[0]
-        if H > OH * kh or W > OW * times:
+        if OH * kh < H or OW * times < W:
             dx[:] = 0
         for c in range(C):
             for start in range(0, OH, rows):

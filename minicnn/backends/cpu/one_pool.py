@@ -132,7 +132,7 @@ def spread(rows: Any, times: Any, dy: Array, c: int, scale: Any, height: int, dx
     """dx[c] = scale · dy[c] at every pixel of windows of height × times pixels, zero where there is none."""
     _, OH, OW, _ = dy.shape
     _, H, W, _ = dx.shape
-    if H > OH * height or W > OW * times:
+    if OH * height < H or OW * times < W:
         dx[c] = 0
     for start in range(0, OH, rows):
         oy = min(start, OH - rows)

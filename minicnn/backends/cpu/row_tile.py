@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
@@ -31,7 +30,7 @@ def literals(*kinds: Any) -> bool:
 
 @intrinsic(prefer_literal=True)
 def tile_rows(typingctx: Any, n: Any, b: Any, bi: Any, bstep: Any, rows: Any, step: Any, high: Any) -> Any:
-    """v[j][k] = b[bi + min(j, rows − 1)·bstep + k·step] for j < n and k < high, zero elsewhere: rows past the last repeat it."""
+    """v[j][k] = b[bi + min(j, rows − 1)·bstep + k·step] for j < n and k < high, else 0: rows past the last repeat it."""
     if not literals(n, step):
         return None
     v, apart = column_of(b.dtype, n.literal_value), step.literal_value

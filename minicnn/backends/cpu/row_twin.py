@@ -27,7 +27,7 @@ def _pixels(
 
 
 def tile_rows(n: int, b: Array, bi: int, bstep: int, rows: int, step: int, high: int) -> Array:
-    """v[j][k] = b[bi + min(j, rows − 1)·bstep + k·step] for j < n and k < high, zero elsewhere: rows past the last repeat it."""
+    """v[j][k] = b[bi + min(j, rows − 1)·bstep + k·step] for j < n and k < high, else 0: rows past the last repeat it."""
     k = np.arange(tile_width(b))
     places = bi + bstep * _clamped(n, rows)[:, None] + step * k
     return _read(b, places, np.broadcast_to(k < high, places.shape))

