@@ -12,7 +12,7 @@ import numpy as np
 
 from ...arrays import Array
 from .jit import Kernel, kernel, select
-from .one_conv_backward import ROWS, column_taps, covering
+from .one_conv_backward import column_taps, rows_for
 from .row_tiles import (
     tile_add_window,
     tile_fold_add_listed,
@@ -60,7 +60,7 @@ def _forward(rows: int, taps: int, squash: int) -> Kernel:
 
 def sparse_conv2d_squashed(squash: int, W: Array, y: Array) -> Kernel:
     """The forward kernel with a squashing function in its store, whose tile suits the height of the maps and of the kernels."""
-    return _forward(covering(y.shape[1], ROWS), column_taps(W.shape[1]), squash)
+    return _forward(rows_for(y.shape[1]), column_taps(W.shape[1]), squash)
 
 
 @select
@@ -102,7 +102,7 @@ def _dx(rows: int, taps: int, whole: bool) -> Kernel:
 @select
 def sparse_conv2d_dx(dy: Array, W: Array, first: Array, links: Array, dx: Array) -> Kernel:
     """The input gradient's kernel whose tile suits the height of the maps and of the kernels."""
-    rows = covering(dy.shape[1], ROWS)
+    rows = rows_for(dy.shape[1])
     return _dx(rows, column_taps(W.shape[1]), dy.shape[1] % rows == 0)
 
 
