@@ -20,7 +20,7 @@ BAND = 512
 DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 same = np.testing.assert_array_equal
-images = st.sampled_from((16, 32))
+images = st.sampled_from((16, 32, 1, 1))  # a group of one image has kernels of its own
 numbers_of_maps = st.integers(1, 17) if INTERPRET else st.sampled_from((1, 3, 9))  # a kernel for each has to be compiled
 seeds = st.integers(0, 2**32 - 1)
 
@@ -109,21 +109,26 @@ def packed(kernel, W, maps, others):
 
 
 def forward(x, W, b, window):
-    """y in lanes: pack, convolve."""
+    """y in lanes: pack, convolve; one image alone meets the weights as they are."""
     F, C, _, _ = W.shape
     out = (F, *window.out_size(x.shape[1:3]), x.shape[3])
+    if x.shape[3] == 1:
+        return run(cpu.conv2d_image, x, W, b, window.array(), out=out)
     return run(cpu.conv2d, x, packed(cpu.pack_filters, W, F, C), b, window.array(), out=out)
 
 
 def input_gradient(dy, W, window, size):
     """The adjoint of ``forward`` in x."""
     F, C, _, _ = W.shape
+    if dy.shape[3] == 1:
+        return run(cpu.conv2d_image_dx, dy, W, window.array(), out=(C, *size, 1))
     return run(cpu.conv2d_dx, dy, packed(cpu.pack_channels, W, C, F), window.array(), out=(C, *size, dy.shape[3]))
 
 
 def weight_gradient(x, dy, window, dW):
     """The adjoint of ``forward`` in W, added to dW."""
-    return run(cpu.conv2d_dW_add, x, dy, window.array(), out=dW)
+    kernel = cpu.conv2d_image_dW_add if x.shape[3] == 1 else cpu.conv2d_dW_add
+    return run(kernel, x, dy, window.array(), out=dW)
 
 
 def check_convolution(dtype, window, x_shape, w_shape, y_shape, seed):
@@ -281,7 +286,7 @@ def tables(draw):
     links = sorted((f, c, draw(st.integers(0, K - 1))) for f, c in pairs)
     window = Window(both(draw(option(1, 5) | st.just((2, 6)))))
     out = (draw(st.integers(1, 4)), draw(widths))
-    N = 32 if out[1] == 1 else 16
+    N = draw(st.sampled_from((1, 32 if out[1] == 1 else 16)))
     size = [o + k - 1 for o, k in zip(out, window.kernel, strict=True)]
     return links, window.array(), (N, C, *size), (K, *window.kernel), (N, F, *out)
 
@@ -369,7 +374,7 @@ def test_maps_of_a_group_share_a_bias_and_add_to_its_gradient(dtype):
 # --- matrix products ---
 
 sizes = st.sampled_from((1, 3, 4, 7, 8, 9, 17))
-products = st.tuples(sizes, sizes, st.sampled_from((16, 32, 80)))
+products = st.tuples(sizes, sizes, st.sampled_from((16, 32, 80, 1, 7)))  # one column, and the columns of one image's windows
 
 STRIDED = pytest.mark.parametrize("strided", ["none", "maps", "all"], ids="{} strided".format)
 """Which arrays are slices of columns of wider ones: none, those that may be some rows of output maps (y, dy), or all."""
