@@ -147,7 +147,7 @@ class Runner:
     def predict(self, source: door.Source, chosen: Array, step: int) -> Array:
         """The outputs for the chosen images."""
         if self._alone(chosen):
-            return self._single.predict(source, chosen[0])
+            return self._single.predict(source, chosen[0], step)
         self._fill(chosen, None, step)
         lanes = self._backend.group_lanes(len(chosen), self._setting.lanes)
         origin, in_order = self._stage.take("in", source, chosen)

@@ -43,8 +43,9 @@ class Lane:
             group[name][0] = 0
         group["rng"][:, 3] = 0
 
-    def enter(self, source: Source, image: int) -> None:
-        """Copy an image of an array, or tell the source's own kernels which one to fetch."""
+    def enter(self, source: Source, image: int, step: int) -> None:
+        """Copy an image of an array, or tell the source's own kernels which one to fetch; and say which step it is."""
+        self.step.fill(step)
         if isinstance(source, Arrays):
             self.x[...] = source.values[image]
         else:
@@ -69,12 +70,12 @@ class Single:
         self._jobs: dict[Any, tuple[Source, Job]] = {}
         self._scale = np.ones(1, setting.dtype)
 
-    def predict(self, source: Source, image: int) -> Array:
+    def predict(self, source: Source, image: int, step: int) -> Array:
         """The output (1, …) for an image of a source."""
         lane, key = self._lane(train=False), _origin(source)
         if key not in self._jobs:
             self._keep(key, source, lane.group, [*_loads(lane.group, source), lane.group.forward])
-        lane.enter(source, image)
+        lane.enter(source, image, step)
         self._team.run_alone(self._jobs[key][1])
         return lane.y.copy()
 
@@ -89,12 +90,11 @@ class Single:
             programs += [*_loads(group, source), group.forward, group.loss(loss, slot, self._scale, label is not None)]
             programs += [group.backward(slot, input_grad=False)] if train else []
             self._keep(key, source, group, programs)
-        lane.enter(source, image)
+        lane.enter(source, image, step)
         if label is not None:
             lane.label[0] = label
         elif vectors is not None:
             lane.target[...] = vectors.values[image]
-        lane.step[:] = step
         self._team.run_alone(self._jobs[key][1])
         return float(slot.value[0]), int(slot.hits[0])
 

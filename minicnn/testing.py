@@ -20,8 +20,8 @@ from .slots import Slot
 
 STEP = 1e-6
 TOLERANCE = 1e-6
-RAGGED = 33
-"""Images in a batch: two full groups of 16 and one image over."""
+RAGGED = {16: 33, 1: 3}
+"""Images in a batch, by lanes: two full groups of 16 and one image over; groups of one image, with kernels of their own."""
 
 
 def check_layer(layer: Layer, in_shape: Shape, seed: int = 0, zero_gradients: bool = False) -> None:
@@ -30,6 +30,7 @@ def check_layer(layer: Layer, in_shape: Shape, seed: int = 0, zero_gradients: bo
     Planned shapes are the real ones; gradients are right in float64; every buffer is written before it is read; inputs stay
     untouched; images do not depend on each other; any batch size gives the same; dead lanes are exactly zero in dx; parameter
     gradients are added, not written; float32 agrees with float64; running allocates nothing; two threads give the bits of one.
+    All of it holds for groups of 16 lanes and for those of one image.
 
     Args:
         layer: the layer.
@@ -43,18 +44,19 @@ def check_layer(layer: Layer, in_shape: Shape, seed: int = 0, zero_gradients: bo
     >>> from minicnn import Dense
     >>> check_layer(Dense(3), (4,))
     """
-    net = Network([("layer", layer)], in_shape, dtype="float64", threads=1, seed=seed)
-    x = np.random.default_rng(seed).standard_normal((RAGGED, *in_shape))
-    check_gradient(net, x, seed, zero_gradients)
-    _check_shape_and_input(net, x)
-    _check_independence(net, x)
-    _check_buffers(net, x, seed)
-    _check_added(net, seed)
-    _check_float32(layer, in_shape, x, seed)
-    _check_allocation(net, x)
-    _check_threads(layer, in_shape, x, seed)
-    net.params.flat[...] *= 1.25  # a layer that froze weights when it was bound is wrong from now on
-    check_gradient(net, x, seed, zero_gradients)
+    for lanes, images in RAGGED.items():
+        net = Network([("layer", layer)], in_shape, dtype="float64", threads=1, seed=seed, lanes=lanes)
+        x = np.random.default_rng(seed).standard_normal((images, *in_shape))
+        check_gradient(net, x, seed, zero_gradients)
+        _check_shape_and_input(net, x)
+        _check_independence(net, x)
+        _check_buffers(net, x, seed)
+        _check_added(net, seed)
+        _check_float32(layer, in_shape, x, seed, lanes)
+        _check_allocation(net, x)
+        _check_threads(layer, in_shape, x, seed, lanes)
+        net.params.flat[...] *= 1.25  # a layer that froze weights when it was bound is wrong from now on
+        check_gradient(net, x, seed, zero_gradients)
 
 
 def check_gradient(net: Network, x: Array, seed: int = 0, zero_gradients: bool = False) -> None:
@@ -168,7 +170,7 @@ def _check_buffers(net: Network, x: Array, seed: int) -> None:
         assert dx is not None
         assert again is not None
         assert np.array_equal(again, dx), f"backward: expected to read only what was written, got another dx over {junk}"
-        dead = net._trace.groups[-1].dx[..., len(x) % net.lanes :]
+        dead = net._trace.groups[-1].dx[..., len(x) - (len(net._trace.groups) - 1) * net.lanes :]
         assert not dead.any(), "backward: expected dx of exactly zero in dead lanes, got other numbers"
 
 
@@ -188,9 +190,9 @@ def _check_added(net: Network, seed: int) -> None:
     assert close, "backward: expected parameter gradients to be added to what is there, got them written"
 
 
-def _check_float32(layer: Layer, in_shape: Shape, x: Array, seed: int) -> None:
-    doubles = Network([layer], in_shape, dtype="float64", threads=1, seed=seed)
-    singles = Network([layer], in_shape, dtype="float32", threads=1, seed=seed)
+def _check_float32(layer: Layer, in_shape: Shape, x: Array, seed: int, lanes: int) -> None:
+    doubles = Network([layer], in_shape, dtype="float64", threads=1, seed=seed, lanes=lanes)
+    singles = Network([layer], in_shape, dtype="float32", threads=1, seed=seed, lanes=lanes)
     doubles.params.flat[...] = singles.params.flat
     wide = x.astype(np.float32)
     expected, got = doubles.forward(wide), singles.forward(wide)
@@ -220,10 +222,10 @@ def _check_allocation(net: Network, x: Array) -> None:
     assert group.setting.backend.INTERPRET or peak < limit, f"run: expected no allocation, got {peak} bytes at the peak"
 
 
-def _check_threads(layer: Layer, in_shape: Shape, x: Array, seed: int) -> None:
+def _check_threads(layer: Layer, in_shape: Shape, x: Array, seed: int, lanes: int) -> None:
     bits = []
     for threads in (1, 2):
-        net = Network([layer], in_shape, threads=threads, seed=seed)
+        net = Network([layer], in_shape, threads=threads, seed=seed, lanes=lanes)
         loss = net.loss_and_grads(MSE(), x, np.zeros((len(x), *net.out_shape)))
         bits.append((loss, net.grads.flat.tobytes()))
     assert bits[0] == bits[1], "threads: expected two threads to give the bits of one, got a difference"

@@ -80,6 +80,7 @@ INTERPRETED = {
     "test_pointwise_kernels",
     "test_update_kernels",
     "test_lane_kernels",
+    "test_single",
     "test_tiles",
     "test_warp_kernels",
 }

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from strategies import examples
 
-from minicnn.backends.cpu.pool import (
+from minicnn.backends.cpu import (
     avg_pool,
     avg_pool_dx,
     max_pool,
@@ -39,7 +39,7 @@ def pools(draw, dilation=2):
     axis = axes(dilation)
     (H, OH, *h), (W, OW, *w) = draw(st.one_of(st.tuples(common, common), st.tuples(axis, axis), st.tuples(axis, axis)))
     g = np.array([v for pair in zip(h, w, strict=True) for v in pair])
-    return g, draw(st.integers(1, 2)), H, W, OH, OW, draw(st.sampled_from([16, 32])), draw(st.integers(0, 999))
+    return g, draw(st.integers(1, 2)), H, W, OH, OW, draw(st.sampled_from([16, 32, 1, 1])), draw(st.integers(0, 999))
 
 
 def random(seed, shape, dtype, levels=None):
@@ -168,7 +168,7 @@ def test_max_pool_gradient():
     k=st.tuples(st.integers(1, 3), st.integers(1, 3)),
     outs=st.tuples(st.integers(1, 4), st.integers(1, 4)),
     C=st.integers(1, 3),
-    L=st.sampled_from([16, 32]),
+    L=st.sampled_from([16, 32, 1]),
     seed=st.integers(0, 999),
 )
 def test_subsample(dtype, k, outs, C, L, seed):

@@ -38,8 +38,8 @@ def over_the_border(x: Array, g: Array, y: Array) -> bool:
 
 
 @cache
-def _forward(m: int, n: int, step: int, border: bool, whole: bool, squash: int) -> Kernel:
-    """The kernel for windows ``step`` columns apart, with tiles of m filters, that divide the filters or not, × n rows."""
+def _forward(m: int, n: int, step: int, border: bool, squash: int) -> Kernel:
+    """The kernel with tiles of m filters × n rows, for windows ``step`` columns apart that may reach over the border or not."""
 
     @kernel
     def conv2d_image(x: Array, W: Array, b: Array, g: Array, y: Array) -> None:
@@ -48,7 +48,7 @@ def _forward(m: int, n: int, step: int, border: bool, whole: bool, squash: int) 
         F, OH, OW, _ = y.shape
         KH, KW, sh, ph, pw, dh, dw = g[0], g[1], g[2], g[4], g[5], g[6], g[7]
         for f in range(0, F, m):
-            rows = m if whole else min(m, F - f)
+            rows = min(m, F - f)
             for start in range(0, OH, n):
                 oy = min(start, OH - n)  # the last rows may overlap those before
                 for ox in range(0, OW, tile_width(x)):
@@ -75,7 +75,7 @@ def _forward(m: int, n: int, step: int, border: bool, whole: bool, squash: int) 
 def conv2d_image_squashed(squash: int, x: Array, g: Array, y: Array) -> Kernel:
     """The kernel with a squashing function in its store, whose tile suits the number of filters and of rows."""
     m, n = tile_for(y.shape[0], y.shape[1])
-    return _forward(m, n, int(g[3]), over_the_border(x, g, y), y.shape[0] % m == 0, squash)
+    return _forward(m, n, int(g[3]), over_the_border(x, g, y), squash)
 
 
 @select

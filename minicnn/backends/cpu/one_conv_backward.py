@@ -24,8 +24,8 @@ from .row_tiles import (
 )
 from .tiles import tile_sum_add, tile_width, tile_zeros
 
-ROWS = 14 if HOST.registers >= 32 else 8
-"""Rows of an output map that a tile takes up at most."""
+ROWS = (14, 10, 8, 7, 5, 2, 1) if HOST.registers >= 32 else (8, 7, 5, 2, 1)
+"""Rows of an output map that a tile may take up: few sizes, as each is a kernel to compile."""
 
 
 def column_taps(height: int) -> int:
@@ -33,10 +33,10 @@ def column_taps(height: int) -> int:
     return height if height in (2, 3, 5) else 1
 
 
-def covering(rows: int, most: int) -> int:
-    """How many rows a tile has so that few tiles cover so many rows, with few rows over."""
-    count = -(-rows // most)
-    return -(-rows // count)
+def rows_for(height: int, most: int = ROWS[0]) -> int:
+    """How many rows of a map of that height a tile takes up, so that few tiles cover it and few rows are done twice."""
+    fitting = [rows for rows in ROWS if rows <= min(height, most)]
+    return min(fitting, key=lambda rows: -(-height // rows) * (rows + 1))
 
 
 @cache
@@ -75,7 +75,7 @@ def _dx(rows: int, taps: int, step: int, whole: bool) -> Kernel:
 @select
 def conv2d_image_dx(dy: Array, W: Array, g: Array, dx: Array) -> Kernel:
     """The kernel whose tile suits the height of the maps and of the window."""
-    rows = covering(dy.shape[1], ROWS)
+    rows = rows_for(dy.shape[1])
     taps = column_taps(int(g[0])) if g[2] == g[6] == 1 else 1
     return _dx(rows, taps, int(g[3]), dy.shape[1] % rows == 0)
 

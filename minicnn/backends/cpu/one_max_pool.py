@@ -8,8 +8,8 @@ from ...arrays import Array
 from . import pool
 from .jit import Kernel, kernel, select
 from .one_conv import over_the_border
-from .one_conv_backward import covering
-from .one_pool import ROWS, side_by_side
+from .one_conv_backward import rows_for
+from .one_pool import MOST, side_by_side
 from .pool import numbers
 from .row_tiles import (
     tile_beat,
@@ -58,7 +58,7 @@ def _max_pool(rows: int, step: int, border: bool) -> Kernel:
 @select
 def max_pool(x: Array, g: Array, y: Array, tap: Array) -> Kernel:
     """The kernel for this height of map, this stride and this border."""
-    return _max_pool(covering(y.shape[1], ROWS), int(g[3]), over_the_border(x, g, y))
+    return _max_pool(rows_for(y.shape[1], MOST), int(g[3]), over_the_border(x, g, y))
 
 
 @cache
@@ -90,4 +90,4 @@ def _max_pool_dx(rows: int, times: int) -> Kernel:
 @select
 def max_pool_dx(dy: Array, tap: Array, g: Array, dx: Array) -> Kernel:
     """The kernel for this height of map and width of window; that over lanes where windows do not lie side by side."""
-    return _max_pool_dx(covering(dy.shape[1], ROWS), int(g[1])) if side_by_side(g) else pool.max_pool_dx
+    return _max_pool_dx(rows_for(dy.shape[1], MOST), int(g[1])) if side_by_side(g) else pool.max_pool_dx

@@ -15,12 +15,12 @@ from ...arrays import Array
 from . import pool
 from .jit import Kernel, kernel, select
 from .one_conv import over_the_border
-from .one_conv_backward import covering
+from .one_conv_backward import rows_for
 from .pool import numbers
 from .row_tiles import tile_plus, tile_products, tile_repeat, tile_rows, tile_store_rows, tile_window
 from .tiles import tile_bias, tile_sum_add, tile_width, tile_zeros
 
-ROWS = 7
+MOST = 8
 """Rows of windows that a tile holds at most."""
 
 WIDEST = 4
@@ -64,7 +64,7 @@ def _avg_pool(rows: int, step: int, border: bool) -> Kernel:
 @select
 def avg_pool(x: Array, g: Array, y: Array) -> Kernel:
     """The kernel for this height of map, this stride and this border."""
-    return _avg_pool(covering(y.shape[1], ROWS), int(g[3]), over_the_border(x, g, y))
+    return _avg_pool(rows_for(y.shape[1], MOST), int(g[3]), over_the_border(x, g, y))
 
 
 @cache
@@ -93,7 +93,7 @@ def _subsample(rows: int, step: int) -> Kernel:
 @select
 def subsample(x: Array, coef: Array, b: Array, g: Array, y: Array) -> Kernel:
     """The kernel for this height of map and this stride."""
-    return _subsample(covering(y.shape[1], ROWS), int(g[3]))
+    return _subsample(rows_for(y.shape[1], MOST), int(g[3]))
 
 
 @cache
@@ -161,7 +161,7 @@ def _avg_pool_dx(rows: int, times: int) -> Kernel:
 @select
 def avg_pool_dx(dy: Array, g: Array, dx: Array) -> Kernel:
     """The kernel for this height of map and width of window; that over lanes where windows do not lie side by side."""
-    return _avg_pool_dx(covering(dy.shape[1], ROWS), int(g[1])) if side_by_side(g) else pool.avg_pool_dx
+    return _avg_pool_dx(rows_for(dy.shape[1], MOST), int(g[1])) if side_by_side(g) else pool.avg_pool_dx
 
 
 @cache
@@ -180,4 +180,4 @@ def _subsample_dx(rows: int, times: int) -> Kernel:
 @select
 def subsample_dx(dy: Array, coef: Array, g: Array, dx: Array) -> Kernel:
     """The kernel for this height of map and width of window; that over lanes for wide windows."""
-    return _subsample_dx(covering(dy.shape[1], ROWS), int(g[1])) if side_by_side(g) else pool.subsample_dx
+    return _subsample_dx(rows_for(dy.shape[1], MOST), int(g[1])) if side_by_side(g) else pool.subsample_dx

@@ -12,7 +12,7 @@ import numpy as np
 
 from ...arrays import Array
 from .jit import Kernel, kernel, select
-from .one_conv_backward import ROWS, column_taps, covering
+from .one_conv_backward import column_taps, rows_for
 from .row_tiles import (
     tile_add_window,
     tile_fold_add_listed,
@@ -60,7 +60,7 @@ def _forward(rows: int, taps: int, squash: int) -> Kernel:
 
 def sparse_conv2d_squashed(squash: int, W: Array, y: Array) -> Kernel:
     """The forward kernel with a squashing function in its store, whose tile suits the height of the maps and of the kernels."""
-    return _forward(covering(y.shape[1], ROWS), column_taps(W.shape[1]), squash)
+    return _forward(rows_for(y.shape[1]), column_taps(W.shape[1]), squash)
 
 
 @select
@@ -71,7 +71,7 @@ def sparse_conv2d(x: Array, W: Array, b: Array, first: Array, links: Array, y: A
 
 @cache
 def _dx(rows: int, taps: int, whole: bool) -> Kernel:
-    """The input gradient's kernel for so many rows of dy and so many taps of a column at a time."""
+    """The input gradient's kernel for so many rows of dy, that divide its maps or not, and taps of a column at a time."""
     reach = rows + taps - 1
 
     @kernel
@@ -88,12 +88,11 @@ def _dx(rows: int, taps: int, whole: bool) -> Kernel:
                         for c in range(C):  # innermost, as a load from dx waits for a store just before to the same row
                             t = tile_zeros(dy, reach, 1)
                             for n in range(first[c], first[c + 1]):
-                                at = (links[n, 2] * KH + kh) * KW + kw
-                                pixel = (links[n, 0] * OH + oy) * OW + ox
+                                f, at = links[n, 0], (links[n, 2] * KH + kh) * KW + kw
                                 if whole:
-                                    v = tile_rows(rows, dy, pixel, OW, rows, 1, OW - ox)
+                                    v = tile_rows(rows, dy, (f * OH + oy) * OW + ox, OW, rows, 1, OW - ox)
                                 else:
-                                    v = tile_window(rows, dy, links[n, 0] * OH * OW, oy, 1, OH, ox, 1, OW, OW - ox)
+                                    v = tile_window(rows, dy, f * OH * OW, oy, 1, OH, ox, 1, OW, OW - ox)
                                 t = tile_spread_taps(t, W, at, KW, taps, v)
                             tile_add_window(t, dx, c * H * width, oy + kh, 1, H, ox + kw, 1, width, OW - ox)
 
@@ -103,7 +102,7 @@ def _dx(rows: int, taps: int, whole: bool) -> Kernel:
 @select
 def sparse_conv2d_dx(dy: Array, W: Array, first: Array, links: Array, dx: Array) -> Kernel:
     """The input gradient's kernel whose tile suits the height of the maps and of the kernels."""
-    rows = covering(dy.shape[1], ROWS)
+    rows = rows_for(dy.shape[1])
     return _dx(rows, column_taps(W.shape[1]), dy.shape[1] % rows == 0)
 
 
