@@ -153,7 +153,7 @@ def signatures(functions):
 
 ALONE = {"conv2d_image", "conv2d_image_dW_add", "conv2d_image_dx"}
 """Kernels for groups of one image, which a GPU never has."""
-DISTORTIONS = {"affine_inverse", "draw_uniform", "pack_quads", "warp"}
+DISTORTIONS = {"affine_inverse", "draw_uniform", "pack_quads", "spline_along", "warp"}
 """Kernels that the CUDA backend does not have yet: a distorted source is refused there by name."""
 
 

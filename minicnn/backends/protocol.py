@@ -236,17 +236,10 @@ class Kernels(Protocol):
     def pack_quads(self, images: Array, index: Array, quads: Array) -> None:
         """quads[l, i, j] = the four pixels around the corner (i, j) of image index[l] in 32 bits, zeros around the image."""
 
+    def spline_along(self, knots: Array, at: Array, taps: Array, bent: Array) -> None:
+        """bent[axis, g, w] = the cubic spline along row g of the knots at pixel w: four from at[w], with weights taps[w]."""
+
     def warp(
-        self,
-        quads: Array,
-        affine: Array,
-        maps: Array,
-        knots: Array,
-        at: Array,
-        taps: Array,
-        bent: Array,
-        where: Array,
-        quad: Array,
-        y: Array,
+        self, quads: Array, affine: Array, maps: Array, bent: Array, at: Array, taps: Array, where: Array, quad: Array, y: Array
     ) -> None:
-        """y[0, h, w] = affine of the grey level, bilinearly, at o + A · (h, w) + the bicubic spline of the knots."""
+        """y[0, h, w] = affine of the grey level, bilinearly, at o + A · (h, w) + the spline down the columns of bent."""
