@@ -179,6 +179,8 @@ class Network:
     def predict(self, x: Any, index: Any = None) -> Array:
         """The outputs (N, …) for images (N, C, H, W) or a Source; dropout is off.
 
+        One image alone has kernels of its own: its output differs from that in a larger batch by rounding.
+
         Args:
             x: images.
             index: which of them, and in which order; all for None.

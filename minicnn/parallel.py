@@ -85,7 +85,7 @@ class Team:
 
     def run(self, jobs: Sequence[Job]) -> None:
         """Run up to ``threads`` jobs at the same time, and return when all are done."""
-        if not self._backend.CHECK and all([job.native for job in jobs]):
+        if not self._backend.CHECK and all(job.native for job in jobs):
             self._crew.run(jobs)
             return
         helpers = [self._helpers().submit(job.run) for job in jobs[1:]]

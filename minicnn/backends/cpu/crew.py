@@ -19,7 +19,6 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from ...arrays import Array
-from ...errors import BackendError
 from .driver import MOST, call_native, native
 from .jit import kernel
 
