@@ -125,7 +125,7 @@ def run(recipe: Recipe, options: argparse.Namespace, digits: Digits, seed: int, 
         return None
     optimizer.adopt(net)
     score = net.evaluate(LOSS, data.judge.images, data.judge.targets, data.judge.chosen)
-    error = 100 * (1 - score.accuracy)
+    error = 100 * (score.images - score.correct) / score.images
     checkpoint.save_weights(folder / BEST, net, facts | {"error": error, "epochs": epochs})
     (folder / RESULT).write_text(json.dumps(facts | {"error": error, "epochs": epochs}, indent=2) + "\n")
     return error

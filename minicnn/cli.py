@@ -1,4 +1,4 @@
-"""The command line: ``python -m minicnn warmup`` compiles what the model zoo needs, before anybody waits for it."""
+"""The command line: ``python -m minicnn info`` says what is usable here, ``warmup`` compiles what the model zoo needs."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from . import models
 from .backends.cpu.jit import LOG
 from .data.batches import Normalise, Pixels
 from .errors import MinicnnError
+from .info import info
 from .losses import MSE, CrossEntropy, Loss
 from .network import Network
 from .optim import SGD, Adam, Optimizer
@@ -48,6 +49,8 @@ def main(given: Sequence[str] | None = None) -> int:
     """Run a command; what goes wrong in an expected way is one sentence and exit code 2."""
     parser = argparse.ArgumentParser(prog="minicnn", description="A convolutional-network engine in NumPy and Numba.")
     commands: Any = parser.add_subparsers(dest="command", required=True)
+    about = commands.add_parser("info", help="say what is usable here: backends, SIMD width, threads, GPU, versions")
+    about.set_defaults(run=info)
     warm = commands.add_parser("warmup", help="compile what the model zoo needs, so that the first run does not wait for it")
     warm.add_argument("--threads", type=int, help="all usable processors unless given")
     warm.set_defaults(run=warmup)

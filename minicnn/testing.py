@@ -21,7 +21,7 @@ from .slots import Slot
 STEP = 1e-6
 TOLERANCE = 1e-6
 RAGGED = {16: 33, 1: 3}
-"""Images in a batch, by lanes: two full groups of 16 and one image over; single images, which have kernels of their own."""
+"""Images in a batch, by lanes: two full groups of 16 and one image over; groups of one image, with kernels of their own."""
 
 
 def check_layer(layer: Layer, in_shape: Shape, seed: int = 0, zero_gradients: bool = False) -> None:

@@ -23,10 +23,16 @@ def borrowed(name, kernels, share, leave=()):
     """
     path = Path(__file__).with_name(f"{name}.py")
     module = importlib.util.module_from_spec(importlib.util.spec_from_file_location(f"{name}_over_others", path))
-    originals = {n: m for n, m in sys.modules.items() if n.startswith(f"{cpu.__name__}.")}
-    with mock.patch.object(minicnn.backends, "cpu", stand_in(cpu, kernels)), mock.patch.object(strategies, "SHARE", share):
+    originals = {n: m for n, m in sys.modules.items() if n == cpu.__name__ or n.startswith(f"{cpu.__name__}.")}
+    others = {n: stand_in(m, kernels) for n, m in originals.items()}
+    whole = others[cpu.__name__]
+    for n, other in others.items():  # ``from minicnn.backends.cpu import pointwise`` asks the package, not sys.modules
+        child = n.rpartition(".")[2]
+        if getattr(cpu, child, None) is originals[n]:
+            setattr(whole, child, other)
+    with mock.patch.object(minicnn.backends, "cpu", whole), mock.patch.object(strategies, "SHARE", share):
         try:
-            sys.modules.update({n: stand_in(m, kernels) for n, m in originals.items()})
+            sys.modules.update(others)
             module.__spec__.loader.exec_module(module)
         finally:
             sys.modules.update(originals)  # only these: what was imported for the first time meanwhile stays

@@ -12,14 +12,16 @@ from hypothesis import strategies as st
 from strategies import both, examples, option, sides, widths
 
 from minicnn.backends import cpu
+from minicnn.backends.cpu import INTERPRET
 from minicnn.geometry import BLOCKS, Window, blocks, filter_block
 from minicnn.testing import check_adjoint
 
-BAND = 64
+BAND = 512
 DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 same = np.testing.assert_array_equal
 images = st.sampled_from((16, 32, 1, 1))  # a group of one image has kernels of its own
+numbers_of_maps = st.integers(1, 17) if INTERPRET else st.sampled_from((1, 3, 9))  # a kernel for each has to be compiled
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -72,16 +74,26 @@ def run(kernel, *inputs, out):
 
 
 @st.composite
-def convolutions(draw):
-    """A window and the shapes of x, W and y: strides, dilations, uneven padding, rows of 1 to 6 taps, 1 or 2 blocks of maps."""
+def windows(draw):
+    """A window and a map that it fits at least once.
+
+    Strides larger than the kernel, dilation, uneven padding, kernels larger than the map, places without any tap on the map.
+    """
     kernel = both(draw(option(1, 4) | st.tuples(st.integers(1, 2), st.integers(5, 6))))
-    stride, dilation = both(draw(option(1, 3))), both(draw(option(1, 3)))
-    before, after = both(draw(option(0, 2))), draw(st.none() | st.tuples(*[st.integers(0, 2)] * 2))
+    stride, dilation = both(draw(option(1, 4))), both(draw(option(1, 3)))
+    before, after = both(draw(option(0, 3))), draw(st.none() | st.tuples(*[st.integers(0, 3)] * 2))
     window = Window(kernel, stride, before, dilation, after)
     frame = window.framed_size((0, 0))
-    size = sides(draw, [max(1, d * (k - 1) + 1 - p) for k, d, p in zip(kernel, dilation, frame, strict=True)])
-    N, C, F = draw(images), draw(st.integers(1, 12)), draw(st.integers(1, 17))
-    return window, (N, C, *size), (F, C, *kernel), (N, F, *window.out_size(size))
+    least = [max(1, d * (k - 1) + 1 - p) for k, d, p in zip(kernel, dilation, frame, strict=True)]
+    return window, sides(draw, least)
+
+
+@st.composite
+def convolutions(draw):
+    """A window and the shapes of x, W and y."""
+    window, size = draw(windows())
+    N, C, F = draw(images), draw(numbers_of_maps), draw(numbers_of_maps)
+    return window, (N, C, *size), (F, C, *window.kernel), (N, F, *window.out_size(size))
 
 
 def framed(x, window):
@@ -90,35 +102,42 @@ def framed(x, window):
     return run(cpu.pad, x, window.array(), out=(C, *window.framed_size((H, W)), L))
 
 
-def packed_shape(maps, others, W):
-    """Packed weights for so many maps side by side."""
+def packed(kernel, W, maps, others):
+    """Weights in blocks of ``maps`` maps, the axis that is not ``others``."""
     size = filter_block(maps)
-    return (blocks(maps, size), others, *W.shape[2:], size)
+    return run(kernel, W, out=(blocks(maps, size), others, *W.shape[2:], size))
 
 
 def forward(x, W, b, window):
     """y in lanes: pack, convolve; one image alone meets the weights as they are."""
-    F, C = W.shape[:2]
+    F, C, _, _ = W.shape
     out = (F, *window.out_size(x.shape[1:3]), x.shape[3])
     if x.shape[3] == 1:
         return run(cpu.conv2d_image, x, W, b, window.array(), out=out)
-    packed = run(cpu.pack_filters, W, out=packed_shape(F, C, W))
-    return run(cpu.conv2d, x, packed, b, window.array(), out=out)
+    return run(cpu.conv2d, x, packed(cpu.pack_filters, W, F, C), b, window.array(), out=out)
 
 
 def input_gradient(dy, W, window, size):
     """The adjoint of ``forward`` in x."""
-    F, C = W.shape[:2]
+    F, C, _, _ = W.shape
     if dy.shape[3] == 1:
         return run(cpu.conv2d_image_dx, dy, W, window.array(), out=(C, *size, 1))
-    packed = run(cpu.pack_channels, W, out=packed_shape(C, F, W))
-    return run(cpu.conv2d_dx, dy, packed, window.array(), out=(C, *size, dy.shape[3]))
+    return run(cpu.conv2d_dx, dy, packed(cpu.pack_channels, W, C, F), window.array(), out=(C, *size, dy.shape[3]))
 
 
 def weight_gradient(x, dy, window, dW):
     """The adjoint of ``forward`` in W, added to dW."""
     kernel = cpu.conv2d_image_dW_add if x.shape[3] == 1 else cpu.conv2d_dW_add
     return run(kernel, x, dy, window.array(), out=dW)
+
+
+def check_convolution(dtype, window, x_shape, w_shape, y_shape, seed):
+    """The three passes against their oracles."""
+    x, W, b, dy, dW = whole(seed, dtype, x_shape, w_shape, w_shape[:1], y_shape, w_shape)
+    g, size = window.array(), x_shape[2:]
+    same(unpacked(forward(lanes(x), W, b, window)), naive.conv2d(x, W, b, g, *y_shape[2:]))
+    same(unpacked(input_gradient(lanes(dy), W, window, size)), naive.conv2d_dx(dy, W, g, *size))
+    same(weight_gradient(lanes(x), lanes(dy), window, dW), dW + naive.conv2d_dW(x, dy, g))
 
 
 @DTYPES
@@ -141,32 +160,40 @@ def test_pad_puts_zeros_around_every_map(dtype, case, seed):
     same(unpacked(framed(lanes(x), window)), naive.pad(x, window.array(), *window.framed_size(x_shape[2:])))
 
 
-@DTYPES
-@examples(25)
-@given(case=convolutions(), seed=seeds)
-def test_conv2d_sums_over_channels_and_taps(dtype, case, seed):
-    window, x_shape, w_shape, y_shape = case
-    x, W, b = whole(seed, dtype, x_shape, w_shape, w_shape[:1])
-    same(unpacked(forward(lanes(x), W, b, window)), naive.conv2d(x, W, b, window.array(), *y_shape[2:]))
+@examples(200 if INTERPRET else 40)
+@given(case=convolutions(), dtype=st.sampled_from(("float32", "float64")), seed=seeds)
+def test_convolutions_of_any_window_are_their_sums(case, dtype, seed):
+    check_convolution(dtype, *case, seed)
 
 
 @DTYPES
-@examples(25)
-@given(case=convolutions(), seed=seeds)
-def test_conv2d_dx_sums_over_the_taps_that_meet_a_pixel(dtype, case, seed):
-    window, x_shape, w_shape, y_shape = case
-    dy, W = whole(seed, dtype, y_shape, w_shape)
-    got = input_gradient(lanes(dy), W, window, x_shape[2:])
-    same(unpacked(got), naive.conv2d_dx(dy, W, window.array(), *x_shape[2:]))
+@pytest.mark.parametrize("filters", range(1, 18))
+def test_convolutions_of_any_number_of_maps_are_their_sums(dtype, filters):
+    """From 1 to 17 filters and channels: blocks of every size, filled up or not."""
+    window, channels = Window((3, 3), padding=(1, 0)), 18 - filters
+    check_convolution(dtype, window, (16, channels, 4, 5), (filters, channels, 3, 3), (16, filters, 4, 3), filters)
 
 
-@DTYPES
-@examples(25)
-@given(case=convolutions(), seed=seeds)
-def test_the_weight_gradient_of_conv2d_is_added(dtype, case, seed):
-    window, x_shape, w_shape, y_shape = case
-    x, dy, dW = whole(seed, dtype, x_shape, y_shape, w_shape)
-    same(weight_gradient(lanes(x), lanes(dy), window, dW), dW + naive.conv2d_dW(x, dy, window.array()))
+def test_the_numbers_of_maps_above_reach_every_size_of_block():
+    assert {filter_block(n) for n in range(1, 18)} == {1, 2, *BLOCKS}
+
+
+TALL_AND_WIDE = [
+    (Window((1, 2), after=(0, 1)), (3, 3)),
+    (Window((2, 2), after=(1, 1)), (1, 1)),
+    (Window((2, 4), padding=(0, 1), after=(1, 2)), (3, 2)),
+    (Window((6, 6), padding=(2, 3), after=(3, 2)), (1, 1)),
+    (Window((1, 1), (1, 1), (2, 3)), (1, 1)),
+    (Window((1, 2), (3, 5), (1, 4), (1, 1), (0, 7)), (2, 1)),
+    (Window((3, 3), (2, 2), (0, 0), (3, 3), (6, 6)), (2, 3)),
+]
+"""Windows and maps: padding on one side only, more padding than kernel, more kernel than map, steps beyond the map."""
+
+
+@pytest.mark.parametrize(("window", "size"), TALL_AND_WIDE)
+def test_convolutions_at_and_beyond_the_border(window, size):
+    out = window.out_size(size)
+    check_convolution("float32", window, (16, 5, *size), (3, 5, *window.kernel), (16, 3, *out), 0)
 
 
 @examples(20)

@@ -25,7 +25,7 @@ def driver(error=None, gpus=(), compiler=True, capability=(9, 0)):
 MACHINES = {
     "no driver": (
         driver("\nlibcuda.so\ncannot be found.\n"),
-        f"backend cuda: expected an NVIDIA driver, got: libcuda.so cannot be found.; {HINT}",
+        f"backend cuda: expected an NVIDIA driver, got: libcuda.so cannot be found; {HINT}",
     ),
     "no GPU": (driver(), 'backend cuda: expected a GPU, got a driver without one; give backend="cpu"'),
     "no compiler": (

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from minicnn.data import Digits, download, load_mnist, write_idx
+from minicnn.data.published import Published
 from minicnn.errors import DataError, OptionError
 
 FIRST, SECOND = download.MIRRORS
@@ -65,7 +66,7 @@ class World:
         self.pages, self.opened, self.heard = {}, [], []
         self.contents = {name: self._content(folder / "scratch", array) for name, array in tiny().items()}
         for name, content in self.contents.items():
-            published = download.Published(len(content), hashlib.sha256(content).hexdigest())
+            published = Published(len(content), hashlib.sha256(content).hexdigest())
             monkeypatch.setitem(download.FILES, name, published)
         monkeypatch.setattr(download, "open_url", self.open_url)
         monkeypatch.setattr(sys.stderr, "isatty", lambda: False)

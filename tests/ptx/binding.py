@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .access import Access
 from .errors import PtxError
 from .flow import reads_and_writes
 from .lanes import Array, Lanes
@@ -138,24 +139,19 @@ class Binder:
         assert isinstance(place, Address)
         if space == "param":
             return compute(copy, self.target(value, kind), [self.source(place.base, kind)])
-        base, dtype, offset, memory = self.source(place.base, "u64"), dtype_of(kind), place.offset, self.memory
+        base, memory = self.source(place.base, "u64"), self.memory
         parts = value.parts if isinstance(value, Group) else (value,)
-        if move == "ld":
-            targets = [self.target(part, kind) for part in parts]
+        access = Access(instruction, space, dtype_of(kind), len(parts), place.offset, store=move == "st")
+        if access.store:
+            sources = [self.source(part, kind) for part in parts]
+            return lambda lanes: memory.store(access, base.get(lanes), lanes, [source.get(lanes) for source in sources])
+        targets = [self.target(part, kind) for part in parts]
 
-            def load(lanes: Lanes) -> None:
-                found = memory.load(instruction, space, dtype, base.get(lanes), offset, lanes, len(targets))
-                for target, piece in zip(targets, found, strict=True):
-                    target.put(piece, lanes)
+        def load(lanes: Lanes) -> None:
+            for target, piece in zip(targets, memory.load(access, base.get(lanes), lanes), strict=True):
+                target.put(piece, lanes)
 
-            return load
-        sources = [self.source(part, kind) for part in parts]
-
-        def store(lanes: Lanes) -> None:
-            values = [source.get(lanes) for source in sources]
-            memory.store(instruction, space, dtype, base.get(lanes), offset, lanes, values)
-
-        return store
+        return load
 
     def _guarded(self, instruction: Instruction, step: Step) -> Step:
         def guarded(lanes: Lanes) -> None:

@@ -12,7 +12,8 @@ from math import prod
 
 from minicnn.backends.cuda.operation import Launch
 
-from .flow import parameters_behind, registers
+from .flow import registers
+from .known import parameters_behind
 from .launch import code_of, parameters
 from .source import to_ptx
 from .syntax import Address

@@ -27,7 +27,7 @@ from minicnn.backends.cuda.target import inline
 
 from .mutants import KINDS, Mutant, mutants_of
 
-TESTS = sorted(str(path) for path in Path(__file__).parent.glob("test_kernels_*.py") if "networks" not in path.name)
+TESTS = sorted(str(path) for path in Path(__file__).parent.glob("test_kernels_*.py"))
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class Hunt:
 
     def __init__(self, each: int, seed: int, only: Iterable[str] = (), tell: Callable[[str], None] = print) -> None:
         self.each, self.only, self.tell = each, tuple(only), tell
-        self.random = random.Random(seed)
+        self.seed = seed
         self.compiler = Compiler()
         self.findings: list[Finding] = []
         self.broken: list[str] = []
@@ -189,7 +189,7 @@ class Hunt:
         every = mutants_of(function)
         for kind in KINDS:
             left = [mutant for mutant in every if mutant.kind == kind]
-            self.random.shuffle(left)
+            random.Random(f"{self.seed} {name} {kind}").shuffle(left)
             wanted = self.each
             while left and wanted:
                 finding = self._find(name, left.pop(), items)
@@ -223,7 +223,7 @@ def hunt(paths: Iterable[str], each: int = 1, seed: int = 0, only: Iterable[str]
         RuntimeError: there are no tests, or one fails without a mutant.
     """
     plugin = Hunt(each, seed, only)
-    options = ["-p", "no:terminal", "-p", "no:cacheprovider", *(["-k", select] if select else [])]
+    options = ["-o", "addopts=", "-p", "no:terminal", "-p", "no:cacheprovider", *(["-k", select] if select else [])]
     pytest.main([*paths, *options], plugins=[plugin])
     if plugin.broken:
         raise RuntimeError(f"hunt: expected the tests to pass without mutants, got a failure of {plugin.broken[0]}")

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from .errors import PtxError
-from .flow import accesses_shared, analyse, stored_parameters
+from .known import accesses_shared, analyse, stored_parameters
 from .lanes import Array
 from .machine import Budget, Code, Machine
 from .memory import REGION_BITS, Region

@@ -8,7 +8,8 @@ import numpy as np
 
 from .binding import Binder
 from .errors import PtxError
-from .flow import Flow, is_branch
+from .flow import is_branch
+from .known import Flow
 from .lanes import Array, Lanes
 from .memory import Memory
 from .registers import Register, Step, dtype_of

@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .access import Access
 from .lanes import Array, Lanes
 from .shadow import Shadow
-from .syntax import Instruction
 from .team import Team
 
-REGION_BITS = 40
+FIRST = np.zeros(1, np.int64)
+
 ALL_BITS = (1 << 64) - 1
+REGION_BITS = 40
 """A region begins at a multiple of 2⁴⁰ bytes, off which it may lie by as much as its array is off a multiple of 256."""
 
 
@@ -58,6 +60,10 @@ class Region:
         return self.origins[width]
 
 
+Part = tuple[Region, Array | None, Array]
+"""What an access finds: a region, which of the addresses lie in it, or None for all, and the indices of their numbers."""
+
+
 class Memory:
     """The regions of a launch by their number, and the accesses to them."""
 
@@ -68,98 +74,69 @@ class Memory:
     def add(self, number: int, region: Region) -> None:
         self.regions[number] = region
 
-    def load(
-        self, instruction: Instruction, space: str, dtype: np.dtype, address: Array, offset: int, lanes: Lanes, count: int
-    ) -> list[Array]:
-        """``count`` numbers side by side from every address + offset, (1,) for one address that all threads read."""
-        parts = self._find(instruction, space, dtype.itemsize, count, address, offset, lanes, store=False)
+    def load(self, access: Access, address: Array, lanes: Lanes) -> list[Array]:
+        """Numbers side by side from every address, (1,) each for one address that all threads read."""
+        parts = self._find(access, address, lanes)
         if parts[0][1] is None:
             region, _, index = parts[0]
-            return [region.view(dtype).take(index + k if k else index, mode="clip") for k in range(count)]
-        values = [np.empty(address.size, dtype) for _ in range(count)]
+            return [region.view(access.dtype).take(index + k if k else index, mode="clip") for k in range(access.count)]
+        values = [np.empty(address.size, access.dtype) for _ in range(access.count)]
         for region, where, index in parts:
             for k, value in enumerate(values):
-                value[where] = region.view(dtype)[index + k]
+                value[where] = region.view(access.dtype)[index + k]
         return values
 
-    def store(
-        self,
-        instruction: Instruction,
-        space: str,
-        dtype: np.dtype,
-        address: Array,
-        offset: int,
-        lanes: Lanes,
-        values: list[Array],
-    ) -> None:
-        """Numbers side by side to every address + offset."""
-        parts = self._find(instruction, space, dtype.itemsize, len(values), address, offset, lanes, store=True)
-        for region, where, index in parts:
+    def store(self, access: Access, address: Array, lanes: Lanes, values: list[Array]) -> None:
+        """Numbers side by side to every address."""
+        for region, where, index in self._find(access, address, lanes):
             for k, value in enumerate(values):
                 part = value if where is None or value.size == 1 else value[where]
-                region.view(dtype)[index + k if k else index] = part
+                region.view(access.dtype)[index + k if k else index] = part
 
-    def _find(
-        self,
-        instruction: Instruction,
-        space: str,
-        width: int,
-        count: int,
-        address: Array,
-        offset: int,
-        lanes: Lanes,
-        store: bool,
-    ) -> list[tuple[Region, Array | None, Array]]:
-        """The regions that addresses lie in: which of the addresses, or None for all, and the indices of their numbers."""
-        region = self.regions.get(int(address[0]) + offset >> REGION_BITS)
-        if region is not None and space in ("generic", region.space):
-            inside = address - np.uint64((region.base - offset) & ALL_BITS)
-            if int(inside.max()) <= region.size - width * count:
-                return [(region, None, self._index(instruction, region, width, count, inside, lanes, store))]
-        return self._find_apart(instruction, space, width, count, address + np.uint64(offset & ALL_BITS), lanes, store)
+    def _find(self, access: Access, address: Array, lanes: Lanes) -> list[Part]:
+        """Where numbers lie: nearly always all in one region."""
+        region = self.regions.get(int(address[0]) + access.offset >> REGION_BITS)
+        if region is not None and access.space in ("generic", region.space):
+            inside = address - np.uint64((region.base - access.offset) & ALL_BITS)
+            if int(inside.max()) <= region.size - access.size:
+                return [(region, None, self._index(access, region, inside, lanes))]
+        return self._find_apart(access, address + np.uint64(access.offset & ALL_BITS), lanes)
 
-    def _find_apart(
-        self, instruction: Instruction, space: str, width: int, count: int, address: Array, lanes: Lanes, store: bool
-    ) -> list[tuple[Region, Array | None, Array]]:
-        """Likewise, of addresses that lie in several regions, or outside of all."""
-        parts: list[tuple[Region, Array | None, Array]] = []
+    def _find_apart(self, access: Access, address: Array, lanes: Lanes) -> list[Part]:
+        """Where numbers lie, in several regions, or outside of all."""
+        parts: list[Part] = []
         numbers = address >> np.uint64(REGION_BITS)
         for number in np.unique(numbers):
             where = np.flatnonzero(numbers == number)
             some = lanes.among(numbers == number) if address.size > 1 else lanes
             region = self.regions.get(int(number))
-            if region is None or space not in ("generic", region.space):
-                what = f"an address in {space} memory" if space != "generic" else "an address"
+            if region is None or access.space not in ("generic", region.space):
+                what = f"an address in {access.space} memory" if access.space != "generic" else "an address"
                 met = f"{region.space} {region.name}" if region else f"{int(address[where[0]]):#x}, which is in no array"
-                raise self.fault("bounds", f"expected {what}, got one in {met}", instruction, some, np.zeros(1, np.int64))
-            offset = address[where] - np.uint64(region.base)
-            outside = np.flatnonzero(offset > np.uint64(max(0, region.size - width * count)))
-            if region.size < width * count:
-                outside = np.arange(offset.size)
+                raise self.fault("bounds", f"expected {what}, got one in {met}", access.instruction, some, FIRST)
+            inside = address[where] - np.uint64(region.base)
+            room = region.size - access.size
+            outside = np.flatnonzero(inside > np.uint64(room)) if room >= 0 else FIRST
             if outside.size:
-                at = int(offset[outside[0]].astype(np.int64))
-                problem = f"expected {width * count} bytes inside the {region.size} of {region.name}, got those at {at}"
-                raise self.fault("bounds", problem, instruction, some, outside)
-            parts.append((region, where, self._index(instruction, region, width, count, offset, some, store)))
+                at = int(inside[outside[0]].astype(np.int64))
+                problem = f"expected {access.size} bytes inside the {region.size} of {region.name}, got those at {at}"
+                raise self.fault("bounds", problem, access.instruction, some, outside)
+            parts.append((region, where, self._index(access, region, inside, some)))
         return parts
 
-    def _index(
-        self, instruction: Instruction, region: Region, width: int, count: int, offset: Array, lanes: Lanes, store: bool
-    ) -> Array:
-        """The indices of numbers of ``width`` bytes at these offsets, after all checks."""
-        whole = width * count
-        met = int(np.bitwise_or.reduce(offset)) | region.base
-        if met & (whole - 1):
-            wrong = np.flatnonzero((offset & np.uint64(width - 1)) | ((offset + np.uint64(region.base)) & np.uint64(whole - 1)))
+    def _index(self, access: Access, region: Region, inside: Array, lanes: Lanes) -> Array:
+        """The indices of the numbers that begin so many bytes inside a region, after all checks."""
+        if (int(np.bitwise_or.reduce(inside)) | region.base) & (access.size - 1):
+            place = inside + np.uint64(region.base)
+            wrong = np.flatnonzero((inside & np.uint64(access.width - 1)) | (place & np.uint64(access.size - 1)))
             if wrong.size:
-                problem = f"expected an address that {whole} divides, got byte {int(offset[wrong[0]])} of {region.name}"
-                raise self.fault("alignment", problem, instruction, lanes, wrong)
-        index = (offset >> np.uint64(width.bit_length() - 1)).view(np.int64)
+                problem = f"expected an address that {access.size} divides, got byte {int(inside[wrong[0]])} of {region.name}"
+                raise self.fault("alignment", problem, access.instruction, lanes, wrong)
+        index = (inside >> np.uint64(access.width.bit_length() - 1)).view(np.int64)
         if region.origin is not None:
-            origin = region.origins_of(width)
-            index = index + lanes.of(origin)
+            index = index + lanes.of(region.origins_of(access.width))
         if region.shadow is not None:
-            region.shadow.watch(instruction, region.name, index, width, count, lanes, store)
-        elif store:
-            raise self.fault("bounds", f"expected no write to {region.name}", instruction, lanes, np.zeros(1, np.int64))
+            region.shadow.watch(access, region.name, index, lanes)
+        elif access.store:
+            raise self.fault("bounds", f"expected no write to {region.name}", access.instruction, lanes, FIRST)
         return index

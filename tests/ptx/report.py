@@ -63,8 +63,12 @@ def numbers(cost: Cost) -> str:
 
 
 def mutants() -> str:
-    """What became of the mutants of every function, and which survived, and why."""
-    findings = hunt(TESTS, each=EACH)
+    """What becomes of some mutants of every function."""
+    return found_out(hunt(TESTS, each=EACH))
+
+
+def found_out(findings: list[Finding]) -> str:
+    """What became of mutants, which survived, and why."""
     places: dict[str, list[Finding]] = {}
     for finding in findings:
         places.setdefault(finding.place, []).append(finding)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from .access import Access
 from .errors import PtxError
 from .lanes import Array, Lanes
 from .syntax import Instruction
@@ -31,10 +32,8 @@ class Shadow:
     def __init__(self, granule: int, team: Team) -> None:
         self.granule, self.team = granule, team
 
-    def watch(
-        self, instruction: Instruction, name: str, index: Array, width: int, count: int, lanes: Lanes, store: bool
-    ) -> None:
-        """Look at an access to ``count`` numbers of ``width`` bytes side by side, and remember it."""
+    def watch(self, access: Access, name: str, index: Array, lanes: Lanes) -> None:
+        """Look at an access to the memory of that name, and remember it."""
         raise NotImplementedError
 
     def _claim(self, writer: Array, word: Array, stamps: Array, racing: Callable[[Array, Array], Array]) -> tuple[Array, Array]:
@@ -45,14 +44,12 @@ class Shadow:
         bad = racing(old, stamps) | (now != stamps)
         return bad, np.where(now != stamps, now, old)
 
-    def _race(
-        self, instruction: Instruction, name: str, lanes: Lanes, bad: Array, whose: Array, each: int, deed: str
-    ) -> PtxError:
+    def _race(self, access: Access, name: str, lanes: Lanes, bad: Array, whose: Array, each: int, deed: str) -> PtxError:
         first = np.flatnonzero(bad)
         problem = (
             f"expected a barrier between this access to {name} and the {deed} of {describe(int(whose[first[0]]))}, got none"
         )
-        return self.team.fault("race", problem, instruction, lanes, first // each)
+        return self.team.fault("race", problem, access.instruction, lanes, first // each)
 
 
 def in_one_epoch(old: Array, new: Array) -> Array:
@@ -74,22 +71,20 @@ class PrivateShadow(Shadow):
         super().__init__(granule, team)
         self.written = np.zeros(size // granule, np.bool_)
 
-    def watch(
-        self, instruction: Instruction, name: str, index: Array, width: int, count: int, lanes: Lanes, store: bool
-    ) -> None:
-        pieces = width // self.granule
-        for k in range(count):
+    def watch(self, access: Access, name: str, index: Array, lanes: Lanes) -> None:
+        pieces = access.width // self.granule
+        for k in range(access.count):
             word, _ = words(index + k, index, pieces)
-            self._written(instruction, name, word, lanes, store, pieces)
+            self._written(access, name, word, lanes, pieces)
 
-    def _written(self, instruction: Instruction, name: str, word: Array, lanes: Lanes, store: bool, each: int) -> None:
-        if store:
+    def _written(self, access: Access, name: str, word: Array, lanes: Lanes, each: int) -> None:
+        if access.store:
             self.written[word] = True
             return
         known = self.written.take(word)
         if np.count_nonzero(known) < known.size:
             problem = f"expected a word of {name} that was written before, got one that was not"
-            raise self.team.fault("unwritten", problem, instruction, lanes, np.flatnonzero(~known) // each)
+            raise self.team.fault("unwritten", problem, access.instruction, lanes, np.flatnonzero(~known) // each)
 
 
 class SharedShadow(PrivateShadow):
@@ -101,34 +96,32 @@ class SharedShadow(PrivateShadow):
         self.writer = np.full(size // granule, -1, np.int64)
         self.reader = np.full(size // granule, -1, np.int64)
 
-    def watch(
-        self, instruction: Instruction, name: str, index: Array, width: int, count: int, lanes: Lanes, store: bool
-    ) -> None:
-        pieces = width // self.granule
+    def watch(self, access: Access, name: str, index: Array, lanes: Lanes) -> None:
+        pieces = access.width // self.granule
         stamps = self.team.stamps(lanes)
-        for k in range(count):
+        for k in range(access.count):
             word, stamp = words(index + k, stamps, pieces)
-            if store:
-                self._stored(instruction, name, word, stamp, lanes, pieces)
-            elif instruction in self.exposed:
-                self._loaded(instruction, name, word, stamp, lanes, pieces)
-            self._written(instruction, name, word, lanes, store, pieces)
+            if access.store:
+                self._stored(access, name, word, stamp, lanes, pieces)
+            elif access.instruction in self.exposed:
+                self._loaded(access, name, word, stamp, lanes, pieces)
+            self._written(access, name, word, lanes, pieces)
 
-    def _stored(self, instruction: Instruction, name: str, word: Array, stamp: Array, lanes: Lanes, each: int) -> None:
+    def _stored(self, access: Access, name: str, word: Array, stamp: Array, lanes: Lanes, each: int) -> None:
         bad, whose = self._claim(self.writer, word, stamp, in_one_epoch)
         if np.count_nonzero(bad):
-            raise self._race(instruction, name, lanes, bad, whose, each, "write")
+            raise self._race(access, name, lanes, bad, whose, each, "write")
         if self.exposed:
             whose = self.reader[word]
             bad = in_one_epoch(whose, stamp)
             if np.count_nonzero(bad):
-                raise self._race(instruction, name, lanes, bad, whose, each, "read")
+                raise self._race(access, name, lanes, bad, whose, each, "read")
 
-    def _loaded(self, instruction: Instruction, name: str, word: Array, stamp: Array, lanes: Lanes, each: int) -> None:
+    def _loaded(self, access: Access, name: str, word: Array, stamp: Array, lanes: Lanes, each: int) -> None:
         whose = self.writer[word]
         bad = in_one_epoch(whose, stamp)
         if np.count_nonzero(bad):
-            raise self._race(instruction, name, lanes, bad, whose, each, "write")
+            raise self._race(access, name, lanes, bad, whose, each, "write")
         old = self.reader[word]
         self.reader[word] = stamp
         several = in_one_epoch(old, stamp) | (self.reader[word] != stamp)
@@ -146,19 +139,17 @@ class GlobalShadow(Shadow):
         self.writer, self.shift = writer, shift
         self.reads: list[tuple[Instruction, str, Array, Array]] = []
 
-    def watch(
-        self, instruction: Instruction, name: str, index: Array, width: int, count: int, lanes: Lanes, store: bool
-    ) -> None:
-        pieces = width // self.granule
+    def watch(self, access: Access, name: str, index: Array, lanes: Lanes) -> None:
+        pieces = access.width // self.granule
         stamps = self.team.stamps(lanes)
-        for k in range(count):
+        for k in range(access.count):
             word, stamp = words(index + k, stamps, pieces, self.shift)
-            if not store:
-                self.reads.append((instruction, name, word, stamp))
+            if not access.store:
+                self.reads.append((access.instruction, name, word, stamp))
                 continue
             bad, whose = self._claim(self.writer, word, stamp, in_no_order)
             if np.count_nonzero(bad):
-                raise self._race(instruction, name, lanes, bad, whose, pieces, "write")
+                raise self._race(access, name, lanes, bad, whose, pieces, "write")
 
     def finish(self) -> None:
         """At the end of the launch: whether a word was read by one thread and written by another, in whatever order."""

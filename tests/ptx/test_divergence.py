@@ -5,7 +5,7 @@ import pytest
 from numba import cuda, float32
 
 from ptx import launch, run
-from ptx.flow import analyse
+from ptx.known import analyse
 from ptx.launch import LANES
 from ptx.snippets import kernel
 from ptx.syntax import parse

@@ -3,4 +3,4 @@
 from cuda_device import KERNELS
 from kernel_tests import borrowed
 
-globals().update(borrowed("test_lane_kernels", KERNELS, share=0.2))
+globals().update(borrowed("test_lane_kernels", KERNELS, share=0.15))

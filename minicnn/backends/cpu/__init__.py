@@ -49,7 +49,7 @@ from .pointwise import (
 from .softmax import softmax, softmax_dx
 from .sparse_conv import group_sum_add, spread
 from .update import adam, adamw, add, sgd
-from .warp import affine_inverse, draw_uniform, pack_quads, warp
+from .warp import affine_inverse, draw_uniform, pack_quads, spline_along, warp
 
 __all__ = [
     "AWAY",
@@ -122,6 +122,7 @@ __all__ = [
     "sparse_conv2d",
     "sparse_conv2d_dW_add",
     "sparse_conv2d_dx",
+    "spline_along",
     "spread",
     "stays",
     "subsample",

@@ -162,7 +162,8 @@ def _compile(function: FunctionType, signature: tuple[types.Type, ...]) -> Machi
     LOG.seconds += time.perf_counter() - started
     (result,) = dispatcher.overloads.values()
     address = result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
-    return Machine(result.entry_point, address, result)
+    # Not the whole result: its typed and annotated code would stay in memory for as long as the kernel.
+    return Machine(result.entry_point, address, (result.library, result.environment, result.referenced_envs))
 
 
 def _renamed(function: FunctionType, signature: tuple[types.Type, ...]) -> FunctionType:

@@ -137,7 +137,7 @@ def tile_bias(t: Array, b: Array, bi: int, rows: int) -> Array:
 
 def tile_squash(t: Array, kind: int) -> Array:
     """t[i, j] = f(t[i, j]), f the squashing function of that number."""
-    return np.vectorize(lambda x: squash(kind, x), otypes=[t.dtype])(t)
+    return np.array([squash(kind, x) for x in t.reshape(-1)], t.dtype).reshape(t.shape)
 
 
 def tile_store(t: Array, c: Array, ci: int, cstep: int, rows: int) -> None:

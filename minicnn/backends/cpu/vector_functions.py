@@ -15,6 +15,10 @@ from .emit import I32, Emit
 from .squash import AMPLITUDE, NONE, RELU, SCALED_TANH, SIGMOID, SLOPE, TANH
 
 
+CONTRACT = ("contract",)
+"""The flags of every sum, product and quotient here, as in ``functions.py``: to those without any, Numba gives a kernel's own."""
+
+
 def squashed(emit: Emit, kind: int, x: Any) -> Any:
     """f(x), f the squashing function of that number."""
     return {NONE: _same, RELU: _relu, SCALED_TANH: _scaled_tanh, TANH: _tanh, SIGMOID: _sigmoid}[kind](emit, x)
@@ -27,12 +31,12 @@ def slope(emit: Emit, kind: int, y: Any, dy: Any) -> Any:
         zero = _number(emit, 0)
         return b.select(b.fcmp_ordered("<=", y, zero), zero, dy)
     if kind == SCALED_TANH:
-        square = b.fmul(y, y)
-        return b.fmul(dy, emit.fma(b.fneg(_number(emit, SLOPE / AMPLITUDE)), square, _number(emit, SLOPE * AMPLITUDE)))
+        square = _times(emit, y, y)
+        return _times(emit, dy, emit.fma(b.fneg(_number(emit, SLOPE / AMPLITUDE)), square, _number(emit, SLOPE * AMPLITUDE)))
     if kind == TANH:
-        return b.fmul(dy, emit.fma(b.fneg(y), y, one))
+        return _times(emit, dy, emit.fma(b.fneg(y), y, one))
     if kind == SIGMOID:
-        return b.fmul(dy, b.fmul(y, b.fsub(one, y)))
+        return _times(emit, dy, _times(emit, y, b.fsub(one, y, flags=CONTRACT)))
     return dy
 
 
@@ -42,6 +46,14 @@ def _same(emit: Emit, x: Any) -> Any:
 
 def _number(emit: Emit, value: Any) -> Any:
     return ir.Constant(emit.t.vector, [float(value)] * emit.t.w)
+
+
+def _times(emit: Emit, x: Any, y: Any) -> Any:
+    return emit.b.fmul(x, y, flags=CONTRACT)
+
+
+def _over(emit: Emit, x: Any, y: Any) -> Any:
+    return emit.b.fdiv(x, y, flags=CONTRACT)
 
 
 def _clamp(emit: Emit, x: Any, low: Any, high: Any) -> Any:
@@ -66,19 +78,19 @@ def _relu(emit: Emit, x: Any) -> Any:
 
 def _tanh(emit: Emit, x: Any) -> Any:
     x = _clamp(emit, x, -f.TANH_MAX, f.TANH_MAX)
-    u = emit.b.fmul(x, x)
-    y = emit.b.fdiv(emit.b.fmul(x, _polynomial(emit, u, f.P)), _polynomial(emit, u, f.Q))
+    u = _times(emit, x, x)
+    y = _over(emit, _times(emit, x, _polynomial(emit, u, f.P)), _polynomial(emit, u, f.Q))
     return _clamp(emit, y, -1, 1)
 
 
 def _scaled_tanh(emit: Emit, x: Any) -> Any:
-    y = _tanh(emit, emit.b.fmul(_number(emit, np.float32(SLOPE)), x))
-    return emit.b.fmul(_number(emit, np.float32(AMPLITUDE)), y)
+    y = _tanh(emit, _times(emit, _number(emit, np.float32(SLOPE)), x))
+    return _times(emit, _number(emit, np.float32(AMPLITUDE)), y)
 
 
 def _sigmoid(emit: Emit, x: Any) -> Any:
     one = _number(emit, 1)
-    return emit.b.fdiv(one, emit.b.fadd(one, _exp(emit, emit.b.fneg(x))))
+    return _over(emit, one, emit.b.fadd(one, _exp(emit, emit.b.fneg(x)), flags=CONTRACT))
 
 
 def _exp(emit: Emit, x: Any) -> Any:
@@ -86,11 +98,11 @@ def _exp(emit: Emit, x: Any) -> Any:
     x = _clamp(emit, x, f.EXP_MIN, f.EXP_MAX)
     t = emit.fma(x, _number(emit, f.LOG2_E), _number(emit, f.ROUND))
     k = b.sub(b.bitcast(t, ints), ir.Constant(ints, [int(f.ROUND_BITS)] * emit.t.w))
-    n = b.fsub(t, _number(emit, f.ROUND))
+    n = b.fsub(t, _number(emit, f.ROUND), flags=CONTRACT)
     r = emit.fma(b.fneg(n), _number(emit, f.LN2_LOW), emit.fma(b.fneg(n), _number(emit, f.LN2_HIGH), x))
     half = b.ashr(k, ir.Constant(ints, [1] * emit.t.w))
     p = _polynomial(emit, r, f.E)
-    return b.fmul(b.fmul(p, _power_of_two(emit, half)), _power_of_two(emit, b.sub(k, half)))
+    return _times(emit, _times(emit, p, _power_of_two(emit, half)), _power_of_two(emit, b.sub(k, half)))
 
 
 def _power_of_two(emit: Emit, k: Any) -> Any:

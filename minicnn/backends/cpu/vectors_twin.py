@@ -21,7 +21,8 @@ def vector_of(a: Array, i: int) -> Array:
 
 def vector_slope(kind: int, y: Array, dy: Array) -> Array:
     """f'(a) dy for y = f(a), f the squashing function of that number."""
-    return np.asarray(np.vectorize(lambda y, dy: squash_dx(kind, y, dy), otypes=[dy.dtype])(y, dy))
+    pairs = zip(y.reshape(-1), dy.reshape(-1), strict=True)
+    return np.array([squash_dx(kind, *pair) for pair in pairs], dy.dtype).reshape(dy.shape)
 
 
 def vector_won(t: Array, tap: Array, i: int, number: int) -> Array:

@@ -78,27 +78,33 @@ def aim(maps: Array, down: Any, rows: Any, columns: Any, where: Array) -> None:
             where[1, w, lane] = columns + (maps[1, lane] + maps[4, lane] * down + maps[5, lane] * across)
 
 
-@register_jitable
-def bend(knots: Array, at: Array, taps: Array, h: int, bent: Array, where: Array) -> None:
-    """where += the field of row h: bicubic splines over the knots, first down the columns (``bent``), then along the row."""
-    (_, _, G, L), W, i = knots.shape, where.shape[1], at[h]
+@kernel
+def spline_along(knots: Array, at: Array, taps: Array, bent: Array) -> None:
+    """bent[axis, g, w] = the cubic spline along row g of the knots (2, G, G, L) at pixel w.
+
+    Pixel w reads the four knots from at[w], with weights taps[w].
+    """
+    _, G, W, L = bent.shape
     for axis in range(2):
-        s0, s1, s2, s3 = taps[h, 0], taps[h, 1], taps[h, 2], taps[h, 3]
         for g in range(G):
-            k0, k1, k2, k3, out = (
-                knots[axis, i, g],
-                knots[axis, i + 1, g],
-                knots[axis, i + 2, g],
-                knots[axis, i + 3, g],
-                bent[g],
-            )
-            for lane in range(L):
-                out[lane] = s0 * k0[lane] + s1 * k1[lane] + s2 * k2[lane] + s3 * k3[lane]
-        for w in range(W):
-            j, t0, t1, t2, t3 = at[w], taps[w, 0], taps[w, 1], taps[w, 2], taps[w, 3]
-            b0, b1, b2, b3, out = bent[j], bent[j + 1], bent[j + 2], bent[j + 3], where[axis, w]
-            for lane in range(L):
-                out[lane] += t0 * b0[lane] + t1 * b1[lane] + t2 * b2[lane] + t3 * b3[lane]
+            row = knots[axis, g]
+            for w in range(W):
+                j, t0, t1, t2, t3 = at[w], taps[w, 0], taps[w, 1], taps[w, 2], taps[w, 3]
+                b0, b1, b2, b3, out = row[j], row[j + 1], row[j + 2], row[j + 3], bent[axis, g, w]
+                for lane in range(L):
+                    out[lane] = t0 * b0[lane] + t1 * b1[lane] + t2 * b2[lane] + t3 * b3[lane]
+
+
+@register_jitable
+def bend(bent: Array, at: Array, taps: Array, h: int, where: Array) -> None:
+    """where += the spline down the columns of ``spline_along`` at pixel h."""
+    (_, _, W, L), i, t0, t1, t2, t3 = bent.shape, at[h], taps[h, 0], taps[h, 1], taps[h, 2], taps[h, 3]
+    rows = bent.reshape(2, bent.shape[1], W * L)
+    places = where.reshape(2, W * L)
+    for axis in range(2):
+        b0, b1, b2, b3, out = rows[axis, i], rows[axis, i + 1], rows[axis, i + 2], rows[axis, i + 3], places[axis]
+        for e in range(W * L):
+            out[e] += t0 * b0[e] + t1 * b1[e] + t2 * b2[e] + t3 * b3[e]
 
 
 @register_jitable
@@ -120,30 +126,20 @@ def fetch(quads: Array, where: Array, quad: Array) -> None:
 
 @kernel
 def warp(
-    quads: Array,
-    affine: Array,
-    maps: Array,
-    knots: Array,
-    at: Array,
-    taps: Array,
-    bent: Array,
-    where: Array,
-    quad: Array,
-    y: Array,
+    quads: Array, affine: Array, maps: Array, bent: Array, at: Array, taps: Array, where: Array, quad: Array, y: Array
 ) -> None:
     """y[0, h, w, l] = affine[0] · v + affine[1], v the grey level, bilinearly, at o + A · (h, w) + the field at (h, w).
 
-    maps are those of ``affine_inverse``, quads of ``pack_quads``. The field is a bicubic spline over knots (2, G, G, L):
-    pixel h reads the four from at[h], with weights taps[h]; no field where G is 0. bent (G, L), where (2, W, L) and quad
-    (W, L) are room for one row.
+    quads are those of ``pack_quads``, maps of ``affine_inverse``. The field is the spline down the columns of bent
+    (2, G, W, L), which is of ``spline_along``; there is none where G is 0. where (2, W, L), quad (W, L): room for a row.
     """
     (_, H, W, L), half = y.shape, y.dtype.type(0.5)
     middle, centre = half * y.dtype.type(H - 1), half * y.dtype.type(W - 1)
     one, byte, scale, shift = y.dtype.type(1), np.uint32(255), affine[0], affine[1]
     for h in range(H):
         aim(maps, y.dtype.type(h) - middle, middle + one, centre + one, where)
-        if knots.size > 0:
-            bend(knots, at, taps, h, bent, where)
+        if bent.size > 0:
+            bend(bent, at, taps, h, where)
         fetch(quads, where, quad)
         for w in range(W):
             out = y[0, h, w]

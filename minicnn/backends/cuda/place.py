@@ -37,6 +37,11 @@ def require() -> None:
     mirror()
 
 
+def current() -> Any:
+    """The device in use."""
+    return mirror().device
+
+
 def members(threads: int) -> int:
     """One thread launches."""
     return 1

@@ -72,7 +72,8 @@ def capability() -> tuple[int, int]:
     if SIMULATED:
         return OLDEST
     if error := cuda.cuda_error():
-        raise BackendError("backend cuda", f"expected an NVIDIA driver, got: {' '.join(str(error).split())}", INSTALL)
+        problem = " ".join(str(error).split()).removesuffix(".")
+        raise BackendError("backend cuda", f"expected an NVIDIA driver, got: {problem}", INSTALL)
     if not len(cuda.gpus):
         raise BackendError("backend cuda", "expected a GPU, got a driver without one", 'give backend="cpu"')
     if not cuda.is_available():

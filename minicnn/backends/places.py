@@ -1,0 +1,59 @@
+"""Where a backend works: the reference manual of what its module offers beside its kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from ..arrays import Array
+
+
+class Place(Protocol):
+    """Where a backend's kernels work, and on how much at a time: what its module offers beside the kernels.
+
+    The network's arrays are NumPy's on every backend. Kernels may work on memory of their own that these arrays stand for;
+    then whoever writes or reads an array on the host says so here, and nothing else crosses.
+
+    Attributes:
+        AWAY: whether kernels work on memory of their own.
+        CHECK: whether kernels check their bounds, and buffers have guard bands.
+    """
+
+    AWAY: bool
+    CHECK: bool
+
+    def require(self) -> None:
+        """Raise a BackendError where this backend cannot be used."""
+
+    def members(self, threads: int) -> int:
+        """How many threads make calls, where so many are wanted."""
+
+    def group_lanes(self, images: int, lanes: int) -> int:
+        """How many lanes a group has for a batch of so many images, in a network of so many lanes."""
+
+    def pinned(self, size: int) -> Array:
+        """So many bytes on the host, zeros, that are fast to bring."""
+
+    def to_device(self, *arrays: Array) -> None:
+        """Let kernels see what the host wrote."""
+
+    def to_host(self, *arrays: Array) -> None:
+        """Let the host see what kernels wrote, when they are done."""
+
+    def lend(self, array: Array) -> None:
+        """Let the host see an array, and kernels what it writes there until the next call."""
+
+    def aside(self, array: Array) -> None:
+        """``to_device`` for pinned memory, beside what runs; calls that need it are made after ``join``."""
+
+    def join(self) -> None:
+        """Let calls wait for what was brought aside."""
+
+    def stays(self, size: int) -> bool:
+        """Whether a source of so many bytes whose images never change is read as a whole."""
+
+    def check_call(self, where: str, function: Callable[..., object]) -> None:
+        """Raise a BackendError where this backend cannot call a function that a layer gives to ``k.call``."""
+
+    def rewriting(self, calls: Sequence[Any]) -> Any:
+        """How many of the first calls of a program can be replaced, by which kernel on which arrays; or None."""

@@ -1,0 +1,56 @@
+"""What there is to work with on this machine: ``python -m minicnn info``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import os
+import platform
+
+from . import __version__, backends
+from .backends.cpu.cache import kernel_directory
+from .backends.cpu.host import HOST
+from .errors import BackendError
+from .parallel import usable_cpus
+
+PACKAGES = ("numpy", "numba", "llvmlite", "numba-cuda", "safetensors", "tqdm", "matplotlib")
+
+
+def info(options: argparse.Namespace) -> int:
+    """Print ``facts``."""
+    for name, fact in facts().items():
+        print(f"{name + ':':16} {fact}")
+    return 0
+
+
+def facts() -> dict[str, str]:
+    """What is usable, by name: versions, the CPU's vector unit and threads, the GPU or why there is none.
+
+    >>> [name for name in facts() if name.startswith("backend")]
+    ['backend cpu', 'backend cuda']
+    """
+    found = {"minicnn": __version__, "Python": f"{platform.python_version()} on {platform.system()} {platform.machine()}"}
+    found |= {package: version(package) for package in PACKAGES}
+    return found | {
+        "threads": f"{usable_cpus()} usable of {os.cpu_count()} processors",
+        "backend cpu": f"usable: {HOST.name}, {8 * HOST.bytes} bits or {HOST.width(4)} float32, {HOST.registers} registers",
+        "backend cuda": cuda(),
+        "kernel cache": str(kernel_directory() or "none: kernels are compiled in each process"),
+    }
+
+
+def version(package: str) -> str:
+    """The installed version of a package."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def cuda() -> str:
+    """The GPU, or why there is none."""
+    try:
+        gpu = backends.get("cuda").current()
+    except BackendError as error:
+        return f"not usable: {error.what}; {error.hint}"
+    return f"usable: {gpu.name}, compute capability {gpu.capability[0]}.{gpu.capability[1]}"
