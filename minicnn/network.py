@@ -177,7 +177,7 @@ class Network:
         return Targets(labels=door.labels("target", given, images, self.out_shape[0], chosen))
 
     def predict(self, x: Any, index: Any = None) -> Array:
-        """The outputs (N, …) for images (N, C, H, W) or a Source; dropout is off.
+        """The outputs (N, …) for images (N, C, H, W) or a Source, without dropout; one image alone may differ by rounding.
 
         Args:
             x: images.
