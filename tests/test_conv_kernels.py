@@ -174,10 +174,6 @@ def test_convolutions_of_any_number_of_maps_are_their_sums(dtype, filters):
     check_convolution(dtype, window, (16, channels, 4, 5), (filters, channels, 3, 3), (16, filters, 4, 3), filters)
 
 
-def test_the_numbers_of_maps_above_reach_every_size_of_block():
-    assert {filter_block(n) for n in range(1, 18)} == {1, 2, *BLOCKS}
-
-
 TALL_AND_WIDE = [
     (Window((1, 2), after=(0, 1)), (3, 3)),
     (Window((2, 2), after=(1, 1)), (1, 1)),

@@ -129,3 +129,7 @@ def test_no_other_block_of_filters_wastes_less(filters):
         return
     filled = {other: blocks(filters, other) * other for other in BLOCKS}
     assert size == max(other for other in BLOCKS if filled[other] == min(filled.values()))
+
+
+def test_the_numbers_of_maps_that_convolutions_are_tested_with_reach_every_size_of_block():
+    assert {filter_block(n) for n in range(1, 18)} == {1, 2, *BLOCKS}
