@@ -14,9 +14,8 @@ from . import functions as f
 from .emit import I32, Emit
 from .squash import AMPLITUDE, NONE, RELU, SCALED_TANH, SIGMOID, SLOPE, TANH
 
-
 CONTRACT = ("contract",)
-"""The flags of every sum, product and quotient here, as in ``functions.py``: to those without any, Numba gives a kernel's own."""
+"""The flags of every sum, product and quotient here, as in ``functions.py``: Numba gives a kernel's own to those without."""
 
 
 def squashed(emit: Emit, kind: int, x: Any) -> Any:
