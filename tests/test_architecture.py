@@ -153,11 +153,9 @@ def signatures(functions):
 
 ALONE = {"conv2d_image", "conv2d_image_dW_add", "conv2d_image_dx"}
 """Kernels for groups of one image, which a GPU never has."""
-DISTORTIONS = {"affine_inverse", "draw_uniform", "pack_quads", "spline_along", "warp"}
-"""Kernels that the CUDA backend does not have yet: a distorted source is refused there by name."""
 
 
-@pytest.mark.parametrize(("backend", "missing"), [(cpu, set()), (cuda, ALONE | DISTORTIONS)], ids=["cpu", "cuda"])
+@pytest.mark.parametrize(("backend", "missing"), [(cpu, set()), (cuda, ALONE)], ids=["cpu", "cuda"])
 def test_the_backend_has_the_kernels_of_the_protocol_with_the_same_arguments(backend, missing):
     stated = signatures({n: f for n, f in vars(protocol.Kernels).items() if inspect.isfunction(f) and not n.startswith("_")})
     assert missing <= set(stated)

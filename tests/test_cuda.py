@@ -1,5 +1,6 @@
 """The CUDA backend where there is no GPU: what it says, what it refuses, and its launch code on Numba's simulator."""
 
+from importlib import import_module
 from types import SimpleNamespace
 
 import numpy as np
@@ -121,6 +122,13 @@ def test_a_network_has_one_thread_and_lists_its_operations(idle):
     assert net.threads == 1
     assert "sparse_conv2d_dx" in str(net.program())
     assert repr(cuda.conv2d) == "<operation conv2d>"
+
+
+def test_cos_and_sin_of_any_angle():
+    of = import_module("minicnn.backends.cuda.warp").cos_sin.py_func
+    angles = [*np.linspace(-10, 10, 401), *np.arange(-8, 9) * np.pi / 4, 1e4]
+    np.testing.assert_allclose([of(a) for a in angles], np.stack([np.cos(angles), np.sin(angles)], axis=1), rtol=0, atol=1e-12)
+    assert of(0.0) == (1, 0)
 
 
 # --- shapes of launches ---

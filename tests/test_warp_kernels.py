@@ -3,14 +3,15 @@
 import naive
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from strategies import examples
 
 from minicnn.backends.cpu.warp import affine_inverse, draw_uniform, pack_quads, spline_along, warp
 from minicnn.data import Elastic
 
 DTYPES = [np.float32, np.float64]
-few = settings(max_examples=15, deadline=None, derandomize=True, database=None)
+few = examples(15)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

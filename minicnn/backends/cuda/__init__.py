@@ -48,6 +48,7 @@ from .reduce import group_sum_add, row_sum_add
 from .softmax import softmax, softmax_dx
 from .sparse_conv import sparse_conv2d, sparse_conv2d_dW_add, sparse_conv2d_dx, spread
 from .update import adam, adamw, add, sgd
+from .warp import affine_inverse, draw_uniform, pack_quads, spline_along, warp
 
 __all__ = [
     "AWAY",
@@ -60,6 +61,7 @@ __all__ = [
     "adam",
     "adamw",
     "add",
+    "affine_inverse",
     "aside",
     "avg_pool",
     "avg_pool_dx",
@@ -74,6 +76,7 @@ __all__ = [
     "cross_entropy",
     "cross_entropy_dy",
     "current",
+    "draw_uniform",
     "dropout",
     "gather",
     "gather_pixels",
@@ -97,6 +100,7 @@ __all__ = [
     "outer_add",
     "pack_channels",
     "pack_filters",
+    "pack_quads",
     "pad",
     "pinned",
     "relu",
@@ -115,6 +119,7 @@ __all__ = [
     "sparse_conv2d",
     "sparse_conv2d_dW_add",
     "sparse_conv2d_dx",
+    "spline_along",
     "spread",
     "stays",
     "subsample",
@@ -124,5 +129,6 @@ __all__ = [
     "tanh_dx",
     "to_device",
     "to_host",
+    "warp",
     "zero",
 ]
