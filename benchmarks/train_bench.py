@@ -66,8 +66,9 @@ def peers_of(case: Case, own: Own) -> dict[str, Any]:
     found: dict[str, Any] = {}
     data: Data = own.data
     if harness.peer("torch") is not None:
-        from train_torch import Torch
+        from train_torch import Torch, forget_compiled
 
+        forget_compiled()
         for compiled, form in ((False, "eager"), (True, "compiled")):
             found |= {f"{form} {name}": Torch(case, own.net, data, name == "last", compiled) for name in ("contiguous", "last")}
     if harness.peer("jax") is not None:

@@ -12,6 +12,11 @@ from torch_peers import MODULES
 from minicnn import Network
 
 
+def forget_compiled() -> None:
+    """Let the next network be compiled, too: after eight of one function PyTorch runs the others uncompiled."""
+    torch.compiler.reset()
+
+
 class Torch:
     """One call of ``step`` is one step of training, with fused optimisers.
 
