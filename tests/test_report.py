@@ -152,6 +152,15 @@ def test_there_is_no_bar_without_a_terminal_or_tqdm(monkeypatch, terminal, tqdm)
     assert screen.text == ""
 
 
+@pytest.fixture
+def listening():
+    """Python's own handler: a process that a shell started in the background ignores Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("listening")
 def test_the_first_ctrl_c_only_asks_and_the_second_raises():
     before = signal.getsignal(signal.SIGINT)
     with Interrupt() as interrupt:

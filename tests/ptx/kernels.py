@@ -11,7 +11,7 @@ import numpy as np
 import minicnn as m
 from minicnn.backends import cuda
 from minicnn.backends.cuda.operation import Launch
-from minicnn.data import Normalise, Pixels
+from minicnn.data import Affine, Distorted, Elastic, Normalise, Pixels
 
 from .recording import recorded, training_step
 from .source import type_of
@@ -72,5 +72,9 @@ def launches_of_the_rest() -> list[Launch]:
         net.backward(np.zeros((32, 10), np.float32))
         pixels = Pixels(np.zeros((32, 28, 28), np.uint8), Normalise(1.0, 0.0), 32, "resize")
         m.models.lenet5s(backend="cuda").loss_and_grads(m.MSE(1, -1), pixels, labels)
+        bent = Distorted(
+            Pixels(np.zeros((32, 28, 28), np.uint8), Normalise(1.0, 0.0), 32), Affine(shift=1.0), Elastic(alpha=20.0)
+        )
+        m.models.lenet5(backend="cuda").loss_and_grads(m.MSE(1, -1), bent, labels)
         cuda.add(np.zeros(9, np.float32), np.zeros(9, np.float32))
     return different(recorder.launches)
