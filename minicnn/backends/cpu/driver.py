@@ -17,6 +17,7 @@ from numba.extending import intrinsic
 
 from ...arrays import Array
 from ...errors import BackendError
+from .denormals import flush_denormals, restore_mode
 from .jit import kernel
 
 STEP = 8  # calls are made with a multiple of so many words; a callee does not look at words it does not know
@@ -72,14 +73,19 @@ def call_native(typingctx: Any, address: Any, words: Any, first: Any, count: Any
 
 @kernel
 def run_parts(table: Array, words: Array, parts: Array, number: Array, status: Array) -> None:
-    """Run parts = (first row, end row, first group, end, stride): rows of the table for each group, which number[0] tells."""
+    """Run parts = (first row, end row, first group, end, stride): rows of the table for each group, which number[0] tells.
+
+    After a call that fails, none is made. Denormal numbers count as zero meanwhile.
+    """
+    before = flush_denormals()
+    status[0] = 0
     for part in range(parts.shape[0]):
         for group in range(parts[part, 2], parts[part, 3], parts[part, 4]):
             number[0] = group
             for i in range(parts[part, 0], parts[part, 1]):
-                status[0] = call_native(table[i, 0], words, table[i, 1], table[i, 2])
-                if status[0] != 0:
-                    return
+                if status[0] == 0:
+                    status[0] = call_native(table[i, 0], words, table[i, 1], table[i, 2])
+    restore_mode(before)
 
 
 class Native:

@@ -1,0 +1,73 @@
+"""Denormal numbers taken for zero while a program runs: arithmetic with them costs a hundred cycles and more on many cores.
+
+They come up where something decays: the momentum of a unit that no longer fires, the second moment of a tiny gradient, the
+slope of a saturated squashing function. The mode belongs to a thread and covers whole programs, not the interpreter.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+X86_FLUSH = (1 << 15) | (1 << 6)
+"""MXCSR: results that are denormal become zero, and so do operands (Intel SDM, volume 1, 10.2.3)."""
+
+ARM_FLUSH = 1 << 24
+"""FPCR.FZ: both (Arm ARM, C5.2.8)."""
+
+_I32, _I64, _VOID = ir.IntType(32), ir.IntType(64), ir.VoidType()
+_POINTER = ir.IntType(8).as_pointer()
+
+
+def _read(builder: Any) -> Any:
+    """The control word of this thread's arithmetic, 0 on a processor that is not known."""
+    triple = str(builder.module.triple)
+    if "x86_64" in triple:
+        word = builder.alloca(_I32)
+        builder.call(_mxcsr(builder, "stmxcsr"), [builder.bitcast(word, _POINTER)])
+        return builder.zext(builder.load(word), _I64)
+    if "aarch64" in triple or "arm64" in triple:
+        return builder.asm(ir.FunctionType(_I64, []), "mrs $0, fpcr", "=r", [], side_effect=True)
+    return ir.Constant(_I64, 0)
+
+
+def _write(builder: Any, value: Any) -> None:
+    triple = str(builder.module.triple)
+    if "x86_64" in triple:
+        word = builder.alloca(_I32)
+        builder.store(builder.trunc(value, _I32), word)
+        builder.call(_mxcsr(builder, "ldmxcsr"), [builder.bitcast(word, _POINTER)])
+    elif "aarch64" in triple or "arm64" in triple:
+        builder.asm(ir.FunctionType(_VOID, [_I64]), "msr fpcr, $0", "r", [value], side_effect=True)
+
+
+def _mxcsr(builder: Any, name: str) -> Any:
+    return cgutils.get_or_insert_function(builder.module, ir.FunctionType(_VOID, [_POINTER]), f"llvm.x86.sse.{name}")
+
+
+@intrinsic
+def flush_denormals(typingctx: Any) -> Any:
+    """From now on take denormal numbers for zero; returns the mode that was."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        before = _read(builder)
+        flush = X86_FLUSH if "x86_64" in str(builder.module.triple) else ARM_FLUSH
+        _write(builder, builder.or_(before, ir.Constant(_I64, flush)))
+        return before
+
+    return types.int64(), codegen
+
+
+@intrinsic
+def restore_mode(typingctx: Any, before: Any) -> Any:
+    """Go back to the mode that ``flush_denormals`` found."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _write(builder, args[0])
+        return context.get_dummy_value()
+
+    return types.none(types.int64), codegen
