@@ -25,7 +25,7 @@ COVERED = {
     fusion.max_pool_squash_backward,
 }
 HALVES = np.array(fusion.HALVES)
-TABLE = [[0, 1], [1, 2], [0, 2], [0, 1, 2], [1]]
+TABLE = ((0, 1), (1, 2), (0, 2), (0, 1, 2), (1,))
 
 SUMS = {"rtol": 2e-5, "atol": 2e-5}
 """A fused kernel adds the numbers of a map in vectors, the calls it replaces one after another or in vectors of their own."""
@@ -80,7 +80,7 @@ def test_a_convolution(squash, channels, filters, padding):
         return [Conv2d(filters, 5, padding=padding), SQUASHES[squash]()]
 
     calls = compare(layers, (channels, 11, 13))
-    assert len(calls) == 1 and calls[0] in (f"conv2d + {squash}", f"sparse_conv2d + {squash}")
+    assert calls in ([f"conv2d + {squash}"], [f"sparse_conv2d + {squash}"])
 
 
 @pytest.mark.parametrize("squash", SQUASHES)
@@ -177,7 +177,10 @@ def test_a_subsampling(size, above):
 @pytest.mark.parametrize("below", SQUASHES)
 @pytest.mark.parametrize("above", SQUASHES)
 def test_a_subsampling_backward(size, above, below, grouped):
-    both(size, lambda maps: maps.backward(above, below, grouped), ["dx"], ["dcoef", "db", "below"])
+    sums = ["dcoef", "db", "below"]
+    # LLVM rounds y (1 − y) of sigmoid_dx in another way past the last 32 numbers that its loop takes at once
+    rounded = above == "sigmoid" and np.prod(size) % 32 != 0
+    both(size, lambda maps: maps.backward(above, below, grouped), [] if rounded else ["dx"], [*sums, *["dx"] * rounded])
 
 
 @pytest.mark.parametrize("grouped", [False, True])
