@@ -1,6 +1,5 @@
 """Every rewriting rule gives what the calls that it replaces give, and keeps away from calls that it is not for."""
 
-import math
 from contextlib import nullcontext
 from unittest import mock
 
@@ -28,7 +27,7 @@ COVERED = {
 HALVES = np.array(fusion.HALVES)
 TABLE = ((0, 1), (1, 2), (0, 2), (0, 1, 2), (1,))
 
-SUMS = {"rtol": 2e-5, "atol": 2e-5}
+SUMS = {"rtol": 2e-6, "atol": 4e-6}
 """A fused kernel adds the numbers of a map in vectors, the calls it replaces one after another or in vectors of their own."""
 
 
@@ -178,10 +177,7 @@ def test_a_subsampling(size, above):
 @pytest.mark.parametrize("below", SQUASHES)
 @pytest.mark.parametrize("above", SQUASHES)
 def test_a_subsampling_backward(size, above, below, grouped):
-    sums = ["dcoef", "db", "below"]
-    # LLVM rounds y (1 − y) of sigmoid_dx in another way past the last 32 numbers that its loop takes at once
-    rounded = above == "sigmoid" and math.prod(size) % 32 != 0
-    both(size, lambda maps: maps.backward(above, below, grouped), [] if rounded else ["dx"], [*sums, *["dx"] * rounded])
+    both(size, lambda maps: maps.backward(above, below, grouped), ["dx"], ["dcoef", "db", "below"])
 
 
 @pytest.mark.parametrize("grouped", [False, True])
