@@ -21,9 +21,11 @@ MAY_IMPORT = {
     "batch": "arrays",
     "stage": "arrays door",
     "slots": "arrays memory parallel program",
-    "runner": "arrays batch door group losses parallel program single slots stage",
+    "runner": "arrays batch door group losses parallel program single slots stage targets",
     "single": "arrays door group losses parallel prepare program slots",
     "prepare": "arrays bind program",
+    "targets": "arrays door errors losses",
+    "curvature": "arrays batch bind door errors group losses memory parallel plan program slots targets",
     "trace": "arrays batch bind door group parallel program slots stage",
     "chain": "arrays bind errors layers.base",
     "memory": "arrays plan",
@@ -42,7 +44,8 @@ MAY_IMPORT = {
     "bind": "arrays errors plan layers.base",
     "summary": "arrays bind geometry",
     "group": "arrays batch bind door errors memory plan program slots",
-    "network": "arrays backends bind chain door errors group losses memory parallel program runner slots summary trace",
+    "network": "arrays backends bind chain curvature door errors group losses memory parallel program runner slots "
+    "summary targets trace",
     "models": "errors initialisers layers network",
     "": "models network runner layers losses optim schedules initialisers plan errors arrays backends.cpu.jit testing",
 }
