@@ -140,10 +140,9 @@ class Network:
         return self.score_and_grads(loss, x, target, index).loss
 
     def score_and_grads(self, loss: Loss, x: Any, target: Any, index: Any = None, then: Any = None) -> Score:
-        """``loss_and_grads``, with the number of recognised images. Arguments as there, and
+        """``loss_and_grads``, with the number of recognised images; arguments as there.
 
-        Args:
-            then: which images make the next batch, where that is known: a GPU gets them while it works on this one.
+        ``then`` says which images make the next batch, where that is known: a GPU gets them while it works on this one.
         """
         score = self._score(loss, x, target, index, True, then)
         self.steps += 1
