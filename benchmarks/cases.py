@@ -75,7 +75,7 @@ class Data:
     source: Any
 
 
-def data_of(case: Case, size: int, images: int = 12_000) -> Data:
+def data_of(case: Case, size: int, images: int = 60_000) -> Data:
     """So many images for a network that sees size × size pixels; MNIST's packaged subset, repeated, or random numbers."""
     if case.normalise is None:
         rng = np.random.default_rng(0)

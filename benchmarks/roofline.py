@@ -64,9 +64,9 @@ def multiply_adds(call: Call) -> int:
     kind = call.name.split(" + ")[0]
     shapes: list[tuple[int, ...]] = [array.shape for array in call.arrays]
     if kind == "conv2d":
-        return prod(shapes[4]) * prod(shapes[1][1:4])
+        return prod(shapes[-1]) * prod(shapes[1][1:4])
     if kind == "conv2d_dx":
-        return prod(shapes[0]) * shapes[3][0] * prod(shapes[1][2:4])
+        return prod(shapes[0]) * shapes[-1][0] * prod(shapes[1][2:4])
     if kind == "conv2d_dW_add":
         return prod(shapes[1]) * prod(shapes[3][1:])
     if kind.startswith("sparse_conv2d"):

@@ -152,7 +152,8 @@ def curvature(
     group = Curved(replace(setting, lanes=backend.group_lanes(count, setting.lanes)))
     shapes = {f"{b.name}.{p}": q.shape for b in setting.layers for p, q in b.plan.params.items()}
     gradient, total = (FlatVector(shapes, setting.dtype, backend.lend) for _ in range(2))
-    slot, batch = Slot(gradient, backend), Batch(count, setting.dtype, backend.pinned)
+    slot = Slot(gradient, np.zeros(2, np.int64), backend)
+    batch = Batch(count, setting.dtype, backend.pinned)
     backend.to_device(*batch.fill(chosen, targets.labels, step))
     programs = [group.choose(batch), group.load(source, "in")]
     if isinstance(source, door.Arrays):

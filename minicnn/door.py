@@ -127,9 +127,8 @@ def labels(who: str, given: Array, images: int, classes: int, chosen: Array) -> 
         what = f"expected {images} whole class numbers, got dtype {given.dtype} and shape {given.shape}"
         raise DataError(who, what, "give one label for each image")
     taken = given[chosen].astype(np.int64, copy=False)
-    least, most = _range(taken)
-    if least < 0 or most >= classes:
-        what = f"expected labels from 0 to {classes - 1}, got {least} to {most}"
+    if not _below(taken, classes):
+        what = f"expected labels from 0 to {classes - 1}, got {taken.min()} to {taken.max()}"
         raise DataError(who, what, "check the labels or the width of the last layer")
     return taken
 
@@ -146,11 +145,11 @@ def index(who: str, chosen: Any, images: int) -> Array:
     if given.ndim != 1 or given.dtype.kind not in "iu" or len(given) == 0:
         what = f"expected a vector of whole numbers, got dtype {given.dtype} and shape {given.shape}"
         raise DataError(who, what, "give the numbers of the images of the batch")
-    least, most = _range(given)
-    if least < 0 or most >= images:
-        what = f"expected numbers from 0 to {images - 1}, got {least} to {most}"
+    taken = given if _ready(given, _INDEX) else np.require(given, np.int64, NUMPY)
+    if not _below(taken, images):
+        what = f"expected numbers from 0 to {images - 1}, got {given.min()} to {given.max()}"
         raise DataError(who, what, "keep to the images there are")
-    return given if _ready(given, _INDEX) else np.require(given, np.int64, NUMPY)
+    return taken
 
 
 _INDEX = np.dtype(np.int64)
@@ -161,6 +160,6 @@ def _ready(given: Array, dtype: np.dtype[Any]) -> bool:
     return given.dtype == dtype and given.flags.carray
 
 
-def _range(numbers: Array) -> tuple[int, int]:
-    """The least and the largest of whole numbers."""
-    return (numbers[0], numbers[0]) if len(numbers) == 1 else (numbers.min(), numbers.max())
+def _below(numbers: Array, end: int) -> bool:
+    """Whether all of some int64 are from 0 to below an end: as numbers without a sign, negative ones are the largest."""
+    return bool(0 <= numbers[0] < end if len(numbers) == 1 else np.maximum.reduce(numbers.view(np.uint64)) < end)

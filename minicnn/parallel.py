@@ -85,6 +85,9 @@ class Team:
 
     def run(self, jobs: Sequence[Job]) -> None:
         """Run up to ``threads`` jobs at the same time, and return when all are done."""
+        if len(jobs) == 1 and jobs[0].code is not None:
+            self.run_alone(jobs[0])
+            return
         if not self._backend.CHECK and all(job.native for job in jobs):
             self._crew.run(jobs)
             return

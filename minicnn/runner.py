@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,8 +21,7 @@ from .stage import CAPACITY, Away, Here
 from .targets import Targets
 
 
-@dataclass(frozen=True)
-class Score:
+class Score(NamedTuple):
     """What a batch came to.
 
     Attributes:
@@ -48,8 +47,7 @@ KEPT = 4
 """How many kinds of batch are remembered with their jobs."""
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(NamedTuple):
     """What jobs for a batch depend on, beside where they read it.
 
     Attributes:
@@ -81,9 +79,9 @@ class Runner:
 
     def __init__(self, setting: Setting, team: Team, prepare: Program, slots: Slots) -> None:
         self._setting, self._team, self._slots, self._backend = setting, team, slots, setting.backend
-        self._prepare = [Job([([prepare], ONCE)], np.zeros(1, np.int64))]
+        self._prepare = Job([([prepare], ONCE)], np.zeros(1, np.int64))
         self._groups: dict[tuple[int, bool, int], Group] = {}
-        self._jobs: dict[Any, tuple[list[Job], Any]] = {}
+        self._stages: dict[Any, tuple[list[list[Job]], Any]] = {}
         self._single = Single(setting, team, prepare, slots)
         self._stage = Away(self._backend) if self._backend.AWAY else Here()
         self._make_room(CAPACITY)
@@ -94,7 +92,7 @@ class Runner:
         if key not in self._groups:
             if len(self._groups) >= 2 * KEPT * self._team.threads:
                 self._groups.clear()
-                self._jobs.clear()
+                self._stages.clear()
             self._groups[key] = Group(replace(self._setting, lanes=lanes), train)
         return self._groups[key]
 
@@ -113,16 +111,12 @@ class Runner:
         slots = self._slots.take(kind.groups)
         key = (kind, identity(origin), identity(vectors))
         self._run(key, lambda: self._scoring(kind, origin, vectors, slots), (origin, vectors))
-        if train and len(slots) > 1:
-            self._team.run(self._slots.sums(kind.groups, self._team.threads))
         if then is not None:
             self._stage.ahead("in", source, then)
-        self._backend.to_host(*(slot.tally for slot in slots))
-        value = sum(float(slot.value[0]) for slot in slots)
-        return Score(value, sum(int(slot.hits[0]) for slot in slots), len(chosen))
+        return Score(*self._slots.tally(len(slots)), len(chosen))
 
-    def _scoring(self, kind: Kind, source: door.Source, vectors: door.Source | None, slots: list[Slot]) -> list[Job]:
-        """What each thread does for a batch that is scored: one slot's groups after another's."""
+    def _scoring(self, kind: Kind, source: door.Source, vectors: door.Source | None, slots: list[Slot]) -> list[list[Job]]:
+        """What each thread does for a batch that is scored: one slot's groups after another's, then a part of the sums."""
         jobs = []
         for member in range(min(self._team.threads, len(slots))):
             group, parts = self.group(member, kind.train, kind.lanes), []
@@ -135,7 +129,8 @@ class Runner:
                 parts += [([slot.reset], ONCE)] if kind.train else []
                 parts += [(programs, (number, kind.groups, SLOTS))]
             jobs.append(group.work(parts))
-        return jobs
+        sums = self._slots.sums(kind.groups, self._team.threads) if kind.train and len(slots) > 1 else []
+        return self._stages_of(jobs, sums)
 
     def predict(self, source: door.Source, chosen: Array, step: int) -> Array:
         """The outputs for the chosen images."""
@@ -151,7 +146,7 @@ class Runner:
         self._backend.to_host(y)
         return y.copy()
 
-    def _predicting(self, source: door.Source, in_order: bool, groups: int, lanes: int) -> list[Job]:
+    def _predicting(self, source: door.Source, in_order: bool, groups: int, lanes: int) -> list[list[Job]]:
         """What each thread does for a batch whose outputs are wanted."""
         members = min(self._team.threads, groups)
         jobs = []
@@ -160,26 +155,32 @@ class Runner:
             programs = [group.choose(self._batch), group.load(source, "in", in_order)]
             programs += [group.forward, group.unpack(group.y, self._y)]
             jobs.append(group.job(programs, member, groups, members))
-        return jobs
+        return self._stages_of(jobs)
+
+    def _stages_of(self, jobs: list[Job], sums: Sequence[Job] = ()) -> list[list[Job]]:
+        """What is derived from the parameters, the jobs, and the sums: a single job takes all of it."""
+        if len(jobs) == 1:
+            return [[jobs[0].between(self._prepare, sums)]]
+        return [[self._prepare], jobs, *([[*sums]] if sums else [])]
 
     def _alone(self, chosen: Array) -> bool:
         """Whether the batch is one image, on a backend that has kernels for that."""
         return len(chosen) == 1 and not self._backend.AWAY
 
-    def _run(self, key: Any, record: Callable[[], list[Job]], origins: Any) -> None:
-        """Run the jobs for a kind of batch, recorded when the first one comes; the last few kinds are remembered."""
-        if key not in self._jobs:
-            if len(self._jobs) >= KEPT:
-                del self._jobs[next(iter(self._jobs))]
-            self._jobs[key] = record(), origins  # which live as long as what is known by their identity
-        self._team.run(self._prepare)
-        self._team.run(self._jobs[key][0])
+    def _run(self, key: Any, record: Callable[[], list[list[Job]]], origins: Any) -> None:
+        """Run the stages for a kind of batch, recorded when the first one comes; the last few kinds are remembered."""
+        if key not in self._stages:
+            if len(self._stages) >= KEPT:
+                del self._stages[next(iter(self._stages))]
+            self._stages[key] = record(), origins  # which live as long as what is known by their identity
+        for jobs in self._stages[key][0]:
+            self._team.run(jobs)
 
     def _fill(self, chosen: Array, labels: Array | None, step: int) -> None:
         """Fill the batch; what reads or writes the old one's memory is made anew where it has to grow."""
         if len(chosen) > len(self._batch.index):
             self._groups.clear()
-            self._jobs.clear()
+            self._stages.clear()
             self._make_room(2 * len(chosen))
         self._backend.to_device(*self._batch.fill(chosen, labels, step))
 

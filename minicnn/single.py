@@ -96,7 +96,7 @@ class Single:
         elif vectors is not None:
             lane.target[...] = vectors.values[image]
         self._team.run_alone(self._jobs[key][1])
-        return float(slot.value[0]), int(slot.hits[0])
+        return self._slots.tally(1)
 
     def _lane(self, train: bool) -> Lane:
         if train not in self._lanes:

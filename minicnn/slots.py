@@ -23,25 +23,20 @@ class Slot:
 
     Args:
         grads: the vector that gradients are added to.
-        backend: whose kernels clear it.
+        tally: room for two numbers.
+        backend: whose kernels clear the gradients.
 
     Attributes:
-        tally: bytes of the loss and the hits, one after the other.
+        value: float64[1], the loss.
+        hits: int64[1], how many images were recognised.
         reset: the program that sets the gradients to zero; whoever adds gradients runs it first.
     """
 
-    def __init__(self, grads: FlatVector, backend: ModuleType) -> None:
+    def __init__(self, grads: FlatVector, tally: Array, backend: ModuleType) -> None:
         self.grads = grads
-        self.tally = aligned(16)
-        self.value, self.hits = self.tally[:8].view(np.float64), self.tally[8:].view(np.int64)
+        self.value, self.hits = tally[:1].view(np.float64), tally[1:]
         self.reset = Program()
         Recorder(backend, self.reset).zero(grads.memory)
-
-    def clear(self) -> Array:
-        """Start a batch: no loss, no hits; returns what was written."""
-        self.value[0] = 0
-        self.hits[0] = 0
-        return self.tally
 
 
 class Slots:
@@ -54,18 +49,25 @@ class Slots:
 
     def __init__(self, grads: FlatVector, backend: ModuleType) -> None:
         self._backend = backend
-        self._all = [Slot(grads, backend)]
+        self._tally = aligned(16 * SLOTS).view(np.int64).reshape(SLOTS, 2)
+        self._values = self._tally[:, 0].view(np.float64)
+        self._all = [Slot(grads, self._tally[0], backend)]
         self._sums: dict[tuple[int, int], list[Job]] = {}
 
     def take(self, groups: int) -> list[Slot]:
         """The slots for a batch of so many groups, without loss and hits."""
         grads = self._all[0].grads
         while len(self._all) < min(SLOTS, groups):
-            self._all.append(Slot(FlatVector({n: v.shape for n, v in grads.items()}, grads.memory.dtype), self._backend))
-        taken = self._all[:groups]
-        for slot in taken:
-            self._backend.to_device(slot.clear())
-        return taken
+            own = FlatVector({n: v.shape for n, v in grads.items()}, grads.memory.dtype)
+            self._all.append(Slot(own, self._tally[len(self._all)], self._backend))
+        self._tally.fill(0)
+        self._backend.to_device(self._tally)
+        return self._all[:groups]
+
+    def tally(self, slots: int) -> tuple[float, int]:
+        """The loss and the hits of so many slots, in order."""
+        self._backend.to_host(self._tally)
+        return sum(self._values[:slots].tolist()), sum(self._tally[:slots, 1].tolist())
 
     def sums(self, groups: int, threads: int) -> list[Job]:
         """Jobs that add the gradients of the slots, in order, into the network's: each has its own part of the vector."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,8 +12,7 @@ from .errors import ShapeError
 from .losses import Loss
 
 
-@dataclass(frozen=True)
-class Targets:
+class Targets(NamedTuple):
     """What a batch should come to: class numbers of its images, or vectors for all images of the source."""
 
     labels: Array | None = None

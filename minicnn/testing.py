@@ -181,7 +181,8 @@ def _check_added(net: Network, seed: int) -> None:
     dy = group["dy"].copy()
     results = []
     for start in (0.0, 1.0):
-        slot = Slot(FlatVector({n: v.shape for n, v in net.grads.items()}, net.dtype), net.backend)
+        own = FlatVector({n: v.shape for n, v in net.grads.items()}, net.dtype)
+        slot = Slot(own, np.zeros(2, np.int64), net.backend)
         slot.grads.flat[...] = start
         group["dy"][...] = dy
         group.run(group.backward(slot, input_grad=True))

@@ -15,6 +15,7 @@ from strategies import examples
 from minicnn import kernel
 from minicnn.backends import cpu
 from minicnn.backends.cpu import tile_twin, tiles, vectors_twin
+from minicnn.backends.cpu.host import OUTSIDE
 from minicnn.backends.cpu.mode import INTERPRET
 from minicnn.backends.cpu.squash import NONE
 from minicnn.backends.cpu.squash import NUMBERS as NUMBERS_OF_FUNCTIONS
@@ -40,6 +41,7 @@ from minicnn.backends.cpu.tiles import (
     tile_transposed,
     tile_width,
     tile_zeros,
+    vector_inside,
     vector_load,
     vector_of,
     vector_slope,
@@ -177,6 +179,7 @@ def arithmetic(a, p, c):
     """Sums, differences and products of vectors and of tiles."""
     u, v = vector_load(a, p[0]), vector_of(a, p[3])
     tile_store(u * v - vector_load(a, p[5]) + v, c, p[5], 0, 1)
+    tile_store(vector_inside(a, p[0], p[3]) - vector_inside(a, OUTSIDE, p[3]), c, p[5] + 300, 0, 1)
     s = tile_bias(tile_zeros(a, M, N), a, p[0], p[2])
     t = tile_outer(tile_zeros(a, M, N), a, p[3], p[1], p[2], a, p[5])
     tile_store(s - t * s + t, c, p[5] + 100, ROW, p[4])

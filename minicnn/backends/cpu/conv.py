@@ -177,6 +177,12 @@ def taps_of(residue: int, kernel_size: int, stride: int, padding: int, dilation:
     return kernel_size, 1
 
 
+@register_jitable
+def leaves(low: int, high: int, shifted: int, dilation: int, first: int, last: int, stride: int, size: int) -> bool:
+    """Whether a tap from ``first`` to ``last`` takes one of the pixels n = low … high to an output outside 0 … size − 1."""
+    return low + (shifted - dilation * last) // stride < 0 or high + (shifted - dilation * first) // stride >= size
+
+
 @cache
 def _dx(rows: int, cols: int) -> Kernel:
     """The input gradient's kernel with tiles of so many channels and pixels."""
@@ -193,29 +199,42 @@ def _dx(rows: int, cols: int) -> Kernel:
         KH, KW, sh, sw, ph, pw, dh, dw = g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7]
         for ry in range(min(sh, H)):
             h_first, h_step = taps_of(ry, KH, sh, ph, dh)
+            h_last = h_first + (KH - 1 - h_first) // h_step * h_step
             for rx in range(min(sw, W)):
                 w_first, w_step = taps_of(rx, KW, sw, pw, dw)
+                w_last = w_first + (KW - 1 - w_first) // w_step * w_step
                 rows_of, columns_of = (H - ry + sh - 1) // sh, (W - rx + sw - 1) // sw
                 for start in range(0, rows_of * columns_of, cols):
                     p = min(start, rows_of * columns_of - cols)
                     q = p + cols - 1
+                    top, bottom, wide = p // columns_of, q // columns_of, columns_of - 1
+                    left, right = (p % columns_of, q % columns_of) if top == bottom else (0, wide)
+                    border = leaves(top, bottom, ry + ph, dh, h_first, h_last, sh, OH)
+                    border = border or leaves(left, right, rx + pw, dw, w_first, w_last, sw, OW)
                     ys, xs = tile_places(cols, p, columns_of, 1, 0), tile_places(cols, p, columns_of, 0, 1)
-                    to = tile_places(cols, p, columns_of, sh * W * L, sw * L)
+                    at, to = tile_places(cols, p, columns_of, OW * L, L), tile_places(cols, p, columns_of, sh * W * L, sw * L)
                     for c in range(0, C, rows):
                         weights = c // block * F * KH * KW * block + c % block
                         for lane in range(0, L, tile_width(dy)):
                             t = tile_zeros(dy, rows, cols)
                             for kh in range(h_first, KH, h_step):
                                 up = (ry + ph - dh * kh) // sh
-                                if q // columns_of + up < 0 or p // columns_of + up >= OH:
+                                if bottom + up < 0 or top + up >= OH:
                                     continue
                                 for kw in range(w_first, KW, w_step):
                                     back = (rx + pw - dw * kw) // sw
-                                    on = tile_inside(ys, xs, up, back, OH, OW, L)
                                     k = weights + (kh * KW + kw) * block
-                                    for f in range(F):
-                                        t = tile_multiply_inside(t, packed, k, dy, on, f * OH * OW * L + lane)
-                                        k += KH * KW * block
+                                    if border:
+                                        on = tile_inside(ys, xs, up, back, OH, OW, L)
+                                        for f in range(F):
+                                            t = tile_multiply_inside(t, packed, k, dy, on, f * OH * OW * L + lane)
+                                            k += KH * KW * block
+                                    else:
+                                        offset = (up * OW + back) * L + lane
+                                        for _ in range(F):
+                                            t = tile_multiply(t, packed, k, dy, at, offset)
+                                            k += KH * KW * block
+                                            offset += OH * OW * L
                             tile_put(t, dx, ((c * H + ry) * W + rx) * L + lane, H * W * L, min(rows, C - c), to)
 
     return conv2d_dx

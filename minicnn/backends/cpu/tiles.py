@@ -26,7 +26,7 @@ if INTERPRET:
         tile_width,
         tile_zeros,
     )
-    from .vectors_twin import vector_load, vector_of, vector_slope, vector_won
+    from .vectors_twin import vector_inside, vector_load, vector_of, vector_slope, vector_won
 else:
     from .tile import (  # type: ignore[assignment]
         tile_add,
@@ -53,7 +53,7 @@ else:
         tile_multiply_inside,
         tile_outer,
     )
-    from .vectors import vector_load, vector_of, vector_slope, vector_won  # type: ignore[assignment]
+    from .vectors import vector_inside, vector_load, vector_of, vector_slope, vector_won  # type: ignore[assignment]
 
 __all__ = [
     "tile_add",
@@ -77,6 +77,7 @@ __all__ = [
     "tile_transposed",
     "tile_width",
     "tile_zeros",
+    "vector_inside",
     "vector_load",
     "vector_of",
     "vector_slope",

@@ -15,7 +15,7 @@ from numba import types
 from numba.extending import intrinsic, overload
 
 from .emit import I32, SCALAR_BYTES, Emit, TileType
-from .host import HOST
+from .host import HOST, OUTSIDE
 from .vector_functions import slope
 
 
@@ -60,6 +60,19 @@ def vector_load(typingctx: Any, a: Any, i: Any) -> Any:
         return emit.single(emit.load(emit.address(a, args[0], args[1], t.w)))
 
     return t(a, types.int64), codegen
+
+
+@intrinsic
+def vector_inside(typingctx: Any, a: Any, place: Any, offset: Any) -> Any:
+    """a[place + offset : +w], zeros where the place is OUTSIDE."""
+    t = _vector_type(a.dtype)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = Emit(context, builder, t)
+        on = builder.icmp_signed("!=", args[1], emit.const(OUTSIDE))
+        return emit.single(emit.load_where(on, a, args[0], builder.add(args[1], args[2])))
+
+    return t(a, types.int64, types.int64), codegen
 
 
 @intrinsic

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...arrays import Array
+from .host import OUTSIDE
 from .squash import squash_dx
 from .tile_twin import tile_width
 
@@ -12,6 +13,11 @@ from .tile_twin import tile_width
 def vector_load(a: Array, i: int) -> Array:
     """a[i : i + w]."""
     return a.reshape(-1)[i : i + tile_width(a)].reshape(1, 1, -1).copy()
+
+
+def vector_inside(a: Array, place: int, offset: int) -> Array:
+    """a[place + offset : +w], zeros where the place is OUTSIDE."""
+    return vector_load(a, place + offset) if place != OUTSIDE else np.zeros((1, 1, tile_width(a)), a.dtype)
 
 
 def vector_of(a: Array, i: int) -> Array:
