@@ -35,7 +35,7 @@ def test_the_codes_are_the_pictures_of_the_paper():
     assert distances.min() == 12
 
 
-def network(loss_free=False, **options):
+def network(**options):
     layers = [("F6", Dense(84)), ScaledTanh(), ("output", RBF(**options))]
     return Network(layers, (9,), dtype="float64", threads=1, seed=1)
 
@@ -105,8 +105,9 @@ def test_centres_that_are_none(centres):
 
 def test_an_input_of_another_length_than_the_centres():
     message = (
-        "output (RBF): expected an input of 84 numbers, as the centres have, got shape (9,); "
-        "give centres of that length or change the layer before"
+        'layer 0 "output" RBF(): expected an input of 84 numbers, as the centres have, got shape (9,)\n'
+        "  chain: (9,) → output RBF ✗\n"
+        "  hint: give centres of that length or change the layer before"
     )
     with pytest.raises(ShapeError, match=f"^{re.escape(message)}$"):
         Network([("output", RBF())], (9,))
