@@ -26,11 +26,13 @@ from .network import Network
 from .optim import SGD, Adam, AdamW
 from .plan import Buffer, Param, Plan
 from .runner import Score
+from .sdlm import SDLM
 
 __version__ = "0.1.0"
 
 __all__ = [
     "MSE",
+    "SDLM",
     "SGD",
     "Adam",
     "AdamW",

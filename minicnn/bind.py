@@ -45,11 +45,12 @@ class Bound:
         plan = self.plan
         kinds = (
             plan.params,
-            {f"d{p}": None for p in plan.params},
+            {f"{kind}{p}": None for kind in "dh" for p in plan.params},
             plan.consts,
             plan.derived,
             plan.saved,
             plan.work,
+            plan.curvature,
             plan.state,
         )
         seen = set(RESERVED)

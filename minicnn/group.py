@@ -171,19 +171,23 @@ class Group:
             self._programs[key] = program.fused(self.setting.backend)
         return self._programs[key]
 
+    def loss_names(self, loss: Any, slot: Slot, scale: Array) -> dict[str, Any]:
+        """The arrays that the passes of a loss may name."""
+        consts = {n: np.array(v, self.setting.dtype) for n, v in loss.consts().items()}
+        rows = {n: self[n].reshape(-1, self.setting.lanes) for n in ("target", *(["dy"] if self.train else []))}
+        names = consts | rows | {n: self[n] for n in ("labels", "lanes")} | {"scale": scale}
+        return names | {"y": self.y.reshape(-1, self.setting.lanes), "value": slot.value}
+
     def loss(self, loss: Any, slot: Slot, scale: Array, labelled: bool) -> Program:
         """The program from the output to the loss, the hits and, in training, ``dy``."""
         key = ("loss", loss, id(slot), id(scale), labelled)
         if key not in self._programs:
             k, program = self._recorder()
             k.where = type(loss).__name__
-            consts = {n: np.array(v, self.setting.dtype) for n, v in loss.consts().items()}
-            rows = {n: self[n].reshape(-1, self.setting.lanes) for n in ("target", *(["dy"] if self.train else []))}
-            names = consts | rows | {n: self[n] for n in ("labels", "lanes")} | {"scale": scale}
-            names |= {"y": self.y.reshape(-1, self.setting.lanes), "value": slot.value}
+            names = self.loss_names(loss, slot, scale)
             if labelled:
-                if "on_off" in consts:
-                    k.one_hot(self["labels"], self["lanes"], consts["on_off"], names["target"])
+                if "on_off" in names:
+                    k.one_hot(self["labels"], self["lanes"], names["on_off"], names["target"])
                 k.count_hits(names["y"], self["labels"], self["lanes"], slot.hits)
             record(k.where, loss.forward, k, names)
             if self.train:

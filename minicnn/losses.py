@@ -1,4 +1,4 @@
-"""Losses. Like a layer, a loss is a value whose two passes record kernel calls over named arrays.
+"""Losses. Like a layer, a loss is a value whose passes record kernel calls over named arrays.
 
 Both give the **mean over the batch**, as PyTorch's do with ``reduction="mean"``.
 """
@@ -21,11 +21,13 @@ class Loss:
 
     ``forward`` adds this group's part of the loss to ``value`` and ``backward`` writes ``dy``. Both bind by name: ``y``
     and ``dy`` (D, L), ``target`` (D, L) or ``labels`` (L,), ``lanes``, ``scale`` (1/N for a batch of N), ``value``, and
-    the arrays of ``consts``.
+    the arrays of ``consts``. An optional third pass, ``curvature``, writes ``hy`` (D, L): the diagonal of the second
+    derivatives by y, zero in dead lanes as ``dy`` is.
     """
 
     forward: ClassVar[Callable[..., None]]
     backward: ClassVar[Callable[..., None]]
+    curvature: ClassVar[Callable[..., None] | None] = None
     vectors: ClassVar[bool] = False
     """Whether a target may be vectors as well as class numbers."""
 
@@ -71,6 +73,10 @@ class MSE(Loss):
         """dy = 2·scale/D · (y − t)."""
         k.mse_dy(y, target, lanes, scale, dy)
 
+    def curvature(self, k: Kernels, lanes: Array, scale: Array, hy: Array) -> None:
+        """hy = 2·scale/D."""
+        k.mse_hy(lanes, scale, hy)
+
 
 @dataclass(frozen=True)
 class CrossEntropy(Loss):
@@ -104,3 +110,7 @@ class CrossEntropy(Loss):
     def backward(self, k: Kernels, y: Array, labels: Array, smoothing: Array, lanes: Array, scale: Array, dy: Array) -> None:
         """dy = scale · (softmax(y) − q)."""
         k.cross_entropy_dy(y, labels, smoothing, lanes, scale, dy)
+
+    def curvature(self, k: Kernels, y: Array, lanes: Array, scale: Array, hy: Array) -> None:
+        """hy = scale · p·(1 − p), p = softmax(y)."""
+        k.cross_entropy_hy(y, lanes, scale, hy)

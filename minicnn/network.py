@@ -11,15 +11,17 @@ from . import backends, door
 from .arrays import Array, Shape
 from .bind import constant, record
 from .chain import Named, checked_shape, plan_chain
+from .curvature import curvature
 from .errors import ContractError, DataError, OptionError, ShapeError
 from .group import Setting
 from .losses import Loss
 from .memory import FlatVector
 from .parallel import Team, shares, thread_count
 from .program import Job, Program, Recorder
-from .runner import Runner, Score, Targets
+from .runner import Runner, Score
 from .slots import Slots
 from .summary import table
+from .targets import targets
 from .trace import Trace
 
 
@@ -138,14 +140,9 @@ class Network:
         return self.score_and_grads(loss, x, target, index).loss
 
     def score_and_grads(self, loss: Loss, x: Any, target: Any, index: Any = None, then: Any = None) -> Score:
-        """``loss_and_grads``, with the number of recognised images.
+        """``loss_and_grads``, with the number of recognised images; arguments as there.
 
-        Args:
-            loss: the loss.
-            x: images (N, C, H, W), or a Source of them.
-            target: class numbers (N,), or vectors (N, D) where the loss takes them.
-            index: which of the N images make the batch; all for None.
-            then: which make the next one, where that is known: a GPU gets them while it works on this one.
+        ``then`` says which images make the next batch, where that is known: a GPU gets them while it works on this one.
         """
         score = self._score(loss, x, target, index, True, then)
         self.steps += 1
@@ -158,23 +155,23 @@ class Network:
     def _score(self, loss: Loss, x: Any, target: Any, index: Any, train: bool, then: Any = None) -> Score:
         source = door.source("x", x, self.dtype, self.in_shape)
         chosen = door.index("index", index, source.shape[0])
-        targets = self._targets(loss, target, source, chosen)
+        aims = targets(loss, target, source.shape[0], chosen, self.dtype, self.out_shape)
         following = None if then is None else door.index("then", then, source.shape[0])
-        return self._runner.score(loss, source, targets, chosen, self.steps, train, following)
+        return self._runner.score(loss, source, aims, chosen, self.steps, train, following)
 
-    def _targets(self, loss: Loss, target: Any, source: door.Source, chosen: Array) -> Targets:
-        """The target as vectors for every image, or as the class numbers of the chosen ones."""
-        given, images = door.array("target", target), source.shape[0]
-        if loss.vectors and (given.ndim > 1 or given.dtype.kind == "f"):
-            values = door.numbers("target", given, self.dtype, self.out_shape)
-            if len(values) != images:
-                what = f"expected {images} targets, one for each image, got {len(values)}"
-                raise ShapeError("target", what, "give one target for each image")
-            return Targets(vectors=door.Arrays(values))
-        if len(self.out_shape) != 1:
-            what = f"expected a target of shape (N, {', '.join(map(str, self.out_shape))}), got {given.shape}"
-            raise ShapeError("target", what, "class numbers need an output that is a vector")
-        return Targets(labels=door.labels("target", given, images, self.out_shape[0], chosen))
+    def curvature(self, loss: Loss, x: Any, target: Any, index: Any = None) -> FlatVector:
+        """The diagonal of the Gauss–Newton matrix for a batch: second derivatives by each parameter, by name and in ``flat``.
+
+        Arguments as for ``loss_and_grads``. ``grads`` stays as it is.
+
+        Raises:
+            ContractError: a layer, or the loss, has no ``curvature``.
+            ShapeError, DataError: x, target or index is not what it should be.
+        """
+        source = door.source("x", x, self.dtype, self.in_shape)
+        chosen = door.index("index", index, source.shape[0])
+        aims = targets(loss, target, source.shape[0], chosen, self.dtype, self.out_shape)
+        return curvature(self._setting, self._team, self._prepare, loss, source, aims, chosen, self.steps)[0]
 
     def predict(self, x: Any, index: Any = None) -> Array:
         """The outputs (N, …) for images (N, C, H, W) or a Source, without dropout; one image alone may differ by rounding.

@@ -40,6 +40,12 @@ class Optimizer:
         Raises:
             ContractError: the moments are those of another network.
         """
+        moments = self._own(net)
+        self.steps += 1
+        self._update(net, *moments.values())
+
+    def _own(self, net: Network) -> dict[str, Array]:
+        """The moments, zeros at first, checked to be those of this network."""
         params, self._lend = net.params.memory, net.backend.lend
         if not self._moments:
             self._moments = {name: np.zeros_like(params) for name in self.names}
@@ -47,8 +53,7 @@ class Optimizer:
             if moment.shape != params.shape or moment.dtype != params.dtype:
                 what = f"expected {name} as long as the {len(params)} parameters, got {len(moment)} of {moment.dtype}"
                 raise ContractError(type(self).__name__, what, "use an optimiser of its own for each network")
-        self.steps += 1
-        self._update(net, *self._moments.values())
+        return self._moments
 
     @property
     def moments(self) -> dict[str, Array]:

@@ -11,7 +11,7 @@ import numpy as np
 from .arrays import Array, Shape
 from .initialisers import Fan, Init
 
-RESERVED = ("x", "y", "dx", "dy", "lanes", "train", "rng")
+RESERVED = ("x", "y", "dx", "dy", "hx", "hy", "lanes", "train", "rng")
 """Names that the network itself binds; a plan may not use them."""
 
 
@@ -67,6 +67,7 @@ class Plan:
         derived: made from the parameters by the layer's ``prepare`` before every pass; shared by threads, so without lanes.
         saved: written by forward, read by backward.
         work: used inside one call only; layers share the memory.
+        curvature: used inside the curvature pass only; there is memory for it only where a curvature is asked for.
         state: persists over passes and is not trained; written in ``prepare`` only, as threads share it.
         connections: how many multiplications by a parameter and additions of one an image takes (the paper's count).
         inplace: y may be written over x, and dx over dy, where nobody else needs them.
@@ -79,6 +80,7 @@ class Plan:
     derived: Mapping[str, Buffer] = field(default_factory=dict)
     saved: Mapping[str, Buffer] = field(default_factory=dict)
     work: Mapping[str, Buffer] = field(default_factory=dict)
+    curvature: Mapping[str, Buffer] = field(default_factory=dict)
     state: Mapping[str, Buffer] = field(default_factory=dict)
     connections: int = 0
     inplace: bool = False

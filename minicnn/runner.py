@@ -18,6 +18,7 @@ from .program import Job, Program
 from .single import Single
 from .slots import SLOTS, Slot, Slots
 from .stage import CAPACITY, Away, Here
+from .targets import Targets
 
 
 class Score(NamedTuple):
@@ -37,13 +38,6 @@ class Score(NamedTuple):
     def accuracy(self) -> float:
         """Share of the images that were recognised."""
         return self.correct / self.images
-
-
-class Targets(NamedTuple):
-    """What a batch should come to: class numbers of its images, or vectors for all images of the source."""
-
-    labels: Array | None = None
-    vectors: door.Arrays | None = None
 
 
 ONCE = (0, 1, 1)

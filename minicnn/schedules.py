@@ -65,6 +65,37 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Table:
+    """The run falls into as many equal parts as there are rates, each with its own; the optimiser's rate is the first.
+
+    Args:
+        rates: the rates, finite and at least 0, the first above 0.
+
+    Raises:
+        OptionError: there are none, or one is not what it should be.
+
+    >>> [Table((0.5, 0.25))(s, 4) for s in range(4)]
+    [1.0, 1.0, 0.5, 0.5]
+    """
+
+    rates: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.rates, tuple) or not self.rates:
+            raise OptionError("Table", f"expected rates as a tuple of numbers, got {self.rates!r}", "give rates=(0.1, 0.01)")
+        for place, rate in enumerate(self.rates):
+            number("Table", f"rates[{place}]", rate, 0, math.inf, "[)" if place else "()")
+
+    def __call__(self, step: int, total: int) -> float:
+        """The rate of the part that the step is in, over the first."""
+        return self.rates[step * len(self.rates) // total] / self.rates[0]
+
+
+LENET5_RATES = (5e-4,) * 2 + (2e-4,) * 3 + (1e-4,) * 3 + (5e-5,) * 4 + (1e-5,) * 8
+"""η of ``SDLM`` in each of the 20 passes of LeCun et al. 1998: ``Table(LENET5_RATES)`` for a run of 20."""
+
+
+@dataclass(frozen=True)
 class Cosine:
     """From 1 down to ``floor`` along half a cosine (Loshchilov and Hutter 2017, equation 5, without restarts).
 

@@ -79,6 +79,11 @@ def softmax_dx(x, dy):
     return np.array([(np.diag(y) - np.outer(y, y)) @ d for y, d in zip(softmax(x), dy, strict=True)])
 
 
+def softmax_hx(x, hy):
+    """Row by row the squares of the Jacobian's elements times hy."""
+    return np.array([(np.diag(y) - np.outer(y, y)).T ** 2 @ h for y, h in zip(softmax(x), hy, strict=True)])
+
+
 # -------------------------------------------------------------------------------------------------------------- dropout
 
 
@@ -189,6 +194,15 @@ def mse_dy(y, target):
     return 2 * (y - target) / y.shape[1]
 
 
+def mse_hy(y):
+    return np.full(y.shape, 2 / y.shape[1])
+
+
+def cross_entropy_hy(y):
+    """The diagonal of diag(p) − p pᵀ, whatever the target."""
+    return np.array([np.diag(np.diag(p) - np.outer(p, p)) for p in softmax(y)])
+
+
 def cross_entropy(y, labels, smoothing):
     """y (N, D) logits: Σ over the images of −Σ_d t[d] log p[d], t the smoothed target."""
     return sum(-(t * np.log(p)).sum() for t, p in zip(smoothed(labels, y.shape[1], smoothing), softmax(y), strict=True))
@@ -220,6 +234,11 @@ def sgd(p, dp, v, lr, momentum, nesterov, weight_decay, first):
         return p - lr * g, v
     v = g if first else momentum * v + g
     return p - lr * (g + momentum * v if nesterov else v), v
+
+
+def sdlm(p, dp, curvature, lr, mu):
+    """The new p, each with a rate of its own."""
+    return p - lr / (mu + curvature) * dp
 
 
 def adam(p, dp, m, v, lr, beta1, beta2, eps, weight_decay, t, decoupled):

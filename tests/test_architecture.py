@@ -21,9 +21,11 @@ MAY_IMPORT = {
     "batch": "arrays",
     "stage": "arrays door",
     "slots": "arrays memory parallel program",
-    "runner": "arrays batch door group losses parallel program single slots stage",
+    "runner": "arrays batch door group losses parallel program single slots stage targets",
     "single": "arrays door group losses parallel prepare program slots",
     "prepare": "arrays bind program",
+    "targets": "arrays door errors losses",
+    "curvature": "arrays batch bind door errors group losses memory parallel plan program slots targets",
     "trace": "arrays batch bind door group parallel program slots stage",
     "chain": "arrays bind errors layers.base",
     "memory": "arrays plan",
@@ -31,6 +33,7 @@ MAY_IMPORT = {
     "door": "arrays errors",
     "schedules": "errors geometry",
     "optim": "arrays errors plan",
+    "sdlm": "arrays errors optim",
     "losses": "arrays errors backends.protocol",
     "layers": "layers arrays errors geometry initialisers plan backends.protocol",
     "backends.protocol": "arrays",
@@ -42,9 +45,10 @@ MAY_IMPORT = {
     "bind": "arrays errors plan layers.base",
     "summary": "arrays bind geometry",
     "group": "arrays batch bind door errors memory plan program slots",
-    "network": "arrays backends bind chain door errors group losses memory parallel program runner slots summary trace",
+    "network": "arrays backends bind chain curvature door errors group losses memory parallel program runner slots "
+    "summary targets trace",
     "models": "errors initialisers layers network",
-    "": "models network runner layers losses optim schedules initialisers plan errors arrays backends.cpu.jit testing",
+    "": "models network runner layers losses optim sdlm schedules initialisers plan errors arrays backends.cpu.jit testing",
 }
 """The core: a module, or all modules of a package, and what of minicnn it may import. Everything else is the periphery,
 which may import anything, and which nothing here names."""

@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import examples
 
-from minicnn.backends.cpu.loss import count_hits, cross_entropy, cross_entropy_dy, mse, mse_dy, one_hot
+from minicnn.backends.cpu.loss import (
+    count_hits,
+    cross_entropy,
+    cross_entropy_dy,
+    cross_entropy_hy,
+    mse,
+    mse_dy,
+    mse_hy,
+    one_hot,
+)
 
 DTYPES = [np.float32, np.float64]
 JUNK = [np.nan, 1e30, -np.inf]
@@ -69,6 +78,18 @@ def test_cross_entropy(dtype, case):
     cross_entropy_dy(a.yl, a.labelsl, a.smoothing, a.lanes, a.scale, a.dy)
     y, s = a.y.astype(np.float64), case["smoothing"]
     a.check(naive.cross_entropy(y, a.labels, s), naive.cross_entropy_dy(y, a.labels, s))
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")  # plain Python warns of the junk
+@pytest.mark.parametrize("dtype", DTYPES)
+@few
+@given(case=groups)
+def test_second_derivatives(dtype, case):
+    a, b = Group(dtype, **case), Group(dtype, **case)
+    mse_hy(a.lanes, a.scale, a.dy)
+    cross_entropy_hy(b.yl, b.lanes, b.scale, b.dy)
+    a.check(0, naive.mse_hy(a.y))
+    b.check(0, naive.cross_entropy_hy(b.y.astype(np.float64)))
 
 
 @pytest.mark.torch

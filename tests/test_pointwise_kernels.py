@@ -11,7 +11,7 @@ from strategies import examples
 from minicnn.backends.cpu import pointwise
 from minicnn.backends.cpu.dropout import dropout
 from minicnn.backends.cpu.mode import INTERPRET
-from minicnn.backends.cpu.softmax import softmax, softmax_dx
+from minicnn.backends.cpu.softmax import softmax, softmax_dx, softmax_hx
 
 DTYPES = [np.float32, np.float64]
 NAMES = ["sigmoid", "tanh", "scaled_tanh", "relu", "leaky_relu"]
@@ -124,6 +124,16 @@ def test_copy_and_zero(dtype):
     assert not y.any()
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_square(dtype):
+    x = draw(11, (5, 37), dtype)
+    y = np.full_like(x, np.nan)
+    pointwise.square(x, y)
+    assert np.array_equal(y, x * x)
+    pointwise.square(x, x)
+    assert np.array_equal(x, y)
+
+
 # -------------------------------------------------------------------------------------------------------------- softmax
 
 
@@ -133,9 +143,11 @@ def test_copy_and_zero(dtype):
 def test_softmax(dtype, seed, D, L, spread):
     x, dy = draw(seed, (L, D), spread=spread).astype(dtype), draw(seed + 1, (L, D), dtype)
     xl, dyl = naive.to_lanes(x, L), naive.to_lanes(dy, L)
-    y, dx = np.full_like(xl, np.nan), np.full_like(xl, np.nan)
+    y, dx, hx = (np.full_like(xl, np.nan) for _ in range(3))
     softmax(xl, y)
     softmax_dx(y, dyl, dx)
+    softmax_hx(y, dyl, hx)
+    np.testing.assert_allclose(naive.from_lanes(hx, L), naive.softmax_hx(x.astype(np.float64), dy), **tolerance(dtype, of=5))
     np.testing.assert_allclose(naive.from_lanes(y, L), naive.softmax(x.astype(np.float64)), **tolerance(dtype))
     np.testing.assert_allclose(naive.from_lanes(dx, L), naive.softmax_dx(x.astype(np.float64), dy), **tolerance(dtype, of=5))
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import examples
 
-from minicnn.backends.cpu.update import adam, adamw, add, sgd
+from minicnn.backends.cpu.update import adam, adamw, add, sdlm, sgd
 
 DTYPES = [np.float32, np.float64]
 STEPS = 10
@@ -74,6 +74,18 @@ def test_sgd_as_in_pytorch(dtype, momentum, nesterov, weight_decay):
     ours, _ = sgd_path(p, gradients, momentum, nesterov, weight_decay)
     for a, b in zip(ours, theirs, strict=True):
         close(a, b, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_sdlm(dtype):
+    """A rate for each parameter, through one vector of inverses."""
+    p, gradients = start(dtype)
+    curvature = np.random.default_rng(1).random(p.size).astype(dtype)
+    q, inverse = p.astype(np.float64), 1 / (dtype(0.02) + curvature)
+    for gradient in gradients:
+        sdlm(p, gradient, inverse, np.array([0.05]))
+        q = naive.sdlm(q, gradient.astype(np.float64), curvature.astype(np.float64), 0.05, 0.02)
+        close(p, q, dtype)
 
 
 BETAS = [(0.8, 0.95), (0.9, 0.999)]

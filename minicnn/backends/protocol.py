@@ -123,6 +123,9 @@ class Kernels(Protocol):
     def zero(self, x: Array) -> None:
         """x = 0."""
 
+    def square(self, x: Array, y: Array) -> None:
+        """y = x²."""
+
     def add(self, x: Array, y: Array) -> None:
         """y += x."""
 
@@ -162,10 +165,13 @@ class Kernels(Protocol):
     def softmax_dx(self, y: Array, dy: Array, dx: Array) -> None:
         """dx = y · (dy − Σ dy·y)."""
 
+    def softmax_hx(self, y: Array, hy: Array, hx: Array) -> None:
+        """hx = y² · ((1 − 2y) · hy + Σ y²·hy): the squared derivatives of softmax times hy; hx is not hy."""
+
     def dropout(self, x: Array, rng: Array, rate: Array, y: Array) -> None:
         """y = x · m / (1 − rate), m a hash of rng, image and element; its own adjoint."""
 
-    # --- losses: y, target, dy (D, L), labels (L,); dead lanes count nothing and get dy = 0 ---
+    # --- losses: y, target, dy (D, L), labels (L,); dead lanes count nothing and get dy = hy = 0 ---
 
     def one_hot(self, labels: Array, lanes: Array, on_off: Array, target: Array) -> None:
         """target = on_off[0] at the label, on_off[1] elsewhere."""
@@ -179,16 +185,25 @@ class Kernels(Protocol):
     def mse_dy(self, y: Array, target: Array, lanes: Array, scale: Array, dy: Array) -> None:
         """dy = 2·scale/D · (y − t)."""
 
+    def mse_hy(self, lanes: Array, scale: Array, hy: Array) -> None:
+        """hy = 2·scale/D, the second derivatives of mse."""
+
     def cross_entropy(self, y: Array, labels: Array, smoothing: Array, lanes: Array, scale: Array, value: Array) -> None:
         """value −= scale · Σ q · log softmax(y), q the smoothed label."""
 
     def cross_entropy_dy(self, y: Array, labels: Array, smoothing: Array, lanes: Array, scale: Array, dy: Array) -> None:
         """dy = scale · (softmax(y) − q)."""
 
+    def cross_entropy_hy(self, y: Array, lanes: Array, scale: Array, hy: Array) -> None:
+        """hy = scale · p·(1 − p), p = softmax(y): the second derivatives of cross_entropy."""
+
     # --- updates over flat vectors ---
 
     def sgd(self, p: Array, dp: Array, v: Array, h: Array) -> None:
         """One step of gradient descent; h = rate, momentum, Nesterov 0/1, weight decay, first step 0/1."""
+
+    def sdlm(self, p: Array, dp: Array, r: Array, h: Array) -> None:
+        """p −= rate · r · dp, a rate for each parameter; h = rate."""
 
     def adam(self, p: Array, dp: Array, m: Array, v: Array, h: Array) -> None:
         """One step of Adam; h = rate, β₁, β₂, ε, weight decay, 1 − β₁ᵗ, 1 − β₂ᵗ."""

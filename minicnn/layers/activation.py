@@ -34,6 +34,12 @@ class Sigmoid(_Elementwise):
         if dx is not None:
             k.sigmoid_dx(y, dy, dx)
 
+    def curvature(self, k: Kernels, y: Array, hy: Array, hx: Array | None) -> None:
+        """hx = hy · (y·(1 − y))²."""
+        if hx is not None:
+            k.sigmoid_dx(y, hy, hx)
+            k.sigmoid_dx(y, hx, hx)
+
 
 @dataclass(frozen=True)
 class Tanh(_Elementwise):
@@ -47,6 +53,12 @@ class Tanh(_Elementwise):
         """dx = dy · (1 − y²)."""
         if dx is not None:
             k.tanh_dx(y, dy, dx)
+
+    def curvature(self, k: Kernels, y: Array, hy: Array, hx: Array | None) -> None:
+        """hx = hy · (1 − y²)²."""
+        if hx is not None:
+            k.tanh_dx(y, hy, hx)
+            k.tanh_dx(y, hx, hx)
 
 
 @dataclass(frozen=True)
@@ -62,6 +74,12 @@ class ScaledTanh(_Elementwise):
         if dx is not None:
             k.scaled_tanh_dx(y, dy, dx)
 
+    def curvature(self, k: Kernels, y: Array, hy: Array, hx: Array | None) -> None:
+        """hx = hy · (2/3 · (1.7159 − y²/1.7159))²."""
+        if hx is not None:
+            k.scaled_tanh_dx(y, hy, hx)
+            k.scaled_tanh_dx(y, hx, hx)
+
 
 @dataclass(frozen=True)
 class ReLU(_Elementwise):
@@ -75,6 +93,10 @@ class ReLU(_Elementwise):
         """dx = dy where y > 0, else 0."""
         if dx is not None:
             k.relu_dx(y, dy, dx)
+
+    def curvature(self, k: Kernels, y: Array, hy: Array, hx: Array | None) -> None:
+        """hx = hy where y > 0, else 0."""
+        self.backward(k, y, hy, hx)
 
 
 @dataclass(frozen=True)
@@ -107,6 +129,10 @@ class LeakyReLU(_Elementwise):
         if dx is not None:
             k.leaky_relu_dx(x, slope, dy, dx)
 
+    def curvature(self, k: Kernels, x: Array, hy: Array, slope2: Array, hx: Array | None) -> None:
+        """hx = hy where x > 0, else slope² · hy."""
+        self.backward(k, x, hy, slope2, hx)
+
 
 @dataclass(frozen=True)
 class Softmax(Layer):
@@ -129,3 +155,8 @@ class Softmax(Layer):
         """dx = y · (dy − Σ dy·y)."""
         if dx is not None:
             k.softmax_dx(y, dy, dx)
+
+    def curvature(self, k: Kernels, y: Array, hy: Array, hx: Array | None) -> None:
+        """hx = y² · ((1 − 2y) · hy + Σ y²·hy)."""
+        if hx is not None:
+            k.softmax_hx(y, hy, hx)

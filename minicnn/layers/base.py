@@ -1,4 +1,4 @@
-"""The layer contract: a layer is a frozen value that plans its arrays and states its two passes over named arrays."""
+"""The layer contract: a layer is a frozen value that plans its arrays and states its passes over named arrays."""
 
 from __future__ import annotations
 
@@ -25,6 +25,16 @@ class Layer:
     A name with a default is bound where it exists. Activations and ``dx`` are **written**, gradients of parameters are
     **added**. The dead lanes of ``dy`` are exactly zero, and a layer keeps them so.
 
+    A third pass, ``curvature``, is optional: from ``hy``, the diagonal of the second derivatives by y, it writes
+    hx_j = Σ_k (∂y_k/∂x_j)² hy_k and adds hW_i = Σ_k (∂y_k/∂W_i)² hy_k (Gauss and Newton: LeCun et al. 1998, appendix C). It
+    binds by name as backward does, and beside that
+
+    - ``hx hy`` and ``hW``, ``hb``, … (``h`` + a parameter's name), to which the same holds as to ``dx dy dW db``;
+    - ``x2``, and the name of any parameter, derived or saved array with a 2 behind it: its elementwise square;
+    - the plan's buffers ``curvature``.
+
+    For a linear layer it is the backward pass over squares.
+
     >>> from dataclasses import dataclass
     >>> @dataclass(frozen=True)
     ... class Twice(Layer):
@@ -44,6 +54,9 @@ class Layer:
     """Record dx from dy, and add the gradients of the parameters."""
     prepare: ClassVar[Callable[..., None] | None] = None
     """Record how ``derived`` follows from the parameters; runs before every pass."""
+
+    curvature: ClassVar[Callable[..., None] | None] = None
+    """Record hx from hy, and add the curvatures of the parameters."""
 
     def plan(self, in_shape: Shape) -> Plan:
         """Shapes, parameters and buffers for an input of this shape; ShapeError where it does not fit."""

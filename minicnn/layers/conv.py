@@ -175,3 +175,25 @@ class Conv2d(Layer):
             conv_im2col.backward(k, x, dy, W, g, dx, dW, cols, self.groups)
         elif xt is not None:
             conv_whole.backward(k, x, dy, W, dx, dW, xt, self.groups)
+
+    def curvature(
+        self,
+        k: Kernels,
+        x2: Array,
+        hy: Array,
+        W2: Array,
+        g: Array,
+        hx: Array | None,
+        hW: Array,
+        hb: Array | None = None,
+        packed: Array | None = None,
+        packed_dx2: Array | None = None,
+        first_source: Array | None = None,
+        sources: Array | None = None,
+        framed2: Array | None = None,
+        inner: Array | None = None,
+        cols: Array | None = None,
+        xt: Array | None = None,
+    ) -> None:
+        """hW += hy ⋆ x², hb += Σ hy, hx = W² ∗ hy."""
+        self.backward(k, x2, hy, W2, g, hx, hW, hb, packed, packed_dx2, first_source, sources, framed2, inner, cols, xt)

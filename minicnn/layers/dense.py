@@ -62,3 +62,9 @@ class Dense(Layer):
             k.row_sum_add(dy, db)
         if dx is not None:
             k.gemm_tn(W, dy, rows(dx))
+
+    def curvature(
+        self, k: Kernels, x2: Array, hy: Array, W2: Array, xt: Array, hx: Array | None, hW: Array, hb: Array | None = None
+    ) -> None:
+        """hW += hy (x²)ᵀ, hb += Σ hy, hx = (W²)ᵀ hy."""
+        self.backward(k, x2, hy, W2, xt, hx, hW, hb)

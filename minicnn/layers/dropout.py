@@ -49,3 +49,9 @@ class Dropout(Layer):
         """dx = dy · m / (1 − rate)."""
         if dx is not None:
             k.dropout(rows(dy), rng, rate_array, rows(dx))
+
+    def curvature(self, k: Kernels, hy: Array, rng: Array, rate_array: Array, hx: Array | None) -> None:
+        """hx = hy · m / (1 − rate)²."""
+        if hx is not None:
+            k.dropout(rows(hy), rng, rate_array, rows(hx))
+            k.dropout(rows(hx), rng, rate_array, rows(hx))

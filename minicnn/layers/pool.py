@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
+
+import numpy as np
 
 from ..arrays import Array, Shape
 from ..backends.protocol import Kernels
@@ -58,8 +61,9 @@ class AvgPool2d(_Pool2d):
     """
 
     def plan(self, in_shape: Shape) -> Plan:
-        """No parameters."""
-        return Plan(self._out(in_shape), consts={"g": self.window.array()})
+        """No parameters; ``share2`` is what a pixel's share in a mean comes to when squared."""
+        share2 = np.full(in_shape[0], 1 / prod(self.window.kernel) ** 2)
+        return Plan(self._out(in_shape), consts={"g": self.window.array(), "share2": share2})
 
     def forward(self, k: Kernels, x: Array, y: Array, g: Array) -> None:
         """y = Σ window / (KH·KW)."""
@@ -69,6 +73,11 @@ class AvgPool2d(_Pool2d):
         """dx = dy / (KH·KW), summed over the windows that meet in a pixel."""
         if dx is not None:
             k.avg_pool_dx(dy, g, dx)
+
+    def curvature(self, k: Kernels, hy: Array, g: Array, share2: Array, hx: Array | None) -> None:
+        """hx = hy / (KH·KW)², summed over the windows that meet in a pixel."""
+        if hx is not None:
+            k.subsample_dx(hy, share2, g, hx)
 
 
 @dataclass(frozen=True)
@@ -102,3 +111,7 @@ class MaxPool2d(_Pool2d):
         """dx = dy at the winner, summed over the windows that it won."""
         if dx is not None:
             k.max_pool_dx(dy, tap, g, dx)
+
+    def curvature(self, k: Kernels, hy: Array, g: Array, tap: Array, hx: Array | None) -> None:
+        """hx = hy at the winner, summed over the windows that it won."""
+        self.backward(k, hy, g, tap, hx)

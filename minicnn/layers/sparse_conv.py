@@ -154,6 +154,24 @@ class SparseConv2d(Layer):
         if dx is not None:
             k.sparse_conv2d_dx(dy, W, first_source, sources, dx)
 
+    def curvature(
+        self,
+        k: Kernels,
+        x2: Array,
+        hy: Array,
+        W2: Array,
+        first_source: Array,
+        sources: Array,
+        source_maps: Array,
+        source_kernels: Array,
+        group: Array,
+        hx: Array | None,
+        hW: Array,
+        hb: Array,
+    ) -> None:
+        """hb += Σ hy, hW += hy ⋆ x², hx = W² ∗ hy over the links; what maps share is summed over them."""
+        self.backward(k, x2, hy, W2, first_source, sources, source_maps, source_kernels, group, hx, hW, hb)
+
 
 def _whole_numbers(values: object) -> bool:
     """Whether these are a tuple of whole numbers."""

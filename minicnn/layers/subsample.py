@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
+import numpy as np
+
 from ..arrays import Array, Shape
 from ..backends.protocol import Kernels
 from ..errors import ShapeError
 from ..geometry import Pair, Window, by, pair
 from ..initialisers import Constant, Init, TorchDefault
-from ..plan import Param, Plan
-from .arrays import maps
+from ..plan import Buffer, Param, Plan
+from .arrays import maps, zeros
 from .base import Layer
 
 
@@ -56,7 +58,10 @@ class Subsample(Layer):
             "W": Param((channels,), self.init, fan_in, 1),
             "b": Param((channels,), self.bias_init, fan_in, 1),
         }
-        return Plan((channels, *out), params, {"g": window.array()}, connections=channels * prod(out) * (fan_in + 1))
+        consts = {"g": window.array(), "pixel": Window((1, 1)).array(), "ones": np.ones(channels), "none": zeros(channels)}
+        sums = {"sums": Buffer((channels, *out))}
+        links = channels * prod(out) * (fan_in + 1)
+        return Plan((channels, *out), params, consts, curvature=sums, connections=links)
 
     def forward(self, k: Kernels, x: Array, y: Array, W: Array, b: Array, g: Array) -> None:
         """y = W · Σ window + b."""
@@ -68,3 +73,26 @@ class Subsample(Layer):
         k.row_sum_add(maps(dy), db)
         if dx is not None:
             k.subsample_dx(dy, W, g, dx)
+
+    def curvature(
+        self,
+        k: Kernels,
+        x: Array,
+        hy: Array,
+        W2: Array,
+        g: Array,
+        ones: Array,
+        none: Array,
+        pixel: Array,
+        sums: Array,
+        hx: Array | None,
+        hW: Array,
+        hb: Array,
+    ) -> None:
+        """hW += Σ hy · (Σ window)², hb += Σ hy, hx = W² · hy at every pixel of the window."""
+        k.subsample(x, ones, none, g, sums)
+        k.square(sums, sums)
+        k.subsample_dcoef_add(sums, hy, pixel, hW)
+        k.row_sum_add(maps(hy), hb)
+        if hx is not None:
+            k.subsample_dx(hy, W2, g, hx)

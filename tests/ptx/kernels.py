@@ -67,6 +67,10 @@ def launches_of_the_rest() -> list[Launch]:
         net.loss_and_grads(m.CrossEntropy(0.1), x, labels)
         for optimizer in (m.SGD(0.1, momentum=0.9), m.Adam(0.1), m.AdamW(0.1)):
             optimizer.step(net)
+        sdlm = m.SDLM()
+        for loss in (m.MSE(), m.CrossEntropy()):
+            sdlm.estimate(net, loss, x, labels)
+        sdlm.step(net)
         net.predict(x)
         net.forward(x)
         net.backward(np.zeros((32, 10), np.float32))

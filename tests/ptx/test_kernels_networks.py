@@ -104,6 +104,23 @@ def test_a_network_of_everything_is_that_of_the_cpu(monkeypatch):
     close(ours.predict(x, batch), theirs.predict(x, batch))
 
 
+def test_the_curvature_and_the_step_it_leads_to_are_those_of_the_cpu(monkeypatch):
+    monkeypatch.setattr("minicnn.backends.cuda.place.MOST_LANES", 32)
+    layers = [("S", m.Subsample(2)), m.ScaledTanh(), ("C", m.Conv2d(3, 3, padding=1)), m.LeakyReLU(0.2), *LAYERS[-4:]]
+    ours, theirs = (m.Network(layers, (9, 12, 14), backend=backend, threads=1, seed=1) for backend in ("cuda", "cpu"))
+    x = np.random.default_rng(0).standard_normal((40, 9, 12, 14)).astype(np.float32)
+    labels = np.arange(40) % 5
+    for loss, examples in ((m.CrossEntropy(), labels), (m.MSE(), np.eye(5, dtype=np.float32)[labels])):
+        close(ours.curvature(loss, x, examples).flat, theirs.curvature(loss, x, examples).flat)
+    for net in (ours, theirs):
+        sdlm = m.SDLM(0.01)
+        for _ in range(2):  # the second estimate is written over a vector that is on the device already
+            sdlm.estimate(net, m.MSE(), x, labels)
+            net.loss_and_grads(m.MSE(), x, labels)
+            sdlm.step(net)
+    close(ours.params.flat, theirs.params.flat, 10)
+
+
 def test_distorted_images_are_those_of_the_cpu():
     """In float64: a place that is rounded otherwise is another pixel."""
     plain = Pixels(DIGITS, Normalise.between(-0.1, 1.175), 32)

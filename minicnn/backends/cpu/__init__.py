@@ -9,7 +9,7 @@ from .gemm import row_sum_add
 from .im2col import col2im_add, im2col
 from .jit import LOG
 from .lanes import choose_group, gather, gather_resized, scatter
-from .loss import count_hits, cross_entropy, cross_entropy_dy, mse, mse_dy, one_hot
+from .loss import count_hits, cross_entropy, cross_entropy_dy, cross_entropy_hy, mse, mse_dy, mse_hy, one_hot
 from .mode import CHECK, INTERPRET
 from .one import (
     avg_pool,
@@ -42,13 +42,14 @@ from .pointwise import (
     scaled_tanh_dx,
     sigmoid,
     sigmoid_dx,
+    square,
     tanh,
     tanh_dx,
     zero,
 )
-from .softmax import softmax, softmax_dx
+from .softmax import softmax, softmax_dx, softmax_hx
 from .sparse_conv import group_sum_add, spread
-from .update import adam, adamw, add, sgd
+from .update import adam, adamw, add, sdlm, sgd
 from .warp import affine_inverse, draw_uniform, pack_quads, spline_along, warp
 
 __all__ = [
@@ -79,6 +80,7 @@ __all__ = [
     "count_hits",
     "cross_entropy",
     "cross_entropy_dy",
+    "cross_entropy_hy",
     "draw_uniform",
     "dropout",
     "gather",
@@ -99,6 +101,7 @@ __all__ = [
     "members",
     "mse",
     "mse_dy",
+    "mse_hy",
     "one_hot",
     "outer_add",
     "pack_channels",
@@ -114,16 +117,19 @@ __all__ = [
     "scaled_tanh",
     "scaled_tanh_dx",
     "scatter",
+    "sdlm",
     "sgd",
     "sigmoid",
     "sigmoid_dx",
     "softmax",
     "softmax_dx",
+    "softmax_hx",
     "sparse_conv2d",
     "sparse_conv2d_dW_add",
     "sparse_conv2d_dx",
     "spline_along",
     "spread",
+    "square",
     "stays",
     "subsample",
     "subsample_dcoef_add",

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...arrays import Array
-from . import one_sparse, winograd
+from . import one_sparse, pointwise_conv, winograd
 from .conv import conv2d_squashed
 from .jit import Kernel
 from .one import LANES
@@ -70,25 +70,27 @@ def convolution_squash(calls: Sequence[Any]) -> Rewriting | None:
     return 2, squashed(kind, arrays[1], arrays[-1]), arrays
 
 
-def convolution_winograd(calls: Sequence[Any]) -> Rewriting | None:
-    """y = W ⋆ x + b with kernels of 3 × 3, y = f(y) where that follows: by Winograd's matrices."""
+def convolution_by_shape(calls: Sequence[Any]) -> Rewriting | None:
+    """y = W ⋆ x + b, y = f(y) where that follows: with kernels of 3 × 3 or of one tap, by kernels of their own."""
     if calls[0].name != "conv2d":
         return None
     x, packed, b, g, y = calls[0].arrays
-    if not winograd.applies(x, y, g):
-        return None
     kind = squashing(calls[1], y) if len(calls) > 1 else NONE
-    return 1 + (kind != NONE), *winograd.rewritten(x, packed, b, g[4:6], y, kind, turned=False)
+    count = 1 if kind == NONE else 2
+    if winograd.applies(x, y, g):
+        return count, *winograd.rewritten(x, packed, b, g[4:6], y, kind, turned=False)
+    return (count, *pointwise_conv.rewritten(x, packed, b, y, kind)) if pointwise_conv.applies(x, y, g) else None
 
 
-def convolution_dx_winograd(calls: Sequence[Any]) -> Rewriting | None:
-    """dx = W ∗ dy with kernels of 3 × 3: a convolution of dy with W turned, over a border that makes it as large as x."""
+def convolution_dx_by_shape(calls: Sequence[Any]) -> Rewriting | None:
+    """dx = W ∗ dy: a convolution of dy with W turned, over a border that makes it as large as x; or Wᵀ dy for one tap."""
     if calls[0].name != "conv2d_dx":
         return None
     dy, packed, g, dx = calls[0].arrays
-    if not winograd.applies(dy, dx, g):
-        return None
-    return 1, *winograd.rewritten(dy, packed, np.zeros(len(dx), dx.dtype), 2 - g[4:6], dx, NONE, turned=True)
+    none = np.zeros(len(dx), dx.dtype)
+    if winograd.applies(dy, dx, g):
+        return 1, *winograd.rewritten(dy, packed, none, 2 - g[4:6], dx, NONE, turned=True)
+    return (1, *pointwise_conv.rewritten(dy, packed, none, dx, NONE)) if pointwise_conv.applies(dy, dx, g) else None
 
 
 def subsample_squash(calls: Sequence[Any]) -> Rewriting | None:
@@ -134,8 +136,8 @@ def max_pool_squash_backward(calls: Sequence[Any]) -> Rewriting | None:
 
 
 RULES: tuple[Callable[[Sequence[Any]], Rewriting | None], ...] = (
-    convolution_winograd,
-    convolution_dx_winograd,
+    convolution_by_shape,
+    convolution_dx_by_shape,
     convolution_squash,
     subsample_squash,
     subsample_squash_backward,

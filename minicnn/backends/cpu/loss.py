@@ -1,7 +1,7 @@
-"""Losses over the real lanes of a group, and their derivatives.
+"""Losses over the real lanes of a group, their derivatives, and the diagonals of their second derivatives.
 
 Legend: y (D, L) outputs or logits, lanes [n] how many of the L images are real, scale [1 / N] for a batch of N,
-value [1] float64 the batch's loss, which groups add to. The derivative of a dead lane is zero whatever y holds there.
+value [1] float64 the batch's loss, which groups add to. The derivatives of a dead lane are zero whatever y holds there.
 """
 
 from __future__ import annotations
@@ -68,6 +68,26 @@ def cross_entropy_dy(y: Array, labels: Array, smoothing: Array, lanes: Array, sc
         for lane in range(L):
             target = on if labels[lane] == d else off
             dy[d, lane] = factor * (dy[d, lane] - target) if lane < n else zero
+
+
+@kernel
+def mse_hy(lanes: Array, scale: Array, hy: Array) -> None:
+    """hy = 2 scale / D."""
+    (D, L), n, zero = hy.shape, lanes[0], hy.dtype.type(0)
+    value = hy.dtype.type(2) * scale[0] / hy.dtype.type(D)
+    for d in range(D):
+        for lane in range(L):
+            hy[d, lane] = value if lane < n else zero
+
+
+@kernel
+def cross_entropy_hy(y: Array, lanes: Array, scale: Array, hy: Array) -> None:
+    """hy = scale · p (1 − p), p = softmax y."""
+    (D, L), n, zero, one = y.shape, lanes[0], y.dtype.type(0), y.dtype.type(1)
+    column_softmax(y, hy)
+    for d in range(D):
+        for lane in range(L):
+            hy[d, lane] = scale[0] * hy[d, lane] * (one - hy[d, lane]) if lane < n else zero
 
 
 @kernel

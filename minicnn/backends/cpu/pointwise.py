@@ -1,4 +1,4 @@
-"""Elementwise kernels: activations and their derivatives, copy, zero.
+"""Elementwise kernels: activations and their derivatives, copy, zero, square.
 
 Legend: y = f(x), dx = f'(x) dy; where it is possible f' is written in terms of y. An output may be the same array as the
 first input of its kernel's kind: y as x, dx as dy.
@@ -49,6 +49,11 @@ def _itself(x: Any) -> Any:
     return x
 
 
+@register_jitable
+def _squared(x: Any) -> Any:
+    return x * x
+
+
 @kernel(flat=True)
 def copy(x: Array, y: Array) -> None:
     """y = x."""
@@ -59,6 +64,12 @@ def copy(x: Array, y: Array) -> None:
 def zero(x: Array) -> None:
     """x = 0."""
     x[:] = 0
+
+
+@kernel(flat=True)
+def square(x: Array, y: Array) -> None:
+    """y = x²."""
+    map_one(_squared, x, y)
 
 
 @kernel(flat=True)

@@ -1,6 +1,6 @@
-"""Softmax over the classes and its derivative.
+"""Softmax over the classes, its derivative, and what it makes of the diagonal of a curvature.
 
-Legend: x, y, dy, dx (D, L): D classes, L lanes. Outputs are none of the inputs: their first rows serve as scratch.
+Legend: x, y, dy, dx, hy, hx (D, L): D classes, L lanes. Outputs are none of the inputs: their first rows serve as scratch.
 """
 
 from __future__ import annotations
@@ -70,3 +70,19 @@ def softmax_dx(y: Array, dy: Array, dx: Array) -> None:
         row = dx[d]
         for lane in range(L):
             row[lane] = y[d, lane] * (dy[d, lane] - total[lane])
+
+
+@kernel
+def softmax_hx(y: Array, hy: Array, hx: Array) -> None:
+    """hx[d] = Σ_c (∂y[c]/∂x[d])² hy[c] = y[d]² ((1 − 2 y[d]) hy[d] + Σ_c y[c]² hy[c]); hx[0] holds the sum until then."""
+    D, L = y.shape
+    total, two, one = hx[0], y.dtype.type(2), y.dtype.type(1)
+    for lane in range(L):
+        total[lane] = y[0, lane] * y[0, lane] * hy[0, lane]
+    for d in range(1, D):
+        for lane in range(L):
+            total[lane] += y[d, lane] * y[d, lane] * hy[d, lane]
+    for d in range(D - 1, -1, -1):
+        row = hx[d]
+        for lane in range(L):
+            row[lane] = y[d, lane] * y[d, lane] * ((one - two * y[d, lane]) * hy[d, lane] + total[lane])

@@ -1,7 +1,8 @@
 """Squashing functions inside other kernels: by number, so that a compiled kernel can hold one as a constant.
 
 A kernel that is specialised on one of these numbers computes y = f(a) before it stores, or multiplies by f'(a), which all of
-them write in terms of y. ``pointwise.py`` holds the same functions as kernels of their own.
+them write in terms of y. ``pointwise.py`` holds the same functions as kernels of their own. Products keep the order in which
+they stand: the loops that LLVM makes of one kernel, for whole vectors and for the rest, must not differ in rounding.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 from numba.extending import register_jitable
 
 from . import functions
-from .functions import like
+from .functions import FLAGS, like
 
 NONE, RELU, SCALED_TANH, TANH, SIGMOID = range(5)
 
@@ -21,19 +22,19 @@ NUMBERS = {"relu": RELU, "scaled_tanh": SCALED_TANH, "tanh": TANH, "sigmoid": SI
 AMPLITUDE, SLOPE = 1.7159, 2 / 3  # LeNet-5's squashing function
 
 
-@register_jitable
+@register_jitable(**FLAGS)
 def relu(x: Any) -> Any:
     """max(x, 0)."""
     return like(x, 0) if x <= 0 else x  # a NaN is not ≤ 0 and passes
 
 
-@register_jitable
+@register_jitable(**FLAGS)
 def scaled_tanh(x: Any) -> Any:
     """A tanh(S x)."""
     return like(x, AMPLITUDE) * functions.tanh(like(x, SLOPE) * x)
 
 
-@register_jitable
+@register_jitable(**FLAGS)
 def sigmoid(x: Any) -> Any:
     """1 / (1 + e⁻ˣ)."""
     return like(x, 1) / (like(x, 1) + functions.exp(-x))
@@ -53,25 +54,25 @@ def squash(kind: int, x: Any) -> Any:
     return x
 
 
-@register_jitable
+@register_jitable(**FLAGS)
 def relu_dx(y: Any, dy: Any) -> Any:
     """dy where y > 0, else 0."""
     return like(dy, 0) if y <= 0 else dy
 
 
-@register_jitable
+@register_jitable(**FLAGS)
 def scaled_tanh_dx(y: Any, dy: Any) -> Any:
     """dy A S (1 − (y/A)²)."""
     return dy * (like(y, SLOPE * AMPLITUDE) - like(y, SLOPE / AMPLITUDE) * (y * y))
 
 
-@register_jitable
+@register_jitable(**FLAGS)
 def tanh_dx(y: Any, dy: Any) -> Any:
     """dy (1 − y²)."""
     return dy * (like(y, 1) - y * y)
 
 
-@register_jitable
+@register_jitable(**FLAGS)
 def sigmoid_dx(y: Any, dy: Any) -> Any:
     """dy y (1 − y)."""
     return dy * (y * (like(y, 1) - y))

@@ -37,6 +37,14 @@ def sgd(p: Array, dp: Array, v: Array, h: Array) -> None:
         p[i] -= lr * (g + momentum * v[i] if nesterov else v[i])
 
 
+@kernel(flat=True)
+def sdlm(p: Array, dp: Array, r: Array, h: Array) -> None:
+    """p −= lr r dp, r = 1 / (μ + curvature) of each parameter. h = lr."""
+    lr = p.dtype.type(h[0])
+    for i in range(p.size):
+        p[i] -= lr * r[i] * dp[i]
+
+
 @register_jitable
 def adam_step(p: Array, dp: Array, m: Array, v: Array, h: Array, coupled: Any, decoupled: Any) -> None:
     """The step of ``adam`` with the weight decay in the gradient (coupled) or beside it (decoupled)."""

@@ -6,7 +6,7 @@ from .dropout import dropout
 from .gemm import gemm_bias, gemm_nt_add, gemm_tn, outer_add
 from .im2col import col2im_add, im2col
 from .lanes import choose_group, gather, gather_pixels, gather_resized, scatter
-from .loss import count_hits, cross_entropy, cross_entropy_dy, mse, mse_dy, one_hot
+from .loss import count_hits, cross_entropy, cross_entropy_dy, cross_entropy_hy, mse, mse_dy, mse_hy, one_hot
 from .operation import check_call
 from .place import (
     AWAY,
@@ -39,15 +39,16 @@ from .pointwise import (
     scaled_tanh_dx,
     sigmoid,
     sigmoid_dx,
+    square,
     tanh,
     tanh_dx,
     zero,
 )
 from .pool import avg_pool, avg_pool_dx, max_pool, max_pool_dx, subsample, subsample_dcoef_add, subsample_dx
 from .reduce import group_sum_add, row_sum_add
-from .softmax import softmax, softmax_dx
+from .softmax import softmax, softmax_dx, softmax_hx
 from .sparse_conv import sparse_conv2d, sparse_conv2d_dW_add, sparse_conv2d_dx, spread
-from .update import adam, adamw, add, sgd
+from .update import adam, adamw, add, sdlm, sgd
 from .warp import affine_inverse, draw_uniform, pack_quads, spline_along, warp
 
 __all__ = [
@@ -75,6 +76,7 @@ __all__ = [
     "count_hits",
     "cross_entropy",
     "cross_entropy_dy",
+    "cross_entropy_hy",
     "current",
     "draw_uniform",
     "dropout",
@@ -96,6 +98,7 @@ __all__ = [
     "members",
     "mse",
     "mse_dy",
+    "mse_hy",
     "one_hot",
     "outer_add",
     "pack_channels",
@@ -111,16 +114,19 @@ __all__ = [
     "scaled_tanh",
     "scaled_tanh_dx",
     "scatter",
+    "sdlm",
     "sgd",
     "sigmoid",
     "sigmoid_dx",
     "softmax",
     "softmax_dx",
+    "softmax_hx",
     "sparse_conv2d",
     "sparse_conv2d_dW_add",
     "sparse_conv2d_dx",
     "spline_along",
     "spread",
+    "square",
     "stays",
     "subsample",
     "subsample_dcoef_add",

@@ -1,7 +1,7 @@
-"""Losses over the real lanes of a group, and their derivatives. A thread has one lane.
+"""Losses over the real lanes of a group, their derivatives, and the diagonals of their second ones. A thread has one lane.
 
 Legend: y (D, L) outputs or logits, lanes [n] how many of the L images are real, scale [1 / N] for a batch of N,
-value [1] float64 the batch's loss, which groups add to. The derivative of a dead lane is zero whatever y holds there.
+value [1] float64 the batch's loss, which groups add to. The derivatives of a dead lane are zero whatever y holds there.
 """
 
 from __future__ import annotations
@@ -80,6 +80,29 @@ def cross_entropy_dy_kernel(y: Array, labels: Array, smoothing: Array, lanes: Ar
             dy.flat[d * L + lane] = 0
 
 
+def mse_hy_kernel(lanes: Array, scale: Array, hy: Array) -> None:
+    """hy = 2 scale / D."""
+    D, L = hy.shape
+    i = cuda.grid(1)
+    if i < D * L:
+        zero = hy.dtype.type(0)
+        hy.flat[i] = hy.dtype.type(2) * scale[0] / hy.dtype.type(D) if i % L < lanes[0] else zero
+
+
+def cross_entropy_hy_kernel(y: Array, lanes: Array, scale: Array, hy: Array) -> None:
+    """hy = scale · p (1 − p), p = softmax y."""
+    D, L = y.shape
+    lane = cuda.grid(1)
+    if lane < lanes[0]:
+        softmax_lane(y, lane, hy)
+        for d in range(D):
+            p = hy.flat[d * L + lane]
+            hy.flat[d * L + lane] = scale[0] * p * (y.dtype.type(1) - p)
+    elif lane < L:
+        for d in range(D):
+            hy.flat[d * L + lane] = 0
+
+
 def count_hits_kernel(y: Array, labels: Array, lanes: Array, partials: Array) -> None:
     """partials[block, 0] = how many real lanes of a block have their largest output, the first of equals, at the label."""
     sums = cuda.shared.array((1, THREADS), np.int64)
@@ -136,6 +159,18 @@ def cross_entropy(y: Array, labels: Array, smoothing: Array, lanes: Array, scale
 def cross_entropy_dy(y: Array, labels: Array, smoothing: Array, lanes: Array, scale: Array, dy: Array) -> Iterator[Launch]:
     """dy = scale · (softmax(y) − q)."""
     yield launch(cross_entropy_dy_kernel, images(y.shape[1]), y, labels, smoothing, lanes, scale, dy)
+
+
+@operation
+def mse_hy(lanes: Array, scale: Array, hy: Array) -> Iterator[Launch]:
+    """hy = 2·scale/D."""
+    yield launch(mse_hy_kernel, each(hy.size), lanes, scale, hy)
+
+
+@operation
+def cross_entropy_hy(y: Array, lanes: Array, scale: Array, hy: Array) -> Iterator[Launch]:
+    """hy = scale · p·(1 − p), p = softmax(y)."""
+    yield launch(cross_entropy_hy_kernel, images(y.shape[1]), y, lanes, scale, hy)
 
 
 @operation

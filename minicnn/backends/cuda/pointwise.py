@@ -1,4 +1,4 @@
-"""Elementwise operations: activations and their derivatives, copy, zero.
+"""Elementwise operations: activations and their derivatives, copy, zero, square.
 
 Legend: y = f(x), dx = f'(x) dy; where it is possible f' is written in terms of y. An output may be the same array as the
 first input of its kind: y as x, dx as dy. A thread works on one element i.
@@ -30,6 +30,13 @@ def zero_kernel(x: Array) -> None:
     i = cuda.grid(1)
     if i < x.size:
         x[i] = 0
+
+
+def square_kernel(x: Array, y: Array) -> None:
+    """y = x²."""
+    i = cuda.grid(1)
+    if i < y.size:
+        y[i] = x[i] * x[i]
 
 
 def sigmoid_kernel(x: Array, y: Array) -> None:
@@ -113,6 +120,12 @@ def copy(x: Array, y: Array) -> Iterator[Launch]:
 def zero(x: Array) -> Iterator[Launch]:
     """x = 0."""
     yield launch(zero_kernel, each(x.size), vector(x))
+
+
+@operation
+def square(x: Array, y: Array) -> Iterator[Launch]:
+    """y = x²."""
+    yield launch(square_kernel, each(y.size), vector(x), vector(y))
 
 
 @operation

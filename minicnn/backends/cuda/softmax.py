@@ -1,6 +1,6 @@
-"""Softmax over the classes and its derivative. A thread has one lane.
+"""Softmax over the classes, its derivative, and what it makes of the diagonal of a curvature. A thread has one lane.
 
-Legend: x, y, dy, dx (D, L): D classes, L lanes.
+Legend: x, y, dy, dx, hy, hx (D, L): D classes, L lanes.
 """
 
 from __future__ import annotations
@@ -58,6 +58,20 @@ def softmax_dx_kernel(y: Array, dy: Array, dx: Array) -> None:
             dx.flat[d * L + lane] = y.flat[d * L + lane] * (dy.flat[d * L + lane] - total)
 
 
+def softmax_hx_kernel(y: Array, hy: Array, hx: Array) -> None:
+    """hx[d] = y[d]² ((1 − 2 y[d]) hy[d] + Σ_c y[c]² hy[c])."""
+    D, L = y.shape
+    lane = cuda.grid(1)
+    if lane < L:
+        one, two = y.dtype.type(1), y.dtype.type(2)
+        total = y.dtype.type(0)
+        for d in range(D):
+            total += y.flat[d * L + lane] * y.flat[d * L + lane] * hy.flat[d * L + lane]
+        for d in range(D):
+            p = y.flat[d * L + lane]
+            hx.flat[d * L + lane] = p * p * ((one - two * p) * hy.flat[d * L + lane] + total)
+
+
 @operation
 def softmax(x: Array, y: Array) -> Iterator[Launch]:
     """y = e^x / Σ e^x over the D elements of each image."""
@@ -68,3 +82,9 @@ def softmax(x: Array, y: Array) -> Iterator[Launch]:
 def softmax_dx(y: Array, dy: Array, dx: Array) -> Iterator[Launch]:
     """dx = y · (dy − Σ dy·y)."""
     yield launch(softmax_dx_kernel, images(y.shape[1]), y, dy, dx)
+
+
+@operation
+def softmax_hx(y: Array, hy: Array, hx: Array) -> Iterator[Launch]:
+    """hx = y² · ((1 − 2y) · hy + Σ y²·hy)."""
+    yield launch(softmax_hx_kernel, images(y.shape[1]), y, hy, hx)

@@ -37,6 +37,13 @@ def sgd_kernel(
         p[i] -= p.dtype.type(rate) * step
 
 
+def sdlm_kernel(p: Array, dp: Array, r: Array, rate: float) -> None:
+    """p −= lr r dp."""
+    i = cuda.grid(1)
+    if i < p.size:
+        p[i] -= p.dtype.type(rate) * r[i] * dp[i]
+
+
 def adam_kernel(
     p: Array,
     dp: Array,
@@ -70,6 +77,12 @@ def add(x: Array, y: Array) -> Iterator[Launch]:
 def sgd(p: Array, dp: Array, v: Array, h: Array) -> Iterator[Launch]:
     """g = dp + wd p; v = μ v + g, at first v = g; p −= lr (g + μ v if Nesterov else v). h = lr, μ, Nesterov?, wd, first?."""
     yield launch(sgd_kernel, each(p.size), p, dp, v, numbers=lambda: tuple(map(float, h)))
+
+
+@operation
+def sdlm(p: Array, dp: Array, r: Array, h: Array) -> Iterator[Launch]:
+    """p −= lr r dp, r = 1 / (μ + curvature) of each parameter. h = lr."""
+    yield launch(sdlm_kernel, each(p.size), p, dp, r, numbers=lambda: tuple(map(float, h)))
 
 
 def adam_numbers(h: Array, decoupled: bool) -> tuple[float, ...]:

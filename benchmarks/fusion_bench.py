@@ -1,0 +1,144 @@
+"""What every rewriting rule saves: the calls of a network's programs that it replaces, one by one and as the one it makes.
+
+Run: python benchmarks/fusion_bench.py [--quick] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from unittest import mock
+
+import harness
+import numpy as np
+from harness import Array, BenchmarkError, Column, Work, say
+
+from minicnn import Network, models
+from minicnn.backends import cpu
+from minicnn.backends.cpu import fusion
+from minicnn.layers import Conv2d, ReLU
+from minicnn.parallel import Team
+from minicnn.program import Call, Job, Program
+
+COLUMNS = (
+    Column("rule", 26),
+    Column("network", 18),
+    Column("calls", 104),
+    Column("µs unfused", 10, ".1f"),
+    Column("µs fused", 8, ".1f"),
+    Column("ratio", 6, ".2f"),
+    Column("control", 7, ".2f"),
+)
+ROUNDING = 1e-4
+"""Sums of a map, and Winograd's products, come in another order."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """Calls of a network's program that a rule replaces, and the call that it makes of them."""
+
+    rule: str
+    network: str
+    calls: Sequence[Call]
+    fused: Call
+
+    @property
+    def arrays(self) -> list[Array]:
+        """What the calls read and write, each memory once; what the fused call has beside that is room of its own."""
+        found = [array for call in self.calls for array in call.arrays]
+        return list({array.ctypes.data: array for array in found}.values())
+
+
+def networks(one: bool) -> dict[str, Network]:
+    """The networks in which the rules occur; one has maps enough for Winograd's matrices."""
+    if one:
+        return {"lenet5, one": models.lenet5(threads=1, lanes=1), "modern, one": models.lenet5_modern(threads=1, lanes=1)}
+    many = Network([Conv2d(32, 3, padding=1), ReLU(), Conv2d(32, 3, padding=1), ReLU()], (1, 14, 14), threads=1)
+    return {"lenet5": models.lenet5(threads=1), "lenet5_modern": models.lenet5_modern(threads=1), "32 maps": many}
+
+
+def cases() -> Iterator[Case]:
+    """The first place in each network's training program where each rule applies, and where each kernel is another one."""
+    for name, net in (networks(one=False) | networks(one=True)).items():
+        with mock.patch.object(Program, "fused", lambda program, backend: program):
+            calls = net.program().calls
+        at, seen = 0, set()
+        while at < len(calls):
+            count = 1
+            for rule in fusion.RULES:
+                if (found := rule(calls[at:])) is not None:
+                    count, kernel, arrays = found
+                    kind = (rule.__name__, " + ".join(call.name for call in calls[at : at + count]))
+                    if kind not in seen:
+                        yield Case(rule.__name__, name, calls[at : at + count], Call("fused", kind[1], kernel, arrays))
+                    seen.add(kind)
+                    break
+            at += count
+
+
+def fill(case: Case) -> None:
+    """Random numbers in every array of float32, zeros in what says who won; tables of numbers stay."""
+    rng = np.random.default_rng(0)
+    for array in case.arrays:
+        if array.dtype == np.float32:
+            array[...] = rng.uniform(-1, 1, array.shape)
+
+
+def work(calls: Sequence[Call]) -> Work:
+    """Running calls by the driver."""
+    team, job = Team(1, cpu), Job([([Program(calls)], (0, 1, 1))], np.zeros(1, np.int64))
+    return lambda: team.run([job])
+
+
+def compare(case: Case) -> None:
+    """Run both ways on the same numbers.
+
+    Raises:
+        BenchmarkError: something that the fused call writes comes out otherwise.
+    """
+    fill(case)
+    before = [array.copy() for array in case.fused.arrays]
+    work([case.fused])()
+    results = [array.copy() for array in case.fused.arrays]
+    fill(case)
+    work(case.calls)()
+    given = {array.ctypes.data for call in case.calls for array in call.arrays}
+    for old, new, array in zip(before, results, case.fused.arrays, strict=True):
+        written = array.ctypes.data in given and not np.array_equal(old, new, equal_nan=True)
+        if written and not np.allclose(new, array, rtol=ROUNDING, atol=ROUNDING):
+            what = f"{case.network}: {case.fused.name} gives something else than its calls; nothing was timed"
+            raise BenchmarkError(what, code=1)
+
+
+def measure(case: Case, rounds: int) -> dict[str, object]:
+    """One row of the table."""
+    compare(case)
+    works = {"unfused": work(case.calls), "fused": work([case.fused]), "control": work([case.fused])}
+    found = {name: timing.median for name, timing in harness.interleaved(works, rounds, 0.003).items()}
+    row: dict[str, object] = {"rule": case.rule, "network": case.network, "calls": case.fused.name}
+    row |= {"unfused_us": 1e6 * found["unfused"], "fused_us": 1e6 * found["fused"]}
+    return row | {"ratio": found["unfused"] / found["fused"], "control": found["control"] / found["fused"]}
+
+
+def benchmark(given: Sequence[str]) -> None:
+    """Measure, print, write."""
+    options = harness.arguments("What every rewriting rule saves.").parse_args(given)
+    harness.check_arguments(options)
+    if options.threads > 1:
+        raise BenchmarkError(f"expected --threads 1, a call being one thread's, got {options.threads}")
+    machine = harness.machine_facts(1, peers=())
+    rounds = options.repeats or (3 if options.quick else 15)
+    say(f"{harness.machine_line(machine)}\nmicroseconds for a group of 16 images, or for one; medians of {rounds} samples")
+    say(harness.heading(COLUMNS))
+    rows = []
+    for case in cases():
+        rows.append(measure(case, rounds))
+        say(harness.line(COLUMNS, list(rows[-1].values())))
+    if options.json is not None:
+        settings = {"quick": options.quick, "samples": rounds}
+        harness.write_json(options.json, {"benchmark": "fusion", "machine": machine, "settings": settings, "rows": rows})
+
+
+if __name__ == "__main__":
+    sys.exit(harness.run("fusion_bench", benchmark, sys.argv[1:]))

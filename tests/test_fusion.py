@@ -1,0 +1,266 @@
+"""Every rewriting rule gives what the calls that it replaces give, and keeps away from calls that it is not for."""
+
+from contextlib import nullcontext
+from unittest import mock
+
+import numpy as np
+import pytest
+
+import minicnn as m
+from minicnn import Network
+from minicnn.backends import cpu
+from minicnn.backends.cpu import INTERPRET, fusion
+from minicnn.layers import Conv2d, Dense, Flatten, MaxPool2d, ReLU, ScaledTanh, Sigmoid, SparseConv2d, Subsample, Tanh
+from minicnn.program import Program, Recorder
+
+pytestmark = pytest.mark.skipif(INTERPRET, reason="the rules are for compiled kernels")
+SQUASHES = {"relu": ReLU, "scaled_tanh": ScaledTanh, "tanh": Tanh, "sigmoid": Sigmoid}
+ELSEWHERE = {fusion.convolution_by_shape, fusion.convolution_dx_by_shape}
+"""Rules whose kernels round in another way; test_winograd.py and test_pointwise_conv.py compare them."""
+
+COVERED = {
+    fusion.convolution_squash,
+    fusion.subsample_squash,
+    fusion.subsample_squash_backward,
+    fusion.max_pool_squash_backward,
+}
+HALVES = np.array(fusion.HALVES)
+TABLE = ((0, 1), (1, 2), (0, 2), (0, 1, 2), (1,))
+
+SUMS = {"rtol": 2e-6, "atol": 4e-6}
+"""A fused kernel adds the numbers of a map in vectors, the calls it replaces one after another or in vectors of their own."""
+
+
+def test_every_rule_is_compared():
+    assert set(fusion.RULES) == COVERED | ELSEWHERE
+
+
+def normal(rng, *shape):
+    return rng.standard_normal(shape).astype(np.float32)
+
+
+def unfused():
+    """Networks record their programs without any rule."""
+    return mock.patch.object(Program, "fused", lambda program, backend: program)
+
+
+def names(program):
+    return [call.name for call in program.calls]
+
+
+def outcome(layers, shape, rules):
+    """What a network gives for 21 images, whose last group is ragged, and for one."""
+    rng = np.random.default_rng(5)
+    with nullcontext() if rules else unfused():
+        net = Network(layers, shape, threads=1, seed=3)
+        x, dy = normal(rng, 21, *shape), normal(rng, 21, *net.out_shape)
+        found = {"y": net.forward(x), "dx": net.backward(dy), "one y": net.predict(x[:1])}
+        found |= {f"d{name}": grad.copy() for name, grad in net.grads.items()}
+        net.loss_and_grads(m.MSE(), x[:1], dy[:1])
+        found |= {f"one d{name}": grad.copy() for name, grad in net.grads.items()}
+        return found, [name for name in names(net.program()) if " + " in name]
+
+
+def compare(layers, shape, sums=()):
+    """Demand the same bits of both ways, but for these sums; return the names of the fused calls."""
+    (plain, none), (fused, calls) = outcome(layers(), shape, False), outcome(layers(), shape, True)
+    assert none == []
+    for name, expected in plain.items():
+        if name in sums:
+            np.testing.assert_allclose(fused[name], expected, err_msg=name, **SUMS)
+        else:
+            np.testing.assert_array_equal(fused[name], expected, err_msg=name)
+    return calls
+
+
+@pytest.mark.parametrize("squash", SQUASHES)
+@pytest.mark.parametrize(("channels", "filters", "padding"), [(1, 6, 2), (3, 7, 0), (5, 13, 1)])
+def test_a_convolution(squash, channels, filters, padding):
+    def layers():
+        return [Conv2d(filters, 5, padding=padding), SQUASHES[squash]()]
+
+    calls = compare(layers, (channels, 11, 13))
+    assert calls in ([f"conv2d + {squash}"], [f"sparse_conv2d + {squash}"])
+
+
+@pytest.mark.parametrize("squash", SQUASHES)
+def test_a_convolution_over_a_table(squash):
+    assert compare(lambda: [SparseConv2d(TABLE, 5), SQUASHES[squash]()], (3, 9, 10)) == [f"sparse_conv2d + {squash}"]
+
+
+@pytest.mark.parametrize("squash", SQUASHES)
+def test_convolutions_of_one_image_are_fused(squash):
+    rng = np.random.default_rng(1)
+    for (C, F, size), pad in [((1, 6, 12), 2), ((3, 16, 9), 0)]:
+        g = np.array([5, 5, 1, 1, pad, pad, 1, 1])
+        out = size + 2 * pad - 4
+        x, W, b = normal(rng, C, size, size, 1), normal(rng, F, C, 5, 5), normal(rng, F)
+        results = []
+        for rules in (False, True):
+            y = np.zeros((F, out, out, 1), np.float32)
+            program = run([("conv2d_image", x, W, b, g, y), (squash, y, y)], rules)
+            assert len(program) == 2 - rules
+            results.append(y)
+        np.testing.assert_array_equal(*results)
+
+
+def run(calls, rules):
+    """Record calls, fuse them or not, run them."""
+    program = record(calls)
+    program = program.fused(cpu) if rules else program
+    program.run()
+    return program
+
+
+def record(calls):
+    program = Program()
+    for name, *arrays in calls:
+        getattr(Recorder(cpu, program), name)(*arrays)
+    return program
+
+
+class Maps:
+    """Arrays of a pool between two squashing functions, and the calls of its passes."""
+
+    def __init__(self, C=3, OH=2, OW=3, L=16, dtype="float32", g=HALVES, seed=0):
+        rng = np.random.default_rng(seed)
+        self.x, self.dx = (rng.uniform(-1, 1, (C, 2 * OH, 2 * OW, L)).astype(dtype) for _ in range(2))
+        self.y, self.dy = (rng.uniform(-1, 1, (C, OH, OW, L)).astype(dtype) for _ in range(2))
+        self.coef, self.b, self.dcoef, self.db, self.below = (rng.uniform(-1, 1, C).astype(dtype) for _ in range(5))
+        self.tap = rng.integers(0, 4, (C, OH, OW, L), np.int32)
+        self.g, self.group = g, np.arange(C)
+
+    def bias(self, grouped):
+        flat = self.dx.reshape(len(self.dx), -1)
+        return ("group_sum_add", flat, self.group, self.below) if grouped else ("row_sum_add", flat, self.below)
+
+    def forward(self, above):
+        return [("subsample", self.x, self.coef, self.b, self.g, self.y), (above, self.y, self.y)]
+
+    def backward(self, above, below, grouped=False):
+        return [
+            (f"{above}_dx", self.y, self.dy, self.dy),
+            ("subsample_dcoef_add", self.x, self.dy, self.g, self.dcoef),
+            ("row_sum_add", self.dy.reshape(len(self.dy), -1), self.db),
+            ("subsample_dx", self.dy, self.coef, self.g, self.dx),
+            (f"{below}_dx", self.x, self.dx, self.dx),
+            self.bias(grouped),
+        ]
+
+    def winners(self, below, grouped=False):
+        calls = [("max_pool_dx", self.dy, self.tap, self.g, self.dx), (f"{below}_dx", self.x, self.dx, self.dx)]
+        return [*calls, self.bias(grouped)]
+
+
+def both(size, calls, same, close=()):
+    """Run calls on equal arrays, fused into one and not, and compare."""
+    plain, fused = Maps(*size), Maps(*size)
+    run(calls(plain), False)
+    assert len(run(calls(fused), True)) == 1
+    for name in same:
+        np.testing.assert_array_equal(getattr(fused, name), getattr(plain, name), err_msg=name)
+    for name in close:
+        np.testing.assert_allclose(getattr(fused, name), getattr(plain, name), err_msg=name, **SUMS)
+
+
+SIZES = [(1, 1, 1, 16), (6, 3, 5, 16), (16, 5, 2, 32)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("above", SQUASHES)
+def test_a_subsampling(size, above):
+    both(size, lambda maps: maps.forward(above), ["y"])
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("below", SQUASHES)
+@pytest.mark.parametrize("above", SQUASHES)
+def test_a_subsampling_backward(size, above, below, grouped):
+    both(size, lambda maps: maps.backward(above, below, grouped), ["dx"], ["dcoef", "db", "below"])
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("below", SQUASHES)
+def test_a_max_pool_backward(size, below, grouped):
+    both(size, lambda maps: maps.winners(below, grouped), ["dx"], ["below"])
+
+
+@pytest.mark.parametrize("squash", SQUASHES)
+def test_pools_in_a_network(squash):
+    f = SQUASHES[squash]
+
+    def subsampled():
+        return [("C1", Conv2d(6, 5)), f(), ("S2", Subsample(2)), f(), Flatten(), ("F", Dense(3))]
+
+    def pooled():
+        return [("C1", Conv2d(6, 5, padding=2)), f(), MaxPool2d(2), Flatten(), ("F", Dense(3))]
+
+    calls = compare(subsampled, (1, 12, 12), {"dC1.b", "dS2.W", "dS2.b"})
+    assert sum(name.startswith(f"subsample + {squash}") for name in calls) == 1
+    assert sum("subsample_dcoef_add" in name for name in calls) == 1
+    assert sum("max_pool_dx" in name for name in compare(pooled, (1, 12, 12), {"dC1.b"})) == 1
+
+
+WINDOWS = {
+    "3 × 3": [3, 3, 2, 2, 0, 0, 1, 1],
+    "overlapping": [2, 2, 1, 1, 0, 0, 1, 1],
+    "border": [2, 2, 2, 2, 1, 1, 1, 1],
+    "gaps": [2, 2, 2, 2, 0, 0, 2, 2],
+}
+
+
+def passes(maps):
+    """The calls of the three rules for pools."""
+    return {"forward": maps.forward("tanh"), "backward": maps.backward("tanh", "relu"), "max": maps.winners("relu")}
+
+
+def untouched(calls):
+    """Whether no rule takes calls."""
+    return fusion.rewriting(record(calls).calls) is None
+
+
+@pytest.mark.parametrize("kind", ["forward", "backward", "max"])
+@pytest.mark.parametrize("options", [*({"g": np.array(g)} for g in WINDOWS.values()), {"dtype": "float64"}, {"L": 1}])
+def test_pools_of_another_kind_are_left_alone(kind, options):
+    assert not untouched(passes(Maps())[kind])
+    assert untouched(passes(Maps(**options))[kind])
+
+
+@pytest.mark.parametrize("kind", ["forward", "backward", "max"])
+def test_a_call_in_between_keeps_the_others_apart(kind):
+    maps = Maps()
+    calls = passes(maps)[kind]
+    for place in range(1, len(calls)):
+        reader = ("copy", maps.dy, np.empty_like(maps.dy))
+        assert untouched([*calls[:place], reader, *calls[place:]]), place
+        assert untouched(calls[:place]), place
+
+
+def test_a_function_that_is_not_in_place_is_left_alone():
+    maps = Maps()
+    elsewhere, dx = np.empty_like(maps.y), np.empty_like(maps.dx)
+    assert untouched([maps.forward("tanh")[0], ("tanh", maps.y, elsewhere)])
+    assert untouched([maps.forward("tanh")[0], ("tanh", elsewhere, elsewhere)])
+    assert untouched([maps.winners("relu")[0], ("relu_dx", maps.x, maps.dx, dx), maps.bias(False)])
+    first, *rest = maps.backward("tanh", "relu")
+    assert untouched([(*first[:3], elsewhere), *rest])
+    rest[3] = ("relu_dx", dx, maps.dx, maps.dx)  # the slope of another x than the pool's
+    assert untouched([first, *rest])
+    W, b, g = np.zeros((3, 3, 1, 1), np.float32), maps.b, np.array([1, 1, 1, 1, 0, 0, 1, 1])
+    image, y = np.zeros((3, 4, 6, 1), np.float32), np.zeros((3, 4, 6, 1), np.float32)
+    assert untouched([("conv2d_image", image, W, b, g, y), ("tanh", y, image)])
+    assert untouched([("conv2d_image", image, W, b, g, y), ("copy", y, image), ("tanh", y, y)])
+
+
+def test_a_bias_that_maps_share_is_left_alone():
+    maps = Maps()
+    maps.group = np.array([0, 0, 1])
+    assert untouched(maps.backward("tanh", "relu", grouped=True))
+    assert untouched(maps.winners("relu", grouped=True))
+
+
+def test_a_network_of_double_precision_has_no_fused_calls():
+    net = Network([Conv2d(6, 5), Tanh(), Subsample(2), Tanh(), Flatten()], (1, 12, 12), threads=1, dtype="float64")
+    assert not [name for name in names(net.program()) if " + " in name]
