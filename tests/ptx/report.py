@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .costs import Cost, by_kernel
-from .hunt import TESTS, Finding, hunt
+from .hunt import TESTS, Finding, concerned, hunt
 from .kernels import different, launches_of_the_rest, launches_of_the_zoo
 from .mutants import KINDS
 from .recording import training_step
@@ -68,7 +68,7 @@ def numbers(cost: Cost) -> str:
 
 def mutants(only: Sequence[str] = ()) -> str:
     """What becomes of some mutants of every function, or of some functions, with the rows that there are of the others."""
-    table = found_out(hunt(TESTS, each=EACH, only=only))
+    table = found_out(hunt(concerned(only) if only else TESTS, each=EACH, only=only))
     return merged(part("mutants"), table) if only else table
 
 
@@ -105,7 +105,7 @@ def found_out(findings: list[Finding]) -> str:
     for finding in findings:
         places.setdefault(finding.place, []).append(finding)
     lines = [f"| function | {' | '.join(KINDS)} | caught by |", "|---|" + "---|" * (len(KINDS) + 1)]
-    for place, found in sorted(places.items()):
+    for place, found in sorted(places.items(), key=lambda item: item[0].removesuffix("_kernel")):
         cells = [cell([f for f in found if f.mutant.kind == kind]) for kind in KINDS]
         by = ", ".join(f"{what} {n}" for what, n in Counter(f.caught for f in found if f.caught).most_common())
         lines.append(f"| {place.removesuffix('_kernel')} | {' | '.join(cells)} | {by} |")

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cuda_device import NEW, OLD, PtxDevice
+from lenets import CLASSES, DIGITS, LENETS
 
 import minicnn as m
-from minicnn import models
 from minicnn.backends import cuda
 from minicnn.backends.cuda.mirror import use
 from minicnn.data import Affine, Distorted, Elastic, Normalise, Pixels
@@ -30,25 +30,6 @@ def close(ours, theirs, steps=1):
     """Equal but for the order of sums."""
     scale = max(1.0, float(np.abs(theirs).max(initial=0)))
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=40 * steps * np.finfo(theirs.dtype).eps * scale)
-
-
-DIGITS = np.random.default_rng(7).integers(0, 256, (30, 28, 28)).astype(np.uint8)
-CLASSES = np.random.default_rng(8).integers(0, 10, 30)
-LENETS = {
-    "classic": (models.lenet5, Pixels(DIGITS, Normalise.between(-0.1, 1.175), 32), m.MSE(1, -1), lambda: m.SGD(0.1, 0.9)),
-    "shared": (
-        models.lenet5s,
-        Pixels(DIGITS, Normalise.standard(0.1307, 0.3081), 32, "resize"),
-        m.CrossEntropy(0.1),
-        lambda: m.AdamW(1e-3),
-    ),
-    "modern": (
-        models.lenet5_modern,
-        Pixels(DIGITS, Normalise.standard(0.1307, 0.3081)),
-        m.CrossEntropy(),
-        lambda: m.Adam(1e-3),
-    ),
-}
 
 
 @pytest.mark.parametrize("name", LENETS)
