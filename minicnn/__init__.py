@@ -5,6 +5,7 @@ from .backends.cpu.jit import kernel
 from .errors import BackendError, CheckpointError, ContractError, DataError, MinicnnError, OptionError, ShapeError
 from .initialisers import Constant, FanInUniform, GlorotUniform, HeNormal, LeCunNormal, TorchDefault
 from .layers import (
+    RBF,
     AvgPool2d,
     Conv2d,
     Dense,
@@ -24,6 +25,7 @@ from .layers import (
 from .losses import MSE, CrossEntropy
 from .network import Network
 from .optim import SGD, Adam, AdamW
+from .penalties import MAP, Penalty
 from .plan import Buffer, Param, Plan
 from .runner import Score
 from .sdlm import SDLM
@@ -31,7 +33,9 @@ from .sdlm import SDLM
 __version__ = "0.1.0"
 
 __all__ = [
+    "MAP",
     "MSE",
+    "RBF",
     "SDLM",
     "SGD",
     "Adam",
@@ -59,6 +63,7 @@ __all__ = [
     "Network",
     "OptionError",
     "Param",
+    "Penalty",
     "Plan",
     "ReLU",
     "ScaledTanh",

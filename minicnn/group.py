@@ -188,7 +188,8 @@ class Group:
             if labelled:
                 if "on_off" in names:
                     k.one_hot(self["labels"], self["lanes"], names["on_off"], names["target"])
-                k.count_hits(names["y"], self["labels"], self["lanes"], slot.hits)
+                count = k.count_least if self.setting.layers[-1].layer.least_wins else k.count_hits
+                count(names["y"], self["labels"], self["lanes"], slot.hits)
             record(k.where, loss.forward, k, names)
             if self.train:
                 record(k.where, loss.backward, k, names)

@@ -45,6 +45,21 @@ class Constant:
 
 
 @dataclass(frozen=True)
+class Values:
+    """These numbers.
+
+    >>> Values(((1.0, 2.0),))(np.random.default_rng(0), (1, 2), 1, 1)
+    array([[1., 2.]])
+    """
+
+    values: tuple[Any, ...]
+
+    def __call__(self, rng: np.random.Generator, shape: Shape, fan_in: Fan, fan_out: Fan) -> Array:
+        """The numbers, in the shape."""
+        return np.array(self.values, np.float64).reshape(shape)
+
+
+@dataclass(frozen=True)
 class FanInUniform:
     """Uniform in ±gain/fan_in: the 1998 paper's rule with gain 2.4 (appendix A; there is no square root)."""
 

@@ -25,6 +25,44 @@ def from_lanes(xl, N):
     return np.moveaxis(xl[..., :N], -1, 0).astype(np.float64)
 
 
+# ------------------------------------------------------------------------------------------------- penalties, RBF units
+
+
+def rbf(x, W):
+    return ((x[:, None] - W) ** 2).sum(axis=2)
+
+
+def rbf_dx(dy, x, W):
+    return 2 * (dy[:, :, None] * (x[:, None] - W)).sum(axis=1)
+
+
+def rbf_dW(dy, x, W):
+    return 2 * (dy[:, :, None] * (W - x[:, None])).sum(axis=0)
+
+
+def rbf_second(hy, dy, x, W):
+    """(images, units, D): the terms of hx and hW."""
+    return 4 * hy[:, :, None] * (x[:, None] - W) ** 2 + 2 * dy[:, :, None]
+
+
+def penalty(y, labels):
+    return y[np.arange(len(y)), labels].sum()
+
+
+def penalty_dy(y, labels):
+    return np.eye(y.shape[1])[labels]
+
+
+def map_shares(y, j):
+    powers = np.exp(-np.c_[y, np.full(len(y), j)].astype(np.longdouble))
+    return (powers / powers.sum(axis=1, keepdims=True))[:, :-1].astype(np.float64)
+
+
+def map_penalty(y, labels, j):
+    powers = np.exp(-np.c_[y, np.full(len(y), j)].astype(np.longdouble))
+    return float(penalty(y, labels) + np.log(powers.sum(axis=1)).sum())
+
+
 # ---------------------------------------------------------------------------------------------------------- activations
 
 

@@ -114,6 +114,18 @@ def pool(draw, kind):
     return kind(kernel, stride, padding), (channels, *sides(draw, least))
 
 
+@st.composite
+def rbf(draw):
+    """The digits' codes, or a few centres of any length."""
+    trainable = draw(st.booleans())
+    if draw(st.booleans()):
+        return m.RBF(trainable=trainable), (84,)
+    units, size = draw(st.integers(1, 5)), draw(st.integers(1, 9))
+    numbers = st.sampled_from((-1.0, 0.25, 2.0))
+    centres = tuple(tuple(draw(numbers) for _ in range(size)) for _ in range(units))
+    return m.RBF(centres, trainable), (size,)
+
+
 def layers(kind, shape=any_shape, **options):
     """A layer with these options on an input of that shape."""
     return st.tuples(st.builds(kind, **options), shape)
@@ -133,5 +145,6 @@ STRATEGIES = {
     m.ScaledTanh: layers(m.ScaledTanh),
     m.ReLU: layers(m.ReLU),
     m.LeakyReLU: layers(m.LeakyReLU, slope=st.sampled_from((0.01, 0.3, 0, 1, -0.5, 2.0))),
+    m.RBF: rbf(),
     m.Softmax: layers(m.Softmax, shape=st.tuples(st.integers(2, 9))),
 }

@@ -35,6 +35,7 @@ MAY_IMPORT = {
     "optim": "arrays errors plan",
     "sdlm": "arrays errors optim",
     "losses": "arrays errors backends.protocol",
+    "penalties": "arrays errors losses backends.protocol",
     "layers": "layers arrays errors geometry initialisers plan backends.protocol",
     "backends.protocol": "arrays",
     "backends.places": "arrays",
@@ -48,7 +49,7 @@ MAY_IMPORT = {
     "network": "arrays backends bind chain curvature door errors group losses memory parallel program runner slots "
     "summary targets trace",
     "models": "errors initialisers layers network",
-    "": "models network runner layers losses optim sdlm schedules initialisers plan errors arrays backends.cpu.jit testing",
+    "": "models network runner layers losses optim penalties sdlm schedules initialisers plan errors arrays backends.cpu.jit testing",
 }
 """The core: a module, or all modules of a package, and what of minicnn it may import. Everything else is the periphery,
 which may import anything, and which nothing here names."""

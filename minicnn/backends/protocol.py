@@ -168,6 +168,21 @@ class Kernels(Protocol):
     def softmax_hx(self, y: Array, hy: Array, hx: Array) -> None:
         """hx = y² · ((1 − 2y) · hy + Σ y²·hy): the squared derivatives of softmax times hy; hx is not hy."""
 
+    def rbf(self, x: Array, W: Array, y: Array) -> None:
+        """y = Σ_j (x_j − W_ij)²; x (D, L), W (units, D), y (units, L)."""
+
+    def rbf_dx(self, dy: Array, x: Array, W: Array, dx: Array) -> None:
+        """dx = 2 Σ_i dy_i (x − W_i)."""
+
+    def rbf_dW_add(self, dy: Array, x: Array, W: Array, dW: Array) -> None:
+        """dW += 2 Σ_l dy (W − x)."""
+
+    def rbf_hx(self, hy: Array, dy: Array, x: Array, W: Array, hx: Array) -> None:
+        """hx = Σ_i (4 hy_i (x − W_i)² + 2 dy_i)."""
+
+    def rbf_hW_add(self, hy: Array, dy: Array, x: Array, W: Array, hW: Array) -> None:
+        """hW += Σ_l (4 hy (x − W)² + 2 dy)."""
+
     def dropout(self, x: Array, rng: Array, rate: Array, y: Array) -> None:
         """y = x · m / (1 − rate), m a hash of rng, image and element; its own adjoint."""
 
@@ -178,6 +193,27 @@ class Kernels(Protocol):
 
     def count_hits(self, y: Array, labels: Array, lanes: Array, hits: Array) -> None:
         """hits += how many images have their (first) largest element at the label."""
+
+    def count_least(self, y: Array, labels: Array, lanes: Array, hits: Array) -> None:
+        """hits += how many images have their (first) smallest element at the label."""
+
+    def penalty(self, y: Array, labels: Array, lanes: Array, scale: Array, value: Array) -> None:
+        """value += scale · Σ y at the label."""
+
+    def penalty_dy(self, labels: Array, lanes: Array, scale: Array, dy: Array) -> None:
+        """dy = scale at the label, 0 elsewhere."""
+
+    def map_penalty(self, y: Array, labels: Array, rubbish: Array, lanes: Array, scale: Array, value: Array) -> None:
+        """value += scale · Σ (y at the label + log(e^−j + Σ e^−y)), j = rubbish[0]."""
+
+    def map_shares(self, y: Array, rubbish: Array, p: Array) -> None:
+        """p = e^−y / (e^−j + Σ e^−y)."""
+
+    def map_penalty_dy(self, labels: Array, lanes: Array, scale: Array, dy: Array) -> None:
+        """dy = scale · (1 at the label − p), where dy holds p, the shares, before."""
+
+    def map_penalty_hy(self, lanes: Array, scale: Array, hy: Array) -> None:
+        """hy = scale · p·(1 − p), where hy holds p before."""
 
     def mse(self, y: Array, target: Array, lanes: Array, scale: Array, value: Array) -> None:
         """value += scale/D · Σ (y − t)²."""

@@ -7,10 +7,12 @@ from .dense import Dense
 from .dropout import Dropout
 from .flatten import Flatten
 from .pool import AvgPool2d, MaxPool2d
+from .rbf import RBF
 from .sparse_conv import SparseConv2d
 from .subsample import Subsample
 
 __all__ = [
+    "RBF",
     "AvgPool2d",
     "Conv2d",
     "Dense",

@@ -55,6 +55,9 @@ class Layer:
     prepare: ClassVar[Callable[..., None] | None] = None
     """Record how ``derived`` follows from the parameters; runs before every pass."""
 
+    least_wins: ClassVar[bool] = False
+    """Whether its outputs are penalties, of which the smallest one names the class."""
+
     curvature: ClassVar[Callable[..., None] | None] = None
     """Record hx from hy, and add the curvatures of the parameters."""
 

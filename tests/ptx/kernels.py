@@ -71,6 +71,17 @@ def launches_of_the_rest() -> list[Launch]:
         for loss in (m.MSE(), m.CrossEntropy()):
             sdlm.estimate(net, loss, x, labels)
         sdlm.step(net)
+        for trainable in (False, True):
+            output = m.Network([m.RBF(trainable=trainable)], (84,), backend="cuda")
+            for loss in (m.Penalty(), m.MAP()):
+                output.loss_and_grads(loss, np.zeros((32, 84), np.float32), labels)
+                output.forward(np.zeros((32, 84), np.float32))
+                output.backward(np.zeros((32, 10), np.float32))
+                if trainable:
+                    sdlm = m.SDLM()
+                    sdlm.estimate(output, loss, np.zeros((32, 84), np.float32), labels)
+        squashed = m.Network([m.Dense(84), m.RBF()], (4,), backend="cuda")
+        m.SDLM().estimate(squashed, m.MAP(), np.zeros((32, 4), np.float32), labels)
         net.predict(x)
         net.forward(x)
         net.backward(np.zeros((32, 10), np.float32))

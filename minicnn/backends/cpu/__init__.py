@@ -31,6 +31,7 @@ from .one import (
 )
 from .one_conv import conv2d_image
 from .one_conv_backward import conv2d_image_dW_add, conv2d_image_dx
+from .penalty import count_least, map_penalty, map_penalty_dy, map_penalty_hy, map_shares, penalty, penalty_dy
 from .place import AWAY, aside, check_call, group_lanes, join, lend, members, pinned, require, stays, to_device, to_host
 from .pointwise import (
     copy,
@@ -47,6 +48,7 @@ from .pointwise import (
     tanh_dx,
     zero,
 )
+from .rbf import rbf, rbf_dW_add, rbf_dx, rbf_hW_add, rbf_hx
 from .softmax import softmax, softmax_dx, softmax_hx
 from .sparse_conv import group_sum_add, spread
 from .update import adam, adamw, add, sdlm, sgd
@@ -78,6 +80,7 @@ __all__ = [
     "conv2d_image_dx",
     "copy",
     "count_hits",
+    "count_least",
     "cross_entropy",
     "cross_entropy_dy",
     "cross_entropy_hy",
@@ -96,6 +99,10 @@ __all__ = [
     "leaky_relu",
     "leaky_relu_dx",
     "lend",
+    "map_penalty",
+    "map_penalty_dy",
+    "map_penalty_hy",
+    "map_shares",
     "max_pool",
     "max_pool_dx",
     "members",
@@ -108,7 +115,14 @@ __all__ = [
     "pack_filters",
     "pack_quads",
     "pad",
+    "penalty",
+    "penalty_dy",
     "pinned",
+    "rbf",
+    "rbf_dW_add",
+    "rbf_dx",
+    "rbf_hW_add",
+    "rbf_hx",
     "relu",
     "relu_dx",
     "require",

@@ -8,6 +8,7 @@ from .im2col import col2im_add, im2col
 from .lanes import choose_group, gather, gather_pixels, gather_resized, scatter
 from .loss import count_hits, cross_entropy, cross_entropy_dy, cross_entropy_hy, mse, mse_dy, mse_hy, one_hot
 from .operation import check_call
+from .penalty import count_least, map_penalty, map_penalty_dy, map_penalty_hy, map_shares, penalty, penalty_dy
 from .place import (
     AWAY,
     CHECK,
@@ -45,6 +46,7 @@ from .pointwise import (
     zero,
 )
 from .pool import avg_pool, avg_pool_dx, max_pool, max_pool_dx, subsample, subsample_dcoef_add, subsample_dx
+from .rbf import rbf, rbf_dW_add, rbf_dx, rbf_hW_add, rbf_hx
 from .reduce import group_sum_add, row_sum_add
 from .softmax import softmax, softmax_dx, softmax_hx
 from .sparse_conv import sparse_conv2d, sparse_conv2d_dW_add, sparse_conv2d_dx, spread
@@ -74,6 +76,7 @@ __all__ = [
     "conv2d_dx",
     "copy",
     "count_hits",
+    "count_least",
     "cross_entropy",
     "cross_entropy_dy",
     "cross_entropy_hy",
@@ -93,6 +96,10 @@ __all__ = [
     "leaky_relu",
     "leaky_relu_dx",
     "lend",
+    "map_penalty",
+    "map_penalty_dy",
+    "map_penalty_hy",
+    "map_shares",
     "max_pool",
     "max_pool_dx",
     "members",
@@ -105,7 +112,14 @@ __all__ = [
     "pack_filters",
     "pack_quads",
     "pad",
+    "penalty",
+    "penalty_dy",
     "pinned",
+    "rbf",
+    "rbf_dW_add",
+    "rbf_dx",
+    "rbf_hW_add",
+    "rbf_hx",
     "relu",
     "relu_dx",
     "require",

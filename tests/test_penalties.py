@@ -1,0 +1,119 @@
+"""The output layer of 1998 as users meet it: the codes, eq. 8 and 9, who wins, what is rejected, what is refused."""
+
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from minicnn import MAP, RBF, SDLM, Dense, Network, OptionError, Penalty, ScaledTanh, ShapeError
+from minicnn.layers.codes import COLUMNS, DIGITS
+from minicnn.penalties import decide
+
+PICTURES = """
+.#####.  ...##..  .#####.  #######  .#####.  .#####.  ..####.  #######  .#####.  .#####.
+.......  ..###..  .......  .....##  .......  .......  .##....  .....##  ##...##  ##..###
+..###..  .####..  .#####.  ....##.  .......  #######  ##.....  .....##  ##...##  ##...##
+.##.##.  ...##..  ##...##  ...##..  .##..##  ##.....  ##.....  ....##.  ##...##  ##...##
+##...##  ...##..  #....##  ..####.  .##..##  ##.....  ######.  ...##..  .#####.  ##..###
+##...##  ...##..  ....##.  .....##  ###..##  .####..  ###..##  ...##..  ##...##  .######
+##...##  ...##..  ..###..  .....##  ##...##  ..####.  ##...##  ..##...  ##...##  .....##
+##...##  ...##..  .##....  .....##  ##...##  .....##  ##...##  ..##...  ##...##  .....##
+.##.##.  ...##..  ##.....  ##...##  ##..###  ##...##  ###..##  ..##...  ##...##  ....##.
+..###..  .######  #######  .#####.  .######  .#####.  .#####.  ..##...  .#####.  .####..
+.......  .......  .......  .......  .....##  .......  .......  .......  .......  .......
+.......  .......  .......  .......  .....##  .......  .......  .......  .......  .......
+"""
+
+
+def test_the_codes_are_the_pictures_of_the_paper():
+    drawn = [["".join("#" if v > 0 else "." for v in code[n : n + COLUMNS]) for n in range(0, 84, COLUMNS)] for code in DIGITS]
+    assert "\n".join("  ".join(rows) for rows in zip(*drawn, strict=True)) == PICTURES.strip()
+    codes = np.array(DIGITS)
+    distances = (codes[:, None] != codes).sum(axis=2) + 84 * np.eye(10, dtype=int)
+    assert {tuple(sorted(pair)) for pair in np.argwhere(distances == distances.min())} == {(6, 8)}
+    assert distances.min() == 12
+
+
+def network(**options):
+    layers = [("F6", Dense(84)), ScaledTanh(), ("output", RBF(**options))]
+    return Network(layers, (9,), dtype="float64", threads=1, seed=1)
+
+
+IMAGES = np.random.default_rng(0).standard_normal((21, 9))
+LABELS = np.random.default_rng(1).integers(0, 10, 21)
+
+
+@pytest.mark.parametrize("trainable", [False, True])
+@pytest.mark.parametrize("loss", [Penalty(), MAP(0.5), MAP(30.0)])
+def test_losses_and_gradients_are_pytorchs(loss, trainable):
+    net = network(trainable=trainable)
+    got = net.loss_and_grads(loss, IMAGES, LABELS)
+    W, b = (torch.from_numpy(net.params[n].copy()).requires_grad_() for n in ("F6.W", "F6.b"))
+    centres = torch.tensor(DIGITS, dtype=torch.float64, requires_grad=True)
+    a = torch.from_numpy(IMAGES) @ W.T + b
+    y = ((1.7159 * torch.tanh(2 * a / 3))[:, None] - centres).square().sum(dim=2)
+    right = y[torch.arange(21), torch.from_numpy(LABELS)]
+    rubbish = torch.full((21, 1), -getattr(loss, "j", 0.0), dtype=torch.float64)
+    rivals = torch.logsumexp(torch.cat([-y, rubbish], dim=1), dim=1) if isinstance(loss, MAP) else 0
+    expected = (right + rivals).mean()
+    expected.backward()
+    assert got == pytest.approx(expected.item(), rel=1e-12)
+    for name, tensor in {"F6.W": W, "F6.b": b, **({"output.W": centres} if trainable else {})}.items():
+        np.testing.assert_allclose(net.grads[name], tensor.grad.numpy(), rtol=1e-9, atol=1e-12)
+    assert net.evaluate(loss, IMAGES, LABELS).loss == got
+
+
+def test_the_smallest_penalty_wins():
+    net = network()
+    right = int((net.predict(IMAGES).argmin(axis=1) == LABELS).sum())
+    assert right != int((net.predict(IMAGES).argmax(axis=1) == LABELS).sum())
+    assert net.evaluate(Penalty(), IMAGES, LABELS).correct == right
+    assert sum(net.evaluate(MAP(), IMAGES[i : i + 1], LABELS[i : i + 1]).correct for i in range(21)) == right
+
+
+def test_a_decision_has_two_scores_to_reject_by():
+    y = network().predict(IMAGES)
+    decision, ordered = decide(y), np.sort(y, axis=1)
+    np.testing.assert_array_equal(decision.classes, y.argmin(axis=1))
+    np.testing.assert_array_equal(decision.penalty, ordered[:, 0])
+    np.testing.assert_array_equal(decision.margin, ordered[:, 1] - ordered[:, 0])
+
+
+@pytest.mark.parametrize("loss", [Penalty(), MAP(2.0)])
+def test_the_curvature_is_that_of_the_whole_loss(loss):
+    """Of eq. 8 by x it is 2, whatever the centres; of eq. 9 it is never below 0."""
+    net = Network([("output", RBF(trainable=True))], (84,), dtype="float64", threads=1)
+    x = np.random.default_rng(2).standard_normal((18, 84))
+    curvature = net.curvature(loss, x, LABELS[:18])["output.W"]
+    if isinstance(loss, Penalty):
+        counts = np.bincount(LABELS[:18], minlength=10)
+        np.testing.assert_allclose(curvature, np.repeat(2 * counts[:, None] / 18, 84, axis=1))
+    wide = network()
+    rates = SDLM(lr=5e-4)
+    rates.estimate(wide, loss, IMAGES, LABELS)
+    assert all((rate > 0).all() for rate in rates.rates(wide).values())
+
+
+@pytest.mark.parametrize("centres", [(), ((),), ((1.0,), (1.0, 2.0)), ((float("nan"),),), [[1.0]], 3, (("a",),)])
+def test_centres_that_are_none(centres):
+    what = f"expected centres as a tuple of equally long tuples of finite numbers, got {centres!r:.60}"
+    message = f"RBF: {what}; give one tuple for each unit, or leave it out for the digits"
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        RBF(centres)
+
+
+def test_an_input_of_another_length_than_the_centres():
+    message = (
+        'layer 0 "output" RBF(): expected an input of 84 numbers, as the centres have, got shape (9,)\n'
+        "  chain: (9,) → output RBF ✗\n"
+        "  hint: give centres of that length or change the layer before"
+    )
+    with pytest.raises(ShapeError, match=f"^{re.escape(message)}$"):
+        Network([("output", RBF())], (9,))
+
+
+@pytest.mark.parametrize("j", [0, -1.0, float("inf"), "1"])
+def test_a_rubbish_class_without_a_penalty(j):
+    with pytest.raises(OptionError, match=r"^MAP: expected j "):
+        MAP(j)
