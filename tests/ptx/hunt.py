@@ -89,21 +89,20 @@ def functions_of(module: ModuleType) -> set[str]:
 
 
 def concerned(only: Iterable[str], paths: Iterable[str] = TESTS) -> list[str]:
-    """The test files that name an operation of a module with one of these functions, or that borrow from one that does.
+    """The test files that borrow from one that names an operation of a module with one of these functions.
 
-    Tests of whole networks name layers instead, so most of them are left out: what survives the others they might catch.
+    Tests of whole networks, which name layers, are left out: they may catch what survives here.
     """
     found = [m for m in modules() if any(part in name for part in only for name in functions_of(m))]
     operations = {n for m in found for n, v in vars(m).items() if isinstance(v, Operation) and v.__module__ == m.__name__}
     named = re.compile(rf"\b({'|'.join(operations)})\b")
-    return [path for path in paths if operations and named.search(text_of(Path(path)))]
+    return [path for path in paths if operations and named.search(borrowed_text(Path(path)))]
 
 
-def text_of(path: Path) -> str:
-    """A test file, or the one that it borrows from."""
-    text = path.read_text()
-    borrowed = re.search(r'borrowed\("(\w+)"', text)
-    return (path.parents[1] / f"{borrowed[1]}.py").read_text() if borrowed else text
+def borrowed_text(path: Path) -> str:
+    """The file of tests that a test file borrows from, or nothing."""
+    name = re.search(r'borrowed\("(\w+)"', path.read_text())
+    return (path.parents[1] / f"{name[1]}.py").read_text() if name else ""
 
 
 class Compiler:

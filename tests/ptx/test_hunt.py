@@ -5,7 +5,7 @@ from pathlib import Path
 
 from minicnn.backends.cuda import gemm, pointwise, reduce
 from ptx import PtxError
-from ptx.hunt import Finding, cause, key, names_behind
+from ptx.hunt import Finding, cause, concerned, key, names_behind
 from ptx.mutants import mutants_of
 
 TESTS = Path(__file__).parents[1]
@@ -40,6 +40,13 @@ def test_a_helper_is_known_behind_the_kernels_that_use_it():
     assert names_behind(pointwise.tanh_kernel) == set()
     assert {"gemm.bring_transposed", "gemm.multiply_add"} <= names_behind(gemm.gemm_nt_kernel)
     assert "reduce.fold" in names_behind(reduce.row_sums_kernel)
+
+
+def test_the_tests_concerned_are_those_that_name_an_operation_of_the_module():
+    assert [Path(path).name for path in concerned(["lanes.scatter"])] == ["test_kernels_lane.py"]
+    assert {"test_kernels_conv.py", "test_kernels_loss.py"} <= {Path(path).name for path in concerned(["reduce.fold"])}
+    assert "test_kernels_networks.py" not in {Path(path).name for path in concerned(["kernel"])}
+    assert concerned(["no function"]) == []
 
 
 def test_what_gave_a_mutant_away_is_named():

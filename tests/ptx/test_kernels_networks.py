@@ -115,6 +115,18 @@ def test_distorted_images_are_those_of_the_cpu():
     close(ours.grads.flat, theirs.grads.flat, 10)
 
 
+@pytest.mark.parametrize("loss", [m.Penalty(), m.MAP(2.0)], ids=["nearest", "map"])
+def test_penalties_and_trained_centres_are_those_of_the_cpu(loss):
+    layers = [m.Dense(4), m.RBF(((1.0, -1.0, 1.0, 1.0), (-1.0, 1.0, 1.0, -1.0), (1.0, 1.0, -1.0, -1.0)), trainable=True)]
+    ours, theirs = (m.Network(layers, (6,), backend=backend, threads=1, seed=1) for backend in ("cuda", "cpu"))
+    x, labels = np.random.default_rng(0).standard_normal((20, 6)).astype(np.float32), np.arange(20) % 3
+    mine, other = (net.score_and_grads(loss, x, labels) for net in (ours, theirs))
+    assert mine.correct == other.correct
+    assert mine.loss == pytest.approx(other.loss, rel=2e-6)
+    close(ours.grads.flat, theirs.grads.flat)
+    close(ours.curvature(loss, x, labels).flat, theirs.curvature(loss, x, labels).flat)
+
+
 def test_every_kernel_is_executed():
     """Those that the tests above executed are those of the backend's source."""
     trees = [ast.parse(path.read_text()) for path in Path(cuda.__file__).parent.glob("*.py")]
