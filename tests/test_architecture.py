@@ -49,7 +49,8 @@ MAY_IMPORT = {
     "network": "arrays backends bind chain curvature door errors group losses memory parallel program runner slots "
     "summary targets trace",
     "models": "errors initialisers layers network",
-    "": "models network runner layers losses optim penalties sdlm schedules initialisers plan errors arrays backends.cpu.jit testing",
+    "": "models network runner layers losses optim penalties sdlm schedules initialisers plan errors arrays backends.cpu.jit "
+    "testing",
 }
 """The core: a module, or all modules of a package, and what of minicnn it may import. Everything else is the periphery,
 which may import anything, and which nothing here names."""
