@@ -17,8 +17,8 @@ WARM_UP = 3
 
 def without_tf32() -> None:
     """Let convolutions and matrix products keep all bits of float32, as minicnn's do."""
-    torch.backends.cudnn.conv.fp32_precision = "ieee"
-    torch.backends.cuda.matmul.fp32_precision = "ieee"
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
 
 
 class Eager(Torch):
@@ -48,7 +48,8 @@ class Graphs(Eager):
             if "capturable" in group:
                 group["capturable"] = True  # Adam counts its steps on the device
         self._index = torch.arange(self.batch, device=self.device)
-        aside: Any = torch.cuda.Stream()
+        cuda: Any = torch.cuda  # whose streams have no types
+        aside = cuda.Stream()
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
             undone(self.optimizer, lambda: [self.learn(self._index) for _ in range(WARM_UP)])
