@@ -143,3 +143,23 @@ def test_count_least(dtype, case, levels):
     hits = np.array([5])
     count_least(naive.to_lanes(ties, case["L"], -1e30), a.labelsl, a.lanes, hits)
     assert hits[0] == 5 + naive.count_hits(-ties, a.labels)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_class_can_win(dtype):
+    D, hits = 7, np.array([0])
+    y = naive.to_lanes(1 - np.eye(D, dtype=dtype), 16, 5)
+    count_least(y, naive.to_lanes(np.arange(D), 16), np.array([D]), hits)
+    assert hits[0] == D
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("winner", [0, 3, 6])
+def test_penalties_far_apart_do_not_overflow(dtype, winner):
+    y = np.full((7, 16), 2000, dtype)
+    y[winner] = 0
+    value, p, labels = np.zeros(1), np.full((7, 16), np.nan, dtype), np.full(16, winner)
+    map_penalty(y, labels, np.array([2000], dtype), np.array([16]), np.ones(1, dtype), value)
+    map_shares(y, np.array([2000], dtype), p)
+    assert value[0] == 0
+    np.testing.assert_array_equal(p, (np.arange(7) == winner)[:, None] * np.ones(16))

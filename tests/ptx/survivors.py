@@ -19,7 +19,13 @@ REASONS: dict[tuple[str, str], str] = {
     ("loss.mse_kernel", "partials[0, cuda.blockIdx.x] = scale[0] * sums[0, 0] / D"): ONE_COLUMN,
     ("loss.cross_entropy_kernel", "partials[0, cuda.blockIdx.x] = scale[0] * sums[0, 0]"): ONE_COLUMN,
     ("loss.count_hits_kernel", "partials[0, cuda.blockIdx.x] = sums[0, 0]"): ONE_COLUMN,
+    ("penalty.count_least_kernel", "partials[0, cuda.blockIdx.x] = sums[0, 0]"): ONE_COLUMN,
     ("pointwise.relu_kernel", "y[i] = y.dtype.type(0) if x[i] < 0 else x[i]"): NO_SIGN,
+    ("rbf.rbf_hx_kernel", "hx.flat[n] = two * (two * bent + (zero if own <= zero else own))"): "Of 0 both make 0.",
+    (
+        "rbf.rbf_hx_kernel",
+        "e = W.flat[i * D + n // L] - x.flat[n] bent += hy.flat[i * L + n % L] * e * e own += dy.flat[i * L + n % L]",
+    ): "The difference is squared.",
     ("softmax.largest", "top = value if value >= top else top return top"): "Of two equal numbers either is the largest.",
 }
 """By function and the changed line with the two below it, as the mutant has them."""
