@@ -1,0 +1,135 @@
+"""The reproduction of the paper as a user runs it, on a few images."""
+
+import importlib
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minicnn import MAP, SDLM, checkpoint, models
+from minicnn.data import Pixels, load_mnist
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+FEW = ["--source", "subset", "--size", 540, "--seeds", 1, "--threads", 1]
+
+
+@pytest.fixture
+def module(monkeypatch):
+    """The example's modules, by name."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+    return importlib.import_module
+
+
+@pytest.fixture
+def run(module, monkeypatch, capsys):
+    """Call the example with arguments; gives exit code, output and errors."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["lenet5_1998.py", *map(str, arguments)])
+        code = module("lenet5_1998").command()
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return call
+
+
+def test_a_run_is_judged_after_its_last_pass(run, module, tmp_path):
+    code, out, _ = run(*FEW, "--passes", 2, "--out", tmp_path)
+    assert code == 0
+    result = json.loads((tmp_path / "540" / "seed-0" / "result.json").read_text())
+    assert result["error"] == result["passes"][-1]["judged_error"]
+    assert [done["number"] for done in result["passes"]] == [1, 2]
+    net, digits = models.lenet5_1998(threads=1), load_mnist(source="subset", announce=lambda line: None)
+    checkpoint.load_weights(tmp_path / "540" / "seed-0" / "model.safetensors", net)
+    penalties = net.predict(Pixels(digits.test_images, module("passes_1998").PAPER, 32))
+    assert result["error"] == pytest.approx(100 * np.mean(penalties.argmin(axis=1) != digits.test_labels))
+    assert f"| 540 | – | {result['error']:.2f} (seed 0: {result['error']:.2f}) |" in out
+    for name in ("figure-5.png", "figure-6.png", "misclassified.png"):
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("batch", [1, 20])
+def test_a_resumed_run_gives_the_same_bits(run, tmp_path, batch):
+    more = [*FEW, "--distortions", "--batch", batch]
+    name = "540-distorted" + ("-batch-20" if batch == 20 else "")
+    run(*more, "--passes", 2, "--out", tmp_path / "once")
+    run(*more, "--passes", 1, "--out", tmp_path / "twice")
+    code, out, _ = run(*more, "--passes", 2, "--out", tmp_path / "twice", "--resume")
+    assert code == 0
+    assert "pass  1" not in out
+    files = [(tmp_path / folder / name / "seed-0" / "model.safetensors").read_bytes() for folder in ("once", "twice")]
+    assert files[0] == files[1]
+
+
+def test_without_options_every_row_is_run_and_batches_get_a_column(run, tmp_path):
+    few = ["--source", "subset", "--passes", 1, "--threads", 1, "--out", tmp_path]
+    code, _, _ = run(*few, "--seeds", 1, "--batch", 50)
+    assert code == 0
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["6000-batch-50", "6000-distorted-batch-50"]
+    _, out, _ = run(*few, "--seeds", 2, "--size", 540)
+    assert "| training images | published | one image a step | batches of 50 |" in out
+    errors = [json.loads((tmp_path / "540" / f"seed-{seed}" / "result.json").read_text())["error"] for seed in (0, 1)]
+    assert errors[0] != errors[1]
+    line = f"{np.mean(errors):.2f} ± {np.std(errors, ddof=1):.2f} (seed 0: {errors[0]:.2f}, 1: {errors[1]:.2f}) | – |"
+    assert f"| 540 | – | {line}" in out
+
+
+def test_validation_leaves_the_test_images_alone(run, module, monkeypatch, tmp_path):
+    digits = load_mnist(source="subset", announce=lambda line: None)
+    blind = digits.__class__(digits.train_images, digits.train_labels, None, None, "here", False)
+    monkeypatch.setattr(module("lenet5_1998"), "load_mnist", lambda *given: blind)
+    code, out, _ = run(*FEW, "--passes", 1, "--validate", "--loss", "eq8", "--out", tmp_path)
+    assert code == 0
+    assert "Penalty(); judged by the held-out images" in out
+    result = json.loads((tmp_path / "540" / "seed-0" / "result.json").read_text())
+    assert (result["validate"], result["learn_from"]) == (True, 5500)
+
+
+def test_the_published_network_has_60_000_parameters_and_rates_of_the_published_size(module):
+    passes, source = module("passes_1998"), "auto" if os.environ.get("MINICNN_DATA") else "subset"
+    digits = load_mnist(source=source, announce=lambda line: None)
+    net, optimizer = models.lenet5_1998(threads=1), SDLM(5e-4, passes.MU)
+    optimizer.estimate(net, MAP(10.0), Pixels(digits.train_images, passes.PAPER, 32), digits.train_labels, np.arange(500))
+    rates = np.concatenate([rate.reshape(-1) for rate in optimizer.rates(net).values()])
+    assert rates.size == 60_000
+    assert 7e-5 < rates.min() < rates.max() < 0.016
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--seeds", 0], "--seeds: expected at least 1, got 0; leave it out for what is published"),
+        (["--first", -1], "--first: expected at least 0, got -1; leave it out for what is published"),
+        (["--batch", 0], "--batch: expected at least 1, got 0; leave it out for what is published"),
+        (["--passes", 21], "--passes: expected 1 to 20, got 21; leave it out for what is published"),
+        (["--size", 6001], "--size: expected a number from 1 to 6000, got 6001; leave it out to use all"),
+        (["--j", 0], "MAP: expected j in (0, inf), got 0.0; choose j in that range"),
+        (["--out", __file__], f"--out: expected a folder to write to, got {__file__}: File exists; give another folder"),
+    ],
+)
+def test_bad_arguments_get_one_sentence_and_exit_code_2(run, tmp_path, monkeypatch, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run("--source", "subset", *arguments)
+    assert code == 2
+    assert err == f"error: {words}\n"
+
+
+def test_a_run_of_other_options_is_not_gone_on_with(run, tmp_path):
+    run(*FEW, "--passes", 1, "--out", tmp_path)
+    code, _, err = run(*FEW, "--passes", 2, "--out", tmp_path, "--resume", "--loss", "eq8")
+    assert code == 2
+    assert "last.safetensors: expected a run with {'seed': 0, 'loss': 'Penalty()'" in err
+    assert err.endswith("resume with the options it was started with, or give another folder\n")
+
+
+def test_an_interrupted_run_says_how_to_go_on(run, module, monkeypatch, tmp_path):
+    def interrupt(*given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module("lenet5_1998"), "run", interrupt)
+    code, _, err = run(*FEW, "--out", tmp_path)
+    assert code == 130
+    assert err == "stopped; every finished pass is saved, go on with --resume\n"
