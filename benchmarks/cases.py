@@ -17,13 +17,13 @@ Array = np.ndarray[Any, Any]
 PAPER, TORCH = Normalise.between(-0.1, 1.175), Normalise.standard(0.1307, 0.3081)
 
 
-def cifar_cnn(threads: int | None = None, seed: int = 0) -> Network:
+def cifar_cnn(threads: int | None = None, seed: int = 0, backend: str = "cpu") -> Network:
     """Three 3×3 convolutions, 3→32→64→128, each with ReLU and a 2×2 max pool, and two dense layers: 488,000 parameters."""
     layers: list[Any] = []
     for number, filters in enumerate((32, 64, 128), 1):
         layers += [(f"C{number}", Conv2d(filters, 3, padding=1)), (f"f{number}", ReLU()), (f"S{number}", MaxPool2d(2))]
     layers += [("flatten", Flatten()), ("F4", Dense(192)), ("f4", ReLU()), ("output", Dense(10))]
-    return Network(layers, in_shape=(3, 32, 32), threads=threads, seed=seed)
+    return Network(layers, in_shape=(3, 32, 32), backend=backend, threads=threads, seed=seed)
 
 
 @dataclass(frozen=True)

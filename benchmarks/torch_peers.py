@@ -39,8 +39,10 @@ class Sparse(nn.Module):
         index = np.full((len(layer.table), int(links[:, 1].max()) + 1), kernels)  # the kernel past the last one is zero
         index[links[:, 0], links[:, 1]] = links[:, 2]
         self.weight, self.bias = nn.Parameter(torch.zeros(kernels, 5, 5)), nn.Parameter(torch.zeros(len(groups)))
-        self.index: Tensor = torch.from_numpy(index)
-        self.group: Tensor = torch.from_numpy(np.repeat(np.arange(len(groups)), groups))
+        self.index: Tensor
+        self.register_buffer("index", torch.from_numpy(index), persistent=False)  # so that it goes where the module goes
+        self.group: Tensor
+        self.register_buffer("group", torch.from_numpy(np.repeat(np.arange(len(groups)), groups)), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """The convolution."""

@@ -5,12 +5,17 @@ over the first 100 steps are compared before anything is timed. Images are in me
 pixels for minicnn, except in the rows that say floats and for ``cifar_cnn``, where it gets the float32 (N, C, H, W) array
 that PyTorch gets; PyTorch in the faster of contiguous and channels_last, JAX in NHWC. Validation is outside. The whole
 process keeps to as many processors as there are threads. Run: python benchmarks/train_bench.py [--threads N] [--quick]
+
+With ``--backend cuda`` it is minicnn on a GPU against PyTorch on the same one, eager and as CUDA graphs, both in float32
+without TF32, the images on the device; batches are those of the recipes, 512 and 4,096.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import harness
@@ -18,12 +23,18 @@ import numpy as np
 from cases import CASES, Case, Data, data_of, multiply_adds, order
 from harness import BenchmarkError, Column, Peak, say
 
-from minicnn import SGD, Adam
+from minicnn import SGD, Adam, BackendError, backends
 from minicnn.optim import Optimizer
 
 IMAGES = 60_000
 AGREE = 100
 """Steps whose losses are compared."""
+
+LARGE = (512, 4096)
+"""Batches that a GPU gets beside that of the recipe."""
+
+FASTEST = {"cpu": "compiled", "cuda": "graphs"}
+"""PyTorch's other form on each backend."""
 
 COLUMNS = (
     Column("network", 14),
@@ -31,7 +42,7 @@ COLUMNS = (
     Column("minicnn s", 9, ".3f"),
     Column("eager s", 7, ".3f"),
     Column("layout", 10),
-    Column("compiled s", 10, ".3f"),
+    Column("compiled s", 10, ".3f"),  # graphs s on a GPU
     Column("jax s", 7, ".3f"),
     Column("/ eager", 7, ".2f"),
     Column("/ best", 6, ".2f"),
@@ -61,8 +72,10 @@ class Own:
         return loss
 
 
-def peers_of(case: Case, own: Own) -> dict[str, Any]:
+def peers_of(case: Case, own: Own, backend: str) -> dict[str, Any]:
     """Everybody else who is installed, from the same weights."""
+    if backend == "cuda":
+        return peers_on_gpu(case, own)
     found: dict[str, Any] = {}
     data: Data = own.data
     if harness.peer("torch") is not None:
@@ -76,6 +89,21 @@ def peers_of(case: Case, own: Own) -> dict[str, Any]:
 
         found["jax"] = Jax(case, own.net, data)
     return found
+
+
+def peers_on_gpu(case: Case, own: Own) -> dict[str, Any]:
+    """PyTorch, if it is installed for that GPU."""
+    torch = harness.peer("torch")
+    if torch is None or not torch.cuda.is_available():
+        return {}
+    from train_torch_cuda import FORMS, without_tf32
+
+    without_tf32()
+    return {
+        f"{form} {name}": make(case, own.net, own.data, name == "last")
+        for form, make in FORMS.items()
+        for name in ("contiguous", "last")
+    }
 
 
 def compare(case: Case, own: Own, theirs: Mapping[str, Any]) -> None:
@@ -105,22 +133,22 @@ def several(contender: Any, steps: int) -> harness.Work:
     return work
 
 
-def measure(case: Case, peak: Peak, rounds: int, steps: int) -> dict[str, Any]:
-    """One row of the table."""
-    own, control = Own(case, peak.threads), Own(case, peak.threads)
-    peers = peers_of(case, own)
+def measure(case: Case, backend: str, threads: int, peak: Peak | None, rounds: int, steps: int) -> dict[str, Any]:
+    """One row of the table; a GPU has no peak to compare with."""
+    own, control = Own(case, threads), Own(case, threads)
+    peers = peers_of(case, own, backend)
     compare(case, own, peers)
     works = {name: several(contender, steps) for name, contender in {"own": own, "control": control, **peers}.items()}
-    found = harness.interleaved({**works, "peak": peak}, rounds, 0.0, peak.threads)
+    found = harness.interleaved({**works, **({"peak": peak} if peak else {})}, rounds, 0.0, threads)
     epoch = {name: timing.median / steps * IMAGES / case.batch for name, timing in found.items() if name != "peak"}
-    eager, compiled = (best(epoch, form) for form in ("eager", "compiled"))
+    eager, other = (best(epoch, form) for form in ("eager", FASTEST[backend]))
     rate = 2e-9 * multiply_adds(own.net) * IMAGES / epoch["own"]
     theirs = {name: epoch[name] for name in peers}
     row = {"network": case.name, "batch": case.batch, "minicnn_s": epoch["own"], "eager_s": eager and epoch[eager]}
-    row |= {"layout": eager and eager.split()[1], "compiled_s": compiled and epoch[compiled], "jax_s": epoch.get("jax")}
+    row |= {"layout": eager and eager.split()[1], f"{FASTEST[backend]}_s": other and epoch[other], "jax_s": epoch.get("jax")}
     row |= {"over_eager": eager and epoch[eager] / epoch["own"]}
     row |= {"over_best": min(theirs.values()) / epoch["own"] if theirs else None}
-    row |= {"control": epoch["control"] / epoch["own"], "share_of_peak": rate / peak.best}
+    row |= {"control": epoch["control"] / epoch["own"], "share_of_peak": rate / peak.best if peak else None}
     return row | {"timings": {name: timing.facts() for name, timing in found.items()}}
 
 
@@ -129,29 +157,50 @@ def best(epoch: Mapping[str, float], form: str) -> str | None:
     return min((name for name in epoch if name.startswith(form)), key=lambda name: epoch[name], default=None)
 
 
+def on_gpu(cases: Sequence[Case]) -> list[Case]:
+    """The cases with networks on a GPU, each with its own batch and with large ones.
+
+    Raises:
+        BenchmarkError: there is no GPU that can be used.
+    """
+    try:
+        backends.get("cuda")
+    except BackendError as error:
+        raise BenchmarkError(str(error)) from None
+    there = [replace(case, make=partial(case.make, backend="cuda")) for case in cases]
+    return [replace(case, batch=batch) for case in there for batch in (case.batch, *LARGE)]
+
+
 def benchmark(given: Sequence[str]) -> None:
     """Measure, print, write."""
     parser = harness.arguments("Training: an epoch of 60,000 images, minicnn against PyTorch and JAX.")
     parser.add_argument("--only", metavar="NAME", help="the networks whose names hold this")
+    parser.add_argument("--backend", choices=[*FASTEST], default="cpu", help="where all contenders compute (default cpu)")
     options = parser.parse_args(given)
     harness.check_arguments(options)
-    cases = [case for case in CASES if options.only is None or options.only in case.name]
+    cases: Sequence[Case] = [case for case in CASES if options.only is None or options.only in case.name]
     if not cases:
         names = ", ".join(case.name for case in CASES)
         raise BenchmarkError(f"expected --only as a part of one of {names}, got {options.only!r}")
-    harness.keep_to(options.threads)
+    if options.backend == "cuda":
+        cases = on_gpu(cases)
+    else:
+        harness.keep_to(options.threads)
     machine = harness.machine_facts(options.threads, ("torch", "jax"))
     say(harness.machine_line(machine))
     rounds, steps = options.repeats or (3 if options.quick else 9), 10 if options.quick else 60
-    peak = Peak(options.threads)
-    say(f"an epoch of {IMAGES:,} images, float32, medians of {rounds} samples of {steps} steps\n{harness.heading(COLUMNS)}")
+    peak = Peak(options.threads) if options.backend == "cpu" else None
+    columns = [replace(c, title=c.title.replace("compiled", FASTEST[options.backend])) for c in COLUMNS]
+    say(f"an epoch of {IMAGES:,} images, float32, medians of {rounds} samples of {steps} steps\n{harness.heading(columns)}")
     rows = []
     for case in cases:
-        rows.append(measure(case, peak, rounds, steps))
-        say(harness.line(COLUMNS, list(rows[-1].values())[: len(COLUMNS)]))
-    say(f"peak: {peak.best:.0f} GFLOP/s; control: minicnn against itself, 1 on a quiet machine")
+        rows.append(measure(case, options.backend, options.threads, peak, rounds, steps))
+        say(harness.line(columns, list(rows[-1].values())[: len(columns)]))
+    shown = f"peak: {peak.best:.0f} GFLOP/s" if peak else f"on {backends.get('cuda').current().name}"
+    say(f"{shown}; control: minicnn against itself, 1 on a quiet machine")
     if options.json is not None:
         settings = {"threads": options.threads, "quick": options.quick, "samples": rounds, "steps": steps}
+        settings |= {"backend": options.backend}
         harness.write_json(options.json, {"benchmark": "train", "machine": machine, "settings": settings, "rows": rows})
 
 

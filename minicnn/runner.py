@@ -26,7 +26,7 @@ class Score(NamedTuple):
 
     Attributes:
         loss: mean over the images.
-        correct: images whose largest output is their class; 0 where the target is not class numbers.
+        correct: images whose largest output, or smallest penalty, is their class; 0 where the target is not class numbers.
         images: how many images there were.
     """
 

@@ -61,12 +61,12 @@ class Slots:
             own = FlatVector({n: v.shape for n, v in grads.items()}, grads.memory.dtype)
             self._all.append(Slot(own, self._tally[len(self._all)], self._backend))
         self._tally.fill(0)
-        self._backend.to_device(self._tally)
+        self._backend.to_device(self._tally[:groups])
         return self._all[:groups]
 
     def tally(self, slots: int) -> tuple[float, int]:
         """The loss and the hits of so many slots, in order."""
-        self._backend.to_host(self._tally)
+        self._backend.to_host(self._tally[:slots])
         return sum(self._values[:slots].tolist()), sum(self._tally[:slots, 1].tolist())
 
     def sums(self, groups: int, threads: int) -> list[Job]:

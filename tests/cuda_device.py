@@ -17,8 +17,11 @@ class Memory:
     """A device's memory: apart from the host's, filled with NaN, and every transfer noted.
 
     Attributes:
+        name: what it calls itself.
         log: what was asked for, in order: ("upload" | "aside" | "download", bytes), ("join", 0), ("launch", 0).
     """
+
+    name = "ordinary memory"
 
     def __init__(self):
         self.log, self._blocks = [], []

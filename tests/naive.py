@@ -40,9 +40,14 @@ def rbf_dW(dy, x, W):
     return 2 * (dy[:, :, None] * (W - x[:, None])).sum(axis=0)
 
 
-def rbf_second(hy, dy, x, W):
-    """(images, units, D): the terms of hx and hW."""
-    return 4 * hy[:, :, None] * (x[:, None] - W) ** 2 + 2 * dy[:, :, None]
+def rbf_hx(hy, dy, x, W):
+    """4 Σ hy (x − W)² and the unit's own second derivative, where that is not negative."""
+    return 4 * (hy[:, :, None] * (x[:, None] - W) ** 2).sum(axis=1) + 2 * np.maximum(dy.sum(axis=1), 0)[:, None]
+
+
+def rbf_hW(hy, dy, x, W):
+    """The same by the centres, image by image."""
+    return (4 * hy[:, :, None] * (x[:, None] - W) ** 2 + 2 * np.maximum(dy, 0)[:, :, None]).sum(axis=0)
 
 
 def penalty(y, labels):

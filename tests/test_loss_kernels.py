@@ -125,6 +125,21 @@ def test_losses_of_a_batch_in_two_groups_as_in_pytorch(dtype, smoothing):
         np.testing.assert_allclose(dy, t.grad.numpy(), rtol=50 * eps, atol=2 * eps)
 
 
+def test_sums_over_more_lanes_than_the_cpu_takes_at_once():
+    """On a GPU these are two blocks, whose sums are added."""
+    a = Group(np.float64, N=140, D=3, L=160, seed=2, junk=np.nan, smoothing=0.1)
+    mse(a.yl, a.targetl, a.lanes, a.scale, a.value)
+    mse_dy(a.yl, a.targetl, a.lanes, a.scale, a.dy)
+    a.check(naive.mse(a.y, a.target), naive.mse_dy(a.y, a.target))
+    a.value[0] = 7
+    cross_entropy(a.yl, a.labelsl, a.smoothing, a.lanes, a.scale, a.value)
+    cross_entropy_dy(a.yl, a.labelsl, a.smoothing, a.lanes, a.scale, a.dy)
+    a.check(naive.cross_entropy(a.y, a.labels, 0.1), naive.cross_entropy_dy(a.y, a.labels, 0.1))
+    hits = np.array([5])
+    count_hits(a.yl, a.labelsl, a.lanes, hits)
+    assert hits[0] == 5 + naive.count_hits(a.y, a.labels)
+
+
 @pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
 def test_gradient(loss):
     a = Group(np.float64, N=13, D=6, L=16, seed=5, junk=0.0, smoothing=0.2)

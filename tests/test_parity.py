@@ -51,6 +51,11 @@ def pooled(function):
     return lambda layer, x: function(x, both(layer.kernel), layer.stride and both(layer.stride), both(layer.padding))
 
 
+def rbf(layer, x, W=None):
+    centres = torch.tensor(layer.centres, dtype=x.dtype) if W is None else W
+    return (x.flatten(1)[:, None] - centres).square().sum(2)
+
+
 TORCH = {
     m.Conv2d: conv2d,
     m.SparseConv2d: sparse_conv2d,
@@ -65,6 +70,7 @@ TORCH = {
     m.ReLU: lambda layer, x: F.relu(x),
     m.LeakyReLU: lambda layer, x: F.leaky_relu(x, float(layer.slope)),
     m.Softmax: lambda layer, x: F.softmax(x, 1),
+    m.RBF: rbf,
 }
 
 

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from minicnn import MAP, RBF, SDLM, Dense, Network, OptionError, Penalty, ScaledTanh, ShapeError
+from minicnn import MAP, RBF, SDLM, SGD, Dense, Network, OptionError, Penalty, ScaledTanh, ShapeError, door
+from minicnn.curvature import curvature
 from minicnn.layers.codes import COLUMNS, DIGITS
 from minicnn.penalties import decide
+from minicnn.targets import targets
 
 PICTURES = """
 .#####.  ...##..  .#####.  #######  .#####.  .#####.  ..####.  #######  .#####.  .#####.
@@ -80,19 +82,58 @@ def test_a_decision_has_two_scores_to_reject_by():
     np.testing.assert_array_equal(decision.margin, ordered[:, 1] - ordered[:, 0])
 
 
+def by_input(net, loss, x, labels):
+    """The second derivatives by the images, and those by the parameters."""
+    chosen = np.arange(len(x))
+    aims = targets(loss, labels, len(x), chosen, net.dtype, net.out_shape)
+    source = door.source("x", x, net.dtype, net.in_shape)
+    total, hx = curvature(net._setting, net._team, net._prepare, loss, source, aims, chosen, 0, of_input=True)
+    return hx, total
+
+
+@pytest.mark.parametrize("lanes", [16, 1])
 @pytest.mark.parametrize("loss", [Penalty(), MAP(2.0)])
-def test_the_curvature_is_that_of_the_whole_loss(loss):
-    """Of eq. 8 by x it is 2, whatever the centres; of eq. 9 it is never below 0."""
+def test_the_curvature_of_one_unit_is_the_second_derivative_of_the_loss(loss, lanes):
+    """With one unit nothing is neglected but where images share a centre, so there is one image."""
+    centre = (0.5, -0.25, 1.0)
+    x, labels = np.array([[0.75, 0.25, 0.5]]), np.zeros(1, np.int64)
+
+    def energy(x, centre):
+        net = Network([RBF((centre,))], (3,), dtype="float64", threads=1, lanes=lanes)
+        return net.evaluate(loss, x, labels).loss
+
+    net = Network([("output", RBF((centre,), trainable=True))], (3,), dtype="float64", threads=1, lanes=lanes)
+    hx, total = by_input(net, loss, x, labels)
+    for d, step in enumerate(1e-4 * np.eye(3)):
+        above, below = energy(x + step, centre), energy(x - step, centre)
+        assert hx[0, d] == pytest.approx((above - 2 * energy(x, centre) + below) / 1e-8, rel=1e-5)
+        assert total["output.W"][0, d] == pytest.approx(hx[0, d], rel=1e-12), "x and W are alike up to a sign"
+
+
+def test_the_curvature_of_equation_8_is_twice_the_share_of_the_images():
     net = Network([("output", RBF(trainable=True))], (84,), dtype="float64", threads=1)
     x = np.random.default_rng(2).standard_normal((18, 84))
-    curvature = net.curvature(loss, x, LABELS[:18])["output.W"]
-    if isinstance(loss, Penalty):
-        counts = np.bincount(LABELS[:18], minlength=10)
-        np.testing.assert_allclose(curvature, np.repeat(2 * counts[:, None] / 18, 84, axis=1))
-    wide = network()
-    rates = SDLM(lr=5e-4)
-    rates.estimate(wide, loss, IMAGES, LABELS)
-    assert all((rate > 0).all() for rate in rates.rates(wide).values())
+    hx, total = by_input(net, Penalty(), x, LABELS[:18])
+    np.testing.assert_allclose(hx, np.full(x.shape, 2 / 18))
+    counts = np.bincount(LABELS[:18], minlength=10)
+    np.testing.assert_allclose(total["output.W"], np.repeat(2 * counts[:, None] / 18, 84, axis=1))
+
+
+@pytest.mark.parametrize("trainable", [False, True])
+@pytest.mark.parametrize("loss", [Penalty(), MAP(2.0), MAP(100.0), MAP(1000.0)])
+def test_no_curvature_is_negative_however_far_training_got(loss, trainable):
+    """Wrong classes pull the other way, and where an image is certain only rounding is left of the sum of all pulls."""
+    layers = [("F6", Dense(84)), ScaledTanh(), ("output", RBF(trainable=trainable))]
+    net, optimizer = Network(layers, (9,), threads=1, seed=1), SGD(0.01)
+    for _ in range(12):
+        for _ in range(10):
+            net.loss_and_grads(loss, IMAGES, LABELS)
+            optimizer.step(net)
+        for i in range(0, 21, 5):
+            assert net.curvature(loss, IMAGES[i : i + 1], LABELS[i : i + 1]).flat.min() >= 0
+        rates = SDLM(lr=5e-4)
+        rates.estimate(net, loss, IMAGES, LABELS)
+        assert all((rate > 0).all() for rate in rates.rates(net).values())
 
 
 @pytest.mark.parametrize("centres", [(), ((),), ((1.0,), (1.0, 2.0)), ((float("nan"),),), [[1.0]], 3, (("a",),)])

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import examples
 
+from minicnn.backends.cpu.one import rbf, rbf_dW_add, rbf_dx
 from minicnn.backends.cpu.penalty import (
     count_least,
     map_penalty,
@@ -16,7 +17,7 @@ from minicnn.backends.cpu.penalty import (
     penalty,
     penalty_dy,
 )
-from minicnn.backends.cpu.rbf import rbf, rbf_dW_add, rbf_dx, rbf_hW_add, rbf_hx
+from minicnn.backends.cpu.rbf import rbf_hW_add, rbf_hx
 
 DTYPES = [np.float32, np.float64]
 few = examples(20)
@@ -47,12 +48,11 @@ def test_radial_basis_functions(dtype, case):
     rbf_hx(hyl, dyl, xl, W, hx)
     rbf_hW_add(hyl, dyl, xl, W, hW)
     x, W, dy, hy = (a.astype(np.float64) for a in (x, W, dy, hy))
-    second = naive.rbf_second(hy, dy, x, W)
     close(naive.from_lanes(y, L), naive.rbf(x, W), dtype, naive.rbf(x, W).max())
     close(naive.from_lanes(dx, L), naive.rbf_dx(dy, x, W), dtype, 4 * N)
     close(dW, 3 + naive.rbf_dW(dy, x, W), dtype, 4 * L)
-    close(naive.from_lanes(hx, L), second.sum(axis=1), dtype, 20 * N)
-    close(hW, -2 + second.sum(axis=0), dtype, 20 * L)
+    close(naive.from_lanes(hx, L), naive.rbf_hx(hy, dy, x, W), dtype, 20 * N)
+    close(hW, -2 + naive.rbf_hW(hy, dy, x, W), dtype, 20 * L)
 
 
 def test_gradient_of_radial_basis_functions():
@@ -143,3 +143,23 @@ def test_count_least(dtype, case, levels):
     hits = np.array([5])
     count_least(naive.to_lanes(ties, case["L"], -1e30), a.labelsl, a.lanes, hits)
     assert hits[0] == 5 + naive.count_hits(-ties, a.labels)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_class_can_win(dtype):
+    D, hits = 7, np.array([0])
+    y = naive.to_lanes(1 - np.eye(D, dtype=dtype), 16, 5)
+    count_least(y, naive.to_lanes(np.arange(D), 16), np.array([D]), hits)
+    assert hits[0] == D
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("winner", [0, 3, 6])
+def test_penalties_far_apart_do_not_overflow(dtype, winner):
+    y = np.full((7, 16), 2000, dtype)
+    y[winner] = 0
+    value, p, labels = np.zeros(1), np.full((7, 16), np.nan, dtype), np.full(16, winner)
+    map_penalty(y, labels, np.array([2000], dtype), np.array([16]), np.ones(1, dtype), value)
+    map_shares(y, np.array([2000], dtype), p)
+    assert value[0] == 0
+    np.testing.assert_array_equal(p, (np.arange(7) == winner)[:, None] * np.ones(16))

@@ -32,6 +32,8 @@ WIDE = [
     (m.MaxPool2d((3, 4)), (2, 7, 83)),
     (m.MaxPool2d(3, 2, 1), (2, 9, 61)),
     (m.Dense(19), (133,)),
+    (m.RBF(), (84,)),
+    (m.RBF(trainable=True), (7, 12)),
 ]
 
 

@@ -178,10 +178,10 @@ class Kernels(Protocol):
         """dW += 2 Σ_l dy (W − x)."""
 
     def rbf_hx(self, hy: Array, dy: Array, x: Array, W: Array, hx: Array) -> None:
-        """hx = Σ_i (4 hy_i (x − W_i)² + 2 dy_i)."""
+        """hx = 4 Σ_i hy_i (x − W_i)² + 2 max(Σ_i dy_i, 0)."""
 
     def rbf_hW_add(self, hy: Array, dy: Array, x: Array, W: Array, hW: Array) -> None:
-        """hW += Σ_l (4 hy (x − W)² + 2 dy)."""
+        """hW += Σ_l (4 hy (x − W)² + 2 max(dy, 0))."""
 
     def dropout(self, x: Array, rng: Array, rate: Array, y: Array) -> None:
         """y = x · m / (1 − rate), m a hash of rng, image and element; its own adjoint."""

@@ -80,9 +80,11 @@ class RBF(Layer):
     def curvature(
         self, k: Kernels, x: Array, dy: Array, hy: Array, W: Array, hx: Array | None, hW: Array | None = None
     ) -> None:
-        """hW += Σ (4 hy (x − W)² + 2 dy), hx = Σ (4 hy (x − W)² + 2 dy): with the unit's own second derivative.
+        """hW += Σ (4 hy (x − W)² + 2 max(dy, 0)), hx = 4 Σ hy (x − W)² + 2 max(Σ dy, 0).
 
-        Without it a loss that is linear in y, equation 8, would have no curvature at all.
+        The last terms are the unit's own second derivative, without which a loss that is linear in y, equation 8, would have
+        no curvature at all. Where they are negative they are left out, so that no curvature is: with equation 9 by the
+        centres of wrong classes, and by x for rounding only.
         """
         if hW is not None:
             k.rbf_hW_add(hy, dy, rows(x), W, hW)

@@ -6,8 +6,11 @@ mutants of every kernel, and of every helper that kernels share, the tests conce
 
 from __future__ import annotations
 
+import ast
+import inspect
 import pkgutil
 import random
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -23,6 +26,7 @@ from hypothesis import Phase, settings
 
 import ptx
 from minicnn.backends import cuda as backend
+from minicnn.backends.cuda.operation import Operation
 from minicnn.backends.cuda.target import inline
 
 from .mutants import KINDS, Mutant, mutants_of
@@ -74,6 +78,31 @@ def names_behind(function: FunctionType) -> set[str]:
         if hasattr(value, "py_func") and key(value.py_func) not in found:
             found |= {key(value.py_func)} | names_behind(value.py_func)
     return found
+
+
+def functions_of(module: ModuleType) -> set[str]:
+    """The keys of the functions written in a module, and of the helpers that it uses."""
+    tree, short = ast.parse(inspect.getsource(module)), module.__name__.removeprefix(f"{backend.__name__}.")
+    written = {f"{short}.{node.name}" for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    used = [value.py_func for value in vars(module).values() if hasattr(value, "py_func")]
+    return written.union(*({key(helper)} | names_behind(helper) for helper in used))
+
+
+def concerned(only: Iterable[str], paths: Iterable[str] = TESTS) -> list[str]:
+    """The test files that borrow from one that names an operation of a module with one of these functions.
+
+    Tests of whole networks, which name layers, are left out: they may catch what survives here.
+    """
+    found = [m for m in modules() if any(part in name for part in only for name in functions_of(m))]
+    operations = {n for m in found for n, v in vars(m).items() if isinstance(v, Operation) and v.__module__ == m.__name__}
+    named = re.compile(rf"\b({'|'.join(operations)})\b")
+    return [path for path in paths if operations and named.search(borrowed_text(Path(path)))]
+
+
+def borrowed_text(path: Path) -> str:
+    """The file of tests that a test file borrows from, or nothing."""
+    name = re.search(r'borrowed\("(\w+)"', path.read_text())
+    return (path.parents[1] / f"{name[1]}.py").read_text() if name else ""
 
 
 class Compiler:
@@ -233,5 +262,5 @@ def hunt(paths: Iterable[str], each: int = 1, seed: int = 0, only: Iterable[str]
 
 
 if __name__ == "__main__":
-    found = hunt(TESTS, each=int(sys.argv[1]) if len(sys.argv) > 1 else 1, only=sys.argv[2:])
+    found = hunt(TESTS, each=int(sys.argv[1]) if len(sys.argv) > 1 else 1)
     print(f"{len(found)} mutants, {sum(not f.caught for f in found)} survived")

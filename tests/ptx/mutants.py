@@ -55,6 +55,7 @@ class Mutant:
         line: of the function's file.
         before: the code that is changed.
         after: what it becomes.
+        lines: the changed line as it then stands, and the two below it, which tell it from others like it.
         tree: the changed function.
     """
 
@@ -63,6 +64,7 @@ class Mutant:
     line: int
     before: str
     after: str
+    lines: str
     tree: ast.FunctionDef
 
     def __str__(self) -> str:
@@ -95,7 +97,7 @@ def tree_of(function: FunctionType) -> ast.FunctionDef:
 def mutants_of(function: FunctionType) -> list[Mutant]:
     """All its mutants, from the first line to the last."""
     tree = tree_of(function)
-    found = []
+    text, found = ast.unparse(tree), []
     for place, node in enumerate(ast.walk(tree)):
         for kind, change in changes(node):
             changed = copy.deepcopy(tree)
@@ -106,8 +108,20 @@ def mutants_of(function: FunctionType) -> list[Mutant]:
             if replacement is not twin:
                 Replace(twin, replacement).visit(changed)
             if after != before:
-                found.append(Mutant(function.__name__, kind, line, before, after, changed))
+                lines = changed_lines(text, ast.unparse(changed))
+                found.append(Mutant(function.__name__, kind, line, before, after, lines, changed))
     return sorted(found, key=lambda mutant: mutant.line)
+
+
+def changed_lines(before: str, after: str) -> str:
+    """The first line that differs, as it is afterwards, and the two below it.
+
+    >>> changed_lines("for i in x:\\n    a\\n    b", "for i in y:\\n    a\\n    b")
+    'for i in y: a b'
+    """
+    lines = after.splitlines()
+    n = next((n for n, pair in enumerate(zip(before.splitlines(), lines, strict=True)) if pair[0] != pair[1]), len(lines))
+    return " ".join(line.strip() for line in lines[n : n + 3])
 
 
 class Replace(ast.NodeTransformer):

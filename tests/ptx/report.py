@@ -1,14 +1,18 @@
-"""Writes the tables of ``docs/cuda.md``: ``cd tests && python -m ptx.report resources costs mutants`` (or some of them)."""
+"""Writes the tables of ``docs/cuda.md``: ``cd tests && python -m ptx.report resources costs mutants`` (or some of them).
+
+``python -m ptx.report mutants --only relu pool`` tries the functions with these in their names, and leaves the other rows.
+"""
 
 from __future__ import annotations
 
+import argparse
 import re
-import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from .costs import Cost, by_kernel
-from .hunt import TESTS, Finding, hunt
+from .hunt import TESTS, Finding, concerned, hunt
 from .kernels import different, launches_of_the_rest, launches_of_the_zoo
 from .mutants import KINDS
 from .recording import training_step
@@ -62,9 +66,37 @@ def numbers(cost: Cost) -> str:
     return f"{cost.bytes / 1e6:,.2f} | {multiplied} | {cost.seconds * 1e6:,.1f}"
 
 
-def mutants() -> str:
-    """What becomes of some mutants of every function."""
-    return found_out(hunt(TESTS, each=EACH))
+def mutants(only: Sequence[str] = ()) -> str:
+    """What becomes of some mutants of every function, or of some functions, with the rows that there are of the others."""
+    table = found_out(hunt(concerned(only) if only else TESTS, each=EACH, only=only))
+    return merged(part("mutants"), table) if only else table
+
+
+def merged(old: str, new: str) -> str:
+    """A table of mutants with the rows, and the survivors, of functions in another one anew, and with the totals of both."""
+    again = rows_of(new, r"\| (\w+\.\w+) \|")
+    rows = rows_of(old, r"\| (\w+\.\w+) \|") | again
+    kept = {place: lines for place, lines in rows_of(old, r"- (\w+\.\w+): ").items() if place not in again}
+    survivors = kept | rows_of(new, r"- (\w+\.\w+): ")
+    cells = [cell for (row,) in rows.values() for cell in re.findall(r" (\d+)/(\d+) ", row)]
+    caught, tried = sum(int(c) for c, _ in cells), sum(int(t) for _, t in cells)
+    lines = [*new.splitlines()[:2], *(row for _, (row,) in sorted(rows.items()))]
+    lines += ["", totals_of(tried, caught), "", *(line for _, found in sorted(survivors.items()) for line in found)]
+    return "\n".join(lines)
+
+
+def rows_of(table: str, start: str) -> dict[str, list[str]]:
+    """The lines that start so, by the function they name."""
+    found: dict[str, list[str]] = {}
+    for line in table.splitlines():
+        if match := re.match(start, line):
+            found.setdefault(match[1], []).append(line)
+    return found
+
+
+def totals_of(tried: int, caught: int) -> str:
+    """The sentence above the survivors."""
+    return f"{tried} mutants, {caught} caught, {tried - caught} survived:"
 
 
 def found_out(findings: list[Finding]) -> str:
@@ -73,12 +105,12 @@ def found_out(findings: list[Finding]) -> str:
     for finding in findings:
         places.setdefault(finding.place, []).append(finding)
     lines = [f"| function | {' | '.join(KINDS)} | caught by |", "|---|" + "---|" * (len(KINDS) + 1)]
-    for place, found in sorted(places.items()):
+    for place, found in sorted(places.items(), key=lambda item: item[0].removesuffix("_kernel")):
         cells = [cell([f for f in found if f.mutant.kind == kind]) for kind in KINDS]
         by = ", ".join(f"{what} {n}" for what, n in Counter(f.caught for f in found if f.caught).most_common())
         lines.append(f"| {place.removesuffix('_kernel')} | {' | '.join(cells)} | {by} |")
     survivors = [finding for finding in findings if not finding.caught]
-    lines += ["", f"{len(findings)} mutants, {len(findings) - len(survivors)} caught, {len(survivors)} survived:", ""]
+    lines += ["", totals_of(len(findings), len(findings) - len(survivors)), ""]
     for f in survivors:
         lines.append(f"- {f.place.removesuffix('_kernel')}: `{f.mutant.before}` → `{f.mutant.after}`. {explanation(f)}")
     return "\n".join(lines)
@@ -104,6 +136,10 @@ def part(name: str) -> str:
 
 
 if __name__ == "__main__":
-    tables = {"resources": resources, "costs": costs, "mutants": mutants}
-    for wanted in sys.argv[1:] or tables:
+    parser = argparse.ArgumentParser(prog="python -m ptx.report")
+    parser.add_argument("tables", nargs="*", metavar="TABLE", help="resources, costs, mutants; all by default")
+    parser.add_argument("--only", nargs="+", default=[], help="parts of the names of the functions to make mutants of")
+    options = parser.parse_args()
+    tables = {"resources": resources, "costs": costs, "mutants": lambda: mutants(options.only)}
+    for wanted in options.tables or tables:
         DOCUMENT.write_text(replaced(DOCUMENT.read_text(), wanted, tables[wanted]()))

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cuda_device import NEW, OLD, PtxDevice
+from lenets import CLASSES, DIGITS, LENETS
 
 import minicnn as m
-from minicnn import models
 from minicnn.backends import cuda
 from minicnn.backends.cuda.mirror import use
 from minicnn.data import Affine, Distorted, Elastic, Normalise, Pixels
@@ -32,32 +32,13 @@ def close(ours, theirs, steps=1):
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=40 * steps * np.finfo(theirs.dtype).eps * scale)
 
 
-DIGITS = np.random.default_rng(7).integers(0, 256, (30, 28, 28)).astype(np.uint8)
-CLASSES = np.random.default_rng(8).integers(0, 10, 30)
-LENETS = {
-    "classic": (models.lenet5, Pixels(DIGITS, Normalise.between(-0.1, 1.175), 32), m.MSE(1, -1), lambda: m.SGD(0.1, 0.9)),
-    "shared": (
-        models.lenet5s,
-        Pixels(DIGITS, Normalise.standard(0.1307, 0.3081), 32, "resize"),
-        m.CrossEntropy(0.1),
-        lambda: m.AdamW(1e-3),
-    ),
-    "modern": (
-        models.lenet5_modern,
-        Pixels(DIGITS, Normalise.standard(0.1307, 0.3081)),
-        m.CrossEntropy(),
-        lambda: m.Adam(1e-3),
-    ),
-}
-
-
 @pytest.mark.parametrize("name", LENETS)
 def test_training_a_lenet_is_training_it_on_the_cpu(name):
     """Steps of ragged batches: losses, hits, gradients and parameters, and what the networks predict after them."""
     make, x, loss, optimizer = LENETS[name]
     ours, theirs = make(backend="cuda", seed=3), make(backend="cpu", seed=3, threads=1)
     updates = optimizer(), optimizer()
-    for step in range(3 if name == "classic" else 2):
+    for step in range(2):
         batch = np.arange(7 * step, 7 * step + 12)
         mine, other = (net.score_and_grads(loss, x, CLASSES, batch) for net in (ours, theirs))
         assert mine.correct == other.correct
@@ -67,7 +48,8 @@ def test_training_a_lenet_is_training_it_on_the_cpu(name):
             update.step(net)
     close(ours.params.flat, theirs.params.flat, 100)  # Adam divides small gradients by small gradients
     close(ours.predict(x), theirs.predict(x), 10)
-    assert ours.evaluate(loss, x, CLASSES).loss == pytest.approx(theirs.evaluate(loss, x, CLASSES).loss, rel=1e-4)
+    if name == "modern":  # whose pass is the quickest
+        assert ours.evaluate(loss, x, CLASSES).loss == pytest.approx(theirs.evaluate(loss, x, CLASSES).loss, rel=1e-4)
 
 
 LAYERS = [
@@ -84,7 +66,7 @@ LAYERS = [
     ("dense", m.Dense(5)),
     m.Softmax(),
 ]
-SHAPE = (2, 12, 13)
+SHAPE = (2, 8, 13)
 
 
 def test_a_network_of_everything_is_that_of_the_cpu(monkeypatch):
@@ -92,12 +74,12 @@ def test_a_network_of_everything_is_that_of_the_cpu(monkeypatch):
     monkeypatch.setattr("minicnn.backends.cuda.place.MOST_LANES", 32)
     ours, theirs = (m.Network(LAYERS, SHAPE, backend=backend, threads=1, seed=1) for backend in ("cuda", "cpu"))
     rng = np.random.default_rng(0)
-    x, dy = (rng.standard_normal((40, *shape)).astype(np.float32) for shape in (SHAPE, (5,)))
+    x, dy = (rng.standard_normal((34, *shape)).astype(np.float32) for shape in (SHAPE, (5,)))
     close(ours.forward(x), theirs.forward(x))
     close(ours.activation("direct"), theirs.activation("direct"))
     close(ours.backward(dy), theirs.backward(dy))
     close(ours.grads.flat, theirs.grads.flat, 10)
-    target, batch = np.abs(dy), rng.permutation(40)
+    target, batch = np.abs(dy), rng.permutation(34)
     mine, other = (net.score_and_grads(m.MSE(), x, target, batch) for net in (ours, theirs))
     assert mine.loss == pytest.approx(other.loss, rel=1e-6)
     close(ours.grads.flat, theirs.grads.flat, 10)
@@ -107,9 +89,9 @@ def test_a_network_of_everything_is_that_of_the_cpu(monkeypatch):
 def test_the_curvature_and_the_step_it_leads_to_are_those_of_the_cpu(monkeypatch):
     monkeypatch.setattr("minicnn.backends.cuda.place.MOST_LANES", 32)
     layers = [("S", m.Subsample(2)), m.ScaledTanh(), ("C", m.Conv2d(3, 3, padding=1)), m.LeakyReLU(0.2), *LAYERS[-4:]]
-    ours, theirs = (m.Network(layers, (9, 12, 14), backend=backend, threads=1, seed=1) for backend in ("cuda", "cpu"))
-    x = np.random.default_rng(0).standard_normal((40, 9, 12, 14)).astype(np.float32)
-    labels = np.arange(40) % 5
+    ours, theirs = (m.Network(layers, (9, 8, 10), backend=backend, threads=1, seed=1) for backend in ("cuda", "cpu"))
+    x = np.random.default_rng(0).standard_normal((34, 9, 8, 10)).astype(np.float32)
+    labels = np.arange(34) % 5
     for loss, examples in ((m.CrossEntropy(), labels), (m.MSE(), np.eye(5, dtype=np.float32)[labels])):
         close(ours.curvature(loss, x, examples).flat, theirs.curvature(loss, x, examples).flat)
     for net in (ours, theirs):
@@ -131,6 +113,18 @@ def test_distorted_images_are_those_of_the_cpu():
         net.steps = 4
         net.loss_and_grads(m.MSE(), x, CLASSES % 3, np.arange(5, 17))
     close(ours.grads.flat, theirs.grads.flat, 10)
+
+
+@pytest.mark.parametrize("loss", [m.Penalty(), m.MAP(2.0)], ids=["nearest", "map"])
+def test_penalties_and_trained_centres_are_those_of_the_cpu(loss):
+    layers = [m.Dense(4), m.RBF(((1.0, -1.0, 1.0, 1.0), (-1.0, 1.0, 1.0, -1.0), (1.0, 1.0, -1.0, -1.0)), trainable=True)]
+    ours, theirs = (m.Network(layers, (6,), backend=backend, threads=1, seed=1) for backend in ("cuda", "cpu"))
+    x, labels = np.random.default_rng(0).standard_normal((20, 6)).astype(np.float32), np.arange(20) % 3
+    mine, other = (net.score_and_grads(loss, x, labels) for net in (ours, theirs))
+    assert mine.correct == other.correct
+    assert mine.loss == pytest.approx(other.loss, rel=2e-6)
+    close(ours.grads.flat, theirs.grads.flat)
+    close(ours.curvature(loss, x, labels).flat, theirs.curvature(loss, x, labels).flat)
 
 
 def test_every_kernel_is_executed():

@@ -22,6 +22,9 @@ from .one import (
     max_pool_dx,
     outer_add,
     pad,
+    rbf,
+    rbf_dW_add,
+    rbf_dx,
     sparse_conv2d,
     sparse_conv2d_dW_add,
     sparse_conv2d_dx,
@@ -48,7 +51,7 @@ from .pointwise import (
     tanh_dx,
     zero,
 )
-from .rbf import rbf, rbf_dW_add, rbf_dx, rbf_hW_add, rbf_hx
+from .rbf import rbf_hW_add, rbf_hx
 from .softmax import softmax, softmax_dx, softmax_hx
 from .sparse_conv import group_sum_add, spread
 from .update import adam, adamw, add, sdlm, sgd

@@ -6,8 +6,11 @@ from functools import update_wrapper
 from typing import Any
 
 from ...arrays import Array
-from . import conv, gemm, lanes, one_gemm, one_lanes, one_max_pool, one_pool, one_sparse, pool, sparse_conv
+from . import conv, gemm, lanes, one_gemm, one_lanes, one_max_pool, one_pool, one_rbf, one_sparse, pool, sparse_conv
 from .jit import Selection
+from .rbf import rbf as rbf_of_many
+from .rbf import rbf_dW_add as rbf_dW_add_of_many
+from .rbf import rbf_dx as rbf_dx_of_many
 
 LANES = 16
 """Kernels over lanes take their vectors from so many at a time."""
@@ -41,4 +44,7 @@ avg_pool = by_lanes(pool.avg_pool, one_pool.avg_pool, LAST)
 avg_pool_dx = by_lanes(pool.avg_pool_dx, one_pool.avg_pool_dx, LAST)
 max_pool = by_lanes(pool.max_pool, one_max_pool.max_pool, LAST)
 max_pool_dx = by_lanes(pool.max_pool_dx, one_max_pool.max_pool_dx, LAST)
+rbf = by_lanes(rbf_of_many, one_rbf.rbf, LAST)
+rbf_dx = by_lanes(rbf_dx_of_many, one_rbf.rbf_dx, LAST)
+rbf_dW_add = by_lanes(rbf_dW_add_of_many, one_rbf.rbf_dW_add, FIRST)  # noqa: N816
 gather_pixels = by_lanes(lanes.gather_pixels, one_lanes.gather_pixels, LAST)

@@ -48,25 +48,33 @@ def rbf_dW_add(dy: Array, x: Array, W: Array, dW: Array) -> None:
 
 @kernel
 def rbf_hx(hy: Array, dy: Array, x: Array, W: Array, hx: Array) -> None:
-    """hx[j] = Σ_i (4 hy[i] (x[j] − W[i, j])² + 2 dy[i])."""
-    (units, D), L, two, four = W.shape, x.shape[1], x.dtype.type(2), x.dtype.type(4)
-    for j in range(D):
+    """hx[j] = 4 Σ_i hy[i] (x[j] − W[i, j])² + 2 max(Σ_i dy[i], 0)."""
+    (units, D), L, two, four, zero = W.shape, x.shape[1], x.dtype.type(2), x.dtype.type(4), x.dtype.type(0)
+    own = hx[0]
+    for lane in range(L):
+        own[lane] = 0
+    for i in range(units):
         for lane in range(L):
-            hx[j, lane] = 0
+            own[lane] += dy[i, lane]
+    for lane in range(L):
+        own[lane] = zero if own[lane] < zero else two * own[lane]
+    for j in range(D - 1, -1, -1):  # the first row last: until then it holds what all rows begin with
+        for lane in range(L):
+            hx[j, lane] = own[lane]
         for i in range(units):
             for lane in range(L):
                 e = x[j, lane] - W[i, j]
-                hx[j, lane] += four * hy[i, lane] * e * e + two * dy[i, lane]
+                hx[j, lane] += four * hy[i, lane] * e * e
 
 
 @kernel
 def rbf_hW_add(hy: Array, dy: Array, x: Array, W: Array, hW: Array) -> None:
-    """hW[i, j] += Σ_l (4 hy[i, l] (x[j, l] − W[i, j])² + 2 dy[i, l])."""
-    (units, D), L, two, four = W.shape, x.shape[1], x.dtype.type(2), x.dtype.type(4)
+    """hW[i, j] += Σ_l (4 hy[i, l] (x[j, l] − W[i, j])² + 2 max(dy[i, l], 0))."""
+    (units, D), L, two, four, zero = W.shape, x.shape[1], x.dtype.type(2), x.dtype.type(4), x.dtype.type(0)
     for i in range(units):
         for j in range(D):
-            total = x.dtype.type(0)
+            total = zero
             for lane in range(L):
-                e = x[j, lane] - W[i, j]
-                total += four * hy[i, lane] * e * e + two * dy[i, lane]
+                e, own = x[j, lane] - W[i, j], dy[i, lane]
+                total += four * hy[i, lane] * e * e + (zero if own < zero else two * own)
             hW[i, j] += total

@@ -39,8 +39,8 @@ def scatter_kernel(yl: Array, index: Array, lanes: Array, y: Array) -> None:
     D, L = yl.shape
     d, lane = cuda.blockIdx.x * LANES, cuda.blockIdx.y * LANES
     for i in range(cuda.threadIdx.y, LANES, ROWS):
-        inside = d + i < D and lane + cuda.threadIdx.x < L
-        square[i, cuda.threadIdx.x] = yl.flat[(d + i) * L + lane + cuda.threadIdx.x] if inside else yl.dtype.type(0)
+        if d + i < D and lane + cuda.threadIdx.x < L:
+            square[i, cuda.threadIdx.x] = yl.flat[(d + i) * L + lane + cuda.threadIdx.x]
     cuda.syncthreads()
     for i in range(cuda.threadIdx.y, LANES, ROWS):
         if lane + i < lanes[0] and d + cuda.threadIdx.x < D:

@@ -48,27 +48,31 @@ def rbf_dW_kernel(dy: Array, x: Array, W: Array, dW: Array) -> None:
 
 
 def rbf_hx_kernel(hy: Array, dy: Array, x: Array, W: Array, hx: Array) -> None:
-    """hx[j] = Σ_i (4 hy[i] (x[j] − W[i, j])² + 2 dy[i])."""
+    """hx[j] = 4 Σ_i hy[i] (x[j] − W[i, j])² + 2 max(Σ_i dy[i], 0)."""
     (units, D), L = W.shape, x.shape[1]
     n = cuda.grid(1)
     if n < D * L:
-        total = x.dtype.type(0)
+        two, zero = x.dtype.type(2), x.dtype.type(0)
+        bent, own = zero, zero
         for i in range(units):
             e = x.flat[n] - W.flat[i * D + n // L]
-            total += x.dtype.type(2) * hy.flat[i * L + n % L] * e * e + dy.flat[i * L + n % L]
-        hx.flat[n] = x.dtype.type(2) * total
+            bent += hy.flat[i * L + n % L] * e * e
+            own += dy.flat[i * L + n % L]
+        hx.flat[n] = two * (two * bent + (zero if own < zero else own))
 
 
 def rbf_hW_kernel(hy: Array, dy: Array, x: Array, W: Array, hW: Array) -> None:
-    """hW[i, j] += Σ_l (4 hy[i, l] (x[j, l] − W[i, j])² + 2 dy[i, l])."""
+    """hW[i, j] += Σ_l (4 hy[i, l] (x[j, l] − W[i, j])² + 2 max(dy[i, l], 0))."""
     (units, D), L = W.shape, x.shape[1]
     n = cuda.grid(1)
     if n < units * D:
-        total = x.dtype.type(0)
+        two, zero = x.dtype.type(2), x.dtype.type(0)
+        total = zero
         for lane in range(L):
-            e, at = x.flat[n % D * L + lane] - W.flat[n], n // D * L + lane
-            total += x.dtype.type(2) * hy.flat[at] * e * e + dy.flat[at]
-        hW.flat[n] += x.dtype.type(2) * total
+            at = n // D * L + lane
+            e, own = x.flat[n % D * L + lane] - W.flat[n], dy.flat[at]
+            total += two * hy.flat[at] * e * e + (zero if own < zero else own)
+        hW.flat[n] += two * total
 
 
 @operation
@@ -91,11 +95,11 @@ def rbf_dW_add(dy: Array, x: Array, W: Array, dW: Array) -> Iterator[Launch]:
 
 @operation
 def rbf_hx(hy: Array, dy: Array, x: Array, W: Array, hx: Array) -> Iterator[Launch]:
-    """hx = Σ (4 hy (x − W)² + 2 dy)."""
+    """hx = 4 Σ hy (x − W)² + 2 max(Σ dy, 0)."""
     yield launch(rbf_hx_kernel, each(hx.size), hy, dy, x, W, hx)
 
 
 @operation
 def rbf_hW_add(hy: Array, dy: Array, x: Array, W: Array, hW: Array) -> Iterator[Launch]:
-    """hW += Σ (4 hy (x − W)² + 2 dy)."""
+    """hW += Σ (4 hy (x − W)² + 2 max(dy, 0))."""
     yield launch(rbf_hW_kernel, each(W.size), hy, dy, x, W, hW)
