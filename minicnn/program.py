@@ -127,8 +127,11 @@ class Job:
 
     @property
     def native(self) -> bool:
-        """Whether every call is machine code, so that the whole can run without the interpreter."""
-        return self.code is not None or all(program.native for programs, _ in self.parts for program in programs)
+        """Whether there are calls and all are machine code, so that the whole can run without the interpreter."""
+        if self.code is not None:
+            return True
+        programs = [program for programs, _ in self.parts for program in programs]
+        return any(program.calls for program in programs) and all(program.native for program in programs)
 
     def between(self, before: Job, after: Sequence[Job]) -> Job:
         """Another job, this one and further ones as one; the others do not read which group it is."""
