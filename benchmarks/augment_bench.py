@@ -66,8 +66,7 @@ def benchmark(given: Sequence[str]) -> None:
     """Measure, print, write."""
     options = harness.arguments("Distortions: what they cost beside the training step.").parse_args(given)
     harness.check_arguments(options)
-    if options.threads > 1:
-        raise harness.BenchmarkError(f"expected --threads 1, a group being one thread's, got {options.threads}")
+    harness.check_one_thread(options, "a group")
     machine = harness.machine_facts(1, peers=())
     rounds = options.repeats or (3 if options.quick else 25)
     say(f"{harness.machine_line(machine)}\nmicroseconds a group of {LANES} images, medians of {rounds} samples")

@@ -80,8 +80,7 @@ def benchmark(given: Sequence[str]) -> None:
     """Measure, print, write."""
     options = harness.arguments("What denormal numbers cost, and what they cost in a program.").parse_args(given)
     harness.check_arguments(options)
-    if options.threads > 1:
-        raise harness.BenchmarkError(f"expected --threads 1, a kernel being one thread's, got {options.threads}")
+    harness.check_one_thread(options, "a kernel")
     machine = harness.machine_facts(1, peers=())
     rounds = options.repeats or (3 if options.quick else 25)
     say(f"{harness.machine_line(machine)}\nmicroseconds a call, float32, medians of {rounds} samples")

@@ -125,8 +125,7 @@ def benchmark(given: Sequence[str]) -> None:
     """Measure, print, write."""
     options = harness.arguments("What every rewriting rule saves.").parse_args(given)
     harness.check_arguments(options)
-    if options.threads > 1:
-        raise BenchmarkError(f"expected --threads 1, a call being one thread's, got {options.threads}")
+    harness.check_one_thread(options, "a call")
     machine = harness.machine_facts(1, peers=())
     rounds = options.repeats or (3 if options.quick else 15)
     say(f"{harness.machine_line(machine)}\nmicroseconds for a group of 16 images, or for one; medians of {rounds} samples")

@@ -397,6 +397,16 @@ def check_arguments(options: argparse.Namespace) -> None:
         probe(options.json)
 
 
+def check_one_thread(options: argparse.Namespace, what: str) -> None:
+    """Refuse several threads for what only one does.
+
+    Raises:
+        BenchmarkError: more threads are asked for.
+    """
+    if options.threads > 1:
+        raise BenchmarkError(f"expected --threads 1, {what} being one thread's, got {options.threads}")
+
+
 def run(name: str, benchmark: Callable[[Sequence[str]], None], arguments: Sequence[str]) -> int:
     """Run a benchmark; what goes wrong in an expected way becomes one sentence and an exit code."""
     try:
