@@ -16,6 +16,7 @@ from llvmlite import binding
 from numba import njit, types
 from numba.core import caching, config
 from numba.core.datamodel import default_manager
+from numba.core.runtime.nrt import rtsys
 
 from minicnn import kernel
 from minicnn.backends import cpu
@@ -637,7 +638,8 @@ def test_what_minicnn_relies_on_in_numba_is_still_there():
     x = np.zeros(2)
     result.entry_point(x)
     assert x.tolist() == [1, 0], "jit.py: overloads[signature].entry_point is a callable that takes the arrays as they are"
-    has(caching.Cache, "load_overload", "save_overload", "_impl_class")
+    has(caching.Cache, "load_overload", "_load_overload", "save_overload", "_impl_class")
+    has(rtsys, "initialize")  # cache.py
     has(caching.CompileResultCacheImpl, "_locator_classes")
     wanted = {"get_cache_path", "get_source_stamp", "get_disambiguator"}
     assert caching._CacheLocator.__abstractmethods__ == wanted, "cache.py: a locator is what answers these three questions"

@@ -38,3 +38,21 @@ kept = sum(isinstance(object, TypeAnnotation) for object in gc.get_objects())
 print(len(LOG.compiled), kept, y.sum())
 """
     assert python(code).split() == ["1", "0", "6.0"]
+
+
+@pytest.mark.skipif(INTERPRET, reason="nothing is compiled")
+def test_loading_compiled_kernels_does_not_fill_the_compilers_registries(python):
+    code = """
+import sys
+import numpy as np
+from minicnn import MSE, SGD, models
+from minicnn.backends.cpu import LOG
+net = models.lenet5()
+loss = net.loss_and_grads(MSE(1, -1), np.ones((32, 1, 32, 32), np.float32), np.zeros(32, np.int64))
+SGD(0.1).step(net)
+print(len(LOG.compiled) > 0, "numba.np.arraymath" in sys.modules, float(loss))
+"""
+    python(code)
+    cold, warm = python(code, MINICNN_CACHE=python.folder / "other").split(), python(code).split()
+    assert (cold[:2], warm[:2]) == (["True", "True"], ["False", "False"])
+    assert cold[2] == warm[2]

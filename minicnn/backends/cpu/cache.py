@@ -22,6 +22,7 @@ import numba
 import numpy as np
 from llvmlite import binding
 from numba.core.caching import Cache, CompileResultCacheImpl, _CacheLocator
+from numba.core.runtime.nrt import rtsys
 
 from .dependencies import stamp
 from .mode import CHECK, CPU_FEATURES, CPU_NAME
@@ -110,9 +111,14 @@ class KernelCache(Cache):
         self._on_miss = on_miss
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """The cached kernel, or None when there is none or its file is damaged."""
+        """The cached kernel, or None when there is none or its file is damaged.
+
+        Numba would fill its registries of functions first, which takes longer than loading thirty kernels (it imports SciPy
+        where that is installed), and which only compiling needs.
+        """
         try:
-            found = super().load_overload(sig, target_context)
+            rtsys.initialize(target_context)  # the symbols that machine code may refer to
+            found = self._load_overload(sig, target_context)
         except Exception:  # whatever a damaged pickle raises: compile again
             found = None
         if found is None:
