@@ -99,7 +99,8 @@ class Task:
 
 def identity(task: Task, row: Row, seed: int) -> dict[str, Any]:
     """What must be the same for a run to go on."""
-    facts = {"seed": seed, "loss": repr(task.loss), "mu": MU, "validate": task.validate, "learn_from": len(task.learn)}
+    facts = {"model": "1998", "normalise": asdict(PAPER), "seed": seed, "loss": repr(task.loss), "mu": MU}
+    facts |= {"validate": task.validate, "learn_from": len(task.learn)}
     return facts | asdict(row) | {"distortions": repr(DISTORTIONS) if row.distorted else ""}
 
 
@@ -129,8 +130,10 @@ def run(task: Task, row: Row, seed: int, folder: Path, resume: bool, announce: C
 def restore(path: Path, net: Network, optimizer: SDLM, known: dict[str, Any]) -> list[Pass]:
     """The passes that were done, and the network as it was after them."""
     facts = checkpoint.read_facts(path)
-    if facts.get("run") != known:
-        what = f"expected a run with {known}, got {facts.get('run')}"
+    saved = facts.get("run", {})
+    if other := [name for name in known if saved.get(name) != known[name]]:
+        wanted, got = (", ".join(f"{name} {run.get(name)!r}" for name in other) for run in (known, saved))
+        what = f"expected a run with {wanted}, got {got}"
         raise CheckpointError(str(path), what, "resume with the options it was started with, or give another folder")
     checkpoint.load_training(path, net, optimizer)
     return [Pass(**done) for done in facts["passes"]]

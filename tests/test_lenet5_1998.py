@@ -51,6 +51,16 @@ def test_a_run_is_judged_after_its_last_pass(run, module, tmp_path):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_row_is_a_column_of_the_table_of_strains(run, module, monkeypatch, capsys, tmp_path):
+    run(*FEW, "--passes", 1, "--out", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["robustness.py", str(tmp_path / "540"), "--source", "subset", "--threads", "1"])
+    assert module("robustness").command() == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+    result = json.loads((tmp_path / "540" / "seed-0" / "result.json").read_text())
+    assert (cells[0], cells[2]) == (["test error (%)", "540"], ["as they are", f"{result['error']:.2f}"])
+
+
 @pytest.mark.parametrize("batch", [1, 20])
 def test_a_resumed_run_gives_the_same_bits(run, tmp_path, batch):
     more = [*FEW, "--distortions", "--batch", batch]
@@ -121,7 +131,7 @@ def test_a_run_of_other_options_is_not_gone_on_with(run, tmp_path):
     run(*FEW, "--passes", 1, "--out", tmp_path)
     code, _, err = run(*FEW, "--passes", 2, "--out", tmp_path, "--resume", "--loss", "eq8")
     assert code == 2
-    assert "last.safetensors: expected a run with {'seed': 0, 'loss': 'Penalty()'" in err
+    assert "last.safetensors: expected a run with loss 'Penalty()', got loss 'MAP(j=10.0)'; " in err
     assert err.endswith("resume with the options it was started with, or give another folder\n")
 
 

@@ -115,4 +115,4 @@ def test_robustness_refuses_weights_of_another_network(run, tmp_path):
     checkpoint.save_weights(tmp_path / "seed-0" / "model.safetensors", models.lenet5s(threads=1), {"model": "lenet5s"})
     code, _, err = run("robustness", tmp_path, "--source", "subset")
     assert code == 2
-    assert "expected weights of classic or modern, got 'lenet5s'; give folders of examples/records.py" in err
+    assert "expected weights of classic or modern or 1998, got 'lenet5s'; give folders of examples/records.py or" in err
