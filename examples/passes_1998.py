@@ -24,7 +24,7 @@ MU = 84 * 0.02
 """The paper's 0.02, for a loss that is a mean over the 84 numbers of F6 and not their sum; see docs/reproduction.md."""
 ESTIMATE = 500  # patterns that the curvature is taken from
 PLAIN = 10  # one batch in ten is not distorted: 60,000 of the paper's 600,000 images
-DISTORTIONS = Affine(shift=1, scale=0.1, squeeze=0.1, shear=0.1)
+DISTORTIONS = Affine(shift=2, scale=0.15, squeeze=0.15, shear=0.15)
 HELD_OUT = 5000
 LAST, WEIGHTS, RESULT = "last.safetensors", "model.safetensors", "result.json"
 Array = np.ndarray[Any, Any]
