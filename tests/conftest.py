@@ -20,6 +20,15 @@ def pytest_collection_finish():
     gc.set_threshold(100_000, 20, 20)
 
 
+@pytest.fixture(autouse=True)
+def _processors():
+    """Those that a test may use: benchmarks keep to as many as they have threads."""
+    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+    yield
+    if allowed is not None:
+        os.sched_setaffinity(0, allowed)
+
+
 class Python:
     """Runs code in new processes, in a folder of their own, with no settings of minicnn or Numba but those given.
 
