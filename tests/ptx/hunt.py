@@ -253,7 +253,7 @@ def hunt(paths: Iterable[str], each: int = 1, seed: int = 0, only: Iterable[str]
     """
     plugin = Hunt(each, seed, only)
     options = ["-o", "addopts=", "-p", "no:terminal", "-p", "no:cacheprovider", *(["-k", select] if select else [])]
-    pytest.main([*paths, *options, "-n0"], plugins=[plugin])
+    pytest.main([*paths, *options], plugins=[plugin])
     if plugin.broken:
         raise RuntimeError(f"hunt: expected the tests to pass without mutants, got a failure of {plugin.broken[0]}")
     if not plugin.findings:

@@ -13,18 +13,23 @@ CODE = f"""
 import json, sys
 sys.path.insert(0, {str(TESTS)!r})
 from ptx.hunt import hunt
-names = ("pointwise.tanh_kernel", "gemm.bring_transposed", "reduce.add_partials_kernel")
+names = ("pointwise.tanh_kernel", "gemm.bring_transposed", "gemm.gemm_tn_kernel", "reduce.add_partials_kernel")
 paths = [{str(TESTS)!r} + "/ptx/test_kernels_" + name + ".py" for name in ("pointwise", "conv")]
-found = hunt(paths, only=names, select="derivative and tanh or gemm_nt or row_sum")
+found = hunt(paths, only=names, select="derivative and tanh or gemm_bias or gemm_tn or gemm_nt or row_sum")
 print(json.dumps([(f.place, f.mutant.kind, f.caught, f.mutant.before) for f in found]))
 """
 
 
 def test_faults_in_a_few_kernels_are_noticed(python):
     found = json.loads(python(CODE).splitlines()[-1])
-    assert {place for place, *_ in found} == {"pointwise.tanh_kernel", "gemm.bring_transposed", "reduce.add_partials_kernel"}
+    assert {place for place, *_ in found} == {
+        "pointwise.tanh_kernel",
+        "gemm.bring_transposed",
+        "gemm.gemm_tn_kernel",
+        "reduce.add_partials_kernel",
+    }
     assert {kind for _, kind, *_ in found} == {"operator", "offset", "bound", "barrier", "swap", "number"}
-    assert len(found) >= 12
+    assert len(found) >= 15
     assert {caught for _, kind, caught, _ in found if kind == "barrier"} <= {"race", "unwritten"}
     assert [f for f in found if not f[2]] == [], (
         "expected gemm_nt, both of whose factors are transposed, to notice ones for zeros"
