@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from in_words import in_words
 
-from minicnn import Flatten, MinicnnError, Network, viz
+from minicnn import Flatten, Network, viz
 from minicnn.data import Affine, Distorted, Elastic, Normalise, Pixels, load_mnist, strains
 
 INK = Normalise.between(0, 1)
@@ -33,6 +34,7 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@in_words
 def main() -> int:
     options = arguments()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -52,8 +54,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except MinicnnError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(main())

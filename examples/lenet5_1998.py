@@ -13,10 +13,11 @@ import argparse
 import sys
 from pathlib import Path
 
+from in_words import in_words
 from passes_1998 import Row, Task, run
 from results_1998 import PUBLISHED, draw, results, table
 
-from minicnn import MAP, MinicnnError, OptionError, Penalty
+from minicnn import MAP, OptionError, Penalty
 from minicnn.data import load_mnist
 from minicnn.losses import Loss
 from minicnn.schedules import LENET5_RATES
@@ -72,6 +73,7 @@ def writable(folder: Path) -> None:
         raise OptionError("--out", what, "give another folder") from None
 
 
+@in_words
 def main() -> int:
     options = arguments()
     check(options)
@@ -92,12 +94,9 @@ def main() -> int:
 
 
 def command() -> int:
-    """Run, and say what went wrong in one sentence rather than a traceback."""
+    """Run, and say how to go on after Ctrl-C."""
     try:
         return main()
-    except MinicnnError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         print("stopped; every finished pass is saved, go on with --resume", file=sys.stderr)
         return 130

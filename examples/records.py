@@ -17,8 +17,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from in_words import in_words
 
-from minicnn import SGD, AdamW, CrossEntropy, MinicnnError, Network, OptionError, checkpoint, models
+from minicnn import SGD, AdamW, CrossEntropy, Network, OptionError, checkpoint, models
 from minicnn.averaging import Averaged
 from minicnn.data import Affine, Digits, Distorted, Elastic, Normalise, Pixels, load_mnist, split
 from minicnn.optim import Optimizer
@@ -131,6 +132,7 @@ def run(recipe: Recipe, options: argparse.Namespace, digits: Digits, seed: int, 
     return error
 
 
+@in_words
 def main() -> int:
     options = arguments()
     if options.seeds < 1:
@@ -156,14 +158,5 @@ def main() -> int:
     return 0
 
 
-def command() -> int:
-    """Run, and say what went wrong in one sentence rather than a traceback."""
-    try:
-        return main()
-    except MinicnnError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-
-
 if __name__ == "__main__":
-    sys.exit(command())
+    sys.exit(main())

@@ -13,8 +13,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from in_words import in_words
 
-from minicnn import CheckpointError, CrossEntropy, MinicnnError, Penalty, checkpoint, models
+from minicnn import CheckpointError, CrossEntropy, Penalty, checkpoint, models
 from minicnn.data import Digits, Normalise, Pixels, load_mnist, strains
 from minicnn.train import BEST
 
@@ -57,6 +58,7 @@ def column(folder: Path, digits: Digits, threads: int | None) -> dict[str, float
     return {name: float(np.mean([run[name] for run in runs])) for name in runs[0]}
 
 
+@in_words
 def main() -> int:
     options = arguments()
     digits = load_mnist(options.data, options.source)
@@ -68,14 +70,5 @@ def main() -> int:
     return 0
 
 
-def command() -> int:
-    """Run, and say what went wrong in one sentence rather than a traceback."""
-    try:
-        return main()
-    except MinicnnError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-
-
 if __name__ == "__main__":
-    sys.exit(command())
+    sys.exit(main())

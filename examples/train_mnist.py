@@ -13,9 +13,10 @@ from pathlib import Path
 
 import fast
 import numpy as np
+from in_words import in_words
 
 import minicnn
-from minicnn import MSE, SGD, Adam, AdamW, CrossEntropy, MinicnnError, OptionError, checkpoint
+from minicnn import MSE, SGD, Adam, AdamW, CrossEntropy, OptionError, checkpoint
 from minicnn.data import Digits, Normalise, Pixels, load_mnist, split
 from minicnn.losses import Loss
 from minicnn.optim import Optimizer
@@ -128,6 +129,7 @@ def draw(folder: Path, rows: list[Row], net: minicnn.Network, digits: Digits, ou
     viz.confused(digits.test_images, digits.test_labels, outputs, folder / "confused.png")
 
 
+@in_words
 def main() -> int:
     options = arguments()
     if options.fast:
@@ -180,14 +182,5 @@ def main() -> int:
     return 0
 
 
-def command() -> int:
-    """Run, and say what went wrong in one sentence rather than a traceback."""
-    try:
-        return main()
-    except MinicnnError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-
-
 if __name__ == "__main__":
-    sys.exit(command())
+    sys.exit(main())

@@ -38,7 +38,7 @@ def run(example, monkeypatch, capsys):
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["train_mnist.py", *map(str, arguments)])
         try:
-            code = example.command()
+            code = example.main()
         except SystemExit as stop:  # argparse
             code = stop.code
         out, err = capsys.readouterr()

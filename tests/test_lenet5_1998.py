@@ -54,7 +54,7 @@ def test_a_run_is_judged_after_its_last_pass(run, module, tmp_path):
 def test_a_row_is_a_column_of_the_table_of_strains(run, module, monkeypatch, capsys, tmp_path):
     run(*FEW, "--passes", 1, "--out", tmp_path)
     monkeypatch.setattr(sys, "argv", ["robustness.py", str(tmp_path / "540"), "--source", "subset", "--threads", "1"])
-    assert module("robustness").command() == 0
+    assert module("robustness").main() == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
     result = json.loads((tmp_path / "540" / "seed-0" / "result.json").read_text())

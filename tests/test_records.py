@@ -20,7 +20,9 @@ def load(name):
     spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    sys.path.insert(0, str(EXAMPLES))  # as for a program that is run from there
     spec.loader.exec_module(module)
+    sys.path.remove(str(EXAMPLES))
     return module
 
 
@@ -30,7 +32,7 @@ def run(monkeypatch, capsys):
 
     def call(name, *arguments):
         monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
-        code = load(name).command()
+        code = load(name).main()
         out, err = capsys.readouterr()
         return code, out, err
 
@@ -62,7 +64,7 @@ def test_choosing_leaves_the_test_images_alone(run, tmp_path, monkeypatch):
     digits = DIGITS.__class__(DIGITS.train_images, DIGITS.train_labels, None, None, "here", False)
     monkeypatch.setattr(module, "load_mnist", lambda *given: digits)
     monkeypatch.setattr(sys, "argv", ["records.py", *map(str, SMALL), "--choose", "--seeds", "1", "--out", str(tmp_path)])
-    assert module.command() == 0
+    assert module.main() == 0
     assert json.loads((tmp_path / "seed-0" / "result.json").read_text())["learned_from"] == 220
 
 
