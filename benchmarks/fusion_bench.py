@@ -61,17 +61,18 @@ def networks(one: bool) -> dict[str, Network]:
 def cases() -> Iterator[Case]:
     """The first place in each network's training program where each rule applies, and where each kernel is another one."""
     for name, net in (networks(one=False) | networks(one=True)).items():
-        with mock.patch.object(Program, "fused", lambda program, backend: program):
+        with mock.patch.object(Program, "fused", lambda program, backend, moving=False: program):
             calls = net.program().calls
         at, seen = 0, set()
         while at < len(calls):
             count = 1
             for rule in fusion.RULES:
                 if (found := rule(calls[at:])) is not None:
-                    count, kernel, arrays = found
+                    count = found.replaced
                     kind = (rule.__name__, " + ".join(call.name for call in calls[at : at + count]))
                     if kind not in seen:
-                        yield Case(rule.__name__, name, calls[at : at + count], Call("fused", kind[1], kernel, arrays))
+                        fused = Call("fused", kind[1], found.kernel, found.arrays)
+                        yield Case(rule.__name__, name, calls[at : at + count], fused)
                     seen.add(kind)
                     break
             at += count

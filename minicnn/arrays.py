@@ -19,3 +19,8 @@ def aligned(size: int) -> Array:
     raw = np.zeros(size + ALIGNMENT, np.uint8)
     start = -raw.ctypes.data % ALIGNMENT
     return raw[start : start + size]
+
+
+def same(a: Array, b: Array) -> bool:
+    """Whether two arrays are the same memory."""
+    return bool(a.size == b.size and a.ctypes.data == b.ctypes.data)

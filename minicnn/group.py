@@ -153,8 +153,20 @@ class Group:
                 record(bound.who, bound.layer.forward, k, self._names(bound))
         return program.fused(self.setting.backend)
 
-    def backward(self, slot: Slot, input_grad: bool) -> Program:
-        """The program that carries ``dy`` back and adds the gradients to a slot; recorded once for each."""
+    def backward(self, slot: Slot, input_grad: bool, fresh: bool = False) -> Program:
+        """The program that carries ``dy`` back and adds the gradients to a slot; recorded once for each.
+
+        Args:
+            slot: the slot.
+            input_grad: whether the gradient of the network's input is wanted.
+            fresh: nothing was added to the slot yet, and what it holds does not count.
+        """
+        if fresh:
+            key: Any = ("fresh", id(slot), input_grad)
+            if key not in self._programs:
+                adding = self.backward(slot, input_grad)
+                self._programs[key] = adding.from_zero(self.setting.backend, slot.grads.memory)
+            return self._programs[key]
         key = ("backward", id(slot), input_grad)
         if key not in self._programs:
             k, program = self._recorder()
@@ -168,7 +180,7 @@ class Group:
                 names |= {f"d{p}": slot.grads[f"{bound.name}.{p}"] for p in bound.plan.params}
                 k.where = f"{bound.name} backward"
                 record(bound.who, bound.layer.backward, k, names)
-            self._programs[key] = program.fused(self.setting.backend)
+            self._programs[key] = program.fused(self.setting.backend, moving=not self._keep)
         return self._programs[key]
 
     def loss_names(self, loss: Any, slot: Slot, scale: Array) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from .group import Setting
 from .losses import Loss
 from .memory import FlatVector
 from .parallel import Team, shares, thread_count
-from .program import Job, Program, Recorder
+from .program import Job, Program, Recorder, Stages
 from .runner import Runner, Score
 from .slots import Slots
 from .summary import table
@@ -238,8 +238,8 @@ class Network:
 
     # --- updates ---
 
-    def over_parameters(self, kernel: Any, vectors: Sequence[Array], numbers: Array) -> list[Job]:
-        """Jobs that call an elementwise kernel on the parameters, their gradients, vectors as long, and a few numbers.
+    def over_parameters(self, kernel: Any, vectors: Sequence[Array], numbers: Array) -> Stages:
+        """What calls an elementwise kernel on the parameters, their gradients, vectors as long, and a few numbers.
 
         Args:
             kernel: takes (params, grads, *vectors, numbers).
@@ -252,11 +252,11 @@ class Network:
             pieces = (vector[part] for vector in (self.params.memory, self.grads.memory, *vectors))
             Recorder(self.backend, program).call(kernel, *pieces, numbers)
             jobs.append(Job([([program], (0, 1, 1))], np.zeros(1, np.int64)))
-        return jobs
+        return Stages([jobs])
 
-    def run(self, jobs: Sequence[Job]) -> None:
-        """Run jobs side by side, at most one for each thread."""
-        self._team.run(jobs)
+    def run(self, work: Stages) -> None:
+        """Run stages one after another, at most one job of each for each thread."""
+        self._team.run_stages(work)
 
     # --- looking at the network itself ---
 

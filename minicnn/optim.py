@@ -13,7 +13,7 @@ from .errors import CheckpointError, ContractError, OptionError, number
 
 if TYPE_CHECKING:
     from .network import Network
-    from .program import Job
+    from .program import Stages
 
 
 class Optimizer:
@@ -32,7 +32,7 @@ class Optimizer:
         self.steps = 0
         self._moments: dict[str, Array] = {}
         self._lend: Callable[[Array], None] | None = None
-        self._bound: tuple[Network, list[Job], Array] | None = None
+        self._bound: tuple[Network, Stages, Array] | None = None
 
     def step(self, net: Network) -> None:
         """Update the parameters of a network by its gradients.
@@ -40,7 +40,8 @@ class Optimizer:
         Raises:
             ContractError: the moments are those of another network.
         """
-        moments = self._own(net)
+        known = self._bound is not None and self._bound[0] is net
+        moments = self._moments if known else self._own(net)
         self.steps += 1
         self._update(net, *moments.values())
 
@@ -71,9 +72,9 @@ class Optimizer:
         if self._bound is None or self._bound[0] is not net:
             h = np.zeros(len(numbers))
             self._bound = (net, net.over_parameters(kernel, moments, h), h)
-        _, jobs, h = self._bound
+        _, work, h = self._bound
         h[:] = numbers
-        net.run(jobs)
+        net.run(work)
 
     def options(self) -> dict[str, Any]:
         """The options by name, for logs and checkpoints."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 from .errors import OptionError
-from .program import Job
+from .program import Job, Stages
 
 CGROUP = Path("/sys/fs/cgroup")
 
@@ -78,8 +78,8 @@ class Team:
     def __init__(self, threads: int, backend: ModuleType) -> None:
         self.threads = threads
         self._backend = backend
-        busy = threads > usable_cpus()  # waiting in a loop would take the processor from a thread that works
-        self._crew = backend.Crew(patience=backend.IMPATIENT if busy else backend.PATIENT)
+        self._busy = threads > usable_cpus()  # waiting in a loop would take the processor from a thread that works
+        self._crew = backend.Crew(patience=backend.IMPATIENT if self._busy else backend.PATIENT)
         self._pool: ThreadPoolExecutor | None = None
         self._owner = 0
 
@@ -98,6 +98,19 @@ class Team:
             wait(helpers)  # none may still write into its workspace when the caller goes on
         for helper in helpers:
             helper.result()
+
+    def run_stages(self, work: Stages) -> None:
+        """Run stages one after another: with one hand-over where all is machine code and every thread has a processor."""
+        if work.code is not None or self._in_one_go(work.stages):
+            self._crew.run_stages(work)
+            return
+        for jobs in work.stages:
+            self.run(jobs)
+
+    def _in_one_go(self, stages: Sequence[Sequence[Job]]) -> bool:
+        """Whether threads may wait for each other between stages."""
+        ready = not (self._backend.CHECK or self._backend.AWAY or self._busy)
+        return ready and all(job.native for jobs in stages for job in jobs)
 
     def run_alone(self, job: Job) -> None:
         """Run a job that is too small to look at twice: straight away where its machine code is known."""

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from .arrays import Array
 from .bind import Bound
 from .program import Call, Program
 
@@ -26,16 +23,11 @@ def needed(prepare: Program, layers: Sequence[Bound], programs: Sequence[Program
     derived = [bound.shared[name] for bound in layers for name in bound.plan.derived]
     states = [bound.shared[name] for bound in layers for name in bound.plan.state]
     read = [call for program in programs for call in program.calls]
-    wanted = [array for array in derived if any(_given(call, array) for call in read)]
+    wanted = [array for array in derived if any(call.given(array) for call in read)]
     kept: list[Call] = []
     for call in reversed(prepare.calls):  # what is made of a derived array needs the calls before it that make that one
-        made = [array for array in derived if _given(call, array)]
-        if not made or any(_given(call, array) for array in (*wanted, *states)):
+        made = [array for array in derived if call.given(array)]
+        if not made or any(call.given(array) for array in (*wanted, *states)):
             kept.insert(0, call)
             wanted += made
     return Program(kept)
-
-
-def _given(call: Call, array: Array) -> bool:
-    """Whether a call is given a part of an array."""
-    return any(np.may_share_memory(given, array) for given in call.arrays)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from .arrays import Array
+import numpy as np
+
+from .arrays import Array, same
 from .errors import ContractError
 
 
@@ -50,6 +52,15 @@ class Call:
         function, arrays = self.kernel.bind(self.arrays)
         return Bound(function, arrays, self.kernel.address(arrays))
 
+    def given(self, array: Array) -> bool:
+        """Whether it is given a part of an array."""
+        return any(np.may_share_memory(own, array) for own in self.arrays)
+
+    def moved(self, old: Array, new: Array) -> Call:
+        """The same call with one array in the place of another."""
+        arrays = tuple(new.reshape(a.shape) if same(a, old) else a for a in self.arrays)
+        return replace(self, arrays=arrays)
+
     def __str__(self) -> str:
         shapes = ", ".join("×".join(map(str, a.shape)) for a in self.arrays)
         return f"{self.where:16} {self.name}({shapes})"
@@ -83,20 +94,50 @@ class Program:
             function, arrays, _ = call.bound
             function(*arrays)
 
-    def fused(self, backend: ModuleType) -> Program:
-        """The same program in fewer calls, by the backend's rewriting rules."""
-        calls, at = [], 0
-        while at < len(self.calls):
-            found = backend.rewriting(self.calls[at:])
+    def fused(self, backend: ModuleType, moving: bool = False) -> Program:
+        """The same program in fewer calls, by the backend's rewriting rules.
+
+        Args:
+            backend: whose rules.
+            moving: let a call write its output over an input that no later call is given, where its rule allows it.
+        """
+        calls, rest = [], self.calls
+        while rest:
+            found = backend.rewriting(rest)
             if found is None:
-                calls.append(self.calls[at])
-                at += 1
-            else:
-                count, kernel, arrays = found
-                name = " + ".join(call.name for call in self.calls[at : at + count])
-                calls.append(Call(self.calls[at].where, name, kernel, arrays))
-                at += count
+                calls.append(rest[0])
+                rest = rest[1:]
+                continue
+            name = " + ".join(call.name for call in rest[: found.replaced])
+            call, rest = Call(rest[0].where, name, found.kernel, found.arrays), rest[found.replaced :]
+            if moving and found.moves is not None and not any(later.given(found.moves[1]) for later in rest):
+                call, *rest = (each.moved(*found.moves) for each in (call, *rest))
+            calls.append(call)
         return Program(calls)
+
+    def from_zero(self, backend: ModuleType, total: Array) -> Program:
+        """The same program on a vector that it adds to, whatever that holds: what is not simply written is cleared first.
+
+        Args:
+            backend: whose kernels write in place of adding.
+            total: the vector, of which calls are given parts.
+        """
+        calls = list(self.calls)
+        start = total.ctypes.data
+        ends = [0]
+        for number, call in enumerate(self.calls):
+            kernel, part = backend.from_zero(call), call.arrays[-1]
+            if kernel is None or any(before.given(part) for before in self.calls[:number]):
+                continue
+            calls[number] = replace(call, name=kernel.__name__, kernel=kernel)
+            first = (part.ctypes.data - start) // total.itemsize
+            ends += [first, first + part.size]
+        ends.append(total.size)
+        clearing = Program()
+        for first, end in zip(sorted(ends)[::2], sorted(ends)[1::2], strict=True):
+            if first < end:
+                Recorder(backend, clearing).zero(total[first:end])
+        return clearing + Program(calls)
 
     def __len__(self) -> int:
         return len(self.calls)
@@ -145,6 +186,19 @@ class Job:
                 for program in programs:
                     program.run()
                 self.check()
+
+
+@dataclass(eq=False)
+class Stages:
+    """What threads do for a batch: a stage begins when all jobs of the one before it are done.
+
+    Attributes:
+        stages: the jobs of each, which run side by side.
+        code: what a backend remembers, to run them with one hand-over.
+    """
+
+    stages: Sequence[Sequence[Job]]
+    code: Any = None
 
 
 class Recorder:

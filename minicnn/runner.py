@@ -14,7 +14,7 @@ from .batch import Batch
 from .group import Group, Setting
 from .losses import Loss
 from .parallel import Team
-from .program import Job, Program
+from .program import Job, Program, Stages
 from .single import Single
 from .slots import SLOTS, Slot, Slots
 from .stage import CAPACITY, Away, Here
@@ -81,7 +81,7 @@ class Runner:
         self._setting, self._team, self._slots, self._backend = setting, team, slots, setting.backend
         self._prepare = Job([([prepare], ONCE)], np.zeros(1, np.int64))
         self._groups: dict[tuple[int, bool, int], Group] = {}
-        self._stages: dict[Any, tuple[list[list[Job]], Any]] = {}
+        self._stages: dict[Any, tuple[Stages, Any]] = {}
         self._single = Single(setting, team, prepare, slots)
         self._stage = Away(self._backend) if self._backend.AWAY else Here()
         self._make_room(CAPACITY)
@@ -115,7 +115,7 @@ class Runner:
             self._stage.ahead("in", source, then)
         return Score(*self._slots.tally(len(slots)), len(chosen))
 
-    def _scoring(self, kind: Kind, source: door.Source, vectors: door.Source | None, slots: list[Slot]) -> list[list[Job]]:
+    def _scoring(self, kind: Kind, source: door.Source, vectors: door.Source | None, slots: list[Slot]) -> Stages:
         """What each thread does for a batch that is scored: one slot's groups after another's, then a part of the sums."""
         jobs = []
         for member in range(min(self._team.threads, len(slots))):
@@ -125,9 +125,13 @@ class Runner:
                 programs = [group.choose(self._batch), group.load(source, "in", kind.in_order)]
                 programs += [] if vectors is None else [group.load(vectors, "target", kind.in_order)]
                 programs += [group.forward, group.loss(kind.loss, slot, self._batch.scale, kind.labelled)]
-                programs += [group.backward(slot, input_grad=False)] if kind.train else []
-                parts += [([slot.reset], ONCE)] if kind.train else []
-                parts += [(programs, (number, kind.groups, SLOTS))]
+                first = number
+                if kind.train:
+                    parts.append(([*programs, group.backward(slot, False, fresh=True)], (number, number + 1, 1)))
+                    first = number + SLOTS
+                if first < kind.groups:
+                    programs += [group.backward(slot, False)] if kind.train else []
+                    parts.append((programs, (first, kind.groups, SLOTS)))
             jobs.append(group.work(parts))
         sums = self._slots.sums(kind.groups, self._team.threads) if kind.train and len(slots) > 1 else []
         return self._stages_of(jobs, sums)
@@ -146,7 +150,7 @@ class Runner:
         self._backend.to_host(y)
         return y.copy()
 
-    def _predicting(self, source: door.Source, in_order: bool, groups: int, lanes: int) -> list[list[Job]]:
+    def _predicting(self, source: door.Source, in_order: bool, groups: int, lanes: int) -> Stages:
         """What each thread does for a batch whose outputs are wanted."""
         members = min(self._team.threads, groups)
         jobs = []
@@ -157,24 +161,23 @@ class Runner:
             jobs.append(group.job(programs, member, groups, members))
         return self._stages_of(jobs)
 
-    def _stages_of(self, jobs: list[Job], sums: Sequence[Job] = ()) -> list[list[Job]]:
+    def _stages_of(self, jobs: list[Job], sums: Sequence[Job] = ()) -> Stages:
         """What is derived from the parameters, the jobs, and the sums: a single job takes all of it."""
         if len(jobs) == 1:
-            return [[jobs[0].between(self._prepare, sums)]]
-        return [[self._prepare], jobs, *([[*sums]] if sums else [])]
+            return Stages([[jobs[0].between(self._prepare, sums)]])
+        return Stages([[self._prepare], jobs, *([sums] if sums else [])])
 
     def _alone(self, chosen: Array) -> bool:
         """Whether the batch is one image, on a backend that has kernels for that."""
         return len(chosen) == 1 and not self._backend.AWAY
 
-    def _run(self, key: Any, record: Callable[[], list[list[Job]]], origins: Any) -> None:
+    def _run(self, key: Any, record: Callable[[], Stages], origins: Any) -> None:
         """Run the stages for a kind of batch, recorded when the first one comes; the last few kinds are remembered."""
         if key not in self._stages:
             if len(self._stages) >= KEPT:
                 del self._stages[next(iter(self._stages))]
             self._stages[key] = record(), origins  # which live as long as what is known by their identity
-        for jobs in self._stages[key][0]:
-            self._team.run(jobs)
+        self._team.run_stages(self._stages[key][0])
 
     def _fill(self, chosen: Array, labels: Array | None, step: int) -> None:
         """Fill the batch; what reads or writes the old one's memory is made anew where it has to grow."""

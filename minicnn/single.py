@@ -86,9 +86,8 @@ class Single:
         lane, slot, key = self._lane(train), self._slots.take(1)[0], (loss, _origin(source), label is None, train)
         if key not in self._jobs:
             group = lane.group
-            programs = [slot.reset] if train else []
-            programs += [*_loads(group, source), group.forward, group.loss(loss, slot, self._scale, label is not None)]
-            programs += [group.backward(slot, input_grad=False)] if train else []
+            programs = [*_loads(group, source), group.forward, group.loss(loss, slot, self._scale, label is not None)]
+            programs += [group.backward(slot, input_grad=False, fresh=True)] if train else []
             self._keep(key, source, group, programs)
         lane.enter(source, image, step)
         if label is not None:

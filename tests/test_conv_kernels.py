@@ -13,6 +13,7 @@ from strategies import both, examples, option, sides, widths
 
 from minicnn.backends import cpu
 from minicnn.backends.cpu import INTERPRET
+from minicnn.backends.cpu.one import outer
 from minicnn.geometry import BLOCKS, Window, blocks, filter_block
 from minicnn.testing import check_adjoint
 
@@ -442,10 +443,11 @@ def test_row_sums_are_added(dtype, product, seed):
 @DTYPES
 @examples(15)
 @given(M=st.integers(1, 20), K=st.integers(1, 40), L=images, seed=seeds)
-def test_outer_products_are_added(dtype, M, K, L, seed):
+def test_outer_products_are_added_or_written(dtype, M, K, L, seed):
     dy, x, dW = whole(seed, dtype, (M, L), (K, L), (M, K))
     room = np.full((L, -(-K // 32) * 32), np.nan, dtype)
     same(run(lambda dy, x, dW: cpu.outer_add(dy, x, room, dW), dy, x, out=dW), dW + dy @ x.T)
+    same(run(lambda dy, x, dW: outer(dy, x, room, dW), dy, x, out=np.full_like(dW, np.nan)), dy @ x.T)
 
 
 @examples(15)

@@ -41,7 +41,7 @@ def normal(rng, *shape):
 
 def unfused():
     """Networks record their programs without any rule."""
-    return mock.patch.object(Program, "fused", lambda program, backend: program)
+    return mock.patch.object(Program, "fused", lambda program, backend, moving=False: program)
 
 
 def names(program):
@@ -201,6 +201,86 @@ def test_pools_in_a_network(squash):
     assert sum(name.startswith(f"subsample + {squash}") for name in calls) == 1
     assert sum("subsample_dcoef_add" in name for name in calls) == 1
     assert sum("max_pool_dx" in name for name in compare(pooled, (1, 12, 12), {"dC1.b"})) == 1
+
+
+def pooled_network(moving):
+    """A network with two pools, whose gradients lie over what they are the gradients of, or in room of their own."""
+    fused = Program.fused
+    layers = [("C1", Conv2d(6, 5)), ReLU(), MaxPool2d(2), ("C3", Conv2d(8, 3)), Tanh(), ("S4", Subsample(2)), Tanh()]
+    with mock.patch.object(Program, "fused", lambda program, backend, moving=False: fused(program, backend, moving and wanted)):
+        wanted = moving
+        net = Network([*layers, Flatten(), Dense(4)], (1, 16, 16), threads=1, seed=3)
+        rng = np.random.default_rng(5)
+        net.loss_and_grads(m.MSE(), normal(rng, 40, 1, 16, 16), normal(rng, 40, 4))
+        return net, net.program()
+
+
+def test_the_gradient_of_a_pools_input_lies_over_it():
+    (apart, plain), (over, program) = pooled_network(False), pooled_network(True)
+    np.testing.assert_array_equal(over.grads.flat, apart.grads.flat)
+    for calls, same in ((plain.calls, False), (program.calls, True)):
+        back = {call.where: call.arrays for call in calls if "backward" in call.where and " + " in call.name}
+        (x, _, _, dx, _), (above, _, _, _, dabove, *_) = list(back.values())[::-1]
+        assert [fusion.same(x, dx), fusion.same(above, dabove)] == [same, same]
+
+
+def test_nothing_is_written_over_what_a_later_call_reads():
+    maps = Maps()
+    calls = maps.winners("relu")
+    (fused,) = record(calls).fused(cpu, moving=True).calls
+    assert fusion.same(fused.arrays[0], fused.arrays[3])
+    kept, reader = record([*calls, ("copy", maps.x, np.empty_like(maps.x))]).fused(cpu, moving=True).calls
+    assert not fusion.same(kept.arrays[0], kept.arrays[3])
+    assert fusion.same(reader.arrays[0], maps.x)
+    moved, reader = record([*calls, ("copy", maps.dx, np.empty_like(maps.x))]).fused(cpu, moving=True).calls
+    assert fusion.same(moved.arrays[3], reader.arrays[0])
+    assert fusion.same(reader.arrays[0], maps.x)
+
+
+def test_what_is_kept_to_look_at_is_not_written_over():
+    net = Network([("C1", Conv2d(6, 5)), ("f1", ReLU()), MaxPool2d(2)], (1, 12, 12), threads=1, seed=3)
+    x = normal(np.random.default_rng(5), 3, 1, 12, 12)
+    net.forward(x)
+    before = net.activation("f1")
+    net.backward(np.ones((3, 6, 4, 4), np.float32))
+    np.testing.assert_array_equal(net.activation("f1"), before)
+
+
+def gradients(n, threads):
+    """Those of a small network for n images, with NaN in all slots beforehand."""
+    layers = [("C1", Conv2d(6, 5)), ReLU(), MaxPool2d(2), Flatten(), ("F2", Dense(7)), Tanh(), ("F3", Dense(4))]
+    net = Network(layers, (1, 12, 12), threads=threads, seed=3)
+    rng = np.random.default_rng(5)
+    x, target = normal(rng, n, 1, 12, 12), normal(rng, n, 4)
+    net.loss_and_grads(m.MSE(), x, target)
+    for slot in net._slots._all:
+        slot.grads.flat[:] = np.nan
+    net.loss_and_grads(m.MSE(), x, target)
+    return net.grads.flat.copy()
+
+
+@pytest.mark.parametrize("n", [1, 7, 40, 150])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_what_is_written_first_is_what_zeros_would_become(n, threads):
+    """150 images are more groups than there are slots, so that later ones add to what the first ones wrote."""
+    with mock.patch.object(cpu, "from_zero", return_value=None):
+        cleared = gradients(n, threads)
+    written = gradients(n, threads)
+    assert np.isfinite(written).all()
+    np.testing.assert_array_equal(written, cleared)
+
+
+def test_only_what_is_not_written_first_is_cleared():
+    """Parts that are written lie between others, at the end, and twice in one program, where the second call adds."""
+    total = np.full(20, 7, np.float32)
+    room, dy, x = np.zeros((16, 32), np.float32), np.ones((2, 16), np.float32), np.ones((3, 16), np.float32)
+    first, last = total[4:10].reshape(2, 3), total[14:].reshape(2, 3)
+    calls = [("row_sum_add", dy, total[2:4]), ("outer_add", dy, x, room, first), ("outer_add", dy, x, room, first)]
+    program = record([*calls, ("outer_add", dy, x, room, last)]).from_zero(cpu, total)
+    assert names(program) == ["zero", "zero", "row_sum_add", "outer", "outer_add", "outer"]
+    assert [call.arrays[0].size for call in program.calls[:2]] == [4, 4]
+    program.run()
+    np.testing.assert_array_equal(total, [0, 0, 16, 16, *[32] * 6, 0, 0, 0, 0, *[16] * 6])
 
 
 WINDOWS = {

@@ -6,16 +6,17 @@ import re
 import threading
 import time
 from functools import partial
+from unittest import mock
 
 import numpy as np
 import pytest
 
-from minicnn import CrossEntropy, Dense, Network, OptionError, kernel
+from minicnn import BackendError, CrossEntropy, Dense, Network, OptionError, kernel
 from minicnn import parallel as module
 from minicnn.backends import cpu
 from minicnn.backends.cpu import CHECK, INTERPRET
 from minicnn.parallel import Team, cgroup_quota, thread_count, usable_cpus
-from minicnn.program import Call, Job, Program, Recorder
+from minicnn.program import Call, Job, Program, Recorder, Stages
 
 
 def write(root, **files):
@@ -147,6 +148,79 @@ def test_machine_code_runs_on_helpers_that_wait_or_sleep(pause):
     assert [int(total[0]) for total in totals] == [20 * 2 * sum(range(member + 1, 10, 3)) for member in range(3)]
 
 
+@kernel
+def note_order(number, log, place):
+    """log[place] = the largest number in the log before, and one more."""
+    most = 0
+    for i in range(log.size):
+        most = max(most, log[i])
+    log[place[0]] = most + 1
+
+
+def noting(log, places, turns=1):
+    """Jobs that note in each of their places that it was their turn, several times over."""
+    jobs = []
+    for place in places:
+        number, program = np.zeros(1, np.int64), Program()
+        Recorder(cpu, program).call(note_order, number, log, np.array([place]))
+        jobs.append(Job([([program], (0, turns, 1))], number))
+    return jobs
+
+
+MACHINE_CODE = pytest.mark.skipif(INTERPRET or CHECK, reason="there is no machine code to run without the interpreter")
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_a_stage_begins_when_the_one_before_is_done(threads):
+    """With more threads than processors, or in check mode, stages are handed over one by one."""
+    team, log = Team(threads, cpu), np.zeros(8, np.int64)
+    work = Stages([noting(log, [0], 2000), noting(log, [1, 2, 3][:threads]), noting(log, [4], 2000), noting(log, [5])])
+    for _ in range(50):
+        log[:] = 0
+        team.run_stages(work)
+        assert log[0] == 2000
+        assert all(2000 < entry < 2010 for entry in log[1 : 1 + threads])
+        assert 4000 < log[4] < log[5] == log.max()
+
+
+@MACHINE_CODE
+@pytest.mark.skipif(usable_cpus() < 2, reason="stages are handed over at once where every thread has a processor")
+def test_stages_of_machine_code_are_handed_over_at_once():
+    team, log = Team(2, cpu), np.zeros(8, np.int64)
+    work = Stages([noting(log, [0]), noting(log, [1, 2]), noting(log, [3])])
+    with mock.patch.object(Team, "run", side_effect=AssertionError("expected one hand-over")):
+        team.run_stages(work)
+    assert len(work.code) == 2
+    mixed = Stages([noting(log, [0]), interpreted(lambda member: None, 2)])
+    team.run_stages(mixed)
+    assert mixed.code is None
+
+
+@kernel
+def fail(number, x):
+    """Raise an error where x is not zero."""
+    if x[0]:
+        raise ValueError("x")
+
+
+@MACHINE_CODE
+@pytest.mark.parametrize("failing", [0, 1])
+def test_a_kernel_that_fails_in_a_stage_is_reported_and_nobody_waits_for_ever(failing):
+    team, log = Team(2, cpu), np.zeros(8, np.int64)
+    jobs = []
+    for member in range(2):
+        number, program = np.zeros(1, np.int64), Program()
+        Recorder(cpu, program).call(fail, number, np.array([member == failing], np.int64))
+        jobs.append(Job([([program], (0, 1, 1))], number))
+    message = "program: expected every kernel to end well, got status"
+    for _ in range(3):
+        with pytest.raises(BackendError, match=message):
+            team.run_stages(Stages([noting(log, [0]), jobs, noting(log, [1, 2])]))
+    team.run_stages(Stages([noting(log, [0]), noting(log, [3, 4])]))
+    assert log[3] > 0
+    assert log[4] > 0
+
+
 def test_the_threads_of_a_network_end_with_it():
     before = set(threading.enumerate())
     net = Network([Dense(2)], (3,), threads=2)
@@ -182,7 +256,7 @@ def test_a_forked_child_can_train(python):
     code = """
 import os, warnings, numpy as np
 warnings.simplefilter("ignore")
-from minicnn import CrossEntropy, Dense, Network
+from minicnn import BackendError, CrossEntropy, Dense, Network
 net = Network([Dense(4)], (3,), threads=2)
 x, t = np.random.default_rng(0).standard_normal((100, 3)), np.arange(100) % 4
 loss = net.loss_and_grads(CrossEntropy(), x, t)  # the parent's helper thread is alive now

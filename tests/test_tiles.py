@@ -34,6 +34,7 @@ from minicnn.backends.cpu.tiles import (
     tile_outer,
     tile_places,
     tile_put,
+    tile_set,
     tile_squash,
     tile_store,
     tile_sum_add,
@@ -45,6 +46,7 @@ from minicnn.backends.cpu.tiles import (
     vector_load,
     vector_of,
     vector_slope,
+    vector_winner,
     vector_won,
 )
 
@@ -134,6 +136,14 @@ def add(a, p, c):
 
 
 @kernel
+def put_columns(a, p, c):
+    """An outer product in the place of what is there, as far as the columns go."""
+    t = tile_outer(tile_zeros(a, M, N), a, p[0], p[1], p[2], a, p[3])
+    tile_set(t, c, p[5], ROW + p[1], p[2], p[6])
+    tile_set(t, c, p[5] + 200, ROW + p[1], p[4], ROW - p[6])
+
+
+@kernel
 def bias(a, p, c):
     """A bias in every lane, on zeros and again."""
     t = tile_bias(tile_bias(tile_zeros(a, M, N), a, p[0], p[2]), a, p[3], p[4])
@@ -193,6 +203,14 @@ def won(a, tap, p, c):
 
 
 @kernel
+def winner(a, tap, p, c):
+    """The largest of four vectors, of which some are equal, and which it was."""
+    u, v = vector_load(a, p[0]), vector_load(a, p[3])
+    tile_store(vector_winner(u, v, u, vector_load(a, p[5]), tap, p[0]), c, 0, 0, 1)
+    tile_store(vector_winner(v, v, v, u, tap, p[0] + LANES), c, LANES, 0, 1)
+
+
+@kernel
 def beyond(a, p, c):
     """Pixels and columns before the first of all."""
     on = tile_inside(tile_places(N, 0, N, 1, 0), tile_places(N, 0, N, 0, 1), p[0], 0, 1, N, LANES)
@@ -248,6 +266,7 @@ WAYS = (
     correlate,
     convolve,
     add,
+    put_columns,
     bias,
     dot,
     dot_inside,
@@ -293,6 +312,20 @@ def test_winners_equal_their_twin(dtype, first, second, seed):
     won(a, tap, np.array([first, second]), got)
     twin(won)(a, tap, np.array([first, second]), expected)
     np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@examples(40)
+@given(place=st.lists(st.integers(0, 90), min_size=6, max_size=6), seed=st.integers(0, 2**32 - 1))
+def test_the_largest_of_four_equals_its_twin(dtype, place, seed):
+    rng = np.random.default_rng(seed)
+    a = rng.choice(np.array([-2, -1, 0, 1, 2, np.nan, -np.inf], dtype), 128)
+    got, expected = np.full(2 * LANES, 7, dtype), np.full(2 * LANES, 7, dtype)
+    taps, expected_taps = np.full(128, -5, np.int32), np.full(128, -5, np.int32)
+    winner(a, taps, np.array(place), got)
+    twin(winner)(a, expected_taps, np.array(place), expected)
+    np.testing.assert_array_equal(got, expected)
+    np.testing.assert_array_equal(taps, expected_taps)
 
 
 SQUASHES = pytest.mark.parametrize("name", NUMBERS_OF_FUNCTIONS)
@@ -350,7 +383,7 @@ def test_squashing_by_nothing_changes_nothing():
 
 
 def test_every_tile_function_is_compared():
-    ways = (*WAYS, grey, won, *squashing(NONE))
+    ways = (*WAYS, grey, won, winner, *squashing(NONE))
     used = {name for way in ways for name in way.__wrapped__.__code__.co_names}
     assert set(tiles.__all__) <= used
     for twins in (tile_twin, vectors_twin):

@@ -57,3 +57,6 @@ class Place(Protocol):
 
     def rewriting(self, calls: Sequence[Any]) -> Any:
         """How many of the first calls of a program can be replaced, by which kernel on which arrays; or None."""
+
+    def from_zero(self, call: Any) -> Any:
+        """The kernel that writes what a call of a program adds to the last of its arrays; or None."""

@@ -4,7 +4,7 @@ from .conv import conv2d, conv2d_dx, pack_channels, pack_filters
 from .conv_dw import conv2d_dW_add
 from .crew import IMPATIENT, PATIENT, Crew
 from .dropout import dropout
-from .fusion import rewriting
+from .fusion import from_zero, rewriting
 from .gemm import row_sum_add
 from .im2col import col2im_add, im2col
 from .jit import LOG
@@ -89,6 +89,7 @@ __all__ = [
     "cross_entropy_hy",
     "draw_uniform",
     "dropout",
+    "from_zero",
     "gather",
     "gather_pixels",
     "gather_resized",

@@ -24,8 +24,10 @@ from .tiles import (
     tile_places,
     tile_put,
     tile_squash,
+    tile_store,
     tile_width,
     tile_zeros,
+    vector_load,
 )
 
 
@@ -84,19 +86,20 @@ def pack_channels(W: Array, packed: Array) -> Kernel:
 @kernel
 def pad(x: Array, g: Array, framed: Array) -> None:
     """framed = x with a background of zeros around every map."""
-    C, H, W, L = x.shape
-    _, Hf, Wf, _ = framed.shape
+    (C, H, W, L), (_, Hf, Wf, _) = x.shape, framed.shape
     top, left = g[4], g[5]
-    source, target = x.reshape(C, H, W * L), framed.reshape(C, Hf, Wf * L)
+    nothing = tile_zeros(x, 1, 1)
     for c in range(C):
         for h in range(Hf):
-            row = target[c, h]
-            if top <= h < top + H:
-                row[: left * L] = 0
-                row[left * L : (left + W) * L] = source[c, h - top]
-                row[(left + W) * L :] = 0
-            else:
-                row[:] = 0
+            row, to = (c * H + h - top) * W * L, (c * Hf + h) * Wf * L
+            first, last = (left, left + W) if top <= h < top + H else (Wf, Wf)
+            for lane in range(0, L, tile_width(x)):
+                for w in range(first):
+                    tile_store(nothing, framed, to + w * L + lane, 0, 1)
+                for w in range(first, last):
+                    tile_store(vector_load(x, row + (w - left) * L + lane), framed, to + w * L + lane, 0, 1)
+                for w in range(last, Wf):
+                    tile_store(nothing, framed, to + w * L + lane, 0, 1)
 
 
 def tile_size(block: int, places: int) -> tuple[int, int]:

@@ -13,14 +13,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
 from ...arrays import Array
-from .driver import MOST, call_native, native
+from .driver import MOST, Native, call_native, native, relay
 from .jit import kernel
+from .shared_words import load_shared, relax, store_shared
 
 LINE = 16  # words between what different threads write: two cache lines
 POSTED, DONE, ASLEEP, STOP, ADDRESS, COUNT, WORDS = 0, LINE, 2 * LINE, 3 * LINE, 4 * LINE, 4 * LINE + 1, 5 * LINE
@@ -30,42 +27,6 @@ PATIENT = 20_000
 
 IMPATIENT = 100
 """The same where there are more threads than processors."""
-
-
-@intrinsic
-def load_shared(typingctx: Any, array: Any, index: Any) -> Any:
-    """array[index] as another thread last wrote it."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = builder.gep(context.make_array(array)(context, builder, args[0]).data, [args[1]])
-        return builder.load_atomic(pointer, "seq_cst", 8)
-
-    return types.int64(array, types.int64), codegen
-
-
-@intrinsic
-def store_shared(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
-    """array[index] = value, after everything written before and for every thread to see."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = builder.gep(context.make_array(array)(context, builder, args[0]).data, [args[1]])
-        builder.store_atomic(args[2], pointer, "seq_cst", 8)
-        return context.get_dummy_value()
-
-    return types.none(array, types.int64, types.int64), codegen
-
-
-@intrinsic
-def relax(typingctx: Any) -> Any:
-    """Tell the core that this is a waiting loop."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        if "x86_64" in str(builder.module.triple):
-            kind = ir.FunctionType(ir.VoidType(), [])
-            builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse2.pause"), [])
-        return context.get_dummy_value()
-
-    return types.none(), codegen
 
 
 @kernel
@@ -159,14 +120,23 @@ class Crew:
 
     def run(self, jobs: Sequence[Any]) -> None:
         """Run jobs (``minicnn.program.Job``) whose programs are machine code throughout, all at the same time."""
-        mine, *others = [native(job) for job in jobs]
+        self._together([native(job) for job in jobs])
+
+    def run_stages(self, work: Any) -> None:
+        """Run the jobs of ``minicnn.program.Stages``, machine code throughout, with one hand-over."""
+        if work.code is None:
+            work.code = relay(work.stages)
+        self._together(work.code)
+
+    def _together(self, codes: Sequence[Native]) -> None:
+        mine, *others = codes
         helpers = self._crew(len(others)) if others else []
         for helper, other in zip(helpers, others, strict=True):
             helper.give(other.address, other.words)
         mine.run()
         for helper in helpers:
             helper.wait()
-        for code in (mine, *others):
+        for code in codes:
             code.check()
 
     def _crew(self, count: int) -> list[_Helper]:

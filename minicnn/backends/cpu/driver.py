@@ -15,10 +15,11 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from ...arrays import Array
+from ...arrays import ALIGNMENT, Array, aligned
 from ...errors import BackendError
 from .denormals import flush_denormals, restore_mode
 from .jit import kernel
+from .shared_words import meet
 
 STEP = 8  # calls are made with a multiple of so many words; a callee does not look at words it does not know
 MOST = 128
@@ -71,47 +72,67 @@ def call_native(typingctx: Any, address: Any, words: Any, first: Any, count: Any
     return types.int32(types.int64, words, types.int64, types.int64), codegen
 
 
-@kernel
-def run_parts(table: Array, words: Array, parts: Array, number: Array, status: Array) -> None:
-    """Run parts = (first row, end row, first group, end, stride): rows of the table for each group, which number[0] tells.
+@intrinsic
+def write_word(typingctx: Any, address: Any, value: Any) -> Any:
+    """Write a word to an address."""
 
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.store(args[1], builder.inttoptr(args[0], _I64.as_pointer()))
+        return context.get_dummy_value()
+
+    return types.none(types.int64, types.int64), codegen
+
+
+@kernel
+def run_parts(table: Array, words: Array, parts: Array, arrivals: Array, status: Array) -> None:
+    """Run parts = (first row, end row, first group, end, stride, address of the number, members).
+
+    Rows of the table are called for each group, which the number tells. Where there are members, they meet after the part.
     After a call that fails, none is made. Denormal numbers count as zero meanwhile.
     """
     before = flush_denormals()
     status[0] = 0
     for part in range(parts.shape[0]):
         for group in range(parts[part, 2], parts[part, 3], parts[part, 4]):
-            number[0] = group
+            write_word(parts[part, 5], group)
             for i in range(parts[part, 0], parts[part, 1]):
                 if status[0] == 0:
                     status[0] = call_native(table[i, 0], words, table[i, 1], table[i, 2])
+        if parts[part, 6] > 0:
+            meet(arrivals, parts[part, 6])
     restore_mode(before)
 
 
 class Native:
-    """A job as native code takes it: its table, and the call of ``run_parts`` on it as words.
+    """Jobs, one after another, as native code takes them: a table, and the call of ``run_parts`` on it as words.
 
     Args:
-        job: a ``minicnn.program.Job`` whose programs are machine code throughout.
+        jobs: ``minicnn.program.Job`` whose programs are machine code throughout; None where all members meet.
+        members: how many threads meet.
+        arrivals: int64[1], where they count.
     """
 
-    def __init__(self, job: Any) -> None:
+    def __init__(self, jobs: Sequence[Any], members: int, arrivals: Array) -> None:
         calls: list[tuple[int, tuple[Array, ...]]] = []
         parts = []
-        for programs, span in job.parts:
-            own = [(call.bound.address, call.bound.arrays) for program in programs for call in program.calls]
-            parts.append((len(calls), len(calls) + len(own), *span))
-            calls += own
+        for job in jobs:
+            if job is None:
+                parts.append((0, 0, 0, 0, 1, 0, members))
+                continue
+            for programs, span in job.parts:
+                own = [(call.bound.address, call.bound.arrays) for program in programs for call in program.calls]
+                parts.append((len(calls), len(calls) + len(own), *span, job.number.ctypes.data, 0))
+                calls += own
         self.status = np.zeros(1, np.int64)
-        arrays = (*table_of(calls), np.array(parts, np.int64).reshape(-1, 5), job.number, self.status)
+        arrays = (*table_of(calls), np.array(parts, np.int64).reshape(-1, 7), arrivals, self.status)
         self.entry, self.arrays = run_parts.bind(arrays)
         self.address = run_parts.address(self.arrays)
         words = [word for array in self.arrays for word in words_of(array)]
         self.words = np.array(words + [0] * (-len(words) % STEP), np.int64)
-        self._calls = calls  # keeps the arrays that the words point to
+        self._kept = calls, jobs  # the arrays that the words point to
 
     def run(self) -> None:
-        """Run the job in this thread."""
+        """Run the jobs in this thread."""
         self.entry(*self.arrays)
 
     def check(self) -> None:
@@ -124,6 +145,18 @@ class Native:
 def native(job: Any) -> Native:
     """The job's native form, made once."""
     if job.code is None:
-        job.code = Native(job)
+        job.code = Native([job], 1, np.zeros(1, np.int64))
     code: Native = job.code
     return code
+
+
+def relay(stages: Sequence[Sequence[Any]]) -> list[Native]:
+    """Stages of jobs as what each thread does: its jobs, and between stages it meets the others."""
+    members, arrivals = max(map(len, stages)), aligned(ALIGNMENT).view(np.int64)
+    found = []
+    for member in range(members):
+        own: list[Any] = []
+        for number, jobs in enumerate(stages):
+            own += [*([None] if number else []), *jobs[member : member + 1]]
+        found.append(Native(own, members, arrivals))
+    return found

@@ -84,19 +84,21 @@ class Emit:
         s = self.b.store(value, self.b.bitcast(pointer, self.t.vector.as_pointer()))
         s.align = SCALAR_BYTES[self.t.dtype]
 
-    def add_masked(self, array_type: Any, array: Any, start: Any, count: Any, value: Any) -> None:
-        """array[start : start + w] += value, of which only the first ``count`` lanes are touched."""
+    def put_masked(self, array_type: Any, array: Any, start: Any, count: Any, value: Any, add: bool) -> None:
+        """array[start : start + w] = value, or += value, of which only the first ``count`` lanes are touched."""
+
+        def put(pointer: Any, new: Any, load: Any, store: Any) -> None:
+            store(self.b.fadd(load(pointer), new) if add else new, pointer)
+
         whole = self.b.icmp_signed(">=", count, self.const(self.t.w))
         with self.b.if_else(whole, likely=True) as (then, otherwise):
             with then:
-                pointer = self.address(array_type, array, start, self.t.w)
-                self.store(self.b.fadd(self.load(pointer), value), pointer)
+                put(self.address(array_type, array, start, self.t.w), value, self.load, self.store)
             with otherwise:
                 for lane in range(self.t.w):
                     with self.b.if_then(self.rows_below(count, lane)):
                         pointer = self.address(array_type, array, self.b.add(start, self.const(lane)), 1)
-                        element = self.b.extract_element(value, ir.Constant(I32, lane))
-                        self.b.store(self.b.fadd(self.b.load(pointer), element), pointer)
+                        put(pointer, self.b.extract_element(value, ir.Constant(I32, lane)), self.b.load, self.b.store)
 
     def single(self, vector: Any) -> Any:
         """A tile of one vector."""

@@ -8,29 +8,38 @@ The fused kernels are for float32: float64 takes its functions from the C librar
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...arrays import Array
+from ...arrays import Array, same
 from . import one_sparse, pointwise_conv, winograd
 from .conv import conv2d_squashed
 from .jit import Kernel
-from .one import LANES
+from .one import LANES, outer
 from .one_conv import conv2d_image_squashed
 from .pool_fused import max_pool_backward, subsample_backward, subsample_squashed
 from .sparse_conv import sparse_conv2d_squashed
 from .squash import NONE, NUMBERS
 
-Rewriting = tuple[int, Kernel, tuple[Array, ...]]
-"""How many calls are replaced, by which kernel, on which arrays."""
+
+class Rewriting(NamedTuple):
+    """What stands for the first few calls.
+
+    Attributes:
+        replaced: how many they are.
+        kernel: what is called in their place.
+        arrays: what it works on.
+        moves: an output and the input it may be written over, element by element.
+    """
+
+    replaced: int
+    kernel: Kernel
+    arrays: tuple[Array, ...]
+    moves: tuple[Array, Array] | None = None
+
 
 HALVES = (2, 2, 2, 2, 0, 0, 1, 1)
-
-
-def same(a: Array, b: Array) -> bool:
-    """Whether two arrays are the same memory."""
-    return bool(a.size == b.size and a.ctypes.data == b.ctypes.data)
 
 
 def halves(x: Array, y: Array, g: Array) -> bool:
@@ -64,10 +73,10 @@ def convolution_squash(calls: Sequence[Any]) -> Rewriting | None:
     if (kind := squashing(calls[1], arrays[-1])) == NONE:
         return None
     if calls[0].name == "conv2d_image":
-        return 2, conv2d_image_squashed(kind, arrays[0], arrays[3], arrays[-1]), arrays
+        return Rewriting(2, conv2d_image_squashed(kind, arrays[0], arrays[3], arrays[-1]), arrays)
     few = one_sparse.sparse_conv2d_squashed if arrays[-1].shape[-1] % LANES else sparse_conv2d_squashed
     squashed = conv2d_squashed if calls[0].name == "conv2d" else few
-    return 2, squashed(kind, arrays[1], arrays[-1]), arrays
+    return Rewriting(2, squashed(kind, arrays[1], arrays[-1]), arrays)
 
 
 def convolution_by_shape(calls: Sequence[Any]) -> Rewriting | None:
@@ -78,8 +87,8 @@ def convolution_by_shape(calls: Sequence[Any]) -> Rewriting | None:
     kind = squashing(calls[1], y) if len(calls) > 1 else NONE
     count = 1 if kind == NONE else 2
     if winograd.applies(x, y, g):
-        return count, *winograd.rewritten(x, packed, b, g[4:6], y, kind, turned=False)
-    return (count, *pointwise_conv.rewritten(x, packed, b, y, kind)) if pointwise_conv.applies(x, y, g) else None
+        return Rewriting(count, *winograd.rewritten(x, packed, b, g[4:6], y, kind, turned=False))
+    return Rewriting(count, *pointwise_conv.rewritten(x, packed, b, y, kind)) if pointwise_conv.applies(x, y, g) else None
 
 
 def convolution_dx_by_shape(calls: Sequence[Any]) -> Rewriting | None:
@@ -89,8 +98,8 @@ def convolution_dx_by_shape(calls: Sequence[Any]) -> Rewriting | None:
     dy, packed, g, dx = calls[0].arrays
     none = np.zeros(len(dx), dx.dtype)
     if winograd.applies(dy, dx, g):
-        return 1, *winograd.rewritten(dy, packed, none, 2 - g[4:6], dx, NONE, turned=True)
-    return (1, *pointwise_conv.rewritten(dy, packed, none, dx, NONE)) if pointwise_conv.applies(dy, dx, g) else None
+        return Rewriting(1, *winograd.rewritten(dy, packed, none, 2 - g[4:6], dx, NONE, turned=True))
+    return Rewriting(1, *pointwise_conv.rewritten(dy, packed, none, dx, NONE)) if pointwise_conv.applies(dy, dx, g) else None
 
 
 def subsample_squash(calls: Sequence[Any]) -> Rewriting | None:
@@ -99,7 +108,7 @@ def subsample_squash(calls: Sequence[Any]) -> Rewriting | None:
         return None
     x, coef, b, g, y = calls[0].arrays
     kind = squashing(calls[1], y)
-    return (2, subsample_squashed(kind), (x, coef, b, y)) if kind != NONE and halves(x, y, g) else None
+    return Rewriting(2, subsample_squashed(kind), (x, coef, b, y)) if kind != NONE and halves(x, y, g) else None
 
 
 def bias_below(call: Any, dx: Array) -> Array | None:
@@ -121,7 +130,7 @@ def subsample_squash_backward(calls: Sequence[Any]) -> Rewriting | None:
     if NONE in (above, below) or db_below is None or not halves(x, dy, g):
         return None
     y = calls[0].arrays[0].reshape(dy.shape)
-    return 6, subsample_backward(above, below), (x, y, dy, coef, dx, dcoef, db, db_below)
+    return Rewriting(6, subsample_backward(above, below), (x, y, dy, coef, dx, dcoef, db, db_below), moves=(dx, x))
 
 
 def max_pool_squash_backward(calls: Sequence[Any]) -> Rewriting | None:
@@ -132,7 +141,8 @@ def max_pool_squash_backward(calls: Sequence[Any]) -> Rewriting | None:
     below, db_below = slope(calls[1], None, dx), bias_below(calls[2], dx)
     if below == NONE or db_below is None or not halves(dx, dy, g):
         return None
-    return 3, max_pool_backward(below), (calls[1].arrays[0].reshape(dx.shape), dy, tap, dx, db_below)
+    x = calls[1].arrays[0].reshape(dx.shape)
+    return Rewriting(3, max_pool_backward(below), (x, dy, tap, dx, db_below), moves=(dx, x))
 
 
 RULES: tuple[Callable[[Sequence[Any]], Rewriting | None], ...] = (
@@ -150,3 +160,12 @@ def rewriting(calls: Sequence[Any]) -> Rewriting | None:
     if not calls[0].arrays or calls[0].arrays[0].dtype != np.float32:
         return None
     return next((found for rule in RULES if (found := rule(calls)) is not None), None)
+
+
+FROM_ZERO: dict[str, Any] = {"outer_add": outer}
+"""Kernels that write what those of these names add to zeros: where they hold most of the parameters, zeros cost too much."""
+
+
+def from_zero(call: Any) -> Any:
+    """The kernel that writes what a call adds, to spare the zeros; or None."""
+    return FROM_ZERO.get(call.name)

@@ -118,3 +118,13 @@ def outer_add(dy: Array, x: Array, xt: Array, dW: Array) -> None:
         row, weight = dW[m], dy[m, 0]
         for k in range(K):
             row[k] += weight * x[k, 0]
+
+
+@kernel
+def outer(dy: Array, x: Array, xt: Array, dW: Array) -> None:
+    """dW = dy xᵀ for one column."""
+    M, K = dW.shape
+    for m in range(M):
+        row, weight = dW[m], dy[m, 0]
+        for k in range(K):
+            row[k] = weight * x[k, 0]

@@ -16,7 +16,7 @@ from numba.extending import register_jitable
 
 from ...arrays import Array
 from .jit import kernel
-from .tiles import tile_dot, tile_sum_add, tile_width, tile_zeros
+from .tiles import tile_dot, tile_store, tile_sum_add, tile_width, tile_zeros, vector_load, vector_winner
 
 
 @register_jitable
@@ -150,20 +150,6 @@ def better(x: Any, t: Any, best: Any, at: Any) -> tuple[Any, Any]:
 
 
 @register_jitable
-def window_maxima_halves(x: Array, y: Array, tap: Array) -> None:
-    """``window_maxima`` where ``halves``."""
-    OH, OW, L = y.shape
-    for oh in range(OH):
-        for ow in range(OW):
-            h, w, out, winner = 2 * oh, 2 * ow, y[oh, ow], tap[oh, ow]
-            x00, x01, x10, x11 = x[h, w], x[h, w + 1], x[h + 1, w], x[h + 1, w + 1]
-            for lane in range(L):
-                best, at = better(x01[lane], np.int32(1), x00[lane], np.int32(0))
-                best, at = better(x10[lane], np.int32(2), best, at)
-                out[lane], winner[lane] = better(x11[lane], np.int32(3), best, at)
-
-
-@register_jitable
 def window_maxima(x: Array, g: Array, y: Array, tap: Array) -> None:
     """y = max over the window of x, tap = i·kw + j of the winner."""
     (H, W, L), (OH, OW, _) = x.shape, y.shape
@@ -185,13 +171,27 @@ def window_maxima(x: Array, g: Array, y: Array, tap: Array) -> None:
                         out[lane], winner[lane] = better(pixel[lane], t, out[lane], winner[lane])
 
 
+@register_jitable
+def maxima_of_halves(x: Array, y: Array, tap: Array) -> None:
+    """``max_pool`` where ``halves`` and lanes fill vectors."""
+    (_, H, W, L), (C, OH, OW, _) = x.shape, y.shape
+    for c in range(C):
+        for oh in range(OH):
+            for ow in range(OW):
+                for lane in range(0, L, tile_width(x)):
+                    at, out = ((c * H + 2 * oh) * W + 2 * ow) * L + lane, ((c * OH + oh) * OW + ow) * L + lane
+                    x00, x01, below = vector_load(x, at), vector_load(x, at + L), at + W * L
+                    best = vector_winner(x00, x01, vector_load(x, below), vector_load(x, below + L), tap, out)
+                    tile_store(best, y, out, 0, 1)
+
+
 @kernel
 def max_pool(x: Array, g: Array, y: Array, tap: Array) -> None:
     """y = max over the window of x, tap = i·kw + j of the winner; −∞ and −1 where the window lies in the border."""
-    for c in range(x.shape[0]):
-        if halves(g):
-            window_maxima_halves(x[c], y[c], tap[c])
-        else:
+    if halves(g) and x.shape[3] % tile_width(x) == 0:
+        maxima_of_halves(x, y, tap)
+    else:
+        for c in range(x.shape[0]):
             window_maxima(x[c], g, y[c], tap[c])
 
 

@@ -7,6 +7,7 @@ stand in ``tile_twin.py``: they are the documentation, the oracle, and what runs
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
@@ -213,22 +214,36 @@ def tile_sum_add_rows(typingctx: Any, t: Any, c: Any, ci: Any, rstep: Any, at: A
     return types.none(t, c, long, long, at, long, long, long), codegen
 
 
-@intrinsic
-def tile_add(typingctx: Any, t: Any, c: Any, ci: Any, cstep: Any, rows: Any, cols: Any) -> Any:
-    """c[ci + i·cstep + j·w : +w] += t[i, j] for i < rows, as far as the columns are below ``cols``."""
+def _put_columns(add: bool) -> Callable[..., Any]:
+    """The code of ``tile_set`` and ``tile_add``."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         tile, cv, civ, step, row_count, col_count = args
+        t, c = signature.args[:2]
         emit = Emit(context, builder, t)
         for i in range(t.m):
             with builder.if_then(emit.rows_below(row_count, i), likely=True):
                 for j in range(t.n):
                     start = builder.add(emit.row(civ, i, step), emit.const(j * t.w))
-                    emit.add_masked(c, cv, start, builder.sub(col_count, emit.const(j * t.w)), emit.at(tile, i, j))
+                    left = builder.sub(col_count, emit.const(j * t.w))
+                    emit.put_masked(c, cv, start, left, emit.at(tile, i, j), add)
         return context.get_dummy_value()
 
+    return codegen
+
+
+@intrinsic
+def tile_set(typingctx: Any, t: Any, c: Any, ci: Any, cstep: Any, rows: Any, cols: Any) -> Any:
+    """c[ci + i·cstep + j·w : +w] = t[i, j] for i < rows, as far as the columns are below ``cols``."""
     long = types.int64
-    return types.none(t, c, long, long, long, long), codegen
+    return types.none(t, c, long, long, long, long), _put_columns(add=False)
+
+
+@intrinsic
+def tile_add(typingctx: Any, t: Any, c: Any, ci: Any, cstep: Any, rows: Any, cols: Any) -> Any:
+    """c[ci + i·cstep + j·w : +w] += t[i, j] for i < rows, as far as the columns are below ``cols``."""
+    long = types.int64
+    return types.none(t, c, long, long, long, long), _put_columns(add=True)
 
 
 @intrinsic

@@ -171,6 +171,14 @@ def tile_sum_add_rows(t: Array, c: Array, ci: int, rstep: int, at: Array, k: int
             flat[ci + at[k + i] * rstep + j] += t[i, j].sum()
 
 
+def tile_set(t: Array, c: Array, ci: int, cstep: int, rows: int, cols: int) -> None:
+    """c[ci + i·cstep + j·w : +w] = t[i, j] for i < rows, as far as the columns are below ``cols``."""
+    flat = _flat(c)
+    for i in range(min(rows, t.shape[0])):
+        row = t[i].reshape(-1)[: max(0, cols)]
+        flat[ci + i * cstep : ci + i * cstep + row.size] = row
+
+
 def tile_add(t: Array, c: Array, ci: int, cstep: int, rows: int, cols: int) -> None:
     """c[ci + i·cstep + j·w : +w] += t[i, j] for i < rows, as far as the columns are below ``cols``."""
     flat = _flat(c)

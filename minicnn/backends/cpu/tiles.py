@@ -18,6 +18,7 @@ if INTERPRET:
         tile_outer,
         tile_places,
         tile_put,
+        tile_set,
         tile_squash,
         tile_store,
         tile_sum_add,
@@ -26,7 +27,7 @@ if INTERPRET:
         tile_width,
         tile_zeros,
     )
-    from .vectors_twin import vector_inside, vector_load, vector_of, vector_slope, vector_won
+    from .vectors_twin import vector_inside, vector_load, vector_of, vector_slope, vector_winner, vector_won
 else:
     from .tile import (  # type: ignore[assignment]
         tile_add,
@@ -35,6 +36,7 @@ else:
         tile_inside,
         tile_places,
         tile_put,
+        tile_set,
         tile_squash,
         tile_store,
         tile_sum_add,
@@ -53,7 +55,7 @@ else:
         tile_multiply_inside,
         tile_outer,
     )
-    from .vectors import vector_inside, vector_load, vector_of, vector_slope, vector_won  # type: ignore[assignment]
+    from .vectors import vector_inside, vector_load, vector_of, vector_slope, vector_winner, vector_won  # type: ignore[assignment]
 
 __all__ = [
     "tile_add",
@@ -70,6 +72,7 @@ __all__ = [
     "tile_outer",
     "tile_places",
     "tile_put",
+    "tile_set",
     "tile_squash",
     "tile_store",
     "tile_sum_add",
@@ -81,5 +84,6 @@ __all__ = [
     "vector_load",
     "vector_of",
     "vector_slope",
+    "vector_winner",
     "vector_won",
 ]

@@ -101,6 +101,26 @@ def vector_slope(typingctx: Any, kind: Any, y: Any, dy: Any) -> Any:
 
 
 @intrinsic
+def vector_winner(typingctx: Any, t: Any, a: Any, b: Any, c: Any, tap: Any, i: Any) -> Any:
+    """The largest of t, a, b, c, the first of equals and NaN before all; tap[i : i + w] = its number, from 0."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = Emit(context, builder, t)
+        kind = ir.VectorType(I32, t.w)
+        best, at = emit.at(args[0], 0, 0), ir.Constant(kind, [0] * t.w)
+        for number, tile in enumerate(args[1:4], 1):
+            value = emit.at(tile, 0, 0)
+            larger, nan = builder.fcmp_ordered(">", value, best), builder.fcmp_unordered("uno", value, value)
+            wins = builder.or_(larger, nan)
+            best, at = builder.select(wins, value, best), builder.select(wins, ir.Constant(kind, [number] * t.w), at)
+        pointer = emit.address(tap, args[4], args[5], t.w)
+        builder.store(at, builder.bitcast(pointer, kind.as_pointer())).align = 4
+        return emit.single(best)
+
+    return t(t, t, t, t, tap, types.int64), codegen
+
+
+@intrinsic
 def vector_won(typingctx: Any, t: Any, tap: Any, i: Any, number: Any) -> Any:
     """t where tap[i : i + w] is that number, else 0."""
 

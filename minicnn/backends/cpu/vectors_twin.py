@@ -31,6 +31,16 @@ def vector_slope(kind: int, y: Array, dy: Array) -> Array:
     return np.array([squash_dx(kind, *pair) for pair in pairs], dy.dtype).reshape(dy.shape)
 
 
+def vector_winner(t: Array, a: Array, b: Array, c: Array, tap: Array, i: int) -> Array:
+    """The largest of t, a, b, c, the first of equals and NaN before all; tap[i : i + w] = its number, from 0."""
+    best, at = t, np.zeros(t.shape, tap.dtype)
+    for number, value in enumerate((a, b, c), 1):
+        wins = (value > best) | np.isnan(value)
+        best, at = np.where(wins, value, best), np.where(wins, tap.dtype.type(number), at)
+    tap.reshape(-1)[i : i + t.shape[2]] = at.reshape(-1)
+    return best
+
+
 def vector_won(t: Array, tap: Array, i: int, number: int) -> Array:
     """t where tap[i : i + w] is that number, else 0."""
     w = t.shape[2]
