@@ -126,12 +126,15 @@ class Program:
         start = total.ctypes.data
         ends = [0]
         for number, call in enumerate(self.calls):
-            kernel, part = backend.from_zero(call), call.arrays[-1]
-            if kernel is None or any(before.given(part) for before in self.calls[:number]):
+            kernel = backend.from_zero(call)
+            if kernel is None:
                 continue
-            calls[number] = replace(call, name=kernel.__name__, kernel=kernel)
+            part = call.arrays[-1]
             first = (part.ctypes.data - start) // total.itemsize
-            ends += [first, first + part.size]
+            inside = part.flags.c_contiguous and first >= 0 and first + part.size <= total.size
+            if inside and not any(before.given(part) for before in self.calls[:number]):
+                calls[number] = replace(call, name=kernel.__name__, kernel=kernel)
+                ends += [first, first + part.size]
         ends.append(total.size)
         clearing = Program()
         for first, end in zip(sorted(ends)[::2], sorted(ends)[1::2], strict=True):

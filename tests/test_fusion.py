@@ -283,6 +283,18 @@ def test_only_what_is_not_written_first_is_cleared():
     np.testing.assert_array_equal(total, [0, 0, 16, 16, *[32] * 6, 0, 0, 0, 0, *[16] * 6])
 
 
+def test_what_is_added_elsewhere_is_not_written():
+    """A layer of one's own may add to an array of its own, and to every second number of a vector's part."""
+    total, own = np.zeros(12, np.float32), np.full((2, 3), 7, np.float32)
+    room, dy, x = np.zeros((16, 32), np.float32), np.ones((2, 16), np.float32), np.ones((3, 16), np.float32)
+    program = record([("outer_add", dy, x, room, own), ("gemm_nt_add", dy, x, total.reshape(2, 6)[:, :3])])
+    program = program.from_zero(cpu, total)
+    assert names(program) == ["zero", "outer_add", "gemm_nt_add"]
+    assert program.calls[0].arrays[0].size == 12
+    program.run()
+    np.testing.assert_array_equal(own, 23)
+
+
 WINDOWS = {
     "3 × 3": [3, 3, 2, 2, 0, 0, 1, 1],
     "overlapping": [2, 2, 1, 1, 0, 0, 1, 1],

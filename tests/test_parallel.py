@@ -14,7 +14,7 @@ import pytest
 from minicnn import BackendError, CrossEntropy, Dense, Network, OptionError, kernel
 from minicnn import parallel as module
 from minicnn.backends import cpu
-from minicnn.backends.cpu import CHECK, INTERPRET
+from minicnn.backends.cpu import CHECK, INTERPRET, crew
 from minicnn.parallel import Team, cgroup_quota, thread_count, usable_cpus
 from minicnn.program import Call, Job, Program, Recorder, Stages
 
@@ -219,6 +219,32 @@ def test_a_kernel_that_fails_in_a_stage_is_reported_and_nobody_waits_for_ever(fa
     team.run_stages(Stages([noting(log, [0]), noting(log, [3, 4])]))
     assert log[3] > 0
     assert log[4] > 0
+
+
+@MACHINE_CODE
+@pytest.mark.skipif(usable_cpus() < 2, reason="stages are handed over at once where every thread has a processor")
+@pytest.mark.parametrize("given", [True, False])
+def test_an_interrupt_between_hand_over_and_run_leaves_nobody_waiting(given):
+    team, log = Team(2, cpu), np.zeros(8, np.int64)
+    work = Stages([noting(log, [0]), noting(log, [1, 2]), noting(log, [3])])
+    team.run_stages(work)
+    give, calls = crew._Helper.give, []
+
+    def interrupted(helper, *call):
+        calls.append(call)
+        if len(calls) > 1 or given:
+            give(helper, *call)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+
+    log[:] = 0
+    with mock.patch.object(crew._Helper, "give", interrupted), pytest.raises(KeyboardInterrupt):
+        team.run_stages(work)
+    assert len(calls) == 2 - given
+    assert (log[:4] > 0).all(), "the batch was not finished"
+    log[:] = 0
+    team.run_stages(work)
+    assert (log[:4] > 0).all()
 
 
 def test_the_threads_of_a_network_end_with_it():

@@ -25,6 +25,9 @@ POSTED, DONE, ASLEEP, STOP, ADDRESS, COUNT, WORDS = 0, LINE, 2 * LINE, 3 * LINE,
 PATIENT = 20_000
 """Rounds that a helper waits before it goes to sleep: some tenths of a millisecond, more than lies between two steps."""
 
+PENDING = -1
+"""The status of what has not begun to run."""
+
 IMPATIENT = 100
 """The same where there are more threads than processors."""
 
@@ -83,6 +86,11 @@ class _Helper:
         if box[ASLEEP]:
             self.awake.set()
 
+    @property
+    def posted(self) -> int:
+        """How many calls it was given."""
+        return int(self.mailbox[POSTED])
+
     def wait(self) -> None:
         """Return when the call was made."""
         self._await(*self._own)
@@ -129,13 +137,23 @@ class Crew:
         self._together(work.code)
 
     def _together(self, codes: Sequence[Native]) -> None:
+        """Give all but the first to helpers and run that one; an interrupt leaves no helper waiting for another."""
         mine, *others = codes
         helpers = self._crew(len(others)) if others else []
-        for helper, other in zip(helpers, others, strict=True):
-            helper.give(other.address, other.words)
-        mine.run()
-        for helper in helpers:
-            helper.wait()
+        posted = [helper.posted for helper in helpers]
+        mine.status[0] = PENDING
+        try:
+            for helper, other in zip(helpers, others, strict=True):
+                helper.give(other.address, other.words)
+            mine.run()
+        finally:
+            if mine.status[0] == PENDING:
+                for helper, other, before in zip(helpers, others, posted, strict=True):
+                    if helper.posted == before:
+                        helper.give(other.address, other.words)
+                mine.run()
+            for helper in helpers:
+                helper.wait()
         for code in codes:
             code.check()
 
