@@ -25,11 +25,11 @@ POSTED, DONE, ASLEEP, STOP, ADDRESS, COUNT, WORDS = 0, LINE, 2 * LINE, 3 * LINE,
 PATIENT = 20_000
 """Rounds that a helper waits before it goes to sleep: some tenths of a millisecond, more than lies between two steps."""
 
-PENDING = -1
-"""The status of what has not begun to run."""
-
 IMPATIENT = 100
 """The same where there are more threads than processors."""
+
+PENDING = -1
+"""The status of what has not begun to run."""
 
 
 @kernel

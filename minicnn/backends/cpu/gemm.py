@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from functools import cache
 
-from numba.extending import register_jitable
-
 from ...arrays import Array
 from .host import HOST
 from .jit import Kernel, kernel, select
@@ -102,44 +100,40 @@ def gemm_nt_add(dy: Array, x: Array, dW: Array) -> None:
             tile_sum_add(t, dW, m * dw_row + k, dw_row, rows, 1, cols)
 
 
-@register_jitable
-def transpose_into(x: Array, xt: Array) -> None:
-    """xt = xᵀ, its columns filled up to a multiple of 32."""
-    (K, P), padded, width = x.shape, xt.shape[1], tile_width(x)
-    for p in range(0, P, width):
-        for k in range(0, K, width):
-            tile_store(tile_transposed(x, k * P + p, P, min(width, K - k)), xt, p * padded + k, padded, width)
+@cache
+def _outer(add: bool) -> Kernel:
+    @kernel
+    def outer_product(dy: Array, x: Array, xt: Array, dW: Array) -> None:
+        """dW += dy xᵀ or dW = dy xᵀ, with the long axis of dW in the vectors, so that there is nothing to sum over lanes."""
+        (M, P), K, padded, width = dy.shape, x.shape[0], xt.shape[1], tile_width(x)
+        for p in range(0, P, width):
+            for k in range(0, K, width):
+                tile_store(tile_transposed(x, k * P + p, P, min(width, K - k)), xt, p * padded + k, padded, width)
+        size, vectors = OUTER
+        for k in range(0, K, vectors * width):
+            for m in range(0, M, size):
+                rows = min(size, M - m)
+                t = tile_zeros(x, OUTER[0], OUTER[1])
+                for p in range(P):
+                    t = tile_outer(t, dy, m * P + p, P, rows, xt, p * padded + k)
+                if add:
+                    tile_add(t, dW, m * K + k, K, rows, K - k)
+                else:
+                    tile_set(t, dW, m * K + k, K, rows, K - k)
+
+    return outer_product
 
 
-@kernel
-def outer_add(dy: Array, x: Array, xt: Array, dW: Array) -> None:
-    """dW += dy xᵀ for few columns; xt (P, K filled up to a multiple of 32) is room for xᵀ.
-
-    With the long axis of dW in the vectors there is nothing to sum over lanes.
-    """
-    transpose_into(x, xt)
-    (M, P), K, padded, (size, vectors) = dy.shape, x.shape[0], xt.shape[1], OUTER
-    for k in range(0, K, vectors * tile_width(x)):
-        for m in range(0, M, size):
-            rows = min(size, M - m)
-            t = tile_zeros(x, OUTER[0], OUTER[1])
-            for p in range(P):
-                t = tile_outer(t, dy, m * P + p, P, rows, xt, p * padded + k)
-            tile_add(t, dW, m * K + k, K, rows, K - k)
+@select
+def outer_add(dy: Array, x: Array, xt: Array, dW: Array) -> Kernel:
+    """dW += dy xᵀ for few columns; xt (P, K filled up to a multiple of 32) is room for xᵀ."""
+    return _outer(add=True)
 
 
-@kernel
-def outer(dy: Array, x: Array, xt: Array, dW: Array) -> None:
+@select
+def outer(dy: Array, x: Array, xt: Array, dW: Array) -> Kernel:
     """dW = dy xᵀ: ``outer_add`` to zeros that nobody had to write."""
-    transpose_into(x, xt)
-    (M, P), K, padded, (size, vectors) = dy.shape, x.shape[0], xt.shape[1], OUTER
-    for k in range(0, K, vectors * tile_width(x)):
-        for m in range(0, M, size):
-            rows = min(size, M - m)
-            t = tile_zeros(x, OUTER[0], OUTER[1])
-            for p in range(P):
-                t = tile_outer(t, dy, m * P + p, P, rows, xt, p * padded + k)
-            tile_set(t, dW, m * K + k, K, rows, K - k)
+    return _outer(add=False)
 
 
 @kernel
