@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...arrays import Array, same
-from . import one_sparse, pointwise_conv, winograd
+from . import one_sparse, pointwise_conv, wide_dw, winograd
 from .conv import conv2d_squashed
 from .jit import Kernel
 from .one import LANES, outer
@@ -102,6 +102,13 @@ def convolution_dx_by_shape(calls: Sequence[Any]) -> Rewriting | None:
     return Rewriting(1, *pointwise_conv.rewritten(dy, packed, none, dx, NONE)) if pointwise_conv.applies(dy, dx, g) else None
 
 
+def convolution_dw_by_shape(calls: Sequence[Any]) -> Rewriting | None:
+    """dW += dy ⋆ x with many filters: by vectors of them."""
+    if calls[0].name != "conv2d_dW_add" or not wide_dw.applies(*calls[0].arrays[:2]):
+        return None
+    return Rewriting(1, *wide_dw.rewritten(*calls[0].arrays))
+
+
 def subsample_squash(calls: Sequence[Any]) -> Rewriting | None:
     """y = coef · Σ window + b, y = f(y)."""
     if len(calls) < 2 or calls[0].name != "subsample":
@@ -148,6 +155,7 @@ def max_pool_squash_backward(calls: Sequence[Any]) -> Rewriting | None:
 RULES: tuple[Callable[[Sequence[Any]], Rewriting | None], ...] = (
     convolution_by_shape,
     convolution_dx_by_shape,
+    convolution_dw_by_shape,
     convolution_squash,
     subsample_squash,
     subsample_squash_backward,
