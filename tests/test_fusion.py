@@ -16,7 +16,7 @@ from minicnn.program import Program, Recorder
 pytestmark = pytest.mark.skipif(INTERPRET, reason="the rules are for compiled kernels")
 SQUASHES = {"relu": ReLU, "scaled_tanh": ScaledTanh, "tanh": Tanh, "sigmoid": Sigmoid}
 ELSEWHERE = {fusion.convolution_by_shape, fusion.convolution_dx_by_shape, fusion.convolution_dw_by_shape}
-"""Rules whose kernels round in another way; test_winograd.py, test_pointwise_conv.py and test_wide_dw.py compare them."""
+"""Rules whose kernels round in another way, compared in their files' own tests: test_winograd.py, test_wide_dw.py and so on."""
 
 COVERED = {
     fusion.convolution_squash,

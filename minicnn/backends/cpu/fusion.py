@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...arrays import Array, same
-from . import one_sparse, pointwise_conv, wide_dw, winograd
+from . import one_sparse, pointwise_conv, strided_pointwise, wide_dw, winograd
 from .conv import conv2d_squashed
 from .jit import Kernel
 from .one import LANES, outer
@@ -99,6 +99,8 @@ def convolution_dx_by_shape(calls: Sequence[Any]) -> Rewriting | None:
     none = np.zeros(len(dx), dx.dtype)
     if winograd.applies(dy, dx, g):
         return Rewriting(1, *winograd.rewritten(dy, packed, none, 2 - g[4:6], dx, NONE, turned=True))
+    if strided_pointwise.applies(dy, g):
+        return Rewriting(1, *strided_pointwise.rewritten(dy, packed, g, dx))
     return Rewriting(1, *pointwise_conv.rewritten(dy, packed, none, dx, NONE)) if pointwise_conv.applies(dy, dx, g) else None
 
 

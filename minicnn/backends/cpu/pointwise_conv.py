@@ -29,7 +29,7 @@ from .tiles import (
     vector_load,
 )
 
-ROOM = 96 << 10
+ROOM = 144 << 10
 """Bytes of X: some of the second cache."""
 
 
@@ -52,12 +52,14 @@ def pointwise(rows: int, cols: int, squash: int) -> Kernel:
         """y[f] = f(b[f] + Σ_c W[f, c] · x[c])."""
         (C, places, L), F, P, size = X.shape, y.shape[0], y.shape[1] * y.shape[2], packed.shape[4]
         at = tile_places(cols, 0, cols, 0, L)
-        for start in range(0, P, places):
-            first = min(start, P - places)  # the last places overlap those before
-            take_places(x, first, places, X)
+        for block in range(0, P, places):
+            first = min(block, P - cols)  # a tile needs so many
+            count = min(places, P - first)
+            take_places(x, first, count, X)
             for f in range(0, F, rows):
                 some = min(rows, F - f)
-                for p in range(0, places, cols):
+                for start in range(0, count, cols):
+                    p = min(start, count - cols)  # the last tile overlaps the one before
                     for lane in range(0, L, tile_width(x)):
                         t = tile_bias(tile_zeros(x, rows, cols), b, f, some)
                         k, offset = f // size * C * size + f % size, p * L + lane
