@@ -20,6 +20,7 @@ from minicnn.backends.cpu import fusion
 from minicnn.layers import Conv2d, ReLU
 from minicnn.parallel import Team
 from minicnn.program import Call, Job, Program
+from minicnn.rooms import Scratch
 
 COLUMNS = (
     Column("rule", 26),
@@ -61,7 +62,7 @@ def networks(one: bool) -> dict[str, Network]:
 def cases() -> Iterator[Case]:
     """The first place in each network's training program where each rule applies, and where each kernel is another one."""
     for name, net in (networks(one=False) | networks(one=True)).items():
-        with mock.patch.object(Program, "fused", lambda program, backend, moving=False: program):
+        with mock.patch.object(Program, "fused", lambda program, backend, scratch, moving=False: program):
             calls = net.program().calls
         at, seen = 0, set()
         while at < len(calls):
@@ -71,7 +72,7 @@ def cases() -> Iterator[Case]:
                     count = found.replaced
                     kind = (rule.__name__, " + ".join(call.name for call in calls[at : at + count]))
                     if kind not in seen:
-                        fused = Call("fused", kind[1], found.kernel, found.arrays)
+                        fused = Call("fused", kind[1], found.kernel, Scratch().filled(found.arrays))
                         yield Case(rule.__name__, name, calls[at : at + count], fused)
                     seen.add(kind)
                     break

@@ -17,6 +17,7 @@ from .errors import BackendError
 from .memory import Workspace
 from .plan import Spec
 from .program import Job, Part, Program, Recorder
+from .rooms import Scratch
 from .slots import Slot
 
 
@@ -51,10 +52,11 @@ class Group:
         setting: the network's.
         train: whether there is a backward pass.
         keep: keep every activation, also those that only a person wants to see.
+        scratch: memory for rooms, where the group shares it with others that never run beside it.
     """
 
-    def __init__(self, setting: Setting, train: bool, keep: bool = False) -> None:
-        self.setting, self.train, self._keep = setting, train, keep
+    def __init__(self, setting: Setting, train: bool, keep: bool = False, scratch: Scratch | None = None) -> None:
+        self.setting, self.train, self._keep, self._scratch = setting, train, keep, scratch or Scratch()
         s = setting
         self._y_of, activations = self._activations()
         one: dict[str, Spec] = {"index": ((s.lanes,), np.dtype(np.int64)), "lanes": ((1,), np.dtype(np.int64))}
@@ -151,7 +153,7 @@ class Group:
             if not bound.plan.view:
                 k.where = f"{bound.name} forward"
                 record(bound.who, bound.layer.forward, k, self._names(bound))
-        return program.fused(self.setting.backend)
+        return program.fused(self.setting.backend, self._scratch)
 
     def backward(self, slot: Slot, input_grad: bool, fresh: bool = False) -> Program:
         """The program that carries ``dy`` back and adds the gradients to a slot; recorded once for each.
@@ -180,7 +182,7 @@ class Group:
                 names |= {f"d{p}": slot.grads[f"{bound.name}.{p}"] for p in bound.plan.params}
                 k.where = f"{bound.name} backward"
                 record(bound.who, bound.layer.backward, k, names)
-            self._programs[key] = program.fused(self.setting.backend, moving=not self._keep)
+            self._programs[key] = program.fused(self.setting.backend, self._scratch, moving=not self._keep)
         return self._programs[key]
 
     def loss_names(self, loss: Any, slot: Slot, scale: Array) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from .arrays import Array, same
 from .errors import ContractError
+from .rooms import Scratch
 
 
 class Bound(NamedTuple):
@@ -94,11 +95,12 @@ class Program:
             function, arrays, _ = call.bound
             function(*arrays)
 
-    def fused(self, backend: ModuleType, moving: bool = False) -> Program:
+    def fused(self, backend: ModuleType, scratch: Scratch, moving: bool = False) -> Program:
         """The same program in fewer calls, by the backend's rewriting rules.
 
         Args:
             backend: whose rules.
+            scratch: memory for the rooms of the calls that come in.
             moving: let a call write its output over an input that no later call is given, where its rule allows it.
         """
         calls, rest = [], self.calls
@@ -109,7 +111,7 @@ class Program:
                 rest = rest[1:]
                 continue
             name = " + ".join(call.name for call in rest[: found.replaced])
-            call, rest = Call(rest[0].where, name, found.kernel, found.arrays), rest[found.replaced :]
+            call, rest = Call(rest[0].where, name, found.kernel, scratch.filled(found.arrays)), rest[found.replaced :]
             if moving and found.moves is not None and not any(later.given(found.moves[1]) for later in rest):
                 call, *rest = (each.moved(*found.moves) for each in (call, *rest))
             calls.append(call)

@@ -13,6 +13,7 @@ from .bind import Bound
 from .group import Group, Setting
 from .parallel import Team
 from .program import Program
+from .rooms import Scratch
 from .slots import SLOTS, Slots
 from .stage import CAPACITY
 
@@ -31,6 +32,7 @@ class Trace:
         self._setting, self._team, self._prepare, self._slots = setting, team, prepare, slots
         self._backend = setting.backend
         self._batch = Batch(CAPACITY, setting.dtype, self._backend.pinned)
+        self._scratch = [Scratch() for _ in range(team.threads)]
         self.groups: list[Group] = []
 
     @property
@@ -46,10 +48,7 @@ class Trace:
         setting = replace(self._setting, lanes=self._backend.group_lanes(len(chosen), self._setting.lanes))
         fitting = [group for group in self.groups if group.setting.lanes == setting.lanes]
         needed = range(-(-len(chosen) // setting.lanes))
-        self.groups = [
-            *fitting[: len(needed)],
-            *(Group(setting, train=True, keep=True) for _ in needed[len(fitting) :]),
-        ]
+        self.groups = [*fitting[: len(needed)], *(self._group(setting, i) for i in needed[len(fitting) :])]
         if isinstance(source, door.Arrays):
             self._backend.to_device(source.values)
         y = np.empty((len(chosen), *self._setting.out_shape), self._setting.dtype)
@@ -59,6 +58,10 @@ class Trace:
             self._team.run([group.job(programs, i, i + 1, 1)])
         self._backend.to_host(y)
         return y
+
+    def _group(self, setting: Setting, number: int) -> Group:
+        """A new group; those of one slot, and of one thread's slots, may share their scratch."""
+        return Group(setting, train=True, keep=True, scratch=self._scratch[number % SLOTS % self._team.threads])
 
     def backward(self, dy: Array, input_grad: bool) -> Array | None:
         """dE/dx where it is wanted, and the gradients of the parameters added up."""

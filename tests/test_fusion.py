@@ -12,6 +12,7 @@ from minicnn.backends import cpu
 from minicnn.backends.cpu import INTERPRET, fusion
 from minicnn.layers import Conv2d, Dense, Flatten, MaxPool2d, ReLU, ScaledTanh, Sigmoid, SparseConv2d, Subsample, Tanh
 from minicnn.program import Program, Recorder
+from minicnn.rooms import Scratch
 
 pytestmark = pytest.mark.skipif(INTERPRET, reason="the rules are for compiled kernels")
 SQUASHES = {"relu": ReLU, "scaled_tanh": ScaledTanh, "tanh": Tanh, "sigmoid": Sigmoid}
@@ -41,7 +42,7 @@ def normal(rng, *shape):
 
 def unfused():
     """Networks record their programs without any rule."""
-    return mock.patch.object(Program, "fused", lambda program, backend, moving=False: program)
+    return mock.patch.object(Program, "fused", lambda program, backend, scratch, moving=False: program)
 
 
 def names(program):
@@ -107,7 +108,7 @@ def test_convolutions_of_one_image_are_fused(squash):
 def run(calls, rules):
     """Record calls, fuse them or not, run them."""
     program = record(calls)
-    program = program.fused(cpu) if rules else program
+    program = program.fused(cpu, Scratch()) if rules else program
     program.run()
     return program
 
@@ -207,7 +208,9 @@ def pooled_network(moving):
     """A network with two pools, whose gradients lie over what they are the gradients of, or in room of their own."""
     fused = Program.fused
     layers = [("C1", Conv2d(6, 5)), ReLU(), MaxPool2d(2), ("C3", Conv2d(8, 3)), Tanh(), ("S4", Subsample(2)), Tanh()]
-    with mock.patch.object(Program, "fused", lambda program, backend, moving=False: fused(program, backend, moving and wanted)):
+    with mock.patch.object(
+        Program, "fused", lambda p, backend, scratch, moving=False: fused(p, backend, scratch, moving and wanted)
+    ):
         wanted = moving
         net = Network([*layers, Flatten(), Dense(4)], (1, 16, 16), threads=1, seed=3)
         rng = np.random.default_rng(5)
@@ -227,12 +230,12 @@ def test_the_gradient_of_a_pools_input_lies_over_it():
 def test_nothing_is_written_over_what_a_later_call_reads():
     maps = Maps()
     calls = maps.winners("relu")
-    (fused,) = record(calls).fused(cpu, moving=True).calls
+    (fused,) = record(calls).fused(cpu, Scratch(), moving=True).calls
     assert fusion.same(fused.arrays[0], fused.arrays[3])
-    kept, reader = record([*calls, ("copy", maps.x, np.empty_like(maps.x))]).fused(cpu, moving=True).calls
+    kept, reader = record([*calls, ("copy", maps.x, np.empty_like(maps.x))]).fused(cpu, Scratch(), moving=True).calls
     assert not fusion.same(kept.arrays[0], kept.arrays[3])
     assert fusion.same(reader.arrays[0], maps.x)
-    moved, reader = record([*calls, ("copy", maps.dx, np.empty_like(maps.x))]).fused(cpu, moving=True).calls
+    moved, reader = record([*calls, ("copy", maps.dx, np.empty_like(maps.x))]).fused(cpu, Scratch(), moving=True).calls
     assert fusion.same(moved.arrays[3], reader.arrays[0])
     assert fusion.same(reader.arrays[0], maps.x)
 
@@ -356,3 +359,23 @@ def test_a_bias_that_maps_share_is_left_alone():
 def test_a_network_of_double_precision_has_no_fused_calls():
     net = Network([Conv2d(6, 5), Tanh(), Subsample(2), Tanh(), Flatten()], (1, 12, 12), threads=1, dtype="float64")
     assert not [name for name in names(net.program()) if " + " in name]
+
+
+def test_threads_have_rooms_of_their_own_and_the_groups_of_one_share_them():
+    layers = [Conv2d(32, 3, padding=1), ReLU(), Conv2d(32, 3, padding=1), Conv2d(8, 1), Flatten(), Dense(10)]
+    rng = np.random.default_rng(0)
+    x, labels = normal(rng, 100, 3, 8, 8), rng.integers(0, 10, 100)
+    found = []
+    for threads in (1, 2):
+        net = Network(layers, (3, 8, 8), threads=threads, seed=3)
+        loss = net.loss_and_grads(m.CrossEntropy(), x, labels)
+        net.forward(x)
+        rooms = {call.arrays[3].ctypes.data for g in net._trace.groups for call in g.forward.calls if is_pointwise(call)}
+        assert len(rooms) == threads
+        found.append((loss, net.grads.flat.copy()))
+    assert found[0][0] == found[1][0]
+    np.testing.assert_array_equal(found[0][1], found[1][1])
+
+
+def is_pointwise(call):
+    return call.kernel.__name__ == "conv2d_pointwise"

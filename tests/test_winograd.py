@@ -6,6 +6,7 @@ On small whole numbers every product is a multiple of 1/4, so that sums are exac
 import naive
 import numpy as np
 import pytest
+import rooms
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import examples
@@ -39,12 +40,9 @@ def packed(kernel, W, maps):
 
 
 def run(x, weights, b, border, y_shape, turned):
-    """The kernel's y, with its room and its output full of NaN before."""
+    """The kernel's y, full of NaN before."""
     y = np.full((*y_shape, x.shape[-1]), np.nan, x.dtype)
-    kernel, arrays = winograd.rewritten(x, weights, b, border, y, NONE, turned)
-    for room in arrays[4:8]:
-        room.fill(-7 if room.dtype.kind == "i" else np.nan)
-    kernel(*arrays)
+    rooms.run(*winograd.rewritten(x, weights, b, border, y, NONE, turned))
     return y
 
 

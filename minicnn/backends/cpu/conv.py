@@ -203,9 +203,11 @@ def _dx(rows: int, cols: int) -> Kernel:
         for ry in range(min(sh, H)):
             h_first, h_step = taps_of(ry, KH, sh, ph, dh)
             h_last = h_first + (KH - 1 - h_first) // h_step * h_step
+            up_first, up_step = (ry + ph - dh * h_first) // sh, dh * h_step // sh
             for rx in range(min(sw, W)):
                 w_first, w_step = taps_of(rx, KW, sw, pw, dw)
                 w_last = w_first + (KW - 1 - w_first) // w_step * w_step
+                back_first, back_step = (rx + pw - dw * w_first) // sw, dw * w_step // sw
                 rows_of, columns_of = (H - ry + sh - 1) // sh, (W - rx + sw - 1) // sw
                 for start in range(0, rows_of * columns_of, cols):
                     p = min(start, rows_of * columns_of - cols)
@@ -220,12 +222,14 @@ def _dx(rows: int, cols: int) -> Kernel:
                         weights = c // block * F * KH * KW * block + c % block
                         for lane in range(0, L, tile_width(dy)):
                             t = tile_zeros(dy, rows, cols)
+                            up = up_first + up_step
                             for kh in range(h_first, KH, h_step):
-                                up = (ry + ph - dh * kh) // sh
+                                up -= up_step
                                 if bottom + up < 0 or top + up >= OH:
                                     continue
+                                back = back_first + back_step
                                 for kw in range(w_first, KW, w_step):
-                                    back = (rx + pw - dw * kw) // sw
+                                    back -= back_step
                                     k = weights + (kh * KW + kw) * block
                                     if border:
                                         on = tile_inside(ys, xs, up, back, OH, OW, L)

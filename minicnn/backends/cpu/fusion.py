@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...arrays import Array, same
+from ...rooms import Room
 from . import one_sparse, pointwise_conv, strided_pointwise, wide_dw, winograd
 from .conv import conv2d_squashed
 from .jit import Kernel
@@ -29,13 +30,13 @@ class Rewriting(NamedTuple):
     Attributes:
         replaced: how many they are.
         kernel: what is called in their place.
-        arrays: what it works on.
+        arrays: what it works on, and rooms.
         moves: an output and the input it may be written over, element by element.
     """
 
     replaced: int
     kernel: Kernel
-    arrays: tuple[Array, ...]
+    arrays: tuple[Array | Room, ...]
     moves: tuple[Array, Array] | None = None
 
 

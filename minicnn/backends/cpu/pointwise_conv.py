@@ -12,7 +12,8 @@ from functools import cache
 import numpy as np
 from numba.extending import register_jitable
 
-from ...arrays import Array, aligned
+from ...arrays import Array
+from ...rooms import Room
 from .conv import tile_size
 from .jit import Kernel, kernel
 from .one import LANES
@@ -80,11 +81,10 @@ def applies(x: Array, y: Array, g: Array) -> bool:
     return bool(plain and x.dtype == np.float32 and x.shape[3] % LANES == 0)
 
 
-def rewritten(x: Array, packed: Array, b: Array, y: Array, squash: int) -> tuple[Kernel, tuple[Array, ...]]:
+def rewritten(x: Array, packed: Array, b: Array, y: Array, squash: int) -> tuple[Kernel, tuple[Array | Room, ...]]:
     """The kernel for a convolution, and its arrays with room for some places of x."""
     channels, rows_of, columns_of, lanes = x.shape
     rows, cols = tile_size(packed.shape[4], rows_of * columns_of)
     fitting = max(1, ROOM // (channels * cols * lanes * x.itemsize))
     places = cols * min(fitting, rows_of * columns_of // cols)
-    X = aligned(channels * places * lanes * x.itemsize).view(x.dtype).reshape(channels, places, lanes)
-    return pointwise(rows, cols, squash), (x, packed, b, X, y)
+    return pointwise(rows, cols, squash), (x, packed, b, Room((channels, places, lanes), x.dtype), y)

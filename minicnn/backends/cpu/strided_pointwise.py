@@ -10,7 +10,8 @@ from functools import cache
 
 import numpy as np
 
-from ...arrays import Array, aligned
+from ...arrays import Array
+from ...rooms import Room
 from .conv import tile_size
 from .jit import Kernel, kernel
 from .one import LANES
@@ -58,10 +59,10 @@ def applies(dy: Array, g: Array) -> bool:
     return bool(strided and dy.dtype == np.float32 and dy.shape[3] % LANES == 0)
 
 
-def rewritten(dy: Array, packed: Array, g: Array, dx: Array) -> tuple[Kernel, tuple[Array, ...]]:
+def rewritten(dy: Array, packed: Array, g: Array, dx: Array) -> tuple[Kernel, tuple[Array | Room, ...]]:
     """The kernel for an input gradient, and its arrays with room for some rows of dy."""
     filters, high, wide, lanes = dy.shape
     fitting = max(1, ROOM // (filters * wide * lanes * dy.itemsize))
     places = min(fitting, high) * wide
-    X = aligned(filters * places * lanes * dy.itemsize).view(dy.dtype).reshape(filters, places, lanes)
+    X = Room((filters, places, lanes), dy.dtype)
     return strided_pointwise_dx(*tile_size(packed.shape[4], wide)), (dy, packed, g, X, dx)

@@ -8,11 +8,11 @@ tap; it sums over the pixels where the tap lies on the map, so that nothing is m
 from __future__ import annotations
 
 from functools import cache
-from math import prod
 
 from numba.extending import register_jitable
 
-from ...arrays import Array, aligned
+from ...arrays import Array
+from ...rooms import Room
 from .conv_dw import on_map
 from .host import HOST
 from .jit import Kernel, kernel
@@ -109,11 +109,11 @@ def applies(x: Array, dy: Array) -> bool:
     return rest == 0 and (vectors % 2 == 0 or vectors % 3 == 0) and len(x) >= FEWEST and x.shape[3] % LANES == 0
 
 
-def rewritten(x: Array, dy: Array, g: Array, dW: Array) -> tuple[Kernel, tuple[Array, ...]]:
+def rewritten(x: Array, dy: Array, g: Array, dW: Array) -> tuple[Kernel, tuple[Array | Room, ...]]:
     """The kernel for a weight gradient, and its arrays with room for some rows of dy and for the sums."""
     (filters, high, wide, lanes), w = dy.shape, HOST.width(dy.itemsize)
     rows, cols = tile_size(len(x), filters // w)
     height = min(high, max(1, ROOM // (filters * wide * lanes * dy.itemsize)))
-    room = [(filters // (cols * w), height * wide, lanes, cols * w), (*dW.shape[1:], filters)]
-    T, dWt = (aligned(prod(shape) * dy.itemsize).view(dy.dtype).reshape(shape) for shape in room)
+    T = Room((filters // (cols * w), height * wide, lanes, cols * w), dy.dtype)
+    dWt = Room((*dW.shape[1:], filters), dW.dtype)
     return wide_dw(rows, cols), (x, dy, g, T, dWt, dW)

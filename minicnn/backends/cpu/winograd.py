@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from math import prod
 from typing import Any
 
 import numpy as np
 from numba.extending import register_jitable
 
-from ...arrays import Array, aligned
+from ...arrays import Array
+from ...rooms import Room
 from .conv import tile_size
 from .host import OUTSIDE
 from .jit import Kernel, kernel
@@ -39,8 +39,8 @@ from .tiles import (
 FEWEST, SMALLEST = 32, 4
 """So many maps on both sides, and rows and columns of output, are worth the way through the matrices."""
 
-Rewritten = tuple[Kernel, tuple[Array, ...]]
-"""A kernel and the arrays it works on."""
+Rewritten = tuple[Kernel, tuple[Array | Room, ...]]
+"""A kernel, and the arrays and rooms it works on."""
 
 
 @register_jitable
@@ -218,7 +218,7 @@ def rewritten(x: Array, packed: Array, b: Array, border: Sequence[int], y: Array
     blocks, channels, _, _, size = packed.shape
     rows, cols = tile_size(size, ((y.shape[1] + 1) // 2) * ((y.shape[2] + 1) // 2))
     lanes = x.shape[3]
-    room = [(blocks, channels, 16, size), (16, channels * cols + 1, lanes), (16, rows, cols, lanes)]
-    U, V, M = (aligned(prod(shape) * x.itemsize).view(x.dtype).reshape(shape) for shape in room)
-    places = np.zeros((cols, 4, 4), np.int64)
+    shapes = (blocks, channels, 16, size), (16, channels * cols + 1, lanes), (16, rows, cols, lanes)
+    U, V, M = (Room(shape, x.dtype) for shape in shapes)
+    places = Room((cols, 4, 4), np.dtype(np.int64))
     return winograd(rows, cols, size, squash, turned), (x, packed, b, np.array(border), U, places, V, M, y)
