@@ -19,7 +19,7 @@ from .jit import Kernel, kernel
 from .one import LANES
 from .tiles import tile_add, tile_outer, tile_store, tile_transposed, tile_width, tile_zeros
 
-ROOM = 128 << 10
+ROOM = 256 << 10
 """Bytes of T: some of the second cache."""
 
 FEWEST = 8
