@@ -179,10 +179,6 @@ class Job:
         programs = [program for programs, _ in self.parts for program in programs]
         return any(program.calls for program in programs) and all(program.native for program in programs)
 
-    def between(self, before: Job, after: Sequence[Job]) -> Job:
-        """Another job, this one and further ones as one; the others do not read which group it is."""
-        return Job([*before.parts, *self.parts, *(part for job in after for part in job.parts)], self.number, self.check)
-
     def run(self) -> None:
         """Run it call by call."""
         for programs, span in self.parts:

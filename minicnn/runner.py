@@ -162,9 +162,7 @@ class Runner:
         return self._stages_of(jobs)
 
     def _stages_of(self, jobs: list[Job], sums: Sequence[Job] = ()) -> Stages:
-        """What is derived from the parameters, the jobs, and the sums: a single job takes all of it."""
-        if len(jobs) == 1:
-            return Stages([[jobs[0].between(self._prepare, sums)]])
+        """What is derived from the parameters, the jobs, and the sums."""
         return Stages([[self._prepare], jobs, *([sums] if sums else [])])
 
     def _alone(self, chosen: Array) -> bool:
