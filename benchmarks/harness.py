@@ -417,4 +417,7 @@ def run(name: str, benchmark: Callable[[Sequence[str]], None], arguments: Sequen
     except KeyboardInterrupt:
         print(f"{name}: interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # whoever reads the table has seen enough; nothing is left for Python to flush at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     return 0

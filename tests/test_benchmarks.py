@@ -39,6 +39,17 @@ def main(*options):
 # --- the harness ---
 
 
+def test_a_reader_who_has_seen_enough_ends_it_without_a_word():
+    code = (
+        "import harness, sys; sys.exit(harness.run('bench', lambda options: [harness.say('y' * 99) for _ in range(9999)], []))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=BENCHMARKS, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait(60) == 141
+
+
 def test_contenders_run_in_turn():
     turns = []
     contenders = {name: lambda name=name: turns.append(name) for name in "ABC"}
