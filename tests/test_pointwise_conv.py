@@ -5,23 +5,16 @@ import pytest
 import rooms
 from hypothesis import given
 from hypothesis import strategies as st
+from packing import packed
 from strategies import examples
 
 from minicnn import Conv2d, Flatten, Network, ReLU, ScaledTanh, Sigmoid, Tanh
 from minicnn.backends import cpu
 from minicnn.backends.cpu import INTERPRET, pointwise_conv
 from minicnn.backends.cpu.squash import NONE
-from minicnn.geometry import Window, blocks, filter_block
+from minicnn.geometry import Window
 
 MAPS = st.integers(1, 17) if INTERPRET else st.sampled_from((3, 8, 13))  # a kernel for each has to be compiled
-
-
-def packed(kernel, W, maps):
-    """The weights in blocks of the filters, or of the channels."""
-    size = filter_block(maps)
-    room = np.full((blocks(maps, size), W.size // maps, 1, 1, size), np.nan, W.dtype)
-    kernel(W, room)
-    return room
 
 
 def run(x, weights, b, maps):

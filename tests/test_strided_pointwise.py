@@ -6,12 +6,13 @@ import pytest
 import rooms
 from hypothesis import given
 from hypothesis import strategies as st
+from packing import packed
 from strategies import examples
 
 from minicnn import Conv2d, Flatten, Network
 from minicnn.backends import cpu
 from minicnn.backends.cpu import INTERPRET, strided_pointwise
-from minicnn.geometry import Window, blocks, filter_block
+from minicnn.geometry import Window
 from minicnn.testing import check_adjoint
 
 MAPS = st.integers(1, 17) if INTERPRET else st.sampled_from((3, 8, 13))  # a kernel for each has to be compiled
@@ -19,12 +20,8 @@ MAPS = st.integers(1, 17) if INTERPRET else st.sampled_from((3, 8, 13))  # a ker
 
 def run(dy, W, g, size):
     """dx, full of NaN before."""
-    channels = W.shape[1]
-    block = filter_block(channels)
-    packed = np.full((blocks(channels, block), len(W), 1, 1, block), np.nan, W.dtype)
-    cpu.pack_channels(W, packed)
-    dx = np.full((channels, *size, dy.shape[3]), np.nan, dy.dtype)
-    rooms.run(*strided_pointwise.rewritten(dy, packed, g, dx))
+    dx = np.full((W.shape[1], *size, dy.shape[3]), np.nan, dy.dtype)
+    rooms.run(*strided_pointwise.rewritten(dy, packed(cpu.pack_channels, W, len(dx)), g, dx))
     return dx
 
 

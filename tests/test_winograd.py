@@ -9,13 +9,14 @@ import pytest
 import rooms
 from hypothesis import given
 from hypothesis import strategies as st
+from packing import packed
 from strategies import examples
 
 from minicnn import CrossEntropy, Flatten, Network, ReLU, ScaledTanh, Sigmoid, Tanh
 from minicnn.backends import cpu
 from minicnn.backends.cpu import INTERPRET, winograd
 from minicnn.backends.cpu.squash import NONE
-from minicnn.geometry import Window, blocks, filter_block
+from minicnn.geometry import Window
 from minicnn.layers import Conv2d
 from minicnn.testing import check_adjoint
 
@@ -29,14 +30,6 @@ def convolutions(draw):
     least = [max(1, 7 - 2 * p) for p in padding]  # rows and columns of output enough for one tile of patches
     rows, columns = (draw(st.integers(n, n + 6)) for n in least)
     return draw(st.sampled_from((16, 32))), (draw(MAPS), rows, columns), draw(MAPS), padding
-
-
-def packed(kernel, W, maps):
-    """The weights in blocks of the filters, or of the channels."""
-    size = filter_block(maps)
-    room = np.full((blocks(maps, size), W.size // (maps * 9), 3, 3, size), np.nan, W.dtype)
-    kernel(W, room)
-    return room
 
 
 def run(x, weights, b, border, y_shape, turned):
