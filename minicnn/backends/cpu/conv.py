@@ -133,18 +133,18 @@ def _forward(rows: int, cols: int, squash: int) -> Kernel:
         KH, KW, sh, sw, ph, pw, dh, dw = g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7]
         for start in range(0, OH * OW, cols):
             p = min(start, OH * OW - cols)  # the last tile overlaps the one before
-            q = p + cols - 1
             ys, xs = tile_places(cols, p, OW, sh, 0), tile_places(cols, p, OW, 0, sw)
             at, to = tile_places(cols, p, OW, sh * W * L, sw * L), tile_places(cols, p, OW, OW * L, L)
-            left, right = (p % OW * sw, q % OW * sw) if p // OW == q // OW else (0, (OW - 1) * sw)
-            border = touches(p // OW * sh - ph, q // OW * sh - ph, KH, dh, H) or touches(left - pw, right - pw, KW, dw, W)
+            top, bottom = ys[0] - ph, ys[cols - 1] - ph
+            left, right = (xs[0], xs[cols - 1]) if top == bottom else (0, (OW - 1) * sw)
+            border = touches(top, bottom, KH, dh, H) or touches(left - pw, right - pw, KW, dw, W)
             for f in range(0, F, rows):
                 weights = f // block * C * KH * KW * block + f % block
                 for lane in range(0, L, tile_width(x)):
                     t = tile_bias(tile_zeros(x, rows, cols), b, f, min(rows, F - f))
                     if border:
                         for kh in range(KH):
-                            if q // OW * sh - ph + kh * dh < 0 or p // OW * sh - ph + kh * dh >= H:
+                            if bottom + kh * dh < 0 or top + kh * dh >= H:
                                 continue
                             for kw in range(KW):
                                 on = tile_inside(ys, xs, kh * dh - ph, kw * dw - pw, H, W, L)
@@ -211,12 +211,11 @@ def _dx(rows: int, cols: int) -> Kernel:
                 rows_of, columns_of = (H - ry + sh - 1) // sh, (W - rx + sw - 1) // sw
                 for start in range(0, rows_of * columns_of, cols):
                     p = min(start, rows_of * columns_of - cols)
-                    q = p + cols - 1
-                    top, bottom, wide = p // columns_of, q // columns_of, columns_of - 1
-                    left, right = (p % columns_of, q % columns_of) if top == bottom else (0, wide)
+                    ys, xs = tile_places(cols, p, columns_of, 1, 0), tile_places(cols, p, columns_of, 0, 1)
+                    top, bottom = ys[0], ys[cols - 1]
+                    left, right = (xs[0], xs[cols - 1]) if top == bottom else (0, columns_of - 1)
                     border = leaves(top, bottom, ry + ph, dh, h_first, h_last, sh, OH)
                     border = border or leaves(left, right, rx + pw, dw, w_first, w_last, sw, OW)
-                    ys, xs = tile_places(cols, p, columns_of, 1, 0), tile_places(cols, p, columns_of, 0, 1)
                     at, to = tile_places(cols, p, columns_of, OW * L, L), tile_places(cols, p, columns_of, sh * W * L, sw * L)
                     for c in range(0, C, rows):
                         weights = c // block * F * KH * KW * block + c % block

@@ -22,8 +22,8 @@ LN2_HIGH, LN2_LOW = np.float32(0.693359375), np.float32(-2.1219444e-4)  # k · L
 EXP_MIN, EXP_MAX = np.float32(-104), np.float32(89)  # e^x is 0 below and ∞ above
 E = tuple(np.float32(1 / math.factorial(n)) for n in range(8))  # Taylor's remainder: a tenth of an ulp at |r| = ln 2 / 2
 
-# tanh x = x P(x²) / Q(x²) on |x| ≤ TANH_MAX, where it reaches 1: minimax in relative error, 0.4 · 2⁻²⁴ before rounding
-TANH_MAX = np.float32(9.1)
+# tanh x = x P(x²) / Q(x²) for x² ≤ TANH_END, where it reaches 1: minimax in relative error, 0.4 · 2⁻²⁴ before rounding
+TANH_END = np.float32(9.1**2)
 P = tuple(map(np.float32, (1.0, 0.1338268667459488, 0.003497457830235362, 2.0635825421777554e-05, 1.3384293673368575e-08)))
 Q = tuple(map(np.float32, (1.0, 0.46716007590293884, 0.025884361937642097, 0.00032885174732655287, 7.790250151629152e-07)))
 
@@ -63,15 +63,18 @@ def power_of_two(k: Any) -> Any:
 
 def tanh32(x: Any) -> Any:
     """tanh x in float32, right to 5 ulp."""
-    one = np.float32(1)
-    x = -TANH_MAX if x < -TANH_MAX else x
-    x = TANH_MAX if x > TANH_MAX else x
+    return bounded_rational(x, P, Q, TANH_END, np.float32(1))
+
+
+def bounded_rational(x: Any, p: Any, q: Any, end: Any, bound: Any) -> Any:
+    """x p(u) / q(u), u = x² but at most ``end``, and no further from 0 than ``bound``; beyond the end it grows with x."""
     u = x * x
-    p = (((P[4] * u + P[3]) * u + P[2]) * u + P[1]) * u + P[0]
-    q = (((Q[4] * u + Q[3]) * u + Q[2]) * u + Q[1]) * u + Q[0]
-    y = x * p / q
-    y = -one if y < -one else y
-    return one if y > one else y
+    u = end if u > end else u  # a NaN passes
+    above = (((p[4] * u + p[3]) * u + p[2]) * u + p[1]) * u + p[0]
+    below = (((q[4] * u + q[3]) * u + q[2]) * u + q[1]) * u + q[0]
+    y = x * above / below
+    y = -bound if y < -bound else y
+    return bound if y > bound else y
 
 
 def exp64(x: Any) -> Any:
@@ -97,6 +100,7 @@ def compile_as(function: Callable[..., Any], single: Callable[..., Any], double:
 
 
 register_jitable(**FLAGS)(power_of_two)
+register_jitable(**FLAGS)(bounded_rational)
 compile_as(exp, exp32, exp64)
 compile_as(tanh, tanh32, tanh64)
 compile_as(like, lambda x, value: np.float32(value), lambda x, value: np.float64(value))

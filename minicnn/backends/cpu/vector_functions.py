@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 
 from . import functions as f
 from .emit import I32, Emit
-from .squash import AMPLITUDE, NONE, RELU, SCALED_TANH, SIGMOID, SLOPE, TANH
+from .squash import AMPLITUDE, BOUND, NONE, RELU, SCALED_END, SCALED_P, SCALED_Q, SCALED_TANH, SIGMOID, SLOPE, TANH
 
 CONTRACT = ("contract",)
 """The flags of every sum, product and quotient here, as in ``functions.py``: Numba gives a kernel's own to those without."""
@@ -55,16 +54,28 @@ def _over(emit: Emit, x: Any, y: Any) -> Any:
     return emit.b.fdiv(x, y, flags=CONTRACT)
 
 
-def _clamp(emit: Emit, x: Any, low: Any, high: Any) -> Any:
-    """x between two numbers; comparisons written so that a NaN passes."""
-    least, most = _number(emit, low), _number(emit, high)
-    x = emit.b.select(emit.b.fcmp_ordered("<", x, least), least, x)
+def _at_least(emit: Emit, x: Any, low: Any) -> Any:
+    """The larger of the two; comparisons here are written so that a NaN passes."""
+    least = _number(emit, low)
+    return emit.b.select(emit.b.fcmp_ordered("<", x, least), least, x)
+
+
+def _at_most(emit: Emit, x: Any, high: Any) -> Any:
+    """The smaller of the two."""
+    most = _number(emit, high)
     return emit.b.select(emit.b.fcmp_ordered(">", x, most), most, x)
+
+
+def _clamp(emit: Emit, x: Any, low: Any, high: Any) -> Any:
+    """x between two numbers."""
+    return _at_most(emit, _at_least(emit, x, low), high)
 
 
 def _polynomial(emit: Emit, x: Any, coefficients: Any) -> Any:
     """Σ coefficients[n] xⁿ by Horner's rule."""
     *rest, value = (_number(emit, c) for c in coefficients)
+    if coefficients[-1] == 1:
+        value = emit.b.fadd(x, rest.pop(), flags=CONTRACT)
     for c in reversed(rest):
         value = emit.fma(value, x, c)
     return value
@@ -76,15 +87,17 @@ def _relu(emit: Emit, x: Any) -> Any:
 
 
 def _tanh(emit: Emit, x: Any) -> Any:
-    x = _clamp(emit, x, -f.TANH_MAX, f.TANH_MAX)
-    u = _times(emit, x, x)
-    y = _over(emit, _times(emit, x, _polynomial(emit, u, f.P)), _polynomial(emit, u, f.Q))
-    return _clamp(emit, y, -1, 1)
+    return _bounded_rational(emit, x, f.P, f.Q, f.TANH_END, 1)
 
 
 def _scaled_tanh(emit: Emit, x: Any) -> Any:
-    y = _tanh(emit, _times(emit, _number(emit, np.float32(SLOPE)), x))
-    return _times(emit, _number(emit, np.float32(AMPLITUDE)), y)
+    return _bounded_rational(emit, x, SCALED_P, SCALED_Q, SCALED_END, BOUND)
+
+
+def _bounded_rational(emit: Emit, x: Any, p: Any, q: Any, end: Any, bound: Any) -> Any:
+    u = _at_most(emit, _times(emit, x, x), end)
+    y = _over(emit, _times(emit, x, _polynomial(emit, u, p)), _polynomial(emit, u, q))
+    return _clamp(emit, y, -bound, bound)
 
 
 def _sigmoid(emit: Emit, x: Any) -> Any:
