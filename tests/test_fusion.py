@@ -16,7 +16,13 @@ from minicnn.rooms import Scratch
 
 pytestmark = pytest.mark.skipif(INTERPRET, reason="the rules are for compiled kernels")
 SQUASHES = {"relu": ReLU, "scaled_tanh": ScaledTanh, "tanh": Tanh, "sigmoid": Sigmoid}
-ELSEWHERE = {fusion.convolution_by_shape, fusion.convolution_dx_by_shape, fusion.convolution_dw_by_shape}
+ELSEWHERE = {
+    fusion.convolution_by_shape,
+    fusion.convolution_dx_by_shape,
+    fusion.convolution_dw_by_shape,
+    fusion.sparse_convolution_by_rows,
+    fusion.sparse_convolution_backward_by_rows,
+}
 """Rules whose kernels round in another way, compared in their files' own tests: test_winograd.py, test_wide_dw.py and so on."""
 
 COVERED = {

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...arrays import Array, same
 from ...rooms import Room
-from . import one_sparse, pointwise_conv, strided_pointwise, wide_dw, winograd
+from . import one_sparse, pointwise_conv, strided_pointwise, wide_dw, winograd, winograd_sparse
 from .conv import conv2d_squashed
 from .jit import Kernel
 from .one import LANES, outer
@@ -112,6 +112,27 @@ def convolution_dw_by_shape(calls: Sequence[Any]) -> Rewriting | None:
     return Rewriting(1, *wide_dw.rewritten(*calls[0].arrays))
 
 
+def sparse_convolution_by_rows(calls: Sequence[Any]) -> Rewriting | None:
+    """y = W ⋆ x + b over links, y = f(y) where that follows: with kernels of 5 × 5, by Winograd's matrices for rows."""
+    if calls[0].name != "sparse_conv2d":
+        return None
+    x, W, b, first, links, y = calls[0].arrays
+    if not winograd_sparse.applies(x, W, links, y):
+        return None
+    kind = squashing(calls[1], y) if len(calls) > 1 else NONE
+    return Rewriting(1 if kind == NONE else 2, *winograd_sparse.forward(x, W, b, first, links, y, kind))
+
+
+def sparse_convolution_backward_by_rows(calls: Sequence[Any]) -> Rewriting | None:
+    """dW += dy ⋆ x and dx = W ∗ dy over links: dy goes through the matrices once for both."""
+    if not names(calls, "sparse_conv2d_dW_add", "sparse_conv2d_dx"):
+        return None
+    (x, dy, first, maps, kernels, dW), (_, W, _, _, dx) = calls[0].arrays, calls[1].arrays
+    if not winograd_sparse.applies(x, W, maps, dy):
+        return None
+    return Rewriting(2, *winograd_sparse.backward(x, dy, W, first, maps, kernels, dx, dW))
+
+
 def subsample_squash(calls: Sequence[Any]) -> Rewriting | None:
     """y = coef · Σ window + b, y = f(y)."""
     if len(calls) < 2 or calls[0].name != "subsample":
@@ -159,6 +180,8 @@ RULES: tuple[Callable[[Sequence[Any]], Rewriting | None], ...] = (
     convolution_by_shape,
     convolution_dx_by_shape,
     convolution_dw_by_shape,
+    sparse_convolution_by_rows,
+    sparse_convolution_backward_by_rows,
     convolution_squash,
     subsample_squash,
     subsample_squash_backward,

@@ -27,7 +27,7 @@ if INTERPRET:
         tile_width,
         tile_zeros,
     )
-    from .vectors_twin import vector_inside, vector_load, vector_of, vector_slope, vector_winner, vector_won
+    from .vectors_twin import vector_all, vector_inside, vector_load, vector_of, vector_slope, vector_winner, vector_won
 else:
     from .tile import (  # type: ignore[assignment]
         tile_add,
@@ -55,7 +55,7 @@ else:
         tile_multiply_inside,
         tile_outer,
     )
-    from .vectors import vector_inside, vector_load, vector_of, vector_slope, vector_winner, vector_won  # type: ignore[assignment]
+    from .vectors import vector_all, vector_inside, vector_load, vector_of, vector_slope, vector_winner, vector_won  # type: ignore[assignment]
 
 __all__ = [
     "tile_add",
@@ -80,6 +80,7 @@ __all__ = [
     "tile_transposed",
     "tile_width",
     "tile_zeros",
+    "vector_all",
     "vector_inside",
     "vector_load",
     "vector_of",

@@ -87,6 +87,18 @@ def vector_of(typingctx: Any, a: Any, i: Any) -> Any:
     return t(a, types.int64), codegen
 
 
+@intrinsic
+def vector_all(typingctx: Any, like: Any, value: Any) -> Any:
+    """A number in every lane, in the dtype of ``like``."""
+    t = _vector_type(like.dtype)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = Emit(context, builder, t)
+        return emit.single(emit.splat(context.cast(builder, args[1], value, like.dtype)))
+
+    return t(like, value), codegen
+
+
 @intrinsic(prefer_literal=True)
 def vector_slope(typingctx: Any, kind: Any, y: Any, dy: Any) -> Any:
     """f'(a) dy for y = f(a), f the squashing function of that number."""

@@ -25,6 +25,11 @@ def vector_of(a: Array, i: int) -> Array:
     return np.full((1, 1, tile_width(a)), a.reshape(-1)[i])
 
 
+def vector_all(like: Array, value: float) -> Array:
+    """A number in every lane, in the dtype of ``like``."""
+    return np.full((1, 1, tile_width(like)), value, like.dtype)
+
+
 def vector_slope(kind: int, y: Array, dy: Array) -> Array:
     """f'(a) dy for y = f(a), f the squashing function of that number."""
     pairs = zip(y.reshape(-1), dy.reshape(-1), strict=True)

@@ -1,0 +1,133 @@
+"""Winograd's F(2, 5) along a row: six multiplications for two neighbouring outputs of five taps in place of ten.
+
+y = Aᵀ [(G w) ⊙ (Bᵀ x)] for taps w, six pixels x and two outputs y, by the points 0, 1, −1, ½, −½ and ∞; the rows of Bᵀ for ±½
+are a quarter of the customary ones, those of G four times as large. The adjoints A, B and Gᵀ carry gradients back. Rows of the
+kernel are summed between G, Bᵀ and Aᵀ, point by point. Winograd, *Arithmetic Complexity of Computations*, 1980, chapter V.
+
+Legend: x (C, H, W, L), y (F, OH, OW, L), W (K, KH, 5); a patch is six columns of x and two of y, of which P = OW / 2 lie side
+by side; n is a point. U (6, K, KH) holds G w, V Bᵀ x and M products or A dy; the rows of a patch lie one after another.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba.extending import register_jitable
+
+from ...arrays import Array
+from .tiles import tile_store, tile_width, vector_all, vector_load
+
+POINTS, TAPS = 6, 5
+
+
+@register_jitable
+def transform_weights(W: Array, U: Array) -> None:
+    """U[n, k, kh] = (G w)[n] for each row w of the kernels."""
+    w, u = W.reshape(-1), U.reshape(POINTS, -1)
+    sixth, twelfth = w.dtype.type(1 / 6), w.dtype.type(1 / 12)
+    for i in range(u.shape[1]):
+        a, b, c, d, e = w[5 * i], w[5 * i + 1], w[5 * i + 2], w[5 * i + 3], w[5 * i + 4]
+        even, odd = a + c + e, b + d
+        even_half, odd_half = 16 * a + 4 * c + e, 8 * b + 2 * d
+        u[0, i], u[1, i], u[2, i] = a, (even + odd) * sixth, (even - odd) * sixth
+        u[3, i], u[4, i] = (even_half + odd_half) * twelfth, (even_half - odd_half) * twelfth
+        u[5, i] = e * w.dtype.type(0.25)
+
+
+@register_jitable
+def add_weights_back(U: Array, W: Array) -> None:
+    """w += Gᵀ u for each row w of the kernels."""
+    w, u = W.reshape(-1), U.reshape(POINTS, -1)
+    sixth, twelfth = w.dtype.type(1 / 6), w.dtype.type(1 / 12)
+    for i in range(u.shape[1]):
+        even, odd = (u[1, i] + u[2, i]) * sixth, (u[1, i] - u[2, i]) * sixth
+        even_half, odd_half = (u[3, i] + u[4, i]) * twelfth, (u[3, i] - u[4, i]) * twelfth
+        w[5 * i] += u[0, i] + even + 16 * even_half
+        w[5 * i + 1] += odd + 8 * odd_half
+        w[5 * i + 2] += even + 4 * even_half
+        w[5 * i + 3] += odd + 2 * odd_half
+        w[5 * i + 4] += even + even_half + u[5, i] * w.dtype.type(0.25)
+
+
+@register_jitable
+def put_six(a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, V: Array, at: int, step: int) -> None:
+    """V[at + n·step : +w] = the n-th of six vectors."""
+    tile_store(a, V, at, 0, 1)
+    tile_store(b, V, at + step, 0, 1)
+    tile_store(c, V, at + 2 * step, 0, 1)
+    tile_store(d, V, at + 3 * step, 0, 1)
+    tile_store(e, V, at + 4 * step, 0, 1)
+    tile_store(f, V, at + 5 * step, 0, 1)
+
+
+@register_jitable
+def transform_column(x: Array, c: int, left: int, V: Array, to: int, step: int) -> None:
+    """V[to + n·step + h·L : +L] = (Bᵀ x[c, h, left : left + 6])[n] for all rows h."""
+    _, H, width, L = x.shape
+    four = vector_all(x, 4)
+    for h in range(H):
+        for lane in range(0, L, tile_width(x)):
+            at = ((c * H + h) * width + left) * L + lane
+            x1, x2, x3 = vector_load(x, at + L), vector_load(x, at + 2 * L), vector_load(x, at + 3 * L)
+            x4 = vector_load(x, at + 4 * L)
+            a, b = four * x4 - x2, four * x3 - x1
+            c2, d = (x2 - x4) + (x2 - x4), x1 - x3
+            v0 = vector_load(x, at) + (a - four * x2)
+            v5 = x1 + (four * vector_load(x, at + 5 * L) - x3 - four * x3)
+            put_six(v0, a + b, a - b, c2 + d, c2 - d, v5, V, to + h * L + lane, step)
+
+
+@register_jitable
+def two_outputs(M: Array, at: int, step: int) -> tuple[Any, Any]:
+    """Aᵀ times the products at M[at + n·step : +w]."""
+    half = vector_all(M, 0.5)
+    m1, m2 = vector_load(M, at + step), vector_load(M, at + 2 * step)
+    m3, m4 = vector_load(M, at + 3 * step), vector_load(M, at + 4 * step)
+    y0 = vector_load(M, at) + (m1 + m2) + (m3 + m4)
+    return y0, vector_load(M, at + 5 * step) + (m1 - m2) + half * (m3 - m4)
+
+
+@register_jitable
+def transform_gradients(dy: Array, M: Array) -> None:
+    """M[:, f, p, oy] = A dy[f, oy, 2p : 2p + 2]."""
+    F, OH, OW, L = dy.shape
+    P, half = M.shape[2], vector_all(dy, 0.5)
+    step = F * P * OH * L
+    for f in range(F):
+        for oy in range(OH):
+            for p in range(P):
+                for lane in range(0, L, tile_width(dy)):
+                    at = ((f * OH + oy) * OW + 2 * p) * L + lane
+                    a, b = vector_load(dy, at), vector_load(dy, at + L)
+                    to = ((f * P + p) * OH + oy) * L + lane
+                    put_six(a, a + b, a - b, a + half * b, a - half * b, b, M, to, step)
+
+
+@register_jitable
+def patch_back(V: Array, at: int, step: int) -> tuple[Any, Any, Any, Any, Any, Any]:
+    """B times the vectors at V[at + n·step : +w]."""
+    four = vector_all(V, 4)
+    v0, v5 = vector_load(V, at), vector_load(V, at + 5 * step)
+    v1, v2 = vector_load(V, at + step), vector_load(V, at + 2 * step)
+    v3, v4 = vector_load(V, at + 3 * step), vector_load(V, at + 4 * step)
+    s, t, p, q = v1 + v2, v1 - v2, v3 + v4, v3 - v4
+    p2 = p + p
+    return v0, q - t + v5, (p2 - s - v0) - four * v0, four * t - q - v5 - four * v5, four * (v0 + s) - p2, four * v5
+
+
+@register_jitable
+def row_back(V: Array, h: int, dx: Array, c: int) -> None:
+    """dx[c, h] = Σ over the patches p of B V[:, p, h], at the six columns of each: the adjoint of ``transform_column``."""
+    _, H, width, L = dx.shape
+    P, w = V.shape[1], tile_width(dx)
+    step = P * H * L
+    for lane in range(0, L, w):
+        to = (c * H + h) * width * L + lane
+        x0, x1, x2, x3, x4, x5 = patch_back(V, h * L + lane, step)
+        for p in range(1, P):
+            tile_store(x0, dx, to, 0, 1)
+            tile_store(x1, dx, to + L, 0, 1)
+            to += 2 * L
+            n0, n1, n2, n3, n4, n5 = patch_back(V, (p * H + h) * L + lane, step)
+            x0, x1, x2, x3, x4, x5 = x2 + n0, x3 + n1, x4 + n2, x5 + n3, n4, n5
+        put_six(x0, x1, x2, x3, x4, x5, dx, to, L)

@@ -1,0 +1,155 @@
+"""Convolution over a table of links with kernels of 5 × 5, by Winograd's F(2, 5) along rows.
+
+Legend: as in ``winograd_rows.py`` and ``sparse_conv.py``. A column of a patch is to the tile functions what a row of pixels is
+in a direct convolution: it meets the five rows of a kernel. The forward pass goes patch by patch, so that V and M hold one
+column of patches; the way back goes channel by channel, so that V holds one channel.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from ...arrays import Array
+from ...rooms import Room
+from .host import HOST
+from .jit import Kernel, kernel
+from .one import LANES
+from .squash import NONE
+from .tiles import (
+    tile_convolve,
+    tile_correlate,
+    tile_dot_rows,
+    tile_squash,
+    tile_store,
+    tile_sum_add_rows,
+    tile_width,
+    tile_zeros,
+    vector_of,
+)
+from .winograd import Rewritten
+from .winograd_rows import (
+    POINTS,
+    TAPS,
+    add_weights_back,
+    row_back,
+    transform_column,
+    transform_gradients,
+    transform_weights,
+    two_outputs,
+)
+
+LINKS = 5
+"""Rows of a weight gradient's tile, as many as it has columns."""
+
+
+@cache
+def _forward(height: int, squash: int) -> Kernel:
+    """The forward kernel for maps of so many rows, with a squashing function or none."""
+
+    @kernel
+    def sparse_conv2d_winograd(
+        x: Array, W: Array, b: Array, first: Array, links: Array, U: Array, V: Array, M: Array, y: Array
+    ) -> None:
+        """y[f] = f(b[f] + Σ over the links (f, c, k) of W[k] ⋆ x[c])."""
+        (C, H, _, L), (F, OH, OW, _), K, w = x.shape, y.shape, W.shape[0], tile_width(x)
+        transform_weights(W, U)
+        for ox in range(0, OW, 2):
+            for c in range(C):
+                transform_column(x, c, ox, V, c * H * L, C * H * L)
+            for f in range(F):
+                bias = vector_of(b, f)
+                for lane in range(0, L, w):
+                    for point in range(POINTS):
+                        t = tile_zeros(x, height, 1)
+                        for n in range(first[f], first[f + 1]):
+                            column = (point * C + links[n, 1]) * H * L + lane
+                            t = tile_correlate(t, U, (point * K + links[n, 2]) * TAPS, TAPS, V, column, L)
+                        tile_store(t, M, point * OH * w, w, height)
+                    for oy in range(OH):
+                        y0, y1 = two_outputs(M, oy * w, OH * w)
+                        y0, y1 = y0 + bias, y1 + bias
+                        if squash != NONE:
+                            y0, y1 = tile_squash(y0, squash), tile_squash(y1, squash)
+                        at = ((f * OH + oy) * OW + ox) * L + lane
+                        tile_store(y0, y, at, 0, 1)
+                        tile_store(y1, y, at + L, 0, 1)
+
+    return sparse_conv2d_winograd
+
+
+@cache
+def _backward(height: int) -> Kernel:
+    """The kernel of both gradients for outputs of so many rows."""
+    reach = height + TAPS - 1
+
+    @kernel
+    def sparse_conv2d_winograd_backward(
+        x: Array,
+        dy: Array,
+        W: Array,
+        first: Array,
+        maps: Array,
+        kernels: Array,
+        both: Array,
+        V: Array,
+        M: Array,
+        dx: Array,
+        dW: Array,
+    ) -> None:
+        """dW[k] += dy[f] ⋆ x[c] and dx[c] = W[k] ∗ dy[f] over the links (f, c, k); ``maps`` and ``kernels`` are f and k.
+
+        ``both`` holds U and its gradient.
+        """
+        (C, H, _, L), (F, OH, _, _), K, P, w = x.shape, dy.shape, W.shape[0], V.shape[1], tile_width(x)
+        U, dU = both[0], both[1]
+        transform_weights(W, U)
+        transform_gradients(dy, M)
+        dU[:] = dU.dtype.type(0)
+        for c in range(C):
+            for p in range(P):
+                transform_column(x, c, 2 * p, V, p * H * L, P * H * L)
+            for point in range(POINTS):
+                for n in range(first[c], first[c + 1], LINKS):
+                    some = min(LINKS, first[c + 1] - n)
+                    t = tile_zeros(x, LINKS, TAPS)
+                    for p in range(P):
+                        for i in range(0, OH * L, w):
+                            left = (point * F * P + p) * OH * L + i
+                            t = tile_dot_rows(t, M, left, P * OH * L, maps, n, some, V, (point * P + p) * H * L + i, L, TAPS)
+                    tile_sum_add_rows(t, dU, point * K * TAPS, TAPS, kernels, n, some, TAPS)
+            for point in range(POINTS):
+                for p in range(P):
+                    for lane in range(0, L, w):
+                        t = tile_zeros(x, reach, 1)
+                        for n in range(first[c], first[c + 1]):
+                            column = ((point * F + maps[n]) * P + p) * OH * L + lane
+                            t = tile_convolve(t, U, (point * K + kernels[n]) * TAPS, TAPS, M, column, L)
+                        tile_store(t, V, (point * P + p) * H * L + lane, L, reach)
+            for h in range(H):
+                row_back(V, h, dx, c)
+        add_weights_back(dU, dW)
+
+    return sparse_conv2d_winograd_backward
+
+
+def applies(x: Array, W: Array, links: Array, y: Array) -> bool:
+    """Whether kernels are 5 × 5, patches cover the rows, a column fits the registers, and links enough pay for the matrices."""
+    fits = W.shape[1:] == (TAPS, TAPS) and y.shape[2] % 2 == 0 and y.shape[1] + 2 * TAPS <= HOST.registers
+    worth = len(links) >= 2 * (len(x) + len(y))
+    return bool(fits and worth and x.dtype == np.float32 and x.shape[3] % LANES == 0)
+
+
+def forward(x: Array, W: Array, b: Array, first: Array, links: Array, y: Array, squash: int) -> Rewritten:
+    """The forward kernel, and its arrays with room for what it works in."""
+    (C, H, _, L), OH = x.shape, y.shape[1]
+    shapes = (POINTS, len(W), TAPS), (POINTS, C, H, L), (POINTS, OH, L)
+    return _forward(OH, squash), (x, W, b, first, links, *(Room(shape, x.dtype) for shape in shapes), y)
+
+
+def backward(x: Array, dy: Array, W: Array, first: Array, maps: Array, kernels: Array, dx: Array, dW: Array) -> Rewritten:
+    """The kernel of both gradients, and its arrays with room for what it works in."""
+    (_, H, _, L), (F, OH, OW, _) = x.shape, dy.shape
+    shapes = (2, POINTS, len(W), TAPS), (POINTS, OW // 2, H, L), (POINTS, F, OW // 2, OH, L)
+    return _backward(OH), (x, dy, W, first, maps, kernels, *(Room(shape, x.dtype) for shape in shapes), dx, dW)
