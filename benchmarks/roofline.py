@@ -60,9 +60,11 @@ class Row:
 
 
 def multiply_adds(call: Call) -> int:
-    """Multiply-adds by weights that a call makes; 0 for what is bound by memory."""
+    """Multiply-adds by weights of what a call computes, by the definition; 0 for what is bound by memory."""
     kind = call.name.split(" + ")[0]
     shapes: list[tuple[int, ...]] = [array.shape for array in call.arrays]
+    if call.name.endswith("dW_add + sparse_conv2d_dx"):  # x, dy, W, first, a map for each link, …
+        return 2 * shapes[4][0] * prod(shapes[2][1:]) * prod(shapes[1][1:])
     if kind == "conv2d":
         return prod(shapes[-1]) * prod(shapes[1][1:4])
     if kind == "conv2d_dx":
@@ -71,7 +73,7 @@ def multiply_adds(call: Call) -> int:
         return prod(shapes[1]) * prod(shapes[3][1:])
     if kind.startswith("sparse_conv2d"):
         links = {"sparse_conv2d": 4, "sparse_conv2d_dx": 3, "sparse_conv2d_dW_add": 3}[kind]
-        maps = shapes[{"sparse_conv2d": 5, "sparse_conv2d_dx": 0, "sparse_conv2d_dW_add": 1}[kind]]
+        maps = shapes[{"sparse_conv2d": -1, "sparse_conv2d_dx": 0, "sparse_conv2d_dW_add": 1}[kind]]
         weights = shapes[{"sparse_conv2d": 1, "sparse_conv2d_dx": 1, "sparse_conv2d_dW_add": 5}[kind]]
         return shapes[links][0] * prod(weights[1:]) * prod(maps[1:])
     if kind in ("gemm_bias", "gemm_tn"):

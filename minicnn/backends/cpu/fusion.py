@@ -14,7 +14,7 @@ import numpy as np
 
 from ...arrays import Array, same
 from ...rooms import Room
-from . import one_sparse, pointwise_conv, strided_pointwise, wide_dw, winograd, winograd_sparse
+from . import one_sparse, pointwise_conv, strided_pointwise, wide_dw, winograd, winograd_links
 from .conv import conv2d_squashed
 from .jit import Kernel
 from .one import LANES, outer
@@ -46,6 +46,11 @@ HALVES = (2, 2, 2, 2, 0, 0, 1, 1)
 def halves(x: Array, y: Array, g: Array) -> bool:
     """Whether a pool's windows are 2 × 2, lie side by side and cover the map, and there are lanes to fill vectors with."""
     return bool(tuple(g) == HALVES and x.shape[1:3] == (2 * y.shape[1], 2 * y.shape[2]) and x.shape[3] % LANES == 0)
+
+
+def steady(g: Array) -> bool:
+    """Whether a window goes pixel by pixel, without gaps between its taps."""
+    return bool(g[2] == g[3] == g[6] == g[7] == 1)
 
 
 def squashing(call: Any, y: Array) -> int:
@@ -89,6 +94,8 @@ def convolution_by_shape(calls: Sequence[Any]) -> Rewriting | None:
     count = 1 if kind == NONE else 2
     if winograd.applies(x, y, g):
         return Rewriting(count, *winograd.rewritten(x, packed, b, g[4:6], y, kind, turned=False))
+    if steady(g) and winograd_links.applies(x, tuple(g[:2]), len(x) * len(y), y):
+        return Rewriting(count, *winograd_links.dense(x, packed, b, g[4:6], y, kind, turned=False))
     return Rewriting(count, *pointwise_conv.rewritten(x, packed, b, y, kind)) if pointwise_conv.applies(x, y, g) else None
 
 
@@ -100,6 +107,8 @@ def convolution_dx_by_shape(calls: Sequence[Any]) -> Rewriting | None:
     none = np.zeros(len(dx), dx.dtype)
     if winograd.applies(dy, dx, g):
         return Rewriting(1, *winograd.rewritten(dy, packed, none, 2 - g[4:6], dx, NONE, turned=True))
+    if steady(g) and winograd_links.applies(dy, tuple(g[:2]), len(dy) * len(dx), dx):
+        return Rewriting(1, *winograd_links.dense(dy, packed, none, 4 - g[4:6], dx, NONE, turned=True))
     if strided_pointwise.applies(dy, g):
         return Rewriting(1, *strided_pointwise.rewritten(dy, packed, g, dx))
     return Rewriting(1, *pointwise_conv.rewritten(dy, packed, none, dx, NONE)) if pointwise_conv.applies(dy, dx, g) else None
@@ -117,20 +126,21 @@ def sparse_convolution_by_rows(calls: Sequence[Any]) -> Rewriting | None:
     if calls[0].name != "sparse_conv2d":
         return None
     x, W, b, first, links, y = calls[0].arrays
-    if not winograd_sparse.applies(x, W, links, y):
+    if not winograd_links.applies(x, W.shape[1:], len(links), y):
         return None
     kind = squashing(calls[1], y) if len(calls) > 1 else NONE
-    return Rewriting(1 if kind == NONE else 2, *winograd_sparse.forward(x, W, b, first, links, y, kind))
+    return Rewriting(1 if kind == NONE else 2, *winograd_links.forward(x, W, b, first, links, y, kind))
 
 
 def sparse_convolution_backward_by_rows(calls: Sequence[Any]) -> Rewriting | None:
-    """dW += dy ⋆ x and dx = W ∗ dy over links: dy goes through the matrices once for both."""
-    if not names(calls, "sparse_conv2d_dW_add", "sparse_conv2d_dx"):
+    """dW += dy ⋆ x and dx = W ∗ dy over links, which may be all there are: dy goes through the matrices once for both."""
+    if not names(calls[1:], "sparse_conv2d_dx") or calls[0].name not in ("sparse_conv2d_dW_add", "conv2d_dW_add"):
         return None
-    (x, dy, first, maps, kernels, dW), (_, W, _, _, dx) = calls[0].arrays, calls[1].arrays
-    if not winograd_sparse.applies(x, W, maps, dy):
+    (x, dy, *_, dW), (_, W, first, links, dx) = calls[0].arrays, calls[1].arrays
+    if not winograd_links.applies(x, W.shape[1:], len(links), dy):
         return None
-    return Rewriting(2, *winograd_sparse.backward(x, dy, W, first, maps, kernels, dx, dW))
+    maps, kernels = links[:, 0].copy(), links[:, 2].copy()
+    return Rewriting(2, *winograd_links.backward(x, dy, W, first, maps, kernels, dx, dW.reshape(W.shape)))
 
 
 def subsample_squash(calls: Sequence[Any]) -> Rewriting | None:
@@ -179,9 +189,9 @@ def max_pool_squash_backward(calls: Sequence[Any]) -> Rewriting | None:
 RULES: tuple[Callable[[Sequence[Any]], Rewriting | None], ...] = (
     convolution_by_shape,
     convolution_dx_by_shape,
-    convolution_dw_by_shape,
     sparse_convolution_by_rows,
     sparse_convolution_backward_by_rows,
+    convolution_dw_by_shape,
     convolution_squash,
     subsample_squash,
     subsample_squash_backward,

@@ -15,23 +15,46 @@ from typing import Any
 from numba.extending import register_jitable
 
 from ...arrays import Array
-from .tiles import tile_store, tile_width, vector_all, vector_load
+from .host import OUTSIDE
+from .tiles import tile_store, tile_width, vector_all, vector_inside, vector_load
 
 POINTS, TAPS = 6, 5
+
+
+@register_jitable
+def g(a: Any, b: Any, c: Any, d: Any, e: Any) -> tuple[Any, Any, Any, Any, Any, Any]:
+    """G (a, b, c, d, e)ᵀ."""
+    number = type(a)
+    even, odd = (a + c + e) * number(1 / 6), (b + d) * number(1 / 6)
+    even_half, odd_half = (16 * a + 4 * c + e) * number(1 / 12), (8 * b + 2 * d) * number(1 / 12)
+    return a, even + odd, even - odd, even_half + odd_half, even_half - odd_half, e * number(0.25)
 
 
 @register_jitable
 def transform_weights(W: Array, U: Array) -> None:
     """U[n, k, kh] = (G w)[n] for each row w of the kernels."""
     w, u = W.reshape(-1), U.reshape(POINTS, -1)
-    sixth, twelfth = w.dtype.type(1 / 6), w.dtype.type(1 / 12)
     for i in range(u.shape[1]):
-        a, b, c, d, e = w[5 * i], w[5 * i + 1], w[5 * i + 2], w[5 * i + 3], w[5 * i + 4]
-        even, odd = a + c + e, b + d
-        even_half, odd_half = 16 * a + 4 * c + e, 8 * b + 2 * d
-        u[0, i], u[1, i], u[2, i] = a, (even + odd) * sixth, (even - odd) * sixth
-        u[3, i], u[4, i] = (even_half + odd_half) * twelfth, (even_half - odd_half) * twelfth
-        u[5, i] = e * w.dtype.type(0.25)
+        u[0, i], u[1, i], u[2, i], u[3, i], u[4, i], u[5, i] = g(
+            w[5 * i], w[5 * i + 1], w[5 * i + 2], w[5 * i + 3], w[5 * i + 4]
+        )
+
+
+@register_jitable
+def transform_packed(packed: Array, turned: bool, U: Array) -> None:
+    """U as ``transform_weights`` makes it of W, or of W turned by half a turn, from what ``pack_filters`` makes of W.
+
+    Kernel k = f·C + c is that of map f and channel c.
+    """
+    _, C, KH, _, size = packed.shape
+    w, step = packed.reshape(-1), -size if turned else size
+    for k in range(U.shape[1]):
+        f, c = k // C, k % C
+        for kh in range(KH):
+            i = ((f // size * C + c) * KH + (KH - 1 - kh if turned else kh)) * TAPS * size + f % size
+            i += (TAPS - 1) * size if turned else 0
+            six = g(w[i], w[i + step], w[i + 2 * step], w[i + 3 * step], w[i + 4 * step])
+            U[0, k, kh], U[1, k, kh], U[2, k, kh], U[3, k, kh], U[4, k, kh], U[5, k, kh] = six
 
 
 @register_jitable
@@ -50,31 +73,58 @@ def add_weights_back(U: Array, W: Array) -> None:
 
 
 @register_jitable
-def put_six(a: Any, b: Any, c: Any, d: Any, e: Any, f: Any, V: Array, at: int, step: int) -> None:
-    """V[at + n·step : +w] = the n-th of six vectors."""
-    tile_store(a, V, at, 0, 1)
-    tile_store(b, V, at + step, 0, 1)
-    tile_store(c, V, at + 2 * step, 0, 1)
-    tile_store(d, V, at + 3 * step, 0, 1)
-    tile_store(e, V, at + 4 * step, 0, 1)
-    tile_store(f, V, at + 5 * step, 0, 1)
+def b_transposed(x0: Any, x1: Any, x2: Any, x3: Any, x4: Any, x5: Any, four: Any) -> tuple[Any, Any, Any, Any, Any, Any]:
+    """Bᵀ (x0, x1, x2, x3, x4, x5)ᵀ."""
+    a, b = four * x4 - x2, four * x3 - x1
+    c, d = (x2 - x4) + (x2 - x4), x1 - x3
+    return x0 + (a - four * x2), a + b, a - b, c + d, c - d, x1 + (four * x5 - x3 - four * x3)
 
 
 @register_jitable
-def transform_column(x: Array, c: int, left: int, V: Array, to: int, step: int) -> None:
-    """V[to + n·step + h·L : +L] = (Bᵀ x[c, h, left : left + 6])[n] for all rows h."""
+def put_six(six: tuple[Any, Any, Any, Any, Any, Any], V: Array, at: int, step: int) -> None:
+    """V[at + n·step : +w] = six[n]."""
+    tile_store(six[0], V, at, 0, 1)
+    tile_store(six[1], V, at + step, 0, 1)
+    tile_store(six[2], V, at + 2 * step, 0, 1)
+    tile_store(six[3], V, at + 3 * step, 0, 1)
+    tile_store(six[4], V, at + 4 * step, 0, 1)
+    tile_store(six[5], V, at + 5 * step, 0, 1)
+
+
+@register_jitable
+def transform_column(x: Array, c: int, top: int, left: int, rows: int, V: Array, to: int, step: int) -> None:
+    """V[to + n·step + h·L : +L] = (Bᵀ x[c, top + h, left : left + 6])[n] for h < rows, all on the map."""
     _, H, width, L = x.shape
     four = vector_all(x, 4)
-    for h in range(H):
+    for h in range(rows):
         for lane in range(0, L, tile_width(x)):
-            at = ((c * H + h) * width + left) * L + lane
-            x1, x2, x3 = vector_load(x, at + L), vector_load(x, at + 2 * L), vector_load(x, at + 3 * L)
-            x4 = vector_load(x, at + 4 * L)
-            a, b = four * x4 - x2, four * x3 - x1
-            c2, d = (x2 - x4) + (x2 - x4), x1 - x3
-            v0 = vector_load(x, at) + (a - four * x2)
-            v5 = x1 + (four * vector_load(x, at + 5 * L) - x3 - four * x3)
-            put_six(v0, a + b, a - b, c2 + d, c2 - d, v5, V, to + h * L + lane, step)
+            at = ((c * H + top + h) * width + left) * L + lane
+            x0, x1, x2 = vector_load(x, at), vector_load(x, at + L), vector_load(x, at + 2 * L)
+            x3, x4, x5 = vector_load(x, at + 3 * L), vector_load(x, at + 4 * L), vector_load(x, at + 5 * L)
+            put_six(b_transposed(x0, x1, x2, x3, x4, x5, four), V, to + h * L + lane, step)
+
+
+@register_jitable
+def pixel(x: Array, row: int, column: int, lane: int) -> Any:
+    """The vector at a pixel of a row, zeros where the column is not on the map."""
+    _, _, width, L = x.shape
+    return vector_inside(x, (row + column) * L if 0 <= column < width else OUTSIDE, lane)
+
+
+@register_jitable
+def transform_border(x: Array, c: int, top: int, left: int, rows: int, V: Array, to: int, step: int) -> None:
+    """``transform_column`` with zeros for what is not on the map."""
+    _, H, width, L = x.shape
+    zero, four = vector_all(x, 0), vector_all(x, 4)
+    for h in range(rows):
+        row = (c * H + top + h) * width
+        for lane in range(0, L, tile_width(x)):
+            if 0 <= top + h < H:
+                x0, x1, x2 = pixel(x, row, left, lane), pixel(x, row, left + 1, lane), pixel(x, row, left + 2, lane)
+                x3, x4, x5 = pixel(x, row, left + 3, lane), pixel(x, row, left + 4, lane), pixel(x, row, left + 5, lane)
+                put_six(b_transposed(x0, x1, x2, x3, x4, x5, four), V, to + h * L + lane, step)
+            else:
+                put_six((zero, zero, zero, zero, zero, zero), V, to + h * L + lane, step)
 
 
 @register_jitable
@@ -100,7 +150,7 @@ def transform_gradients(dy: Array, M: Array) -> None:
                     at = ((f * OH + oy) * OW + 2 * p) * L + lane
                     a, b = vector_load(dy, at), vector_load(dy, at + L)
                     to = ((f * P + p) * OH + oy) * L + lane
-                    put_six(a, a + b, a - b, a + half * b, a - half * b, b, M, to, step)
+                    put_six((a, a + b, a - b, a + half * b, a - half * b, b), M, to, step)
 
 
 @register_jitable
@@ -130,4 +180,4 @@ def row_back(V: Array, h: int, dx: Array, c: int) -> None:
             to += 2 * L
             n0, n1, n2, n3, n4, n5 = patch_back(V, (p * H + h) * L + lane, step)
             x0, x1, x2, x3, x4, x5 = x2 + n0, x3 + n1, x4 + n2, x5 + n3, n4, n5
-        put_six(x0, x1, x2, x3, x4, x5, dx, to, L)
+        put_six((x0, x1, x2, x3, x4, x5), dx, to, L)

@@ -7,6 +7,7 @@ column of patches; the way back goes channel by channel, so that V holds one cha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -16,6 +17,7 @@ from ...rooms import Room
 from .host import HOST
 from .jit import Kernel, kernel
 from .one import LANES
+from .sparse_conv import LINKS
 from .squash import NONE
 from .tiles import (
     tile_convolve,
@@ -34,37 +36,45 @@ from .winograd_rows import (
     TAPS,
     add_weights_back,
     row_back,
+    transform_border,
     transform_column,
     transform_gradients,
+    transform_packed,
     transform_weights,
     two_outputs,
 )
 
-LINKS = 5
-"""Rows of a weight gradient's tile, as many as it has columns."""
-
 
 @cache
-def _forward(height: int, squash: int) -> Kernel:
-    """The forward kernel for maps of so many rows, with a squashing function or none."""
+def _forward(height: int, squash: int, packed: bool, turned: bool) -> Kernel:
+    """The forward kernel for maps of so many rows, with a squashing function or none, for weights that are packed or turned."""
+    rows = height + TAPS - 1
 
     @kernel
-    def sparse_conv2d_winograd(
-        x: Array, W: Array, b: Array, first: Array, links: Array, U: Array, V: Array, M: Array, y: Array
+    def winograd_links(
+        x: Array, W: Array, b: Array, first: Array, links: Array, border: Array, U: Array, V: Array, M: Array, y: Array
     ) -> None:
-        """y[f] = f(b[f] + Σ over the links (f, c, k) of W[k] ⋆ x[c])."""
-        (C, H, _, L), (F, OH, OW, _), K, w = x.shape, y.shape, W.shape[0], tile_width(x)
-        transform_weights(W, U)
+        """y[f] = f(b[f] + Σ over the links (f, c, k) of W[k] ⋆ x[c]), x with so many rows and columns of zeros around it."""
+        (C, H, width, L), (F, OH, OW, _), K, w = x.shape, y.shape, U.shape[1], tile_width(x)
+        if packed:
+            transform_packed(W, turned, U)
+        else:
+            transform_weights(W, U)
         for ox in range(0, OW, 2):
+            left = ox - border[1]
+            inside = border[0] == 0 and rows <= H and left >= 0 and left + POINTS <= width
             for c in range(C):
-                transform_column(x, c, ox, V, c * H * L, C * H * L)
+                if inside:
+                    transform_column(x, c, 0, left, rows, V, c * rows * L, C * rows * L)
+                else:
+                    transform_border(x, c, -border[0], left, rows, V, c * rows * L, C * rows * L)
             for f in range(F):
                 bias = vector_of(b, f)
                 for lane in range(0, L, w):
                     for point in range(POINTS):
                         t = tile_zeros(x, height, 1)
                         for n in range(first[f], first[f + 1]):
-                            column = (point * C + links[n, 1]) * H * L + lane
+                            column = (point * C + links[n, 1]) * rows * L + lane
                             t = tile_correlate(t, U, (point * K + links[n, 2]) * TAPS, TAPS, V, column, L)
                         tile_store(t, M, point * OH * w, w, height)
                     for oy in range(OH):
@@ -76,16 +86,16 @@ def _forward(height: int, squash: int) -> Kernel:
                         tile_store(y0, y, at, 0, 1)
                         tile_store(y1, y, at + L, 0, 1)
 
-    return sparse_conv2d_winograd
+    return winograd_links
 
 
 @cache
-def _backward(height: int) -> Kernel:
-    """The kernel of both gradients for outputs of so many rows."""
+def _backward(height: int, rows: int) -> Kernel:
+    """The kernel of both gradients for outputs of so many rows, with so many links in a weight gradient's tile."""
     reach = height + TAPS - 1
 
     @kernel
-    def sparse_conv2d_winograd_backward(
+    def winograd_links_backward(
         x: Array,
         dy: Array,
         W: Array,
@@ -109,11 +119,11 @@ def _backward(height: int) -> Kernel:
         dU[:] = dU.dtype.type(0)
         for c in range(C):
             for p in range(P):
-                transform_column(x, c, 2 * p, V, p * H * L, P * H * L)
+                transform_column(x, c, 0, 2 * p, H, V, p * H * L, P * H * L)
             for point in range(POINTS):
-                for n in range(first[c], first[c + 1], LINKS):
-                    some = min(LINKS, first[c + 1] - n)
-                    t = tile_zeros(x, LINKS, TAPS)
+                for n in range(first[c], first[c + 1], rows):
+                    some = min(rows, first[c + 1] - n)
+                    t = tile_zeros(x, rows, TAPS)
                     for p in range(P):
                         for i in range(0, OH * L, w):
                             left = (point * F * P + p) * OH * L + i
@@ -131,25 +141,40 @@ def _backward(height: int) -> Kernel:
                 row_back(V, h, dx, c)
         add_weights_back(dU, dW)
 
-    return sparse_conv2d_winograd_backward
+    return winograd_links_backward
 
 
-def applies(x: Array, W: Array, links: Array, y: Array) -> bool:
+def applies(x: Array, kernel: tuple[int, ...], links: int, y: Array) -> bool:
     """Whether kernels are 5 × 5, patches cover the rows, a column fits the registers, and links enough pay for the matrices."""
-    fits = W.shape[1:] == (TAPS, TAPS) and y.shape[2] % 2 == 0 and y.shape[1] + 2 * TAPS <= HOST.registers
-    worth = len(links) >= 2 * (len(x) + len(y))
-    return bool(fits and worth and x.dtype == np.float32 and x.shape[3] % LANES == 0)
+    fits = kernel == (TAPS, TAPS) and y.shape[2] % 2 == 0 and y.shape[1] + 2 * TAPS <= HOST.registers
+    return bool(fits and links >= 2 * (len(x) + len(y)) and x.dtype == np.float32 and x.shape[3] % LANES == 0)
 
 
 def forward(x: Array, W: Array, b: Array, first: Array, links: Array, y: Array, squash: int) -> Rewritten:
-    """The forward kernel, and its arrays with room for what it works in."""
-    (C, H, _, L), OH = x.shape, y.shape[1]
-    shapes = (POINTS, len(W), TAPS), (POINTS, C, H, L), (POINTS, OH, L)
-    return _forward(OH, squash), (x, W, b, first, links, *(Room(shape, x.dtype) for shape in shapes), y)
+    """The forward kernel over links, and its arrays with room for what it works in."""
+    rooms = _rooms(x, len(W), y)
+    return _forward(y.shape[1], squash, packed=False, turned=False), (x, W, b, first, links, np.zeros(2, np.int64), *rooms, y)
+
+
+def dense(x: Array, packed: Array, b: Array, border: Sequence[int], y: Array, squash: int, turned: bool) -> Rewritten:
+    """The forward kernel over all pairs of a channel and a map, for packed weights as they are or turned by half a turn."""
+    F, C = len(y), len(x)
+    f, c = np.divmod(np.arange(F * C), C)
+    links, first = np.stack([f, c, np.arange(F * C)], axis=1), C * np.arange(F + 1)
+    kernel = _forward(y.shape[1], squash, packed=True, turned=turned)
+    return kernel, (x, packed, b, first, links, np.array(border), *_rooms(x, F * C, y), y)
+
+
+def _rooms(x: Array, kernels: int, y: Array) -> list[Room]:
+    """Room for U, V and M of the forward pass."""
+    C, (_, OH, _, L) = len(x), y.shape
+    return [Room(shape, x.dtype) for shape in ((POINTS, kernels, TAPS), (POINTS, C, OH + TAPS - 1, L), (POINTS, OH, L))]
 
 
 def backward(x: Array, dy: Array, W: Array, first: Array, maps: Array, kernels: Array, dx: Array, dW: Array) -> Rewritten:
     """The kernel of both gradients, and its arrays with room for what it works in."""
     (_, H, _, L), (F, OH, OW, _) = x.shape, dy.shape
+    most = int(np.diff(first).max())
+    rows = min(LINKS, key=lambda n: -(-most // n) * n)
     shapes = (2, POINTS, len(W), TAPS), (POINTS, OW // 2, H, L), (POINTS, F, OW // 2, OH, L)
-    return _backward(OH), (x, dy, W, first, maps, kernels, *(Room(shape, x.dtype) for shape in shapes), dx, dW)
+    return _backward(OH, rows), (x, dy, W, first, maps, kernels, *(Room(shape, x.dtype) for shape in shapes), dx, dW)

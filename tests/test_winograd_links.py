@@ -6,10 +6,12 @@ import pytest
 import rooms
 from hypothesis import given
 from hypothesis import strategies as st
+from packing import packed
 from strategies import examples
 
-from minicnn import MSE, Flatten, Network, ReLU, ScaledTanh, Sigmoid, SparseConv2d, Tanh, models
-from minicnn.backends.cpu import INTERPRET, winograd_sparse
+from minicnn import MSE, Conv2d, Flatten, Network, ReLU, ScaledTanh, Sigmoid, SparseConv2d, Tanh, models
+from minicnn.backends import cpu
+from minicnn.backends.cpu import INTERPRET, winograd_links
 from minicnn.backends.cpu.host import HOST
 from minicnn.backends.cpu.squash import NONE
 from minicnn.geometry import Window
@@ -38,7 +40,7 @@ def by(links, column, count):
 def forward(x, W, b, links, shape):
     """y in lanes, full of NaN before."""
     y = np.full((*shape, x.shape[-1]), np.nan, x.dtype)
-    rooms.run(*winograd_sparse.forward(x, W, b, *by(links, 0, len(b)), y, NONE))
+    rooms.run(*winograd_links.forward(x, W, b, *by(links, 0, len(b)), y, NONE))
     return y
 
 
@@ -46,7 +48,7 @@ def backward(x, dy, W, links, dW):
     """dx in lanes, full of NaN before; the other gradient is added to dW."""
     first, table = by(links, 1, len(x))
     dx = np.full(x.shape, np.nan, x.dtype)
-    rooms.run(*winograd_sparse.backward(x, dy, W, first, table[:, 0].copy(), table[:, 2].copy(), dx, dW))
+    rooms.run(*winograd_links.backward(x, dy, W, first, table[:, 0].copy(), table[:, 2].copy(), dx, dW))
     return dx
 
 
@@ -93,18 +95,68 @@ def test_the_directions_are_adjoint(case, seed):
     check_adjoint(lambda W: forward(x, W, none, links, y_shape), weight_gradient, w_shape, (*y_shape, L))
 
 
+@st.composite
+def convolutions(draw):
+    """Lanes, the shapes of x and W, and the padding of windows whose outputs and pixels fill patches."""
+    padding = draw(st.tuples(st.integers(0, 4), st.integers(0, 2).map(lambda p: 2 * p)))
+    OH, OW = draw(HEIGHTS), 2 * draw(st.integers(1, 3))
+    size = [max(1, OH + 4 - 2 * padding[0]), max(2, OW + 4 - 2 * padding[1])]
+    maps = st.integers(1, 9) if INTERPRET else st.sampled_from((1, 4, 9))
+    return draw(st.sampled_from((16, 32))), (draw(maps), *size), draw(maps), padding
+
+
+def dense_forward(x, W, b, padding):
+    """y in lanes, full of NaN before."""
+    out = Window((5, 5), padding=padding).out_size(x.shape[1:3])
+    y = np.full((len(W), *out, x.shape[-1]), np.nan, x.dtype)
+    rooms.run(*winograd_links.dense(x, packed(cpu.pack_filters, W, len(W)), b, padding, y, NONE, turned=False))
+    return y
+
+
+def dense_backward(dy, W, padding, size):
+    """dx in lanes, full of NaN before."""
+    channels, border = W.shape[1], (4 - padding[0], 4 - padding[1])
+    dx, none = np.full((channels, *size, dy.shape[-1]), np.nan, dy.dtype), np.zeros(channels, dy.dtype)
+    rooms.run(*winograd_links.dense(dy, packed(cpu.pack_channels, W, channels), none, border, dx, NONE, turned=True))
+    return dx
+
+
+@pytest.mark.interpreted
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@examples(12)
+@given(case=convolutions(), seed=st.integers(0, 2**32 - 1))
+def test_over_all_links_it_is_the_convolution_and_the_gradient_of_its_input(dtype, case, seed):
+    L, (C, *size), F, padding = case
+    rng, window = np.random.default_rng(seed), Window((5, 5), padding=padding)
+    OH, OW = window.out_size(size)
+    x, W, b, dy = (rng.uniform(-1, 1, s).astype(dtype) for s in ((L, C, *size), (F, C, 5, 5), (F,), (L, F, OH, OW)))
+    exact = [array.astype(np.float64) for array in (x, W, b, dy)]
+    y = dense_forward(naive.to_lanes(x, L), W, b, padding)
+    close(naive.from_lanes(y, L), naive.conv2d(*exact[:3], window.array(), OH, OW), dtype)
+    dx = dense_backward(naive.to_lanes(dy, L), W, padding, size)
+    close(naive.from_lanes(dx, L), naive.conv2d_dx(exact[3], exact[1], window.array(), *size), dtype)
+
+
+@pytest.mark.parametrize("padding", [(0, 0), (2, 2), (3, 4)])
+def test_over_all_links_both_directions_are_adjoint(padding):
+    W, size = np.random.default_rng(1).standard_normal((9, 5, 5, 5)), (6, 8)
+    shape = (9, *Window((5, 5), padding=padding).out_size(size), 16)
+    forth, back = (lambda x: dense_forward(x, W, np.zeros(9), padding)), (lambda dy: dense_backward(dy, W, padding, size))
+    check_adjoint(forth, back, (5, *size, 16), shape)
+
+
 def arrays(channels=6, filters=16, height=10, width=10, kernel=5, links=60, lanes=16, dtype="float32"):
-    """x, W, the links and y of a convolution."""
+    """x, the kernels' size, the number of links and y of a convolution."""
     x = np.zeros((channels, height + kernel - 1, width + kernel - 1, lanes), dtype)
-    return x, np.zeros((links, kernel, kernel), dtype), np.zeros(links), np.zeros((filters, height, width, lanes), dtype)
+    return x, (kernel, kernel), links, np.zeros((filters, height, width, lanes), dtype)
 
 
 def test_it_is_for_kernels_of_five_and_links_enough():
     fits = HOST.registers >= 32
-    assert winograd_sparse.applies(*arrays()) == fits
-    assert winograd_sparse.applies(*arrays(height=22, width=8, links=44)) == fits
+    assert winograd_links.applies(*arrays()) == fits
+    assert winograd_links.applies(*arrays(height=22, width=8, links=44)) == fits
     others = [{"height": 23}, {"width": 9}, {"kernel": 3}, {"links": 43}, {"lanes": 1}, {"dtype": "float64"}]
-    assert not any(winograd_sparse.applies(*arrays(**option)) for option in others)
+    assert not any(winograd_links.applies(*arrays(**option)) for option in others)
 
 
 needs_the_rule = pytest.mark.skipif(INTERPRET or HOST.registers < 32, reason="the rule is for compiled kernels, 32 registers")
@@ -113,8 +165,29 @@ needs_the_rule = pytest.mark.skipif(INTERPRET or HOST.registers < 32, reason="th
 @needs_the_rule
 def test_lenet5_takes_that_way_forward_and_back():
     names = [call.kernel.__name__ for call in models.lenet5(threads=1).program().calls]
-    assert names.count("sparse_conv2d_winograd") == names.count("sparse_conv2d_winograd_backward") == 1
+    assert names.count("winograd_links") == names.count("winograd_links_backward") == 1
     assert "sparse_conv2d_dx" not in names
+
+
+@needs_the_rule
+@pytest.mark.parametrize(
+    ("layer", "forward", "backward"),
+    [
+        (Conv2d(16, 5), "winograd_links", "winograd_links_backward"),
+        (Conv2d(16, 5, padding=2), "winograd_links", "winograd_links"),
+        (Conv2d(16, 5, padding=2, groups=2), "winograd_links", "winograd_links"),
+        (Conv2d(16, 5, padding=(2, 1)), "conv2d", "conv2d_dx"),  # an odd number of columns
+        (Conv2d(16, 5, padding=2, stride=2), "conv2d", "conv2d_dx"),
+        (Conv2d(16, 5, padding=4, dilation=2), "conv2d", "conv2d_dx"),
+        (Conv2d(16, (5, 3), padding=(2, 1)), "conv2d", "conv2d_dx"),
+    ],
+)
+def test_a_dense_convolution_of_five_takes_that_way(layer, forward, backward):
+    width = 13 if layer.padding == (2, 1) and layer.kernel == 5 else 14
+    net = Network([("C1", Conv2d(16, 1)), ("C3", layer), Flatten()], (2, 14, width), threads=1)
+    took = [(call.where, call.kernel.__name__) for call in net.program().calls]
+    assert {name for where, name in took if where == "C3 forward"} == {forward}
+    assert backward in {name for where, name in took if where == "C3 backward"}
 
 
 TABLE = tuple(tuple((f + i) % 4 for i in range(3)) for f in range(12))
@@ -128,7 +201,7 @@ def test_a_squashing_function_in_its_store_gives_the_same_bits(squash):
     alone.load_params(both.params)
     after = Network([squash()], alone.out_shape, threads=1)
     x = np.random.default_rng(2).standard_normal((20, 4, 9, 10)).astype(np.float32)
-    assert winograd_sparse.applies(*arrays(4, 12, 5, 6, links=36))
+    assert winograd_links.applies(*arrays(4, 12, 5, 6, links=36))
     np.testing.assert_array_equal(both.predict(x), after.predict(alone.predict(x)))
 
 
