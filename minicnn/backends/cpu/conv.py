@@ -131,39 +131,41 @@ def _forward(rows: int, cols: int, squash: int) -> Kernel:
         F, OH, OW, _ = y.shape
         block = packed.shape[4]
         KH, KW, sh, sw, ph, pw, dh, dw = g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7]
-        for start in range(0, OH * OW, cols):
-            p = min(start, OH * OW - cols)  # the last tile overlaps the one before
-            ys, xs = tile_places(cols, p, OW, sh, 0), tile_places(cols, p, OW, 0, sw)
-            at, to = tile_places(cols, p, OW, sh * W * L, sw * L), tile_places(cols, p, OW, OW * L, L)
-            top, bottom = ys[0] - ph, ys[cols - 1] - ph
-            left, right = (xs[0], xs[cols - 1]) if top == bottom else (0, (OW - 1) * sw)
-            border = touches(top, bottom, KH, dh, H) or touches(left - pw, right - pw, KW, dw, W)
+        strip = max(1, OW // cols) * cols  # about a row: a block of maps is written in runs that long
+        for first in range(0, OH * OW, strip):
             for f in range(0, F, rows):
                 weights = f // block * C * KH * KW * block + f % block
-                for lane in range(0, L, tile_width(x)):
-                    t = tile_bias(tile_zeros(x, rows, cols), b, f, min(rows, F - f))
-                    if border:
-                        for kh in range(KH):
-                            if bottom + kh * dh < 0 or top + kh * dh >= H:
-                                continue
-                            for kw in range(KW):
-                                on = tile_inside(ys, xs, kh * dh - ph, kw * dw - pw, H, W, L)
-                                k = weights + (kh * KW + kw) * block
-                                for c in range(C):
-                                    t = tile_multiply_inside(t, packed, k, x, on, c * H * W * L + lane)
-                                    k += KH * KW * block
-                    else:
-                        for kh in range(KH):
-                            for kw in range(KW):
-                                offset = ((kh * dh - ph) * W + kw * dw - pw) * L + lane
-                                k = weights + (kh * KW + kw) * block
-                                for _ in range(C):
-                                    t = tile_multiply(t, packed, k, x, at, offset)
-                                    k += KH * KW * block
-                                    offset += H * W * L
-                    if squash != NONE:
-                        t = tile_squash(t, squash)
-                    tile_put(t, y, f * OH * OW * L + lane, OH * OW * L, min(rows, F - f), to)
+                for start in range(first, min(first + strip, OH * OW), cols):
+                    p = min(start, OH * OW - cols)  # the last tile overlaps the one before
+                    ys, xs = tile_places(cols, p, OW, sh, 0), tile_places(cols, p, OW, 0, sw)
+                    at, to = tile_places(cols, p, OW, sh * W * L, sw * L), tile_places(cols, p, OW, OW * L, L)
+                    top, bottom = ys[0] - ph, ys[cols - 1] - ph
+                    left, right = (xs[0], xs[cols - 1]) if top == bottom else (0, (OW - 1) * sw)
+                    border = touches(top, bottom, KH, dh, H) or touches(left - pw, right - pw, KW, dw, W)
+                    for lane in range(0, L, tile_width(x)):
+                        t = tile_bias(tile_zeros(x, rows, cols), b, f, min(rows, F - f))
+                        if border:
+                            for kh in range(KH):
+                                if bottom + kh * dh < 0 or top + kh * dh >= H:
+                                    continue
+                                for kw in range(KW):
+                                    on = tile_inside(ys, xs, kh * dh - ph, kw * dw - pw, H, W, L)
+                                    k = weights + (kh * KW + kw) * block
+                                    for c in range(C):
+                                        t = tile_multiply_inside(t, packed, k, x, on, c * H * W * L + lane)
+                                        k += KH * KW * block
+                        else:
+                            for kh in range(KH):
+                                for kw in range(KW):
+                                    offset = ((kh * dh - ph) * W + kw * dw - pw) * L + lane
+                                    k = weights + (kh * KW + kw) * block
+                                    for _ in range(C):
+                                        t = tile_multiply(t, packed, k, x, at, offset)
+                                        k += KH * KW * block
+                                        offset += H * W * L
+                        if squash != NONE:
+                            t = tile_squash(t, squash)
+                        tile_put(t, y, f * OH * OW * L + lane, OH * OW * L, min(rows, F - f), to)
 
     return conv2d
 
