@@ -176,6 +176,7 @@ def test_lenet5_takes_that_way_forward_and_back():
         (Conv2d(16, 5), "winograd_links", "winograd_links_backward"),
         (Conv2d(16, 5, padding=2), "winograd_links", "winograd_links"),
         (Conv2d(16, 5, padding=2, groups=2), "winograd_links", "winograd_links"),
+        (Conv2d(16, 5, groups=2), "winograd_links", "conv2d_dx"),  # dx is too large for dy
         (Conv2d(16, 5, padding=(2, 1)), "conv2d", "conv2d_dx"),  # an odd number of columns
         (Conv2d(16, 5, padding=2, stride=2), "conv2d", "conv2d_dx"),
         (Conv2d(16, 5, padding=4, dilation=2), "conv2d", "conv2d_dx"),
