@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minicnn.backends.cpu import functions
+from minicnn.backends.cpu import functions, squash
 from minicnn.backends.cpu.jit import kernel
 from minicnn.backends.cpu.mode import INTERPRET
 
@@ -24,12 +24,26 @@ def tanhs(x, y):
 
 
 @kernel(flat=True)
+def scaled_tanhs(x, y):
+    for i in range(x.size):
+        y[i] = squash.scaled_tanh(x[i])
+
+
+@kernel(flat=True)
 def thirds(x, y):
     for i in range(x.size):
         y[i] = x[i] * functions.like(x[i], 1 / 3)
 
 
-FUNCTIONS = [(exps, np.exp, functions.exp, 1.5), (tanhs, np.tanh, functions.tanh, 5)]
+def scaled_tanh(x):
+    return 1.7159 * np.tanh(2 / 3 * x)
+
+
+FUNCTIONS = [
+    (exps, np.exp, functions.exp, 1.5),
+    (tanhs, np.tanh, functions.tanh, 5),
+    (scaled_tanhs, scaled_tanh, squash.scaled_tanh, 5),
+]
 
 
 def every_float():
@@ -64,6 +78,9 @@ def test_special_values(dtype):
     assert np.array_equal(apply(exps, x), np.array([1, 1, np.inf, 0, np.nan, np.inf, 0, np.inf, 0], dtype), equal_nan=True)
     assert np.array_equal(apply(tanhs, x), np.array([0, -0.0, 1, -1, np.nan, 1, -1, 1, -1], dtype), equal_nan=True)
     assert np.signbit(apply(tanhs, x)[1])
+    a = dtype(1.7159)
+    assert np.array_equal(apply(scaled_tanhs, x), np.array([0, -0.0, a, -a, np.nan, a, -a, a, -a], dtype), equal_nan=True)
+    assert np.signbit(apply(scaled_tanhs, x)[1])
 
 
 def test_exp_near_its_limits():
@@ -84,11 +101,12 @@ def test_tanh_of_a_tiny_number_is_that_number():
     assert np.array_equal(apply(tanhs, x), x)
 
 
-def test_tanh_is_odd_and_bounded():
+@pytest.mark.parametrize(("compiled", "bound"), [(tanhs, 1), (scaled_tanhs, np.float32(1.7159))])
+def test_tanh_is_odd_and_bounded(compiled, bound):
     x = every_float()
-    y = apply(tanhs, x)
-    assert np.array_equal(y, -apply(tanhs, -x))
-    assert np.abs(y).max() == 1
+    y = apply(compiled, x)
+    assert np.array_equal(y, -apply(compiled, -x))
+    assert np.abs(y).max() == bound
 
 
 @pytest.mark.parametrize(("compiled", "truth", "plain", "ulps"), FUNCTIONS)
@@ -106,7 +124,9 @@ def test_plain_python_means_the_same(compiled, truth, plain, ulps, dtype):
     np.testing.assert_allclose(apply(compiled, x), plainly, rtol=8 * np.finfo(dtype).eps)
 
 
-@pytest.mark.parametrize(("form", "truth"), [(functions.exp32, np.exp), (functions.tanh32, np.tanh)])
+@pytest.mark.parametrize(
+    ("form", "truth"), [(functions.exp32, np.exp), (functions.tanh32, np.tanh), (squash.scaled_tanh32, scaled_tanh)]
+)
 def test_the_float32_forms_run_as_plain_python(form, truth):
     x = np.linspace(-12, 12, 97).astype(np.float32)
     np.testing.assert_allclose([form(v) for v in x], truth(x.astype(np.float64)), rtol=1e-6)

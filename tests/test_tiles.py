@@ -42,6 +42,7 @@ from minicnn.backends.cpu.tiles import (
     tile_transposed,
     tile_width,
     tile_zeros,
+    vector_all,
     vector_inside,
     vector_load,
     vector_of,
@@ -188,7 +189,7 @@ def vectors(a, p, c):
 def arithmetic(a, p, c):
     """Sums, differences and products of vectors and of tiles."""
     u, v = vector_load(a, p[0]), vector_of(a, p[3])
-    tile_store(u * v - vector_load(a, p[5]) + v, c, p[5], 0, 1)
+    tile_store(u * v - vector_load(a, p[5]) + v * vector_all(a, 0.75) + vector_all(a, 3), c, p[5], 0, 1)
     tile_store(vector_inside(a, p[0], p[3]) - vector_inside(a, OUTSIDE, p[3]), c, p[5] + 300, 0, 1)
     s = tile_bias(tile_zeros(a, M, N), a, p[0], p[2])
     t = tile_outer(tile_zeros(a, M, N), a, p[3], p[1], p[2], a, p[5])
