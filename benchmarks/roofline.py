@@ -59,23 +59,31 @@ class Row:
         return 2 * self.multiply_adds / self.bytes
 
 
+def over_links(name: str, shapes: Sequence[tuple[int, ...]]) -> int:
+    """Those of a convolution over links, or of both its gradients in one call, by the shapes of the arrays."""
+    if name.endswith("dW_add + sparse_conv2d_dx"):
+        links, maps, weights, times = shapes[4], shapes[1], shapes[2], 2
+    elif name == "sparse_conv2d_dW_add":
+        links, maps, weights, times = shapes[3], shapes[1], shapes[5], 1
+    elif name == "sparse_conv2d_dx":
+        links, maps, weights, times = shapes[3], shapes[0], shapes[1], 1
+    else:
+        links, maps, weights, times = shapes[4], shapes[-1], shapes[1], 1
+    return times * links[0] * prod(weights[1:]) * prod(maps[1:])
+
+
 def multiply_adds(call: Call) -> int:
     """Multiply-adds by weights of what a call computes, by the definition; 0 for what is bound by memory."""
     kind = call.name.split(" + ")[0]
     shapes: list[tuple[int, ...]] = [array.shape for array in call.arrays]
-    if call.name.endswith("dW_add + sparse_conv2d_dx"):  # x, dy, W, first, a map for each link, …
-        return 2 * shapes[4][0] * prod(shapes[2][1:]) * prod(shapes[1][1:])
+    if "sparse_conv2d" in call.name:
+        return over_links(call.name, shapes)
     if kind == "conv2d":
         return prod(shapes[-1]) * prod(shapes[1][1:4])
     if kind == "conv2d_dx":
         return prod(shapes[0]) * shapes[-1][0] * prod(shapes[1][2:4])
     if kind == "conv2d_dW_add":
         return prod(shapes[1]) * prod(shapes[3][1:])
-    if kind.startswith("sparse_conv2d"):
-        links = {"sparse_conv2d": 4, "sparse_conv2d_dx": 3, "sparse_conv2d_dW_add": 3}[kind]
-        maps = shapes[{"sparse_conv2d": -1, "sparse_conv2d_dx": 0, "sparse_conv2d_dW_add": 1}[kind]]
-        weights = shapes[{"sparse_conv2d": 1, "sparse_conv2d_dx": 1, "sparse_conv2d_dW_add": 5}[kind]]
-        return shapes[links][0] * prod(weights[1:]) * prod(maps[1:])
     if kind in ("gemm_bias", "gemm_tn"):
         return prod(shapes[0]) * shapes[1][1]
     return prod(shapes[3]) * shapes[0][1] if kind == "outer_add" else 0
