@@ -23,7 +23,7 @@ from minicnn.program import Call, Job, Program
 from minicnn.rooms import Scratch
 
 COLUMNS = (
-    Column("rule", 26),
+    Column("rule", 36),
     Column("network", 18),
     Column("calls", 104),
     Column("µs unfused", 10, ".1f"),

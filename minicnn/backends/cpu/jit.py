@@ -164,8 +164,16 @@ def _compile(function: FunctionType, signature: tuple[types.Type, ...]) -> Machi
     LOG.seconds += time.perf_counter() - started
     (result,) = dispatcher.overloads.values()
     address = result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
+    _forget_module(result.library)
     # Not the whole result: its typed and annotated code would stay in memory for as long as the kernel.
     return Machine(result.entry_point, address, (result.library, result.environment, result.referenced_envs))
+
+
+def _forget_module(library: Any) -> None:
+    """Free what the machine code was made from: some hundred kilobytes a kernel, which nobody reads again."""
+    module = library._final_module
+    library._codegen._engine._ee.remove_module(module)
+    module.close()
 
 
 def _renamed(function: FunctionType, signature: tuple[types.Type, ...]) -> FunctionType:

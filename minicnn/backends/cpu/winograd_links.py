@@ -46,8 +46,11 @@ from .winograd_rows import (
 
 
 @cache
-def _forward(height: int, squash: int, packed: bool, turned: bool) -> Kernel:
-    """The forward kernel for maps of so many rows, with a squashing function or none, for weights that are packed or turned."""
+def _forward(height: int, squash: int, packed: bool, turned: bool, bordered: bool) -> Kernel:
+    """The forward kernel for maps of so many rows, with a squashing function or none.
+
+    Weights may be packed, and turned; x may have a border, whose code a kernel without one does not hold.
+    """
     rows = height + TAPS - 1
 
     @kernel
@@ -55,19 +58,17 @@ def _forward(height: int, squash: int, packed: bool, turned: bool) -> Kernel:
         x: Array, W: Array, b: Array, first: Array, links: Array, border: Array, U: Array, V: Array, M: Array, y: Array
     ) -> None:
         """y[f] = f(b[f] + Σ over the links (f, c, k) of W[k] ⋆ x[c]), x with so many rows and columns of zeros around it."""
-        (C, H, width, L), (F, OH, OW, _), K, w = x.shape, y.shape, U.shape[1], tile_width(x)
+        C, (F, OH, OW, L), K, w = x.shape[0], y.shape, U.shape[1], tile_width(x)
         if packed:
             transform_packed(W, turned, U)
         else:
             transform_weights(W, U)
         for ox in range(0, OW, 2):
-            left = ox - border[1]
-            inside = border[0] == 0 and rows <= H and left >= 0 and left + POINTS <= width
             for c in range(C):
-                if inside:
-                    transform_column(x, c, 0, left, rows, V, c * rows * L, C * rows * L)
+                if bordered:
+                    transform_border(x, c, -border[0], ox - border[1], rows, V, c * rows * L, C * rows * L)
                 else:
-                    transform_border(x, c, -border[0], left, rows, V, c * rows * L, C * rows * L)
+                    transform_column(x, c, ox, V, c * rows * L, C * rows * L)
             for f in range(F):
                 bias = vector_of(b, f)
                 for lane in range(0, L, w):
@@ -119,7 +120,7 @@ def _backward(height: int, rows: int) -> Kernel:
         dU[:] = dU.dtype.type(0)
         for c in range(C):
             for p in range(P):
-                transform_column(x, c, 0, 2 * p, H, V, p * H * L, P * H * L)
+                transform_column(x, c, 2 * p, V, p * H * L, P * H * L)
             for point in range(POINTS):
                 for n in range(first[c], first[c + 1], rows):
                     some = min(rows, first[c + 1] - n)
@@ -153,7 +154,16 @@ def applies(x: Array, kernel: tuple[int, ...], links: int, y: Array) -> bool:
 def forward(x: Array, W: Array, b: Array, first: Array, links: Array, y: Array, squash: int) -> Rewritten:
     """The forward kernel over links, and its arrays with room for what it works in."""
     rooms = _rooms(x, len(W), y)
-    return _forward(y.shape[1], squash, packed=False, turned=False), (x, W, b, first, links, np.zeros(2, np.int64), *rooms, y)
+    return _forward(y.shape[1], squash, packed=False, turned=False, bordered=False), (
+        x,
+        W,
+        b,
+        first,
+        links,
+        np.zeros(2, np.int64),
+        *rooms,
+        y,
+    )
 
 
 def dense(x: Array, packed: Array, b: Array, border: Sequence[int], y: Array, squash: int, turned: bool) -> Rewritten:
@@ -161,7 +171,7 @@ def dense(x: Array, packed: Array, b: Array, border: Sequence[int], y: Array, sq
     F, C = len(y), len(x)
     f, c = np.divmod(np.arange(F * C), C)
     links, first = np.stack([f, c, np.arange(F * C)], axis=1), C * np.arange(F + 1)
-    kernel = _forward(y.shape[1], squash, packed=True, turned=turned)
+    kernel = _forward(y.shape[1], squash, packed=True, turned=turned, bordered=any(border))
     return kernel, (x, packed, b, first, links, np.array(border), *_rooms(x, F * C, y), y)
 
 

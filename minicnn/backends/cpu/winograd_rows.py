@@ -92,13 +92,13 @@ def put_six(six: tuple[Any, Any, Any, Any, Any, Any], V: Array, at: int, step: i
 
 
 @register_jitable
-def transform_column(x: Array, c: int, top: int, left: int, rows: int, V: Array, to: int, step: int) -> None:
-    """V[to + n·step + h·L : +L] = (Bᵀ x[c, top + h, left : left + 6])[n] for h < rows, all on the map."""
+def transform_column(x: Array, c: int, left: int, V: Array, to: int, step: int) -> None:
+    """V[to + n·step + h·L : +L] = (Bᵀ x[c, h, left : left + 6])[n] for all rows h."""
     _, H, width, L = x.shape
     four = vector_all(x, 4)
-    for h in range(rows):
+    for h in range(H):
         for lane in range(0, L, tile_width(x)):
-            at = ((c * H + top + h) * width + left) * L + lane
+            at = ((c * H + h) * width + left) * L + lane
             x0, x1, x2 = vector_load(x, at), vector_load(x, at + L), vector_load(x, at + 2 * L)
             x3, x4, x5 = vector_load(x, at + 3 * L), vector_load(x, at + 4 * L), vector_load(x, at + 5 * L)
             put_six(b_transposed(x0, x1, x2, x3, x4, x5, four), V, to + h * L + lane, step)
@@ -113,7 +113,7 @@ def pixel(x: Array, row: int, column: int, lane: int) -> Any:
 
 @register_jitable
 def transform_border(x: Array, c: int, top: int, left: int, rows: int, V: Array, to: int, step: int) -> None:
-    """``transform_column`` with zeros for what is not on the map."""
+    """``transform_column`` for rows from ``top`` on, with zeros for what is not on the map."""
     _, H, width, L = x.shape
     zero, four = vector_all(x, 0), vector_all(x, 4)
     for h in range(rows):
@@ -173,11 +173,14 @@ def row_back(V: Array, h: int, dx: Array, c: int) -> None:
     step = P * H * L
     for lane in range(0, L, w):
         to = (c * H + h) * width * L + lane
-        x0, x1, x2, x3, x4, x5 = patch_back(V, h * L + lane, step)
-        for p in range(1, P):
-            tile_store(x0, dx, to, 0, 1)
-            tile_store(x1, dx, to + L, 0, 1)
-            to += 2 * L
+        x0 = x1 = x2 = x3 = vector_all(dx, 0)  # what the patches so far leave in the next four columns
+        for p in range(P):
             n0, n1, n2, n3, n4, n5 = patch_back(V, (p * H + h) * L + lane, step)
-            x0, x1, x2, x3, x4, x5 = x2 + n0, x3 + n1, x4 + n2, x5 + n3, n4, n5
-        put_six((x0, x1, x2, x3, x4, x5), dx, to, L)
+            tile_store(x0 + n0, dx, to, 0, 1)
+            tile_store(x1 + n1, dx, to + L, 0, 1)
+            x0, x1, x2, x3 = x2 + n2, x3 + n3, n4, n5
+            to += 2 * L
+        tile_store(x0, dx, to, 0, 1)
+        tile_store(x1, dx, to + L, 0, 1)
+        tile_store(x2, dx, to + 2 * L, 0, 1)
+        tile_store(x3, dx, to + 3 * L, 0, 1)
