@@ -126,7 +126,7 @@ def draw(rows: Sequence[Row], peak: float, rate: float, path: Path) -> None:
     reach = np.array([0.1, peak / rate * 1e9, 300.0])
     axes.plot(reach, np.minimum(peak, rate * 1e-9 * reach), color="black", linewidth=1)
     axes.annotate(f"{peak:.0f} GFLOP/s", (30, peak), textcoords="offset points", xytext=(0, 4), fontsize=8)
-    axes.annotate(f"{rate * 1e-9:.0f} GB/s", (0.4, rate * 0.4e-9), textcoords="offset points", xytext=(-4, 8), fontsize=8)
+    axes.annotate(f"{rate * 1e-9:.0f} GB/s", (0.5, rate * 0.5e-9), textcoords="offset points", xytext=(8, -4), fontsize=8)
     largest = sorted((row for row in rows if row.multiply_adds), key=lambda row: -row.seconds)[:12]
     for number, row in enumerate(largest):
         label = f"{row.where.split()[0]} {row.name.split(' + ')[0]}: {1e6 * row.seconds:.1f} µs"

@@ -1,5 +1,6 @@
 """Compilation: the kernel cache between processes, the budget, the modes, the flags, and what is private to Numba."""
 
+import gc
 import inspect
 import json
 import os
@@ -323,6 +324,27 @@ for t in threads: t.join()
 print(LOG.compiled)
 """
     assert python(code, **settings) == "['double']\n"
+
+
+# --- memory ---
+
+
+@pytest.mark.skipif(INTERPRET, reason="nothing is compiled")
+@pytest.mark.parametrize("frozen", [False, True])
+def test_compiling_freezes_nothing_for_good_and_thaws_nothing(frozen):
+    @kernel
+    def add_one(x, y):
+        for i in range(x.size):
+            y[i] = x[i] + (2 if frozen else 1)
+
+    gc.freeze() if frozen else gc.unfreeze()
+    try:
+        y = np.empty(2)
+        add_one(np.zeros(2), y)
+        assert y.sum() == (4 if frozen else 2)
+        assert (gc.get_freeze_count() > 0) == frozen
+    finally:
+        gc.unfreeze()
 
 
 # --- the budget ---

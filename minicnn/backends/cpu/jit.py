@@ -6,10 +6,12 @@ compiled once for every combination of array types that it meets, for one explic
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FunctionType
 from typing import Any, NamedTuple, overload
 
@@ -159,7 +161,8 @@ def _compile(function: FunctionType, signature: tuple[types.Type, ...]) -> Machi
         missed()
     else:
         dispatcher._cache = store
-    dispatcher.compile(signature)
+    with _garbage_collected():
+        dispatcher.compile(signature)
     LOG.bound += 1
     LOG.seconds += time.perf_counter() - started
     (result,) = dispatcher.overloads.values()
@@ -167,6 +170,20 @@ def _compile(function: FunctionType, signature: tuple[types.Type, ...]) -> Machi
     _forget_module(result.library)
     # Not the whole result: its typed and annotated code would stay in memory for as long as the kernel.
     return Machine(result.entry_point, address, (result.library, result.environment, result.referenced_envs))
+
+
+@contextmanager
+def _garbage_collected() -> Iterator[None]:
+    """Collect what compiling leaves, and look at nothing older: the collector by itself lets it pile up to a quarter of all."""
+    if gc.get_freeze_count():  # somebody else's, who would lose it
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.collect()
+        gc.unfreeze()
 
 
 def _forget_module(library: Any) -> None:
