@@ -15,6 +15,8 @@ from minicnn.backends.cpu import INTERPRET, winograd_links
 from minicnn.backends.cpu.host import HOST
 from minicnn.backends.cpu.squash import NONE
 from minicnn.geometry import Window
+from minicnn.program import Program, Recorder
+from minicnn.rooms import Scratch
 from minicnn.testing import check_adjoint
 
 WINDOW = Window((5, 5)).array()
@@ -189,6 +191,33 @@ def test_a_dense_convolution_of_five_takes_that_way(layer, forward, backward):
     took = [(call.where, call.kernel.__name__) for call in net.program().calls]
     assert {name for where, name in took if where == "C3 forward"} == {forward}
     assert backward in {name for where, name in took if where == "C3 backward"}
+
+
+def gradients(kind, dy, other, links, window=(5, 5, 1, 1, 0, 0, 1, 1)):
+    """The calls of both gradients of a convolution of 4 channels and 12 maps, dW's as a dense or a sparse one's."""
+    first, table = by(links, 1, 4)
+    maps, kernels = table[:, 0].copy(), table[:, 2].copy()
+    x, W, dx = np.zeros((4, 10, 10, 16), np.float32), np.zeros((48, 5, 5), np.float32), np.zeros((4, 10, 10, 16), np.float32)
+    program = Program()
+    k = Recorder(cpu, program)
+    if kind == "dense":
+        k.conv2d_dW_add(x, dy, np.array(window), np.zeros((12, 4, 5, 5), np.float32))
+    else:
+        k.sparse_conv2d_dW_add(x, dy, first, maps, kernels if kind == "sparse" else kernels[::-1].copy(), W.copy())
+    k.sparse_conv2d_dx(other, W, first, table, dx)
+    return [call.name for call in program.fused(cpu, Scratch()).calls]
+
+
+@needs_the_rule
+def test_only_both_gradients_of_one_convolution_become_one_call():
+    dy, other = (np.zeros((12, 6, 6, 16), np.float32) for _ in range(2))
+    links = [(f, c, 4 * f + c) for f in range(12) for c in range(4)]
+    turned = [(f, c, 47 - k) for f, c, k in links]
+    assert len(gradients("dense", dy, dy, links)) == len(gradients("sparse", dy, dy, links)) == 1
+    assert len(gradients("sparse", dy, dy, turned)) == 1
+    assert len(gradients("dense", dy, other, links)) == len(gradients("sparse", dy, other, links)) == 2
+    assert len(gradients("dense", dy, dy, turned)) == len(gradients("sparse, other kernels", dy, dy, links)) == 2
+    assert len(gradients("dense", dy, dy, links, window=(5, 5, 2, 2, 0, 0, 1, 1))) == 2
 
 
 TABLE = tuple(tuple((f + i) % 4 for i in range(3)) for f in range(12))

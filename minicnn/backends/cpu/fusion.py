@@ -137,10 +137,14 @@ def sparse_convolution_backward_by_rows(calls: Sequence[Any]) -> Rewriting | Non
     """dW += dy ⋆ x and dx = W ∗ dy over links, which may be all there are: dy goes through the matrices once for both."""
     if not names(calls[1:], "sparse_conv2d_dx") or calls[0].name not in ("sparse_conv2d_dW_add", "conv2d_dW_add"):
         return None
-    (x, dy, *_, dW), (_, W, first, links, dx) = calls[0].arrays, calls[1].arrays
-    if not winograd_links.applies(x, W.shape[1:], len(links), dy):
-        return None
+    (x, dy, *rest, dW), (given, W, first, links, dx) = calls[0].arrays, calls[1].arrays
     maps, kernels = links[:, 0].copy(), links[:, 2].copy()
+    if calls[0].name == "conv2d_dW_add":
+        alike = tuple(rest[0]) == (*W.shape[1:], 1, 1, 0, 0, 1, 1) and np.array_equal(kernels, maps * len(x) + links[:, 1])
+    else:
+        alike = np.array_equal(maps, rest[1]) and np.array_equal(kernels, rest[2])
+    if not (alike and same(dy, given) and winograd_links.applies(x, W.shape[1:], len(links), dy)):
+        return None
     return Rewriting(2, *winograd_links.backward(x, dy, W, first, maps, kernels, dx, dW.reshape(W.shape)))
 
 

@@ -153,17 +153,8 @@ def applies(x: Array, kernel: tuple[int, ...], links: int, y: Array) -> bool:
 
 def forward(x: Array, W: Array, b: Array, first: Array, links: Array, y: Array, squash: int) -> Rewritten:
     """The forward kernel over links, and its arrays with room for what it works in."""
-    rooms = _rooms(x, len(W), y)
-    return _forward(y.shape[1], squash, packed=False, turned=False, bordered=False), (
-        x,
-        W,
-        b,
-        first,
-        links,
-        np.zeros(2, np.int64),
-        *rooms,
-        y,
-    )
+    kernel = _forward(y.shape[1], squash, packed=False, turned=False, bordered=False)
+    return kernel, (x, W, b, first, links, np.zeros(2, np.int64), *_rooms(x, len(W), y), y)
 
 
 def dense(x: Array, packed: Array, b: Array, border: Sequence[int], y: Array, squash: int, turned: bool) -> Rewritten:
