@@ -22,7 +22,7 @@ def test_every_rule_has_a_row(tmp_path, capsys):
     rows = json.loads(report.read_text())["rows"]
     assert {row["rule"] for row in rows} == {rule.__name__ for rule in fusion.RULES}
     out = capsys.readouterr().out
-    assert all(f"{row['rule']:26}  {row['network']:18}" in out for row in rows)
+    assert all(f"{row['rule']:36}  {row['network']:18}" in out for row in rows)
 
 
 def test_another_result_is_not_timed(monkeypatch, capsys):
