@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from links import by
 from strategies import both, examples, option, sides, widths
 
 from minicnn.backends import cpu
@@ -286,12 +287,6 @@ def tables(draw):
     N = draw(st.sampled_from((1, 32 if out[1] == 1 else 16)))
     size = [o + k - 1 for o, k in zip(out, window.kernel, strict=True)]
     return links, window.array(), (N, C, *size), (K, *window.kernel), (N, F, *out)
-
-
-def by(links, column, count):
-    """Where the links of each map (0) or channel (1) begin, and the links sorted so."""
-    table = np.array(sorted(links, key=lambda link: link[column]))
-    return np.searchsorted(table[:, column], np.arange(count + 1)), table
 
 
 def sparse_forward(x, W, b, links, out):

@@ -6,6 +6,7 @@ import pytest
 import rooms
 from hypothesis import given
 from hypothesis import strategies as st
+from links import by
 from packing import packed
 from strategies import examples
 
@@ -31,12 +32,6 @@ def tables(draw):
     links = [(f, c, draw(st.integers(0, K - 1))) for f, c in pairs]
     OH, OW = draw(HEIGHTS), 2 * draw(st.integers(1, 3))
     return draw(st.sampled_from((16, 32))), links, (C, OH + 4, OW + 4), (K, 5, 5), (F, OH, OW)
-
-
-def by(links, column, count):
-    """Where the links of each map (0) or channel (1) begin, and the links sorted so."""
-    table = np.array(sorted(links, key=lambda link: link[column]))
-    return np.searchsorted(table[:, column], np.arange(count + 1)), table
 
 
 def forward(x, W, b, links, shape):

@@ -50,6 +50,12 @@ def dividing_pixels(width: int, taps: int) -> int:
     return next(pixels for pixels in PIXELS if width % pixels == 0 and pixels + 2 * taps <= HOST.registers)
 
 
+def rows_for(first: Array) -> int:
+    """How many links a weight gradient's tile holds: those of the largest channel in the fewest rows, ``first`` by channel."""
+    links = int(np.diff(first).max())
+    return min(LINKS, key=lambda n: -(-links // n) * n)
+
+
 @cache
 def _forward(pixels: int, taps: int, L: int, squash: int) -> Kernel:
     """The forward kernel whose tiles hold so many pixels and go by so many taps of a row at a time."""
@@ -162,8 +168,7 @@ def _dW(rows: int) -> Kernel:
 @select
 def sparse_conv2d_dW_add(x: Array, dy: Array, first: Array, maps: Array, kernels: Array, dW: Array) -> Kernel:
     """The weight gradient's kernel whose tile suits the number of links of a channel."""
-    links = int(np.diff(first).max())
-    return _dW(min(LINKS, key=lambda n: -(-links // n) * n))
+    return _dW(rows_for(first))
 
 
 @kernel

@@ -17,7 +17,7 @@ from ...rooms import Room
 from .host import HOST
 from .jit import Kernel, kernel
 from .one import LANES
-from .sparse_conv import LINKS
+from .sparse_conv import rows_for
 from .squash import NONE
 from .tiles import (
     tile_convolve,
@@ -175,7 +175,5 @@ def _rooms(x: Array, kernels: int, y: Array) -> list[Room]:
 def backward(x: Array, dy: Array, W: Array, first: Array, maps: Array, kernels: Array, dx: Array, dW: Array) -> Rewritten:
     """The kernel of both gradients, and its arrays with room for what it works in."""
     (_, H, _, L), (F, OH, OW, _) = x.shape, dy.shape
-    most = int(np.diff(first).max())
-    rows = min(LINKS, key=lambda n: -(-most // n) * n)
     shapes = (2, POINTS, len(W), TAPS), (POINTS, OW // 2, H, L), (POINTS, F, OW // 2, OH, L)
-    return _backward(OH, rows), (x, dy, W, first, maps, kernels, *(Room(shape, x.dtype) for shape in shapes), dx, dW)
+    return _backward(OH, rows_for(first)), (x, dy, W, first, maps, kernels, *(Room(shape, x.dtype) for shape in shapes), dx, dW)
