@@ -194,13 +194,16 @@ class Network:
         Args:
             x: images, or a Source of them.
             index: which of them, and in which order; all for None.
-            check_finite: refuse NaN and infinity.
+            check_finite: refuse NaN and infinity in these images.
 
         Raises:
             ShapeError, DataError: x is not what it should be.
         """
-        source = door.source("x", x, self.dtype, self.in_shape, check_finite)
-        return self._trace.forward(source, door.index("index", index, source.shape[0]), self.steps)
+        source = door.source("x", x, self.dtype, self.in_shape)
+        chosen = door.index("index", index, source.shape[0])
+        if check_finite:
+            door.finite("x", source, chosen)
+        return self._trace.forward(source, chosen, self.steps)
 
     def backward(self, dy: Any, input_grad: bool = True) -> Array | None:
         """From dE/dy (N, …) of the last ``forward``: the gradients of the parameters in ``grads``, and dE/dx.
@@ -218,9 +221,9 @@ class Network:
         """
         if not self._trace.groups:
             raise ContractError("backward", "expected a forward pass before it, got none", "call forward(x) first")
-        values = door.numbers("dy", dy, self.dtype, self.out_shape)
-        if len(values) != self._trace.images:
-            what = f"expected {self._trace.images} images as in the last forward, got {len(values)}"
+        values = door.arrays("dy", dy, self.dtype, self.out_shape)
+        if values.shape[0] != self._trace.images:
+            what = f"expected {self._trace.images} images as in the last forward, got {values.shape[0]}"
             raise ShapeError("dy", what, "give a gradient for every output")
         return self._trace.backward(values, input_grad)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
-from ..door import NUMPY
 from ..errors import DataError, OptionError
+from ..rows import readable
 
 Array = np.ndarray[Any, Any]
 
@@ -62,6 +63,7 @@ class Pixels:
     size: int | None = None
     fit: str = "pad"
     fixed: ClassVar[bool] = True
+    dtype: ClassVar[np.dtype[Any]] = np.dtype(np.uint8)
 
     def __post_init__(self) -> None:
         if self.images.dtype != np.uint8 or self.images.ndim != 3:
@@ -87,13 +89,18 @@ class Pixels:
         """The images in memory, one a row."""
         return self.images
 
+    @cached_property
+    def readable(self) -> Array:
+        """All images as kernels take them: where they lie, or copied once where their layout does not allow that."""
+        return readable(self.images)
+
     def over(self, rows: Array) -> Pixels:
         """The same over other rows."""
         return replace(self, images=rows)
 
     def load(self, k: Any, index: Array, lanes: Array, x: Array) -> None:
         """Record the kernel that brings the chosen images into lanes."""
-        images, affine = np.require(self.images, requirements=NUMPY), self.affine(x.dtype)
+        images, affine = self.readable, self.affine(x.dtype)
         if self.fit == "resize":
             k.gather_resized(images, affine, index, lanes, x)
             return
