@@ -3,15 +3,17 @@
 import gc
 import tracemalloc
 import weakref
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from minicnn import MSE, CrossEntropy, DataError, Dense, Network
+from minicnn.arrays import aligned
 from minicnn.data import Affine, Distorted, Normalise, Pixels
 from minicnn.door import Arrays
 from minicnn.rows import borrowed, gather, readable
-from minicnn.stage import ROOM, Here
+from minicnn.stage import ROOM, Away, Here
 
 MANY = 20_000
 SIDE = 28
@@ -187,6 +189,18 @@ def test_another_source_of_the_same_id_is_another_source():
             np.testing.assert_allclose(net.predict(source, [0, 1]), expected + net.params["F.b"], rtol=1e-3, atol=1e-2)
             del source
     assert len(ids) < 20, "expected ids to come again, else this shows nothing"
+
+
+def test_what_is_brought_to_a_device_for_a_source_is_not_for_another_at_its_address():
+    backend = SimpleNamespace(pinned=aligned, to_device=lambda *arrays: None, stays=lambda size: False)
+    stage, images, ids = Away(backend), np.zeros((3, SIDE, SIDE), np.uint8), set()
+    for shift in range(20):
+        source = Pixels(images, Normalise(1.0, shift))
+        ids.add(id(source))
+        assert stage.take("in", source, CHOSEN % 3).source.normalise == source.normalise
+        del source
+    assert len(ids) < 20, "expected ids to come again, else this shows nothing"
+    assert len(stage._known) <= 2, "expected no memory to be held for sources that are gone"
 
 
 def test_images_that_cannot_be_read_in_place_are_copied_once_for_distortions(tmp_path):
