@@ -151,6 +151,22 @@ def labels(who: str, given: Array, images: int, classes: int, chosen: Array) -> 
     return taken
 
 
+def parameter(name: str, value: Any, shape: Shape) -> Array:
+    """A parameter as an array of real numbers.
+
+    Raises:
+        DataError: not an array of real numbers.
+        ShapeError: another shape.
+    """
+    given = array(name, value)
+    if given.dtype.kind not in "fiub":
+        raise DataError(name, f"expected an array of numbers, got dtype {given.dtype}", "convert it to float32")
+    if given.shape != shape:
+        what = f"expected {name} of shape {shape}, got {given.shape}"
+        raise ShapeError("parameters", what, "load them into the network they were made for")
+    return given
+
+
 def index(who: str, chosen: Any, images: int) -> Array:
     """The numbers of the images of a batch as int64; all of them for None.
 

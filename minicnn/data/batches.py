@@ -51,7 +51,7 @@ class Pixels:
         fit: ``"pad"`` puts background around the image, ``"resize"`` stretches it bilinearly.
 
     Raises:
-        DataError: images are not uint8 of rank 3.
+        DataError: images are not uint8 of rank 3, or have no pixels.
         OptionError: a size that ``fit`` cannot make.
 
     >>> Pixels(np.zeros((2, 28, 28), np.uint8), Normalise.between(-0.1, 1.175), 32, "pad").shape
@@ -69,6 +69,9 @@ class Pixels:
         if self.images.dtype != np.uint8 or self.images.ndim != 3:
             what = f"expected images (N, H, W) of uint8, got {self.images.shape} of {self.images.dtype}"
             raise DataError("Pixels", what, "give the grey levels as they are in the file")
+        if 0 in self.images.shape[1:]:
+            what = f"expected images of at least one pixel, got {self.images.shape[1]} × {self.images.shape[2]}"
+            raise DataError("Pixels", what, "give images that hold something")
         if self.size is not None and (isinstance(self.size, bool) or not isinstance(self.size, int) or self.size < 1):
             raise OptionError("Pixels", f"expected size as a whole number of at least 1, got {self.size!r}", "give size=32")
         if self.fit not in ("pad", "resize"):
