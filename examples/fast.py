@@ -28,6 +28,9 @@ def train(options: argparse.Namespace, folder: Path) -> int:
     digits = load_mnist(options.data, options.source)
     print(f"fast: {digits.source}", flush=True)
     pixels, images = Pixels(digits.train_images, NORMALISE), len(digits.train_images)
+    test_pixels = Pixels(digits.test_images, NORMALISE)
+    net.check(loss, pixels, digits.train_labels)
+    net.check(loss, test_pixels, digits.test_labels)
     starts = range(0, images, BATCH)
     step, total = 0, EPOCHS * len(starts)
     for epoch in range(1, EPOCHS + 1):
@@ -39,7 +42,7 @@ def train(options: argparse.Namespace, folder: Path) -> int:
             optimizer.step(net)
             step += 1
         print(f"epoch {epoch}  train loss {value / images:.4f}", flush=True)
-    test = net.evaluate(loss, Pixels(digits.test_images, NORMALISE), digits.test_labels)
+    test = net.evaluate(loss, test_pixels, digits.test_labels)
     print(f"test accuracy {100 * test.accuracy:.2f} %", flush=True)
     facts = {"recipe": "fast", "seed": options.seed, "test_accuracy": test.accuracy, "data": digits.source}
     checkpoint.save_weights(folder / BEST, net, facts)

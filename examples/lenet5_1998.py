@@ -13,6 +13,8 @@ import argparse
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent))  # python -P leaves it out
+
 from in_words import in_words
 from passes_1998 import Row, Task, run
 from results_1998 import PUBLISHED, draw, results, table

@@ -112,10 +112,12 @@ def run(task: Task, row: Row, seed: int, folder: Path, resume: bool, announce: C
     """
     folder.mkdir(parents=True, exist_ok=True)
     net, optimizer = models.lenet5_1998(threads=task.threads, seed=seed), SDLM(LENET5_RATES[0], MU)
+    net.check(task.loss, *task.judged())
     known = identity(task, row, seed)
     passes = restore(folder / LAST, net, optimizer, known) if resume and (folder / LAST).exists() else []
     plain = Pixels(task.digits.train_images, PAPER, 32)
     sources = plain, Distorted(plain, DISTORTIONS, seed=seed) if row.distorted else plain
+    net.check(task.loss, plain, task.digits.train_labels, task.learn)
     order = shuffled(task.learn, seed, 0)[: row.size]  # the same in every pass: "a constant random order"
     while len(passes) < task.passes:
         passes.append(one_pass(task, row, net, optimizer, sources, order, len(passes)))

@@ -16,12 +16,15 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent))  # python -P leaves it out
+
 import numpy as np
 from in_words import in_words
 
 from minicnn import SGD, AdamW, CrossEntropy, Network, OptionError, checkpoint, models
 from minicnn.averaging import Averaged
 from minicnn.data import Affine, Digits, Distorted, Elastic, Normalise, Pixels, load_mnist, split
+from minicnn.infile import read_text
 from minicnn.optim import Optimizer
 from minicnn.schedules import Fixed, OneCycle, Schedule
 from minicnn.train import BEST, LAST, Examples, Run, Trainer
@@ -112,10 +115,11 @@ def parts(recipe: Recipe, options: argparse.Namespace, digits: Digits, seed: int
 def run(recipe: Recipe, options: argparse.Namespace, digits: Digits, seed: int, folder: Path) -> float | None:
     """Train one network; its error in per cent, or None where training was interrupted."""
     if options.resume and (folder / RESULT).exists():
-        return float(json.loads((folder / RESULT).read_text())["error"])
+        return float(json.loads(read_text(folder / RESULT))["error"])
     folder.mkdir(parents=True, exist_ok=True)
     data = parts(recipe, options, digits, seed)
     net = recipe.network(threads=options.threads, seed=seed)
+    net.check(LOSS, data.judge.images, data.judge.targets, data.judge.chosen)
     optimizer = Averaged(recipe.optimizer(), recipe.average)
     facts = {"model": options.model, "normalise": asdict(recipe.normalise), "size": recipe.size, "seed": seed}
     facts |= {"augment": options.augment, "learned_from": len(data.learn.chosen)}

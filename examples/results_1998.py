@@ -13,6 +13,7 @@ from passes_1998 import PAPER, RESULT, WEIGHTS, Row
 
 from minicnn import checkpoint, models
 from minicnn.data import Digits, Pixels
+from minicnn.infile import read_text
 
 PUBLISHED = {(60_000, False): 0.95, (60_000, True): 0.8, (30_000, False): 1.15, (15_000, False): 1.7}
 """Test errors in per cent by the number of training images and whether they were distorted; those of fewer images are read
@@ -26,7 +27,7 @@ def results(folder: Path, loss: str, validate: bool) -> Found:
     """The results with this loss, judged by these images, by row and in the order of their seeds."""
     found: Found = defaultdict(list)
     for path in folder.glob(f"*/seed-*/{RESULT}"):
-        facts = json.loads(path.read_text())
+        facts = json.loads(read_text(path))
         if (facts["loss"], facts["validate"]) == (loss, validate):
             found[Row(facts["size"], facts["distorted"], facts["batch"])].append(facts)
     for runs in found.values():

@@ -11,6 +11,8 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent))  # python -P leaves it out
+
 import fast
 import numpy as np
 from in_words import in_words
@@ -163,6 +165,8 @@ def main() -> int:
     how = f"{optimizer_name} at {lr:g}, batches of {batch_size}, {net.threads} threads, seed {options.seed}"
     print(f"training on {len(learn):,} images, validating on {len(hold):,}; {how}", flush=True)
 
+    test_pixels = Pixels(digits.test_images, recipe.normalise, recipe.size, recipe.fit)
+    net.check(recipe.loss, test_pixels, digits.test_labels)
     trainer = Trainer(net, recipe.loss, optimizer, run, train, validation)
     rows = trainer.fit(options.resume)
     if len(rows) < epochs:
@@ -170,7 +174,6 @@ def main() -> int:
 
     checkpoint.load_weights(folder / BEST, net)
     best = max(rows, key=lambda row: row.val_accuracy)
-    test_pixels = Pixels(digits.test_images, recipe.normalise, recipe.size, recipe.fit)
     test = net.evaluate(recipe.loss, test_pixels, digits.test_labels)
     outputs = net.predict(test_pixels)
     print(f"test accuracy {100 * test.accuracy:.2f} % with the weights of epoch {best.epoch}, the best on validation")

@@ -24,6 +24,7 @@ from .parallel import Team
 from .plan import Spec
 from .program import Program
 from .slots import Slot
+from .stage import stage_of
 from .targets import Targets
 
 
@@ -155,12 +156,12 @@ def curvature(
     slot = Slot(gradient, np.zeros(2, np.int64), backend)
     batch = Batch(count, setting.dtype, backend.pinned)
     backend.to_device(*batch.fill(chosen, targets.labels, step))
-    programs = [group.choose(batch), group.load(source, "in")]
-    if isinstance(source, door.Arrays):
-        backend.to_device(source.values)
+    stage = stage_of(backend)
+    origin = stage.take("in", source, chosen)
+    programs = [group.choose(batch), group.load(origin.source, "in", origin.in_order)]
     if targets.vectors is not None:
-        backend.to_device(targets.vectors.values)
-        programs.append(group.load(targets.vectors, "target"))
+        vectors = stage.take("target", targets.vectors, chosen)
+        programs.append(group.load(vectors.source, "target", vectors.in_order))
     programs += [group.forward, group.loss(loss, slot, batch.scale, targets.labels is not None)]
     programs += [group.backward(slot, of_input), group.curvature(loss, slot, batch.scale, total, of_input)]
     hx = np.empty((count, *setting.in_shape), setting.dtype) if of_input else None

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from .arrays import Array, Shape
 from .errors import DataError, ShapeError
-
-NUMPY: tuple[Literal["C", "A", "W"], ...] = ("C", "A", "W")
-"""What kernels need of an array: contiguous, aligned, writeable."""
+from .rows import NUMPY, direct
 
 
 class Source(Protocol):
     """N images that know how to write some of themselves into lanes.
 
-    One that also has ``rows``, ``over`` and ``fixed``, as ``Arrays``, can be brought to a device a batch at a time; any other
-    is taken there as a whole, once.
+    One that also has ``rows``, ``dtype``, ``over`` and ``fixed``, as ``Arrays``, can be brought to a device a batch at a time;
+    any other is taken there as a whole, once. Its memory is not kept when the caller gives it up; any other source is
+    remembered with the last few kinds of batch.
     """
 
     @property
@@ -37,13 +35,24 @@ class Source(Protocol):
         ...
 
 
-@dataclass(frozen=True, eq=False)
 class Arrays:
-    """Images in memory as an array (N, …) in the network's own dtype."""
+    """Images in memory as an array (N, …) of real numbers, in any layout; of a batch's images alone a copy is made.
 
-    values: Array
+    Args:
+        values: the images.
+        dtype: what they become, the network's; that of the values for None.
+        owner: the object that the caller holds them by; the values for None.
+    """
+
+    __slots__ = ("dtype", "owner", "values")
+
     fixed: ClassVar[bool] = False
     """Whether nobody changes the images while there is a network that reads them."""
+
+    def __init__(self, values: Array, dtype: np.dtype[Any] | None = None, owner: Any = None) -> None:
+        self.values = values
+        self.dtype = values.dtype if dtype is None else dtype
+        self.owner = values if owner is None else owner
 
     @property
     def shape(self) -> Shape:
@@ -60,7 +69,7 @@ class Arrays:
         return Arrays(rows)
 
     def load(self, k: Any, index: Array, lanes: Array, x: Array) -> None:
-        """Record the gather."""
+        """Record the gather, from values that kernels can read."""
         flat = self.values.reshape(len(self.values), -1)
         k.gather(flat, index, lanes, x.reshape(-1, x.shape[-1]))
 
@@ -78,11 +87,11 @@ def array(who: str, values: Any) -> Array:
         raise DataError(who, what, "give rows of equal length") from None
 
 
-def numbers(who: str, values: Any, dtype: np.dtype[Any], shape: Shape, check_finite: bool = False) -> Array:
-    """An array (N, *shape) as kernels take it: the network's dtype, native byte order, aligned, contiguous, writeable.
+def arrays(who: str, values: Any, dtype: np.dtype[Any], shape: Shape) -> Arrays:
+    """An array (N, *shape) of real numbers as a source, still as it was given.
 
     Raises:
-        DataError: not an array of real numbers, no images, or, on request, not all finite.
+        DataError: not an array of real numbers, or no images.
         ShapeError: another rank or shape.
     """
     given = array(who, values)
@@ -94,20 +103,17 @@ def numbers(who: str, values: Any, dtype: np.dtype[Any], shape: Shape, check_fin
         raise ShapeError(who, f"expected an array {expected}, got {given.shape}", hint)
     if len(given) == 0:
         raise DataError(who, "expected at least one image, got none", "give an array with N of at least 1")
-    taken = given if _ready(given, dtype) else np.require(given, dtype, NUMPY)
-    if check_finite and not np.isfinite(taken).all():
-        raise DataError(who, f"expected finite numbers, got {int((~np.isfinite(taken)).sum())} that are not", "clean the data")
-    return taken
+    return Arrays(given, dtype, values if isinstance(values, np.ndarray) else given)
 
 
-def source(who: str, x: Any, dtype: np.dtype[Any], in_shape: Shape, check_finite: bool = False) -> Source:
+def source(who: str, x: Any, dtype: np.dtype[Any], in_shape: Shape) -> Source:
     """What to read images from: the given Source, or an array as one.
 
     Raises:
-        DataError, ShapeError: as ``numbers``.
+        DataError, ShapeError: as ``arrays``.
     """
     if isinstance(x, np.ndarray) or not hasattr(x, "load"):
-        return Arrays(numbers(who, x, dtype, in_shape, check_finite))
+        return arrays(who, x, dtype, in_shape)
     if tuple(x.shape[1:]) != in_shape:
         what = f"expected images of shape {in_shape}, got {tuple(x.shape[1:])}"
         raise ShapeError(who, what, "choose the resize or padding that the network was built for")
@@ -115,6 +121,18 @@ def source(who: str, x: Any, dtype: np.dtype[Any], in_shape: Shape, check_finite
         raise DataError(who, "expected at least one image, got none", "give a source with N of at least 1")
     images: Source = x
     return images
+
+
+def finite(who: str, images: Source, chosen: Array) -> None:
+    """Refuse chosen images of an array that are not finite in the network's dtype.
+
+    Raises:
+        DataError: there are such.
+    """
+    if isinstance(images, Arrays):
+        each = (images.values[image].astype(images.dtype, copy=False) for image in chosen)
+        if wrong := sum(int((~np.isfinite(image)).sum()) for image in each):
+            raise DataError(who, f"expected finite numbers, got {wrong} that are not", "clean the data")
 
 
 def labels(who: str, given: Array, images: int, classes: int, chosen: Array) -> Array:
@@ -133,6 +151,22 @@ def labels(who: str, given: Array, images: int, classes: int, chosen: Array) -> 
     return taken
 
 
+def parameter(name: str, value: Any, shape: Shape) -> Array:
+    """A parameter as an array of real numbers.
+
+    Raises:
+        DataError: not an array of real numbers.
+        ShapeError: another shape.
+    """
+    given = array(name, value)
+    if given.dtype.kind not in "fiub":
+        raise DataError(name, f"expected an array of numbers, got dtype {given.dtype}", "convert it to float32")
+    if given.shape != shape:
+        what = f"expected {name} of shape {shape}, got {given.shape}"
+        raise ShapeError("parameters", what, "load them into the network they were made for")
+    return given
+
+
 def index(who: str, chosen: Any, images: int) -> Array:
     """The numbers of the images of a batch as int64; all of them for None.
 
@@ -145,7 +179,7 @@ def index(who: str, chosen: Any, images: int) -> Array:
     if given.ndim != 1 or given.dtype.kind not in "iu" or len(given) == 0:
         what = f"expected a vector of whole numbers, got dtype {given.dtype} and shape {given.shape}"
         raise DataError(who, what, "give the numbers of the images of the batch")
-    taken = given if _ready(given, _INDEX) else np.require(given, np.int64, NUMPY)
+    taken = given if direct(given, _INDEX) and given.flags.writeable else np.require(given, np.int64, NUMPY)
     if not _below(taken, images):
         what = f"expected numbers from 0 to {images - 1}, got {given.min()} to {given.max()}"
         raise DataError(who, what, "keep to the images there are")
@@ -153,11 +187,6 @@ def index(who: str, chosen: Any, images: int) -> Array:
 
 
 _INDEX = np.dtype(np.int64)
-
-
-def _ready(given: Array, dtype: np.dtype[Any]) -> bool:
-    """Whether an array is as kernels take it; ``np.require`` finds out too, but takes longer than an image."""
-    return given.dtype == dtype and given.flags.carray
 
 
 def _below(numbers: Array, end: int) -> bool:

@@ -12,7 +12,7 @@ from .arrays import Array, Shape
 from .bind import constant, record
 from .chain import Named, checked_shape, plan_chain
 from .curvature import curvature
-from .errors import ContractError, DataError, OptionError, ShapeError
+from .errors import ContractError, OptionError, ShapeError
 from .group import Setting
 from .losses import Loss
 from .memory import FlatVector
@@ -21,7 +21,7 @@ from .program import Job, Program, Recorder, Stages
 from .runner import Runner, Score
 from .slots import Slots
 from .summary import table
-from .targets import targets
+from .targets import Targets, targets
 from .trace import Trace
 
 
@@ -152,10 +152,21 @@ class Network:
         """Loss and accuracy without gradients; dropout is off. Arguments as for ``loss_and_grads``."""
         return self._score(loss, x, target, index, False)
 
-    def _score(self, loss: Loss, x: Any, target: Any, index: Any, train: bool, then: Any = None) -> Score:
+    def check(self, loss: Loss, x: Any, target: Any, index: Any = None) -> None:
+        """Refuse what ``evaluate`` would refuse, before training and not after it. Arguments as for ``loss_and_grads``.
+
+        Raises:
+            ShapeError, DataError: x, target or index is not what it should be.
+        """
+        self._checked(loss, x, target, index)
+
+    def _checked(self, loss: Loss, x: Any, target: Any, index: Any) -> tuple[door.Source, Array, Targets]:
         source = door.source("x", x, self.dtype, self.in_shape)
         chosen = door.index("index", index, source.shape[0])
-        aims = targets(loss, target, source.shape[0], chosen, self.dtype, self.out_shape)
+        return source, chosen, targets(loss, target, source.shape[0], chosen, self.dtype, self.out_shape)
+
+    def _score(self, loss: Loss, x: Any, target: Any, index: Any, train: bool, then: Any = None) -> Score:
+        source, chosen, aims = self._checked(loss, x, target, index)
         following = None if then is None else door.index("then", then, source.shape[0])
         return self._runner.score(loss, source, aims, chosen, self.steps, train, following)
 
@@ -168,9 +179,7 @@ class Network:
             ContractError: a layer, or the loss, has no ``curvature``.
             ShapeError, DataError: x, target or index is not what it should be.
         """
-        source = door.source("x", x, self.dtype, self.in_shape)
-        chosen = door.index("index", index, source.shape[0])
-        aims = targets(loss, target, source.shape[0], chosen, self.dtype, self.out_shape)
+        source, chosen, aims = self._checked(loss, x, target, index)
         return curvature(self._setting, self._team, self._prepare, loss, source, aims, chosen, self.steps)[0]
 
     def predict(self, x: Any, index: Any = None) -> Array:
@@ -194,13 +203,16 @@ class Network:
         Args:
             x: images, or a Source of them.
             index: which of them, and in which order; all for None.
-            check_finite: refuse NaN and infinity.
+            check_finite: refuse NaN and infinity in these images.
 
         Raises:
             ShapeError, DataError: x is not what it should be.
         """
-        source = door.source("x", x, self.dtype, self.in_shape, check_finite)
-        return self._trace.forward(source, door.index("index", index, source.shape[0]), self.steps)
+        source = door.source("x", x, self.dtype, self.in_shape)
+        chosen = door.index("index", index, source.shape[0])
+        if check_finite:
+            door.finite("x", source, chosen)
+        return self._trace.forward(source, chosen, self.steps)
 
     def backward(self, dy: Any, input_grad: bool = True) -> Array | None:
         """From dE/dy (N, …) of the last ``forward``: the gradients of the parameters in ``grads``, and dE/dx.
@@ -218,9 +230,9 @@ class Network:
         """
         if not self._trace.groups:
             raise ContractError("backward", "expected a forward pass before it, got none", "call forward(x) first")
-        values = door.numbers("dy", dy, self.dtype, self.out_shape)
-        if len(values) != self._trace.images:
-            what = f"expected {self._trace.images} images as in the last forward, got {len(values)}"
+        values = door.arrays("dy", dy, self.dtype, self.out_shape)
+        if values.shape[0] != self._trace.images:
+            what = f"expected {self._trace.images} images as in the last forward, got {values.shape[0]}"
             raise ShapeError("dy", what, "give a gradient for every output")
         return self._trace.backward(values, input_grad)
 
@@ -282,15 +294,6 @@ class Network:
             raise ShapeError(
                 "parameters", f"expected the names {', '.join(self.params)}, got a difference in {differ}", "rename them"
             )
-        taken = {name: self._parameter(name, values[name]) for name in self.params}
+        taken = {name: door.parameter(name, values[name], view.shape) for name, view in self.params.items()}
         for name, view in self.params.items():
             view[...] = taken[name]
-
-    def _parameter(self, name: str, value: Any) -> Array:
-        given, view = door.array(name, value), self.params[name]
-        if given.dtype.kind not in "fiub":
-            raise DataError(name, f"expected an array of numbers, got dtype {given.dtype}", "convert it to float32")
-        if given.shape != view.shape:
-            what = f"expected {name} of shape {view.shape}, got {given.shape}"
-            raise ShapeError("parameters", what, "load them into the network they were made for")
-        return given

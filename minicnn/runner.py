@@ -17,7 +17,7 @@ from .parallel import Team
 from .program import Job, Program, Stages
 from .single import Single
 from .slots import SLOTS, Slot, Slots
-from .stage import CAPACITY, Away, Here
+from .stage import CAPACITY, Taken, stage_of
 from .targets import Targets
 
 
@@ -53,7 +53,6 @@ class Kind(NamedTuple):
     Attributes:
         loss: the loss.
         labelled: whether the target is class numbers.
-        in_order: whether sources hold the images in the order of the batch.
         groups: how many there are.
         lanes: images in a group.
         train: whether gradients are wanted.
@@ -61,7 +60,6 @@ class Kind(NamedTuple):
 
     loss: Loss
     labelled: bool
-    in_order: bool
     groups: int
     lanes: int
     train: bool
@@ -82,8 +80,8 @@ class Runner:
         self._prepare = Job([([prepare], ONCE)], np.zeros(1, np.int64))
         self._groups: dict[tuple[int, bool, int], Group] = {}
         self._stages: dict[Any, tuple[Stages, Any]] = {}
-        self._single = Single(setting, team, prepare, slots)
-        self._stage = Away(self._backend) if self._backend.AWAY else Here()
+        self._stage = stage_of(self._backend)
+        self._single = Single(setting, team, prepare, slots, self._stage)
         self._make_room(CAPACITY)
 
     def group(self, member: int, train: bool, lanes: int) -> Group:
@@ -102,28 +100,28 @@ class Runner:
         """The loss of the chosen images, with gradients added up in training; those of ``then`` come next."""
         if self._alone(chosen):
             label = None if targets.labels is None else targets.labels[0]
-            return Score(*self._single.score(loss, source, chosen[0], label, targets.vectors, step, train), images=1)
+            return Score(*self._single.score(loss, source, chosen, label, targets.vectors, step, train), images=1)
         self._fill(chosen, targets.labels, step)
         lanes = self._backend.group_lanes(len(chosen), self._setting.lanes)
-        origin, in_order = self._stage.take("in", source, chosen)
-        vectors = None if targets.vectors is None else self._stage.take("target", targets.vectors, chosen)[0]
-        kind = Kind(loss, targets.labels is not None, in_order, parts(len(chosen), lanes), lanes, train)
+        origin = self._stage.take("in", source, chosen)
+        vectors = None if targets.vectors is None else self._stage.take("target", targets.vectors, chosen)
+        kind = Kind(loss, targets.labels is not None, parts(len(chosen), lanes), lanes, train)
         slots = self._slots.take(kind.groups)
-        key = (kind, identity(origin), identity(vectors))
-        self._run(key, lambda: self._scoring(kind, origin, vectors, slots), (origin, vectors))
+        sources = origin.source, None if vectors is None else vectors.source
+        self._run((kind, *map(identity, sources)), lambda: self._scoring(kind, origin, vectors, slots), sources)
         if then is not None:
             self._stage.ahead("in", source, then)
         return Score(*self._slots.tally(len(slots)), len(chosen))
 
-    def _scoring(self, kind: Kind, source: door.Source, vectors: door.Source | None, slots: list[Slot]) -> Stages:
+    def _scoring(self, kind: Kind, origin: Taken, vectors: Taken | None, slots: list[Slot]) -> Stages:
         """What each thread does for a batch that is scored: one slot's groups after another's, then a part of the sums."""
         jobs = []
         for member in range(min(self._team.threads, len(slots))):
             group, parts = self.group(member, kind.train, kind.lanes), []
             for number in range(member, len(slots), self._team.threads):
                 slot = slots[number]
-                programs = [group.choose(self._batch), group.load(source, "in", kind.in_order)]
-                programs += [] if vectors is None else [group.load(vectors, "target", kind.in_order)]
+                programs = [group.choose(self._batch), group.load(origin.source, "in", origin.in_order)]
+                programs += [] if vectors is None else [group.load(vectors.source, "target", vectors.in_order)]
                 programs += [group.forward, group.loss(kind.loss, slot, self._batch.scale, kind.labelled)]
                 first = number
                 if kind.train:
@@ -139,24 +137,24 @@ class Runner:
     def predict(self, source: door.Source, chosen: Array, step: int) -> Array:
         """The outputs for the chosen images."""
         if self._alone(chosen):
-            return self._single.predict(source, chosen[0], step)
+            return self._single.predict(source, chosen, step)
         self._fill(chosen, None, step)
         lanes = self._backend.group_lanes(len(chosen), self._setting.lanes)
-        origin, in_order = self._stage.take("in", source, chosen)
+        origin = self._stage.take("in", source, chosen)
         groups = parts(len(chosen), lanes)
-        key = (identity(origin), groups, lanes)
-        self._run(key, lambda: self._predicting(origin, in_order, groups, lanes), (origin,))
+        key = (identity(origin.source), groups, lanes)
+        self._run(key, lambda: self._predicting(origin, groups, lanes), origin.source)
         y = self._y[: len(chosen)]
         self._backend.to_host(y)
         return y.copy()
 
-    def _predicting(self, source: door.Source, in_order: bool, groups: int, lanes: int) -> Stages:
+    def _predicting(self, origin: Taken, groups: int, lanes: int) -> Stages:
         """What each thread does for a batch whose outputs are wanted."""
         members = min(self._team.threads, groups)
         jobs = []
         for member in range(members):
             group = self.group(member, False, lanes)
-            programs = [group.choose(self._batch), group.load(source, "in", in_order)]
+            programs = [group.choose(self._batch), group.load(origin.source, "in", origin.in_order)]
             programs += [group.forward, group.unpack(group.y, self._y)]
             jobs.append(group.job(programs, member, groups, members))
         return self._stages_of(jobs)
@@ -192,7 +190,7 @@ class Runner:
 
 
 def identity(source: door.Source | None) -> int:
-    """What tells one source from another while both live: an array is wrapped anew for every batch."""
+    """What tells one source from another while both live."""
     return id(source.values if isinstance(source, door.Arrays) else source)
 
 

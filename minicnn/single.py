@@ -15,6 +15,7 @@ from .parallel import Team
 from .prepare import needed
 from .program import Job, Program
 from .slots import Slots
+from .stage import Away, Here
 
 KEPT = 8
 """How many kinds of batch are remembered with their jobs."""
@@ -62,16 +63,19 @@ class Single:
         team: who runs jobs.
         prepare: refreshes what is derived from the parameters.
         slots: where gradients are added.
+        stage: says where to read a source.
     """
 
-    def __init__(self, setting: Setting, team: Team, prepare: Program, slots: Slots) -> None:
+    def __init__(self, setting: Setting, team: Team, prepare: Program, slots: Slots, stage: Here | Away) -> None:
         self._setting, self._team, self._prepare, self._slots = replace(setting, lanes=1), team, prepare, slots
+        self._stage = stage
         self._lanes: dict[bool, Lane] = {}
         self._jobs: dict[Any, tuple[Source, Job]] = {}
         self._scale = np.ones(1, setting.dtype)
 
-    def predict(self, source: Source, image: int, step: int) -> Array:
-        """The output (1, …) for an image of a source."""
+    def predict(self, source: Source, chosen: Array, step: int) -> Array:
+        """The output (1, …) for the chosen image of a source."""
+        source, image = self._found(source, chosen)
         lane, key = self._lane(train=False), _origin(source)
         if key not in self._jobs:
             self._keep(key, source, lane.group, [*_loads(lane.group, source), lane.group.forward])
@@ -80,9 +84,10 @@ class Single:
         return lane.y.copy()
 
     def score(
-        self, loss: Loss, source: Source, image: int, label: int | None, vectors: Arrays | None, step: int, train: bool
+        self, loss: Loss, source: Source, chosen: Array, label: int | None, vectors: Arrays | None, step: int, train: bool
     ) -> tuple[float, int]:
-        """The loss of an image and whether it was recognised, with gradients added up in training."""
+        """The loss of the chosen image and whether it was recognised, with gradients added up in training."""
+        source, image = self._found(source, chosen)
         lane, slot, key = self._lane(train), self._slots.take(1)[0], (loss, _origin(source), label is None, train)
         if key not in self._jobs:
             group = lane.group
@@ -93,9 +98,16 @@ class Single:
         if label is not None:
             lane.label[0] = label
         elif vectors is not None:
-            lane.target[...] = vectors.values[image]
+            lane.target[...] = vectors.values[chosen[0]]
         self._team.run_alone(self._jobs[key][1])
         return self._slots.tally(1)
+
+    def _found(self, source: Source, chosen: Array) -> tuple[Source, int]:
+        """Where to read the chosen image: of an array it is copied from where it is, any other source is read by kernels."""
+        if isinstance(source, Arrays):
+            return source, chosen[0]
+        taken = self._stage.take("in", source, chosen)
+        return taken.source, 0 if taken.in_order else chosen[0]
 
     def _lane(self, train: bool) -> Lane:
         if train not in self._lanes:

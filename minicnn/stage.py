@@ -1,34 +1,57 @@
-"""What a batch reads, in memory of the runner's own, so that recorded jobs find it in the same place for every batch."""
+"""What a batch reads, where recorded jobs find it in the same place for every batch; the caller's memory is not kept."""
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import prod
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import door
 from .arrays import Array, aligned
+from .rows import address, borrowed, direct, gather
 
 CAPACITY = 256
 """Room for the images of a batch at first; it grows as it must."""
 
 ROOM = 8 << 20
-"""Arrays of up to so many bytes are copied, so that a new one for every batch costs no new recording."""
+"""Batches of up to so many bytes are copied into memory that stays, so that a new array costs no new recording."""
 
-Taken = tuple[door.Source, bool]
-"""A source to read, and whether it holds the images in the order of the batch and not at their numbers."""
+
+class Taken(NamedTuple):
+    """A source to read for a batch.
+
+    Attributes:
+        source: the source, which does not keep the caller's memory where it has ``rows``: the caller holds it meanwhile.
+        in_order: whether it holds the images in the order of the batch and not at their numbers.
+        memory: what must live, too, while it is read.
+    """
+
+    source: door.Source
+    in_order: bool = False
+    memory: Any = None
+
+
+class _Lent(NamedTuple):
+    """A source over borrowed memory, for as long as the object lives whose memory it is."""
+
+    owner: Callable[[], Any]
+    start: int
+    source: door.Source
 
 
 class Here:
-    """For kernels that read memory where it is: a small array is copied, everything else stays."""
+    """For kernels that read memory where it is: large arrays that they can read stay, of others a batch is copied."""
 
     def __init__(self) -> None:
-        self._rooms: dict[str, door.Arrays] = {}
+        self._rooms: dict[Any, _Rooms] = {}
+        self._lent: dict[int, _Lent] = {}
 
-    def take(self, which: str, source: door.Source, chosen: Array) -> Taken:
+    def take(self, which: str, source: Any, chosen: Array) -> Taken:
         """Where to read the chosen images of a source.
 
         Args:
@@ -36,14 +59,29 @@ class Here:
             source: where they are.
             chosen: their numbers.
         """
-        if not isinstance(source, door.Arrays) or source.values.nbytes > ROOM:
-            return source, False
-        values = source.values
-        if which not in self._rooms or len(self._rooms[which].values) < len(values):
-            room = (max(CAPACITY, len(values)), *values.shape[1:])
-            self._rooms[which] = door.Arrays(aligned(prod(room) * values.itemsize).view(values.dtype).reshape(room))
-        self._rooms[which].values[: len(values)] = values
-        return self._rooms[which], False
+        rows = getattr(source, "rows", None)
+        if rows is None:
+            return Taken(source)
+        if direct(rows, source.dtype) and (source.fixed or rows.nbytes > ROOM):
+            return Taken(self._borrowed(source, rows))
+        count, shape = len(chosen), rows.shape[1:]
+        if count * prod(shape) * source.dtype.itemsize > ROOM:
+            memory = np.empty((count, *shape), source.dtype)
+            gather(rows, chosen, memory)
+            return Taken(source.over(borrowed(memory)), True, memory)
+        rooms = _rooms(self._rooms, which, source, count, aligned, 1)
+        room, over = rooms.rooms[0]
+        gather(rows, chosen, room[:count])
+        return Taken(over, True)
+
+    def _borrowed(self, source: Any, rows: Array) -> door.Source:
+        """The source over memory that it does not keep; the same one while the caller's object is the same."""
+        owner, start = _owner(source), address(rows)
+        known = self._lent.get(id(owner))
+        if known is None or known.owner() is not owner or known.start != start:
+            self._lent = {key: lent for key, lent in self._lent.items() if lent.owner() is not None}
+            known = self._lent[id(owner)] = _Lent(_weak(owner), start, source.over(borrowed(rows)))
+        return known.source
 
     def ahead(self, which: str, source: door.Source, chosen: Array) -> None:
         """Nothing is done ahead of time."""
@@ -51,10 +89,11 @@ class Here:
 
 @dataclass
 class _Rooms:
-    """Two rooms for the chosen images of a source, and what is in the second one already."""
+    """Rooms for the chosen images of a source, whose it is where it never changes, and what is in the second one already."""
 
+    owner: Callable[[], Any]
     rooms: list[tuple[Array, door.Source]]
-    waiting: tuple[Array, Array] | None = field(default=None)
+    waiting: tuple[Callable[[], Any], Array] | None = field(default=None)
 
 
 class Away:
@@ -69,31 +108,31 @@ class Away:
         self._backend = backend
         self._known: dict[Any, _Rooms] = {}
 
-    def take(self, which: str, source: door.Source, chosen: Array) -> Taken:
+    def take(self, which: str, source: Any, chosen: Array) -> Taken:
         """Where to read the chosen images of a source; see ``Here``."""
         rows = self._rows(source)
         if rows is None:
-            return source, False
-        known = self._rooms(which, source, rows, len(chosen))
-        if known.waiting is not None and known.waiting[0] is rows and np.array_equal(known.waiting[1], chosen):
+            return Taken(source)
+        known = _rooms(self._known, which, source, len(chosen), self._backend.pinned, 2)
+        if known.waiting is not None and known.waiting[0]() is _owner(source) and np.array_equal(known.waiting[1], chosen):
             known.rooms.reverse()
             self._backend.join()
         else:
             room = known.rooms[0][0]
-            np.take(rows, chosen, axis=0, out=room[: len(chosen)])
+            gather(rows, chosen, room[: len(chosen)])
             self._backend.to_device(room[: len(chosen)])
         known.waiting = None
-        return known.rooms[0][1], True
+        return Taken(known.rooms[0][1], True)
 
-    def ahead(self, which: str, source: door.Source, chosen: Array) -> None:
+    def ahead(self, which: str, source: Any, chosen: Array) -> None:
         """Bring images that the next ``take`` will ask for, beside what runs."""
         rows = self._rows(source)
         if rows is not None:
-            known = self._rooms(which, source, rows, len(chosen))
+            known = _rooms(self._known, which, source, len(chosen), self._backend.pinned, 2)
             room = known.rooms[1][0]
-            np.take(rows, chosen, axis=0, out=room[: len(chosen)])
+            gather(rows, chosen, room[: len(chosen)])
             self._backend.aside(room[: len(chosen)])
-            known.waiting = rows, chosen.copy()
+            known.waiting = _weak(_owner(source)), chosen.copy()
 
     def _rows(self, source: door.Source) -> Array | None:
         """The rows of a source that are to be brought; None where it is read as a whole."""
@@ -101,12 +140,44 @@ class Away:
         fixed: bool = getattr(source, "fixed", True)
         return None if rows is None or (fixed and self._backend.stays(rows.nbytes)) else rows
 
-    def _rooms(self, which: str, source: Any, rows: Array, count: int) -> _Rooms:
-        key = (which, rows.dtype, rows.shape[1:], id(source) if source.fixed else None)
-        known = self._known.get(key)
-        if known is None or len(known.rooms[0][0]) < count:
-            capacity = max(CAPACITY, 2 * count if known else count)
-            size = capacity * rows[0].nbytes
-            memory = [self._backend.pinned(size).view(rows.dtype).reshape(capacity, *rows.shape[1:]) for _ in range(2)]
-            known = self._known[key] = _Rooms([(room, source.over(room)) for room in memory])
-        return known
+
+def stage_of(backend: ModuleType) -> Here | Away:
+    """What brings batches to a backend's kernels."""
+    return Away(backend) if backend.AWAY else Here()
+
+
+def _rooms(
+    known: dict[Any, _Rooms], which: str, source: Any, count: int, allocate: Callable[[int], Array], copies: int
+) -> _Rooms:
+    """Rooms for so many images of a source. Arrays share them; a source that never changes has its own, while it lives."""
+    shape, dtype = source.rows.shape[1:], source.dtype
+    key, each = (which, dtype, shape, id(source) if source.fixed else None), prod(shape) * dtype.itemsize
+    found = known.get(key)
+    if found is not None and source.fixed and found.owner() is not source:
+        found = None
+    if found is None or len(found.rooms[0][0]) < count:
+        for other in [other for other, rooms in known.items() if rooms.owner() is None]:
+            del known[other]
+        capacity = 2 * count if found else max(count, min(CAPACITY, ROOM // each))
+        memory = [allocate(capacity * each).view(dtype).reshape(capacity, *shape) for _ in range(copies)]
+        owner = _weak(source) if source.fixed else _anyone
+        found = known[key] = _Rooms(owner, [(room, source.over(room)) for room in memory])
+    return found
+
+
+def _anyone() -> bool:
+    """The owner of what all arrays share."""
+    return True
+
+
+def _owner(source: Any) -> Any:
+    """What the caller holds: an array is wrapped anew for every batch, any other source is itself."""
+    return source.owner if isinstance(source, door.Arrays) else source
+
+
+def _weak(owner: Any) -> Callable[[], Any]:
+    """What gives an object while it lives; where that cannot be told, it lives."""
+    try:
+        return weakref.ref(owner)
+    except TypeError:
+        return lambda: owner

@@ -35,11 +35,11 @@ def targets(loss: Loss, target: Any, images: int, chosen: Array, dtype: np.dtype
     """
     given = door.array("target", target)
     if loss.vectors and (given.ndim > 1 or given.dtype.kind == "f"):
-        values = door.numbers("target", given, dtype, out_shape)
-        if len(values) != images:
-            what = f"expected {images} targets, one for each image, got {len(values)}"
+        vectors = door.arrays("target", target if isinstance(target, np.ndarray) else given, dtype, out_shape)
+        if vectors.shape[0] != images:
+            what = f"expected {images} targets, one for each image, got {vectors.shape[0]}"
             raise ShapeError("target", what, "give one target for each image")
-        return Targets(vectors=door.Arrays(values))
+        return Targets(vectors=vectors)
     if len(out_shape) != 1:
         what = f"expected a target of shape (N, {', '.join(map(str, out_shape))}), got {given.shape}"
         raise ShapeError("target", what, "class numbers need an output that is a vector")

@@ -14,12 +14,13 @@ import textwrap
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
 
 from .arrays import Array
 from .errors import CheckpointError
+from .infile import open_file, reason
 
 try:
     from safetensors import SafetensorError
@@ -30,6 +31,9 @@ except ImportError as fault:
 
 
 StrPath = str | os.PathLike[str]
+
+MOST_HEADER = 100_000_000
+"""Bytes of a header at most, says the format."""
 
 
 def read(path: StrPath) -> tuple[dict[str, str], dict[str, Array]]:
@@ -49,9 +53,10 @@ def read(path: StrPath) -> tuple[dict[str, str], dict[str, Array]]:
     ({'made by': 'hand'}, array([1., 2.]))
     """
     try:
-        content = Path(path).read_bytes()
+        with open_file(path) as file:
+            content, whole = _content(file)
     except OSError as fault:
-        what = f"expected a readable file, got {_reason(fault)}"
+        what = f"expected a readable file, got {reason(fault)}"
         raise CheckpointError(os.fspath(path), what, "check the path and its permissions") from fault
     try:
         tensors = load(content)
@@ -59,6 +64,8 @@ def read(path: StrPath) -> tuple[dict[str, str], dict[str, Array]]:
         refuse(path, "a whole safetensors file", str(fault).rpartition("deserializing: ")[2])
     except (KeyError, ValueError, OverflowError) as fault:
         refuse(path, "tensors that NumPy can hold", str(fault))
+    if not whole:
+        refuse(path, "a whole safetensors file", "its header says another size")
     header = parse(path, content[8 : 8 + int.from_bytes(content[:8], "little")].decode())
     return header.get("__metadata__") or {}, tensors
 
@@ -90,7 +97,7 @@ def write(path: StrPath, tensors: Mapping[str, Array], metadata: dict[str, str])
                 part.unlink()
             raise
     except OSError as fault:
-        what = f"expected to write a checkpoint, got {_reason(fault)}"
+        what = f"expected to write a checkpoint, got {reason(fault)}"
         raise CheckpointError(os.fspath(path), what, "check the folder, its permissions and its free space") from fault
 
 
@@ -121,23 +128,42 @@ def refuse(path: StrPath, expected: str, fault: str) -> NoReturn:
     Raises:
         CheckpointError: always.
     """
-    line = textwrap.shorten("".join(c if c.isprintable() else " " for c in fault), 160)
+    line = textwrap.shorten("".join(c if c.isprintable() else " " for c in fault[:1000]), 160)
     what = f"expected {expected}, got something else ({line})"
     raise CheckpointError(os.fspath(path), what, "give a whole file that minicnn or PyTorch saved")
 
 
+def _content(file: BinaryIO) -> tuple[bytes, bool]:
+    """A file's bytes, and whether these are all; those of tensors are read only if there are as many as the header says."""
+    size = os.fstat(file.fileno()).st_size
+    content = file.read(8)
+    length = int.from_bytes(content, "little")
+    if length <= min(size - 8, MOST_HEADER):
+        content += file.read(length)
+        if len(content) + _tensor_bytes(content[8:]) == size:
+            content += file.read(size - len(content))
+    return content, len(content) == size
+
+
+def _tensor_bytes(header: bytes) -> int:
+    """How many bytes follow a header; 0 where it does not say."""
+    try:
+        tensors = json.loads(header)
+        ends = [tensor["data_offsets"][1] for name, tensor in tensors.items() if name != "__metadata__"]
+        return max(0, *ends) if ends and all(type(end) is int for end in ends) else 0
+    except (ValueError, RecursionError, AttributeError, KeyError, IndexError, TypeError):
+        return 0
+
+
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     # Readers differ in which of two equal keys they take, safetensors' own included.
-    keys = [key for key, _ in pairs]
-    for key in set(keys):
-        if keys.count(key) > 1:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
             raise ValueError(f"the key {key!r} twice")
-    return dict(pairs)
+        found[key] = value
+    return found
 
 
 def _not_json(constant: str) -> NoReturn:
     raise ValueError(f"the number {constant}")
-
-
-def _reason(fault: OSError) -> str:
-    return "a directory" if isinstance(fault, IsADirectoryError) else (fault.strerror or str(fault)).lower()

@@ -15,7 +15,7 @@ from .parallel import Team
 from .program import Program
 from .rooms import Scratch
 from .slots import SLOTS, Slots
-from .stage import CAPACITY
+from .stage import CAPACITY, stage_of
 
 
 class Trace:
@@ -33,6 +33,7 @@ class Trace:
         self._backend = setting.backend
         self._batch = Batch(CAPACITY, setting.dtype, self._backend.pinned)
         self._scratch = [Scratch() for _ in range(team.threads)]
+        self._stage = stage_of(self._backend)
         self.groups: list[Group] = []
 
     @property
@@ -49,12 +50,12 @@ class Trace:
         fitting = [group for group in self.groups if group.setting.lanes == setting.lanes]
         needed = range(-(-len(chosen) // setting.lanes))
         self.groups = [*fitting[: len(needed)], *(self._group(setting, i) for i in needed[len(fitting) :])]
-        if isinstance(source, door.Arrays):
-            self._backend.to_device(source.values)
+        origin = self._stage.take("in", source, chosen)
         y = np.empty((len(chosen), *self._setting.out_shape), self._setting.dtype)
         self._prepare.run()
         for i, group in enumerate(self.groups):
-            programs = [group.choose(self._batch), group.load(source, "in"), group.forward, group.unpack(group.y, y)]
+            programs = [group.choose(self._batch), group.load(origin.source, "in", origin.in_order)]
+            programs += [group.forward, group.unpack(group.y, y)]
             self._team.run([group.job(programs, i, i + 1, 1)])
         self._backend.to_host(y)
         return y
@@ -63,16 +64,15 @@ class Trace:
         """A new group; those of one slot, and of one thread's slots, may share their scratch."""
         return Group(setting, train=True, keep=True, scratch=self._scratch[number % SLOTS % self._team.threads])
 
-    def backward(self, dy: Array, input_grad: bool) -> Array | None:
+    def backward(self, dy: door.Arrays, input_grad: bool) -> Array | None:
         """dE/dx where it is wanted, and the gradients of the parameters added up."""
-        source = door.Arrays(dy)
-        self._backend.to_device(dy)
-        dx = np.empty((len(dy), *self._setting.in_shape), self._setting.dtype) if input_grad else None
+        origin = self._stage.take("dy", dy, np.arange(self.images))
+        dx = np.empty((self.images, *self._setting.in_shape), self._setting.dtype) if input_grad else None
         slots = self._slots.take(len(self.groups))
         for slot in slots:
             slot.reset.run()
         for i, group in enumerate(self.groups):
-            programs = [group.load(source, "dy", in_order=True), group.backward(slots[i % SLOTS], input_grad)]
+            programs = [group.load(origin.source, "dy", in_order=True), group.backward(slots[i % SLOTS], input_grad)]
             programs += [] if dx is None else [group.unpack(group.dx, dx)]
             self._team.run([group.job(programs, i, i + 1, 1)])
         self._team.run(self._slots.sums(len(self.groups), threads=1))

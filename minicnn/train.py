@@ -165,7 +165,10 @@ class Trainer:
 
         Raises:
             CheckpointError: resume, and the checkpoint is missing, damaged or of another run.
+            ShapeError, DataError: images or targets, of training or validation, are not what they should be.
         """
+        for examples in (self.train, self.validation):
+            self.net.check(self.loss, examples.images, examples.targets, examples.chosen)
         if resume:
             self._resume()
         self._compile()

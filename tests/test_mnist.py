@@ -166,6 +166,117 @@ def test_the_environment_comes_before_the_cache(world, tmp_path, monkeypatch):
     assert world.load().source == f"the cache {world.cache}"
 
 
+def kaggle(folder):
+    for name, array in tiny().items():
+        write_folder(folder / name, {name: array})
+        write_idx(folder / name.replace("-idx", ".idx"), array)
+
+
+def kaggle_unpacked(folder):
+    for name, array in tiny().items():
+        write_folder(folder / name, {name: array})
+
+
+def kaggle_dotted(folder):
+    write_folder(folder, {name.replace("-idx", ".idx"): array for name, array in tiny().items()})
+    for name in NAMES:
+        (folder / name).mkdir()
+
+
+def emnist(folder):
+    write_folder(folder, {f"emnist-digits-{name.replace('t10k', 'test')}": array for name, array in tiny().items()}, "{}.gz")
+    write_idx(folder / f"emnist-letters-{TRAIN_IMAGES}.gz", np.ones((1, 1, 1), np.uint8))
+    (folder / "emnist-digits-mapping.txt").write_text("0 48")
+
+
+def upper_case(folder):
+    write_folder(folder, {name.upper(): array for name, array in tiny().items()}, "{}.gz")
+    for path in folder.iterdir():
+        path.rename(path.with_suffix(".GZ"))
+
+
+def empty_beside_good(folder):
+    write_folder(folder, tiny(), "{}.gz")
+    for name in NAMES:
+        (folder / name).touch()
+
+
+def good_beside_empty(folder):
+    write_folder(folder, tiny())
+    for name in NAMES:
+        (folder / f"{name}.gz").touch()
+
+
+def torchvision(folder):
+    write_folder(folder / "MNIST" / "raw", tiny())
+    write_folder(folder / "MNIST" / "raw", tiny(), "{}.gz")
+    (folder / "FashionMNIST" / "raw").mkdir(parents=True)
+
+
+def torchvision_inner(folder):
+    write_folder(folder / "raw", tiny())
+
+
+def others_beside(folder):
+    write_folder(folder, tiny())
+    write_folder(folder, {f"emnist-digits-{name}": np.ones_like(array) for name, array in tiny().items()})
+    (folder / f"._{TRAIN_IMAGES}").write_bytes(b"what a Mac leaves")
+
+
+LAYOUTS = [kaggle, kaggle_unpacked, kaggle_dotted, emnist, upper_case, empty_beside_good, good_beside_empty, torchvision]
+LAYOUTS += [torchvision_inner, others_beside]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts_that_people_have(world, tmp_path, layout):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    layout(folder)
+    digits = world.load(folder)
+    assert is_tiny(digits)
+    assert digits.source == f"the folder {folder}"
+
+
+def test_a_folder_of_several_data_sets_is_not_guessed_at(world, tmp_path):
+    for kind in ("letters", "digits"):
+        write_folder(tmp_path / "data", {f"emnist-{kind}-{name}": array for name, array in tiny().items()})
+    what = (
+        "expected the files of one data set, got those of emnist-digits, emnist-letters; name a folder that holds one of them"
+    )
+    with pytest.raises(DataError, match=rf"data: {what}$"):
+        world.load(tmp_path / "data")
+
+
+def test_empty_files_alone_are_faults(world, tmp_path):
+    folder = write_folder(tmp_path / "data", tiny())
+    (folder / TEST_LABELS).write_bytes(b"")
+    with pytest.raises(DataError, match=f"{TEST_LABELS}: expected an IDX header of at least 4 bytes, got 0"):
+        world.load(folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+def test_a_pipe_among_the_files_is_refused_at_once(world, tmp_path):
+    folder = write_folder(tmp_path / "data", tiny())
+    (folder / TRAIN_LABELS).unlink()
+    os.mkfifo(folder / TRAIN_LABELS)
+    with pytest.raises(DataError, match=f"{TRAIN_LABELS}: expected a readable IDX file, got a pipe; check the path"):
+        world.load(folder)
+    write_idx(folder / f"{TRAIN_LABELS}.gz", tiny()[TRAIN_LABELS])
+    assert is_tiny(world.load(folder))
+
+
+def test_a_name_that_is_none(world):
+    with pytest.raises(DataError, match=r"expected a folder of data files, got a name with a null character; name a folder"):
+        world.load("a\0b")
+
+
+def test_files_are_judged_by_their_headers_before_they_are_read(world, tmp_path, monkeypatch):
+    folder = write_folder(tmp_path / "data", tiny() | {TEST_LABELS: np.ones((2, 2), np.uint8)})
+    monkeypatch.setattr("minicnn.data.mnist.read_idx", lambda path: pytest.fail(f"read {path}"))
+    with pytest.raises(DataError, match="expected uint8 of rank 1, got uint8 of rank 2"):
+        world.load(folder)
+
+
 @pytest.mark.parametrize("missing", NAMES)
 def test_a_folder_without_one_of_the_files(world, tmp_path, missing):
     arrays = tiny()
@@ -189,6 +300,8 @@ def test_a_file_in_place_of_a_folder(world, tmp_path):
         (TEST_LABELS, np.ones(2, np.int32), "expected uint8 of rank 1, got int32 of rank 1; give"),
         (TRAIN_LABELS, np.ones(4, np.uint8), "expected 3 labels, as many as train-images-idx3-ubyte has images, got 4; give"),
         (TEST_LABELS, np.ones(0, np.uint8), "expected at least one label, got none; give"),
+        (TRAIN_IMAGES, np.ones((3, 0, 0), np.uint8), "expected images of at least one pixel, got 0 × 0; give files that hold"),
+        (TEST_IMAGES, np.ones((2, 4, 0), np.uint8), "expected images of at least one pixel, got 4 × 0; give files that hold"),
         (TEST_IMAGES, np.ones((2, 4, 5), np.uint8), r"expected images of \(4, 4\) pixels, as in train-.*, got \(4, 5\); give"),
     ],
 )
@@ -298,8 +411,9 @@ def test_options(world, tmp_path):
         (b"<html>Sign in to this network</html>", "expected the gzip files of MNIST, got Not a gzipped file"),
         (gzip.compress(bytes(10))[:-4], "expected the gzip files of MNIST, got Compressed file ended"),
         (TimeoutError("timed out"), "expected the gzip files of MNIST, got timed out"),
+        (bytes(1 << 17), r"expected at most 65,\d\d\d bytes of t10k-labels-idx1-ubyte.gz, got more"),
     ],
-    ids=["checksum", "bomb", "portal", "truncated", "timeout"],
+    ids=["checksum", "bomb", "portal", "truncated", "timeout", "endless"],
 )
 def test_a_faulty_mirror_is_named_and_the_next_one_used(world, page, message):
     world.serve(FIRST)
@@ -361,7 +475,16 @@ def test_no_home_folder(world, monkeypatch):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setattr(Path, "expanduser", homeless)
     with pytest.raises(DataError, match=r"^cache: expected a home folder, got none; set XDG_CACHE_HOME"):
-        world.load()
+        world.load(source="cache")
+    digits = world.load()
+    assert digits.source == "the subset that minicnn ships"
+    assert "the cache cannot be used: cache: expected a home folder, got none" in world.said
+    assert world.heard[-1].startswith("using the subset of MNIST that minicnn ships")
+    world.serve(FIRST)
+    assert is_tiny(world.load())
+    assert (
+        "MNIST stays in memory only, because the cache cannot be written: cache: expected a home folder, got none" in world.said
+    )
 
 
 # Faults of npm

@@ -697,3 +697,17 @@ def test_running_a_program_allocates_nothing():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2048
+
+
+def test_a_set_is_checked_without_being_computed():
+    net = m.Network([m.Dense(3)], (2,), threads=1)
+    x, labels = np.zeros((5, 2)), np.array([0, 1, 2, 3, 0])
+    net.check(m.CrossEntropy(), x, labels, [0, 1, 2, 4])
+    assert net.steps == 0
+    message = r"^target: expected labels from 0 to 2, got 0 to 3; check the labels or the width of the last layer$"
+    with pytest.raises(m.DataError, match=message):
+        net.check(m.CrossEntropy(), x, labels)
+    with pytest.raises(m.DataError, match=r"^index: expected numbers from 0 to 4, got 5 to 5"):
+        net.check(m.CrossEntropy(), x, labels, [5])
+    with pytest.raises(m.ShapeError, match=r"^x: expected an array \(N, 2\), got \(5, 3\)"):
+        net.check(m.CrossEntropy(), np.zeros((5, 3)), labels)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from .. import backends
-from ..door import NUMPY
 from ..errors import OptionError, number
 from .batches import Array, Pixels
 
@@ -123,7 +122,7 @@ def displaced(k: Any, pixels: Pixels, index: Array, u: Array, at: Array, taps: A
     side = math.isqrt((len(u) - 6) // 2)
     maps, bent, where = (np.empty(s, dtype) for s in ((6, L), (2, side, W, L), (2, W, L)))
     quads, quad = (np.empty(s, np.uint32) for s in ((L, H + 1, W + 1), (W, L)))
-    k.pack_quads(np.require(pixels.images, requirements=NUMPY), index, quads)
+    k.pack_quads(pixels.readable, index, quads)
     k.affine_inverse(u, maps)
     if side:
         k.spline_along(u[6:].reshape(2, side, side, L), at, taps, bent)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 
-from ..door import NUMPY
 from ..errors import DataError, OptionError
+from ..rows import readable
 
 Array = np.ndarray[Any, Any]
 
@@ -50,7 +51,7 @@ class Pixels:
         fit: ``"pad"`` puts background around the image, ``"resize"`` stretches it bilinearly.
 
     Raises:
-        DataError: images are not uint8 of rank 3.
+        DataError: images are not uint8 of rank 3, or have no pixels.
         OptionError: a size that ``fit`` cannot make.
 
     >>> Pixels(np.zeros((2, 28, 28), np.uint8), Normalise.between(-0.1, 1.175), 32, "pad").shape
@@ -62,11 +63,15 @@ class Pixels:
     size: int | None = None
     fit: str = "pad"
     fixed: ClassVar[bool] = True
+    dtype: ClassVar[np.dtype[Any]] = np.dtype(np.uint8)
 
     def __post_init__(self) -> None:
         if self.images.dtype != np.uint8 or self.images.ndim != 3:
             what = f"expected images (N, H, W) of uint8, got {self.images.shape} of {self.images.dtype}"
             raise DataError("Pixels", what, "give the grey levels as they are in the file")
+        if 0 in self.images.shape[1:]:
+            what = f"expected images of at least one pixel, got {self.images.shape[1]} × {self.images.shape[2]}"
+            raise DataError("Pixels", what, "give images that hold something")
         if self.size is not None and (isinstance(self.size, bool) or not isinstance(self.size, int) or self.size < 1):
             raise OptionError("Pixels", f"expected size as a whole number of at least 1, got {self.size!r}", "give size=32")
         if self.fit not in ("pad", "resize"):
@@ -87,13 +92,18 @@ class Pixels:
         """The images in memory, one a row."""
         return self.images
 
+    @cached_property
+    def readable(self) -> Array:
+        """All images as kernels take them: where they lie, or copied once where their layout does not allow that."""
+        return readable(self.images)
+
     def over(self, rows: Array) -> Pixels:
         """The same over other rows."""
         return replace(self, images=rows)
 
     def load(self, k: Any, index: Array, lanes: Array, x: Array) -> None:
         """Record the kernel that brings the chosen images into lanes."""
-        images, affine = np.require(self.images, requirements=NUMPY), self.affine(x.dtype)
+        images, affine = self.readable, self.affine(x.dtype)
         if self.fit == "resize":
             k.gather_resized(images, affine, index, lanes, x)
             return

@@ -75,7 +75,7 @@ def from_mirror(mirror: str, announce: Callable[[str], None]) -> dict[str, bytes
         DataError: the mirror cannot be reached, or does not serve the published files.
     """
     try:
-        return {name: _verified(name, _unpack(name, _download(f"{mirror}{name}.gz", announce)), mirror) for name in FILES}
+        return {name: _verified(name, _unpack(name, _download(mirror, name, announce)), mirror) for name in FILES}
     except (OSError, http.client.HTTPException, EOFError, zlib.error) as fault:
         raise DataError(mirror, f"expected the gzip files of MNIST, got {fault}", _ANOTHER) from fault
 
@@ -120,10 +120,14 @@ def open_url(url: str) -> http.client.HTTPResponse:
     return response
 
 
-def _download(url: str, announce: Callable[[str], None]) -> bytes:
-    with open_url(url) as response:
-        pieces = iter(partial(response.read, _PIECE), b"")
-        return b"".join(_shown(pieces, url.rpartition("/")[2], response.length, announce))
+def _download(mirror: str, name: str, announce: Callable[[str], None]) -> bytes:
+    most, content = 2 * FILES[name].size + _PIECE, bytearray()  # packed, it is smaller than unpacked
+    with open_url(f"{mirror}{name}.gz") as response:
+        for piece in _shown(iter(partial(response.read, _PIECE), b""), f"{name}.gz", response.length, announce):
+            content += piece
+            if len(content) > most:
+                raise DataError(mirror, f"expected at most {most:,} bytes of {name}.gz, got more", _ANOTHER)
+    return bytes(content)
 
 
 def _shown(pieces: Iterator[bytes], name: str, size: int | None, announce: Callable[[str], None]) -> Iterator[bytes]:

@@ -9,18 +9,24 @@ import os
 import secrets
 import struct
 import zlib
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from minicnn.errors import DataError
+from minicnn.infile import open_file, reason
 
 _DTYPES = {code: np.dtype(name) for code, name in ((8, ">u1"), (9, ">i1"), (11, ">i2"), (12, ">i4"), (13, ">f4"), (14, ">f8"))}
 _GZIP = b"\x1f\x8b"
 _PIECE = 1 << 20
+_Stream = io.BufferedIOBase | BinaryIO
+_FREE, _RATIO = 16 << 20, 20
+Header = tuple[np.dtype[Any], tuple[int, ...]]
+"""What a file declares: big-endian dtype and shape."""
 
 
 def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
@@ -28,7 +34,9 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
 
     The file is ``0, 0, type code, rank`` (one byte each), then ``rank`` big-endian 32-bit sizes, then the elements,
     big-endian, last axis fastest. Type codes: 8 uint8, 9 int8, 11 int16, 12 int32, 13 float32, 14 float64. A gzip file is
-    known by its first two bytes, not by its name, and is never unpacked further than its header declares.
+    known by its first two bytes, not by its name, and is never unpacked further than its header declares. Memory is taken for
+    what the file really holds: an array that is larger than 16 MiB and 20 times its gzip file is unpacked twice, the first
+    time to see whether it is there.
 
     Args:
         path: the file.
@@ -47,16 +55,24 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
 
     Source: the format's description on the MNIST page of Y. LeCun, C. Cortes and C. Burges.
     """
-    who = os.fspath(path)
-    try:
-        with open(path, "rb") as file:
-            return decode_idx(file, who)
-    except OSError as fault:
-        what = f"expected a readable IDX file, got {reason(fault)}"
-        raise DataError(who, what, "check the path and its permissions") from fault
+    with _opened(path) as file:
+        return decode_idx(file, os.fspath(path))
 
 
-def decode_idx(file: io.BufferedIOBase, who: str) -> NDArray[Any]:
+def read_header(path: str | os.PathLike[str]) -> Header:
+    """Read what one IDX file declares, dtype and shape, and nothing else of it.
+
+    Args:
+        path: the file, raw or gzip.
+
+    Raises:
+        DataError: the file cannot be read, or has no IDX header.
+    """
+    with _opened(path) as file:
+        return _header(_unpacked(file), os.fspath(path))
+
+
+def decode_idx(file: _Stream, who: str) -> NDArray[Any]:
     """Decode one IDX array, raw or gzip, from a seekable binary stream.
 
     Args:
@@ -73,26 +89,31 @@ def decode_idx(file: io.BufferedIOBase, who: str) -> NDArray[Any]:
     >>> decode_idx(io.BytesIO(bytes([0, 0, 11, 1, 0, 0, 0, 2, 1, 0, 255, 255])), "example")
     array([256,  -1], dtype=int16)
     """
-    packed = file.read(2) == _GZIP
-    file.seek(0)
-    stream: io.BufferedIOBase = gzip.GzipFile(fileobj=file) if packed else file
+    size = file.seek(0, io.SEEK_END)
+    stream = _unpacked(file)
+    dtype, shape = _header(stream, who)
+    expected = math.prod(shape) * dtype.itemsize
+    if stream is file:
+        _check_length(size - 4 - 4 * len(shape), expected, dtype, shape, who)
+    elif expected > max(_FREE, _RATIO * size):
+        _check_length(_count(stream, expected, who), expected, dtype, shape, who)
+        _header(stream := _unpacked(file), who)
     try:
-        dtype, shape = _read_header(stream, who)
-        expected = math.prod(shape) * dtype.itemsize
-        body = _read_up_to(stream, expected + 1)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as fault:
-        raise DataError(who, f"expected an intact gzip file, got a broken one ({fault})", "fetch the file again") from fault
-    if len(body) != expected:
-        got = f"{len(body):,}" if len(body) < expected else "more"
-        what = f"expected {expected:,} bytes of data for its shape {shape} of {dtype.name}, got {got}"
-        raise DataError(who, what, "fetch the file again")
-    try:
-        array = np.frombuffer(body, dtype).reshape(shape)
+        array = np.empty(shape, dtype)
     except ValueError as fault:
-        raise DataError(
-            who, f"expected a shape that NumPy can hold, got {shape}", "write the array in another shape"
-        ) from fault
-    return array.astype(dtype.newbyteorder("="), copy=False)
+        _check_length(_count(stream, expected, who), expected, dtype, shape, who)
+        what = f"expected a shape that NumPy can hold, got {shape}"
+        raise DataError(who, what, "write the array in another shape") from fault
+    except MemoryError as fault:
+        what = f"expected {expected:,} bytes of memory for its shape {shape}, got none"
+        raise DataError(who, what, "free memory, or read a smaller file") from fault
+    content, got = array.reshape(-1).view(np.uint8), 0
+    for piece in _pieces(stream, expected + 1, who):
+        if got + len(piece) <= expected:
+            content[got : got + len(piece)] = np.frombuffer(piece, np.uint8)
+        got += len(piece)
+    _check_length(got, expected, dtype, shape, who)
+    return array if dtype.isnative else array.byteswap(inplace=True).view(dtype.newbyteorder("="))
 
 
 def write_idx(path: str | os.PathLike[str], array: NDArray[Any]) -> None:
@@ -124,20 +145,48 @@ def write_idx(path: str | os.PathLike[str], array: NDArray[Any]) -> None:
         raise DataError(who, what, "check the folder, its permissions and its free space") from fault
 
 
-def reason(fault: OSError) -> str:
-    """Say what the operating system said, in words that go after "got".
-
-    Args:
-        fault: the error.
-
-    >>> reason(FileNotFoundError(2, "No such file or directory"))
-    'no such file or directory'
-    """
-    return "a directory" if isinstance(fault, IsADirectoryError) else (fault.strerror or str(fault)).lower()
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    try:
+        with open_file(path) as file:
+            yield file
+    except OSError as fault:
+        what = f"expected a readable IDX file, got {reason(fault)}"
+        raise DataError(os.fspath(path), what, "check the path and its permissions") from fault
 
 
-def _read_header(stream: io.BufferedIOBase, who: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
-    start = bytes(_read_up_to(stream, 4))
+def _unpacked(file: _Stream) -> _Stream:
+    """The stream from its beginning, unpacked where it is gzip."""
+    file.seek(0)
+    packed = file.read(2) == _GZIP
+    file.seek(0)
+    return gzip.GzipFile(fileobj=file) if packed else file
+
+
+def _pieces(stream: _Stream, limit: int, who: str) -> Iterator[bytes]:
+    """Up to so many bytes in pieces, which may be fewer."""
+    try:
+        while limit > 0 and (piece := stream.read(min(limit, _PIECE))):
+            limit -= len(piece)
+            yield piece
+    except (EOFError, zlib.error, gzip.BadGzipFile) as fault:
+        raise DataError(who, f"expected an intact gzip file, got a broken one ({fault})", "fetch the file again") from fault
+
+
+def _count(stream: _Stream, expected: int, who: str) -> int:
+    """How many bytes there are, up to one more than expected."""
+    return sum(len(piece) for piece in _pieces(stream, expected + 1, who))
+
+
+def _check_length(got: int, expected: int, dtype: np.dtype[Any], shape: tuple[int, ...], who: str) -> None:
+    if got != expected:
+        words = f"{got:,}" if got < expected else "more"
+        what = f"expected {expected:,} bytes of data for its shape {shape} of {dtype.name}, got {words}"
+        raise DataError(who, what, "fetch the file again")
+
+
+def _header(stream: _Stream, who: str) -> Header:
+    start = b"".join(_pieces(stream, 4, who))
     if len(start) < 4:
         raise DataError(who, f"expected an IDX header of at least 4 bytes, got {len(start)}", "fetch the file again")
     if start[:2] != b"\0\0":
@@ -149,19 +198,11 @@ def _read_header(stream: io.BufferedIOBase, who: str) -> tuple[np.dtype[Any], tu
         raise DataError(who, f"expected an IDX type code of {known}, got 0x{code:02x}", "give an IDX file of a known type")
     if rank == 0:
         raise DataError(who, "expected an IDX rank of at least 1, got 0", "give a file that holds an array")
-    sizes = bytes(_read_up_to(stream, 4 * rank))
+    sizes = b"".join(_pieces(stream, 4 * rank, who))
     if len(sizes) < 4 * rank:
         what = f"expected an IDX header of {4 + 4 * rank} bytes for rank {rank}, got {4 + len(sizes)}"
         raise DataError(who, what, "fetch the file again")
     return _DTYPES[code], struct.unpack(f">{rank}I", sizes)
-
-
-def _read_up_to(stream: io.BufferedIOBase, limit: int) -> bytearray:
-    # In pieces: a header may declare any size, and memory is to follow what the file really holds.
-    content = bytearray()
-    while len(content) < limit and (piece := stream.read(min(limit - len(content), _PIECE))):
-        content += piece
-    return content
 
 
 def _encode(array: NDArray[Any], who: str) -> bytes:

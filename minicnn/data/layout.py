@@ -1,0 +1,72 @@
+"""Where a folder holds the four files of MNIST, in the layouts that people have: plain, Kaggle's, EMNIST's, torchvision's."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from ..errors import DataError
+from ..infile import reason
+from .published import FILES
+
+PLACES = (".", "raw", "MNIST/raw")
+"""Folders that are looked into, the last two for torchvision's."""
+
+_NAME = re.compile(r"(?:(.+)-)?(train|t10k|test)-(images[-.]idx3|labels[-.]idx1)-ubyte(\.gz)?", re.IGNORECASE)
+_Sets = dict[str, dict[str, list[Path]]]
+
+
+def locate(folder: Path, hint: str) -> dict[str, Path]:
+    """The paths of the four files by their names.
+
+    Args:
+        folder: where they are, or a folder above them.
+        hint: what to do if they are not there.
+
+    Raises:
+        DataError: the folder cannot be read, or does not hold the files of one data set.
+    """
+    try:
+        os.listdir(folder)
+    except (OSError, ValueError) as fault:
+        words = reason(fault) if isinstance(fault, OSError) else "a name with a null character"
+        raise DataError(str(folder), f"expected a folder of data files, got {words}", hint) from fault
+    seen = [_sets(folder / place) for place in PLACES]
+    for sets in seen:
+        whole = sorted(prefix for prefix, paths in sets.items() if len(paths) == len(FILES))
+        if "" in whole or len(whole) == 1:
+            return {name: min(sets[whole[0]][name], key=_preference) for name in FILES}
+        if whole:
+            what = f"expected the files of one data set, got those of {', '.join(whole)}"
+            raise DataError(str(folder), what, "name a folder that holds one of them")
+    most = max((paths for sets in seen for paths in sets.values()), key=len, default={})
+    missing = next(name for name in FILES if name not in most)
+    raise DataError(str(folder), f"expected the four files of MNIST, raw or .gz, got no {missing}", hint)
+
+
+def _sets(folder: Path) -> _Sets:
+    """The files in a folder by what precedes their names, such as ``emnist-letters``, and by their names."""
+    found: _Sets = {}
+    for path in _inside(folder):
+        if match := _NAME.fullmatch(path.name):
+            part = "train" if match[2].lower() == "train" else "t10k"
+            name = f"{part}-{match[3].lower().replace('.', '-')}-ubyte"
+            # Kaggle's have each file in a folder of the same name
+            files = [inner for inner in _inside(path) if _NAME.fullmatch(inner.name)] if path.is_dir() else [path]
+            if files:
+                found.setdefault((match[1] or "").lower(), {}).setdefault(name, []).extend(files)
+    return found
+
+
+def _inside(folder: Path) -> list[Path]:
+    """What a folder holds, in order; nothing where it cannot be read."""
+    try:
+        return [folder / name for name in sorted(os.listdir(folder))]
+    except OSError:
+        return []
+
+
+def _preference(path: Path) -> tuple[bool, bool, str]:
+    """Smaller for what is rather read: a file that holds anything, then one that is not packed."""
+    return not os.path.isfile(path) or path.stat().st_size == 0, path.suffix.lower() == ".gz", path.name
