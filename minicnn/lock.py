@@ -179,6 +179,7 @@ class FolderLock:
                     holder = _read(descriptor)
                     if holder and (holder.may_be_elsewhere() if ours else holder.lives()):
                         self._refuse(holder, f"wait until it ends, delete {LOCK} there if it has")
+                    os.lseek(descriptor, 0, os.SEEK_SET)
                     os.ftruncate(descriptor, 0)
                     os.write(descriptor, json.dumps(asdict(Holder.here())).encode())
                     return descriptor
@@ -211,7 +212,6 @@ def _read(descriptor: int) -> Holder | None:
     try:
         os.lseek(descriptor, 0, os.SEEK_SET)
         found = json.loads(os.read(descriptor, 4096))
-        os.lseek(descriptor, 0, os.SEEK_SET)
         kinds = {"pid": int, "host": str, "boot": str, "started": int}
         whole = found.keys() == kinds.keys() and all(type(found[name]) is kind for name, kind in kinds.items())
         return Holder(**found) if whole and 0 < found["pid"] < 2**31 else None
