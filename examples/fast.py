@@ -7,6 +7,7 @@ nothing is held out, and the test set is read once, at the end.
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,7 @@ def train(options: argparse.Namespace, folder: Path) -> int:
         print(f"epoch {epoch}  train loss {value / images:.4f}", flush=True)
     test = net.evaluate(loss, test_pixels, digits.test_labels)
     print(f"test accuracy {100 * test.accuracy:.2f} %", flush=True)
-    facts = {"recipe": "fast", "seed": options.seed, "test_accuracy": test.accuracy, "data": digits.source}
+    facts = {"model": "modern", "normalise": asdict(NORMALISE), "size": 28, "fit": "pad", "recipe": "fast"}
+    facts |= {"seed": options.seed, "test_accuracy": test.accuracy, "data": digits.source}
     checkpoint.save_weights(folder / BEST, net, facts)
     return 0

@@ -21,6 +21,7 @@ from results_1998 import PUBLISHED, draw, results, table
 
 from minicnn import MAP, OptionError, Penalty
 from minicnn.data import load_mnist
+from minicnn.lock import prepare
 from minicnn.losses import Loss
 from minicnn.schedules import LENET5_RATES
 
@@ -64,22 +65,11 @@ def chosen(options: argparse.Namespace, images: int) -> list[Row]:
     return [Row(size, options.distortions, options.batch)]
 
 
-def writable(folder: Path) -> None:
-    """Make the output folder, or say why it cannot be written."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / ".writable").touch()
-        (folder / ".writable").unlink()
-    except OSError as error:
-        what = f"expected a folder to write to, got {folder}: {error.strerror}"
-        raise OptionError("--out", what, "give another folder") from None
-
-
 @in_words
 def main() -> int:
     options = arguments()
     check(options)
-    writable(options.out)
+    prepare(options.out, "--out")
     digits = load_mnist(options.data, options.source)
     loss: Loss = Penalty() if options.loss == "eq8" else MAP(options.j)
     task = Task(digits, loss, options.passes, options.validate, options.threads)
@@ -88,7 +78,7 @@ def main() -> int:
     for seed in range(options.first, options.first + options.seeds):
         for row in rows:
             run(task, row, seed, options.out / row.name / f"seed-{seed}", options.resume, lambda text: print(text, flush=True))
-    found = results(options.out, repr(loss), task.validate)
+    found = results(options.out, task)
     print(table(found))
     if not task.validate:
         draw(options.out, found, digits)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import result_file
+from result_file import RESULT
 
-from minicnn import SDLM, Network, checkpoint, models
+from minicnn import SDLM, Network, checkpoint, history, models
+from minicnn import identity as identities
 from minicnn.data import Affine, Digits, Distorted, Normalise, Pixels, split
 from minicnn.data.batches import shuffled
 from minicnn.door import Source
 from minicnn.errors import CheckpointError
+from minicnn.lock import FolderLock
 from minicnn.losses import Loss
 from minicnn.schedules import LENET5_RATES
 
@@ -26,7 +30,7 @@ ESTIMATE = 500  # patterns that the curvature is taken from
 PLAIN = 10  # one batch in ten is not distorted: 60,000 of the paper's 600,000 images
 DISTORTIONS = Affine(shift=2, scale=0.15, squeeze=0.15, shear=0.15)
 HELD_OUT = 5000
-LAST, WEIGHTS, RESULT = "last.safetensors", "model.safetensors", "result.json"
+LAST, WEIGHTS = "last.safetensors", "model.safetensors"
 Array = np.ndarray[Any, Any]
 
 
@@ -79,6 +83,16 @@ class Task:
     validate: bool
     threads: int | None
 
+    @cached_property
+    def common(self) -> dict[str, Any]:
+        """What must be the same for two runs to stand in one row of the table."""
+        digits, (images, labels, judged) = self.digits, self.judged()
+        data = {"learned": identities.examples(Pixels(digits.train_images, PAPER, 32), digits.train_labels, self.learn)}
+        data["judged"] = identities.examples(images, labels, judged)
+        facts = {"model": "1998", "normalise": asdict(PAPER), "loss": repr(self.loss), "mu": MU, "estimate": ESTIMATE}
+        facts |= {"rates": list(LENET5_RATES), "validate": self.validate, "learn_from": len(self.learn)}
+        return facts | {"network": identities.network(models.lenet5_1998(threads=1))} | identities.describe(data)
+
     @property
     def learn(self) -> Array:
         """The images that may be learned from."""
@@ -99,9 +113,8 @@ class Task:
 
 def identity(task: Task, row: Row, seed: int) -> dict[str, Any]:
     """What must be the same for a run to go on."""
-    facts = {"model": "1998", "normalise": asdict(PAPER), "seed": seed, "loss": repr(task.loss), "mu": MU}
-    facts |= {"validate": task.validate, "learn_from": len(task.learn)}
-    return facts | asdict(row) | {"distortions": repr(DISTORTIONS) if row.distorted else ""}
+    distortions = f"{DISTORTIONS}, but for one batch in {PLAIN}" if row.distorted else ""
+    return {"seed": seed, **asdict(row), "distortions": distortions} | task.common
 
 
 def run(task: Task, row: Row, seed: int, folder: Path, resume: bool, announce: Callable[[str], None]) -> list[Pass]:
@@ -109,36 +122,41 @@ def run(task: Task, row: Row, seed: int, folder: Path, resume: bool, announce: C
 
     Raises:
         CheckpointError: resume, and what is in the folder is of another run.
+        OptionError: the folder cannot be written to, or another process writes there.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    net, optimizer = models.lenet5_1998(threads=task.threads, seed=seed), SDLM(LENET5_RATES[0], MU)
-    net.check(task.loss, *task.judged())
-    known = identity(task, row, seed)
-    passes = restore(folder / LAST, net, optimizer, known) if resume and (folder / LAST).exists() else []
-    plain = Pixels(task.digits.train_images, PAPER, 32)
-    sources = plain, Distorted(plain, DISTORTIONS, seed=seed) if row.distorted else plain
-    net.check(task.loss, plain, task.digits.train_labels, task.learn)
-    order = shuffled(task.learn, seed, 0)[: row.size]  # the same in every pass: "a constant random order"
-    while len(passes) < task.passes:
-        passes.append(one_pass(task, row, net, optimizer, sources, order, len(passes)))
-        checkpoint.save_training(folder / LAST, net, optimizer, {"run": known, "passes": [asdict(p) for p in passes]})
-        announce(f"{row.name} seed {seed} {line(passes[-1])}")
-    facts = known | {"error": passes[-1].judged_error, "passes": [asdict(p) for p in passes]}
-    checkpoint.save_weights(folder / WEIGHTS, net, {k: v for k, v in facts.items() if k != "passes"})
-    (folder / RESULT).write_text(json.dumps(facts, indent=2) + "\n")
+    with FolderLock(folder, "--out"):
+        net, optimizer = models.lenet5_1998(threads=task.threads, seed=seed), SDLM(LENET5_RATES[0], MU)
+        net.check(task.loss, *task.judged())
+        known = identity(task, row, seed)
+        resume = resume and (folder / LAST).exists()
+        passes = restore(folder / LAST, net, optimizer, known, task.passes) if resume else []
+        if not resume:
+            result_file.remove(folder / RESULT)
+        plain = Pixels(task.digits.train_images, PAPER, 32)
+        sources = plain, Distorted(plain, DISTORTIONS, seed=seed) if row.distorted else plain
+        net.check(task.loss, plain, task.digits.train_labels, task.learn)
+        order = shuffled(task.learn, seed, 0)[: row.size]  # the same in every pass: "a constant random order"
+        while len(passes) < task.passes:
+            passes.append(one_pass(task, row, net, optimizer, sources, order, len(passes)))
+            checkpoint.save_training(folder / LAST, net, optimizer, {"run": known, "passes": [asdict(p) for p in passes]})
+            announce(f"{row.name} seed {seed} {line(passes[-1])}")
+        facts = known | {"error": passes[-1].judged_error, "passes": [asdict(p) for p in passes]}
+        checkpoint.save_weights(folder / WEIGHTS, net, {k: v for k, v in facts.items() if k != "passes"})
+        result_file.write(folder / RESULT, facts)
     return passes
 
 
-def restore(path: Path, net: Network, optimizer: SDLM, known: dict[str, Any]) -> list[Pass]:
+def restore(path: Path, net: Network, optimizer: SDLM, known: dict[str, Any], most: int) -> list[Pass]:
     """The passes that were done, and the network as it was after them."""
     facts = checkpoint.read_facts(path)
-    saved = facts.get("run", {})
-    if other := [name for name in known if saved.get(name) != known[name]]:
-        wanted, got = (", ".join(f"{name} {run.get(name)!r}" for name in other) for run in (known, saved))
-        what = f"expected a run with {wanted}, got {got}"
-        raise CheckpointError(str(path), what, "resume with the options it was started with, or give another folder")
+    hint = "resume with the options it was started with, or give another folder"
+    identities.check(path, known, facts.get("run"), hint)
+    passes = history.records(path, Pass, facts.get("passes"))
+    if not 1 <= len(passes) <= most:
+        what = f"expected a run of at most {most} passes, got one of {len(passes)}"
+        raise CheckpointError(str(path), what, "give more passes, or another folder")
     checkpoint.load_training(path, net, optimizer)
-    return [Pass(**done) for done in facts["passes"]]
+    return passes
 
 
 def one_pass(

@@ -9,7 +9,6 @@ twelve, reads their error instead and leaves the test images alone: that is how 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 from collections.abc import Callable
@@ -19,18 +18,19 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))  # python -P leaves it out
 
 import numpy as np
+import result_file
 from in_words import in_words
+from result_file import RESULT
 
-from minicnn import SGD, AdamW, CrossEntropy, Network, OptionError, checkpoint, models
+from minicnn import SGD, AdamW, CrossEntropy, Network, OptionError, checkpoint, identity, models
 from minicnn.averaging import Averaged
 from minicnn.data import Affine, Digits, Distorted, Elastic, Normalise, Pixels, load_mnist, split
-from minicnn.infile import read_text
+from minicnn.lock import FolderLock
 from minicnn.optim import Optimizer
 from minicnn.schedules import Fixed, OneCycle, Schedule
 from minicnn.train import BEST, LAST, Examples, Run, Trainer
 
 HELD_OUT = 12  # one image in twelve validates: 5,000 of 60,000
-RESULT = "result.json"
 
 
 @dataclass(frozen=True)
@@ -114,9 +114,6 @@ def parts(recipe: Recipe, options: argparse.Namespace, digits: Digits, seed: int
 
 def run(recipe: Recipe, options: argparse.Namespace, digits: Digits, seed: int, folder: Path) -> float | None:
     """Train one network; its error in per cent, or None where training was interrupted."""
-    if options.resume and (folder / RESULT).exists():
-        return float(json.loads(read_text(folder / RESULT))["error"])
-    folder.mkdir(parents=True, exist_ok=True)
     data = parts(recipe, options, digits, seed)
     net = recipe.network(threads=options.threads, seed=seed)
     net.check(LOSS, data.judge.images, data.judge.targets, data.judge.chosen)
@@ -126,13 +123,24 @@ def run(recipe: Recipe, options: argparse.Namespace, digits: Digits, seed: int, 
     epochs = recipe.epochs if options.epochs is None else options.epochs
     plan = Run(epochs, BATCH, seed, recipe.schedule, folder, facts)
     trainer = Trainer(net, LOSS, optimizer, plan, data.learn, data.watch)
-    if len(trainer.fit(options.resume and (folder / LAST).exists())) < epochs:
-        return None
-    optimizer.adopt(net)
-    score = net.evaluate(LOSS, data.judge.images, data.judge.targets, data.judge.chosen)
-    error = 100 * (score.images - score.correct) / score.images
-    checkpoint.save_weights(folder / BEST, net, facts | {"error": error, "epochs": epochs})
-    (folder / RESULT).write_text(json.dumps(facts | {"error": error, "epochs": epochs}, indent=2) + "\n")
+    judged = identity.describe(identity.examples(data.judge.images, data.judge.targets, data.judge.chosen))
+    known = {"run": trainer.identity, "judged": judged}
+    if options.resume and (folder / RESULT).exists():
+        result = result_file.read(folder / RESULT)
+        saved = {name: result.get(name) for name in known}
+        identity.check(folder / RESULT, known, saved, "resume with the options it was started with, or give another folder")
+        if result.get("epochs") == epochs:
+            return float(result["error"])
+    with FolderLock(folder, "--out"):
+        if not options.resume:
+            result_file.remove(folder / RESULT)
+        if len(trainer.fit(options.resume and (folder / LAST).exists())) < epochs:
+            return None
+        optimizer.adopt(net)
+        score = net.evaluate(LOSS, data.judge.images, data.judge.targets, data.judge.chosen)
+        error = 100 * (score.images - score.correct) / score.images
+        checkpoint.save_weights(folder / BEST, net, facts | {"error": error, "epochs": epochs})
+        result_file.write(folder / RESULT, facts | {"error": error, "epochs": epochs} | known)
     return error
 
 
@@ -150,12 +158,13 @@ def main() -> int:
     if not options.choose:
         print("validation below is on images that are learned from: it shows that training goes on, and chooses nothing")
     errors = []
-    for seed in range(options.seeds):
-        error = run(recipe, options, digits, seed, folder / f"seed-{seed}")
-        if error is None:
-            return 130
-        errors.append(error)
-        print(f"seed {seed}: {judged} error {error:.2f} %", flush=True)
+    with FolderLock(folder, "--out"):
+        for seed in range(options.seeds):
+            error = run(recipe, options, digits, seed, folder / f"seed-{seed}")
+            if error is None:
+                return 130
+            errors.append(error)
+            print(f"seed {seed}: {judged} error {error:.2f} %", flush=True)
     spread = f" ± {statistics.stdev(errors):.2f}" if len(errors) > 1 else ""
     print(f"{name}: {judged} error {statistics.mean(errors):.2f}{spread} % over {len(errors)} seeds: ", end="")
     print(", ".join(f"{error:.2f}" for error in errors))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
+import os
 import statistics
+import tempfile
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from passes_1998 import PAPER, RESULT, WEIGHTS, Row
+import result_file
+from passes_1998 import PAPER, WEIGHTS, Pass, Row, Task
+from result_file import RESULT
 
-from minicnn import checkpoint, models
+from minicnn import checkpoint, history, models
 from minicnn.data import Digits, Pixels
-from minicnn.infile import read_text
 
 PUBLISHED = {(60_000, False): 0.95, (60_000, True): 0.8, (30_000, False): 1.15, (15_000, False): 1.7}
 """Test errors in per cent by the number of training images and whether they were distorted; those of fewer images are read
@@ -23,13 +25,17 @@ SHOWN = 96  # more than a network of this size misreads
 Found = dict[Row, list[dict[str, Any]]]
 
 
-def results(folder: Path, loss: str, validate: bool) -> Found:
-    """The results with this loss, judged by these images, by row and in the order of their seeds."""
+def results(folder: Path, task: Task) -> Found:
+    """The results of this task, whatever their rows, by row and in the order of their seeds."""
     found: Found = defaultdict(list)
     for path in folder.glob(f"*/seed-*/{RESULT}"):
-        facts = json.loads(read_text(path))
-        if (facts["loss"], facts["validate"]) == (loss, validate):
-            found[Row(facts["size"], facts["distorted"], facts["batch"])].append(facts)
+        facts = result_file.read(path)
+        if {name: facts.get(name) for name in task.common} == task.common:
+            history.records(path, Pass, facts.get("passes"))
+            if type(facts.get("seed")) is not int:
+                history.refuse(path, "seed as a whole number", facts.get("seed"))
+            row = history.record(path, Row, {name: facts.get(name) for name in ("size", "distorted", "batch")})
+            found[row].append(facts)
     for runs in found.values():
         runs.sort(key=lambda facts: facts["seed"])
     return dict(sorted(found.items(), key=lambda item: (-item[0].size, item[0].distorted, item[0].batch)))
@@ -66,12 +72,15 @@ def draw(folder: Path, found: Found, digits: Digits) -> None:
     from minicnn import viz
 
     most = next(iter(single))
-    curves({row.name: runs for row, runs in single.items() if row.size == most.size}, folder / "figure-5.png")
-    sizes({row.size: runs for row, runs in single.items() if not row.distorted}, folder / "figure-6.png")
-    net = models.lenet5_1998(threads=1)
-    checkpoint.load_weights(folder / most.name / f"seed-{single[most][0]['seed']}" / WEIGHTS, net)
-    penalties = net.predict(Pixels(digits.test_images, PAPER, 32))
-    viz.confused(digits.test_images, digits.test_labels, -penalties, folder / "misclassified.png", SHOWN)
+    with tempfile.TemporaryDirectory(prefix=".pictures-", dir=folder) as own:  # another process may be drawing too
+        curves({row.name: runs for row, runs in single.items() if row.size == most.size}, Path(own) / "figure-5.png")
+        sizes({row.size: runs for row, runs in single.items() if not row.distorted}, Path(own) / "figure-6.png")
+        net = models.lenet5_1998(threads=1)
+        checkpoint.load_weights(folder / most.name / f"seed-{single[most][0]['seed']}" / WEIGHTS, net)
+        penalties = net.predict(Pixels(digits.test_images, PAPER, 32))
+        viz.confused(digits.test_images, digits.test_labels, -penalties, Path(own) / "misclassified.png", SHOWN)
+        for picture in Path(own).iterdir():
+            os.replace(picture, folder / picture.name)
     print(f"wrote figure-5.png, figure-6.png and misclassified.png to {folder}")
 
 

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # python -P leaves it out
 import numpy as np
 from in_words import in_words
 
-from minicnn import CheckpointError, CrossEntropy, Penalty, checkpoint, models
+from minicnn import CheckpointError, CrossEntropy, Penalty, checkpoint, history, identity, models
 from minicnn.data import Digits, Normalise, Pixels, load_mnist, strains
 from minicnn.train import BEST
 
@@ -41,22 +41,27 @@ def arguments() -> argparse.Namespace:
 def errors(weights: Path, digits: Digits, threads: int | None) -> dict[str, float]:
     """The error in per cent under each strain."""
     facts = checkpoint.read_facts(weights)
-    if facts.get("model") not in NETWORKS:
+    if facts.get("model") not in tuple(NETWORKS):
         what = f"expected weights of {' or '.join(NETWORKS)}, got {facts.get('model')!r}"
         raise CheckpointError(str(weights), what, "give folders of examples/records.py or examples/lenet5_1998.py")
     make, loss = NETWORKS[facts["model"]]
     net = make(threads=threads)
     checkpoint.load_weights(weights, net)
-    pixels = Pixels(digits.test_images, Normalise(**facts["normalise"]), net.in_shape[1])
+    normalise = history.record(weights, Normalise, facts.get("normalise"))
+    pixels = Pixels(digits.test_images, normalise, net.in_shape[1])
     scores = {name: net.evaluate(loss, source, digits.test_labels) for name, source in strains(pixels).items()}
     return {name: 100 * (1 - score.accuracy) for name, score in scores.items()}
 
 
 def column(folder: Path, digits: Digits, threads: int | None) -> dict[str, float]:
-    """Mean errors over the seeds of a folder."""
-    runs = [errors(path, digits, threads) for path in sorted(folder.glob(f"seed-*/{BEST}"))]
-    if not runs:
+    """Mean errors over the seeds of a folder, which must differ in nothing else."""
+    paths = sorted(folder.glob(f"seed-*/{BEST}"))
+    if not paths:
         raise CheckpointError(str(folder), f"expected seed-0/{BEST} and so on, got none", "train with examples/records.py")
+    recipes = [{k: v for k, v in checkpoint.read_facts(path).items() if k not in ("seed", "error")} for path in paths]
+    for path, recipe in zip(paths, recipes, strict=True):
+        identity.check(path, recipes[0], recipe, "give a folder whose runs differ in their seeds alone")
+    runs = [errors(path, digits, threads) for path in paths]
     return {name: float(np.mean([run[name] for run in runs])) for name in runs[0]}
 
 

@@ -20,6 +20,7 @@ from in_words import in_words
 import minicnn
 from minicnn import MSE, SGD, Adam, AdamW, CrossEntropy, OptionError, checkpoint
 from minicnn.data import Digits, Normalise, Pixels, load_mnist, split
+from minicnn.lock import FolderLock
 from minicnn.losses import Loss
 from minicnn.optim import Optimizer
 from minicnn.report import confusion, confusion_table
@@ -90,19 +91,6 @@ def check_fast(options: argparse.Namespace) -> None:
         raise OptionError("--fast", f"expected no option that its recipe settles, got {', '.join(given)}", "leave it out")
 
 
-def prepare_folder(path: Path) -> Path:
-    """Make the output folder, or say why it cannot be written."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        (path / ".writable").touch()
-        (path / ".writable").unlink()
-    except OSError as error:
-        raise OptionError(
-            "--out", f"expected a folder to write to, got {path}: {error.strerror}", "give another folder"
-        ) from None
-    return path
-
-
 def training_part(digits: Digits, limit: int | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The images to learn from and those to choose by."""
     count = len(digits.train_images)
@@ -136,9 +124,14 @@ def main() -> int:
     options = arguments()
     if options.fast:
         check_fast(options)
-        return fast.train(options, prepare_folder(options.out or Path("runs") / "fast"))
+    folder = options.out or Path("runs") / ("fast" if options.fast else options.model)
+    with FolderLock(folder, "--out"):
+        return fast.train(options, folder) if options.fast else train(options, folder)
+
+
+def train(options: argparse.Namespace, folder: Path) -> int:
+    """Train a model by its recipe, and write what became of it."""
     recipe = RECIPES[options.model]
-    folder = prepare_folder(options.out or Path("runs") / options.model)
     optimizer_name = options.optimizer or recipe.optimizer
     lr = recipe.lr if options.lr is None else options.lr
     optimizer: Optimizer = OPTIMIZERS[optimizer_name](lr)
@@ -147,7 +140,9 @@ def main() -> int:
     net = getattr(minicnn.models, recipe.model)(threads=options.threads, seed=options.seed)
     settings = {
         "model": options.model,
-        "normalise": asdict(recipe.normalise) | {"size": recipe.size, "fit": recipe.fit},
+        "normalise": asdict(recipe.normalise),
+        "size": recipe.size,
+        "fit": recipe.fit,
         "loss": repr(recipe.loss),
         "decay": recipe.decay,
         "optimizer": optimizer_name,
@@ -161,13 +156,13 @@ def main() -> int:
     print(net.summary())
     learn, hold = training_part(digits, options.limit, options.seed)
     pixels = Pixels(digits.train_images, recipe.normalise, recipe.size, recipe.fit)
-    train, validation = (Examples(pixels, digits.train_labels, part) for part in (learn, hold))
+    learned, validation = (Examples(pixels, digits.train_labels, part) for part in (learn, hold))
     how = f"{optimizer_name} at {lr:g}, batches of {batch_size}, {net.threads} threads, seed {options.seed}"
     print(f"training on {len(learn):,} images, validating on {len(hold):,}; {how}", flush=True)
 
     test_pixels = Pixels(digits.test_images, recipe.normalise, recipe.size, recipe.fit)
     net.check(recipe.loss, test_pixels, digits.test_labels)
-    trainer = Trainer(net, recipe.loss, optimizer, run, train, validation)
+    trainer = Trainer(net, recipe.loss, optimizer, run, learned, validation)
     rows = trainer.fit(options.resume)
     if len(rows) < epochs:
         return 130 if trainer.interrupted else 1

@@ -44,8 +44,10 @@ class Averaged(Optimizer):
         self.names = (*optimizer.names, "average")
 
     def _update(self, net: Network, *moments: Array) -> None:
+        rate = self.inner.lr
         self.inner.lr, self.inner.steps = self.lr, self.steps
         self.inner._update(net, *moments[:-1])
+        self.inner.lr = rate
         average = moments[-1]
         average += (1 - min(self.decay, 1 - 1 / self.steps)) * (net.params.flat - average)
 

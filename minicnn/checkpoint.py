@@ -77,13 +77,8 @@ def load_weights(path: StrPath, net: Network) -> dict[str, Any]:
 
     An example is at ``save_weights``.
     """
-    document, tensors = _read(path)
-    if document and document["kind"] == "training":
-        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(VECTOR)}
-    names = _names(path, net)
-    _check(path, net, tensors, _shapes(net, names), foreign=not document)
-    net.load_params({ours: tensors[name] for name, ours in names.items()})
-    facts: dict[str, Any] = document["facts"] if document else {}
+    facts, params = read_weights(path, net)
+    net.load_params(params)
     return facts
 
 
@@ -116,7 +111,7 @@ def save_training(path: StrPath, net: Network, optimizer: Optimizer, facts: Mapp
             what = f"expected optimiser vectors of {net.params.flat.size} {net.dtype}, got {vector.size} {vector.dtype}"
             raise CheckpointError(os.fspath(path), what, "save the optimiser with the network that it trains")
         tensors[VECTOR + name] = vector
-    more = {"optimizer": type(optimizer).__name__, "optimizer_steps": optimizer.steps, "network_steps": net.steps}
+    more = {"optimizer": _class(optimizer), "optimizer_steps": optimizer.steps, "network_steps": net.steps}
     tensorfile.write(path, tensors, _metadata(path, "training", facts, **more))
 
 
@@ -139,8 +134,8 @@ def load_training(path: StrPath, net: Network, optimizer: Optimizer) -> dict[str
     document, tensors = _read(path, own=True)
     if document["kind"] != "training":
         raise CheckpointError(os.fspath(path), "expected a training checkpoint, got weights only", "read it with load_weights")
-    if document["optimizer"] != type(optimizer).__name__:
-        what = f"expected the vectors of {type(optimizer).__name__}, got those of {short(document['optimizer'])}"
+    if document["optimizer"] != _class(optimizer):
+        what = f"expected the vectors of {_class(optimizer)}, got those of {short(document['optimizer'])}"
         raise CheckpointError(os.fspath(path), what, "resume with the optimiser that was saved")
     steps = document["optimizer_steps"]
     vectors = optimizer.names if steps else ()  # there are none before the first step
@@ -171,6 +166,53 @@ def read_facts(path: StrPath) -> dict[str, Any]:
     """
     facts: dict[str, Any] = _read(path, own=True)[0]["facts"]
     return facts
+
+
+def version(path: StrPath) -> str:
+    """The version of minicnn that wrote a checkpoint, as it says.
+
+    Raises:
+        CheckpointError: the file cannot be read, or is not a checkpoint of minicnn.
+    """
+    return str(_read(path, own=True)[0][KEY])
+
+
+def check_saving(path: StrPath, net: Network, facts: Mapping[str, Any]) -> None:
+    """Find out before training whether ``save_weights`` and ``save_training`` would refuse, as far as that can be told.
+
+    Args:
+        path: the file, which need not be there.
+        net: the network.
+        facts: what is to be saved with it.
+
+    Raises:
+        CheckpointError: the path is a folder, or the facts or the parameters' names do not fit into a file.
+    """
+    if os.path.isdir(path):
+        what = "expected to write a checkpoint, got a directory"
+        raise CheckpointError(os.fspath(path), what, "move it away, or save elsewhere")
+    _names(path, net)
+    _metadata(path, "training", facts)
+
+
+def read_weights(path: StrPath, net: Network) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Read what ``load_weights`` loads: the facts, and the parameters by the names of the network, which stays as it is.
+
+    Raises:
+        CheckpointError: as ``load_weights``.
+    """
+    document, tensors = _read(path)
+    if document and document["kind"] == "training":
+        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(VECTOR)}
+    names = _names(path, net)
+    _check(path, net, tensors, _shapes(net, names), foreign=not document)
+    return document["facts"] if document else {}, {ours: tensors[name] for name, ours in names.items()}
+
+
+def _class(optimizer: Optimizer) -> str:
+    """The class of an optimiser and, in brackets, of those inside it."""
+    inside = [_class(value) for value in vars(optimizer).values() if isinstance(value, Optimizer)]
+    return type(optimizer).__name__ + (f"({', '.join(inside)})" if inside else "")
 
 
 def _names(path: StrPath, net: Network) -> dict[str, str]:

@@ -8,16 +8,16 @@ https://github.com/huggingface/safetensors.
 from __future__ import annotations
 
 import json
+import math
 import os
-import secrets
 import textwrap
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
 
+from . import atomic
 from .arrays import Array
 from .errors import CheckpointError
 from .infile import open_file, reason
@@ -83,19 +83,8 @@ def write(path: StrPath, tensors: Mapping[str, Array], metadata: dict[str, str])
     """
     # safetensors writes an array's memory as it lies, so every array must lie in C order; ascontiguousarray loses shape ().
     content = save({name: np.array(tensor, order="C") for name, tensor in tensors.items()}, metadata)
-    # In the same folder, because os.replace is atomic only within one file system.
-    part = Path(path).with_name(f".{secrets.token_hex(8)}.part")
     try:
-        try:
-            with open(part, "xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, path)
-        except BaseException:
-            with suppress(OSError):
-                part.unlink()
-            raise
+        atomic.write(path, content)
     except OSError as fault:
         what = f"expected to write a checkpoint, got {reason(fault)}"
         raise CheckpointError(os.fspath(path), what, "check the folder, its permissions and its free space") from fault
@@ -112,7 +101,7 @@ def parse(path: StrPath, text: str) -> Any:
         CheckpointError: the text is something else.
     """
     try:
-        return json.loads(text, object_pairs_hook=_once, parse_constant=_not_json)
+        return json.loads(text, object_pairs_hook=_once, parse_float=_finite, parse_constant=_not_json)
     except (ValueError, RecursionError) as fault:
         refuse(path, "JSON in its header", str(fault))
 
@@ -163,6 +152,12 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise ValueError(f"the key {key!r} twice")
         found[key] = value
     return found
+
+
+def _finite(digits: str) -> float:
+    if math.isinf(value := float(digits)):
+        raise ValueError(f"the number {digits}")
+    return value
 
 
 def _not_json(constant: str) -> NoReturn:

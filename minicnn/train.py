@@ -5,118 +5,28 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import checkpoint, watch
+from . import __version__, checkpoint, identity, watch
 from .data.batches import shuffled
-from .errors import CheckpointError, OptionError, number
+from .errors import CheckpointError
+from .history import Row, Tally, restore
 from .interrupt import Interrupt
+from .lock import FolderLock
 from .losses import Loss
 from .network import Network
 from .optim import Optimizer
 from .progress import Announce, Bar, say
+from .run import Examples, Run
 from .runner import Score
-from .schedules import Fixed, Schedule
+from .schedules import Fixed
 
 LAST, BEST = "last.safetensors", "model.safetensors"
-
-
-@dataclass(frozen=True, eq=False)
-class Examples:
-    """Images with their targets, or some of them.
-
-    Args:
-        images: (N, C, H, W), or a Source.
-        targets: class numbers (N,), or vectors (N, D).
-        index: the numbers of those that count; all for None.
-    """
-
-    images: Any
-    targets: Any
-    index: Any = None
-
-    @property
-    def chosen(self) -> np.ndarray[Any, Any]:
-        """The numbers of the images that count."""
-        return np.arange(self.images.shape[0]) if self.index is None else np.asarray(self.index)
-
-
-@dataclass(frozen=True)
-class Row:
-    """One epoch: losses are means over images, accuracies shares, ``seconds`` training alone."""
-
-    epoch: int
-    train_loss: float
-    train_accuracy: float
-    val_loss: float
-    val_accuracy: float
-    seconds: float
-    images_per_second: float
-
-    def __str__(self) -> str:
-        train = f"train loss {self.train_loss:.4f} accuracy {100 * self.train_accuracy:.2f} %"
-        validation = f"validation loss {self.val_loss:.4f} accuracy {100 * self.val_accuracy:.2f} %"
-        return f"epoch {self.epoch:2}  {train}  {validation}  {self.seconds:.2f} s  {self.images_per_second:,.0f} images/s"
-
-
-@dataclass(frozen=True)
-class Run:
-    """How a network is trained.
-
-    Args:
-        epochs: passes over the training images.
-        batch_size: images a step.
-        seed: of the order of the images.
-        schedule: factor on the optimiser's learning rate for each step.
-        folder: where checkpoints go; nothing is saved for None.
-        facts: what else to write into checkpoints.
-        log_every: announce the loss every so many steps; never for 0.
-        decay: factor on the learning rate after every epoch, whatever their number, so that a run can be continued.
-
-    Raises:
-        OptionError: epochs or batch_size below 1.
-    """
-
-    epochs: int
-    batch_size: int = 32
-    seed: int = 0
-    schedule: Schedule = Fixed()
-    folder: Path | None = None
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    log_every: int = 0
-    decay: float = 1.0
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise OptionError(
-                    "Run", f"expected {name} as a whole number of at least 1, got {value!r}", f"give {name}=1 or more"
-                )
-        number("Run", "decay", self.decay, 0, 1, "(]")
-
-
-@dataclass
-class _Tally:
-    """Sums over the steps of an epoch so far."""
-
-    steps: int = 0
-    loss: float = 0.0
-    correct: int = 0
-    images: int = 0
-    seconds: float = 0.0
-
-    def add(self, score: Score, seconds: float) -> None:
-        self.steps += 1
-        self.loss += score.loss * score.images
-        self.correct += score.correct
-        self.images += score.images
-        self.seconds += seconds
 
 
 class Trainer:
@@ -125,7 +35,7 @@ class Trainer:
     Args:
         net: the network.
         loss: the loss.
-        optimizer: the optimiser; its rate is the schedule's unit.
+        optimizer: the optimiser, which may have stepped before; its rate is the unit of schedule and decay, and stays so.
         run: how to train.
         train: images to learn from.
         validation: images to choose by; the test set has no place here.
@@ -147,36 +57,78 @@ class Trainer:
         self.rows: list[Row] = []
         self.lr = optimizer.lr
         self.interrupted = False
-        self._tally = _Tally()
+        self._tally = Tally()
         self._chosen = train.chosen
+        self._folder = None if run.folder is None else Path(run.folder)
+        self._identity: dict[str, Any] | None = None
 
     @property
     def steps_per_epoch(self) -> int:
         """Steps of a pass; the last batch may be smaller."""
         return math.ceil(len(self._chosen) / self.run.batch_size)
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What must be the same for a run to go on, as JSON: whatever shapes its result, the data by a hash of their bytes."""
+        if self._identity is None:
+            run, train, held_out = self.run, self.train, self.validation
+            known: dict[str, Any] = {"batch_size": run.batch_size, "seed": run.seed, "decay": run.decay, "lr": self.lr}
+            known |= {"network_seed": self.net.seed, "network": identity.network(self.net)}
+            parts = {"loss": self.loss, "optimizer": self.optimizer}
+            parts["training"] = identity.examples(train.images, train.targets, self._chosen)
+            parts["validation"] = identity.examples(held_out.images, held_out.targets, held_out.chosen)
+            if run.schedule != Fixed():  # it is spread over all epochs, so their number counts
+                known, parts = known | {"epochs": run.epochs}, parts | {"schedule": run.schedule}
+            self._identity = known | identity.describe(parts)
+        return self._identity
+
     def fit(self, resume: bool = False) -> list[Row]:
-        """Train for ``run.epochs`` epochs, or go on where the checkpoint in ``run.folder`` stopped.
+        """Train until ``run.epochs`` epochs are done; a second call goes on where the first one ended.
 
         Stops early, with a word, on Ctrl-C (after the step in progress) and when the loss is not a finite number.
+
+        Args:
+            resume: go on where the checkpoint in ``run.folder`` stopped.
 
         Returns:
             One row an epoch.
 
         Raises:
-            CheckpointError: resume, and the checkpoint is missing, damaged or of another run.
+            CheckpointError: resume, and the checkpoint is missing, damaged or of another run; or nothing can be saved.
+            OptionError: the folder cannot be written to, or another process writes there.
             ShapeError, DataError: images or targets, of training or validation, are not what they should be.
         """
         for examples in (self.train, self.validation):
             self.net.check(self.loss, examples.images, examples.targets, examples.chosen)
+        if resume and self._folder is None:
+            raise CheckpointError("resume", "expected a folder with a checkpoint, got none", "give the folder of the run")
+        if self.optimizer.lr != self.lr:
+            self.lr, self._identity = self.optimizer.lr, None
+        with nullcontext() if self._folder is None else FolderLock(self._folder, "Run"):
+            if self._folder is not None:
+                self._prepare(self._folder, resume)
+            try:
+                self._train()
+            finally:
+                self.optimizer.lr = self.lr
+        return self.rows
+
+    def _prepare(self, folder: Path, resume: bool) -> None:
+        """Find out before training what would be found out after its first epoch, or at its end."""
+        for name in (LAST, BEST):
+            checkpoint.check_saving(folder / name, self.net, self.run.facts)
         if resume:
-            self._resume()
-        self._compile()
+            self._resume(folder)
+        if self.rows:
+            checkpoint.read_weights(folder / BEST, self.net)
+
+    def _train(self) -> None:
+        if len(self.rows) < self.run.epochs:
+            self._compile()
         with Interrupt() as interrupt:
             while len(self.rows) < self.run.epochs and self._epoch(interrupt):
                 pass
         self.interrupted = interrupt.asked
-        return self.rows
 
     def _compile(self) -> None:
         """Run every kernel once on a batch, so that no epoch's time holds a compilation; nothing of it stays."""
@@ -184,9 +136,11 @@ class Trainer:
         log.announce = lambda: self.announce("compiling kernels; later runs load them from the cache")
         params, steps = self.net.params.flat.copy(), self.net.steps
         few = self._chosen[: self.run.batch_size]
-        self.net.score_and_grads(self.loss, self.train.images, self.train.targets, few)
-        copy.deepcopy(self.optimizer).step(self.net)
-        self.net.params.flat[...], self.net.steps = params, steps
+        try:
+            self.net.score_and_grads(self.loss, self.train.images, self.train.targets, few)
+            _twin(self.optimizer).step(self.net)
+        finally:
+            self.net.params.flat[...], self.net.steps = params, steps
         self.net.evaluate(self.loss, self.train.images, self.train.targets, few)
         log.announce = None
 
@@ -236,13 +190,13 @@ class Trainer:
             return False
         best = all(row.val_accuracy > earlier.val_accuracy for earlier in self.rows)
         self.rows.append(row)
-        self._tally = _Tally()
+        self._tally = Tally()
         self.announce(str(row))
         self._warn(row)
-        if self.run.folder is not None:
+        if self._folder is not None:
             if best:
-                checkpoint.save_weights(self.run.folder / BEST, self.net, self.run.facts)
-            self._save()
+                checkpoint.save_weights(self._folder / BEST, self.net, self.run.facts)
+            self._save(self._folder)
         return True
 
     def _warn(self, row: Row) -> None:
@@ -252,39 +206,38 @@ class Trainer:
 
     def _stopped(self, number: int) -> None:
         where = f"stopped in epoch {number} after step {self._tally.steps} of {self.steps_per_epoch}"
-        if self.run.folder is None:
+        if self._folder is None:
             self.announce(f"{where}; nothing was saved, because no folder was given")
             return
-        self._save()
-        self.announce(f"{where}; saved to {self.run.folder / LAST}, go on with --resume")
+        self._save(self._folder)
+        self.announce(f"{where}; saved to {self._folder / LAST}, go on with --resume")
 
-    def _identity(self) -> dict[str, Any]:
-        """What must be the same for a run to go on."""
-        run = self.run
-        identity: dict[str, Any] = {"batch_size": self.run.batch_size, "seed": self.run.seed, "decay": self.run.decay}
-        identity |= {"images": len(self._chosen), "lr": self.lr, "network_seed": self.net.seed}
-        if run.schedule != Fixed():  # it is spread over all epochs, so their number counts
-            identity |= {"schedule": repr(run.schedule), "epochs": run.epochs}
-        return identity
+    def _save(self, folder: Path) -> None:
+        facts = {**self.run.facts, "run": self.identity, "rows": [asdict(row) for row in self.rows]}
+        checkpoint.save_training(folder / LAST, self.net, self.optimizer, facts | {"tally": asdict(self._tally)})
 
-    def _save(self) -> None:
-        assert self.run.folder is not None
-        facts = {**self.run.facts, "run": self._identity(), "rows": [asdict(row) for row in self.rows]}
-        checkpoint.save_training(self.run.folder / LAST, self.net, self.optimizer, facts | {"tally": asdict(self._tally)})
-
-    def _resume(self) -> None:
-        if self.run.folder is None:
-            raise CheckpointError("resume", "expected a folder with a checkpoint, got none", "give the folder of the run")
-        path = self.run.folder / LAST
+    def _resume(self, folder: Path) -> None:
+        path = folder / LAST
         facts = checkpoint.read_facts(path)
-        saved = facts.get("run")
-        if saved != self._identity():
-            what = f"expected a run with {self._identity()}, got {saved}"
-            raise CheckpointError(str(path), what, "resume with the settings it was started with")
-        try:
-            rows, tally = [Row(**row) for row in facts["rows"]], _Tally(**facts["tally"])
-        except (KeyError, TypeError) as error:
-            raise CheckpointError(str(path), f"expected the rows of a run, got {error}", "start anew without resume") from None
+        identity.check(path, self.identity, facts.get("run"), "resume with the settings it was started with")
+        rows, tally = restore(path, facts, len(self._chosen), self.run.batch_size)
+        if len(rows) > self.run.epochs or (len(rows) == self.run.epochs and tally.steps):
+            what = f"expected a run of at most {self.run.epochs} epochs, got one of {len(rows) + bool(tally.steps)}"
+            raise CheckpointError(str(path), what, "give more epochs")
         checkpoint.load_training(path, self.net, self.optimizer)
         self.rows, self._tally = rows, tally
         self.announce(f"resumed from {path} after {len(rows)} epochs and {tally.steps} steps")
+        if (by := checkpoint.version(path)) != __version__:
+            self.announce(
+                f"warning: {by!r} is the minicnn that saved it, and {__version__!r} this one: results may round otherwise"
+            )
+
+
+def _twin(optimizer: Optimizer) -> Optimizer:
+    """A copy of an optimiser, and of those inside it, whose steps leave it as it is."""
+    twin = copy.copy(optimizer)
+    for name, value in vars(optimizer).items():
+        if isinstance(value, Optimizer):
+            setattr(twin, name, _twin(value))
+    twin.load(optimizer.steps, optimizer._moments)
+    return twin

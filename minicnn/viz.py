@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .train import Row
+from .history import Row
 
 Array = np.ndarray[Any, Any]
 

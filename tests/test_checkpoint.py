@@ -32,7 +32,8 @@ from minicnn import (
     models,
     tensorfile,
 )
-from minicnn.checkpoint import load_training, load_weights, read_facts, save_training, save_weights
+from minicnn.averaging import Averaged
+from minicnn.checkpoint import load_training, load_weights, read_facts, save_training, save_weights, version
 from minicnn.errors import CheckpointError
 from minicnn.plan import Param, Plan
 
@@ -182,8 +183,9 @@ def test_weights_are_taken_from_a_training_checkpoint_too(training):
     assert training.net.steps == steps
 
 
-def test_facts_need_no_network(file):
+def test_facts_and_version_need_no_network(file):
     assert read_facts(file.path) == FACTS
+    assert version(file.path) == __version__
 
 
 def test_the_file_holds_one_document_and_the_names_of_pytorch(training):
@@ -521,6 +523,15 @@ def test_another_optimiser_is_refused(training):
     training.refused("expected the vectors of AdamW, got those of 'Adam'; resume with the optimiser that was saved")
 
 
+def test_another_optimiser_inside_an_average_is_refused(training):
+    training.optimizer = Averaged(Adam(), 0.9)
+    train(training.net, training.optimizer, 1)
+    save_training(training.path, training.net, training.optimizer, FACTS)
+    training.optimizer = Averaged(AdamW(), 0.9)
+    got = "expected the vectors of Averaged(AdamW), got those of 'Averaged(Adam)'"
+    training.refused(f"{got}; resume with the optimiser that was saved")
+
+
 def test_training_does_not_go_on_from_weights(file):
     save_weights(file.path, file.net, {})
     with pytest.raises(CheckpointError, match="expected a training checkpoint, got weights only; read it with load_weights"):
@@ -552,6 +563,8 @@ def test_another_format_version_is_refused(file, version):
         ("{", "JSON in its header", "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
         ('{"format": 1, "format": 1}', "JSON in its header", "the key 'format' twice"),
         ('{"format": NaN}', "JSON in its header", "the number NaN"),
+        ('{"format": 1e999}', "JSON in its header", "the number 1e999"),
+        ('{"facts": [-1e999]}', "JSON in its header", "the number -1e999"),
         ('{"format": -Infinity}', "JSON in its header", "the number -Infinity"),
         ("[" * 100_000, "JSON in its header", None),
         ('{"facts":' * 100_000, "JSON in its header", None),

@@ -89,6 +89,63 @@ def test_a_run_goes_on_with_resume(run, tmp_path):
     assert [row["val_loss"] for row in once["epochs"]] == [row["val_loss"] for row in twice["epochs"]]
 
 
+def test_a_run_of_other_options_or_data_is_not_gone_on_with(run, tmp_path):
+    common = ["--source", "subset", "--limit", 120, "--threads", 1, "--epochs", 1, "--out", tmp_path, "--resume"]
+    run(*common[:-1])
+    for more, words in (
+        (["--optimizer", "adam", "--lr", 0.1], "optimizer Adam(betas=[0.9, 0.999], "),
+        (["--lr", 0.2], "lr 0.2, got lr 0.1; "),
+        (["--seed", 1], "seed 1, "),
+        (["--model", "lenet5s"], "network.layers"),
+    ):
+        code, _, err = run(*common, *more)
+        assert code == 2
+        assert err.startswith(f"error: {tmp_path / 'last.safetensors'}: expected a run with ")
+        assert words in err
+    (tmp_path / "model.safetensors").unlink()
+    code, _, err = run(*common)
+    assert code == 2
+    assert err.startswith(f"error: {tmp_path / 'model.safetensors'}: expected a readable file, got no such file")
+
+
+@pytest.mark.parametrize("fast", [[], ["--fast"]])
+def test_a_folder_that_another_process_writes_to(run, python, tmp_path, fast):
+    code = f"""
+import time
+from minicnn.lock import FolderLock
+with FolderLock({str(tmp_path / "out")!r}):
+    print("held", flush=True)
+    time.sleep(100)
+"""
+    process = python.start(code)
+    process.stdout.readline()
+    code, _, err = run("--source", "subset", *fast, "--out", tmp_path / "out")
+    assert code == 2
+    assert (
+        f"--out: expected a folder that no other run writes to, got {tmp_path / 'out'}, where process {process.pid} on" in err
+    )
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [".lock"]
+
+
+@pytest.mark.parametrize("model", ["classic", "lenet5s", "modern", "fast"])
+def test_the_readmes_example_uses_the_weights_that_are_written(run, example, tmp_path, python, model):
+    how = ["--fast"] if model == "fast" else ["--model", model, "--limit", 240, "--epochs", 1]
+    code, out, _ = run("--source", "subset", "--threads", 1, *how, "--out", tmp_path)
+    assert code == 0
+    readme = (EXAMPLES.parent / "README.md").read_text()
+    (block,) = [b for b in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "load_weights" in b]
+    network = "lenet5_modern" if model == "fast" else example.RECIPES[model].model
+    for old, new in (
+        ("examples/lenet5_modern.safetensors", str(tmp_path / "model.safetensors")),
+        ("models.lenet5_modern", f"models.{network}"),
+        ("load_mnist()", 'load_mnist(source="subset")'),
+    ):
+        assert old in block
+        block = block.replace(old, new)
+    told = float(python(block, MINICNN_CACHE=None).splitlines()[-1])
+    assert f"test accuracy {100 * told:.2f} %" in out
+
+
 def damaged(folder: Path, name: str, change) -> Path:
     """A copy of the subset with one file changed."""
     shutil.copytree(SUBSET, folder)

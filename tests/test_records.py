@@ -79,6 +79,106 @@ def test_a_run_goes_on_with_resume_and_finished_seeds_are_not_run_again(run, tmp
     assert "resumed from" in out
 
 
+def spoil(path, text):
+    path.write_text(text)
+    return path
+
+
+def test_what_was_made_by_other_options_is_not_taken_for_these(run, tmp_path):
+    one = [*SMALL, "--seeds", 1, "--out", tmp_path]
+    run("records", *one, "--model", "modern")
+    result = tmp_path / "seed-0" / "result.json"
+    error = json.loads(result.read_text())["error"]
+    for more, words in (
+        (["--model", "classic"], "run.network.in_shape[1] 32, got "),
+        (["--model", "modern", "--no-augment"], "run.lr 0.001, "),
+        (["--model", "modern", "--choose"], "run.training.index 'int64 (220,), "),
+        (["--model", "modern", "--limit", 252], "run.training.index 'int64 (252,), "),
+    ):
+        code, out, err = run("records", *one, *more, "--resume")
+        assert code == 2
+        assert err.startswith(f"error: {result}: expected a run with ")
+        assert words in err
+        assert err.endswith("; resume with the options it was started with, or give another folder\n")
+        assert "error " not in out.replace("the error on", "")
+        assert json.loads(result.read_text())["error"] == error
+    for text in ("", "[]", "null", '{"error": "none"}', '{"error": 101}', '{"error": true}', '{"error": NaN}', "[" * 9999):
+        code, _, err = run("records", *one, "--model", "modern", "--resume") if spoil(result, text) else None
+        what = "expected the result of a run, got something else; delete it, or give another folder"
+        assert (code, err) == (2, f"error: {result}: {what}\n")
+    run("records", *one, "--model", "modern")  # without --resume it starts anew
+    assert json.loads(result.read_text())["error"] == error
+
+
+def test_the_error_is_that_of_these_test_images(run, tmp_path, monkeypatch):
+    one = [*SMALL, "--seeds", "1", "--out", str(tmp_path)]
+    run("records", *one)
+    module = load("records")
+    digits = DIGITS.__class__(
+        *(getattr(DIGITS, name) for name in ("train_images", "train_labels")),
+        255 - DIGITS.test_images,
+        DIGITS.test_labels,
+        "here",
+        False,
+    )
+    monkeypatch.setattr(module, "load_mnist", lambda *given: digits)
+    monkeypatch.setattr(sys, "argv", ["records.py", *map(str, one), "--resume"])
+    assert module.main() == 2
+
+
+def test_more_epochs_at_a_fixed_rate_go_on(run, tmp_path):
+    same = [*SMALL[:-4], "--threads", 1, "--seeds", 1, "--model", "modern", "--no-augment", "--out"]
+    run("records", *same, tmp_path / "once", "--epochs", 2)
+    run("records", *same, tmp_path / "twice", "--epochs", 1)
+    code, out, _ = run("records", *same, tmp_path / "twice", "--epochs", 2, "--resume")
+    assert (code, "resumed from" in out) == (0, True)
+    results = [json.loads((tmp_path / name / "seed-0" / "result.json").read_text()) for name in ("once", "twice")]
+    assert results[0] == results[1]
+    code, _, err = run("records", *same, tmp_path / "twice", "--epochs", 1, "--resume")
+    assert code == 2
+    assert "expected a run of at most 1 epochs, got one of 2; give more epochs" in err
+    assert (tmp_path / "twice" / "seed-0" / "result.json").exists()
+
+
+HOLD = """
+import time
+from minicnn.lock import FolderLock
+with FolderLock({folder!r}):
+    print("held", flush=True)
+    time.sleep(100)
+"""
+
+
+@pytest.mark.parametrize("place", [".", "seed-0"])
+def test_a_folder_that_another_process_writes_to(run, python, tmp_path, place):
+    process = python.start(HOLD.format(folder=str(tmp_path / "out" / place)))
+    process.stdout.readline()
+    code, _, err = run("records", *SMALL, "--seeds", 1, "--out", tmp_path / "out")
+    assert code == 2
+    assert err.startswith("error: --out: expected a folder that no other run writes to, got ")
+    assert f"where process {process.pid} on" in err
+    assert not (tmp_path / "out" / "seed-0" / "result.json").exists()
+
+
+def test_a_column_is_of_one_recipe(run, tmp_path):
+    run("records", *SMALL, "--seeds", 2, "--out", tmp_path)
+    run("records", *SMALL, "--no-augment", "--seeds", 1, "--out", tmp_path)
+    code, _, err = run("robustness", tmp_path, "--source", "subset")
+    assert code == 2
+    assert "seed-1/model.safetensors: expected a run with augment False, got augment True; give a folder whose runs" in err
+
+
+@pytest.mark.parametrize("normalise", [None, {"scale": 1.0}, {"scale": None, "shift": 0.0}, [1, 2]])
+def test_robustness_refuses_weights_that_do_not_say_how_images_come_in(run, tmp_path, normalise):
+    (tmp_path / "seed-0").mkdir()
+    facts = {"model": "modern", "normalise": normalise}
+    checkpoint.save_weights(tmp_path / "seed-0" / "model.safetensors", models.lenet5_modern(threads=1), facts)
+    code, _, err = run("robustness", tmp_path, "--source", "subset")
+    assert code == 2
+    assert "model.safetensors: expected " in err
+    assert err.count("\n") == 1
+
+
 def test_the_table_of_strains_has_a_column_for_each_folder(run, tmp_path):
     run("records", *SMALL, "--model", "modern", "--seeds", 2, "--out", tmp_path / "with")
     run("records", *SMALL, "--model", "classic", "--no-augment", "--seeds", 1, "--out", tmp_path / "without")
