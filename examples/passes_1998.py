@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -17,6 +16,7 @@ from minicnn.data.batches import shuffled
 from minicnn.door import Source
 from minicnn.errors import CheckpointError
 from minicnn.losses import Loss
+from minicnn.report import of, write_json
 from minicnn.schedules import LENET5_RATES
 
 PAPER = Normalise.between(-0.1, 1.175)
@@ -123,7 +123,7 @@ def run(task: Task, row: Row, seed: int, folder: Path, resume: bool, announce: C
         announce(f"{row.name} seed {seed} {line(passes[-1])}")
     facts = known | {"error": passes[-1].judged_error, "passes": [asdict(p) for p in passes]}
     checkpoint.save_weights(folder / WEIGHTS, net, {k: v for k, v in facts.items() if k != "passes"})
-    (folder / RESULT).write_text(json.dumps(facts, indent=2) + "\n")
+    write_json(folder / RESULT, facts)
     return passes
 
 
@@ -135,8 +135,18 @@ def restore(path: Path, net: Network, optimizer: SDLM, known: dict[str, Any]) ->
         wanted, got = (", ".join(f"{name} {run.get(name)!r}" for name in other) for run in (known, saved))
         what = f"expected a run with {wanted}, got {got}"
         raise CheckpointError(str(path), what, "resume with the options it was started with, or give another folder")
+    done = facts.get("passes")
+    if not are_passes(done):
+        raise CheckpointError(str(path), "expected the passes of a run, got others", "start anew without --resume")
     checkpoint.load_training(path, net, optimizer)
-    return [Pass(**done) for done in facts["passes"]]
+    return [Pass(**made) for made in done]
+
+
+def are_passes(found: Any) -> bool:
+    """Whether a document holds the passes of a run."""
+    fields = {"number": int, "loss": float, "train_error": float, "judged_error": float, "seconds": float}
+    known = isinstance(found, list) and all(isinstance(made, dict) and made.keys() == fields.keys() for made in found)
+    return known and all(of(fields[name], value) for made in found for name, value in made.items())
 
 
 def one_pass(

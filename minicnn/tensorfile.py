@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import textwrap
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,16 +18,17 @@ import numpy as np
 
 from .arrays import Array
 from .errors import CheckpointError
-
-try:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load, save
-except ImportError as fault:
-    what = "expected the package safetensors, got none installed"
-    raise CheckpointError("checkpoint", what, 'run pip install "minicnn[train]"') from fault
+from .outfile import StrPath, outfile, reason
 
 
-StrPath = str | os.PathLike[str]
+def _safetensors() -> Any:
+    """The package, imported where a file is read or written: whoever does neither can do without it."""
+    try:
+        import safetensors.numpy
+    except ImportError as fault:
+        what = "expected the package safetensors, got none installed"
+        raise CheckpointError("checkpoint", what, "run pip install safetensors") from fault
+    return safetensors
 
 
 def read(path: StrPath) -> tuple[dict[str, str], dict[str, Array]]:
@@ -48,14 +47,18 @@ def read(path: StrPath) -> tuple[dict[str, str], dict[str, Array]]:
     >>> metadata, tensors["pair"]
     ({'made by': 'hand'}, array([1., 2.]))
     """
+    package = _safetensors()
     try:
         content = Path(path).read_bytes()
     except OSError as fault:
-        what = f"expected a readable file, got {_reason(fault)}"
+        what = f"expected a readable file, got {reason(fault)}"
         raise CheckpointError(os.fspath(path), what, "check the path and its permissions") from fault
+    except ValueError:  # what Python says to a NUL character
+        what = "expected a readable file, got no name of a file"
+        raise CheckpointError(repr(os.fspath(path)), what, "give the path of a file") from None
     try:
-        tensors = load(content)
-    except SafetensorError as fault:
+        tensors = package.numpy.load(content)
+    except package.SafetensorError as fault:
         refuse(path, "a whole safetensors file", str(fault).rpartition("deserializing: ")[2])
     except (KeyError, ValueError, OverflowError) as fault:
         refuse(path, "tensors that NumPy can hold", str(fault))
@@ -75,23 +78,10 @@ def write(path: StrPath, tensors: Mapping[str, Array], metadata: dict[str, str])
         CheckpointError: the file cannot be written.
     """
     # safetensors writes an array's memory as it lies, so every array must lie in C order; ascontiguousarray loses shape ().
-    content = save({name: np.array(tensor, order="C") for name, tensor in tensors.items()}, metadata)
-    # In the same folder, because os.replace is atomic only within one file system.
-    part = Path(path).with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        try:
-            with open(part, "xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, path)
-        except BaseException:
-            with suppress(OSError):
-                part.unlink()
-            raise
-    except OSError as fault:
-        what = f"expected to write a checkpoint, got {_reason(fault)}"
-        raise CheckpointError(os.fspath(path), what, "check the folder, its permissions and its free space") from fault
+    ordered = {name: np.array(tensor, order="C") for name, tensor in tensors.items()}
+    content = _safetensors().numpy.save(ordered, metadata)
+    with outfile(path, "a checkpoint", CheckpointError) as file:
+        file.write(content)
 
 
 def parse(path: StrPath, text: str) -> Any:
@@ -137,7 +127,3 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _not_json(constant: str) -> NoReturn:
     raise ValueError(f"the number {constant}")
-
-
-def _reason(fault: OSError) -> str:
-    return "a directory" if isinstance(fault, IsADirectoryError) else (fault.strerror or str(fault)).lower()

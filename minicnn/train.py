@@ -158,7 +158,8 @@ class Trainer:
     def fit(self, resume: bool = False) -> list[Row]:
         """Train for ``run.epochs`` epochs, or go on where the checkpoint in ``run.folder`` stopped.
 
-        Stops early, with a word, on Ctrl-C (after the step in progress) and when the loss is not a finite number.
+        Stops early, with a word, on Ctrl-C (after the step in progress) and when the loss is not a finite number. SIGTERM and
+        SIGHUP are Ctrl-C to it, and come again when what was learned is saved, so that the program ends as it would have.
 
         Returns:
             One row an epoch.
@@ -172,7 +173,7 @@ class Trainer:
         with Interrupt() as interrupt:
             while len(self.rows) < self.run.epochs and self._epoch(interrupt):
                 pass
-        self.interrupted = interrupt.asked
+            self.interrupted = interrupt.asked
         return self.rows
 
     def _compile(self) -> None:
@@ -204,7 +205,7 @@ class Trainer:
                         f"warning: the loss of step {step + 1} is {score.loss}: training stops; lower the learning rate"
                     )
                     return False
-                if self.run.log_every and self._tally.steps % self.run.log_every == 0:
+                if self.run.log_every and self._tally.steps % self.run.log_every == 0 and not interrupt.asked:
                     self.announce(f"epoch {epoch} step {self._tally.steps}/{self.steps_per_epoch} loss {score.loss:.4f}")
                 if interrupt.asked:
                     self._stopped(epoch)
@@ -234,12 +235,12 @@ class Trainer:
         best = all(row.val_accuracy > earlier.val_accuracy for earlier in self.rows)
         self.rows.append(row)
         self._tally = _Tally()
-        self.announce(str(row))
-        self._warn(row)
-        if self.run.folder is not None:
+        if self.run.folder is not None:  # before a word is said: whoever reads may be gone
             if best:
                 checkpoint.save_weights(self.run.folder / BEST, self.net, self.run.facts)
             self._save()
+        self.announce(str(row))
+        self._warn(row)
         return True
 
     def _warn(self, row: Row) -> None:

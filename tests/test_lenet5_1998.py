@@ -29,7 +29,7 @@ def run(module, monkeypatch, capsys):
 
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["lenet5_1998.py", *map(str, arguments)])
-        code = module("lenet5_1998").command()
+        code = module("lenet5_1998").main()
         out, err = capsys.readouterr()
         return code, out, err
 
