@@ -21,7 +21,8 @@ from cases import CASES, Case, data_of
 from harness import BenchmarkError, Column, Peak, say
 
 from minicnn import Network, viz
-from minicnn.console import need, path
+from minicnn.console import path
+from minicnn.optional import need
 from minicnn.parallel import Team
 from minicnn.program import Call, Job, Program, Recorder
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from minicnn import Flatten, Network, viz
-from minicnn.console import need, output_folder, path, program
+from minicnn.console import output_folder, path, program
 from minicnn.data import Affine, Distorted, Elastic, Normalise, Pixels, load_mnist, strains
+from minicnn.optional import need
 
 INK = Normalise.between(0, 1)
 AFFINE = {

@@ -17,9 +17,10 @@ from passes_1998 import Row, Task, run
 from results_1998 import PUBLISHED, draw, results, table
 
 from minicnn import MAP, OptionError, Penalty
-from minicnn.console import need, output_folder, path, program
+from minicnn.console import output_folder, path, program
 from minicnn.data import load_mnist
 from minicnn.losses import Loss
+from minicnn.optional import need
 from minicnn.schedules import LENET5_RATES
 
 

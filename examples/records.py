@@ -19,9 +19,10 @@ import numpy as np
 
 from minicnn import SGD, AdamW, CrossEntropy, Network, OptionError, checkpoint, models
 from minicnn.averaging import Averaged
-from minicnn.console import need, output_folder, path, program
+from minicnn.console import output_folder, path, program
 from minicnn.data import Affine, Digits, Distorted, Elastic, Normalise, Pixels, load_mnist, split
 from minicnn.optim import Optimizer
+from minicnn.optional import need
 from minicnn.report import read_json, write_json
 from minicnn.schedules import Fixed, OneCycle, Schedule
 from minicnn.train import BEST, LAST, Examples, Run, Trainer

@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from minicnn import CheckpointError, CrossEntropy, Penalty, checkpoint, models
-from minicnn.console import need, path, program
+from minicnn.console import path, program
 from minicnn.data import Digits, Normalise, Pixels, load_mnist, strains
+from minicnn.optional import need
 from minicnn.train import BEST
 
 NETWORKS = {

@@ -15,10 +15,11 @@ import numpy as np
 
 import minicnn
 from minicnn import MSE, SGD, Adam, AdamW, CrossEntropy, OptionError, checkpoint
-from minicnn.console import need, output_folder, path, program
+from minicnn.console import output_folder, path, program
 from minicnn.data import Digits, Normalise, Pixels, load_mnist, split
 from minicnn.losses import Loss
 from minicnn.optim import Optimizer
+from minicnn.optional import need
 from minicnn.report import confusion, confusion_table, write_json
 from minicnn.train import BEST, Examples, Row, Run, Trainer
 

@@ -8,6 +8,7 @@ the reader of the output has gone.
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import signal
 import sys
@@ -17,12 +18,12 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
-from importlib.util import find_spec
 from pathlib import Path
 from typing import ParamSpec
 
-from .errors import MinicnnError, OptionError, OutputError
+from .errors import MinicnnError, OptionError
 from .interrupt import FINAL, end, handled
+from .optional import lacking
 from .outfile import reason
 from .streams import flushed, usable_streams
 
@@ -33,6 +34,9 @@ OPTIONAL = ("safetensors", "matplotlib", "tqdm", "torch", "jax", "onnx", "onnxru
 """Packages that a program may miss."""
 
 REQUEST, FAULT = 2, 1
+UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
+"""What a stream says that cannot be written; files have names, which their errors carry."""
+
 Given = ParamSpec("Given")
 
 
@@ -127,15 +131,15 @@ def _expected(error: Exception) -> str | None:
             detail = f" ({_short(error)})" if str(error) else ""
             words = f"memory: expected enough for this, got too little{detail}; take fewer images or smaller batches"
         case ImportError() if (name := (error.name or "").partition(".")[0]) in OPTIONAL:
-            words = str(_missing(name))
+            words = str(lacking("program", name, error))
         case RuntimeError() if "can't start new thread" in str(error):
             hint = "give --threads 1, or allow more processes (ulimit -u)"
             words = f"threads: expected to start one more, got a refusal of the system; {hint}"
         case OSError() if error.filename is not None:
             what = f"expected a file or folder that can be used, got {reason(error)}"
             words = f"{error.filename}: {what}; check it and its permissions"
-        case OSError() if (lost := flushed(sys.stdout)) is not None:
-            words = _unwritten(lost)
+        case OSError() if error.errno in UNWRITTEN:
+            words = _unwritten(error)
         case OSError():
             what = f"expected the system to do its part, got {reason(error)}"
             words = f"system: {what}; check free space, memory and limits"
@@ -151,21 +155,6 @@ def _short(error: Exception) -> str:
 
 def _unwritten(lost: OSError) -> str:
     return f"standard output: expected to write to it, got {reason(lost)}; send it to where there is room"
-
-
-def _missing(package: str) -> OutputError:
-    return OutputError(package, "expected the package, got none that can be imported", f"run pip install {package}")
-
-
-def need(*packages: str) -> None:
-    """Refuse to begin without packages that are needed before the end.
-
-    Raises:
-        OutputError: one is not installed.
-    """
-    for package in packages:
-        if find_spec(package) is None:
-            raise _missing(package)
 
 
 def path(text: str) -> Path:

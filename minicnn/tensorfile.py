@@ -18,6 +18,7 @@ import numpy as np
 
 from .arrays import Array
 from .errors import CheckpointError
+from .optional import lacking
 from .outfile import StrPath, outfile, reason
 
 
@@ -26,8 +27,7 @@ def _safetensors() -> Any:
     try:
         import safetensors.numpy
     except ImportError as fault:
-        what = "expected the package safetensors, got none installed"
-        raise CheckpointError("checkpoint", what, "run pip install safetensors") from fault
+        raise lacking("checkpoint", "safetensors", fault, CheckpointError) from fault
     return safetensors
 
 

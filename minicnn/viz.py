@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import OutputError
+from .optional import lacking
 from .outfile import outfile
 from .train import Row
 
@@ -26,8 +26,7 @@ def blank(width: float, height: float) -> Any:
     try:
         from matplotlib.figure import Figure  # no pyplot: nothing global, no display
     except ImportError as fault:
-        what = "expected the package matplotlib, got none installed"
-        raise OutputError("pictures", what, "run pip install matplotlib") from fault
+        raise lacking("pictures", "matplotlib", fault) from fault
     return Figure(figsize=(width, height), layout="constrained")
 
 

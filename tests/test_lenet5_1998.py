@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minicnn import MAP, SDLM, checkpoint, models
+from minicnn import MAP, SDLM, DataError, checkpoint, models
 from minicnn.data import Pixels, load_mnist
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -133,6 +133,43 @@ def test_a_run_of_other_options_is_not_gone_on_with(run, tmp_path):
     assert code == 2
     assert "last.safetensors: expected a run with loss 'Penalty()', got loss 'MAP(j=10.0)'; " in err
     assert err.endswith("resume with the options it was started with, or give another folder\n")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda facts: "",
+        lambda facts: "[]",
+        lambda facts: json.dumps(facts | {"error": None}),
+        lambda facts: json.dumps(facts | {"passes": []}),
+        lambda facts: json.dumps(facts | {"passes": [{"number": 1}]}),
+        lambda facts: json.dumps({name: value for name, value in facts.items() if name != "seed"}),
+    ],
+)
+def test_a_foreign_result_among_the_others_is_refused(module, change, tmp_path):
+    done = {"number": 1, "loss": 1.0, "train_error": 5, "judged_error": 6.5, "seconds": 0.1}
+    facts = {"loss": "MAP(j=10.0)", "validate": False, "size": 540, "distorted": False, "batch": 1, "seed": 0, "error": 6.5}
+    facts["passes"] = [done]
+    path = tmp_path / "540" / "seed-0" / "result.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(facts))
+    results = module("results_1998").results
+    assert list(results(tmp_path, "MAP(j=10.0)", False).values()) == [[facts]]
+    path.write_text(change(facts))
+    with pytest.raises(DataError, match=r"result.json: expected the .* of a run, .*; delete it, or give another folder"):
+        results(tmp_path, "MAP(j=10.0)", False)
+
+
+def test_a_checkpoint_without_passes_is_refused(run, module, tmp_path):
+    run(*FEW, "--passes", 1, "--out", tmp_path)
+    path = tmp_path / "540" / "seed-0" / "last.safetensors"
+    passes = module("passes_1998")
+    net, optimizer = models.lenet5_1998(threads=1), SDLM(5e-4, passes.MU)
+    facts = checkpoint.load_training(path, net, optimizer)
+    checkpoint.save_training(path, net, optimizer, facts | {"passes": [{"number": "one"}]})
+    code, _, err = run(*FEW, "--passes", 2, "--out", tmp_path, "--resume")
+    assert code == 2
+    assert err == f"error: {path}: expected the passes of a run, got others; start anew without --resume\n"
 
 
 def test_an_interrupted_run_says_how_to_go_on(run, module, monkeypatch, tmp_path):
