@@ -31,8 +31,10 @@ from minicnn.backends.cpu.host import HOST
 from minicnn.backends.cpu.jit import LOG, kernel
 from minicnn.backends.cpu.mode import CHECK, INTERPRET
 from minicnn.backends.cpu.tiles import tile_outer, tile_store, tile_width, tile_zeros
+from minicnn.console import path, program
 from minicnn.parallel import Team, usable_cpus
 from minicnn.program import Job, Program, Recorder
+from minicnn.streams import shown
 
 Array = np.ndarray[Any, Any]
 Work = Callable[[], object]
@@ -310,13 +312,14 @@ class Column:
 
     def cell(self, value: object) -> str:
         """A value, aligned: words to the left, numbers to the right, ``ABSENT`` for None."""
-        text = ABSENT if value is None else format(value, self.form if isinstance(value, int | float) else "")
+        text = shown(ABSENT if value is None else format(value, self.form if isinstance(value, int | float) else ""))
         return text.rjust(self.width) if self.form else text.ljust(self.width)
 
 
 def heading(columns: Sequence[Column]) -> str:
     """The first two lines of a table."""
-    titles = "  ".join(c.title.rjust(c.width) if c.form else c.title.ljust(c.width) for c in columns)
+    known = [(shown(c.title), c) for c in columns]
+    titles = "  ".join(title.rjust(c.width) if c.form else title.ljust(c.width) for title, c in known)
     return f"{titles.rstrip()}\n{'-' * len(titles)}"
 
 
@@ -330,31 +333,31 @@ def say(text: str = "") -> None:
     print(text, flush=True)
 
 
-def probe(path: Path) -> None:
+def probe(file: Path, option: str = "--json") -> None:
     """Refuse a file that cannot be written, before anything is measured.
 
     Raises:
         BenchmarkError: it cannot.
     """
-    existed = path.exists()
+    existed = file.exists()
     try:
-        path.open("a", encoding="utf-8").close()
+        file.open("a", encoding="utf-8").close()
     except OSError as error:
-        raise BenchmarkError(f"cannot write --json {path}: {(error.strerror or 'unknown error').lower()}") from None
+        raise BenchmarkError(f"cannot write {option} {file}: {(error.strerror or 'unknown error').lower()}") from None
     if not existed:
-        path.unlink()
+        file.unlink()
 
 
-def write_json(path: Path, report: Mapping[str, Any]) -> None:
+def write_json(file: Path, report: Mapping[str, Any]) -> None:
     """Write a report.
 
     Raises:
         BenchmarkError: the file cannot be written.
     """
     try:
-        path.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        file.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     except OSError as error:
-        raise BenchmarkError(f"cannot write --json {path}: {(error.strerror or 'unknown error').lower()}") from None
+        raise BenchmarkError(f"cannot write --json {file}: {(error.strerror or 'unknown error').lower()}") from None
 
 
 # --- the command line ---
@@ -371,7 +374,7 @@ class Arguments(argparse.ArgumentParser):
 def arguments(description: str) -> Arguments:
     """A parser with the options that every benchmark has."""
     parser = Arguments(description=description)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the same figures to a file")
+    parser.add_argument("--json", type=path, metavar="FILE", help="write the same figures to a file")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads for every contender (default 1)")
     parser.add_argument("--quick", action="store_true", help="a small selection with few repeats")
     parser.add_argument("--repeats", type=int, metavar="N", help="samples for every figure")
@@ -408,16 +411,15 @@ def check_one_thread(options: argparse.Namespace, what: str) -> None:
 
 
 def run(name: str, benchmark: Callable[[Sequence[str]], None], arguments: Sequence[str]) -> int:
-    """Run a benchmark; what goes wrong in an expected way becomes one sentence and an exit code."""
-    try:
-        benchmark(arguments)
-    except BenchmarkError as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        return error.code
-    except KeyboardInterrupt:
-        print(f"{name}: interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # whoever reads the table has seen enough; nothing is left for Python to flush at its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
-    return 0
+    """Run a benchmark; what goes wrong becomes one sentence and an exit code."""
+
+    @program(name)
+    def main() -> int:
+        try:
+            benchmark(arguments)
+        except BenchmarkError as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            return error.code
+        return 0
+
+    return main()

@@ -20,7 +20,9 @@ import numpy as np
 from cases import CASES, Case, data_of
 from harness import BenchmarkError, Column, Peak, say
 
-from minicnn import Network
+from minicnn import Network, viz
+from minicnn.console import path
+from minicnn.optional import need
 from minicnn.parallel import Team
 from minicnn.program import Call, Job, Program, Recorder
 
@@ -118,11 +120,10 @@ def copy_rate(net: Network) -> float:
     return 2 * COPIED / seconds_of(Team(1, net.backend), program.calls[0])
 
 
-def draw(rows: Sequence[Row], peak: float, rate: float, path: Path) -> None:
+def draw(rows: Sequence[Row], peak: float, rate: float, picture: Path) -> None:
     """The kernels under the two roofs, in a picture."""
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
+    figure = viz.blank(8, 5)
+    axes = figure.subplots()
     reach = np.array([0.1, peak / rate * 1e9, 300.0])
     axes.plot(reach, np.minimum(peak, rate * 1e-9 * reach), color="black", linewidth=1)
     axes.annotate(f"{peak:.0f} GFLOP/s", (30, peak), textcoords="offset points", xytext=(0, 4), fontsize=8)
@@ -136,16 +137,19 @@ def draw(rows: Sequence[Row], peak: float, rate: float, path: Path) -> None:
         handle.set_sizes([40])
     axes.set(xscale="log", yscale="log", xlabel="operations a byte", ylabel="GFLOP/s", xlim=(0.3, 100), ylim=(20, 500))
     axes.set_title("Kernels of a training step, area by time", fontsize=10)
-    figure.savefig(path, dpi=110)
+    viz.save(figure, picture, 110)
 
 
 def benchmark(given: Sequence[str]) -> None:
     """Measure, print, draw, write."""
     parser = harness.arguments("The roofline of a training step, kernel by kernel.")
     parser.add_argument("--model", default="lenet5", help="a network of train_bench (default lenet5)")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw it into a file")
+    parser.add_argument("--plot", type=path, metavar="FILE", help="draw it into a file")
     options = parser.parse_args(given)
     harness.check_arguments(options)
+    if options.plot is not None:
+        need("matplotlib")
+        harness.probe(options.plot, "--plot")
     case = {case.name: case for case in CASES}.get(options.model)
     if case is None:
         names = ", ".join(case.name for case in CASES)
@@ -158,7 +162,7 @@ def benchmark(given: Sequence[str]) -> None:
     for row in rows:
         flops = (row.gflops, row.gflops / peak.best) if row.multiply_adds else (None, None)
         bandwidth, intensity = 1e-9 * row.bytes / row.seconds, row.intensity if row.multiply_adds else None
-        name = row.name if len(row.name) <= 46 else f"{row.name[:45]}…"
+        name = row.name if len(row.name) <= 46 else f"{row.name[:43]}..."
         cells = (row.where, name, 1e6 * row.seconds, row.seconds / total, *flops, bandwidth, intensity)
         say(harness.line(COLUMNS, cells))
     work = sum(row.multiply_adds for row in rows)

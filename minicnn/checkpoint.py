@@ -23,7 +23,7 @@ from .arrays import Array, Shape
 from .errors import CheckpointError
 from .network import Network
 from .optim import Optimizer
-from .tensorfile import StrPath
+from .outfile import StrPath
 
 FORMAT = 1
 KEY = "minicnn"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,8 +11,8 @@ import numpy as np
 
 from . import models
 from .backends.cpu.jit import LOG
+from .console import program
 from .data.batches import Normalise, Pixels
-from .errors import MinicnnError
 from .info import info
 from .losses import MSE, CrossEntropy, Loss
 from .network import Network
@@ -45,8 +44,9 @@ def warmup(options: argparse.Namespace) -> int:
     return 0
 
 
+@program("minicnn")
 def main(given: Sequence[str] | None = None) -> int:
-    """Run a command; what goes wrong in an expected way is one sentence and exit code 2."""
+    """Run a command."""
     parser = argparse.ArgumentParser(prog="minicnn", description="A convolutional-network engine in NumPy and Numba.")
     commands: Any = parser.add_subparsers(dest="command", required=True)
     about = commands.add_parser("info", help="say what is usable here: backends, SIMD width, threads, GPU, versions")
@@ -55,8 +55,4 @@ def main(given: Sequence[str] | None = None) -> int:
     warm.add_argument("--threads", type=int, help="all usable processors unless given")
     warm.set_defaults(run=warmup)
     options = parser.parse_args(given)
-    try:
-        return int(options.run(options))
-    except MinicnnError as error:
-        print(f"minicnn: {error}", file=sys.stderr)
-        return 2
+    return int(options.run(options))

@@ -78,3 +78,19 @@ class DataError(MinicnnError, ValueError):
 
 class CheckpointError(MinicnnError, ValueError):
     """A checkpoint cannot be read, or does not belong to the network it is loaded into."""
+
+
+class OutputError(MinicnnError):
+    """A result cannot be written."""
+
+
+def reason(fault: OSError) -> str:
+    """What the operating system said, in words that go after "got".
+
+    Args:
+        fault: the error.
+
+    >>> reason(FileNotFoundError(2, "No such file or directory"))
+    'no such file or directory'
+    """
+    return "a directory" if isinstance(fault, IsADirectoryError) else (fault.strerror or str(fault)).lower()

@@ -7,7 +7,7 @@ import os
 import stat
 from typing import BinaryIO
 
-from .errors import DataError
+from .errors import DataError, reason
 
 MOST_TEXT = 64 << 20
 """Bytes: a longer file of text is none of ours."""
@@ -55,18 +55,6 @@ def read_text(path: str | os.PathLike[str]) -> str:
         return content.decode()
     except UnicodeDecodeError:
         raise DataError(who, "expected text in UTF-8, got other bytes", "give a file that minicnn wrote") from None
-
-
-def reason(fault: OSError) -> str:
-    """Say what the operating system said, in words that go after "got".
-
-    Args:
-        fault: the error.
-
-    >>> reason(FileNotFoundError(2, "No such file or directory"))
-    'no such file or directory'
-    """
-    return "a directory" if isinstance(fault, IsADirectoryError) else (fault.strerror or str(fault)).lower()
 
 
 def _regular(path: str, flags: int) -> int:

@@ -19,8 +19,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
 
-from .atomic import claim, sweep
 from .errors import OptionError
+from .outfile import claim, sweep
 
 LOCK = ".lock"
 PATIENCE = 0.1

@@ -11,7 +11,9 @@ Announce = Callable[[str], None]
 
 
 def say(line: str) -> None:
-    """Print a line without tearing a progress bar."""
+    """Print a line without tearing a progress bar; nothing where there is no standard output."""
+    if sys.stdout is None:
+        return
     try:
         from tqdm import tqdm
     except ImportError:
@@ -32,7 +34,7 @@ class Bar:
 
     def __init__(self, title: str, images: int, done: int = 0) -> None:
         self._bar: Any = None
-        if not sys.stderr.isatty():
+        if sys.stderr is None or not sys.stderr.isatty():
             return
         try:
             from tqdm import tqdm

@@ -1,10 +1,17 @@
-"""Results in words and numbers."""
+"""Results in words and numbers, and as files that later runs read."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from .errors import DataError, reason
+from .infile import MOST_TEXT, open_file
+from .outfile import outfile
 
 Array = np.ndarray[Any, Any]
 
@@ -30,3 +37,51 @@ def confusion_table(counts: Array) -> str:
         cells = "".join((str(n) if n else ".").rjust(width) for n in row)
         rows.append(str(t).rjust(11) + cells + f"{share:6.1f} %")
     return "\n".join(rows)
+
+
+def write_json(path: Path, facts: Mapping[str, Any]) -> None:
+    """Write a result, whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    with outfile(path, "a result") as file:
+        file.write(f"{json.dumps(facts, indent=2)}\n".encode())
+
+
+def read_json(path: Path, fields: Mapping[str, type]) -> dict[str, Any]:
+    """Read a result of an earlier run.
+
+    Args:
+        path: the file.
+        fields: what it must hold, by name: the types of the values. A float is finite, and may be written as a whole number.
+
+    Raises:
+        DataError: it cannot be read, or is something else.
+    """
+    hint = "delete it, or give another folder"
+    try:
+        with open_file(path) as file:
+            found = json.loads(file.read(MOST_TEXT))
+    except OSError as fault:
+        raise DataError(str(path), f"expected the result of a run, got {reason(fault)}", hint) from fault
+    except (ValueError, RecursionError) as fault:
+        raise DataError(str(path), "expected the result of a run, got no JSON", hint) from fault
+    for name, kind in fields.items():
+        value = found.get(name) if isinstance(found, dict) else None
+        if not of(kind, value):
+            what = f"expected the result of a run, whose {name} is of type {kind.__name__}, got another file"
+            raise DataError(str(path), what, hint)
+    result: dict[str, Any] = found
+    return result
+
+
+def of(kind: type, value: object) -> bool:
+    """Whether a value of a JSON document is of a type.
+
+    >>> of(float, 1), of(int, True), of(float, float("nan"))
+    (True, False, False)
+    """
+    if kind is float:
+        return type(value) in (int, float) and abs(value) < 1e300  # type: ignore[arg-type]
+    return type(value) is kind

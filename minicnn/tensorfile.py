@@ -12,28 +12,27 @@ import math
 import os
 import textwrap
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
 
-from . import atomic
 from .arrays import Array
-from .errors import CheckpointError
-from .infile import open_file, reason
-
-try:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load, save
-except ImportError as fault:
-    what = "expected the package safetensors, got none installed"
-    raise CheckpointError("checkpoint", what, 'run pip install "minicnn[train]"') from fault
-
-
-StrPath = str | os.PathLike[str]
+from .errors import CheckpointError, reason
+from .infile import open_file
+from .optional import lacking
+from .outfile import StrPath, outfile
 
 MOST_HEADER = 100_000_000
 """Bytes of a header at most, says the format."""
+
+
+def _safetensors() -> Any:
+    """The package, imported where a file is read or written: whoever does neither can do without it."""
+    try:
+        import safetensors.numpy
+    except ImportError as fault:
+        raise lacking("checkpoint", "safetensors", fault, CheckpointError) from fault
+    return safetensors
 
 
 def read(path: StrPath) -> tuple[dict[str, str], dict[str, Array]]:
@@ -52,15 +51,19 @@ def read(path: StrPath) -> tuple[dict[str, str], dict[str, Array]]:
     >>> metadata, tensors["pair"]
     ({'made by': 'hand'}, array([1., 2.]))
     """
+    package = _safetensors()
     try:
         with open_file(path) as file:
             content, whole = _content(file)
     except OSError as fault:
         what = f"expected a readable file, got {reason(fault)}"
         raise CheckpointError(os.fspath(path), what, "check the path and its permissions") from fault
+    except ValueError:  # what Python says to a NUL character
+        what = "expected a readable file, got no name of a file"
+        raise CheckpointError(repr(os.fspath(path)), what, "give the path of a file") from None
     try:
-        tensors = load(content)
-    except SafetensorError as fault:
+        tensors = package.numpy.load(content)
+    except package.SafetensorError as fault:
         refuse(path, "a whole safetensors file", str(fault).rpartition("deserializing: ")[2])
     except (KeyError, ValueError, OverflowError) as fault:
         refuse(path, "tensors that NumPy can hold", str(fault))
@@ -82,12 +85,10 @@ def write(path: StrPath, tensors: Mapping[str, Array], metadata: dict[str, str])
         CheckpointError: the file cannot be written.
     """
     # safetensors writes an array's memory as it lies, so every array must lie in C order; ascontiguousarray loses shape ().
-    content = save({name: np.array(tensor, order="C") for name, tensor in tensors.items()}, metadata)
-    try:
-        atomic.write(path, content)
-    except OSError as fault:
-        what = f"expected to write a checkpoint, got {reason(fault)}"
-        raise CheckpointError(os.fspath(path), what, "check the folder, its permissions and its free space") from fault
+    ordered = {name: np.array(tensor, order="C") for name, tensor in tensors.items()}
+    content = _safetensors().numpy.save(ordered, metadata)
+    with outfile(path, "a checkpoint", CheckpointError) as file:
+        file.write(content)
 
 
 def parse(path: StrPath, text: str) -> Any:

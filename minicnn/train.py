@@ -85,7 +85,8 @@ class Trainer:
     def fit(self, resume: bool = False) -> list[Row]:
         """Train until ``run.epochs`` epochs are done; a second call goes on where the first one ended.
 
-        Stops early, with a word, on Ctrl-C (after the step in progress) and when the loss is not a finite number.
+        Stops early, with a word, on Ctrl-C (after the step in progress) and when the loss is not a finite number. SIGTERM and
+        SIGHUP are Ctrl-C to it, and come again when what was learned is saved, so that the program ends as it would have.
 
         Args:
             resume: go on where the checkpoint in ``run.folder`` stopped.
@@ -128,7 +129,7 @@ class Trainer:
         with Interrupt() as interrupt:
             while len(self.rows) < self.run.epochs and self._epoch(interrupt):
                 pass
-        self.interrupted = interrupt.asked
+            self.interrupted = interrupt.asked
 
     def _compile(self) -> None:
         """Run every kernel once on a batch, so that no epoch's time holds a compilation; nothing of it stays."""
@@ -161,7 +162,7 @@ class Trainer:
                         f"warning: the loss of step {step + 1} is {score.loss}: training stops; lower the learning rate"
                     )
                     return False
-                if self.run.log_every and self._tally.steps % self.run.log_every == 0:
+                if self.run.log_every and self._tally.steps % self.run.log_every == 0 and not interrupt.asked:
                     self.announce(f"epoch {epoch} step {self._tally.steps}/{self.steps_per_epoch} loss {score.loss:.4f}")
                 if interrupt.asked:
                     self._stopped(epoch)
@@ -191,12 +192,12 @@ class Trainer:
         best = all(row.val_accuracy > earlier.val_accuracy for earlier in self.rows)
         self.rows.append(row)
         self._tally = Tally()
-        self.announce(str(row))
-        self._warn(row)
-        if self._folder is not None:
+        if self._folder is not None:  # before a word is said: whoever reads may be gone
             if best:
                 checkpoint.save_weights(self._folder / BEST, self.net, self.run.facts)
             self._save(self._folder)
+        self.announce(str(row))
+        self._warn(row)
         return True
 
     def _warn(self, row: Row) -> None:

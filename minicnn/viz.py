@@ -9,16 +9,40 @@ from typing import Any
 import numpy as np
 
 from .history import Row
+from .optional import lacking
+from .outfile import outfile
 
 Array = np.ndarray[Any, Any]
 
 INK, ACCENT, SOFT = "#1f2933", "#c2410c", "#2563eb"
 
 
-def _figure(width: float, height: float) -> Any:
-    from matplotlib.figure import Figure  # no pyplot: nothing global, no display
+def blank(width: float, height: float) -> Any:
+    """An empty figure, of so many inches.
 
+    Raises:
+        OutputError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure  # no pyplot: nothing global, no display
+    except ImportError as fault:
+        raise lacking("pictures", "matplotlib", fault) from fault
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def save(figure: Any, path: Path, dpi: int) -> None:
+    """Write a figure in the format that its name ends with, whole or not at all.
+
+    Args:
+        figure: of matplotlib.
+        path: the file.
+        dpi: dots an inch, where the format has dots.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    with outfile(path, "a picture") as file:
+        figure.savefig(file, dpi=dpi, format=path.suffix[1:] or "png")
 
 
 def learning_curves(rows: Sequence[Row], path: Path) -> None:
@@ -27,10 +51,13 @@ def learning_curves(rows: Sequence[Row], path: Path) -> None:
     Args:
         rows: one an epoch.
         path: the PNG to write.
+
+    Raises:
+        OutputError: it cannot be written, or matplotlib is not installed.
     """
+    figure = blank(9, 3.6)
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    figure = _figure(9, 3.6)
     losses, errors = figure.subplots(1, 2)
     epochs = [row.epoch for row in rows]
     curves = [
@@ -48,7 +75,7 @@ def learning_curves(rows: Sequence[Row], path: Path) -> None:
         axes.yaxis.set_major_formatter("{x:g}")
         axes.grid(alpha=0.3, which="both")
         axes.legend(frameon=False, fontsize=8)
-    figure.savefig(path, dpi=120)
+    save(figure, path, 120)
 
 
 def kernels(weights: Array, path: Path) -> None:
@@ -57,8 +84,11 @@ def kernels(weights: Array, path: Path) -> None:
     Args:
         weights: (F, KH, KW).
         path: the PNG to write.
+
+    Raises:
+        OutputError: it cannot be written, or matplotlib is not installed.
     """
-    figure = _figure(1.4 * len(weights) + 0.8, 1.9)
+    figure = blank(1.4 * len(weights) + 0.8, 1.9)
     limit = float(np.abs(weights).max())
     plots = figure.subplots(1, len(weights), squeeze=False)[0]
     for number, (axes, kernel) in enumerate(zip(plots, weights, strict=True)):
@@ -66,7 +96,7 @@ def kernels(weights: Array, path: Path) -> None:
         axes.set_title(f"map {number}", fontsize=9)
         axes.set_axis_off()
     figure.colorbar(picture, ax=list(plots), shrink=0.8)
-    figure.savefig(path, dpi=120)
+    save(figure, path, 120)
 
 
 def confused(images: Array, labels: Array, outputs: Array, path: Path, most: int = 24) -> None:
@@ -78,6 +108,9 @@ def confused(images: Array, labels: Array, outputs: Array, path: Path, most: int
         outputs: (N, K), larger for surer.
         path: the PNG to write.
         most: how many to show.
+
+    Raises:
+        OutputError: it cannot be written, or matplotlib is not installed.
     """
     right = outputs[np.arange(len(labels)), labels]
     margin = outputs.max(axis=1) - right
@@ -85,7 +118,7 @@ def confused(images: Array, labels: Array, outputs: Array, path: Path, most: int
     shown = wrong[np.argsort(-margin[wrong], kind="stable")][:most]
     columns = 8
     lines = max(1, -(-len(shown) // columns))
-    figure = _figure(9, 1.45 * lines + 0.4)
+    figure = blank(9, 1.45 * lines + 0.4)
     plots = figure.subplots(lines, columns, squeeze=False).ravel()
     for axes in plots:
         axes.set_axis_off()
@@ -93,7 +126,7 @@ def confused(images: Array, labels: Array, outputs: Array, path: Path, most: int
         axes.imshow(images[i], cmap="gray_r", vmin=0, vmax=255)
         axes.set_title(f"{labels[i]} taken for {outputs[i].argmax()}", fontsize=8, color=INK)
     figure.suptitle(f"{len(wrong)} of {len(labels)} images were misread; the surest mistakes first", fontsize=10)
-    figure.savefig(path, dpi=120)
+    save(figure, path, 120)
 
 
 def rows_of_images(rows: Mapping[str, Array], path: Path) -> None:
@@ -102,9 +135,12 @@ def rows_of_images(rows: Mapping[str, Array], path: Path) -> None:
     Args:
         rows: name → images (n, H, W), as many in every row, larger for more ink.
         path: the PNG to write.
+
+    Raises:
+        OutputError: it cannot be written, or matplotlib is not installed.
     """
     columns = len(next(iter(rows.values())))
-    figure = _figure(1.6 + 0.75 * columns, 0.78 * len(rows))
+    figure = blank(1.6 + 0.75 * columns, 0.78 * len(rows))
     plots = figure.subplots(len(rows), columns, squeeze=False)
     for line, (name, images) in zip(plots, rows.items(), strict=True):
         for axes, image in zip(line, images, strict=True):
@@ -112,4 +148,4 @@ def rows_of_images(rows: Mapping[str, Array], path: Path) -> None:
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_color("#cbd2d9")
         line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9, color=INK)
-    figure.savefig(path, dpi=64)
+    save(figure, path, 64)

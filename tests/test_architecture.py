@@ -139,10 +139,10 @@ def test_the_reader_of_imports_sees_them_all():
     assert "tqdm" not in imports(ROOT / "progress.py", inside_functions=False)
 
 
-def test_extras_are_imported_in_the_periphery_or_where_they_are_used():
+def test_extras_are_imported_where_they_are_used():
     for path in FILES:
         loaded = {name.split(".")[0] for name in imports(path, inside_functions=False)}
-        assert rule_of(name_of(path)) is None or not loaded & EXTRAS, name_of(path)
+        assert not loaded & EXTRAS, name_of(path)
 
 
 def test_nothing_is_imported_but_numpy_numba_extras_and_the_standard_library():

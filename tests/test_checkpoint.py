@@ -1,5 +1,4 @@
 import errno
-import importlib
 import json
 import os
 import struct
@@ -808,13 +807,26 @@ def test_an_unwritable_folder_is_said_so(tmp_path):
 # --- the package ---
 
 
-def test_a_missing_package_is_said_so(monkeypatch):
+def test_a_missing_package_is_said_so_where_it_is_used(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "safetensors", None)
-    monkeypatch.delitem(sys.modules, "minicnn.tensorfile")
+    for use in (lambda: tensorfile.read(tmp_path / "net"), lambda: tensorfile.write(tmp_path / "net", {}, {})):
+        with pytest.raises(CheckpointError) as caught:
+            use()
+        assert (
+            str(caught.value) == "checkpoint: expected the package safetensors, got none installed; run pip install safetensors"
+        )
+
+
+@pytest.mark.parametrize("wrong", ["", "a\0b"])
+def test_what_is_no_name_of_a_file_is_said_so(wrong):
+    ends = "got no name of a file; give the path of a file"
     with pytest.raises(CheckpointError) as caught:
-        importlib.import_module("minicnn.tensorfile")
-    expected = 'checkpoint: expected the package safetensors, got none installed; run pip install "minicnn[train]"'
-    assert str(caught.value) == expected
+        save_weights(wrong, small(), {})
+    assert str(caught.value) == f"{wrong!r}: expected to write a checkpoint, {ends}"
+    if wrong:
+        with pytest.raises(CheckpointError) as caught:
+            read_facts(wrong)
+        assert str(caught.value) == f"{wrong!r}: expected a readable file, {ends}"
 
 
 def test_minicnn_alone_does_not_need_the_package():

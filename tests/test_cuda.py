@@ -13,7 +13,8 @@ from minicnn.backends.cuda import launch, target
 from minicnn.backends.cuda.mirror import use
 from minicnn.testing import check_layer
 
-HINT = 'install an NVIDIA driver and "minicnn[cuda]", or give backend="cpu"'
+PACKAGES = 'run pip install "numba-cuda[cu13]" "cuda-toolkit[nvjitlink]==13.0.*", or give backend="cpu"'
+HINT = f"install an NVIDIA driver and {PACKAGES}"
 
 
 def driver(error=None, gpus=(), compiler=True, capability=(9, 0)):

@@ -232,6 +232,35 @@ def test_an_output_that_is_a_file_gets_one_sentence(run, tmp_path):
     assert "error: --out: expected a folder to write to" in err
 
 
+@pytest.mark.parametrize("name", ["metrics.json", "curves.png"])
+def test_a_folder_in_the_way_of_a_result_gets_one_sentence(run, tmp_path, name):
+    (tmp_path / name).mkdir()
+    code, _, err = run("--source", "subset", "--limit", 120, "--epochs", 1, "--out", tmp_path, "--threads", 1)
+    assert code == 2
+    assert err.startswith(
+        f"error: {tmp_path / name}: expected to write a {'result' if name == 'metrics.json' else 'picture'}, "
+    )
+    assert err.count("\n") == 1
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("arguments", [["--out", ""], ["--data", ""], ["--out", "a\0b"]])
+def test_a_path_that_is_none_exits_with_code_2(run, arguments):
+    code, _, err = run(*arguments)
+    assert code == 2
+    assert f"argument {arguments[0]}: expected a path, got {arguments[1]!r}" in err
+
+
+def test_a_home_folder_is_found(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    run("--source", "subset", "--limit", 1, "--out", "~/runs/a")
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+    monkeypatch.setenv("MINICNN_DATA", "~/nowhere")
+    _, _, err = run("--out", "~/runs/a")
+    assert err.startswith(f"error: {tmp_path}/nowhere: expected a folder of data files, got no such file or directory")
+
+
 def test_a_damaged_checkpoint_gets_one_sentence(run, tmp_path):
     run("--source", "subset", "--limit", 120, "--epochs", 1, "--out", tmp_path)
     (tmp_path / "last.safetensors").write_bytes((tmp_path / "last.safetensors").read_bytes()[:5000])

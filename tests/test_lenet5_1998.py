@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minicnn import MAP, SDLM, checkpoint, models
+from minicnn import MAP, SDLM, MinicnnError, checkpoint, models
 from minicnn.data import Pixels, load_mnist
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -29,7 +29,7 @@ def run(module, monkeypatch, capsys):
 
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["lenet5_1998.py", *map(str, arguments)])
-        code = module("lenet5_1998").command()
+        code = module("lenet5_1998").main()
         out, err = capsys.readouterr()
         return code, out, err
 
@@ -198,6 +198,49 @@ with FolderLock({str(tmp_path / "540" / "seed-0")!r}):
     assert f"--out: expected a folder that no other run writes to, got {tmp_path / '540' / 'seed-0'}, where process" in err
     assert run(*FEW, "--passes", 1, "--first", 1, "--out", tmp_path)[0] == 0
     assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda facts: "", "expected the result of a run, got no JSON"),
+        (lambda facts: "[]", "expected the result of a run, whose error is of type float, got another file"),
+        (lambda facts: json.dumps(facts | {"error": None}), "expected the result of a run, whose error is of type float"),
+        (lambda facts: json.dumps(facts | {"passes": []}), "expected passes in what it tells of its run, got []"),
+        (lambda facts: json.dumps(facts | {"passes": [{"number": 1}]}), "expected an object of number, loss, "),
+        (
+            lambda facts: json.dumps({name: value for name, value in facts.items() if name != "seed"}),
+            "expected the result of a run, whose seed is of type int, got another file",
+        ),
+    ],
+)
+def test_a_foreign_result_among_the_others_is_refused(module, change, words, tmp_path):
+    digits = load_mnist(source="subset", announce=lambda line: None)
+    task = module("passes_1998").Task(digits, MAP(10.0), 1, False, 1)
+    done = {"number": 1, "loss": 1.0, "train_error": 5, "judged_error": 6.5, "seconds": 0.1}
+    facts = task.common | {"size": 540, "distorted": False, "batch": 1, "seed": 0, "error": 6.5, "passes": [done]}
+    path = tmp_path / "540" / "seed-0" / "result.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(facts))
+    results = module("results_1998").results
+    assert list(results(tmp_path, task).values()) == [[facts]]
+    path.write_text(change(facts))
+    with pytest.raises(MinicnnError) as caught:
+        results(tmp_path, task)
+    assert f"result.json: {words}" in str(caught.value)
+
+
+def test_a_checkpoint_without_passes_is_refused(run, module, tmp_path):
+    run(*FEW, "--passes", 1, "--out", tmp_path)
+    path = tmp_path / "540" / "seed-0" / "last.safetensors"
+    passes = module("passes_1998")
+    net, optimizer = models.lenet5_1998(threads=1), SDLM(5e-4, passes.MU)
+    facts = checkpoint.load_training(path, net, optimizer)
+    checkpoint.save_training(path, net, optimizer, facts | {"passes": [{"number": "one"}]})
+    code, _, err = run(*FEW, "--passes", 2, "--out", tmp_path, "--resume")
+    assert code == 2
+    what = "expected an object of number, loss, train_error, judged_error, seconds in what it tells of its run"
+    assert err == f"error: {path}: {what}, got {{'number': 'one'}}; start anew without resume\n"
 
 
 def test_an_interrupted_run_says_how_to_go_on(run, module, monkeypatch, tmp_path):

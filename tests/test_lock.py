@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from minicnn import OptionError, atomic, lock
+from minicnn import OptionError, lock, outfile
 from minicnn.lock import LOCK, FolderLock, Holder, prepare
 
 HOLD = """
@@ -66,13 +66,16 @@ def test_another_process_is_named_and_its_death_breaks_its_lock(python, tmp_path
 
 
 def test_what_a_killed_process_left_half_written_goes_and_what_is_being_written_stays(python, tmp_path):
-    part = "import os; from minicnn import atomic; os.fsync = lambda n: (print('half', flush=True), time.sleep(100)); "
-    process = start(python, tmp_path, part + f"atomic.write({str(tmp_path / 'net')!r}, b'1234')")
+    part = "import os; from minicnn.outfile import outfile; os.fsync = lambda n: (print('half', flush=True), time.sleep(100)); "
+    part += (
+        f"file = outfile({str(tmp_path / 'net')!r}, 'a net'); file.__enter__().write(b'1234'); file.__exit__(None, None, None)"
+    )
+    process = start(python, tmp_path, part)
     assert process.stdout.readline() == "half\n"
-    assert [bool(atomic.PART.fullmatch(name)) for name in names(tmp_path)] == [True, False]
+    assert [bool(outfile.PART.fullmatch(name)) for name in names(tmp_path)] == [True, False]
     with pytest.raises(OptionError), FolderLock(tmp_path):
         pass
-    atomic.sweep(tmp_path)  # as another program would that took the folder for its own
+    outfile.sweep(tmp_path)  # as another program would that took the folder for its own
     assert len(names(tmp_path)) == 2
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
@@ -153,7 +156,7 @@ def test_where_files_cannot_be_locked_the_process_that_is_named_counts(tmp_path,
     def cannot(*_):
         raise OSError(errno.ENOTSUP, "Operation not supported")
 
-    monkeypatch.setattr(atomic.fcntl, "flock", cannot)
+    monkeypatch.setattr(outfile.fcntl, "flock", cannot)
     leave(tmp_path)
     message = f"process {os.getpid()} on .* does; wait until it ends, delete .lock there if it has, or"
     with pytest.raises(OptionError, match=message), FolderLock(tmp_path):

@@ -201,6 +201,16 @@ def test_the_table_of_strains_has_a_column_for_each_folder(run, tmp_path):
         ("records", ["--source", "subset", "--limit", 0], "--limit: expected a number from 12 to 6000, got 0; leave it out"),
         ("records", ["--source", "subset", "--epochs", 0], "Run: expected epochs as a whole number of at least 1, got 0"),
         ("records", ["--source", "subset", "--seeds", 0], "--seeds: expected at least 1, got 0; leave it out"),
+        (
+            "records",
+            ["--source", "subset", "--out", __file__],
+            f"--out: expected a folder to write to, got {__file__}: File exists;",
+        ),
+        (
+            "distortions",
+            ["--out", f"{__file__}/a"],
+            f"--out: expected a folder to write to, got {__file__}/a: Not a directory;",
+        ),
         ("robustness", ["nowhere", "--source", "subset"], "nowhere: expected seed-0/model.safetensors and so on, got none"),
     ],
 )
@@ -210,6 +220,51 @@ def test_bad_arguments_get_one_sentence_and_exit_code_2(run, tmp_path, monkeypat
     assert code == 2
     assert err.startswith(f"error: {words}")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("found", ["", "{}", '{"error": "1"}'])
+def test_records_refuse_a_result_that_is_none(run, tmp_path, found):
+    (tmp_path / "seed-0").mkdir()
+    (tmp_path / "seed-0" / "result.json").write_text(found)
+    code, _, err = run("records", *SMALL, "--seeds", 1, "--out", tmp_path, "--resume")
+    assert code == 2
+    assert err.startswith(f"error: {tmp_path}/seed-0/result.json: expected the result of a run, ")
+    assert err.count("\n") == 1
+
+
+def test_ctrl_c_stops_the_seeds_that_were_to_come(run, tmp_path, monkeypatch):
+    from minicnn.train import Trainer
+
+    def stopped(trainer, resume):
+        trainer.interrupted = True
+        return [None]
+
+    monkeypatch.setattr(Trainer, "fit", stopped)
+    code, _, err = run("records", *SMALL, "--seeds", 2, "--out", tmp_path)
+    assert (code, err) == (130, "stopped; finished seeds are kept, go on with --resume\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["seed-0"]
+
+
+@pytest.mark.parametrize(
+    ("package", "name", "arguments"),
+    [
+        ("safetensors", "train_mnist", []),
+        ("matplotlib", "train_mnist", []),
+        ("safetensors", "train_mnist", ["--fast"]),
+        ("safetensors", "records", []),
+        ("safetensors", "robustness", ["somewhere"]),
+        ("safetensors", "lenet5_1998", []),
+        ("matplotlib", "lenet5_1998", []),
+        ("matplotlib", "distortions", []),
+    ],
+)
+def test_a_package_that_is_missing_is_said_before_anything_is_done(run, monkeypatch, tmp_path, package, name, arguments):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, package, None)
+    code, out, err = run(name, *arguments, "--source", "subset")
+    words = f"error: program: expected the package {package}, got none installed; run pip install {package}\n"
+    assert (code, out, err) == (2, "", words)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_robustness_refuses_weights_of_another_network(run, tmp_path):

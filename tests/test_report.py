@@ -152,6 +152,14 @@ def test_there_is_no_bar_without_a_terminal_or_tqdm(monkeypatch, terminal, tqdm)
     assert screen.text == ""
 
 
+def test_without_streams_there_is_silence(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    say("lost")
+    with Bar("epoch 1/2", 100) as bar:
+        bar.advance(100, 0.5)
+
+
 @pytest.fixture
 def listening():
     """Python's own handler: a process that a shell started in the background ignores Ctrl-C."""
@@ -172,6 +180,7 @@ def test_the_first_ctrl_c_only_asks_and_the_second_raises():
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.mark.usefixtures("listening")
 def test_the_handler_is_given_back_without_a_ctrl_c_and_after_an_error():
     before = signal.getsignal(signal.SIGINT)
     with Interrupt():
@@ -180,6 +189,29 @@ def test_the_handler_is_given_back_without_a_ctrl_c_and_after_an_error():
     with pytest.raises(ValueError, match="broken"), Interrupt():
         raise ValueError("broken")
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_end_only_asks_and_comes_again_when_all_is_saved(number):
+    told = []
+    before = signal.signal(number, lambda *_: told.append("the program's own handler"))
+    with Interrupt() as interrupt:
+        os.kill(os.getpid(), number)
+        os.kill(os.getpid(), number)  # a terminal that closes sends it twice
+        assert interrupt.asked
+        told.append("saved")
+    own = signal.signal(number, before)
+    assert told == ["saved", "the program's own handler"]
+    assert own.__name__ == "<lambda>"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_ignored_signal_stays_ignored(number):
+    before = signal.signal(number, signal.SIG_IGN)
+    with Interrupt() as interrupt:
+        os.kill(os.getpid(), number)
+        assert not interrupt.asked
+    assert signal.signal(number, before) is signal.SIG_IGN
 
 
 def test_outside_the_main_thread_nothing_is_caught():

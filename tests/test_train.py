@@ -31,6 +31,7 @@ from minicnn import (
 from minicnn.averaging import Averaged
 from minicnn.data import Normalise, Pixels, load_mnist
 from minicnn.data.batches import shuffled
+from minicnn.interrupt import Terminated, end, handled
 from minicnn.lock import LOCK
 from minicnn.schedules import Fixed, OneCycle
 from minicnn.train import BEST, LAST, Examples, Run, Trainer
@@ -92,6 +93,30 @@ def test_ctrl_c_takes_effect_after_the_step_and_the_run_goes_on_bit_for_bit(tmp_
     rows = again.fit(resume=True)
     assert again.net.params.flat.tobytes() == uninterrupted[0]
     assert [(r.epoch, r.train_loss, r.val_loss, r.val_accuracy) for r in rows] == uninterrupted[1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_end_is_ctrl_c_to_a_run_and_ends_the_program_when_all_is_saved(tmp_path, uninterrupted, number):
+    def tell(line):
+        if line.startswith("epoch 2 step 4/10"):
+            os.kill(os.getpid(), number)
+
+    with pytest.raises(Terminated), handled([number], end):
+        trainer(tmp_path, tell, log_every=2).fit()
+    again = trainer(tmp_path)
+    rows = again.fit(resume=True)
+    assert again.net.params.flat.tobytes() == uninterrupted[0]
+    assert [(r.epoch, r.train_loss, r.val_loss, r.val_accuracy) for r in rows] == uninterrupted[1]
+
+
+def test_a_run_whose_reader_has_gone_keeps_the_epoch_that_it_could_not_tell(tmp_path):
+    def gone(line):
+        if line.startswith("epoch  2 "):
+            raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        trainer(tmp_path, gone).fit()
+    assert [row["epoch"] for row in checkpoint.read_facts(tmp_path / LAST)["rows"]] == [1, 2]
 
 
 def test_ctrl_c_without_a_folder_says_that_nothing_was_saved():

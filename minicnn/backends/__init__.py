@@ -8,6 +8,8 @@ from types import ModuleType
 from ..errors import BackendError
 
 BACKENDS = ("cpu", "cuda")
+PACKAGES = {"cpu": "install NumPy and Numba", "cuda": 'run pip install "numba-cuda[cu13]" "cuda-toolkit[nvjitlink]==13.0.*"'}
+"""What to do for a backend whose packages are missing."""
 
 
 def get(name: str) -> ModuleType:
@@ -22,6 +24,6 @@ def get(name: str) -> ModuleType:
         module = import_module(f"{__name__}.{name}")
     except ImportError as error:
         what = f"expected the packages of that backend, got: {error}"
-        raise BackendError(f"backend {name}", what, f'install "minicnn[{name}]", or give backend="cpu"') from error
+        raise BackendError(f"backend {name}", what, f'{PACKAGES[name]}, or give backend="cpu"') from error
     module.require()
     return module

@@ -131,7 +131,7 @@ def _download(mirror: str, name: str, announce: Callable[[str], None]) -> bytes:
 
 
 def _shown(pieces: Iterator[bytes], name: str, size: int | None, announce: Callable[[str], None]) -> Iterator[bytes]:
-    if not (sys.stderr.isatty() and find_spec("tqdm")):
+    if not (sys.stderr and sys.stderr.isatty() and find_spec("tqdm")):
         announce(f"  {name}")
         yield from pieces
         return

@@ -6,8 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from ..errors import DataError
-from ..infile import reason
+from ..errors import DataError, reason
 from .published import FILES
 
 PLACES = (".", "raw", "MNIST/raw")

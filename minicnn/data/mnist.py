@@ -79,7 +79,7 @@ def load_mnist(
     """
     _check_options(data, source)
     if source == "auto" and data is None:
-        data = os.environ.get("MINICNN_DATA") or None
+        data = os.path.expanduser(os.environ.get("MINICNN_DATA", "")) or None
     if data is not None:
         return _from_folder(Path(data), f"the folder {os.fspath(data)}", _HINT)
     if source == "subset":

@@ -29,7 +29,9 @@ SIMULATED = bool(getattr(config, "ENABLE_CUDASIM", False))
 OLDEST = (8, 0)
 """The oldest compute capability that kernels are tested for: Ampere, 2020."""
 
-INSTALL = 'install an NVIDIA driver and "minicnn[cuda]", or give backend="cpu"'
+INSTALL = (
+    'install an NVIDIA driver and run pip install "numba-cuda[cu13]" "cuda-toolkit[nvjitlink]==13.0.*", or give backend="cpu"'
+)
 
 Argument = np.ndarray[Any, Any] | int | float
 
