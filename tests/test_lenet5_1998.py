@@ -14,6 +14,7 @@ from minicnn.data import Pixels, load_mnist
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 FEW = ["--source", "subset", "--size", 540, "--seeds", 1, "--threads", 1]
+QUICK = ["--source", "subset", "--size", 60, "--batch", 20, "--seeds", 1, "--threads", 1]
 
 
 @pytest.fixture
@@ -140,40 +141,40 @@ def other(digits, **changes):
     return digits.__class__(**{name: changes.get(name, getattr(digits, name)) for name in names})
 
 
-@pytest.mark.parametrize(
-    ("part", "words"),
-    [
-        ("train_images", "learned.images.images 'uint8 (6000, 28, 28), SHA-256 "),
-        ("train_labels", "learned.targets 'int64 (6000,), SHA-256 "),
-        ("test_images", "judged.images.images 'uint8 (1000, 28, 28), SHA-256 "),
-    ],
-)
-def test_other_data_of_the_same_size_is_another_run(run, module, monkeypatch, tmp_path, part, words):
-    run(*FEW, "--passes", 1, "--out", tmp_path)
+PARTS = {
+    "train_images": "learned.images.images 'uint8 (6000, 28, 28), SHA-256 ",
+    "train_labels": "learned.targets 'int64 (6000,), SHA-256 ",
+    "test_images": "judged.images.images 'uint8 (1000, 28, 28), SHA-256 ",
+}
+
+
+def test_other_data_of_the_same_size_is_another_run(run, module, monkeypatch, tmp_path):
+    run(*QUICK, "--passes", 1, "--out", tmp_path)
     digits = load_mnist(source="subset", announce=lambda line: None)
-    data = other(digits, **{part: getattr(digits, part)[::-1]})
-    monkeypatch.setattr(module("lenet5_1998"), "load_mnist", lambda *given: data)
-    code, _, err = run(*FEW, "--passes", 1, "--out", tmp_path, "--resume")
-    assert code == 2
-    assert f"last.safetensors: expected a run with {words}" in err
-    code, out, _ = run(*FEW, "--passes", 1, "--first", 1, "--out", tmp_path)
+    for part, words in PARTS.items():
+        data = other(digits, **{part: getattr(digits, part)[::-1]})
+        monkeypatch.setattr(module("lenet5_1998"), "load_mnist", lambda *given, data=data: data)
+        code, _, err = run(*QUICK, "--passes", 1, "--out", tmp_path, "--resume")
+        assert code == 2
+        assert f"last.safetensors: expected a run with {words}" in err
+    code, out, _ = run(*QUICK, "--passes", 1, "--first", 1, "--out", tmp_path)
     assert code == 0
     assert "(seed 1: " in out  # the table holds nothing of the other data
     assert "seed 0" not in out
 
 
 def test_fewer_passes_than_were_made_are_refused(run, tmp_path):
-    run(*FEW, "--passes", 2, "--out", tmp_path)
-    code, _, err = run(*FEW, "--passes", 1, "--out", tmp_path, "--resume")
+    run(*QUICK, "--passes", 2, "--out", tmp_path)
+    code, _, err = run(*QUICK, "--passes", 1, "--out", tmp_path, "--resume")
     assert code == 2
     assert "expected a run of at most 1 passes, got one of 2; give more passes, or another folder" in err
 
 
 @pytest.mark.parametrize("text", ["", "[]", "foreign", '{"error": 5}'])
 def test_a_foreign_result_is_said_or_passed_by(run, tmp_path, text):
-    (tmp_path / "540" / "seed-7").mkdir(parents=True)
-    (tmp_path / "540" / "seed-7" / "result.json").write_text(text)
-    code, out, err = run(*FEW, "--passes", 1, "--out", tmp_path)
+    (tmp_path / "60-batch-20" / "seed-7").mkdir(parents=True)
+    (tmp_path / "60-batch-20" / "seed-7" / "result.json").write_text(text)
+    code, out, err = run(*QUICK, "--passes", 1, "--out", tmp_path)
     if text == '{"error": 5}':  # of another task
         assert (code, "seed 7" in out) == (0, False)
     else:
@@ -187,16 +188,18 @@ def test_seeds_may_be_shared_out_among_processes_but_not_one_seed(run, python, t
     code = f"""
 import time
 from minicnn.lock import FolderLock
-with FolderLock({str(tmp_path / "540" / "seed-0")!r}):
+with FolderLock({str(tmp_path / "60-batch-20" / "seed-0")!r}):
     print("held", flush=True)
     time.sleep(100)
 """
     process = python.start(code)
     process.stdout.readline()
-    code, _, err = run(*FEW, "--passes", 1, "--out", tmp_path)
+    code, _, err = run(*QUICK, "--passes", 1, "--out", tmp_path)
     assert code == 2
-    assert f"--out: expected a folder that no other run writes to, got {tmp_path / '540' / 'seed-0'}, where process" in err
-    assert run(*FEW, "--passes", 1, "--first", 1, "--out", tmp_path)[0] == 0
+    assert (
+        f"--out: expected a folder that no other run writes to, got {tmp_path / '60-batch-20' / 'seed-0'}, where process" in err
+    )
+    assert run(*QUICK, "--passes", 1, "--first", 1, "--out", tmp_path)[0] == 0
     assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 

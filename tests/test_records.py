@@ -90,7 +90,7 @@ def test_what_was_made_by_other_options_is_not_taken_for_these(run, tmp_path):
     result = tmp_path / "seed-0" / "result.json"
     error = json.loads(result.read_text())["error"]
     for more, words in (
-        (["--model", "classic"], "run.network.in_shape[1] 32, got "),
+        (["--model", "classic"], "run.lr 0.05, "),
         (["--model", "modern", "--no-augment"], "run.lr 0.001, "),
         (["--model", "modern", "--choose"], "run.training.index 'int64 (220,), "),
         (["--model", "modern", "--limit", 252], "run.training.index 'int64 (252,), "),
