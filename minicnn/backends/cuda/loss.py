@@ -109,11 +109,11 @@ def count_hits_kernel(y: Array, labels: Array, lanes: Array, partials: Array) ->
     D, L = y.shape
     lane, hit = cuda.grid(1), 0
     if lane < lanes[0]:
-        best = 0
-        for d in range(1, D):
-            if y.flat[d * L + lane] > y.flat[best * L + lane]:
-                best = d
-        hit = 1 if best == labels[lane] else 0
+        best, hit = y.flat[labels[lane] * L + lane], 1
+        for d in range(D):
+            value = y.flat[d * L + lane]
+            if not (value < best or (value == best and d >= labels[lane])):
+                hit = 0
     sums[0, cuda.threadIdx.x] = hit
     fold(sums, 1, cuda.threadIdx.x)
     if cuda.threadIdx.x == 0:
