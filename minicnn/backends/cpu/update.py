@@ -65,11 +65,13 @@ def sdlm(p: Array, dp: Array, r: Array, h: Array) -> None:
 
 
 @register_jitable
-def adam_step(
-    p: Array, dp: Array, m: Array, v: Array, beta1: Any, beta2: Any, fresh1: Any, fresh2: Any, coupled: Any, keep: Any, h: Array
-) -> None:
-    """The step of ``adam`` for a block; (1 − β₂) g² is whichever product LLVM takes first, and g² may overflow in it."""
-    step, root, eps = p.dtype.type(h[0]) / p.dtype.type(h[5]), p.dtype.type(math.sqrt(h[6])), p.dtype.type(h[3])
+def adam_step(p: Array, dp: Array, m: Array, v: Array, h: Array, coupled: Any, decoupled: Any) -> None:
+    """The step of ``adam`` for a block; LLVM chooses the order of the product (1 − β₂) g g, and g² may overflow."""
+    lr, beta1, beta2, eps = p.dtype.type(h[0]), p.dtype.type(h[1]), p.dtype.type(h[2]), p.dtype.type(h[3])
+    one = p.dtype.type(1)
+    fresh1, fresh2 = p.dtype.type(1 - h[1]), p.dtype.type(1 - h[2])
+    step, root = lr / p.dtype.type(h[5]), p.dtype.type(math.sqrt(h[6]))
+    keep = one - lr * decoupled
     for i in range(p.size):
         g = dp[i] + coupled * p[i]
         m[i] = beta1 * m[i] + fresh1 * g
@@ -78,11 +80,12 @@ def adam_step(
 
 
 @register_jitable(**FLAGS)
-def adam_step_in_order(
-    p: Array, dp: Array, m: Array, v: Array, beta1: Any, beta2: Any, fresh1: Any, fresh2: Any, coupled: Any, keep: Any, h: Array
-) -> None:
+def adam_step_in_order(p: Array, dp: Array, m: Array, v: Array, h: Array, coupled: Any, decoupled: Any) -> None:
     """``adam_step`` operation by operation as PyTorch makes it: ((1 − β₂) g) g holds out to gradients of 10²⁰ in float32."""
-    step, root, eps = p.dtype.type(h[0]) / p.dtype.type(h[5]), p.dtype.type(math.sqrt(h[6])), p.dtype.type(h[3])
+    lr, beta1, beta2, eps = p.dtype.type(h[0]), p.dtype.type(h[1]), p.dtype.type(h[2]), p.dtype.type(h[3])
+    fresh1, fresh2 = p.dtype.type(1 - h[1]), p.dtype.type(1 - h[2])
+    step, root = lr / p.dtype.type(h[5]), p.dtype.type(math.sqrt(h[6]))
+    keep = p.dtype.type(1) - lr * decoupled
     for i in range(p.size):
         g = dp[i] + coupled * p[i]
         m[i] = beta1 * m[i] + fresh1 * g
@@ -106,9 +109,6 @@ def adam_steps(p: Array, dp: Array, m: Array, v: Array, h: Array, coupled: Any, 
 
     Where ε is so small that a denormal v counts beside it, denormal numbers are not taken for zero.
     """
-    beta1, beta2 = p.dtype.type(h[1]), p.dtype.type(h[2])
-    fresh1, fresh2 = p.dtype.type(1 - h[1]), p.dtype.type(1 - h[2])
-    keep = p.dtype.type(1) - p.dtype.type(h[0]) * decoupled
     tiny = h[3] * math.sqrt(h[6]) < (SINGLE_EPS if p.itemsize == 4 else DOUBLE_EPS)
     mode = 0
     if tiny and not INTERPRET:
@@ -116,9 +116,9 @@ def adam_steps(p: Array, dp: Array, m: Array, v: Array, h: Array, coupled: Any, 
     for start in range(0, p.size, BLOCK):
         part = slice(start, start + BLOCK)
         if tiny or not np.isfinite(squares(p[part], dp[part], coupled)):
-            adam_step_in_order(p[part], dp[part], m[part], v[part], beta1, beta2, fresh1, fresh2, coupled, keep, h)
+            adam_step_in_order(p[part], dp[part], m[part], v[part], h, coupled, decoupled)
         else:
-            adam_step(p[part], dp[part], m[part], v[part], beta1, beta2, fresh1, fresh2, coupled, keep, h)
+            adam_step(p[part], dp[part], m[part], v[part], h, coupled, decoupled)
     if tiny and not INTERPRET:
         restore_mode(mode)
 

@@ -104,7 +104,10 @@ def cross_entropy_hy_kernel(y: Array, lanes: Array, scale: Array, hy: Array) -> 
 
 
 def count_hits_kernel(y: Array, labels: Array, lanes: Array, partials: Array) -> None:
-    """partials[block, 0] = how many real lanes of a block have their largest output, the first of equals, at the label."""
+    """partials[block, 0] = how many real lanes of a block have their largest output at the label.
+
+    Of equals the first counts, and with a NaN among them none.
+    """
     sums = cuda.shared.array((1, THREADS), np.int64)
     D, L = y.shape
     lane, hit = cuda.grid(1), 0

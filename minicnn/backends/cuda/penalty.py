@@ -100,7 +100,10 @@ def map_penalty_hy_kernel(lanes: Array, scale: Array, hy: Array) -> None:
 
 
 def count_least_kernel(y: Array, labels: Array, lanes: Array, partials: Array) -> None:
-    """partials[block, 0] = how many real lanes of a block have their smallest output, the first of equals, at the label."""
+    """partials[block, 0] = how many real lanes of a block have their smallest output at the label.
+
+    Of equals the first counts, and with a NaN among them none.
+    """
     sums = cuda.shared.array((1, THREADS), np.int64)
     D, L = y.shape
     lane, hit = cuda.grid(1), 0
