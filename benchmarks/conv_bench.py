@@ -54,7 +54,15 @@ class Case:
     @property
     def layer(self) -> Conv2d:
         """The layer, by the algorithm that it picks itself."""
-        return Conv2d(self.filters, self.kernel, self.stride, self.padding, self.dilation, self.groups, bias=False)
+        return Conv2d(
+            self.filters,
+            self.kernel,
+            stride=self.stride,
+            padding=self.padding,
+            dilation=self.dilation,
+            groups=self.groups,
+            bias=False,
+        )
 
     @property
     def in_shape(self) -> tuple[int, int, int]:

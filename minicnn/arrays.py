@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from .errors import BackendError
+
 Array = np.ndarray[Any, Any]
 """A NumPy array; docstrings say its shape."""
 
@@ -15,8 +17,16 @@ ALIGNMENT = 128
 
 
 def aligned(size: int) -> Array:
-    """So many bytes, zeros, whose address is a multiple of ``ALIGNMENT``."""
-    raw = np.zeros(size + ALIGNMENT, np.uint8)
+    """So many bytes, zeros, whose address is a multiple of ``ALIGNMENT``.
+
+    Raises:
+        BackendError: there is not so much memory.
+    """
+    try:
+        raw = np.zeros(size + ALIGNMENT, np.uint8)
+    except (MemoryError, ValueError):  # a ValueError where no address is so large
+        what = f"expected {size / 2**30:,.1f} GiB of memory to be free, got less"
+        raise BackendError("memory", what, "make layers, images or lanes smaller") from None
     start = -raw.ctypes.data % ALIGNMENT
     return raw[start : start + size]
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 from .arrays import Shape
 from .bind import Bound, describe
 from .errors import OptionError, ShapeError
 from .layers.base import Layer
+from .plan import MOST
 
 Named = Layer | tuple[str, Layer]
 """A layer, or a pair of its name and the layer."""
@@ -17,8 +19,10 @@ Named = Layer | tuple[str, Layer]
 def checked_shape(shape: Any) -> Shape:
     """The shape of one image as a tuple of positive whole numbers."""
     sizes = tuple(shape) if isinstance(shape, Sequence) else ()
-    if not sizes or not all(isinstance(s, int) and s > 0 for s in sizes):
+    if not sizes or not all(isinstance(s, int) and not isinstance(s, bool) and s > 0 for s in sizes):
         raise OptionError("Network", f"expected in_shape as positive whole numbers, got {shape!r}", "give (C, H, W) or (D,)")
+    if prod(sizes) > MOST:
+        raise OptionError("Network", f"expected in_shape of at most 2^40 numbers in all, got {shape!r}", "give smaller images")
     return sizes
 
 
@@ -41,6 +45,9 @@ def plan_chain(layers: Sequence[Named], in_shape: Shape) -> list[Bound]:
         except ShapeError as error:
             hint = error.hint
             raise ShapeError(describe(index, name, layer), error.what, hint, f"{chain} → {title} ✗") from None
+        except MemoryError:
+            what, hint = "expected constants that fit into memory, got larger ones", "make the layer or its input smaller"
+            raise ShapeError(describe(index, name, layer), what, hint, f"{chain} → {title} ✗") from None
         bound = Bound(index, name, layer, shape, plan)
         bound.check_names()
         planned.append(bound)

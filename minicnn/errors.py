@@ -36,12 +36,23 @@ def number(who: str, name: str, value: object, low: float, high: float, ends: st
     0.9
     """
     real = isinstance(value, int | float) and not isinstance(value, bool)
+    if isinstance(value, int) and abs(value) >= 2**1024:
+        real = False  # no float is so large
     above = real and (low <= value if ends[0] == "[" else low < value)  # type: ignore[operator]
     below = real and (value <= high if ends[1] == "]" else value < high)  # type: ignore[operator]
     if not (above and below) or abs(float(value)) == float("inf"):  # type: ignore[arg-type]
         interval = f"{ends[0]}{low:g}, {high:g}{ends[1]}"
         raise OptionError(who, f"expected {name} in {interval}, got {value!r}", f"choose {name} in that range")
     return float(value)  # type: ignore[arg-type]
+
+
+def flag(who: str, name: str, value: object) -> None:
+    """Check an option that is True or False.
+
+    >>> flag("Dense", "bias", False)
+    """
+    if not isinstance(value, bool):
+        raise OptionError(who, f"expected {name} as True or False, got {value!r}", f"give {name}=True or {name}=False")
 
 
 class ShapeError(MinicnnError, ValueError):

@@ -11,6 +11,9 @@ from .errors import OptionError, ShapeError
 
 Pair = tuple[int, int]
 
+MOST = 2**31 - 1
+"""The largest size that an option may have: with larger ones the kernels' 64-bit arithmetic on places could overflow."""
+
 BLOCKS = (8, 7, 6, 5, 4, 3)
 """How many filters packed weights may hold side by side, the rows of a register tile."""
 
@@ -29,8 +32,8 @@ def blocks(filters: int, size: int) -> int:
     return -(-filters // size)
 
 
-def pair(who: str, name: str, value: int | Pair, least: int) -> Pair:
-    """An option given as one number or as (rows, columns), checked to be whole and at least ``least``.
+def pair(who: str, name: str, value: int | Pair, least: int, most: int = MOST) -> Pair:
+    """An option given as one number or as (rows, columns), checked to be whole, at least ``least`` and at most ``most``.
 
     >>> pair("Conv2d", "stride", 2, least=1)
     (2, 2)
@@ -40,13 +43,17 @@ def pair(who: str, name: str, value: int | Pair, least: int) -> Pair:
     if not whole or min(both) < least:
         what = f"expected {name} as a whole number of at least {least} or a pair of them, got {value!r}"
         raise OptionError(who, what, f"give {name}={max(least, 1)} or {name}=({max(least, 1)}, {max(least, 1)})")
+    if max(both) > most:
+        raise OptionError(who, f"expected {name} of at most {most}, got {value!r}", f"give {name}={least}, or a little more")
     return both
 
 
 def count(who: str, name: str, value: int, least: int = 1) -> int:
-    """An option that counts something, checked to be a whole number of at least ``least``."""
+    """An option that counts something, checked to be a whole number of at least ``least`` and at most ``MOST``."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise OptionError(who, f"expected {name} as a whole number of at least {least}, got {value!r}", f"give {name}={least}")
+    if value > MOST:
+        raise OptionError(who, f"expected {name} of at most {MOST}, got {value!r}", f"give {name}={least}, or a little more")
     return value
 
 

@@ -16,6 +16,7 @@ from .errors import ContractError, OptionError, ShapeError
 from .group import Setting
 from .losses import Loss
 from .memory import FlatVector
+from .need import check_memory
 from .parallel import Team, shares, thread_count
 from .program import Job, Program, Recorder, Stages
 from .runner import Runner, Score
@@ -40,7 +41,7 @@ class Network:
             takes a whole batch as one group.
 
     Raises:
-        OptionError: an option outside what it may be.
+        OptionError: an option outside what it may be, or a network that is larger than the machine's memory.
         ShapeError: a layer does not fit its input.
         ContractError: a layer does not keep the layer contract.
 
@@ -71,6 +72,7 @@ class Network:
         self.dtype, self.seed, self.steps = np.dtype(dtype), seed, 0
         self.backend = backends.get(backend)
         self.layers = plan_chain(layers, self.in_shape)
+        check_memory(self.layers, self.in_shape, self.dtype, lanes)
         shapes = {f"{b.name}.{p}": q.shape for b in self.layers for p, q in b.plan.params.items()}
         self.params = FlatVector(shapes, self.dtype, self.backend.lend)
         self.grads = FlatVector(shapes, self.dtype, self.backend.lend)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from .arrays import Array
 from .errors import CheckpointError, ContractError, OptionError, number
+from .options import Options
 
 if TYPE_CHECKING:
     from .network import Network
     from .program import Stages
 
 
-class Optimizer:
+class Optimizer(Options):
     """Base of the optimisers: a learning rate, moment vectors as long as the parameters, and a step count.
 
     Attributes:
@@ -24,6 +25,7 @@ class Optimizer:
         steps: how many steps were taken.
     """
 
+    order: ClassVar[str] = "the network is given to step: give the options behind lr by name"
     names: tuple[str, ...] = ()
     """The moment vectors, in the order in which the kernel takes them."""
 
@@ -108,7 +110,7 @@ class SGD(Optimizer):
 
     names = ("velocity",)
 
-    def __init__(self, lr: float = 0.01, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0) -> None:
+    def __init__(self, lr: float = 0.01, momentum: float = 0.0, *, nesterov: bool = False, weight_decay: float = 0.0) -> None:
         super().__init__(lr)
         self.momentum = number("SGD", "momentum", momentum, 0, 1)
         self.weight_decay = number("SGD", "weight_decay", weight_decay, 0, math.inf)

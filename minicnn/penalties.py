@@ -81,8 +81,8 @@ class Decision(NamedTuple):
 
     Attributes:
         classes: the class with the smallest penalty of each image, the first of equals.
-        penalty: that penalty: large where the image looks like no class.
-        margin: how far the second smallest is above it: small where it looks like two.
+        penalty: that penalty: large where the image looks like no class, ∞ where one of its penalties is NaN.
+        margin: how far the second smallest is above it: small where it looks like two, 0 where a penalty is NaN.
     """
 
     classes: Array
@@ -91,7 +91,7 @@ class Decision(NamedTuple):
 
 
 def decide(penalties: Array) -> Decision:
-    """The class of each image, and two scores to reject it by.
+    """The class of each image, and two scores to reject it by: both reject an image of which a penalty is NaN.
 
     Args:
         penalties: (N, K), what a network that ends in ``RBF`` predicts, K at least 2.
@@ -99,5 +99,8 @@ def decide(penalties: Array) -> Decision:
     >>> decide(np.array([[0.5, 4.0, 9.0], [7.0, 6.5, 8.0]]))
     Decision(classes=array([0, 1]), penalty=array([0.5, 6.5]), margin=array([3.5, 0.5]))
     """
-    least, second = np.partition(penalties, 1, axis=1)[:, :2].T
-    return Decision(penalties.argmin(axis=1), least, second - least)
+    unknown = np.isnan(penalties).any(axis=1)
+    least, second = np.where(unknown, np.inf, np.partition(penalties, 1, axis=1)[:, :2].T)
+    margin = np.zeros_like(least)
+    np.subtract(second, least, out=margin, where=second != least)  # ∞ − ∞ would be NaN, which no rule rejects
+    return Decision(penalties.argmin(axis=1), least, margin)

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from .arrays import Array, Shape
+from .errors import ShapeError
 from .initialisers import Fan, Init
 
 RESERVED = ("x", "y", "dx", "dy", "hx", "hy", "lanes", "train", "rng")
 """Names that the network itself binds; a plan may not use them."""
+
+MOST = 2**40
+"""So many numbers an array may have: more than memory holds, and few enough for every product of sizes in 64 bits."""
+
+
+def check_size(shape: Shape) -> None:
+    """Refuse an array that no memory holds."""
+    if prod(shape) > MOST:
+        what = f"expected arrays of at most 2^40 numbers, got one of shape {'×'.join(map(str, shape))}"
+        raise ShapeError("plan", what, "make the layer or its input smaller")
 
 
 @dataclass(frozen=True)
@@ -31,6 +43,9 @@ class Param:
     fan_in: Fan = 1
     fan_out: Fan = 1
 
+    def __post_init__(self) -> None:
+        check_size(self.shape)
+
 
 @dataclass(frozen=True)
 class Buffer:
@@ -45,6 +60,9 @@ class Buffer:
     shape: Shape
     dtype: str = "float"
     lanes: bool = True
+
+    def __post_init__(self) -> None:
+        check_size(self.shape)
 
     def spec(self, dtype: np.dtype[Any], lanes: int) -> Spec:
         """Shape and dtype in a network of that dtype with groups of so many lanes."""
@@ -85,3 +103,6 @@ class Plan:
     connections: int = 0
     inplace: bool = False
     view: bool = False
+
+    def __post_init__(self) -> None:
+        check_size(self.out_shape)

@@ -26,7 +26,8 @@ class Score(NamedTuple):
 
     Attributes:
         loss: mean over the images.
-        correct: images whose largest output, or smallest penalty, is their class; 0 where the target is not class numbers.
+        correct: images whose largest output, or smallest penalty, the first of equals, is their class: what ``argmax`` of the
+            predictions says, but an image with a NaN among its outputs is wrong. 0 where the target is not class numbers.
         images: how many images there were.
     """
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from .errors import OptionError, number
 from .geometry import count
+from .options import Options
 
 
 class Schedule(Protocol):
@@ -40,8 +41,8 @@ class Fixed:
         return 1.0
 
 
-@dataclass(frozen=True)
-class Step:
+@dataclass(frozen=True, kw_only=True)
+class Step(Options):
     """The factor is multiplied by ``factor`` after each of ``times`` equal parts of the run.
 
     Args:
@@ -54,6 +55,7 @@ class Step:
 
     times: int = 3
     factor: float = 0.1
+    order: ClassVar[str] = "give times, how many parts the run has and not how long one is, and factor by name"
 
     def __post_init__(self) -> None:
         count("Step", "times", self.times)
@@ -113,8 +115,8 @@ class Cosine:
         return self.floor + (1 - self.floor) * (1 + math.cos(math.pi * step / total)) / 2
 
 
-@dataclass(frozen=True)
-class OneCycle:
+@dataclass(frozen=True, kw_only=True)
+class OneCycle(Options):
     """Up from 1/start to 1 along half a cosine, then down to 1/(start·end): ``torch.optim.lr_scheduler.OneCycleLR``.
 
     The optimiser's rate is the peak (Smith and Topin, *Super-Convergence*, 2018).
@@ -131,6 +133,7 @@ class OneCycle:
     rise: float = 0.3
     start: float = 25.0
     end: float = 1e4
+    order: ClassVar[str] = "the peak is the optimiser's rate, and the run knows its steps: give rise, start and end by name"
 
     def __post_init__(self) -> None:
         _share("OneCycle", "rise", self.rise)

@@ -114,7 +114,7 @@ def confused(images: Array, labels: Array, outputs: Array, path: Path, most: int
     """
     right = outputs[np.arange(len(labels)), labels]
     margin = outputs.max(axis=1) - right
-    wrong = np.flatnonzero(outputs.argmax(axis=1) != labels)
+    wrong = np.flatnonzero((outputs.argmax(axis=1) != labels) | np.isnan(outputs).any(axis=1))
     shown = wrong[np.argsort(-margin[wrong], kind="stable")][:most]
     columns = 8
     lines = max(1, -(-len(shown) // columns))

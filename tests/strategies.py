@@ -69,7 +69,7 @@ def conv2d(draw):
     size = both(kernel) if whole else sides(draw, least)
     algorithm = draw(st.sampled_from(("auto", "im2col", "direct")))
     options = {"bias": draw(st.booleans()), "algorithm": algorithm, "init": draw(inits), "bias_init": draw(bias_inits)}
-    layer = m.Conv2d(filters, kernel, stride, padding, dilation, groups, **options)
+    layer = m.Conv2d(filters, kernel, stride=stride, padding=padding, dilation=dilation, groups=groups, **options)
     assume(meets(layer.window, size))
     return layer, (channels, *size)
 
@@ -123,7 +123,7 @@ def rbf(draw):
     units, size = draw(st.integers(1, 5)), draw(st.integers(1, 9))
     numbers = st.sampled_from((-1.0, 0.25, 2.0))
     centres = tuple(tuple(draw(numbers) for _ in range(size)) for _ in range(units))
-    return m.RBF(centres, trainable), (size,)
+    return m.RBF(centres, trainable=trainable), (size,)
 
 
 def layers(kind, shape=any_shape, **options):

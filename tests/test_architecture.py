@@ -13,7 +13,9 @@ from minicnn.backends import cpu, cuda, places, protocol
 ROOT = Path(minicnn.__file__).parent
 MAY_IMPORT = {
     "errors": "",
-    "arrays": "",
+    "arrays": "errors",
+    "options": "errors",
+    "need": "arrays bind errors",
     "geometry": "errors",
     "initialisers": "arrays errors",
     "plan": "arrays errors initialisers",
@@ -28,17 +30,17 @@ MAY_IMPORT = {
     "targets": "arrays door errors losses",
     "curvature": "arrays batch bind door errors group losses memory parallel plan program slots stage targets",
     "trace": "arrays batch bind door group parallel program rooms slots stage",
-    "chain": "arrays bind errors layers.base",
+    "chain": "arrays bind errors layers.base plan",
     "memory": "arrays plan",
     "rooms": "arrays memory",
     "program": "arrays errors plan rooms",
     "door": "arrays errors rows",
-    "schedules": "errors geometry",
-    "optim": "arrays errors plan",
+    "schedules": "errors geometry options",
+    "optim": "arrays errors options plan",
     "sdlm": "arrays errors optim",
     "losses": "arrays errors backends.protocol",
     "penalties": "arrays errors losses backends.protocol",
-    "layers": "layers arrays errors geometry initialisers plan backends.protocol",
+    "layers": "layers arrays errors geometry initialisers options plan backends.protocol",
     "backends.protocol": "arrays",
     "backends.places": "arrays",
     "backends.log": "",
@@ -48,7 +50,7 @@ MAY_IMPORT = {
     "bind": "arrays errors plan layers.base",
     "summary": "arrays bind geometry",
     "group": "arrays batch bind door errors memory plan program rooms slots",
-    "network": "arrays backends bind chain curvature door errors group losses memory parallel program runner slots "
+    "network": "arrays backends bind chain curvature door errors group losses memory need parallel program runner slots "
     "summary targets trace",
     "models": "errors initialisers layers network",
     "": "models network runner layers losses optim penalties sdlm schedules initialisers plan errors arrays "

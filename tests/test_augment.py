@@ -12,7 +12,7 @@ from minicnn.train import Examples, Run, Trainer
 
 DIGITS = load_mnist(source="subset", announce=lambda line: None)
 PIXELS = Pixels(DIGITS.train_images, Normalise.standard(0.1307, 0.3081))
-ALL = Distorted(PIXELS, Affine(2, 0.2, 0.1, 0.2, 15), Elastic(20, 4), seed=5)
+ALL = Distorted(PIXELS, Affine(shift=2, scale=0.2, squeeze=0.1, shear=0.2, rotation=15), Elastic(20, 4), seed=5)
 
 
 def network(threads=1):

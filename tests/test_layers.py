@@ -49,7 +49,7 @@ def test_every_layer_of_the_package_has_a_strategy():
     ("layer", "in_shape"),
     [
         (Conv2d(3, 3, padding="same", algorithm="im2col"), (2, 5, 6)),
-        (Conv2d(4, (2, 3), (2, 1), 1, groups=2, algorithm="im2col"), (4, 7, 5)),
+        (Conv2d(4, (2, 3), stride=(2, 1), padding=1, groups=2, algorithm="im2col"), (4, 7, 5)),
     ],
 )
 def test_convolution_by_a_few_rows_of_columns_at_a_time(layer, in_shape, monkeypatch):

@@ -58,11 +58,11 @@ def test_cosine_is_pytorchs(total, floor):
 @pytest.mark.parametrize("times", [1, 2, 3, 5])
 def test_step_is_pytorchs(times):
     expected = rates_of(lambda o: torch.optim.lr_scheduler.StepLR(o, step_size=30 // times, gamma=0.1), 30)
-    assert factors(Step(times, 0.1), 30) == pytest.approx(expected)
+    assert factors(Step(times=times, factor=0.1), 30) == pytest.approx(expected)
 
 
 def test_step_over_a_run_that_its_parts_do_not_divide():
-    assert factors(Step(3, 0.5), 7) == [1, 1, 1, 0.5, 0.5, 0.25, 0.25]
+    assert factors(Step(times=3, factor=0.5), 7) == [1, 1, 1, 0.5, 0.5, 0.25, 0.25]
 
 
 def test_fixed():

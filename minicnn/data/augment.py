@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import backends
 from ..errors import OptionError, number
+from ..options import Options
 from .batches import Array, Pixels
 
 LANES = 16
 SPLINE_POWER = 151 / 315  # ∫ β³(t)² dt of the cubic B-spline: what smoothing by it leaves of the variance, in each direction
 
 
-@dataclass(frozen=True)
-class Affine:
+@dataclass(frozen=True, kw_only=True)
+class Affine(Options):
     """Planar affine distortions about the centre: each amount is drawn uniformly, and 0 leaves the image as it is.
 
     In order: scale by s and squeeze by q (columns · s · q, rows · s / q), shear (column += k · row), rotate, shift.
@@ -44,6 +45,7 @@ class Affine:
     squeeze: float = 0.0
     shear: float = 0.0
     rotation: float = 0.0
+    order: ClassVar[str] = "give shift, scale, squeeze, shear and rotation by name"
 
     def __post_init__(self) -> None:
         for name in ("shift", "scale", "squeeze", "shear"):

@@ -9,13 +9,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..errors import DataError, OptionError
+from ..options import Options
 from ..rows import readable
 
 Array = np.ndarray[Any, Any]
 
 
-@dataclass(frozen=True)
-class Normalise:
+@dataclass(frozen=True, kw_only=True)
+class Normalise(Options):
     """x = grey level · scale + shift, for grey levels 0 … 255.
 
     Args:
@@ -28,16 +29,17 @@ class Normalise:
 
     scale: float
     shift: float
+    order: ClassVar[str] = "give scale and shift by name, or a mean and a deviation to Normalise.standard"
 
     @staticmethod
     def between(background: float, ink: float) -> Normalise:
         """Grey level 0 becomes ``background`` and 255 ``ink``; the 1998 paper has −0.1 and 1.175."""
-        return Normalise((ink - background) / 255, background)
+        return Normalise(scale=(ink - background) / 255, shift=background)
 
     @staticmethod
     def standard(mean: float, deviation: float) -> Normalise:
         """(grey level/255 − mean) / deviation; for MNIST 0.1307 and 0.3081."""
-        return Normalise(1 / (255 * deviation), -mean / deviation)
+        return Normalise(scale=1 / (255 * deviation), shift=-mean / deviation)
 
 
 @dataclass(frozen=True, eq=False)

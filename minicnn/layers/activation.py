@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from ..arrays import Array, Shape
 from ..backends.protocol import Kernels
-from ..errors import OptionError, ShapeError
+from ..errors import ShapeError, number
 from ..plan import Plan
 from .base import Layer
 
 
 @dataclass(frozen=True)
 class _Elementwise(Layer):
+    order: ClassVar[str] = "whether y is written over x is the network's matter: leave it out"
+
     def plan(self, in_shape: Shape) -> Plan:
         """The shape stays."""
         return Plan(in_shape, inplace=True)
@@ -113,8 +116,7 @@ class LeakyReLU(_Elementwise):
     slope: float = 0.01
 
     def __post_init__(self) -> None:
-        if isinstance(self.slope, bool) or not isinstance(self.slope, int | float) or not math.isfinite(self.slope):
-            raise OptionError("LeakyReLU", f"expected slope as a finite number, got {self.slope!r}", "give slope=0.01")
+        number("LeakyReLU", "slope", self.slope, -math.inf, math.inf, "()")
 
     def plan(self, in_shape: Shape) -> Plan:
         """The shape stays."""
@@ -140,6 +142,8 @@ class Softmax(Layer):
 
     For training with cross-entropy leave it out: ``CrossEntropy`` takes logits.
     """
+
+    order: ClassVar[str] = "it runs over the classes of a vector, so there is no axis to choose: leave it out"
 
     def plan(self, in_shape: Shape) -> Plan:
         """The shape stays; it must be a vector."""

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..arrays import Shape
+from ..options import Options
 from ..plan import Plan
 
 
 @dataclass(frozen=True)
-class Layer:
+class Layer(Options):
     """Base of all layers.
 
     A layer holds hyper-parameters and no arrays. Its methods run once, when a network is bound, and record kernel calls

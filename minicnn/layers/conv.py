@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from math import prod
 from types import ModuleType
+from typing import ClassVar
 
 from ..arrays import Array, Shape
 from ..backends.protocol import Kernels
-from ..errors import OptionError, ShapeError
+from ..errors import OptionError, ShapeError, flag
 from ..geometry import Pair, Window, count, pair
 from ..initialisers import Constant, Init, TorchDefault
 from ..plan import Param, Plan
@@ -28,7 +29,7 @@ class Conv2d(Layer):
     channels.
 
     Args:
-        filters: how many output maps.
+        filters: how many output maps; how many channels there are, the layer before says.
         kernel: taps, one number or (rows, columns).
         stride: pixels between places.
         padding: zeros around the map, or ``"same"`` for an output as large as the input (stride 1 only).
@@ -52,6 +53,7 @@ class Conv2d(Layer):
 
     filters: int
     kernel: int | Pair
+    _: KW_ONLY
     stride: int | Pair = 1
     padding: int | Pair | str = 0
     dilation: int | Pair = 1
@@ -60,10 +62,14 @@ class Conv2d(Layer):
     algorithm: str = "auto"
     init: Init = TorchDefault()
     bias_init: Init = Constant(0.0)
+    order: ClassVar[str] = (
+        "the first argument is the number of filters, and channels are inferred: give stride, padding and the rest by name"
+    )
 
     def __post_init__(self) -> None:
         count("Conv2d", "filters", self.filters)
         count("Conv2d", "groups", self.groups)
+        flag("Conv2d", "bias", self.bias)
         if self.filters % self.groups:
             what = f"expected filters as a multiple of groups, got {self.filters} filters in {self.groups} groups"
             raise OptionError("Conv2d", what, f"give groups that divide {self.filters}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from math import prod
+from typing import ClassVar
 
 from ..arrays import Array, Shape
 from ..backends.protocol import Kernels
+from ..errors import flag
 from ..geometry import count
 from ..initialisers import Constant, Init, TorchDefault
 from ..plan import Param, Plan
@@ -19,25 +21,28 @@ class Dense(Layer):
     """y = W x + b.   x (D, L), W (units, D), b (units,), y (units, L); x of a higher rank is read as one vector.
 
     Args:
-        units: how many outputs.
+        units: how many outputs; how many inputs there are, the layer before says.
         bias: whether b is added.
         init: how W starts.
         bias_init: how b starts.
 
     Raises:
-        OptionError: units below 1.
+        OptionError: units below 1 or too many, or bias is not True or False.
 
     >>> Dense(84).plan((120,)).out_shape
     (84,)
     """
 
     units: int
+    _: KW_ONLY
     bias: bool = True
     init: Init = TorchDefault()
     bias_init: Init = Constant(0.0)
+    order: ClassVar[str] = "the first argument is the number of outputs, and inputs are inferred: give the rest by name"
 
     def __post_init__(self) -> None:
         count("Dense", "units", self.units)
+        flag("Dense", "bias", self.bias)
 
     def plan(self, in_shape: Shape) -> Plan:
         """W (units, D) and b (units,) for D inputs."""

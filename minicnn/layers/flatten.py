@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from typing import ClassVar
 
 from ..arrays import Shape
 from ..backends.protocol import Kernels
@@ -18,6 +19,8 @@ class Flatten(Layer):
     >>> Flatten().plan((16, 5, 5)).out_shape
     (400,)
     """
+
+    order: ClassVar[str] = "it takes all axes of an image: leave them out"
 
     def plan(self, in_shape: Shape) -> Plan:
         """A view of the input."""

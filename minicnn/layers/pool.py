@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from typing import ClassVar
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from ..geometry import Pair, Window, pair
 from ..plan import Buffer, Plan
 from .base import Layer
 
+WIDEST = 2**15
+"""Rows or columns of a window: every place goes through all of them, even where padding lets most lie beyond the map."""
+
 
 @dataclass(frozen=True)
 class _Pool2d(Layer):
@@ -22,6 +26,7 @@ class _Pool2d(Layer):
     kernel: int | Pair
     stride: int | Pair | None = None
     padding: int | Pair = 0
+    order: ClassVar[str] = "there is no dilation, and no rounding up of sizes"
 
     def __post_init__(self) -> None:
         window = self.window
@@ -32,7 +37,7 @@ class _Pool2d(Layer):
     @property
     def window(self) -> Window:
         """The window that the options describe; the stride is the kernel unless given."""
-        kernel = pair(self.label, "kernel", self.kernel, least=1)
+        kernel = pair(self.label, "kernel", self.kernel, least=1, most=WIDEST)
         stride = kernel if self.stride is None else pair(self.label, "stride", self.stride, least=1)
         return Window(kernel, stride, pair(self.label, "padding", self.padding, least=0))
 

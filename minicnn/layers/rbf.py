@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from math import prod
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from ..arrays import Array, Shape
 from ..backends.protocol import Kernels
-from ..errors import OptionError, ShapeError
+from ..errors import OptionError, ShapeError, flag
 from ..initialisers import Values
 from ..plan import Param, Plan
 from .arrays import rows
@@ -42,7 +42,9 @@ class RBF(Layer):
     """
 
     centres: tuple[Code, ...] = DIGITS
+    _: KW_ONLY
     trainable: bool = False
+    order: ClassVar[str] = "the first argument is the centres, whose lengths are the inputs: give trainable by name"
     least_wins: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -53,6 +55,7 @@ class RBF(Layer):
         if not isinstance(self.centres, tuple) or given.ndim != 2 or given.size == 0 or not np.isfinite(given).all():
             what = f"expected centres as a tuple of equally long tuples of finite numbers, got {self.centres!r:.60}"
             raise OptionError("RBF", what, "give one tuple for each unit, or leave it out for the digits")
+        flag("RBF", "trainable", self.trainable)
 
     def plan(self, in_shape: Shape) -> Plan:
         """W (units, D), a parameter or a constant."""

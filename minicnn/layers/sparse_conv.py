@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from math import prod
+from typing import ClassVar
 
 import numpy as np
 
@@ -47,9 +48,11 @@ class SparseConv2d(Layer):
 
     table: Table
     kernel: int | Pair
+    _: KW_ONLY
     tied: tuple[int, ...] | None = None
     init: Init = TorchDefault()
     bias_init: Init = Constant(0.0)
+    order: ClassVar[str] = "the first argument is the table of channels, whose rows are the maps: give the rest by name"
 
     def __post_init__(self) -> None:
         pair("SparseConv2d", "kernel", self.kernel, least=1)

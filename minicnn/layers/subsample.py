@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from math import prod
+from typing import ClassVar
 
 import numpy as np
 
@@ -37,8 +38,10 @@ class Subsample(Layer):
     """
 
     window: int | Pair = 2
+    _: KW_ONLY
     init: Init = TorchDefault()
     bias_init: Init = Constant(0.0)
+    order: ClassVar[str] = "the windows lie side by side, so there is no stride and no padding: give init by name"
 
     def __post_init__(self) -> None:
         pair("Subsample", "window", self.window, least=1)

@@ -63,6 +63,19 @@ def flush_denormals(typingctx: Any) -> Any:
 
 
 @intrinsic
+def heed_denormals(typingctx: Any) -> Any:
+    """From now on calculate with denormal numbers; returns the mode that was."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        before = _read(builder)
+        flush = X86_FLUSH if "x86_64" in str(builder.module.triple) else ARM_FLUSH
+        _write(builder, builder.and_(before, ir.Constant(_I64, ~flush)))
+        return before
+
+    return types.int64(), codegen
+
+
+@intrinsic
 def restore_mode(typingctx: Any, before: Any) -> Any:
     """Go back to the mode that ``flush_denormals`` found."""
 

@@ -82,12 +82,10 @@ def map_penalty_hy(lanes: Array, scale: Array, hy: Array) -> None:
 
 @kernel
 def count_least(y: Array, labels: Array, lanes: Array, hits: Array) -> None:
-    """hits += how many real lanes have their smallest output, the first of equals, at the label."""
-    D = y.shape[0]
+    """hits += how many real lanes have their smallest output, the first of equals, at the label; none of them NaN."""
     for lane in range(lanes[0]):
-        best = 0
-        for d in range(1, D):
-            if y[d, lane] < y[best, lane]:
-                best = d
-        if best == labels[lane]:
-            hits[0] += 1
+        label = labels[lane]
+        least, hit = y[label, lane], True
+        for d in range(y.shape[0]):
+            hit = hit and (y[d, lane] > least or (y[d, lane] == least and d >= label))
+        hits[0] += hit

@@ -104,7 +104,7 @@ def scaled_tanh(x: Array, y: Array) -> None:
 
 @kernel(flat=True)
 def scaled_tanh_dx(y: Array, dy: Array, dx: Array) -> None:
-    """dx = A S (1 − (y / A)²) dy."""
+    """dx = A S (1 − (y / A)²) dy, exactly 0 where |y| = A."""
     map_two(squash.scaled_tanh_dx, y, dy, dx)
 
 

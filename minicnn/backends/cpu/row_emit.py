@@ -18,6 +18,9 @@ from .mode import CHECK
 NAMES = {"float": "f32", "double": "f64", "i32": "i32"}
 """Numbers in the names of LLVM's functions."""
 
+FAR = 16
+"""Numbers further apart than this are loaded one by one: code for all vectors between them would grow with the distance."""
+
 
 def column_of(dtype: Any, n: int) -> TileType:
     """The type of n vectors below each other."""
@@ -80,6 +83,8 @@ class RowEmit(Emit):
     def load_spaced(self, array_type: Any, array: Any, index: Any, step: int, low: Any, high: Any) -> Any:
         """array[index + k·step] for low ≤ k < high: the whole vectors that they lie in, and the numbers picked out of them."""
         w = self.t.w
+        if step > FAR:
+            return self.load_apart(array_type, array, index, step, low, high)
         first = self.b.mul(low, self.const(step))
         end = self.b.add(self.b.mul(self.b.sub(high, self.const(1)), self.const(step)), self.const(1))
         picked = self.zero
@@ -90,6 +95,17 @@ class RowEmit(Emit):
             picked = self.shuffled_lanes(
                 picked, v, [w + k * step - part * w if 0 <= k * step - part * w < w else k for k in range(w)]
             )
+        return picked
+
+    def load_apart(self, array_type: Any, array: Any, index: Any, step: int, low: Any, high: Any) -> Any:
+        """What ``load_spaced`` loads, number by number: where they are far apart, most vectors between them hold none."""
+        picked = self.zero
+        for k in range(self.t.w):
+            on = self.b.and_(self.b.icmp_signed("<=", low, self.const(k)), self.rows_below(high, k))
+            safe = self.b.select(on, self.b.add(index, self.const(k * step)), self.const(0))
+            number = self.b.load(self.address(array_type, array, safe, 1))
+            number = self.b.select(on, number, ir.Constant(number.type, 0.0))
+            picked = self.b.insert_element(picked, number, ir.Constant(I32, k))
         return picked
 
     def add_spaced(self, value: Any, array_type: Any, array: Any, index: Any, step: int, low: Any, high: Any) -> None:

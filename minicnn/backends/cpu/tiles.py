@@ -27,7 +27,17 @@ if INTERPRET:
         tile_width,
         tile_zeros,
     )
-    from .vectors_twin import vector_all, vector_inside, vector_load, vector_of, vector_slope, vector_winner, vector_won
+    from .vectors_twin import (
+        vector_all,
+        vector_finite,
+        vector_inside,
+        vector_load,
+        vector_mended,
+        vector_of,
+        vector_slope,
+        vector_winner,
+        vector_won,
+    )
 else:
     from .tile import (  # type: ignore[assignment]
         tile_add,
@@ -55,7 +65,17 @@ else:
         tile_multiply_inside,
         tile_outer,
     )
-    from .vectors import vector_all, vector_inside, vector_load, vector_of, vector_slope, vector_winner, vector_won  # type: ignore[assignment]
+    from .vectors import (  # type: ignore[assignment]
+        vector_all,
+        vector_finite,
+        vector_inside,
+        vector_load,
+        vector_mended,
+        vector_of,
+        vector_slope,
+        vector_winner,
+        vector_won,
+    )
 
 __all__ = [
     "tile_add",
@@ -81,8 +101,10 @@ __all__ = [
     "tile_width",
     "tile_zeros",
     "vector_all",
+    "vector_finite",
     "vector_inside",
     "vector_load",
+    "vector_mended",
     "vector_of",
     "vector_slope",
     "vector_winner",

@@ -12,11 +12,17 @@ import numpy as np
 from numba.extending import register_jitable
 
 from ...arrays import Array
+from .denormals import heed_denormals, restore_mode
+from .functions import FLAGS
 from .jit import kernel
+from .mode import INTERPRET
 
 BLOCK = 1 << 10
 """Moments of so many parameters come before the parameters: those were read by every thread, and stores to lines that another
 core holds too are several times as quick in a row as between stores to lines of one's own."""
+
+SINGLE_EPS, DOUBLE_EPS = 2.0**-38, 2.0**-458
+"""From so much on, ε times √(1 − β₂ᵗ) is 2²⁵ or 2⁵³ times the root of any denormal v, which then changes no bit of a sum."""
 
 
 @kernel(flat=True)
@@ -60,7 +66,7 @@ def sdlm(p: Array, dp: Array, r: Array, h: Array) -> None:
 
 @register_jitable
 def adam_step(p: Array, dp: Array, m: Array, v: Array, h: Array, coupled: Any, decoupled: Any) -> None:
-    """The step of ``adam`` with the weight decay in the gradient (coupled) or beside it (decoupled)."""
+    """The step of ``adam`` for a block; LLVM chooses the order of the product (1 − β₂) g g, and g² may overflow."""
     lr, beta1, beta2, eps = p.dtype.type(h[0]), p.dtype.type(h[1]), p.dtype.type(h[2]), p.dtype.type(h[3])
     one = p.dtype.type(1)
     fresh1, fresh2 = p.dtype.type(1 - h[1]), p.dtype.type(1 - h[2])
@@ -73,16 +79,60 @@ def adam_step(p: Array, dp: Array, m: Array, v: Array, h: Array, coupled: Any, d
         p[i] = keep * p[i] - step * m[i] / (np.sqrt(v[i]) / root + eps)
 
 
+@register_jitable(**FLAGS)
+def adam_step_in_order(p: Array, dp: Array, m: Array, v: Array, h: Array, coupled: Any, decoupled: Any) -> None:
+    """``adam_step`` operation by operation as PyTorch makes it: ((1 − β₂) g) g holds out to gradients of 10²⁰ in float32."""
+    lr, beta1, beta2, eps = p.dtype.type(h[0]), p.dtype.type(h[1]), p.dtype.type(h[2]), p.dtype.type(h[3])
+    fresh1, fresh2 = p.dtype.type(1 - h[1]), p.dtype.type(1 - h[2])
+    step, root = lr / p.dtype.type(h[5]), p.dtype.type(math.sqrt(h[6]))
+    keep = p.dtype.type(1) - lr * decoupled
+    for i in range(p.size):
+        g = dp[i] + coupled * p[i]
+        m[i] = beta1 * m[i] + fresh1 * g
+        v[i] = beta2 * v[i] + (fresh2 * g) * g
+        p[i] = keep * p[i] - step * m[i] / (np.sqrt(v[i]) / root + eps)
+
+
+@register_jitable
+def squares(p: Array, dp: Array, coupled: Any) -> Any:
+    """Σ g², not finite where one of them is not."""
+    total = p.dtype.type(0)
+    for i in range(p.size):
+        g = dp[i] + coupled * p[i]
+        total += g * g
+    return total
+
+
+@register_jitable
+def adam_steps(p: Array, dp: Array, m: Array, v: Array, h: Array, coupled: Any, decoupled: Any) -> None:
+    """The step of ``adam`` with the weight decay in the gradient (coupled) or beside it (decoupled).
+
+    Where ε is so small that a denormal v counts beside it, denormal numbers are not taken for zero.
+    """
+    tiny = h[3] * math.sqrt(h[6]) < (SINGLE_EPS if p.itemsize == 4 else DOUBLE_EPS)
+    mode = 0
+    if tiny and not INTERPRET:
+        mode = heed_denormals()
+    for start in range(0, p.size, BLOCK):
+        part = slice(start, start + BLOCK)
+        if tiny or not np.isfinite(squares(p[part], dp[part], coupled)):
+            adam_step_in_order(p[part], dp[part], m[part], v[part], h, coupled, decoupled)
+        else:
+            adam_step(p[part], dp[part], m[part], v[part], h, coupled, decoupled)
+    if tiny and not INTERPRET:
+        restore_mode(mode)
+
+
 @kernel(flat=True)
 def adam(p: Array, dp: Array, m: Array, v: Array, h: Array) -> None:
     """g = dp + wd p; m = β₁ m + (1 − β₁) g; v = β₂ v + (1 − β₂) g²; p −= lr (m / c₁) / (√(v / c₂) + ε).
 
     h = lr, β₁, β₂, ε, wd, c₁, c₂ with c = 1 − βᵗ in step t = 1, 2, …
     """
-    adam_step(p, dp, m, v, h, p.dtype.type(h[4]), p.dtype.type(0))
+    adam_steps(p, dp, m, v, h, p.dtype.type(h[4]), p.dtype.type(0))
 
 
 @kernel(flat=True)
 def adamw(p: Array, dp: Array, m: Array, v: Array, h: Array) -> None:
     """``adam`` with the weight decay beside the gradient: p −= lr wd p."""
-    adam_step(p, dp, m, v, h, p.dtype.type(0), p.dtype.type(h[4]))
+    adam_steps(p, dp, m, v, h, p.dtype.type(0), p.dtype.type(h[4]))

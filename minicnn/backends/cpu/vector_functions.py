@@ -30,7 +30,9 @@ def slope(emit: Emit, kind: int, y: Any, dy: Any) -> Any:
         return b.select(b.fcmp_ordered("<=", y, zero), zero, dy)
     if kind == SCALED_TANH:
         square = _times(emit, y, y)
-        return _times(emit, dy, emit.fma(b.fneg(_number(emit, SLOPE / AMPLITUDE)), square, _number(emit, SLOPE * AMPLITUDE)))
+        steep = emit.fma(b.fneg(_number(emit, SLOPE / AMPLITUDE)), square, _number(emit, SLOPE * AMPLITUDE))
+        flat = b.fcmp_ordered(">=", square, _number(emit, BOUND * BOUND))
+        return _times(emit, dy, b.select(flat, _number(emit, 0), steep))
     if kind == TANH:
         return _times(emit, dy, emit.fma(b.fneg(y), y, one))
     if kind == SIGMOID:

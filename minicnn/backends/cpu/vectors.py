@@ -1,4 +1,4 @@
-"""Arithmetic on tiles, lane by lane: + − × of tiles of one shape, vectors from memory, derivatives, the winners of a pool.
+"""Arithmetic on tiles, lane by lane: + − × of tiles of one shape, vectors from memory, derivatives, what is finite, maxima.
 
 A vector is a tile of 1 × 1. With these a kernel that joins several layers says what it does with each vector, and does not
 depend on whether LLVM sees that its arrays do not overlap. The twins stand in ``vectors_twin.py``.
@@ -110,6 +110,39 @@ def vector_slope(typingctx: Any, kind: Any, y: Any, dy: Any) -> Any:
         return emit.single(slope(emit, kind.literal_value, emit.at(args[1], 0, 0), emit.at(args[2], 0, 0)))
 
     return y(kind, y, dy), codegen
+
+
+def _finite(emit: Emit, vector: Any) -> Any:
+    """Which lanes are finite, by their exponents: comparisons of floats may be simplified away."""
+    bits = 8 * SCALAR_BYTES[emit.t.dtype]
+    ints, fraction = ir.VectorType(ir.IntType(bits), emit.t.w), {32: 23, 64: 52}[bits]
+    exponent = ir.Constant(ints, [(1 << (bits - 1)) - (1 << fraction)] * emit.t.w)
+    return emit.b.icmp_unsigned("!=", emit.b.and_(emit.b.bitcast(vector, ints), exponent), exponent)
+
+
+@intrinsic
+def vector_finite(typingctx: Any, t: Any) -> Any:
+    """Whether all lanes are finite."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = Emit(context, builder, t)
+        lanes = ir.IntType(t.w)
+        found = builder.bitcast(_finite(emit, emit.at(args[0], 0, 0)), lanes)
+        return builder.icmp_unsigned("==", found, ir.Constant(lanes, (1 << t.w) - 1))
+
+    return types.boolean(t), codegen
+
+
+@intrinsic
+def vector_mended(typingctx: Any, t: Any, s: Any) -> Any:
+    """t where it is finite, else s."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = Emit(context, builder, t)
+        old, new = (emit.at(tile, 0, 0) for tile in args)
+        return emit.single(builder.select(_finite(emit, old), old, new))
+
+    return t(t, s), codegen
 
 
 @intrinsic

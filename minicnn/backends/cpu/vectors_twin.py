@@ -36,6 +36,16 @@ def vector_slope(kind: int, y: Array, dy: Array) -> Array:
     return np.array([squash_dx(kind, *pair) for pair in pairs], dy.dtype).reshape(dy.shape)
 
 
+def vector_finite(t: Array) -> bool:
+    """Whether all lanes are finite."""
+    return bool(np.isfinite(t).all())
+
+
+def vector_mended(t: Array, s: Array) -> Array:
+    """t where it is finite, else s."""
+    return np.where(np.isfinite(t), t, s)
+
+
 def vector_winner(t: Array, a: Array, b: Array, c: Array, tap: Array, i: int) -> Array:
     """The largest of t, a, b, c, the first of equals and NaN before all; tap[i : i + w] = its number, from 0."""
     best, at = t, np.zeros(t.shape, tap.dtype)

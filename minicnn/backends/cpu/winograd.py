@@ -31,10 +31,14 @@ from .tiles import (
     tile_store,
     tile_width,
     tile_zeros,
+    vector_all,
+    vector_finite,
     vector_inside,
     vector_load,
+    vector_mended,
     vector_of,
 )
+from .winograd_plain import packed_sum
 
 FEWEST, SMALLEST = 32, 4
 """So many maps on both sides, and rows and columns of output, are worth the way through the matrices."""
@@ -150,6 +154,21 @@ def four_outputs(M: Array, m: int, step: int) -> tuple[Any, Any, Any, Any]:
 
 
 @register_jitable
+def mend_products(
+    M: Array, m: int, step: int, packed: Array, turned: bool, x: Array, f: int, top: int, left: int, lane: int
+) -> None:
+    """Let M hold products that give finite outputs as they are and plain sums for the rest: each corner counts for one."""
+    y00, y01, y10, y11 = four_outputs(M, m, step)
+    zero = vector_all(x, 0)
+    for point in range(16):
+        tile_store(zero, M, m + point * step, 0, 1)
+    tile_store(vector_mended(y00, packed_sum(packed, turned, x, f, top, left, lane)), M, m, 0, 1)
+    tile_store(zero - vector_mended(y01, packed_sum(packed, turned, x, f, top, left + 1, lane)), M, m + 3 * step, 0, 1)
+    tile_store(zero - vector_mended(y10, packed_sum(packed, turned, x, f, top + 1, left, lane)), M, m + 12 * step, 0, 1)
+    tile_store(vector_mended(y11, packed_sum(packed, turned, x, f, top + 1, left + 1, lane)), M, m + 15 * step, 0, 1)
+
+
+@register_jitable
 def put_outputs(four: tuple[Any, Any, Any, Any], y: Array, f: int, oy: int, ox: int, lane: int) -> None:
     """y[f, oy : oy + 2, ox : ox + 2] = four, as far as it is on the map."""
     _, OH, OW, L = y.shape
@@ -193,15 +212,25 @@ def winograd(rows: int, cols: int, size: int, squash: int, turned: bool) -> Kern
                             k += 16 * size
                             offset += width
                         tile_put(t, M, point * rows * width + lane, width, rows, at)
-                    for i in range(min(rows, F - f)):
-                        bias = vector_of(b, f + i)
-                        for j in range(cols):
-                            y00, y01, y10, y11 = four_outputs(M, i * width + j * L + lane, rows * width)
-                            y00, y01, y10, y11 = y00 + bias, y01 + bias, y10 + bias, y11 + bias
-                            if squash != NONE:
-                                y00, y01 = tile_squash(y00, squash), tile_squash(y01, squash)
-                                y10, y11 = tile_squash(y10, squash), tile_squash(y11, squash)
-                            put_outputs((y00, y01, y10, y11), y, f + i, (p + j) // across * 2, (p + j) % across * 2, lane)
+                    finite, mended = False, False
+                    while not finite:
+                        seen = tile_zeros(x, 1, 1)
+                        for i in range(min(rows, F - f)):
+                            bias = vector_of(b, f + i)
+                            for j in range(cols):
+                                oy, ox, m = (p + j) // across * 2, (p + j) % across * 2, i * width + j * L + lane
+                                if mended:
+                                    top, left = oy - border[0], ox - border[1]
+                                    mend_products(M, m, rows * width, packed, turned, x, f + i, top, left, lane)
+                                y00, y01, y10, y11 = four_outputs(M, m, rows * width)
+                                y00, y01, y10, y11 = y00 + bias, y01 + bias, y10 + bias, y11 + bias
+                                seen = seen + y00 * y01 + y10 * y11
+                                if squash != NONE:
+                                    y00, y01 = tile_squash(y00, squash), tile_squash(y01, squash)
+                                    y10, y11 = tile_squash(y10, squash), tile_squash(y11, squash)
+                                put_outputs((y00, y01, y10, y11), y, f + i, oy, ox, lane)
+                        finite = mended or vector_finite(seen)
+                        mended = True
 
     return conv2d_winograd
 

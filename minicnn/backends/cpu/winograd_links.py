@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
+from numba.extending import register_jitable
 
 from ...arrays import Array
 from ...rooms import Room
@@ -28,13 +29,17 @@ from .tiles import (
     tile_sum_add_rows,
     tile_width,
     tile_zeros,
+    vector_finite,
     vector_of,
 )
 from .winograd import Rewritten
+from .winograd_plain import all_finite, linked_sum, mend_dW, mend_dx, packed_sum
 from .winograd_rows import (
     POINTS,
     TAPS,
     add_weights_back,
+    g_transposed,
+    mend_products,
     row_back,
     transform_border,
     transform_column,
@@ -78,16 +83,50 @@ def _forward(height: int, squash: int, packed: bool, turned: bool, bordered: boo
                             column = (point * C + links[n, 1]) * rows * L + lane
                             t = tile_correlate(t, U, (point * K + links[n, 2]) * TAPS, TAPS, V, column, L)
                         tile_store(t, M, point * OH * w, w, height)
-                    for oy in range(OH):
-                        y0, y1 = two_outputs(M, oy * w, OH * w)
-                        y0, y1 = y0 + bias, y1 + bias
-                        if squash != NONE:
-                            y0, y1 = tile_squash(y0, squash), tile_squash(y1, squash)
-                        at = ((f * OH + oy) * OW + ox) * L + lane
-                        tile_store(y0, y, at, 0, 1)
-                        tile_store(y1, y, at + L, 0, 1)
+                    finite, mended = False, False
+                    while not finite:
+                        seen = tile_zeros(x, 1, 1)
+                        for oy in range(OH):
+                            if mended:
+                                top, left = oy - border[0], ox - border[1]
+                                if packed:
+                                    sums = (
+                                        packed_sum(W, turned, x, f, top, left, lane),
+                                        packed_sum(W, turned, x, f, top, left + 1, lane),
+                                    )
+                                else:
+                                    sums = (
+                                        linked_sum(W, first, links, x, f, top, left, lane),
+                                        linked_sum(W, first, links, x, f, top, left + 1, lane),
+                                    )
+                                mend_products(M, oy * w, OH * w, sums)
+                            y0, y1 = two_outputs(M, oy * w, OH * w)
+                            y0, y1 = y0 + bias, y1 + bias
+                            seen = seen + y0 * y1
+                            if squash != NONE:
+                                y0, y1 = tile_squash(y0, squash), tile_squash(y1, squash)
+                            at = ((f * OH + oy) * OW + ox) * L + lane
+                            tile_store(y0, y, at, 0, 1)
+                            tile_store(y1, y, at + L, 0, 1)
+                        finite = mended or vector_finite(seen)
+                        mended = True
 
     return winograd_links
+
+
+@register_jitable
+def add_finite_weights_back(x: Array, dy: Array, first: Array, maps: Array, kernels: Array, U: Array, dW: Array) -> None:
+    """``add_weights_back`` for what of it is finite, and plain sums for the rest."""
+    number = dW.dtype.type
+    for k in range(U.shape[1]):
+        for kh in range(TAPS):
+            a, b, c, d, e = g_transposed(U[0, k, kh], U[1, k, kh], U[2, k, kh], U[3, k, kh], U[4, k, kh], U[5, k, kh])
+            row = number(a), number(b), number(c), number(d), number(e)
+            for kw in range(TAPS):
+                if np.isfinite(row[kw]):
+                    dW[k, kh, kw] += row[kw]
+                else:
+                    mend_dW(x, dy, first, maps, kernels, dW, k, kh, kw)
 
 
 @cache
@@ -139,8 +178,12 @@ def _backward(height: int, rows: int) -> Kernel:
                             t = tile_convolve(t, U, (point * K + kernels[n]) * TAPS, TAPS, M, column, L)
                         tile_store(t, V, (point * P + p) * H * L + lane, L, reach)
             for h in range(H):
-                row_back(V, h, dx, c)
-        add_weights_back(dU, dW)
+                if not row_back(V, h, dx, c):
+                    mend_dx(dy, W, first, maps, kernels, dx, c, h)
+        if all_finite(dU):
+            add_weights_back(dU, dW)
+        else:
+            add_finite_weights_back(x, dy, first, maps, kernels, dU, dW)
 
     return winograd_links_backward
 

@@ -16,7 +16,7 @@ from numba.extending import register_jitable
 
 from ...arrays import Array
 from .host import OUTSIDE
-from .tiles import tile_store, tile_width, vector_all, vector_inside, vector_load
+from .tiles import tile_store, tile_width, tile_zeros, vector_all, vector_finite, vector_inside, vector_load, vector_mended
 
 POINTS, TAPS = 6, 5
 
@@ -58,18 +58,27 @@ def transform_packed(packed: Array, turned: bool, U: Array) -> None:
 
 
 @register_jitable
+def g_transposed(u0: Any, u1: Any, u2: Any, u3: Any, u4: Any, u5: Any) -> tuple[Any, Any, Any, Any, Any]:
+    """Gᵀ (u0, u1, u2, u3, u4, u5)ᵀ."""
+    number = type(u0)
+    sixth, twelfth = number(1 / 6), number(1 / 12)
+    even, odd = (u1 + u2) * sixth, (u1 - u2) * sixth
+    even_half, odd_half = (u3 + u4) * twelfth, (u3 - u4) * twelfth
+    first, last = u0 + even + 16 * even_half, even + even_half + u5 * number(0.25)
+    return first, odd + 8 * odd_half, even + 4 * even_half, odd + 2 * odd_half, last
+
+
+@register_jitable
 def add_weights_back(U: Array, W: Array) -> None:
     """w += Gᵀ u for each row w of the kernels."""
     w, u = W.reshape(-1), U.reshape(POINTS, -1)
-    sixth, twelfth = w.dtype.type(1 / 6), w.dtype.type(1 / 12)
     for i in range(u.shape[1]):
-        even, odd = (u[1, i] + u[2, i]) * sixth, (u[1, i] - u[2, i]) * sixth
-        even_half, odd_half = (u[3, i] + u[4, i]) * twelfth, (u[3, i] - u[4, i]) * twelfth
-        w[5 * i] += u[0, i] + even + 16 * even_half
-        w[5 * i + 1] += odd + 8 * odd_half
-        w[5 * i + 2] += even + 4 * even_half
-        w[5 * i + 3] += odd + 2 * odd_half
-        w[5 * i + 4] += even + even_half + u[5, i] * w.dtype.type(0.25)
+        a, b, c, d, e = g_transposed(u[0, i], u[1, i], u[2, i], u[3, i], u[4, i], u[5, i])
+        w[5 * i] += a
+        w[5 * i + 1] += b
+        w[5 * i + 2] += c
+        w[5 * i + 3] += d
+        w[5 * i + 4] += e
 
 
 @register_jitable
@@ -138,6 +147,16 @@ def two_outputs(M: Array, at: int, step: int) -> tuple[Any, Any]:
 
 
 @register_jitable
+def mend_products(M: Array, at: int, step: int, sums: tuple[Any, Any]) -> None:
+    """Let M hold products that give finite outputs as they are and these sums for the rest: each end counts for one."""
+    y0, y1 = two_outputs(M, at, step)
+    for n in range(1, POINTS - 1):
+        tile_store(vector_all(M, 0), M, at + n * step, 0, 1)
+    tile_store(vector_mended(y0, sums[0]), M, at, 0, 1)
+    tile_store(vector_mended(y1, sums[1]), M, at + (POINTS - 1) * step, 0, 1)
+
+
+@register_jitable
 def transform_gradients(dy: Array, M: Array) -> None:
     """M[:, f, p, oy] = A dy[f, oy, 2p : 2p + 2]."""
     F, OH, OW, L = dy.shape
@@ -166,21 +185,28 @@ def patch_back(V: Array, at: int, step: int) -> tuple[Any, Any, Any, Any, Any, A
 
 
 @register_jitable
-def row_back(V: Array, h: int, dx: Array, c: int) -> None:
-    """dx[c, h] = Σ over the patches p of B V[:, p, h], at the six columns of each: the adjoint of ``transform_column``."""
+def row_back(V: Array, h: int, dx: Array, c: int) -> bool:
+    """dx[c, h] = Σ over the patches p of B V[:, p, h], at the six columns of each: the adjoint of ``transform_column``.
+
+    Returns whether all of it is finite; it may say no where numbers are finite whose product is not.
+    """
     _, H, width, L = dx.shape
     P, w = V.shape[1], tile_width(dx)
-    step = P * H * L
+    step, seen = P * H * L, tile_zeros(dx, 1, 1)
     for lane in range(0, L, w):
         to = (c * H + h) * width * L + lane
         x0 = x1 = x2 = x3 = vector_all(dx, 0)  # what the patches so far leave in the next four columns
         for p in range(P):
             n0, n1, n2, n3, n4, n5 = patch_back(V, (p * H + h) * L + lane, step)
-            tile_store(x0 + n0, dx, to, 0, 1)
-            tile_store(x1 + n1, dx, to + L, 0, 1)
+            n0, n1 = x0 + n0, x1 + n1
+            seen = seen + n0 * n1
+            tile_store(n0, dx, to, 0, 1)
+            tile_store(n1, dx, to + L, 0, 1)
             x0, x1, x2, x3 = x2 + n2, x3 + n3, n4, n5
             to += 2 * L
+        seen = seen + x0 * x1 + x2 * x3
         tile_store(x0, dx, to, 0, 1)
         tile_store(x1, dx, to + L, 0, 1)
         tile_store(x2, dx, to + 2 * L, 0, 1)
         tile_store(x3, dx, to + 3 * L, 0, 1)
+    return bool(vector_finite(seen))

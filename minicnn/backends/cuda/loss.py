@@ -104,16 +104,19 @@ def cross_entropy_hy_kernel(y: Array, lanes: Array, scale: Array, hy: Array) -> 
 
 
 def count_hits_kernel(y: Array, labels: Array, lanes: Array, partials: Array) -> None:
-    """partials[block, 0] = how many real lanes of a block have their largest output, the first of equals, at the label."""
+    """partials[block, 0] = how many real lanes of a block have their largest output at the label.
+
+    Of equals the first counts, and with a NaN among them none.
+    """
     sums = cuda.shared.array((1, THREADS), np.int64)
     D, L = y.shape
     lane, hit = cuda.grid(1), 0
     if lane < lanes[0]:
-        best = 0
-        for d in range(1, D):
-            if y.flat[d * L + lane] > y.flat[best * L + lane]:
-                best = d
-        hit = 1 if best == labels[lane] else 0
+        best, hit = y.flat[labels[lane] * L + lane], 1
+        for d in range(D):
+            value = y.flat[d * L + lane]
+            if not (value < best or (value == best and d >= labels[lane])):
+                hit = 0
     sums[0, cuda.threadIdx.x] = hit
     fold(sums, 1, cuda.threadIdx.x)
     if cuda.threadIdx.x == 0:

@@ -76,10 +76,12 @@ def scaled_tanh_kernel(x: Array, y: Array) -> None:
 
 
 def scaled_tanh_dx_kernel(y: Array, dy: Array, dx: Array) -> None:
-    """dx = A S (1 − (y / A)²) dy."""
+    """dx = A S (1 − (y / A)²) dy, exactly 0 where |y| = A."""
     i = cuda.grid(1)
     if i < dx.size:
-        dx[i] = dy[i] * (y.dtype.type(SLOPE * AMPLITUDE) - y.dtype.type(SLOPE / AMPLITUDE) * (y[i] * y[i]))
+        square, bound = y[i] * y[i], y.dtype.type(AMPLITUDE)
+        steep = y.dtype.type(SLOPE * AMPLITUDE) - y.dtype.type(SLOPE / AMPLITUDE) * square
+        dx[i] = dy[i] * (y.dtype.type(0) if square >= bound * bound else steep)
 
 
 def relu_kernel(x: Array, y: Array) -> None:
@@ -160,7 +162,7 @@ def scaled_tanh(x: Array, y: Array) -> Iterator[Launch]:
 
 @operation
 def scaled_tanh_dx(y: Array, dy: Array, dx: Array) -> Iterator[Launch]:
-    """dx = A S (1 − (y / A)²) dy."""
+    """dx = A S (1 − (y / A)²) dy, exactly 0 where |y| = A."""
     yield launch(scaled_tanh_dx_kernel, each(dx.size), vector(y), vector(dy), vector(dx))
 
 
