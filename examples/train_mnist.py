@@ -17,6 +17,7 @@ from in_words import in_words
 
 import minicnn
 from minicnn import MSE, SGD, Adam, AdamW, CrossEntropy, OptionError, checkpoint
+from minicnn.backends import BACKENDS
 from minicnn.data import Digits, Normalise, Pixels, load_mnist, split
 from minicnn.losses import Loss
 from minicnn.optim import Optimizer
@@ -62,6 +63,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--lr", type=float, help="learning rate")
     parser.add_argument("--optimizer", choices=OPTIMIZERS, help="sgd has momentum 0.9")
     parser.add_argument("--seed", type=int, default=0, help="of weights, split and order")
+    parser.add_argument("--backend", choices=BACKENDS, default="cpu", help="numpy needs no compiler and is slow")
     parser.add_argument("--threads", type=int, help="all usable processors unless given; results do not depend on it")
     parser.add_argument(
         "--data", type=Path, help="folder of four IDX files, raw or gzip; else MINICNN_DATA, else MNIST is fetched"
@@ -142,7 +144,7 @@ def main() -> int:
     optimizer: Optimizer = OPTIMIZERS[optimizer_name](lr)
     epochs = recipe.epochs if options.epochs is None else options.epochs
     batch_size = recipe.batch_size if options.batch_size is None else options.batch_size
-    net = getattr(minicnn.models, recipe.model)(threads=options.threads, seed=options.seed)
+    net = getattr(minicnn.models, recipe.model)(backend=options.backend, threads=options.threads, seed=options.seed)
     settings = {
         "model": options.model,
         "normalise": asdict(recipe.normalise) | {"size": recipe.size, "fit": recipe.fit},
