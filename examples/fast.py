@@ -25,7 +25,8 @@ NORMALISE = Normalise.standard(0.1307, 0.3081)
 
 def train(options: argparse.Namespace, folder: Path) -> int:
     """Train, tell the accuracy, keep the weights."""
-    net, loss, optimizer = minicnn.models.lenet5_modern(threads=options.threads, seed=options.seed), CrossEntropy(), Adam(RATE)
+    net = minicnn.models.lenet5_modern(backend=options.backend, threads=options.threads, seed=options.seed)
+    loss, optimizer = CrossEntropy(), Adam(RATE)
     digits = load_mnist(options.data, options.source)
     print(f"fast: {digits.source}", flush=True)
     pixels, images = Pixels(digits.train_images, NORMALISE), len(digits.train_images)

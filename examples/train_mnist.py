@@ -18,6 +18,7 @@ import numpy as np
 import minicnn
 from minicnn import MSE, SGD, Adam, AdamW, CrossEntropy, OptionError, checkpoint
 from minicnn.console import path, program
+from minicnn.backends import BACKENDS
 from minicnn.data import Digits, Normalise, Pixels, load_mnist, split
 from minicnn.lock import FolderLock
 from minicnn.losses import Loss
@@ -65,6 +66,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--lr", type=float, help="learning rate")
     parser.add_argument("--optimizer", choices=OPTIMIZERS, help="sgd has momentum 0.9")
     parser.add_argument("--seed", type=int, default=0, help="of weights, split and order")
+    parser.add_argument("--backend", choices=BACKENDS, default="cpu", help="numpy needs no compiler and is slow")
     parser.add_argument("--threads", type=int, help="all usable processors unless given; results do not depend on it")
     parser.add_argument(
         "--data", type=path, help="folder of four IDX files, raw or gzip; else MINICNN_DATA, else MNIST is fetched"
@@ -138,7 +140,7 @@ def train(options: argparse.Namespace, folder: Path) -> int:
     optimizer: Optimizer = OPTIMIZERS[optimizer_name](lr)
     epochs = recipe.epochs if options.epochs is None else options.epochs
     batch_size = recipe.batch_size if options.batch_size is None else options.batch_size
-    net = getattr(minicnn.models, recipe.model)(threads=options.threads, seed=options.seed)
+    net = getattr(minicnn.models, recipe.model)(backend=options.backend, threads=options.threads, seed=options.seed)
     settings = {
         "model": options.model,
         "normalise": asdict(recipe.normalise),

@@ -1,7 +1,7 @@
 """minicnn: a convolutional-network engine with hand-written backward passes over Numba kernels."""
 
 from . import models
-from .backends.cpu.jit import kernel
+from .backends import kernel
 from .errors import (
     BackendError,
     CheckpointError,

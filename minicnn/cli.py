@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from . import models
-from .backends.cpu.jit import LOG
+from . import backends, models
 from .console import program
 from .data.batches import Normalise, Pixels
 from .info import info
@@ -28,8 +27,9 @@ ZOO: dict[str, tuple[Callable[..., Network], Loss, Callable[[float], Optimizer],
 
 def warmup(options: argparse.Namespace) -> int:
     """Take one step of training and make one prediction with each model."""
+    log = backends.get("cpu").LOG
     for name, (model, loss, optimizer, size) in ZOO.items():
-        before, started = len(LOG.compiled), time.perf_counter()
+        before, started = len(log.compiled), time.perf_counter()
         print(f"{name}: ", end="", flush=True)
         net = model(threads=options.threads)
         images = Pixels(np.zeros((64, 28, 28), np.uint8), Normalise.between(0, 1), size)
@@ -39,8 +39,8 @@ def warmup(options: argparse.Namespace) -> int:
             net.predict(images, index=batch)
             net.predict(np.zeros((len(batch), *net.in_shape), np.float32))
         optimizer(0.01).step(net)
-        print(f"{len(LOG.compiled) - before} kernels compiled in {time.perf_counter() - started:.1f} s", flush=True)
-    print(f"{LOG.bound} kernels ready, {LOG.bound - len(LOG.compiled)} of them from the cache")
+        print(f"{len(log.compiled) - before} kernels compiled in {time.perf_counter() - started:.1f} s", flush=True)
+    print(f"{log.bound} kernels ready, {log.bound - len(log.compiled)} of them from the cache")
     return 0
 
 

@@ -6,10 +6,9 @@ import argparse
 import importlib.metadata
 import os
 import platform
+from collections.abc import Callable
 
 from . import __version__, backends
-from .backends.cpu.cache import kernel_directory
-from .backends.cpu.host import HOST
 from .errors import BackendError
 from .parallel import usable_cpus
 
@@ -27,15 +26,16 @@ def facts() -> dict[str, str]:
     """What is usable, by name: versions, the CPU's vector unit and threads, the GPU or why there is none.
 
     >>> [name for name in facts() if name.startswith("backend")]
-    ['backend cpu', 'backend cuda']
+    ['backend cpu', 'backend numpy', 'backend cuda']
     """
     found = {"minicnn": __version__, "Python": f"{platform.python_version()} on {platform.system()} {platform.machine()}"}
     found |= {package: version(package) for package in PACKAGES}
     return found | {
         "threads": f"{usable_cpus()} usable of {os.cpu_count()} processors",
-        "backend cpu": f"usable: {HOST.name}, {8 * HOST.bytes} bits or {HOST.width(4)} float32, {HOST.registers} registers",
-        "backend cuda": cuda(),
-        "kernel cache": str(kernel_directory() or "none: kernels are compiled in each process"),
+        "backend cpu": usable("cpu", vectors),
+        "backend numpy": usable("numpy", lambda: "one thread, nothing to compile"),
+        "backend cuda": usable("cuda", gpu),
+        "kernel cache": kernel_cache(),
     }
 
 
@@ -47,10 +47,34 @@ def version(package: str) -> str:
         return "not installed"
 
 
-def cuda() -> str:
-    """The GPU, or why there is none."""
+def usable(backend: str, what: Callable[[], str]) -> str:
+    """What a backend works with, or why it cannot be used."""
     try:
-        gpu = backends.get("cuda").current()
+        backends.get(backend)
+        return f"usable: {what()}"
     except BackendError as error:
         return f"not usable: {error.what}; {error.hint}"
-    return f"usable: {gpu.name}, compute capability {gpu.capability[0]}.{gpu.capability[1]}"
+
+
+def vectors() -> str:
+    """The CPU's vector unit."""
+    from .backends.cpu.host import HOST
+
+    return f"{HOST.name}, {8 * HOST.bytes} bits or {HOST.width(4)} float32, {HOST.registers} registers"
+
+
+def gpu() -> str:
+    """The GPU in use."""
+    found = backends.get("cuda").current()
+    return f"{found.name}, compute capability {found.capability[0]}.{found.capability[1]}"
+
+
+def kernel_cache() -> str:
+    """Where compiled kernels are kept."""
+    try:
+        backends.get("cpu")
+    except BackendError:
+        return "none: nothing can be compiled"
+    from .backends.cpu.cache import kernel_directory
+
+    return str(kernel_directory() or "none: kernels are compiled in each process")

@@ -33,8 +33,9 @@ class Network:
         layers: layers, or pairs (name, layer); unnamed ones are called by their number.
         in_shape: shape of one image, (C, H, W) or (D,).
         dtype: ``"float32"`` or ``"float64"``.
-        backend: ``"cpu"``, or ``"cuda"`` for an NVIDIA GPU, where params, grads and an optimiser's moments are brought
-            when they are asked for: ask anew after a step, and write before the next one.
+        backend: ``"cpu"``; ``"numpy"``, the same in plain NumPy, slowly, on one thread; or ``"cuda"`` for an NVIDIA GPU, where
+            params, grads and an optimiser's moments are brought when they are asked for: ask anew after a step, and write
+            before the next one.
         threads: how many threads work on a batch; all usable processors for None. Results do not depend on it.
         seed: of the initial parameters and of dropout.
         lanes: images in a group, a multiple of 16, or 1. A batch of one image is a group of one on a CPU in any case; a GPU

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .arrays import Array, same
+from .backends.protocol import NAMES
 from .errors import ContractError
 from .rooms import Scratch
 
@@ -215,9 +216,9 @@ class Recorder:
         self.where = ""
 
     def __getattr__(self, name: str) -> Callable[..., None]:
-        kernel = getattr(self._backend, name, None)
-        if kernel is None or not hasattr(kernel, "bind"):
-            known = ", ".join(sorted(n for n, v in vars(self._backend).items() if hasattr(v, "bind")))
+        kernel = getattr(self._backend, name, None) if name in NAMES else None
+        if kernel is None:
+            known = ", ".join(sorted(n for n in NAMES if hasattr(self._backend, n)))
             raise ContractError(self.where, f"expected a kernel of the backend, got k.{name}", f"use k.call or one of: {known}")
         return lambda *arrays: self._record(name, kernel, arrays)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,7 @@ RAGGED = {16: 33, 1: 3}
 """Images in a batch, by lanes: two full groups of 16 and one image over; groups of one image, with kernels of their own."""
 
 
-def check_layer(layer: Layer, in_shape: Shape, seed: int = 0, zero_gradients: bool = False) -> None:
+def check_layer(layer: Layer, in_shape: Shape, seed: int = 0, zero_gradients: bool = False, backend: str = "cpu") -> None:
     """Put a layer through the whole layer contract.
 
     Planned shapes are the real ones; gradients are right in float64; every buffer is written before it is read; inputs stay
@@ -37,6 +38,7 @@ def check_layer(layer: Layer, in_shape: Shape, seed: int = 0, zero_gradients: bo
         in_shape: shape of one image, without lanes.
         seed: of the data and the directions.
         zero_gradients: the gradients may be zero.
+        backend: of the networks that the layer is put into.
 
     Raises:
         AssertionError: the contract is broken; the message says where.
@@ -45,16 +47,17 @@ def check_layer(layer: Layer, in_shape: Shape, seed: int = 0, zero_gradients: bo
     >>> check_layer(Dense(3), (4,))
     """
     for lanes, images in RAGGED.items():
-        net = Network([("layer", layer)], in_shape, dtype="float64", threads=1, seed=seed, lanes=lanes)
+        options: dict[str, Any] = {"seed": seed, "lanes": lanes, "backend": backend}
+        net = Network([("layer", layer)], in_shape, dtype="float64", threads=1, **options)
         x = np.random.default_rng(seed).standard_normal((images, *in_shape))
         check_gradient(net, x, seed, zero_gradients)
         _check_shape_and_input(net, x)
         _check_independence(net, x)
         _check_buffers(net, x, seed)
         _check_added(net, seed)
-        _check_float32(layer, in_shape, x, seed, lanes)
+        _check_float32(layer, in_shape, x, options)
         _check_allocation(net, x)
-        _check_threads(layer, in_shape, x, seed, lanes)
+        _check_threads(layer, in_shape, x, options)
         net.params.flat[...] *= 1.25  # a layer that froze weights when it was bound is wrong from now on
         check_gradient(net, x, seed, zero_gradients)
 
@@ -191,16 +194,15 @@ def _check_added(net: Network, seed: int) -> None:
     assert close, "backward: expected parameter gradients to be added to what is there, got them written"
 
 
-def _check_float32(layer: Layer, in_shape: Shape, x: Array, seed: int, lanes: int) -> None:
-    doubles = Network([layer], in_shape, dtype="float64", threads=1, seed=seed, lanes=lanes)
-    singles = Network([layer], in_shape, dtype="float32", threads=1, seed=seed, lanes=lanes)
+def _check_float32(layer: Layer, in_shape: Shape, x: Array, options: dict[str, Any]) -> None:
+    doubles, singles = (Network([layer], in_shape, dtype=dtype, threads=1, **options) for dtype in ("float64", "float32"))
     doubles.params.flat[...] = singles.params.flat
     wide = x.astype(np.float32)
     expected, got = doubles.forward(wide), singles.forward(wide)
     tolerance = 2e-5 * (1 + np.abs(expected).max())
     worst = np.abs(expected - got).max()
     assert worst <= tolerance, f"float32: expected outputs within {tolerance:.3g} of float64's, got {worst:.3g}"
-    dy = np.asarray(np.random.default_rng(seed + 4).standard_normal(got.shape), np.float32)
+    dy = np.asarray(np.random.default_rng(options["seed"] + 4).standard_normal(got.shape), np.float32)
     pairs = {"dx": (doubles.backward(dy), singles.backward(dy)), "gradients": (doubles.grads.flat, singles.grads.flat)}
     for name, (exact, rounded) in pairs.items():
         assert exact is not None
@@ -223,10 +225,10 @@ def _check_allocation(net: Network, x: Array) -> None:
     assert group.setting.backend.INTERPRET or peak < limit, f"run: expected no allocation, got {peak} bytes at the peak"
 
 
-def _check_threads(layer: Layer, in_shape: Shape, x: Array, seed: int, lanes: int) -> None:
+def _check_threads(layer: Layer, in_shape: Shape, x: Array, options: dict[str, Any]) -> None:
     bits = []
     for threads in (1, 2):
-        net = Network([layer], in_shape, threads=threads, seed=seed, lanes=lanes)
+        net = Network([layer], in_shape, threads=threads, **options)
         loss = net.loss_and_grads(MSE(), x, np.zeros((len(x), *net.out_shape)))
         bits.append((loss, net.grads.flat.tobytes()))
     assert bits[0] == bits[1], "threads: expected two threads to give the bits of one, got a difference"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import minicnn
-from minicnn.backends import cpu, cuda, places, protocol
+from minicnn.backends import cpu, cuda, numpy, places, protocol
 
 ROOT = Path(minicnn.__file__).parent
 MAY_IMPORT = {
@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "chain": "arrays bind errors layers.base plan",
     "memory": "arrays plan",
     "rooms": "arrays memory",
-    "program": "arrays errors plan rooms",
+    "program": "arrays errors plan rooms backends.protocol",
     "door": "arrays errors rows",
     "schedules": "errors geometry options",
     "optim": "arrays errors options plan",
@@ -44,8 +44,10 @@ MAY_IMPORT = {
     "backends.protocol": "arrays",
     "backends.places": "arrays",
     "backends.log": "",
-    "backends.cpu": "backends.cpu backends.log arrays errors rooms",
-    "backends.cuda": "backends.cuda backends.log arrays errors",
+    "backends.defaults": "arrays",
+    "backends.numpy": "backends.numpy backends.defaults backends.log arrays",
+    "backends.cpu": "backends.cpu backends.defaults backends.log arrays errors rooms",
+    "backends.cuda": "backends.cuda backends.defaults backends.log arrays errors",
     "backends": "errors",
     "bind": "arrays errors plan layers.base",
     "summary": "arrays bind geometry",
@@ -53,8 +55,7 @@ MAY_IMPORT = {
     "network": "arrays backends bind chain curvature door errors group losses memory need parallel program runner slots "
     "summary targets trace",
     "models": "errors initialisers layers network",
-    "": "models network runner layers losses optim penalties sdlm schedules initialisers plan errors arrays "
-    "backends.cpu.jit testing",
+    "": "models network runner layers losses optim penalties sdlm schedules initialisers plan errors arrays backends testing",
 }
 """The core: a module, or all modules of a package, and what of minicnn it may import. Everything else is the periphery,
 which may import anything, and which nothing here names."""
@@ -163,28 +164,41 @@ ALONE = {"conv2d_image", "conv2d_image_dW_add", "conv2d_image_dx"}
 """Kernels for groups of one image, which a GPU never has."""
 
 
-@pytest.mark.parametrize(("backend", "missing"), [(cpu, set()), (cuda, ALONE)], ids=["cpu", "cuda"])
+BACKENDS = pytest.mark.parametrize("backend", [cpu, numpy, cuda], ids=["cpu", "numpy", "cuda"])
+
+
+def kernels_of(backend):
+    """The kernels of a backend by name: those of the manual, and what is bound to arrays as they are."""
+    return {name: value for name, value in vars(backend).items() if name in protocol.NAMES or hasattr(value, "bind")}
+
+
+def offered(backend):
+    """The names that a backend offers."""
+    return set(getattr(backend, "__all__", vars(backend)))
+
+
+@pytest.mark.parametrize(("backend", "missing"), [(cpu, set()), (numpy, set()), (cuda, ALONE)], ids=["cpu", "numpy", "cuda"])
 def test_the_backend_has_the_kernels_of_the_protocol_with_the_same_arguments(backend, missing):
     stated = signatures({n: f for n, f in vars(protocol.Kernels).items() if inspect.isfunction(f) and not n.startswith("_")})
     assert missing <= set(stated)
     stated = {name: arguments[1:] for name, arguments in stated.items() if name not in {"call", *missing}}
-    written = signatures({n: k for n, k in vars(backend).items() if hasattr(k, "bind")})
+    written = signatures(kernels_of(backend))
     assert sorted(written) == sorted(stated)
     assert written == stated
 
 
-@pytest.mark.parametrize("backend", [cpu, cuda], ids=["cpu", "cuda"])
+@BACKENDS
 def test_every_kernel_of_the_backend_is_exported_and_documented(backend):
-    kernels = {name for name, value in vars(backend).items() if hasattr(value, "bind")}
-    assert kernels <= set(backend.__all__)
+    kernels = set(kernels_of(backend))
+    assert kernels <= offered(backend)
     assert all(getattr(backend, name).__doc__ for name in kernels)
     assert all(vars(protocol.Kernels)[name].__doc__ for name in kernels)
 
 
-@pytest.mark.parametrize("backend", [cpu, cuda], ids=["cpu", "cuda"])
+@BACKENDS
 def test_a_backend_says_where_its_kernels_work(backend):
     stated = {name for name in vars(places.Place) if not name.startswith("_")} | set(places.Place.__annotations__)
-    assert stated <= set(backend.__all__)
+    assert stated <= offered(backend)
     functions = {n: f for n, f in vars(places.Place).items() if inspect.isfunction(f) and not n.startswith("_")}
     stated = {name: arguments[1:] for name, arguments in signatures(functions).items()}
     assert signatures({name: getattr(backend, name) for name in stated}) == stated
@@ -194,6 +208,12 @@ def test_one_file_names_the_compiler_of_the_cuda_backend():
     own = [path for path in FILES if path.is_relative_to(ROOT / "backends" / "cuda")]
     naming = [name_of(path) for path in own if any(name.split(".")[0] == "numba" for name in imports(path))]
     assert naming == ["backends.cuda.target"]
+
+
+def test_the_numpy_backend_can_be_read_in_an_hour():
+    own = [path for path in FILES if path.is_relative_to(ROOT / "backends" / "numpy")]
+    lines = sum(len(path.read_text().splitlines()) for path in own)
+    assert lines <= 700, f"expected at most 700 lines of formulas, got {lines}"
 
 
 def test_every_public_name_is_there_and_documented():
@@ -213,7 +233,7 @@ def test_a_file_has_one_purpose_and_fits_on_a_few_screens():
 def test_importing_minicnn_loads_no_extras_and_takes_little_time(python):
     code = """
 import sys, time
-EXTRAS = "matplotlib", "safetensors", "tqdm", "torch", "numba.cuda", "minicnn.train", "minicnn.data"
+EXTRAS = "matplotlib", "safetensors", "tqdm", "torch", "numba", "llvmlite", "minicnn.train", "minicnn.data"
 started = time.perf_counter()
 import minicnn
 seconds = time.perf_counter() - started

@@ -41,6 +41,7 @@ pytestmark = pytest.mark.skipif(INTERPRET, reason="without compilation there are
 
 NUMBERS, LANES = 900, 16
 M, N = 4, 3
+WIDE = 9  # more than a vector of float64 has places
 TALL, SHORT = M + 2, M - 2  # rows that three taps make M of, or that make M with them
 
 
@@ -107,6 +108,14 @@ def products(a, p, taps, c):
 
 
 @kernel
+def wide_products(a, p, taps, c):
+    """The same in more columns than a vector has places."""
+    u, v = tile_rows(M, a, p[0], p[1], p[2], 1, p[8]), tile_rows(WIDE, a, p[9], p[1], WIDE - p[10], 1, p[8])
+    t = tile_products(tile_zeros(a, M, WIDE), u, v)
+    tile_fold_add(t, c, p[0], WIDE + p[1], p[2], WIDE - p[10])
+
+
+@kernel
 def plus(a, p, taps, c):
     """A column of vectors times a number."""
     t = tile_plus(tile_zeros(a, M, 1), a[p[0]], tile_rows(M, a, p[9], p[1], M, 1, LANES))
@@ -141,7 +150,7 @@ def beat(a, p, taps, c):
     tile_store_taps(t, taps, 0, LANES, p[2], p[8])
 
 
-WAYS = (rows, listed, window, columns, scale, correlate, spread, products, plus, add_window, repeat, beat)
+WAYS = (rows, listed, window, columns, scale, correlate, spread, products, wide_products, plus, add_window, repeat, beat)
 
 
 def twin(function):

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
+from typing import TYPE_CHECKING, Any, overload
 
 from ..errors import BackendError
 
-BACKENDS = ("cpu", "cuda")
-PACKAGES = {"cpu": "install NumPy and Numba", "cuda": 'run pip install "numba-cuda[cu13]" "cuda-toolkit[nvjitlink]==13.0.*"'}
+if TYPE_CHECKING:
+    from .cpu.jit import Function, Kernel
+
+BACKENDS = ("cpu", "numpy", "cuda")
+
+PACKAGES = {"cpu": "run pip install numba", "cuda": 'run pip install "numba-cuda[cu13]" "cuda-toolkit[nvjitlink]==13.0.*"'}
 """What to do for a backend whose packages are missing."""
 
 
@@ -24,6 +30,37 @@ def get(name: str) -> ModuleType:
         module = import_module(f"{__name__}.{name}")
     except ImportError as error:
         what = f"expected the packages of that backend, got: {error}"
-        raise BackendError(f"backend {name}", what, f'{PACKAGES[name]}, or give backend="cpu"') from error
+        hint = f'{PACKAGES[name]}, or give backend="{"numpy" if name == "cpu" else "cpu"}"'
+        raise BackendError(f"backend {name}", what, hint) from error
     module.require()
     return module
+
+
+@overload
+def kernel(function: Function, /) -> Kernel: ...
+@overload
+def kernel(*, flat: bool) -> Callable[[Function], Kernel]: ...
+
+
+def kernel(function: Any = None, /, *, flat: bool = False) -> Any:
+    """Make a kernel of a function over arrays, with minicnn's flags and cache.
+
+    Args:
+        function: loops over arrays; inputs, constants, outputs last; returns None and allocates nothing.
+        flat: True for elementwise kernels: arrays of any rank reach the function as vectors.
+
+    Raises:
+        BackendError: there is no compiler for it.
+
+    >>> import numpy as np
+    >>> @kernel(flat=True)
+    ... def double(x, y):
+    ...     for i in range(x.size):
+    ...         y[i] = x[i] + x[i]
+    >>> x, y = np.ones((2, 3), np.float32), np.empty((2, 3), np.float32)
+    >>> double(x, y); y.sum()
+    np.float32(12.0)
+    """
+    get("cpu")  # so that a missing package is told in words
+    make: Any = import_module(f"{__name__}.cpu.jit").kernel
+    return make(function, flat=flat)

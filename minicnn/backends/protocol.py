@@ -294,3 +294,7 @@ class Kernels(Protocol):
         self, quads: Array, affine: Array, maps: Array, bent: Array, at: Array, taps: Array, where: Array, quad: Array, y: Array
     ) -> None:
         """y[0, h, w] = affine of the grey level, bilinearly, at o + A · (h, w) + the spline down the columns of bent."""
+
+
+NAMES = frozenset(name for name in vars(Kernels) if not name.startswith("_")) - {"call"}
+"""The names of the kernels."""

@@ -182,16 +182,17 @@ class Distorted:
         k.draw_uniform(seed, rng, index, reach, u)
         displaced(k, self.pixels, index, u, at, taps.astype(x.dtype), x)
 
-    def look(self, index: Any, step: int = 0) -> Array:
+    def look(self, index: Any, step: int = 0, backend: str = "cpu") -> Array:
         """The chosen images (n, rows, columns) in float32, as a network sees them in a training step.
 
         Args:
             index: which images.
             step: the number of the step.
+            backend: of that network.
         """
         chosen = np.asarray(index)
         lanes = -(-len(chosen) // LANES) * LANES
         x = np.empty((1, *self.shape[2:], lanes), np.float32)
         rng = np.array([0, step, 0, 0], np.uint64)
-        self.load(backends.get("cpu"), np.resize(chosen, lanes), x, rng)
+        self.load(backends.get(backend), np.resize(chosen, lanes), x, rng)
         return np.moveaxis(x[0, ..., : len(chosen)], -1, 0).copy()

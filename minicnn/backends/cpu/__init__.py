@@ -1,8 +1,9 @@
 """The CPU backend: Numba kernels over lane groups."""
 
+from ..defaults import AWAY, aside, check_call, group_lanes, join, lend, pinned, require, stays, to_device, to_host
 from .conv import conv2d, conv2d_dx, pack_channels, pack_filters
 from .conv_dw import conv2d_dW_add
-from .crew import IMPATIENT, PATIENT, Crew
+from .crew import IMPATIENT, PATIENT, Crew, members
 from .dropout import dropout
 from .fusion import from_zero, rewriting
 from .gemm import row_sum_add
@@ -35,7 +36,6 @@ from .one import (
 from .one_conv import conv2d_image
 from .one_conv_backward import conv2d_image_dW_add, conv2d_image_dx
 from .penalty import count_least, map_penalty, map_penalty_dy, map_penalty_hy, map_shares, penalty, penalty_dy
-from .place import AWAY, aside, check_call, group_lanes, join, lend, members, pinned, require, stays, to_device, to_host
 from .pointwise import (
     copy,
     leaky_relu,

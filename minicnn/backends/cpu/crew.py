@@ -112,6 +112,11 @@ def _work(mailbox: Array, awake: threading.Event, patience: Array) -> None:
         mailbox[ASLEEP] = 0
 
 
+def members(threads: int) -> int:
+    """As many threads as there are to use."""
+    return threads
+
+
 class Crew:
     """The calling thread and its helpers.
 

@@ -102,15 +102,6 @@ def kernel(function: Any = None, /, *, flat: bool = False) -> Any:
     Args:
         function: loops over arrays; inputs, constants, outputs last; returns None and allocates nothing.
         flat: True for elementwise kernels: arrays of any rank reach the function as vectors.
-
-    >>> import numpy as np
-    >>> @kernel(flat=True)
-    ... def double(x, y):
-    ...     for i in range(x.size):
-    ...         y[i] = x[i] + x[i]
-    >>> x, y = np.ones((2, 3), np.float32), np.empty((2, 3), np.float32)
-    >>> double(x, y); y.sum()
-    np.float32(12.0)
     """
     if function is None:
         return lambda f: Kernel(f, flat)

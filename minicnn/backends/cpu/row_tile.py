@@ -217,13 +217,15 @@ def tile_add_window(
 
 
 def _fold_add(emit: RowEmit, tile: Any, array_type: Any, array: Any, starts: list[Any], rows: Any, columns: Any) -> None:
-    """array[starts[i] + j] += Σ_k t[i, j][k] for i < rows, j < columns."""
-    zero = emit.const(0)
+    """array[starts[i] + j] += Σ_k t[i, j][k] for i < rows, j < columns, as many columns at a time as a vector has places."""
+    zero, width = emit.const(0), emit.t.w
     for i, start in enumerate(starts):
         with emit.b.if_then(emit.rows_below(rows, i), likely=True):
-            sums = emit.sums([emit.at(tile, i, j) for j in range(emit.t.n)])
-            before = emit.load_between(array_type, array, start, zero, columns)
-            emit.store_between(emit.b.fadd(before, sums), array_type, array, start, zero, columns)
+            for j in range(0, emit.t.n, width):
+                sums = emit.sums([emit.at(tile, i, column) for column in range(j, min(j + width, emit.t.n))])
+                place, rest = (emit.b.add(start, emit.const(j)), emit.b.sub(columns, emit.const(j))) if j else (start, columns)
+                before = emit.load_between(array_type, array, place, zero, rest)
+                emit.store_between(emit.b.fadd(before, sums), array_type, array, place, zero, rest)
 
 
 @intrinsic

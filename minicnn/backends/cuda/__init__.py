@@ -1,5 +1,6 @@
 """The CUDA backend: the operations of the protocol as launches on an NVIDIA GPU."""
 
+from ..defaults import CHECK, IMPATIENT, INTERPRET, PATIENT, from_zero, members, rewriting
 from .conv import conv2d, conv2d_dx, pack_channels, pack_filters, pad
 from .conv_dw import conv2d_dW_add
 from .dropout import dropout
@@ -11,22 +12,15 @@ from .operation import check_call
 from .penalty import count_least, map_penalty, map_penalty_dy, map_penalty_hy, map_shares, penalty, penalty_dy
 from .place import (
     AWAY,
-    CHECK,
-    IMPATIENT,
-    INTERPRET,
     LOG,
-    PATIENT,
     Crew,
     aside,
     current,
-    from_zero,
     group_lanes,
     join,
     lend,
-    members,
     pinned,
     require,
-    rewriting,
     stays,
     to_device,
     to_host,

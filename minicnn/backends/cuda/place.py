@@ -13,12 +13,6 @@ from .mirror import mirror
 AWAY = True
 """Whether kernels work on memory of their own."""
 
-CHECK = INTERPRET = False
-"""There is no check mode: the tests execute the kernels' PTX with every access checked."""
-
-PATIENT = IMPATIENT = 0
-"""Nobody waits."""
-
 LOG = CompileLog()
 
 MOST_LANES = 4096
@@ -40,11 +34,6 @@ def require() -> None:
 def current() -> Any:
     """The device in use."""
     return mirror().device
-
-
-def members(threads: int) -> int:
-    """One thread launches."""
-    return 1
 
 
 def group_lanes(images: int, lanes: int) -> int:
@@ -85,14 +74,6 @@ def join() -> None:
 def stays(size: int) -> bool:
     """Whether a source that never changes is taken to the device as a whole."""
     return size <= RESIDENT
-
-
-def rewriting(calls: Sequence[Any]) -> None:
-    """No calls are fused."""
-
-
-def from_zero(call: Any) -> None:
-    """Every kernel that adds needs zeros to add to."""
 
 
 class Crew:

@@ -1,0 +1,62 @@
+"""Pools over windows: x (C, H, W, L), y (C, OH, OW, L)."""
+
+import numpy as np
+
+from ...arrays import Array, Shape
+from .layout import taps
+
+
+def window_sums(x: Array, g: Array, places: Shape) -> Array:
+    """Σ of x over every window; pixels outside the map count as zeros."""
+    total = np.zeros((len(x), *places, x.shape[3]), x.dtype)
+    for _, _, at, pixels in taps(g, x.shape[1:3], places):
+        total[at] += x[pixels]
+    return total
+
+
+def window_sums_dx(dy: Array, g: Array, dx: Array) -> None:
+    """dx = Σ of dy over the windows that the pixel is in: the adjoint of ``window_sums``."""
+    dx[...] = 0
+    for _, _, at, pixels in taps(g, dx.shape[1:3], dy.shape[1:3]):
+        dx[pixels] += dy[at]
+
+
+def subsample(x: Array, coef: Array, b: Array, g: Array, y: Array) -> None:
+    """y[c] = coef[c] · Σ window + b[c]."""
+    y[...] = coef[:, None, None, None] * window_sums(x, g, y.shape[1:3]) + b[:, None, None, None]
+
+
+def subsample_dx(dy: Array, coef: Array, g: Array, dx: Array) -> None:
+    """dx = coef[c] · dy at every pixel of the window."""
+    window_sums_dx(coef[:, None, None, None] * dy, g, dx)
+
+
+def subsample_dcoef_add(x: Array, dy: Array, g: Array, dcoef: Array) -> None:
+    """dcoef[c] += Σ dy · Σ window."""
+    dcoef += (dy * window_sums(x, g, dy.shape[1:3])).sum(axis=(1, 2, 3))
+
+
+def avg_pool(x: Array, g: Array, y: Array) -> None:
+    """y = Σ window / (KH·KW)."""
+    y[...] = window_sums(x, g, y.shape[1:3]) / float(g[0] * g[1])
+
+
+def avg_pool_dx(dy: Array, g: Array, dx: Array) -> None:
+    """dx = Σ over the windows at the pixel of dy / (KH·KW)."""
+    window_sums_dx(dy / float(g[0] * g[1]), g, dx)
+
+
+def max_pool(x: Array, g: Array, y: Array, tap: Array) -> None:
+    """y = max of the window, tap = kh·KW + kw of the winner: the first of equals; NaN wins."""
+    y[...], tap[...] = -np.inf, -1
+    for i, j, at, pixels in taps(g, x.shape[1:3], y.shape[1:3]):
+        wins = (x[pixels] > y[at]) | np.isnan(x[pixels]) | (tap[at] < 0)
+        y[at] = np.where(wins, x[pixels], y[at])
+        tap[at] = np.where(wins, i * g[1] + j, tap[at])
+
+
+def max_pool_dx(dy: Array, tap: Array, g: Array, dx: Array) -> None:
+    """dx = Σ of dy over the windows that the pixel won."""
+    dx[...] = 0
+    for i, j, at, pixels in taps(g, dx.shape[1:3], dy.shape[1:3]):
+        dx[pixels] += np.where(tap[at] == i * g[1] + j, dy[at], 0)
