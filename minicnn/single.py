@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import replace
 from typing import Any
 
@@ -80,10 +81,21 @@ class Single:
         return lane.y.copy()
 
     def score(
-        self, loss: Loss, source: Source, image: int, label: int | None, vectors: Arrays | None, step: int, train: bool
+        self,
+        loss: Loss,
+        told: Hashable,
+        source: Source,
+        image: int,
+        label: int | None,
+        vectors: Arrays | None,
+        step: int,
+        train: bool,
     ) -> tuple[float, int]:
-        """The loss of an image and whether it was recognised, with gradients added up in training."""
-        lane, slot, key = self._lane(train), self._slots.take(1)[0], (loss, _origin(source), label is None, train)
+        """The loss of an image and whether it was recognised, with gradients added up in training.
+
+        ``told`` tells the loss from others.
+        """
+        lane, slot, key = self._lane(train), self._slots.take(1)[0], (told, _origin(source), label is None, train)
         if key not in self._jobs:
             group = lane.group
             programs = [*_loads(group, source), group.forward, group.loss(loss, slot, self._scale, label is not None)]

@@ -179,11 +179,12 @@ class Trainer:
         """Run every kernel once on a batch, so that no epoch's time holds a compilation; nothing of it stays."""
         log = self.net.backend.LOG
         log.announce = lambda: self.announce("compiling kernels; later runs load them from the cache")
-        params, steps = self.net.params.flat.copy(), self.net.steps
         few = self._chosen[: self.run.batch_size]
-        self.net.score_and_grads(self.loss, self.train.images, self.train.targets, few)
-        copy.deepcopy(self.optimizer).step(self.net)
-        self.net.params.flat[...], self.net.steps = params, steps
+        with self.net.update():  # nobody sees the step
+            params, steps = self.net.params.flat.copy(), self.net.steps
+            self.net.score_and_grads(self.loss, self.train.images, self.train.targets, few)
+            copy.deepcopy(self.optimizer).step(self.net)
+            self.net.params.flat[...], self.net.steps = params, steps
         self.net.evaluate(self.loss, self.train.images, self.train.targets, few)
         log.announce = None
 
@@ -214,8 +215,9 @@ class Trainer:
     def _step(self, index: np.ndarray[Any, Any], following: np.ndarray[Any, Any]) -> Score:
         started = time.perf_counter()
         then = following if len(following) else None
-        score = self.net.score_and_grads(self.loss, self.train.images, self.train.targets, index, then)
-        self.optimizer.step(self.net)
+        with self.net.atomic():  # another thread's gradients must not come between
+            score = self.net.score_and_grads(self.loss, self.train.images, self.train.targets, index, then)
+            self.optimizer.step(self.net)
         self._tally.add(score, time.perf_counter() - started)
         return score
 

@@ -10,6 +10,11 @@ from ..errors import BackendError
 BACKENDS = ("cpu", "cuda")
 
 
+def name_of(backend: ModuleType) -> str:
+    """The name of a backend, for ``get``."""
+    return backend.__name__.rpartition(".")[2]
+
+
 def get(name: str) -> ModuleType:
     """The module of a backend.
 
