@@ -16,7 +16,7 @@ import numpy as np
 from minicnn import Flatten, Network, viz
 from minicnn.console import path, program
 from minicnn.data import Affine, Distorted, Elastic, Normalise, Pixels, load_mnist, strains
-from minicnn.lock import prepare
+from minicnn.folder_lock import prepare
 from minicnn.optional import need
 
 INK = Normalise.between(0, 1)

@@ -21,7 +21,7 @@ from results_1998 import PUBLISHED, draw, results, table
 from minicnn import MAP, OptionError, Penalty
 from minicnn.console import path, program
 from minicnn.data import load_mnist
-from minicnn.lock import prepare
+from minicnn.folder_lock import prepare
 from minicnn.losses import Loss
 from minicnn.optional import need
 from minicnn.schedules import LENET5_RATES

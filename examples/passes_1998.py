@@ -17,7 +17,7 @@ from minicnn.data import Affine, Digits, Distorted, Normalise, Pixels, split
 from minicnn.data.batches import shuffled
 from minicnn.door import Source
 from minicnn.errors import CheckpointError
-from minicnn.lock import FolderLock
+from minicnn.folder_lock import FolderLock
 from minicnn.losses import Loss
 from minicnn.outfile import discard
 from minicnn.report import write_json

@@ -24,7 +24,7 @@ from minicnn import SGD, AdamW, CrossEntropy, Network, OptionError, checkpoint, 
 from minicnn.averaging import Averaged
 from minicnn.console import path, program
 from minicnn.data import Affine, Digits, Distorted, Elastic, Normalise, Pixels, load_mnist, split
-from minicnn.lock import FolderLock, prepare
+from minicnn.folder_lock import FolderLock, prepare
 from minicnn.optim import Optimizer
 from minicnn.optional import need
 from minicnn.outfile import discard

@@ -17,10 +17,10 @@ import numpy as np
 
 import minicnn
 from minicnn import MSE, SGD, Adam, AdamW, CrossEntropy, OptionError, checkpoint
-from minicnn.console import path, program
 from minicnn.backends import BACKENDS
+from minicnn.console import path, program
 from minicnn.data import Digits, Normalise, Pixels, load_mnist, split
-from minicnn.lock import FolderLock
+from minicnn.folder_lock import FolderLock
 from minicnn.losses import Loss
 from minicnn.optim import Optimizer
 from minicnn.optional import need

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from copy import copy
+from typing import TYPE_CHECKING, Any, Self
 
 from .arrays import Array
 from .errors import ContractError, number
@@ -60,6 +61,11 @@ class Averaged(Optimizer):
         super().load(steps, moments)
         self.inner.load(steps, {name: self.moments[name] for name in self.inner.names if self.moments})
 
+    def __copy__(self) -> Self:
+        twin = super().__copy__()
+        twin.inner = copy(self.inner)
+        return twin
+
     def options(self) -> dict[str, Any]:
         """The options by name, those of the other optimiser with them."""
         return self.inner.options() | {"average": self.decay}
@@ -68,8 +74,10 @@ class Averaged(Optimizer):
         """Set the parameters of the network to the average; this ends its training.
 
         Raises:
-            ContractError: there was no step yet.
+            ContractError: there was no step yet, or the average is that of another network.
         """
         if not self.moments:
             raise ContractError("Averaged", "expected at least one step before, got none", "train the network first")
-        net.params.flat[...] = self.moments["average"]
+        self.check(net)
+        with net.update():
+            net.params.flat[...] = self.moments["average"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from .arrays import Array, Shape
 from .errors import ContractError
 from .layers.base import Layer
+from .placeholder import Recording, placeholders
 from .plan import RESERVED, Plan
 
 
@@ -82,14 +83,27 @@ def signature_of(method: Callable[..., None]) -> dict[str, bool]:
     return {p.name: p.default is not inspect.Parameter.empty for p in parameters[1:]}
 
 
-def record(who: str, method: Callable[..., None], k: Any, available: Mapping[str, Any]) -> None:
-    """Let a method say its calls to the recorder, every argument bound by its name."""
+def record(who: str, method: Callable[..., None], k: Any, available: Mapping[str, Any], known: Iterable[str] = ()) -> None:
+    """Let a method say its calls to the recorder, every argument bound by its name.
+
+    Args:
+        who: the layer, loss or source in messages.
+        method: what records.
+        k: the recorder.
+        available: what it may name.
+        known: names of arrays whose numbers it may look at, as they never change.
+
+    Raises:
+        ContractError: it names what there is not, or computes in place of recording.
+    """
     wanted = signature_of(method)
     if missing := [name for name, optional in wanted.items() if name not in available and not optional]:
         has = ", ".join(sorted(available))
         what = f"expected arguments that the network has, got {', '.join(missing)} in {method.__name__}"
         raise ContractError(who, what, f"use or plan one of: {has}")
-    method(k, **{name: available[name] for name in wanted if name in available})
+    given = {name: available[name] for name in wanted if name in available}
+    with placeholders(Recording(who, method.__name__), given, frozenset(known)) as arguments:
+        method(k, **arguments)
 
 
 def constant(array: Array, dtype: np.dtype[Any]) -> Array:

@@ -20,7 +20,7 @@ from typing import Any
 
 from . import __version__, tensorfile
 from .arrays import Array, Shape
-from .errors import CheckpointError
+from .errors import CheckpointError, ContractError
 from .network import Network
 from .optim import Optimizer
 from .outfile import StrPath
@@ -58,7 +58,8 @@ def save_weights(path: StrPath, net: Network, facts: Mapping[str, Any]) -> None:
     >>> bool((other.params.flat == net.params.flat).all())
     True
     """
-    tensors = {name: net.params[ours] for name, ours in _names(path, net).items()}
+    with net.atomic():  # a whole update, whoever trains meanwhile
+        tensors = {name: net.params[ours].copy() for name, ours in _names(path, net).items()}
     tensorfile.write(path, tensors, _metadata(path, "weights", facts))
 
 
@@ -105,13 +106,19 @@ def save_training(path: StrPath, net: Network, optimizer: Optimizer, facts: Mapp
     ...     load_training(f"{folder}/last.safetensors", net, again), again.steps
     ({'epoch': 1}, 1)
     """
-    tensors = {name: net.params[ours] for name, ours in _names(path, net).items()}
-    for name, vector in optimizer.moments.items():
-        if vector.shape != net.params.flat.shape or vector.dtype != net.dtype:
-            what = f"expected optimiser vectors of {net.params.flat.size} {net.dtype}, got {vector.size} {vector.dtype}"
-            raise CheckpointError(os.fspath(path), what, "save the optimiser with the network that it trains")
-        tensors[VECTOR + name] = vector
-    more = {"optimizer": _class(optimizer), "optimizer_steps": optimizer.steps, "network_steps": net.steps}
+    hint = "save the optimiser with the network that it trains"
+    with net.atomic():
+        tensors = {name: net.params[ours].copy() for name, ours in _names(path, net).items()}
+        for name, vector in optimizer.moments.items():
+            if vector.shape != net.params.flat.shape or vector.dtype != net.dtype:
+                what = f"expected optimiser vectors of {net.params.flat.size} {net.dtype}, got {vector.size} {vector.dtype}"
+                raise CheckpointError(os.fspath(path), what, hint)
+            tensors[VECTOR + name] = vector.copy()
+        try:
+            optimizer.check(net)
+        except ContractError as error:
+            raise CheckpointError(os.fspath(path), error.what, hint) from None
+        more = {"optimizer": _class(optimizer), "optimizer_steps": optimizer.steps, "network_steps": net.steps}
     tensorfile.write(path, tensors, _metadata(path, "training", facts, **more))
 
 
@@ -141,9 +148,10 @@ def load_training(path: StrPath, net: Network, optimizer: Optimizer) -> dict[str
     vectors = optimizer.names if steps else ()  # there are none before the first step
     names = _names(path, net)
     _check(path, net, tensors, _shapes(net, names) | {VECTOR + name: net.params.flat.shape for name in vectors})
-    optimizer.load(steps, {name: tensors[VECTOR + name] for name in vectors})
-    net.load_params({ours: tensors[name] for name, ours in names.items()})
-    net.steps = document["network_steps"]
+    with net.update():
+        optimizer.load(steps, {name: tensors[VECTOR + name] for name in vectors})
+        net.load_params({ours: tensors[name] for name, ours in names.items()})
+        net.steps = document["network_steps"]
     facts: dict[str, Any] = document["facts"]
     return facts
 

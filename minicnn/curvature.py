@@ -90,7 +90,7 @@ class Curved(Group):
             hint = "give it one as minicnn.losses.Loss says, or train with MSE or CrossEntropy"
             raise ContractError(k.where, "expected a method curvature, got none", hint)
         hy = self.second(len(self.setting.layers)).reshape(-1, self.setting.lanes)
-        record(k.where, loss.curvature, k, self.loss_names(loss, slot, scale) | {"hy": hy})
+        record(k.where, loss.curvature, k, self.loss_names(loss, slot, scale) | {"hy": hy}, loss.consts())
         for bound in reversed(self.setting.layers):
             if bound.layer.curvature is not None and not bound.plan.view:
                 names = self._all_names(bound, of_input)
@@ -98,7 +98,7 @@ class Curved(Group):
                 k.where = f"{bound.name} curvature"
                 for name in _squared(bound):
                     k.square(names[name], names[f"{name}2"])
-                record(bound.who, bound.layer.curvature, k, names)
+                record(bound.who, bound.layer.curvature, k, names, bound.plan.consts)
         return program
 
     def _all_names(self, bound: Bound, of_input: bool) -> dict[str, Any]:

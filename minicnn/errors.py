@@ -83,6 +83,12 @@ class BackendError(MinicnnError, RuntimeError):
     """A backend is unknown or cannot be used on this machine."""
 
 
+def no_thread(error: RuntimeError) -> BackendError:
+    """The error for a helper thread that the system does not give."""
+    hint = "give threads=1, or raise the limit on threads (ulimit -u, or that of the container)"
+    return BackendError("threads", f"expected to start a helper thread, got: {error}", hint)
+
+
 class DataError(MinicnnError, ValueError):
     """A data file or an array of data is not what it should be."""
 

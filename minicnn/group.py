@@ -13,10 +13,11 @@ from .arrays import Array, Shape
 from .batch import Batch
 from .bind import Bound, record, signature_of
 from .door import Arrays, Source
-from .errors import BackendError
+from .errors import BackendError, ContractError
+from .losses import told_apart
 from .memory import Workspace
 from .plan import Spec
-from .program import Job, Part, Program, Recorder
+from .program import Call, Job, Part, Program, Recorder
 from .rooms import Scratch
 from .slots import Slot
 
@@ -50,8 +51,8 @@ class Group:
 
     Args:
         setting: the network's.
-        train: whether there is a backward pass.
-        keep: keep every activation, also those that only a person wants to see.
+        train: what layers are told: whether this is training.
+        keep: keep every activation, also those that only a person wants to see; there is a backward pass in any case.
         scratch: memory for rooms, where the group shares it with others that never run beside it.
     """
 
@@ -68,7 +69,7 @@ class Group:
             one |= {f"{bound.name}.{n}": b.spec(s.dtype, s.lanes) for n, b in bound.plan.saved.items()}
         regions: list[Sequence[dict[str, Spec]]] = [[one]]
         regions += activations
-        if train:
+        if train or keep:
             self._dy_of, turns = self._gradients()
             regions += turns
         regions.append([{f"{b.name}.{n}": w.spec(s.dtype, s.lanes) for n, w in b.plan.work.items()} for b in s.layers])
@@ -90,7 +91,8 @@ class Group:
                 buffers.append({held: self.setting.spec(bound.plan.out_shape)})
             writer = writer if bound.plan.view else bound
             names.append(held)
-        turns = [[buffer] for buffer in buffers] if self.train else [buffers[0::2], buffers[1::2]]
+        kept = self.train or self._keep
+        turns = [[buffer] for buffer in buffers] if kept else [buffers[0::2], buffers[1::2]]
         return names, [region for region in turns if region]
 
     def _over(self, bound: Bound, writer: Bound | None) -> bool:
@@ -152,8 +154,17 @@ class Group:
         for bound in self.setting.layers:
             if not bound.plan.view:
                 k.where = f"{bound.name} forward"
-                record(bound.who, bound.layer.forward, k, self._names(bound))
+                first = len(program)
+                record(bound.who, bound.layer.forward, k, self._names(bound), bound.plan.consts)
+                self._check_written(bound, program.calls[first:])
         return program.fused(self.setting.backend, self._scratch)
+
+    def _check_written(self, bound: Bound, calls: Sequence[Call]) -> None:
+        """Refuse a layer whose calls leave y alone; one of plain Python may know it without being given it."""
+        y = self.output(bound.index)
+        if all(hasattr(call.kernel, "bind") and not call.given(y) for call in calls) and y.size:
+            what = "expected forward to record a call that is given y, got none"
+            raise ContractError(bound.who, what, "write y with a kernel such as k.relu(x, y)")
 
     def backward(self, slot: Slot, input_grad: bool, fresh: bool = False) -> Program:
         """The program that carries ``dy`` back and adds the gradients to a slot; recorded once for each.
@@ -181,7 +192,7 @@ class Group:
                 names["dx"] = None if first else self._shaped(self._dy_of[bound.index], bound.in_shape)
                 names |= {f"d{p}": slot.grads[f"{bound.name}.{p}"] for p in bound.plan.params}
                 k.where = f"{bound.name} backward"
-                record(bound.who, bound.layer.backward, k, names)
+                record(bound.who, bound.layer.backward, k, names, bound.plan.consts)
             self._programs[key] = program.fused(self.setting.backend, self._scratch, moving=not self._keep)
         return self._programs[key]
 
@@ -194,7 +205,7 @@ class Group:
 
     def loss(self, loss: Any, slot: Slot, scale: Array, labelled: bool) -> Program:
         """The program from the output to the loss, the hits and, in training, ``dy``."""
-        key = ("loss", loss, id(slot), id(scale), labelled)
+        key = ("loss", told_apart(loss), id(slot), id(scale), labelled)
         if key not in self._programs:
             k, program = self._recorder()
             k.where = type(loss).__name__
@@ -204,9 +215,9 @@ class Group:
                     k.one_hot(self["labels"], self["lanes"], names["on_off"], names["target"])
                 count = k.count_least if self.setting.layers[-1].layer.least_wins else k.count_hits
                 count(names["y"], self["labels"], self["lanes"], slot.hits)
-            record(k.where, loss.forward, k, names)
+            record(k.where, loss.forward, k, names, loss.consts())
             if self.train:
-                record(k.where, loss.backward, k, names)
+                record(k.where, loss.backward, k, names, loss.consts())
             self._programs[key] = program
         return self._programs[key]
 

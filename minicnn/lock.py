@@ -1,239 +1,270 @@
-"""A lock on a folder, so that one process at a time writes there.
+"""Who may use a network when: a call is alone on its handle, an update is alone on the parameters.
 
-The file ``.lock`` in the folder names its holder. The operating system locks that file too and lets go of it when the process
-ends, whatever ends it, so that a dead process's lock is broken by the next one without a race. A file system that cannot lock
-leaves the question whether the process that is named still runs.
+A handle is one ``Network``; ``share`` makes more of them on the same parameters. Every handle has a lock, which each public
+call takes, and where nobody else is about that is all a call costs. An update takes the locks of all handles: it waits for
+the calls that run, and later calls wait for it. Whoever has to wait joins a line, and whoever finds a line goes to its end,
+so a loop of calls cannot keep an update out, nor a loop of updates a call. A thread never waits for itself. One that holds a
+handle for several calls (``atomic``, ``update``) passes. A call from inside a running call on the same handle would overwrite
+memory that is in use, and an update there would change what the call reads, so both are refused. A call from inside a call on
+another handle waits for a bounded time only, because two such calls could wait for each other. Handles are known by weak
+references. A fork waits for updates, but not for calls: a child's handle whose call was cut off begins with new memory.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import socket
-import tempfile
 import threading
-import time
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from types import TracebackType
-from typing import NoReturn
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from operator import methodcaller
+from typing import Any
 
-from .errors import OptionError
-from .outfile import claim, sweep
+from .errors import ContractError
+from .fair import FairLock
 
-LOCK = ".lock"
-PATIENCE = 0.1
-"""Seconds in which a holder that has just locked the file has written its name into it."""
+PATIENCE = 5.0
+"""Seconds that a call inside another call waits for a handle, and a fork for an update."""
+
+_TRY_LONG = methodcaller("acquire", True, PATIENCE)
+_here = threading.local()
 
 
-@dataclass(frozen=True)
-class Holder:
-    """A process as a lock names it.
+def _working() -> list[HandleLock]:
+    """The handles for which this thread runs code of a layer or a source."""
+    handles: list[HandleLock] = _here.__dict__.setdefault("handles", [])
+    return handles
+
+
+class SharedLock:
+    """What the handles on the same parameters have in common.
 
     Attributes:
-        pid: its id, which another process may have later.
-        host: the name of its machine, as ids repeat on others.
-        boot: the start of that machine's kernel, which containers share though each has a host name of its own.
-        started: when it started, in clock ticks since that; 0 where the system does not tell.
+        turn: held by the one thread that may update.
     """
 
-    pid: int
-    host: str
-    boot: str
-    started: int
+    def __init__(self) -> None:
+        self.turn = FairLock()
+        self._handles: tuple[weakref.ref[HandleLock], ...] = ()
+        _ALL.add(self)
 
-    @staticmethod
-    def here() -> Holder:
-        """The process that asks."""
-        boot = ""
-        with suppress(OSError):
-            boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return Holder(os.getpid(), socket.gethostname(), boot, _started(os.getpid()))
+    def add(self, handle: HandleLock) -> None:
+        """Know one more handle."""
+        with self.turn.own:
+            self._handles = (*(known for known in self._handles if known() is not None), weakref.ref(handle))
 
-    def may_be_elsewhere(self) -> bool:
-        """Whether it may run on another machine."""
-        here = Holder.here()
-        return self.host != here.host and (not here.boot or self.boot != here.boot)
+    @property
+    def alone(self) -> bool:
+        """Whether there never was a second handle, or it was forgotten; only who has the turn can rely on it."""
+        return len(self._handles) == 1
 
-    def lives(self) -> bool:
-        """Whether the process runs, or may run."""
-        here = Holder.here()
-        if self.host != here.host:
-            return True
-        if here.started:
-            return _started(self.pid) == self.started
+    def handles(self) -> list[HandleLock]:
+        """The handles that there are, in the order in which they were made."""
+        return [handle for known in self._handles if (handle := known()) is not None]
+
+    def in_call(self) -> bool:
+        """Whether this thread is inside a call on one of the handles."""
+        working = _working()
+        return any((h.mine() and (h.running or not h.open)) or h in working for h in self.handles())
+
+    def after_fork(self) -> None:
+        """In a child: make locks anew that threads of the parent hold."""
+        self.turn.after_fork()
+        for handle in self.handles():
+            if FairLock.after_fork(handle):
+                handle.open = handle.running = False
+                if handle.renew is not None and (renew := handle.renew()) is not None:
+                    renew()
+
+
+def shared_lock(away: bool) -> SharedLock:
+    """A lock for new parameters; on a device, whose memory is kept in step with the host's by one book, the same for all."""
+    return _device if away else SharedLock()
+
+
+class HandleLock(FairLock):
+    """The lock of one handle.
+
+    Args:
+        shared: what it has in common with the other handles on the same parameters.
+        renew: takes new memory for the handle, in a forked child, where a call was cut off; None where it has none.
+
+    Attributes:
+        open: whether the thread that holds it does so for several calls.
+        running: whether one of these calls runs.
+    """
+
+    def __init__(self, shared: SharedLock, renew: weakref.WeakMethod[Callable[[], None]] | None = None) -> None:
+        super().__init__()
+        self.shared, self.renew = shared, renew
+        self.open = self.running = False
+        self._inner = _Inner(self)
+        shared.add(self)
+
+    def call(self) -> AbstractContextManager[Any]:
+        """Enter it for the time of one call."""
+        if not self.line and not self.mine():
+            lock: AbstractContextManager[Any] = self.own
+            return lock
+        if self.open and not self.running and self.mine():
+            return self._inner
+        return _Turn(self)
+
+    def atomic(self) -> AbstractContextManager[Any]:
+        """Enter it for several calls: no other thread uses the handle meanwhile, none updates the parameters."""
+        return _Hold(self, everyone=False)
+
+    def update(self) -> AbstractContextManager[Any]:
+        """Enter it to change the parameters: no other thread uses any handle meanwhile."""
+        if self.open and self.shared.alone and not self.running and self.mine():
+            lock: AbstractContextManager[Any] = self.own  # all that there is to hold is held
+            return lock
+        return _Hold(self, everyone=True)
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Enter it where code of a layer or a source may run: what that calls must not wait for the handle."""
+        mark, handles = object(), _working()
+        self.line.append(mark)
+        handles.append(self)
         try:
-            os.kill(self.pid, 0)
-        except OSError as fault:
-            return not isinstance(fault, ProcessLookupError)
-        return True
+            yield
+        finally:
+            handles.pop()
+            self.leave(mark)
 
 
-def _started(pid: int) -> int:
-    """When a process started, by ``/proc``; 0 where there is none, or it has ended and only its parent has not noticed."""
-    try:
-        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return 0 if state in "ZX" else int(fields[18])
-    except (OSError, ValueError, IndexError):
-        return 0
+class _Inner:
+    """One of several calls on a handle that this thread holds."""
+
+    def __init__(self, handle: HandleLock) -> None:
+        self._handle = weakref.proxy(handle)
+
+    def __enter__(self) -> None:
+        self._handle.running = True
+
+    def __exit__(self, *error: object) -> None:
+        self._handle.running = False
 
 
-@dataclass
 class _Held:
-    """A lock of this process: the thread that has it, how often, and the open file."""
+    """Locks that are held until the block ends, or whatever else ends it."""
 
-    thread: int
-    descriptor: int
-    depth: int = 0
+    def __init__(self, handle: HandleLock) -> None:
+        self._handle = handle
+        self._held: list[Any] = []
 
+    def __exit__(self, *error: object) -> None:
+        self._release()
 
-@dataclass
-class _Own:
-    """The locks of this process by the path of their file."""
+    def _release(self, kept: int = 0) -> None:
+        while len(self._held) > kept:
+            self._held.pop().release()
 
-    held: dict[str, _Held] = field(default_factory=dict)
-    guard: threading.Lock = field(default_factory=threading.Lock)
-
-
-_OWN = _Own()
-
-
-def prepare(folder: str | os.PathLike[str], who: str) -> Path:
-    """Make a folder, and find out whether it can be written to.
-
-    Args:
-        folder: the folder.
-        who: the option that names it, for messages.
-
-    Raises:
-        OptionError: it cannot be made or written to.
-    """
-    try:
-        path = Path(folder)
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path) as probe:  # of a name of its own, as others may be probing
-            probe.write(b"\0")
-        return path
-    except (OSError, ValueError) as fault:
-        _unusable(folder, who, fault)
+    def __del__(self) -> None:  # an interrupt on the way into __exit__
+        self._release()
 
 
-class FolderLock:
-    """A folder that this thread alone writes to while the lock is entered; it is made where it is missing.
+class _Turn(_Held):
+    """A call that may have to wait."""
 
-    The thread may enter it again. Entering removes what a dead process has left half written.
+    def __enter__(self) -> None:
+        handle, working = self._handle, _working()
+        if handle.mine() or handle in working:
+            what = "expected a call after the one that runs, as its memory is in use, got one from inside it"
+            raise ContractError("network", what, "call another handle inside a call, from share()")
+        if not working and not handle.shared.in_call():
+            handle.enter(self._held)
+        elif not handle.take(self._held, _TRY_LONG):
+            what = f"expected a call inside a call to find its handle free within {PATIENCE:g} s, got one in use"
+            raise ContractError("network", what, "give every thread handles of its own, from share()")
 
-    Args:
-        folder: the folder.
-        who: the option that names it, for messages.
 
-    Raises:
-        OptionError: on entering, the folder cannot be written to, or another process or thread has the lock.
+class _Hold(_Held):
+    """A handle, or all on the same parameters, for several calls of this thread."""
 
-    >>> with tempfile.TemporaryDirectory() as place, FolderLock(place):
-    ...     os.listdir(place)
-    ['.lock']
-    """
+    def __init__(self, handle: HandleLock, everyone: bool) -> None:
+        super().__init__(handle)
+        self._everyone = everyone
+        self._marked: list[HandleLock] = []
+        self._opened: list[HandleLock] = []
 
-    def __init__(self, folder: str | os.PathLike[str], who: str = "folder") -> None:
-        self.folder, self.who = folder, who
-        self._path = ""
+    def __enter__(self) -> None:
+        handle, shared = self._handle, self._handle.shared
+        if shared.in_call():
+            what = "expected an update after the call that runs, as it reads the parameters, got one from inside it"
+            raise ContractError("network", what, "update when the call has returned")
+        try:
+            shared.turn.enter(self._held)
+            if self._everyone:
+                self._enter_all(shared.handles())
+            else:
+                handle.enter(self._held)
+                self._mark([handle])
+            for each in self._marked:
+                if not each.open:
+                    each.open = True
+                    self._opened.append(each)
+        except BaseException:
+            self._release()
+            raise
 
-    def __enter__(self) -> FolderLock:
-        self._path = os.path.join(os.path.realpath(prepare(self.folder, self.who)), LOCK)
-        with _OWN.guard:
-            held = _OWN.held.get(self._path)
-            if held is None or held.thread != threading.get_ident():
-                try:
-                    descriptor = self._take()
-                    sweep(Path(self._path).parent)
-                except OSError as fault:
-                    _unusable(self.folder, self.who, fault)
-                held = _OWN.held[self._path] = _Held(threading.get_ident(), descriptor)
-            held.depth += 1
-        return self
+    def _mark(self, handles: Sequence[HandleLock]) -> None:
+        """Let calls of other threads go to the end of the line from now on."""
+        for handle in handles:
+            self._marked.append(handle)
+            handle.line.append(self)
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        with _OWN.guard:
-            held = _OWN.held.get(self._path)
-            if held is None:  # the child of a fork, which does not have its parent's locks
-                return
-            held.depth -= 1
-            if held.depth == 0:
-                del _OWN.held[self._path]
-                with suppress(OSError):
-                    if _names(self._path, held.descriptor):
-                        os.unlink(self._path)
-                os.close(held.descriptor)
-
-    def _take(self) -> int:
-        """The open lock file, locked and with our name in it."""
+    def _enter_all(self, handles: Sequence[HandleLock]) -> None:
+        """Hold all handles: wait for one at a time, and give back the others meanwhile, which its call may ask for."""
+        kept, first = len(self._held), None
+        for handle in handles:
+            if handle.line and not handle.mine():  # those who wait already come first
+                handle.wait(self._held)
+                self._release(kept)
+        self._mark(handles)
         while True:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
-            try:
-                ours = claim(descriptor)
-                if ours is False:
-                    self._refuse(_named(descriptor), "wait until it ends")
-                if _names(self._path, descriptor):  # else its holder has just let go and removed it
-                    holder = _read(descriptor)
-                    if holder and (holder.may_be_elsewhere() if ours else holder.lives()):
-                        self._refuse(holder, f"wait until it ends, delete {LOCK} there if it has")
-                    os.lseek(descriptor, 0, os.SEEK_SET)
-                    os.ftruncate(descriptor, 0)
-                    os.write(descriptor, json.dumps(asdict(Holder.here())).encode())
-                    return descriptor
-            except BaseException:
-                os.close(descriptor)
-                raise
-            os.close(descriptor)
+            busy = next((h for h in handles if h is not first and not h.take(self._held)), None)
+            if busy is None:
+                return
+            self._release(kept)
+            busy.wait(self._held)
+            first = busy
 
-    def _refuse(self, holder: Holder | None, hint: str) -> NoReturn:
-        by = f"process {holder.pid} on {holder.host!r}" if holder else "another process"
-        what = f"expected a folder that no other run writes to, got {self.folder}, where {by} does"
-        raise OptionError(self.who, what, f"{hint}, or give another folder")
+    def _release(self, kept: int = 0) -> None:
+        if not kept:
+            while self._opened:
+                handle = self._opened.pop()
+                handle.open = handle.running = False
+            while self._marked:
+                self._marked.pop().leave(self)
+        super()._release(kept)
 
 
-def _unusable(folder: str | os.PathLike[str], who: str, fault: Exception) -> NoReturn:
-    reason = getattr(fault, "strerror", None) or str(fault)
-    raise OptionError(who, f"expected a folder to write to, got {folder}: {reason}", "give another folder") from None
+_ALL: weakref.WeakSet[SharedLock] = weakref.WeakSet()
+_device = SharedLock()
+_forking = threading.RLock()
+_waited: list[Any] = []
 
 
-def _names(path: str, descriptor: int) -> bool:
-    """Whether a path still names an open file."""
-    try:
-        return os.path.samestat(os.stat(path), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
+def _before_fork() -> None:
+    _forking.acquire()
+    for shared in list(_ALL):
+        if not shared.in_call():  # else the update may wait for that call
+            shared.turn.take(_waited, _TRY_LONG)
 
 
-def _read(descriptor: int) -> Holder | None:
-    """The process that a lock file names, if it does."""
-    try:
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        found = json.loads(os.read(descriptor, 4096))
-        kinds = {"pid": int, "host": str, "boot": str, "started": int}
-        whole = found.keys() == kinds.keys() and all(type(found[name]) is kind for name, kind in kinds.items())
-        return Holder(**found) if whole and 0 < found["pid"] < 2**31 else None
-    except (ValueError, AttributeError, RecursionError):
-        return None
+def _after_fork() -> None:
+    while _waited:
+        _waited.pop().release()
+    _forking.release()
 
 
-def _named(descriptor: int) -> Holder | None:
-    """The same for one that has been locked a moment ago."""
-    until = time.monotonic() + PATIENCE
-    while (holder := _read(descriptor)) is None and time.monotonic() < until:
-        time.sleep(PATIENCE / 20)
-    return holder
-
-
-def _forget() -> None:
-    """In the child of a fork: let go of the parent's open files, else the child would keep the locks of a dead parent."""
-    _OWN.guard = threading.Lock()  # another thread of the parent may have had it
-    for held in _OWN.held.values():
-        os.close(held.descriptor)
-    _OWN.held.clear()
+def _after_fork_in_child() -> None:
+    _after_fork()
+    for shared in list(_ALL):
+        shared.after_fork()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)

@@ -6,9 +6,11 @@ Both give the **mean over the batch**, as PyTorch's do with ``reduction="mean"``
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
+
+import numpy as np
 
 from .arrays import Array
 from .backends.protocol import Kernels
@@ -34,6 +36,52 @@ class Loss:
     def consts(self) -> Mapping[str, tuple[float, ...]]:
         """Numbers that the kernels need, by name."""
         return {}
+
+
+def is_value(value: object) -> bool:
+    """Whether something never changes, and is told from others by what it says: numbers, text, and losses with such fields."""
+    if isinstance(value, tuple):
+        return all(map(is_value, value))
+    if isinstance(value, Loss):
+        state = vars(value)
+        return state.keys() <= type(value).__dataclass_fields__.keys() and all(map(is_value, state.values()))
+    return value is None or isinstance(value, int | float | str | np.generic)
+
+
+def _said(value: object) -> Hashable:
+    """A value as a key: 1, 1.0 and True differ, as do 0.0 and −0.0."""
+    if isinstance(value, tuple):
+        return tuple(map(_said, value))
+    if isinstance(value, Loss):
+        return (type(value), *((name, _said(own)) for name, own in vars(value).items()))
+    return type(value), repr(value)
+
+
+class _Itself:
+    """An object as a key: equal to itself alone, whatever its class takes for equal; and kept alive."""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Itself) and other.value is self.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+
+def told_apart(loss: Loss) -> Hashable:
+    """What tells a loss from another one whose recorded calls would differ.
+
+    A loss is a value, so two of one class with the same fields are one. Where there is more to it than numbers and text in
+    fields, as in a subclass with an attribute of its own, it is itself alone, as it is at the moment.
+    """
+    state = vars(loss)
+    if is_value(loss):
+        return _said(loss)
+    now = ((name, _said(value) if is_value(value) else _Itself(value)) for name, value in state.items())
+    consts = ((name, np.array(value).tobytes()) for name, value in loss.consts().items())
+    return (_Itself(loss), *now, *consts)
 
 
 @dataclass(frozen=True)

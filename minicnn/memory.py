@@ -61,6 +61,33 @@ class FlatVector(Mapping[str, Array]):
         return len(self._views)
 
 
+class Identity:
+    """Which parameters an optimiser's moments are for.
+
+    Handles on the same parameters have one; other parameters have another, also if they are as many. Where a network and an
+    optimiser are copied or pickled together, it is one for both copies; an optimiser copied alone has one that is nobody's.
+
+    Args:
+        shapes: name → shape.
+        dtype: dtype of the parameters.
+    """
+
+    def __init__(self, shapes: Mapping[str, Shape], dtype: np.dtype[Any]) -> None:
+        self.shapes, self.dtype, self.claimed = dict(shapes), dtype, True
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"shapes": self.shapes, "dtype": self.dtype, "claimed": False}
+
+    def difference(self, other: Identity) -> str | None:
+        """In words how others differ in dtype, names or shapes; None where they do not."""
+        if self.dtype != other.dtype:
+            return f"one of {other.dtype} in place of {self.dtype}"
+        if names := self.shapes.keys() ^ other.shapes.keys():
+            return f"one with other names ({min(names)})"
+        differ = [name for name, shape in self.shapes.items() if shape != other.shapes[name]]
+        return f"one with {differ[0]} {other.shapes[differ[0]]} in place of {self.shapes[differ[0]]}" if differ else None
+
+
 Region = Sequence[Mapping[str, Spec]]
 """Sets of buffers that lie over each other: those of one set are in use together, those of two sets never are."""
 

@@ -9,24 +9,23 @@ import numpy as np
 
 from . import backends, door
 from .arrays import Array, Shape
-from .bind import constant, record
 from .chain import Named, checked_shape, plan_chain
 from .curvature import curvature
 from .errors import ContractError, OptionError, ShapeError
-from .group import Setting
+from .handle import Handle
+from .lock import shared_lock
 from .losses import Loss
-from .memory import FlatVector
+from .memory import FlatVector, Identity
 from .need import check_memory
-from .parallel import Team, shares, thread_count
+from .parallel import shares
 from .program import Job, Program, Recorder, Stages
-from .runner import Runner, Score
-from .slots import Slots
+from .runner import Score
+from .shared import initialise, shapes_of
 from .summary import table
 from .targets import Targets, targets
-from .trace import Trace
 
 
-class Network:
+class Network(Handle):
     """Layers in a row, bound to memory.
 
     Args:
@@ -74,57 +73,11 @@ class Network:
         self.backend = backends.get(backend)
         self.layers = plan_chain(layers, self.in_shape)
         check_memory(self.layers, self.in_shape, self.dtype, lanes)
-        shapes = {f"{b.name}.{p}": q.shape for b in self.layers for p, q in b.plan.params.items()}
+        shapes = shapes_of(self.layers)
         self.params = FlatVector(shapes, self.dtype, self.backend.lend)
-        self.grads = FlatVector(shapes, self.dtype, self.backend.lend)
-        self._initialise()
-        self._share()
-        self._setting = Setting(self.layers, self.in_shape, self.dtype, lanes, self.backend, seed)
-        self._team = Team(self.backend.members(thread_count(threads)), self.backend)
-        self._prepare = self._record_prepare()
-        self._slots = Slots(self.grads, self.backend)
-        self._runner = Runner(self._setting, self._team, self._prepare, self._slots)
-        self._trace = Trace(self._setting, self._team, self._prepare, self._slots)
-
-    @property
-    def threads(self) -> int:
-        """How many threads work on a batch."""
-        return self._team.threads
-
-    @property
-    def lanes(self) -> int:
-        """Images in a group."""
-        return self._setting.lanes
-
-    @property
-    def out_shape(self) -> Shape:
-        """Shape of the output for one image."""
-        return self._setting.out_shape
-
-    def _initialise(self) -> None:
-        for bound in self.layers:
-            for number, (name, param) in enumerate(bound.plan.params.items()):
-                rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(bound.index, number)))
-                self.params[f"{bound.name}.{name}"][...] = param.init(rng, param.shape, param.fan_in, param.fan_out)
-
-    def _share(self) -> None:
-        for bound in self.layers:
-            plan = bound.plan
-            bound.shared |= {p: self.params[f"{bound.name}.{p}"] for p in plan.params}
-            bound.shared |= {n: constant(a, self.dtype) for n, a in plan.consts.items()}
-            for buffers in (plan.derived, plan.state):
-                for name, buffer in buffers.items():
-                    shape, dtype = buffer.spec(self.dtype, 0)
-                    bound.shared[name] = np.zeros(shape[: len(buffer.shape)], dtype)
-
-    def _record_prepare(self) -> Program:
-        program = Program()
-        k = Recorder(self.backend, program)
-        for bound in self.layers:
-            if bound.layer.prepare is not None:
-                k.where = f"{bound.name} prepare"
-                record(bound.who, bound.layer.prepare, k, bound.shared)
-        return program
+        initialise(self.layers, self.params, seed)
+        self.identity = Identity(shapes, self.dtype)
+        self._begin(threads, lanes, shared_lock(self.backend.AWAY))
 
     # --- one batch, depth first ---
 
@@ -147,9 +100,7 @@ class Network:
 
         ``then`` says which images make the next batch, where that is known: a GPU gets them while it works on this one.
         """
-        score = self._score(loss, x, target, index, True, then)
-        self.steps += 1
-        return score
+        return self._score(loss, x, target, index, True, then)
 
     def evaluate(self, loss: Loss, x: Any, target: Any, index: Any = None) -> Score:
         """Loss and accuracy without gradients; dropout is off. Arguments as for ``loss_and_grads``."""
@@ -171,7 +122,10 @@ class Network:
     def _score(self, loss: Loss, x: Any, target: Any, index: Any, train: bool, then: Any = None) -> Score:
         source, chosen, aims = self._checked(loss, x, target, index)
         following = None if then is None else door.index("then", then, source.shape[0])
-        return self._runner.score(loss, source, aims, chosen, self.steps, train, following)
+        with self._lock.call():
+            score = self._runner.score(loss, source, aims, chosen, self.steps, train, following)
+            self.steps += train
+        return score
 
     def curvature(self, loss: Loss, x: Any, target: Any, index: Any = None) -> FlatVector:
         """The diagonal of the Gauss–Newton matrix for a batch: second derivatives by each parameter, by name and in ``flat``.
@@ -183,7 +137,8 @@ class Network:
             ShapeError, DataError: x, target or index is not what it should be.
         """
         source, chosen, aims = self._checked(loss, x, target, index)
-        return curvature(self._setting, self._team, self._prepare, loss, source, aims, chosen, self.steps)[0]
+        with self._lock.call():
+            return curvature(self._setting, self._team, self._prepare, loss, source, aims, chosen, self.steps)[0]
 
     def predict(self, x: Any, index: Any = None) -> Array:
         """The outputs (N, …) for images (N, C, H, W) or a Source, without dropout; one image alone may differ by rounding.
@@ -196,17 +151,20 @@ class Network:
             ShapeError, DataError: x is not what it should be.
         """
         source = door.source("x", x, self.dtype, self.in_shape)
-        return self._runner.predict(source, door.index("index", index, source.shape[0]), self.steps)
+        chosen = door.index("index", index, source.shape[0])
+        with self._lock.call():
+            return self._runner.predict(source, chosen, self.steps)
 
     # --- the whole batch at once, for looking and checking ---
 
-    def forward(self, x: Any, index: Any = None, check_finite: bool = False) -> Array:
+    def forward(self, x: Any, index: Any = None, check_finite: bool = False, train: bool = False) -> Array:
         """The outputs (N, …) for images (N, C, H, W); every activation is kept for ``backward`` and ``activation``.
 
         Args:
             x: images, or a Source of them.
             index: which of them, and in which order; all for None.
             check_finite: refuse NaN and infinity in these images.
+            train: as in a training step, with dropout; else as in ``predict``.
 
         Raises:
             ShapeError, DataError: x is not what it should be.
@@ -215,7 +173,8 @@ class Network:
         chosen = door.index("index", index, source.shape[0])
         if check_finite:
             door.finite("x", source, chosen)
-        return self._trace.forward(source, chosen, self.steps)
+        with self._lock.call():
+            return self._trace.forward(source, chosen, self.steps, train)
 
     def backward(self, dy: Any, input_grad: bool = True) -> Array | None:
         """From dE/dy (N, …) of the last ``forward``: the gradients of the parameters in ``grads``, and dE/dx.
@@ -231,13 +190,14 @@ class Network:
             ContractError: there was no ``forward``.
             ShapeError, DataError: dy is not what it should be.
         """
-        if not self._trace.groups:
-            raise ContractError("backward", "expected a forward pass before it, got none", "call forward(x) first")
-        values = door.arrays("dy", dy, self.dtype, self.out_shape)
-        if values.shape[0] != self._trace.images:
-            what = f"expected {self._trace.images} images as in the last forward, got {values.shape[0]}"
-            raise ShapeError("dy", what, "give a gradient for every output")
-        return self._trace.backward(values, input_grad)
+        with self._lock.call():
+            if not self._trace.groups:
+                raise ContractError("backward", "expected a forward pass before it, got none", "call forward(x) first")
+            values = door.arrays("dy", dy, self.dtype, self.out_shape)
+            if values.shape[0] != self._trace.images:
+                what = f"expected {self._trace.images} images as in the last forward, got {values.shape[0]}"
+                raise ShapeError("dy", what, "give a gradient for every output")
+            return self._trace.backward(values, input_grad)
 
     def activation(self, name: str) -> Array:
         """The output (N, …) of a layer in the last ``forward``.
@@ -246,10 +206,11 @@ class Network:
             ContractError: no such layer, or there was no ``forward``.
         """
         names = {b.name: b for b in self.layers}
-        if name not in names or not self._trace.groups:
-            what = f"expected one of {', '.join(names)} after a forward pass, got {name!r}"
-            raise ContractError("activation", what, "call forward(x) first and give a layer's name")
-        return self._trace.activation(names[name])
+        with self._lock.call():
+            if name not in names or not self._trace.groups:
+                what = f"expected one of {', '.join(names)} after a forward pass, got {name!r}"
+                raise ContractError("activation", what, "call forward(x) first and give a layer's name")
+            return self._trace.activation(names[name])
 
     # --- updates ---
 
@@ -271,15 +232,17 @@ class Network:
 
     def run(self, work: Stages) -> None:
         """Run stages one after another, at most one job of each for each thread."""
-        self._team.run_stages(work)
+        with self._lock.call():
+            self._team.run_stages(work)
 
     # --- looking at the network itself ---
 
     def program(self, train: bool = True) -> Program:
         """The recorded program of one group; ``print`` shows its listing."""
-        group = self._runner.group(0, train, self._setting.lanes)
-        program = self._prepare + group.forward
-        return program + group.backward(self._slots.take(1)[0], input_grad=False) if train else program
+        with self._lock.call():
+            group = self._runner.group(0, train, self._setting.lanes)
+            program = self._prepare + group.forward
+            return program + group.backward(self._slots.take(1)[0], input_grad=False) if train else program
 
     def summary(self) -> str:
         """The layers as a table: name, layer, output shape, parameters and connections."""
@@ -298,5 +261,6 @@ class Network:
                 "parameters", f"expected the names {', '.join(self.params)}, got a difference in {differ}", "rename them"
             )
         taken = {name: door.parameter(name, values[name], view.shape) for name, view in self.params.items()}
-        for name, view in self.params.items():
-            view[...] = taken[name]
+        with self.update():
+            for name, view in self.params.items():
+                view[...] = taken[name]

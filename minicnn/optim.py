@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
 from .arrays import Array
 from .errors import CheckpointError, ContractError, OptionError, number
+from .memory import Identity
 from .options import Options
 
 if TYPE_CHECKING:
@@ -42,13 +44,33 @@ class Optimizer(Options):
         Raises:
             ContractError: the moments are those of another network.
         """
-        known = self._bound is not None and self._bound[0] is net
-        moments = self._moments if known else self._own(net)
-        self.steps += 1
-        self._update(net, *moments.values())
+        with net.update():
+            known = self._bound is not None and self._bound[0] is net
+            moments = self._moments if known else self._own(net)
+            self.steps += 1
+            self._update(net, *moments.values())
+
+    def check(self, net: Network) -> None:
+        """Refuse a network other than the one whose moments these are, also one of the same size.
+
+        A copy that was made without its network is for any with the same names and shapes.
+
+        Raises:
+            ContractError: the moments are those of another network.
+        """
+        of: Identity | None = self.__dict__.get("_of")
+        if of is None or of is net.identity:
+            return
+        what = of.difference(net.identity)
+        if what is not None or of.claimed:
+            hint = "use an optimiser of its own for each network"
+            raise ContractError(type(self).__name__, f"expected the network of its moments, got {what or 'another one'}", hint)
 
     def _own(self, net: Network) -> dict[str, Array]:
         """The moments, zeros at first, checked to be those of this network."""
+        self.__dict__.setdefault("_of", net.identity)  # in one go, so that of two threads with two networks one is refused
+        self.check(net)
+        self._of = net.identity
         params, self._lend = net.params.memory, net.backend.lend
         if not self._moments:
             self._moments = {name: np.zeros_like(params) for name in self.names}
@@ -92,7 +114,23 @@ class Optimizer(Options):
             what = f"expected the vectors {', '.join(self.names)}, got {', '.join(moments)}"
             raise CheckpointError(type(self).__name__, what, "resume with the optimiser that was saved")
         self._bound = None
+        self.__dict__.pop("_of", None)
         self.steps, self._moments = steps, {name: v.copy() for name, v in moments.items()}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the network: where it is copied or pickled together with this, both copies belong together again."""
+        with nullcontext() if self._bound is None else self._bound[0].atomic():
+            for moment in self._moments.values():
+                if self._lend is not None:
+                    self._lend(moment)
+            moments = {name: moment.copy() for name, moment in self._moments.items()}
+            return {**vars(self), "_moments": moments, "_bound": None, "_lend": None}
+
+    def __copy__(self) -> Self:
+        """A copy for the same network, with moments of its own."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__getstate__())
+        return twin
 
 
 class SGD(Optimizer):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import pairwise
 from math import ceil
 from pathlib import Path
 from types import ModuleType
 
-from .errors import OptionError
+from .errors import OptionError, no_thread
+from .lock import HandleLock, SharedLock
 from .program import Job, Stages
 
 CGROUP = Path("/sys/fs/cgroup")
@@ -38,14 +39,25 @@ def cgroup_quota(root: Path) -> float | None:
     return int(granted) / int(period)
 
 
+MOST = 1024
+"""Threads that a network may have: more than any machine has processors for, and fewer than it has memory for."""
+
+
 def thread_count(threads: int | None) -> int:
-    """The number of threads to use: the given one, or all usable processors for None."""
+    """The number of threads to use: the given one, or all usable processors for None.
+
+    Raises:
+        OptionError: not a whole number from 1 to 1024.
+    """
     if threads is None:
-        return usable_cpus()
+        return min(usable_cpus(), MOST)
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
         raise OptionError(
             "threads", f"expected a whole number of at least 1, got {threads!r}", "give threads=1 or leave it out"
         )
+    if threads > MOST:
+        what = f"expected at most {MOST} threads, got {threads}"
+        raise OptionError("threads", what, "give as many as there are processors, or leave it out")
     return threads
 
 
@@ -73,10 +85,12 @@ class Team:
     Args:
         threads: how many there are.
         backend: the backend whose kernels the jobs call.
+        lock: that of the network handle they are for; None where there is none.
     """
 
-    def __init__(self, threads: int, backend: ModuleType) -> None:
+    def __init__(self, threads: int, backend: ModuleType, lock: HandleLock | None = None) -> None:
         self.threads = threads
+        self._lock = lock or HandleLock(SharedLock())
         self._backend = backend
         self._busy = threads > usable_cpus()  # waiting in a loop would take the processor from a thread that works
         self._crew = backend.Crew(patience=backend.IMPATIENT if self._busy else backend.PATIENT)
@@ -91,13 +105,37 @@ class Team:
         if not self._backend.CHECK and all(job.native for job in jobs):
             self._crew.run(jobs)
             return
-        helpers = [self._helpers().submit(job.run) for job in jobs[1:]]
-        try:
-            jobs[0].run()
-        finally:
-            wait(helpers)  # none may still write into its workspace when the caller goes on
+        helpers: list[Future[None]] = []
+        with self._lock.at_work():
+            try:
+                self._submit(jobs[1:], helpers)
+                jobs[0].run()
+            finally:
+                wait(helpers)  # none may still write into its workspace when the caller goes on
         for helper in helpers:
             helper.result()
+
+    def _submit(self, jobs: Sequence[Job], helpers: list[Future[None]]) -> None:
+        """Give jobs to helpers, and note what will tell how they end.
+
+        Raises:
+            BackendError: there is no thread left to make one of them.
+        """
+        pool = self._helpers() if jobs else None
+        try:
+            for job in jobs:
+                assert pool is not None
+                helpers.append(pool.submit(self._work, job))
+        except RuntimeError as error:  # the job waits in the pool all the same
+            assert pool is not None
+            pool.shutdown(cancel_futures=True)
+            self._pool = None
+            raise no_thread(error) from error
+
+    def _work(self, job: Job) -> None:
+        """Run a job in a helper."""
+        with self._lock.at_work():
+            job.run()
 
     def run_stages(self, work: Stages) -> None:
         """Run stages one after another: with one hand-over where all is machine code and every thread has a processor."""

@@ -13,6 +13,7 @@ import numpy as np
 from .arrays import Array, same
 from .backends.protocol import NAMES
 from .errors import ContractError
+from .placeholder import plain
 from .rooms import Scratch
 
 
@@ -228,4 +229,4 @@ class Recorder:
         self._record(getattr(function, "__name__", repr(function)), function, arrays)
 
     def _record(self, name: str, kernel: Any, arrays: tuple[Array, ...]) -> None:
-        self._program.append(Call(self.where, name, kernel, arrays))
+        self._program.append(Call(self.where, name, kernel, tuple(map(plain, arrays))))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ from . import door
 from .arrays import Array
 from .batch import Batch
 from .group import Group, Setting
-from .losses import Loss
+from .losses import Loss, is_value, told_apart
 from .parallel import Team
 from .program import Job, Program, Stages
 from .single import Single
@@ -52,14 +52,14 @@ class Kind(NamedTuple):
     """What jobs for a batch depend on, beside where they read it.
 
     Attributes:
-        loss: the loss.
+        loss: what tells the loss from others.
         labelled: whether the target is class numbers.
         groups: how many there are.
         lanes: images in a group.
         train: whether gradients are wanted.
     """
 
-    loss: Loss
+    loss: Hashable
     labelled: bool
     groups: int
     lanes: int
@@ -83,6 +83,7 @@ class Runner:
         self._stages: dict[Any, tuple[Stages, Any]] = {}
         self._stage = stage_of(self._backend)
         self._single = Single(setting, team, prepare, slots, self._stage)
+        self._loss: tuple[Loss | None, Hashable] = (None, None)
         self._make_room(CAPACITY)
 
     def group(self, member: int, train: bool, lanes: int) -> Group:
@@ -99,22 +100,30 @@ class Runner:
         self, loss: Loss, source: door.Source, targets: Targets, chosen: Array, step: int, train: bool, then: Array | None
     ) -> Score:
         """The loss of the chosen images, with gradients added up in training; those of ``then`` come next."""
+        told = self._told(loss)
         if self._alone(chosen):
             label = None if targets.labels is None else targets.labels[0]
-            return Score(*self._single.score(loss, source, chosen, label, targets.vectors, step, train), images=1)
+            return Score(*self._single.score(loss, told, source, chosen, label, targets.vectors, step, train), images=1)
         self._fill(chosen, targets.labels, step)
         lanes = self._backend.group_lanes(len(chosen), self._setting.lanes)
         origin = self._stage.take("in", source, chosen)
         vectors = None if targets.vectors is None else self._stage.take("target", targets.vectors, chosen)
-        kind = Kind(loss, targets.labels is not None, parts(len(chosen), lanes), lanes, train)
+        kind = Kind(told, targets.labels is not None, parts(len(chosen), lanes), lanes, train)
         slots = self._slots.take(kind.groups)
         sources = origin.source, None if vectors is None else vectors.source
-        self._run((kind, *map(identity, sources)), lambda: self._scoring(kind, origin, vectors, slots), sources)
+        self._run((kind, *map(identity, sources)), lambda: self._scoring(kind, loss, origin, vectors, slots), sources)
         if then is not None:
             self._stage.ahead("in", source, then)
         return Score(*self._slots.tally(len(slots)), len(chosen))
 
-    def _scoring(self, kind: Kind, origin: Taken, vectors: Taken | None, slots: list[Slot]) -> Stages:
+    def _told(self, loss: Loss) -> Hashable:
+        """What tells a loss from others; that of the last one is remembered, where nothing about it can change."""
+        if self._loss[0] is not loss:
+            told = told_apart(loss)
+            self._loss = (loss, told) if is_value(loss) else (None, told)
+        return self._loss[1]
+
+    def _scoring(self, kind: Kind, loss: Loss, origin: Taken, vectors: Taken | None, slots: list[Slot]) -> Stages:
         """What each thread does for a batch that is scored: one slot's groups after another's, then a part of the sums."""
         jobs = []
         for member in range(min(self._team.threads, len(slots))):
@@ -123,7 +132,7 @@ class Runner:
                 slot = slots[number]
                 programs = [group.choose(self._batch), group.load(origin.source, "in", origin.in_order)]
                 programs += [] if vectors is None else [group.load(vectors.source, "target", vectors.in_order)]
-                programs += [group.forward, group.loss(kind.loss, slot, self._batch.scale, kind.labelled)]
+                programs += [group.forward, group.loss(loss, slot, self._batch.scale, kind.labelled)]
                 first = number
                 if kind.train:
                     parts.append(([*programs, group.backward(slot, False, fresh=True)], (number, number + 1, 1)))
@@ -186,8 +195,8 @@ class Runner:
 
     def _make_room(self, images: int) -> None:
         setting = self._setting
-        self._batch = Batch(images, setting.dtype, self._backend.pinned)
         self._y = np.empty((images, *setting.out_shape), setting.dtype)
+        self._batch = Batch(images, setting.dtype, self._backend.pinned)  # the last: its size says that there is room
 
 
 def identity(source: door.Source | None) -> int:

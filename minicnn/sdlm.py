@@ -60,13 +60,15 @@ class SDLM(Optimizer):
                 optimiser belongs to another network.
             ShapeError, DataError: x, target or index is not what it should be.
         """
-        curvature = net.curvature(loss, x, target, index).flat
-        if not (curvature >= 0).all() or np.isinf(curvature).any():
-            what = f"expected finite curvatures of at least 0, got {curvature.min(initial=0):g} to {curvature.max(initial=0):g}"
-            raise ContractError("SDLM", what, "lower the learning rate, or look at the curvature of layers of your own")
-        inverse = super()._own(net)["inverse"]
-        net.backend.lend(inverse)
-        inverse[...] = 1 / (self.mu + curvature)
+        with net.atomic():
+            curvature = net.curvature(loss, x, target, index).flat
+            if not (curvature >= 0).all() or np.isinf(curvature).any():
+                ends = f"{curvature.min(initial=0):g} to {curvature.max(initial=0):g}"
+                what = f"expected finite curvatures of at least 0, got {ends}"
+                raise ContractError("SDLM", what, "lower the learning rate, or look at the curvature of layers of your own")
+            inverse = super()._own(net)["inverse"]
+            net.backend.lend(inverse)
+            inverse[...] = 1 / (self.mu + curvature)
 
     def _own(self, net: Network) -> dict[str, Array]:
         """The vector, after the first estimate."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import replace
 from typing import Any
 
@@ -84,11 +85,22 @@ class Single:
         return lane.y.copy()
 
     def score(
-        self, loss: Loss, source: Source, chosen: Array, label: int | None, vectors: Arrays | None, step: int, train: bool
+        self,
+        loss: Loss,
+        told: Hashable,
+        source: Source,
+        chosen: Array,
+        label: int | None,
+        vectors: Arrays | None,
+        step: int,
+        train: bool,
     ) -> tuple[float, int]:
-        """The loss of the chosen image and whether it was recognised, with gradients added up in training."""
+        """The loss of the chosen image and whether it was recognised, with gradients added up in training.
+
+        ``told`` tells the loss from others.
+        """
         source, image = self._found(source, chosen)
-        lane, slot, key = self._lane(train), self._slots.take(1)[0], (loss, _origin(source), label is None, train)
+        lane, slot, key = self._lane(train), self._slots.take(1)[0], (told, _origin(source), label is None, train)
         if key not in self._jobs:
             group = lane.group
             programs = [*_loads(group, source), group.forward, group.loss(loss, slot, self._scale, label is not None)]

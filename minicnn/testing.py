@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .arrays import Array, Shape
+from .bind import signature_of
 from .layers.base import Layer
 from .losses import MSE
 from .memory import FlatVector
@@ -50,7 +51,8 @@ def check_layer(layer: Layer, in_shape: Shape, seed: int = 0, zero_gradients: bo
         options: dict[str, Any] = {"seed": seed, "lanes": lanes, "backend": backend}
         net = Network([("layer", layer)], in_shape, dtype="float64", threads=1, **options)
         x = np.random.default_rng(seed).standard_normal((images, *in_shape))
-        check_gradient(net, x, seed, zero_gradients)
+        for train in (True, False) if _asks_for_training(layer) else (True,):
+            check_gradient(net, x, seed, zero_gradients, train)
         _check_shape_and_input(net, x)
         _check_independence(net, x)
         _check_buffers(net, x, seed)
@@ -59,10 +61,15 @@ def check_layer(layer: Layer, in_shape: Shape, seed: int = 0, zero_gradients: bo
         _check_allocation(net, x)
         _check_threads(layer, in_shape, x, options)
         net.params.flat[...] *= 1.25  # a layer that froze weights when it was bound is wrong from now on
-        check_gradient(net, x, seed, zero_gradients)
+        check_gradient(net, x, seed, zero_gradients, train=True)
 
 
-def check_gradient(net: Network, x: Array, seed: int = 0, zero_gradients: bool = False) -> None:
+def _asks_for_training(layer: Layer) -> bool:
+    """Whether a pass of a layer may differ in training."""
+    return any("train" in signature_of(method) for method in (layer.forward, layer.backward))
+
+
+def check_gradient(net: Network, x: Array, seed: int = 0, zero_gradients: bool = False, train: bool = False) -> None:
     """Compare a float64 network's hand-written gradients with central differences, for x and every parameter.
 
     With a random dy and a random direction u, (E(p + hu) − E(p − hu)) / 2h must be ⟨dp, u⟩ for E = ⟨dy, y⟩.
@@ -72,6 +79,7 @@ def check_gradient(net: Network, x: Array, seed: int = 0, zero_gradients: bool =
         x: images (N, …).
         seed: of dy and u.
         zero_gradients: a gradient may be zero; else a gradient of zeros is an error, since it would pass unseen.
+        train: those of a training step, with dropout.
 
     Raises:
         AssertionError: a gradient is wrong; the message names it and gives both figures.
@@ -79,17 +87,17 @@ def check_gradient(net: Network, x: Array, seed: int = 0, zero_gradients: bool =
     assert net.dtype == np.float64, "check_gradient: expected a network of dtype float64, got float32; build it with dtype"
     rng = np.random.default_rng(seed + 1)
     dy = rng.standard_normal((len(x), *net.out_shape))
-    net.forward(x)
+    net.forward(x, train=train)
     dx = net.backward(dy)
     assert dx is not None
-    _check_direction("x", dx, rng, lambda u: float(np.vdot(dy, net.forward(x + u))), zero_gradients)
+    _check_direction("x", dx, rng, lambda u: float(np.vdot(dy, net.forward(x + u, train=train))), zero_gradients)
     gradients = {name: view.copy() for name, view in net.grads.items()}
     for name, gradient in gradients.items():
         value = net.params[name].copy()
 
         def moved(u: Array, name: str = name, value: Array = value) -> float:
             net.params[name][...] = value + u
-            result = float(np.vdot(dy, net.forward(x)))
+            result = float(np.vdot(dy, net.forward(x, train=train)))
             net.params[name][...] = value
             return result
 
@@ -131,7 +139,7 @@ def check_adjoint(
 
 def _check_shape_and_input(net: Network, x: Array) -> None:
     kept = x.copy()
-    y = net.forward(x)
+    y = net.forward(x, train=True)
     assert y.shape == (len(x), *net.out_shape), f"forward: expected shape {(len(x), *net.out_shape)}, got {y.shape}"
     assert np.isfinite(y).all(), "forward: expected finite outputs for finite inputs, got others"
     assert np.array_equal(x, kept), "forward: expected x untouched, got it changed"
@@ -144,27 +152,27 @@ def _check_shape_and_input(net: Network, x: Array) -> None:
 
 
 def _check_independence(net: Network, x: Array) -> None:
-    y = net.forward(x)
+    y = net.forward(x, train=True)
     for n in (1, 15, 16, 17, 32):
-        same = np.array_equal(net.forward(x[:n]), y[:n])
+        same = np.array_equal(net.forward(x[:n], train=True), y[:n])
         assert same, f"batch size: expected the first {n} images to give the same alone as among {len(x)}, got a difference"
     rng = np.random.default_rng(7)
     for kept, changed in ((slice(0, 1), slice(1, None)), (slice(1, None), slice(0, 1))):
         mates = x.copy()
         mates[changed] = rng.standard_normal(mates[changed].shape)
-        same = np.array_equal(net.forward(mates)[kept], y[kept])
+        same = np.array_equal(net.forward(mates, train=True)[kept], y[kept])
         assert same, "group: expected an image to be independent of the others, it is not"
 
 
 def _check_buffers(net: Network, x: Array, seed: int) -> None:
     """Buffers full of NaN must come back finite, and dead lanes of dx must be zero whatever stood there."""
     dy = np.random.default_rng(seed + 2).standard_normal((len(x), *net.out_shape))
-    y = net.forward(x)
+    y = net.forward(x, train=True)
     dx = net.backward(dy)
     for junk in (np.nan, 1e30):
         for group in net._trace.groups:
             group.workspace.fill(junk)
-        assert np.array_equal(net.forward(x), y), (
+        assert np.array_equal(net.forward(x, train=True), y), (
             f"forward: expected to read only what was written, got other outputs over {junk}"
         )
         for group in net._trace.groups:
@@ -198,7 +206,7 @@ def _check_float32(layer: Layer, in_shape: Shape, x: Array, options: dict[str, A
     doubles, singles = (Network([layer], in_shape, dtype=dtype, threads=1, **options) for dtype in ("float64", "float32"))
     doubles.params.flat[...] = singles.params.flat
     wide = x.astype(np.float32)
-    expected, got = doubles.forward(wide), singles.forward(wide)
+    expected, got = doubles.forward(wide, train=True), singles.forward(wide, train=True)
     tolerance = 2e-5 * (1 + np.abs(expected).max())
     worst = np.abs(expected - got).max()
     assert worst <= tolerance, f"float32: expected outputs within {tolerance:.3g} of float64's, got {worst:.3g}"
@@ -213,7 +221,7 @@ def _check_float32(layer: Layer, in_shape: Shape, x: Array, options: dict[str, A
 
 
 def _check_allocation(net: Network, x: Array) -> None:
-    net.forward(x)
+    net.forward(x, train=True)
     group = net._trace.groups[0]
     programs = [group.forward, group.backward(net._slots.take(1)[0], True)]
     group.run(*programs)

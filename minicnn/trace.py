@@ -41,15 +41,15 @@ class Trace:
         """How many images the last forward pass had."""
         return int(self._batch.count[0])
 
-    def forward(self, source: door.Source, chosen: Array, step: int) -> Array:
-        """The outputs for the chosen images."""
+    def forward(self, source: door.Source, chosen: Array, step: int, train: bool) -> Array:
+        """The outputs for the chosen images, in training or not."""
         if len(chosen) > len(self._batch.index):
             self.groups, self._batch = [], Batch(2 * len(chosen), self._setting.dtype, self._backend.pinned)
         self._backend.to_device(*self._batch.fill(chosen, None, step))
         setting = replace(self._setting, lanes=self._backend.group_lanes(len(chosen), self._setting.lanes))
-        fitting = [group for group in self.groups if group.setting.lanes == setting.lanes]
+        fitting = [group for group in self.groups if group.setting.lanes == setting.lanes and group.train == train]
         needed = range(-(-len(chosen) // setting.lanes))
-        self.groups = [*fitting[: len(needed)], *(self._group(setting, i) for i in needed[len(fitting) :])]
+        self.groups = [*fitting[: len(needed)], *(self._group(setting, train, i) for i in needed[len(fitting) :])]
         origin = self._stage.take("in", source, chosen)
         y = np.empty((len(chosen), *self._setting.out_shape), self._setting.dtype)
         self._prepare.run()
@@ -60,9 +60,9 @@ class Trace:
         self._backend.to_host(y)
         return y
 
-    def _group(self, setting: Setting, number: int) -> Group:
+    def _group(self, setting: Setting, train: bool, number: int) -> Group:
         """A new group; those of one slot, and of one thread's slots, may share their scratch."""
-        return Group(setting, train=True, keep=True, scratch=self._scratch[number % SLOTS % self._team.threads])
+        return Group(setting, train, keep=True, scratch=self._scratch[number % SLOTS % self._team.threads])
 
     def backward(self, dy: door.Arrays, input_grad: bool) -> Array | None:
         """dE/dx where it is wanted, and the gradients of the parameters added up."""

@@ -15,9 +15,9 @@ import numpy as np
 from . import __version__, checkpoint, identity, watch
 from .data.batches import shuffled
 from .errors import CheckpointError
+from .folder_lock import FolderLock
 from .history import Row, Tally, restore
 from .interrupt import Interrupt
-from .lock import FolderLock
 from .losses import Loss
 from .network import Network
 from .optim import Optimizer
@@ -135,13 +135,14 @@ class Trainer:
         """Run every kernel once on a batch, so that no epoch's time holds a compilation; nothing of it stays."""
         log = self.net.backend.LOG
         log.announce = lambda: self.announce("compiling kernels; later runs load them from the cache")
-        params, steps = self.net.params.flat.copy(), self.net.steps
         few = self._chosen[: self.run.batch_size]
-        try:
-            self.net.score_and_grads(self.loss, self.train.images, self.train.targets, few)
-            _twin(self.optimizer).step(self.net)
-        finally:
-            self.net.params.flat[...], self.net.steps = params, steps
+        with self.net.update():  # nobody sees the step
+            params, steps = self.net.params.flat.copy(), self.net.steps
+            try:
+                self.net.score_and_grads(self.loss, self.train.images, self.train.targets, few)
+                copy.deepcopy(self.optimizer).step(self.net)
+            finally:
+                self.net.params.flat[...], self.net.steps = params, steps
         self.net.evaluate(self.loss, self.train.images, self.train.targets, few)
         log.announce = None
 
@@ -172,8 +173,9 @@ class Trainer:
     def _step(self, index: np.ndarray[Any, Any], following: np.ndarray[Any, Any]) -> Score:
         started = time.perf_counter()
         then = following if len(following) else None
-        score = self.net.score_and_grads(self.loss, self.train.images, self.train.targets, index, then)
-        self.optimizer.step(self.net)
+        with self.net.atomic():  # another thread's gradients must not come between
+            score = self.net.score_and_grads(self.loss, self.train.images, self.train.targets, index, then)
+            self.optimizer.step(self.net)
         self._tally.add(score, time.perf_counter() - started)
         return score
 
@@ -232,13 +234,3 @@ class Trainer:
             self.announce(
                 f"warning: {by!r} is the minicnn that saved it, and {__version__!r} this one: results may round otherwise"
             )
-
-
-def _twin(optimizer: Optimizer) -> Optimizer:
-    """A copy of an optimiser, and of those inside it, whose steps leave it as it is."""
-    twin = copy.copy(optimizer)
-    for name, value in vars(optimizer).items():
-        if isinstance(value, Optimizer):
-            setattr(twin, name, _twin(value))
-    twin.load(optimizer.steps, optimizer._moments)
-    return twin

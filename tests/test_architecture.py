@@ -19,7 +19,11 @@ MAY_IMPORT = {
     "geometry": "errors",
     "initialisers": "arrays errors",
     "plan": "arrays errors initialisers",
-    "parallel": "errors program",
+    "fair": "",
+    "lock": "errors fair",
+    "placeholder": "arrays errors",
+    "shared": "arrays bind memory program",
+    "parallel": "errors lock program",
     "batch": "arrays",
     "rows": "arrays",
     "stage": "arrays door rows",
@@ -33,10 +37,10 @@ MAY_IMPORT = {
     "chain": "arrays bind errors layers.base plan",
     "memory": "arrays plan",
     "rooms": "arrays memory",
-    "program": "arrays errors plan rooms backends.protocol",
+    "program": "arrays errors placeholder plan rooms backends.protocol",
     "door": "arrays errors rows",
     "schedules": "errors geometry options",
-    "optim": "arrays errors options plan",
+    "optim": "arrays errors memory options plan",
     "sdlm": "arrays errors optim",
     "losses": "arrays errors backends.protocol",
     "penalties": "arrays errors losses backends.protocol",
@@ -49,11 +53,12 @@ MAY_IMPORT = {
     "backends.cpu": "backends.cpu backends.defaults backends.log arrays errors rooms",
     "backends.cuda": "backends.cuda backends.defaults backends.log arrays errors",
     "backends": "errors",
-    "bind": "arrays errors plan layers.base",
+    "bind": "arrays errors placeholder plan layers.base",
     "summary": "arrays bind geometry",
-    "group": "arrays batch bind door errors memory plan program rooms slots",
-    "network": "arrays backends bind chain curvature door errors group losses memory need parallel program runner slots "
-    "summary targets trace",
+    "group": "arrays batch bind door errors losses memory plan program rooms slots",
+    "handle": "arrays backends bind chain group lock memory parallel runner shared slots trace",
+    "network": "arrays backends chain curvature door errors handle lock losses memory need parallel program runner shared "
+    "summary targets",
     "models": "errors initialisers layers network",
     "": "models network runner layers losses optim penalties sdlm schedules initialisers plan errors arrays backends testing",
 }
@@ -135,7 +140,7 @@ def test_the_core_imports_only_what_it_may():
 def test_the_reader_of_imports_sees_them_all():
     assert {".arrays", ".backends.cpu.jit", "numba.extending"} <= imports(ROOT / "backends" / "cpu" / "conv.py")
     assert {".backends.cpu.jit", "numpy"} <= imports(ROOT / "backends" / "cpu" / "sparse_conv.py")
-    assert {".backends", ".door", ".group"} <= imports(ROOT / "network.py")
+    assert {".backends", ".door", ".handle"} <= imports(ROOT / "network.py")
     assert {".models", ".network"} <= imports(ROOT / "__init__.py")
     assert ".network" not in imports(ROOT / "optim.py"), "expected what is imported for types only to be left out"
     assert "tqdm" in imports(ROOT / "progress.py")

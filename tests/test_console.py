@@ -16,8 +16,8 @@ import pytest
 
 from minicnn import DataError, OptionError, OutputError, report, viz
 from minicnn.console import TRACEBACK, path, program
+from minicnn.folder_lock import prepare
 from minicnn.interrupt import FINAL, Terminated, end, handled
-from minicnn.lock import prepare
 from minicnn.optional import need
 from minicnn.outfile import outfile
 from minicnn.streams import shown, usable_streams

@@ -112,7 +112,7 @@ def test_a_run_of_other_options_or_data_is_not_gone_on_with(run, tmp_path):
 def test_a_folder_that_another_process_writes_to(run, python, tmp_path, fast):
     code = f"""
 import time
-from minicnn.lock import FolderLock
+from minicnn.folder_lock import FolderLock
 with FolderLock({str(tmp_path / "out")!r}):
     print("held", flush=True)
     time.sleep(100)

@@ -187,7 +187,7 @@ def test_a_foreign_result_is_said_or_passed_by(run, tmp_path, text):
 def test_seeds_may_be_shared_out_among_processes_but_not_one_seed(run, python, tmp_path):
     code = f"""
 import time
-from minicnn.lock import FolderLock
+from minicnn.folder_lock import FolderLock
 with FolderLock({str(tmp_path / "60-batch-20" / "seed-0")!r}):
     print("held", flush=True)
     time.sleep(100)

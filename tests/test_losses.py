@@ -1,12 +1,14 @@
 """Losses against PyTorch: value, gradient, smoothing, vector targets, extreme inputs."""
 
 import re
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import torch
 
 from minicnn import MSE, Conv2d, CrossEntropy, Dense, Network, OptionError
+from minicnn.losses import Loss, told_apart
 
 CLASSES, RNG = 5, np.random.default_rng(0)
 LABELS = RNG.integers(0, CLASSES, 37)
@@ -112,3 +114,95 @@ def test_targets_of_mse_that_are_no_numbers(options):
 def test_losses_are_values():
     assert CrossEntropy(0.1) == CrossEntropy(0.1) != CrossEntropy(0.2)
     assert repr(MSE()) == "MSE(on=1.0, off=0.0)"
+
+
+# --- losses of one's own: which are one, and which have calls of their own ---
+
+
+class Weighted(Loss):
+    """weight · Σ y, with a state that is no field."""
+
+    def __init__(self, weight):
+        self.weight = weight
+
+    def consts(self):
+        return {"w": (self.weight,)}
+
+    def forward(self, k, y, w, lanes, value):
+        k.call(add_weighted, y, w, lanes, value)
+
+    def backward(self, k, y, w, dy):
+        k.zero(dy)
+
+
+def add_weighted(y, w, lanes, value):
+    value[0] += w[0] * y[:, : lanes[0]].sum()
+
+
+@dataclass(frozen=True)
+class Both(Loss):
+    """Another loss, with a word to it."""
+
+    other: Loss
+    word: str = "a"
+
+    def consts(self):
+        return self.other.consts()
+
+    def forward(self, k, y, w, lanes, value):
+        self.other.forward(k, y, w, lanes, value)
+
+    def backward(self, k, y, w, dy):
+        self.other.backward(k, y, w, dy)
+
+
+@pytest.mark.parametrize("wrap", [lambda loss: loss, Both], ids=["alone", "in another"])
+@pytest.mark.parametrize("images", [1, 37])
+def test_losses_that_differ_in_what_is_no_field_have_programs_of_their_own(wrap, images):
+    net = network()
+    total = net.predict(IMAGES[:images]).sum()
+    changing = Weighted(7.0)
+    for weight in (1.0, 2.0, 1.0, 3.0):
+        loss = wrap(Weighted(weight))
+        for call in (lambda loss=loss: net.evaluate(loss, IMAGES[:images], LABELS[:images]).loss,):
+            np.testing.assert_allclose(call(), weight * total)
+            changing.weight = weight
+        np.testing.assert_allclose(net.loss_and_grads(wrap(changing), IMAGES[:images], LABELS[:images]), weight * total)
+
+
+def test_what_tells_losses_apart():
+    one = Weighted(1.0)
+    groups = [
+        [MSE(), MSE(1.0, 0.0)],
+        [MSE(1, 0)],
+        [MSE(0.5)],
+        [MSE(1.0, -0.0)],
+        [CrossEntropy(), CrossEntropy(0.0)],
+        [type("MSE", (MSE,), {})()],
+        [Both(MSE()), Both(MSE())],
+        [Both(MSE(), "b")],
+        [Both(MSE(0.5))],
+        [one, one],
+        [Weighted(1.0)],
+        [Both(one)],
+    ]
+    keys = [{told_apart(loss) for loss in group} for group in groups]
+    assert [len(group) for group in keys] == [1] * len(groups)
+    assert len(set.union(*keys)) == len(groups)
+
+
+def test_a_loss_with_an_array_is_told_by_its_numbers_of_the_moment():
+    loss = Weighted(1.0)
+    loss.array = np.ones(2)
+    first = told_apart(loss)
+    assert told_apart(loss) == first
+    loss.weight = 2.0
+    assert told_apart(loss) != first
+
+
+def test_a_value_made_anew_for_every_batch_is_recorded_once():
+    net = network()
+    net.evaluate(CrossEntropy(0.1), IMAGES, LABELS)
+    known = dict(net._runner._stages)
+    net.evaluate(CrossEntropy(0.1), IMAGES, LABELS)
+    assert net._runner._stages == known

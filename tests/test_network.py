@@ -220,7 +220,7 @@ def test_both_dtypes_start_from_the_same_values():
 
 
 def mask_of(net, n=40):
-    return net.forward(np.ones((n, 60)))
+    return net.forward(np.ones((n, 60)), train=True)
 
 
 def dropout(**options):
@@ -261,6 +261,15 @@ def test_backward_drops_what_its_forward_dropped():
     np.testing.assert_array_equal(net.backward(np.ones((40, 60))), mask)
     net.loss_and_grads(m.MSE(), np.ones((1, 60)), np.ones((1, 60)))  # a training step in between
     np.testing.assert_array_equal(net.backward(np.ones((40, 60))), mask)
+
+
+def test_dropout_is_off_in_forward_and_its_backward_unless_it_is_training():
+    net, x = dropout(), np.random.default_rng(0).standard_normal((40, 60)).astype("float32")
+    for train in (False, True, False):
+        y, dx = net.forward(x, train=train), net.backward(x)
+        np.testing.assert_array_equal(y, dx)
+        assert np.array_equal(y, x) != train
+        np.testing.assert_array_equal(net.activation("0"), y)
 
 
 # --- looking inside ---

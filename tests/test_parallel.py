@@ -75,6 +75,63 @@ def test_a_number_of_threads_that_is_none(threads):
         Network([Dense(1)], (1,), threads=threads)
 
 
+@pytest.mark.parametrize("threads", [1025, 10**6, 10**30])
+def test_more_threads_than_any_machine_has_processors_for(threads):
+    message = f"threads: expected at most 1024 threads, got {threads}; give as many as there are processors, or leave it out"
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        Network([Dense(1)], (1,), threads=threads)
+
+
+NONE_LEFT = (
+    "threads: expected to start a helper thread, got: can't start new thread; "
+    "give threads=1, or raise the limit on threads (ulimit -u, or that of the container)"
+)
+
+
+def test_where_no_thread_is_left_a_sentence_says_so_and_one_thread_goes_on(monkeypatch):
+    net, x = Network([Dense(2)], (3,), threads=4), np.ones((64, 3))
+    start, given = threading.Thread.start, []
+
+    def few(thread):
+        if len(given) == 2:
+            raise RuntimeError("can't start new thread")
+        given.append(start(thread))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", few)
+        for _ in range(2):
+            with pytest.raises(BackendError, match=f"^{re.escape(NONE_LEFT)}$"):
+                net.predict(x)
+        assert len(given) == 2
+        y = net.share(threads=1).predict(x)
+    assert np.array_equal(net.predict(x), y)
+
+
+def test_where_no_thread_is_left_for_plain_python_no_job_runs_on_behind_the_caller(monkeypatch):
+    start, given, done = threading.Thread.start, [], []
+
+    def few(thread):
+        if len(given) == 1:
+            raise RuntimeError("can't start new thread")
+        given.append(start(thread))
+
+    def work(member):
+        time.sleep(0.1)
+        done.append(member)
+
+    team = Team(4, cpu)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", few)
+        with pytest.raises(BackendError, match=f"^{re.escape(NONE_LEFT)}$"):
+            team.run(interpreted(work, 4))
+    before = list(done)
+    time.sleep(0.3)
+    assert done == before
+    done.clear()
+    team.run(interpreted(work, 4))
+    assert sorted(done) == [0, 1, 2, 3]
+
+
 def interpreted(work, members):
     """Jobs whose only call is plain Python, so that the interpreter's threads run them."""
     programs = [Program([Call("test", "work", partial(work, member), ())]) for member in range(members)]

@@ -128,7 +128,7 @@ def test_layer_gives_what_pytorch_gives(kind, dtype):
 def test_dropout_keeps_the_share_and_the_mean_that_pytorch_keeps():
     x = np.ones((IMAGES, 4000))
     net = Network([m.Dropout(0.3)], (4000,), dtype="float64", threads=1)
-    y, dx = net.forward(x), net.backward(x)
+    y, dx = net.forward(x, train=True), net.backward(x)
     torch.manual_seed(0)
     theirs = F.dropout(torch.from_numpy(x), 0.3).numpy()
     np.testing.assert_array_equal(np.unique(y), np.unique(theirs))

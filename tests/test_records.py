@@ -142,7 +142,7 @@ def test_more_epochs_at_a_fixed_rate_go_on(run, tmp_path):
 
 HOLD = """
 import time
-from minicnn.lock import FolderLock
+from minicnn.folder_lock import FolderLock
 with FolderLock({folder!r}):
     print("held", flush=True)
     time.sleep(100)

@@ -31,8 +31,8 @@ from minicnn import (
 from minicnn.averaging import Averaged
 from minicnn.data import Normalise, Pixels, load_mnist
 from minicnn.data.batches import shuffled
+from minicnn.folder_lock import LOCK
 from minicnn.interrupt import Terminated, end, handled
-from minicnn.lock import LOCK
 from minicnn.schedules import Fixed, OneCycle
 from minicnn.train import BEST, LAST, Examples, Run, Trainer
 
@@ -445,7 +445,7 @@ def test_what_would_be_refused_after_an_epoch_is_refused_before(tmp_path):
 def test_another_process_in_the_folder_is_named(python, tmp_path):
     code = f"""
 import time
-from minicnn.lock import FolderLock
+from minicnn.folder_lock import FolderLock
 with FolderLock({str(tmp_path)!r}):
     print("held", flush=True)
     time.sleep(100)

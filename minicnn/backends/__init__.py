@@ -18,6 +18,11 @@ PACKAGES = {"cpu": "run pip install numba", "cuda": 'run pip install "numba-cuda
 """What to do for a backend whose packages are missing."""
 
 
+def name_of(backend: ModuleType) -> str:
+    """The name of a backend, for ``get``."""
+    return backend.__name__.rpartition(".")[2]
+
+
 def get(name: str) -> ModuleType:
     """The module of a backend.
 

@@ -16,11 +16,12 @@ class Layer(Options):
     """Base of all layers.
 
     A layer holds hyper-parameters and no arrays. Its methods run once, when a network is bound, and record kernel calls
-    on ``k``; nothing in them depends on data. **The signature is the contract**: every argument after ``k`` is bound by
+    on ``k``; nothing in them depends on data, and one that computes is refused. **The signature is the contract**: every argument after ``k`` is bound by
     its name, from
 
     - ``x y dx dy``: input, output and their gradients, with lanes last; ``dx`` is None where nobody needs it;
-    - ``lanes`` (int64[1], how many lanes are real), ``train`` (a bool), ``rng`` (uint64[4]: seed, step, layer, first image);
+    - ``lanes`` (int64[1], how many lanes are real), ``rng`` (uint64[4]: seed, step, layer, first image);
+    - ``train`` (a bool): a layer that differs in training asks for it in both passes, as there is a backward pass of either;
     - the names of the plan: parameters, their gradients (``d`` + name), consts, derived, saved, work, state.
 
     A name with a default is bound where it exists. Activations and ``dx`` are **written**, gradients of parameters are

@@ -47,10 +47,12 @@ class Dropout(Layer):
         else:
             k.copy(x, y)
 
-    def backward(self, k: Kernels, dy: Array, rng: Array, rate_array: Array, dx: Array | None) -> None:
-        """dx = dy · m / (1 − rate)."""
-        if dx is not None:
+    def backward(self, k: Kernels, dy: Array, rng: Array, train: bool, rate_array: Array, dx: Array | None) -> None:
+        """dx = dy · m / (1 − rate) in training, else dy."""
+        if dx is not None and train:
             k.dropout(rows(dy), rng, rate_array, rows(dx))
+        elif dx is not None:
+            k.copy(dy, dx)
 
     def curvature(self, k: Kernels, hy: Array, rng: Array, rate_array: Array, hx: Array | None) -> None:
         """hx = hy · m / (1 − rate)²."""

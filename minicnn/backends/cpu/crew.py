@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ...arrays import Array
+from ...errors import no_thread
 from .driver import MOST, Native, call_native, native, relay
 from .jit import kernel
 from .shared_words import load_shared, relax, store_shared
@@ -75,7 +76,10 @@ class _Helper:
         self._post, self._own = post.bind((self.mailbox,))
         self._await, _ = await_done.bind((self.mailbox,))
         arguments = (self.mailbox, self.awake, np.array([patience]))
-        threading.Thread(target=_work, args=arguments, daemon=True, name="minicnn").start()
+        try:
+            threading.Thread(target=_work, args=arguments, daemon=True, name="minicnn").start()
+        except RuntimeError as error:
+            raise no_thread(error) from error
 
     def give(self, address: int, words: Array) -> None:
         """Let the helper make a native call."""

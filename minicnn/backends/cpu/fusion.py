@@ -16,7 +16,7 @@ from ...arrays import Array, same
 from ...rooms import Room
 from . import one_sparse, pointwise_conv, strided_pointwise, wide_dw, winograd, winograd_links
 from .conv import conv2d_squashed
-from .jit import Kernel
+from .jit import COMPILING, Kernel
 from .one import LANES, outer
 from .one_conv import conv2d_image_squashed
 from .pool_fused import max_pool_backward, subsample_backward, subsample_squashed
@@ -208,7 +208,8 @@ def rewriting(calls: Sequence[Any]) -> Rewriting | None:
     """What the first calls can be replaced by, or None."""
     if not calls[0].arrays or calls[0].arrays[0].dtype != np.float32:
         return None
-    return next((found for rule in RULES if (found := rule(calls)) is not None), None)
+    with COMPILING:  # kernels made on demand are made once
+        return next((found for rule in RULES if (found := rule(calls)) is not None), None)
 
 
 FROM_ZERO: dict[str, Any] = {"outer_add": outer}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
-import threading
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, overload
 
 import numpy as np
 from numba import njit, types
+from numba.core.compiler_lock import global_compiler_lock
 from numba.np.numpy_support import from_dtype
 
 from ..log import CompileLog
@@ -31,8 +32,11 @@ Function = Callable[..., None]
 
 LOG = CompileLog()
 
-COMPILING = threading.RLock()
-"""Threads that meet the same new kernel compile it once."""
+COMPILING = global_compiler_lock
+"""Threads that meet the same new kernel compile it once. It is Numba's own lock: nobody holds one and waits for the other."""
+
+if hasattr(os, "register_at_fork"):  # a child would find half a compiler
+    os.register_at_fork(before=COMPILING.acquire, after_in_parent=COMPILING.release, after_in_child=COMPILING.release)
 
 
 class Machine(NamedTuple):
@@ -60,7 +64,7 @@ class Kernel:
     def __init__(self, function: FunctionType, flat: bool) -> None:
         self.function, self.flat = function, flat
         self.__name__, self.__doc__, self.__module__ = function.__name__, function.__doc__, function.__module__
-        self.__wrapped__ = function
+        self.__wrapped__, self.__qualname__ = function, function.__qualname__
         self._compiled: dict[tuple[tuple[Any, int, bool], ...], Machine] = {}
 
     def bind(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> tuple[Function, tuple[np.ndarray[Any, Any], ...]]:
@@ -88,6 +92,10 @@ class Kernel:
 
     def __repr__(self) -> str:
         return f"<kernel {self.__name__}>"
+
+    def __reduce__(self) -> str:
+        """Pickled, as a function is, by its name."""
+        return self.__qualname__
 
 
 @overload
@@ -118,11 +126,13 @@ class Selection:
 
     def bind(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> tuple[Function, tuple[np.ndarray[Any, Any], ...]]:
         """The machine code of the chosen kernel for these arrays, and the arrays as it takes them."""
-        return self.choose(*arrays).bind(arrays)
+        with COMPILING:  # kernels made on demand are made once
+            return self.choose(*arrays).bind(arrays)
 
     def address(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> int:
         """Where the machine code of the chosen kernel lies; 0 where kernels are interpreted."""
-        return self.choose(*arrays).address(arrays)
+        with COMPILING:
+            return self.choose(*arrays).address(arrays)
 
     def __call__(self, *arrays: np.ndarray[Any, Any]) -> None:
         """Run the chosen kernel at once."""

@@ -7,6 +7,7 @@ work on the twins. What changes on either side afterwards crosses only on demand
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -87,15 +88,18 @@ class Mirror:
         self._twins: dict[int, Twin] = {}
         self._lent: dict[int, Twin] = {}
         self._launches = 0
+        self._lock = threading.RLock()  # one book for the networks of all threads
 
     def push(self, *arrays: Array) -> None:
         """Upload what arrays hold."""
-        for array in arrays:
-            self._send(array, self.device.upload)
+        with self._lock:
+            for array in arrays:
+                self._send(array, self.device.upload)
 
     def push_aside(self, array: Array) -> None:
         """Upload an array in pinned memory beside what runs."""
-        self._send(array, self.device.upload_aside)
+        with self._lock:
+            self._send(array, self.device.upload_aside)
 
     def _send(self, array: Array, upload: Callable[[Any, int, Array], None]) -> None:
         owner = owner_of(array)
@@ -107,39 +111,44 @@ class Mirror:
 
     def pull(self, *arrays: Array) -> None:
         """Download what kernels made of arrays, when they have."""
-        for array in arrays:
-            owner = owner_of(array)
-            if twin := self._twins.get(id(owner)):
-                start, end = span(array, owner)
-                self.device.download(twin.block, start, twin.host[start:end])
+        with self._lock:
+            for array in arrays:
+                owner = owner_of(array)
+                if twin := self._twins.get(id(owner)):
+                    start, end = span(array, owner)
+                    self.device.download(twin.block, start, twin.host[start:end])
 
     def lend(self, array: Array) -> None:
         """Let the host read an array, and write it until the next launch: all of its owner's memory comes, and goes back."""
         key = id(owner_of(array))
-        if twin := self._twins.get(key):
-            if twin.seen != self._launches:
-                self.device.download(twin.block, 0, twin.host)
-                twin.seen = self._launches
-            self._lent[key] = twin
+        with self._lock:
+            if twin := self._twins.get(key):
+                if twin.seen != self._launches:
+                    self.device.download(twin.block, 0, twin.host)
+                    twin.seen = self._launches
+                self._lent[key] = twin
 
     def settle(self) -> None:
         """Take back what was lent."""
-        for twin in self._lent.values():
-            self.device.upload(twin.block, 0, twin.host)
-        self._lent.clear()
+        with self._lock:
+            for twin in list(self._lent.values()):
+                self.device.upload(twin.block, 0, twin.host)
+            self._lent.clear()
 
     def prepare(
         self, kernel: Any, shape: Shape, arguments: tuple[Argument, ...], numbers: Callable[[], tuple[int | float, ...]]
     ) -> Callable[[], None]:
         """What launches a kernel on the twins of its arrays, with the numbers of the moment."""
-        there = [self._view(a) if isinstance(a, np.ndarray) else a for a in arguments]
-        launch = self.device.prepare(kernel, shape, there, (*arguments, *numbers()))
+        with self._lock:
+            there = [self._view(a) if isinstance(a, np.ndarray) else a for a in arguments]
+            launch = self.device.prepare(kernel, shape, there, (*arguments, *numbers()))
 
         def settled() -> None:
-            if self._lent:
-                self.settle()
-            self._launches += 1
-            launch(*numbers())
+            with self._lock:
+                if self._lent:
+                    self.settle()
+                self._launches += 1
+                launch(*numbers())
 
         return settled
 
@@ -166,6 +175,7 @@ class Mirror:
 
 
 _current: Mirror | None = None
+_LOCK = threading.Lock()
 
 
 def mirror() -> Mirror:
@@ -176,7 +186,9 @@ def mirror() -> Mirror:
     """
     global _current  # noqa: PLW0603 - a process has one device
     if _current is None:
-        _current = Mirror(Gpu())
+        with _LOCK:
+            if _current is None:
+                _current = Mirror(Gpu())
     return _current
 
 

@@ -12,12 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from minicnn import OptionError, lock, outfile
-from minicnn.lock import LOCK, FolderLock, Holder, prepare
+from minicnn import OptionError, folder_lock, outfile
+from minicnn.folder_lock import LOCK, FolderLock, Holder, prepare
 
 HOLD = """
 import sys, time
-from minicnn.lock import FolderLock
+from minicnn.folder_lock import FolderLock
 with FolderLock({folder!r}):
     print("held", flush=True)
     {then}
@@ -90,7 +90,7 @@ def test_processes_take_turns(python, tmp_path):
 import os, time
 from pathlib import Path
 from minicnn import OptionError
-from minicnn.lock import FolderLock
+from minicnn.folder_lock import FolderLock
 done, count = 0, Path({str(tmp_path / "count")!r})
 while done < 20:
     try:
@@ -165,11 +165,11 @@ def test_where_files_cannot_be_locked_the_process_that_is_named_counts(tmp_path,
     with FolderLock(tmp_path):
         pass
     ended = subprocess.Popen(["true"])
-    leave(tmp_path, pid=ended.pid, started=lock._started(ended.pid) or 1)
+    leave(tmp_path, pid=ended.pid, started=folder_lock._started(ended.pid) or 1)
     ended.wait()
     with FolderLock(tmp_path):
         pass
-    monkeypatch.setattr(lock, "_started", lambda pid: 0)  # a system without /proc
+    monkeypatch.setattr(folder_lock, "_started", lambda pid: 0)  # a system without /proc
     leave(tmp_path, pid=ended.pid)
     with FolderLock(tmp_path):
         pass
@@ -205,7 +205,7 @@ def test_a_full_disk_is_said(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(lock.os, "write", full)
+    monkeypatch.setattr(folder_lock.os, "write", full)
     with (
         pytest.raises(OptionError, match=r"expected a folder to write to, got .*: No space left on device; give"),
         FolderLock(tmp_path),

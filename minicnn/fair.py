@@ -1,0 +1,64 @@
+"""A re-entrant lock that lets everyone in."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from operator import methodcaller
+from typing import Any
+
+_TAKE, _TRY = methodcaller("acquire"), methodcaller("acquire", False)
+
+
+class FairLock:
+    """A re-entrant lock with a line: a thread that takes it again and again does not keep the others out.
+
+    Attributes:
+        mine: whether this thread holds it.
+        line: who waits, or wants others to wait.
+    """
+
+    def __init__(self) -> None:
+        lock: Any = threading.RLock()
+        self.own = lock
+        self.mine: Callable[[], bool] = lock._is_owned  # which threading.Condition asks too
+        self.line: deque[object] = deque()
+        self._door = threading.Lock()
+
+    def take(self, held: list[Any], how: Callable[[Any], bool] = _TRY) -> bool:
+        """Try to take it; what was taken is in ``held`` at once, so an interrupt cannot come between."""
+        before = len(held)
+        held.extend(filter(how, (self.own,)))
+        return len(held) > before
+
+    def wait(self, held: list[Any]) -> None:
+        """Take it after those who wait already."""
+        ticket = object()
+        self.line.append(ticket)
+        try:
+            with self._door:  # one at a time waits for the lock, the others for their turn to do so
+                self.take(held, _TAKE)
+        finally:
+            self.leave(ticket)
+
+    def leave(self, mark: object) -> None:
+        """Take a mark out of the line."""
+        with suppress(ValueError):  # a fork has emptied it
+            self.line.remove(mark)
+
+    def enter(self, held: list[Any]) -> None:
+        """Take it, at once where it is free and nobody waits."""
+        if (self.line and not self.mine()) or not self.take(held):
+            self.wait(held)
+
+    def after_fork(self) -> bool:
+        """In a child: forget the threads that are not there; whether one of them held it."""
+        if self.mine():
+            return False
+        self.line.clear()
+        self._door = threading.Lock()
+        torn = not self.own.acquire(blocking=False)
+        self.own._at_fork_reinit()
+        return torn
