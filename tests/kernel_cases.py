@@ -520,7 +520,7 @@ def draw_uniform(d):
 
 
 def affine_inverse(d):
-    return [d.normal(6, d.L), d.room(6, d.L)], [1]
+    return [d.normal(6 + 2 * d.size(0, 2) ** 2, d.L), d.room(6, d.L)], [1]  # the knots of a spline may follow
 
 
 def pack_quads(d):

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cuda_device import NEW, OLD, PtxDevice
+from everything import CURVED, CURVED_SHAPE, LAYERS, PENALTIES, SHAPE, close
 from lenets import CLASSES, DIGITS, LENETS
 
 import minicnn as m
@@ -24,12 +25,6 @@ def both(_on_device):
     use(device)
     yield device
     EXECUTED.update(device.executed)
-
-
-def close(ours, theirs, steps=1):
-    """Equal but for the order of sums."""
-    scale = max(1.0, float(np.abs(theirs).max(initial=0)))
-    np.testing.assert_allclose(ours, theirs, rtol=0, atol=40 * steps * np.finfo(theirs.dtype).eps * scale)
 
 
 @pytest.mark.parametrize("name", LENETS)
@@ -52,23 +47,6 @@ def test_training_a_lenet_is_training_it_on_the_cpu(name):
         assert ours.evaluate(loss, x, CLASSES).loss == pytest.approx(theirs.evaluate(loss, x, CLASSES).loss, rel=1e-4)
 
 
-LAYERS = [
-    ("columns", m.Conv2d(4, (3, 2), stride=(1, 2), padding=1, dilation=(2, 1), groups=2, algorithm="im2col")),
-    m.LeakyReLU(0.2),
-    ("direct", m.Conv2d(9, 3, stride=2, padding=2, dilation=2)),
-    m.Tanh(),
-    m.AvgPool2d(2, stride=1, padding=1),
-    m.Sigmoid(),
-    m.Dropout(0.3),
-    ("sparse", m.SparseConv2d(((0, 1), (2, 0), (3, 8)), (2, 4), tied=(2, 1))),
-    m.MaxPool2d((1, 2), stride=1),
-    m.Flatten(),
-    ("dense", m.Dense(5)),
-    m.Softmax(),
-]
-SHAPE = (2, 8, 13)
-
-
 def test_a_network_of_everything_is_that_of_the_cpu(monkeypatch):
     """Passes that keep everything, then a batch that is too large for one group, as vectors."""
     monkeypatch.setattr("minicnn.backends.cuda.place.MOST_LANES", 32)
@@ -88,9 +66,8 @@ def test_a_network_of_everything_is_that_of_the_cpu(monkeypatch):
 
 def test_the_curvature_and_the_step_it_leads_to_are_those_of_the_cpu(monkeypatch):
     monkeypatch.setattr("minicnn.backends.cuda.place.MOST_LANES", 32)
-    layers = [("S", m.Subsample(2)), m.ScaledTanh(), ("C", m.Conv2d(3, 3, padding=1)), m.LeakyReLU(0.2), *LAYERS[-4:]]
-    ours, theirs = (m.Network(layers, (9, 8, 10), backend=backend, threads=1, seed=1) for backend in ("cuda", "cpu"))
-    x = np.random.default_rng(0).standard_normal((34, 9, 8, 10)).astype(np.float32)
+    ours, theirs = (m.Network(CURVED, CURVED_SHAPE, backend=backend, threads=1, seed=1) for backend in ("cuda", "cpu"))
+    x = np.random.default_rng(0).standard_normal((34, *CURVED_SHAPE)).astype(np.float32)
     labels = np.arange(34) % 5
     for loss, examples in ((m.CrossEntropy(), labels), (m.MSE(), np.eye(5, dtype=np.float32)[labels])):
         close(ours.curvature(loss, x, examples).flat, theirs.curvature(loss, x, examples).flat)
@@ -117,8 +94,7 @@ def test_distorted_images_are_those_of_the_cpu():
 
 @pytest.mark.parametrize("loss", [m.Penalty(), m.MAP(2.0)], ids=["nearest", "map"])
 def test_penalties_and_trained_centres_are_those_of_the_cpu(loss):
-    layers = [m.Dense(4), m.RBF(((1.0, -1.0, 1.0, 1.0), (-1.0, 1.0, 1.0, -1.0), (1.0, 1.0, -1.0, -1.0)), trainable=True)]
-    ours, theirs = (m.Network(layers, (6,), backend=backend, threads=1, seed=1) for backend in ("cuda", "cpu"))
+    ours, theirs = (m.Network(PENALTIES, (6,), backend=backend, threads=1, seed=1) for backend in ("cuda", "cpu"))
     x, labels = np.random.default_rng(0).standard_normal((20, 6)).astype(np.float32), np.arange(20) % 3
     mine, other = (net.score_and_grads(loss, x, labels) for net in (ours, theirs))
     assert mine.correct == other.correct

@@ -11,7 +11,7 @@ def affine_inverse(u: Array, maps: Array) -> None:
     u = shift down, shift right, log scale, log squeeze, shear, rotation; target = R(rotation) · K · S · source + shift with
     S = diag(scale / squeeze, scale · squeeze), K adding shear · row to the column, R anticlockwise by radians.
     """
-    down, right, scale, squeeze, shear, angle = u
+    down, right, scale, squeeze, shear, angle = u[:6]
     cos, sin, rows, columns = np.cos(angle), np.sin(angle), np.exp(squeeze - scale), np.exp(-scale - squeeze)
     A = np.stack([rows * cos, rows * sin, -columns * (sin + shear * cos), columns * (cos - shear * sin)])
     maps[:2], maps[2:] = -(A[::2] * down + A[1::2] * right), A
