@@ -160,7 +160,7 @@ PIXELS = {
 @pytest.mark.parametrize("fit", ["pad", "resize"])
 def test_of_two_pixel_images_two_are_brought_and_they_are_not_kept(tmp_path, form, fit):
     images = PIXELS[form](tmp_path)
-    net, greys = Network([Dense(10)], (1, 32, 32), threads=1), Normalise(0.5, -3.0)
+    net, greys = Network([Dense(10)], (1, 32, 32), threads=1), Normalise(scale=0.5, shift=-3.0)
     few, source = Pixels(np.ascontiguousarray(images[CHOSEN]), greys, 32, fit), Pixels(images, greys, 32, fit)
     net.loss_and_grads(CrossEntropy(), few, LABELS[CHOSEN])  # kernels are loaded meanwhile
     for use in (USES["predict"], USES["training"], USES["forward"], USES["one image"]):
@@ -183,7 +183,7 @@ def test_another_source_of_the_same_id_is_another_source():
     for layout in (images, np.flip(images, 2)):
         net, ids = network(), set()
         for number in range(20):
-            source = Pixels(layout, Normalise(1.0, number))
+            source = Pixels(layout, Normalise(scale=1.0, shift=number))
             ids.add(id(source))
             expected = (layout[:2, None] + np.float32(number)).reshape(2, -1) @ net.params["F.W"].reshape(10, -1).T
             np.testing.assert_allclose(net.predict(source, [0, 1]), expected + net.params["F.b"], rtol=1e-3, atol=1e-2)
@@ -195,7 +195,7 @@ def test_what_is_brought_to_a_device_for_a_source_is_not_for_another_at_its_addr
     backend = SimpleNamespace(pinned=aligned, to_device=lambda *arrays: None, stays=lambda size: False)
     stage, images, ids = Away(backend), np.zeros((3, SIDE, SIDE), np.uint8), set()
     for shift in range(20):
-        source = Pixels(images, Normalise(1.0, shift))
+        source = Pixels(images, Normalise(scale=1.0, shift=shift))
         ids.add(id(source))
         assert stage.take("in", source, CHOSEN % 3).source.normalise == source.normalise
         del source
@@ -205,12 +205,12 @@ def test_what_is_brought_to_a_device_for_a_source_is_not_for_another_at_its_addr
 
 def test_images_that_cannot_be_read_in_place_are_copied_once_for_distortions(tmp_path):
     images = mapped(tmp_path, "uint8")[:, 0]
-    plain = Pixels(images, Normalise(1.0, 0.0), 32)
+    plain = Pixels(images, Normalise(scale=1.0, shift=0.0), 32)
     net = Network([Dense(10)], (1, 32, 32), threads=1)
     source = Distorted(plain, Affine(shift=2))
     _, most = peak(net.predict, source, CHOSEN)
     assert most < SMALL, "expected read-only images to be read where they are"
-    strided = Pixels(np.flip(images, 2), Normalise(1.0, 0.0), 32)
+    strided = Pixels(np.flip(images, 2), Normalise(scale=1.0, shift=0.0), 32)
     assert strided.readable is strided.readable
     np.testing.assert_array_equal(strided.readable, images[:, :, ::-1])
 

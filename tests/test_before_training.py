@@ -92,7 +92,7 @@ def test_the_trainer_checks_both_sets_before_it_begins(part):
 def test_images_without_pixels_are_refused(run, tmp_path, fit):
     for shape in ((24, 0, 0), (24, 4, 0)):
         with pytest.raises(DataError, match=rf"^Pixels: expected images of at least one pixel, got {shape[1]} × 0; "):
-            Pixels(np.zeros(shape, np.uint8), Normalise(1.0, 0.0), 32, fit)
+            Pixels(np.zeros(shape, np.uint8), Normalise(scale=1.0, shift=0.0), 32, fit)
     for part in ("train", "t10k"):
         write_idx(tmp_path / f"{part}-images-idx3-ubyte", np.zeros((24, 0, 0), np.uint8))
         write_idx(tmp_path / f"{part}-labels-idx1-ubyte", np.zeros(24, np.uint8))

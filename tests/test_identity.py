@@ -18,7 +18,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (6, 28, 28), np.uint8)
 
 
 def pixels(images=IMAGES, **options):
-    return Pixels(images, **{"normalise": Normalise(1, 0), "size": 32} | options)
+    return Pixels(images, **{"normalise": Normalise(scale=1, shift=0), "size": 32} | options)
 
 
 def changed():
@@ -108,7 +108,7 @@ DIFFER = [
     (Colour.RED, Colour.BLUE),
     (pixels(), pixels(changed())),
     (pixels(), pixels(IMAGES[::-1])),
-    (pixels(), pixels(normalise=Normalise(1, 1))),
+    (pixels(), pixels(normalise=Normalise(scale=1, shift=1))),
     (pixels(), pixels(fit="resize")),
     (pixels(), pixels(size=34)),
     (Distorted(pixels()), Distorted(pixels(changed()))),

@@ -248,7 +248,7 @@ OTHERS = {
     "which images": ({"train": Examples(PIXELS, LABELS, np.arange(1, 65))}, "training.index 'int64 (64,), SHA-256 "),
     "held out": ({"validation": Examples(PIXELS, LABELS, np.arange(96, 128))}, "validation.index 'int64 (32,), SHA-256 "),
     "normalisation": (
-        {"train": Examples(replace(PIXELS, normalise=Normalise(1, 0)), LABELS, np.arange(64))},
+        {"train": Examples(replace(PIXELS, normalise=Normalise(scale=1, shift=0)), LABELS, np.arange(64))},
         "training.images.normalise.scale 1, training.images.normalise.shift 0, got training.images.normalise.scale 0.0127",
     ),
     "network": (
