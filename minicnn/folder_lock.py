@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-import socket
+import platform
 import tempfile
 import threading
 import time
@@ -49,7 +49,7 @@ class Holder:
         boot = ""
         with suppress(OSError):
             boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return Holder(os.getpid(), socket.gethostname(), boot, _started(os.getpid()))
+        return Holder(os.getpid(), platform.node(), boot, _started(os.getpid()))
 
     def may_be_elsewhere(self) -> bool:
         """Whether it may run on another machine."""

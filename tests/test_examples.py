@@ -142,7 +142,7 @@ def test_the_readmes_example_uses_the_weights_that_are_written(run, example, tmp
     ):
         assert old in block
         block = block.replace(old, new)
-    told = float(python(block, MINICNN_CACHE=None).splitlines()[-1])
+    told = float(python(block, MINICNN_CACHE=python.kept).splitlines()[-1])
     assert f"test accuracy {100 * told:.2f} %" in out
 
 
