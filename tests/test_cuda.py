@@ -69,7 +69,7 @@ except minicnn.BackendError as error:
 """
     assert python(code).strip() == (
         "backend cuda: expected the packages of that backend, got: import of numba.cuda halted; None in sys.modules; "
-        'install "minicnn[cuda]", or give backend="cpu"'
+        f"{PACKAGES}"
     )
 
 
