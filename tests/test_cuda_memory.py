@@ -48,7 +48,7 @@ def moved(log, what):
 
 
 def test_with_the_images_on_the_device_a_step_sends_their_numbers_and_fetches_the_loss(device):
-    net, x = modern(), Pixels(IMAGES, Normalise(1.0, 0.0))
+    net, x = modern(), Pixels(IMAGES, Normalise(scale=1.0, shift=0.0))
     first = step(device, net, x)
     assert IMAGES.nbytes in moved(first, "upload")
     again = step(device, net, x, batch=BATCH[::-1])
@@ -56,7 +56,9 @@ def test_with_the_images_on_the_device_a_step_sends_their_numbers_and_fetches_th
     assert moved(again, "download") == [16]
 
 
-@pytest.mark.parametrize("x", [IMAGES[:, None] / np.float32(255), Pixels(IMAGES, Normalise(1.0, 0.0))], ids=["floats", "bytes"])
+@pytest.mark.parametrize(
+    "x", [IMAGES[:, None] / np.float32(255), Pixels(IMAGES, Normalise(scale=1.0, shift=0.0))], ids=["floats", "bytes"]
+)
 def test_images_that_do_not_stay_are_sent_a_batch_at_a_time(device, monkeypatch, x):
     monkeypatch.setattr(cuda.place, "RESIDENT", 0)
     net, each = modern(), 28 * 28 * (4 if isinstance(x, np.ndarray) else 1)
@@ -67,7 +69,7 @@ def test_images_that_do_not_stay_are_sent_a_batch_at_a_time(device, monkeypatch,
 
 
 def test_vectors_as_targets_are_sent_a_batch_at_a_time(device):
-    net, x = modern(), Pixels(IMAGES, Normalise(1.0, 0.0))
+    net, x = modern(), Pixels(IMAGES, Normalise(scale=1.0, shift=0.0))
     target = np.eye(10, dtype=np.float32)[CLASSES]
     step(device, net, x, target)
     assert sum(moved(step(device, net, x, target), "upload")) == NUMBERS - 8 * 20 + 20 * 40
@@ -75,7 +77,7 @@ def test_vectors_as_targets_are_sent_a_batch_at_a_time(device):
 
 def test_the_images_of_the_next_batch_are_sent_while_this_one_is_worked_on(device, monkeypatch):
     monkeypatch.setattr(cuda.place, "RESIDENT", 0)
-    net, x = modern(), Pixels(IMAGES, Normalise(1.0, 0.0))
+    net, x = modern(), Pixels(IMAGES, Normalise(scale=1.0, shift=0.0))
     batches = [BATCH, BATCH + 20, BATCH, BATCH + 20, BATCH + 40, BATCH]
     logs = [step(device, net, x, batch=a, then=b) for a, b in zip(batches, [*batches[1:], None], strict=True)]
     for log in logs[2:5]:  # both rooms are there
@@ -94,7 +96,7 @@ def test_the_images_of_the_next_batch_are_sent_while_this_one_is_worked_on(devic
 
 def test_another_batch_than_was_announced_is_sent_anew(device, monkeypatch):
     monkeypatch.setattr(cuda.place, "RESIDENT", 0)
-    net, x = modern(), Pixels(IMAGES, Normalise(1.0, 0.0))
+    net, x = modern(), Pixels(IMAGES, Normalise(scale=1.0, shift=0.0))
     step(device, net, x, then=BATCH + 20)
     step(device, net, x, batch=BATCH + 20, then=BATCH + 40)
     log = step(device, net, x, batch=BATCH + 1)
@@ -120,7 +122,7 @@ def test_one_group_covers_a_batch_up_to_the_most(device):
 
 
 def test_parameters_go_and_come_when_they_are_asked_for(device):
-    net, x = modern(), Pixels(IMAGES, Normalise(1.0, 0.0))
+    net, x = modern(), Pixels(IMAGES, Normalise(scale=1.0, shift=0.0))
     step(device, net, x)
     block = mirror()._twins[id(owner_of(net.params.memory))].block
     size = owner_of(net.params.memory).nbytes
@@ -158,7 +160,7 @@ def test_checkpoints_hold_what_is_on_the_device(device, tmp_path):
 
 
 def test_memory_does_not_grow_over_a_thousand_steps(device):
-    net, adam, x = modern(), m.Adam(), Pixels(IMAGES, Normalise(1.0, 0.0))
+    net, adam, x = modern(), m.Adam(), Pixels(IMAGES, Normalise(scale=1.0, shift=0.0))
     loss = m.CrossEntropy()
 
     def steps(count):
@@ -198,7 +200,7 @@ def test_memory_of_a_network_is_freed_with_it(device):
     left = []
     for _ in range(2):
         net = modern()
-        net.score_and_grads(m.CrossEntropy(), Pixels(IMAGES, Normalise(1.0, 0.0)), CLASSES)
+        net.score_and_grads(m.CrossEntropy(), Pixels(IMAGES, Normalise(scale=1.0, shift=0.0)), CLASSES)
         used, parameters = device.used, net.params.flat.nbytes
         del net
         gc.collect()

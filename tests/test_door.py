@@ -243,7 +243,7 @@ def test_what_was_refused_changes_nothing():
 
 
 PIXELS = RNG.integers(0, 256, (20, 4, 6), dtype=np.uint8)
-GREYS = Normalise(0.5, -3.0)
+GREYS = Normalise(scale=0.5, shift=-3.0)
 
 
 def padded(images, rows, columns):

@@ -129,7 +129,7 @@ def test_a_source_brings_its_own_kernels():
     levels = np.random.default_rng(0).integers(0, 256, (20, 8, 8)).astype(np.uint8)
     network = m.Network([("C1", m.Conv2d(3, 3)), m.Tanh(), m.Dense(2)], (1, 12, 12), threads=1)
     for fit in ("pad", "resize"):
-        source = Pixels(levels, Normalise(0.01, -0.5), 12, fit)
+        source = Pixels(levels, Normalise(scale=0.01, shift=-0.5), 12, fit)
         y = network.predict(source)
         for i in (7, 0, 19):
             near(network.predict(source, [i]), y[i : i + 1])
@@ -137,7 +137,7 @@ def test_a_source_brings_its_own_kernels():
 
 def test_only_the_last_few_kinds_of_batch_are_kept():
     network, levels = m.Network([m.Dense(2)], (1, 4, 4), threads=1), np.zeros((1, 4, 4), np.uint8)
-    sources = [Pixels(levels, Normalise(1, shift)) for shift in range(KEPT + 3)]
+    sources = [Pixels(levels, Normalise(scale=1, shift=shift)) for shift in range(KEPT + 3)]
     outputs = [network.predict(source) for source in sources]
     assert len(network._runner._single._jobs) == KEPT
     for source, y in zip(sources, outputs, strict=True):

@@ -24,7 +24,7 @@ class Moved:
         rotation: degrees, anticlockwise.
 
     >>> from minicnn.data import Normalise
-    >>> Moved(Pixels(np.zeros((2, 28, 28), np.uint8), Normalise(1, 0), 32), rotation=30).shape
+    >>> Moved(Pixels(np.zeros((2, 28, 28), np.uint8), Normalise(scale=1, shift=0), 32), rotation=30).shape
     (2, 1, 32, 32)
     """
 
@@ -64,7 +64,7 @@ def strains(pixels: Pixels, seed: int = 0) -> dict[str, Pixels | Moved]:
         seed: of the noise.
 
     >>> from minicnn.data import Normalise
-    >>> len(strains(Pixels(np.zeros((2, 28, 28), np.uint8), Normalise(1, 0))))
+    >>> len(strains(Pixels(np.zeros((2, 28, 28), np.uint8), Normalise(scale=1, shift=0))))
     14
     """
     table: dict[str, Pixels | Moved] = {"as they are": pixels}
