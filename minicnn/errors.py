@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 
 class MinicnnError(Exception):
     """Base of every error that minicnn raises on purpose.
@@ -36,11 +38,10 @@ def number(who: str, name: str, value: object, low: float, high: float, ends: st
     0.9
     """
     real = isinstance(value, int | float) and not isinstance(value, bool)
-    if isinstance(value, int) and abs(value) >= 2**1024:
-        real = False  # no float is so large
+    real = real and abs(value) <= sys.float_info.max  # type: ignore[operator]
     above = real and (low <= value if ends[0] == "[" else low < value)  # type: ignore[operator]
     below = real and (value <= high if ends[1] == "]" else value < high)  # type: ignore[operator]
-    if not (above and below) or abs(float(value)) == float("inf"):  # type: ignore[arg-type]
+    if not (above and below):
         interval = f"{ends[0]}{low:g}, {high:g}{ends[1]}"
         raise OptionError(who, f"expected {name} in {interval}, got {value!r}", f"choose {name} in that range")
     return float(value)  # type: ignore[arg-type]

@@ -56,7 +56,9 @@ def test_with_the_images_on_the_device_a_step_sends_their_numbers_and_fetches_th
     assert moved(again, "download") == [16]
 
 
-@pytest.mark.parametrize("x", [IMAGES[:, None] / np.float32(255), Pixels(IMAGES, Normalise(scale=1.0, shift=0.0))], ids=["floats", "bytes"])
+@pytest.mark.parametrize(
+    "x", [IMAGES[:, None] / np.float32(255), Pixels(IMAGES, Normalise(scale=1.0, shift=0.0))], ids=["floats", "bytes"]
+)
 def test_images_that_do_not_stay_are_sent_a_batch_at_a_time(device, monkeypatch, x):
     monkeypatch.setattr(cuda.place, "RESIDENT", 0)
     net, each = modern(), 28 * 28 * (4 if isinstance(x, np.ndarray) else 1)

@@ -163,6 +163,16 @@ def half(got):
     return what, "give less padding, or every window may not meet the map"
 
 
+def huge(name, got, most=2**31 - 1, least=1):
+    """What a size says that no array has."""
+    return f"expected {name} of at most {most}, got {got}", f"give {name}={least}, or a little more"
+
+
+def truth(name, got):
+    """What an option says that is True or False."""
+    return f"expected {name} as True or False, got {got}", f"give {name}=True or {name}=False"
+
+
 OPTIONS = {
     "Conv2d(0, 3)": counted("filters", "0"),
     "Conv2d(2.0, 3)": counted("filters", "2.0"),
@@ -183,15 +193,32 @@ OPTIONS = {
     "Conv2d(2, 3, padding=-1)": whole("padding", 0, "-1"),
     "Conv2d(2, 3, padding='valid')": padded("'valid' with stride 1"),
     "Conv2d(2, 3, stride=(2, 1), padding='same')": padded("'same' with stride (2, 1)"),
+    "Conv2d(2**31, 3)": huge("filters", 2**31),
+    "Conv2d(2, 2**55)": huge("kernel", 2**55),
+    "Conv2d(2, 3, stride=2**70)": huge("stride", 2**70),
+    "Conv2d(2, 3, stride=(1, 2**70))": huge("stride", (1, 2**70)),
+    "Conv2d(2, 3, padding=2**55)": huge("padding", 2**55, least=0),
+    "Conv2d(2, 3, dilation=2**40)": huge("dilation", 2**40),
+    "Conv2d(2, 3, groups=2**70)": huge("groups", 2**70),
+    "Conv2d(2, 3, bias=5)": truth("bias", 5),
+    "SparseConv2d(((0,),), 2**70)": huge("kernel", 2**70),
+    "Subsample(2**64)": huge("window", 2**64),
+    "AvgPool2d(2**15 + 1)": huge("kernel", 2**15 + 1, most=2**15),
+    "MaxPool2d(2, stride=2**70)": huge("stride", 2**70),
+    "MaxPool2d(2, padding=2**55)": huge("padding", 2**55, least=0),
+    "Dense(10**12)": huge("units", 10**12),
+    "Dense(10, bias=84)": truth("bias", 84),
+    "RBF(((1.0,),), trainable=1)": truth("trainable", 1),
+    "LeakyReLU(10**400)": slope(10**400),
     "SparseConv2d(((0,),), 0)": whole("kernel", 1, "0"),
     "SparseConv2d((), 3)": empty("()"),
     "SparseConv2d(((0,), ()), 3)": empty("((0,), ())"),
     "SparseConv2d(((0, -1),), 3)": row(0, "(0, -1)"),
     "SparseConv2d(((0,), (1, 2, 1)), 3)": row(1, "(1, 2, 1)"),
-    "SparseConv2d(((0,), (1,), (2,)), 3, (2,))": tied("(2,)"),
-    "SparseConv2d(((0,), (1,), (2,)), 3, (3, 0))": tied("(3, 0)"),
-    "SparseConv2d(((0,), (1,), (2,)), 3, (4, -1))": tied("(4, -1)"),
-    "SparseConv2d(((0, 1), (1, 2), (0,)), 3, (3,))": (
+    "SparseConv2d(((0,), (1,), (2,)), 3, tied=(2,))": tied("(2,)"),
+    "SparseConv2d(((0,), (1,), (2,)), 3, tied=(3, 0))": tied("(3, 0)"),
+    "SparseConv2d(((0,), (1,), (2,)), 3, tied=(4, -1))": tied("(4, -1)"),
+    "SparseConv2d(((0, 1), (1, 2), (0,)), 3, tied=(3,))": (
         "expected map 2 to read 2 channels as map 0, got 1",
         "tie only maps with equally many channels",
     ),

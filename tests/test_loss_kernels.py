@@ -181,6 +181,15 @@ def test_count_hits(dtype, case, levels):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+def test_an_image_with_a_nan_among_its_outputs_is_no_hit(dtype):
+    y = np.array([[np.nan, 1, 2], [1, np.nan, 2], [1, 2, np.nan], [np.inf, 1, np.inf], [-np.inf, -np.inf, -np.inf]], dtype)
+    for label, expected in ((0, 2), (1, 0), (2, 0)):
+        hits = np.array([0])
+        count_hits(naive.to_lanes(y, 16, np.nan), np.full(16, label), np.array([5]), hits)
+        assert hits[0] == expected
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @few
 @given(case=groups)
 def test_one_hot(dtype, case):

@@ -173,3 +173,23 @@ def test_an_optimiser_of_another_network_is_refused():
     optimizer.step(network())
     with pytest.raises(MinicnnError, match=r"^SGD: "):
         optimizer.step(network(units=2))
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(Adam, torch.optim.Adam), (AdamW, torch.optim.AdamW)], ids=["Adam", "AdamW"])
+@pytest.mark.parametrize("eps", [1e-8, 1e-12, 1e-20, 1e-30])
+@pytest.mark.parametrize("size", [1e-20, 1e-18, 1e-10, 1.0, 1e10, 1e19, 1e20])
+def test_adam_in_float32_keeps_to_pytorch_whatever_the_size_of_gradients_and_eps(ours, theirs, eps, size):
+    """Second moments of 10⁻⁴³ are denormal, which programs take for zero, and those of 10³⁷ are squares that overflow."""
+    net, optimizer = network("float32"), ours(lr=0.01, eps=eps, weight_decay=0)
+    net.params.flat[...] = 0
+    weight = torch.zeros(len(net.params.flat), requires_grad=True)
+    twin = theirs([weight], lr=0.01, eps=eps, weight_decay=0)
+    for step in range(4):
+        signs = np.sign(np.random.default_rng(step).standard_normal(len(net.params.flat)))
+        net.grads.flat[...] = signs * size
+        weight.grad = torch.from_numpy(net.grads.flat.copy())
+        optimizer.step(net)
+        twin.step()
+    expected = weight.detach().numpy()
+    close = 0.02 if size < 1e-19 and eps < 1e-15 else 1e-5  # a denormal of 10⁻⁴³ has six bits
+    np.testing.assert_allclose(net.params.flat, expected, rtol=0, atol=close * np.abs(expected).max())

@@ -82,6 +82,31 @@ def test_a_decision_has_two_scores_to_reject_by():
     np.testing.assert_array_equal(decision.margin, ordered[:, 1] - ordered[:, 0])
 
 
+def test_no_rule_accepts_an_image_of_which_a_penalty_is_nan():
+    nan, inf = np.nan, np.inf
+    y = np.array([[1.0, 5, 9], [nan, 5, 9], [1, nan, 9], [1, 5, nan], [nan] * 3, [inf] * 3, [1, inf, inf]])
+    decision = decide(y)
+    np.testing.assert_array_equal(decision.penalty, [1, inf, inf, inf, inf, inf, 1])
+    np.testing.assert_array_equal(decision.margin, [4, 0, 0, 0, 0, 0, inf])
+    for accepted in (~(decision.penalty > 100), decision.penalty <= 100, ~(decision.margin < 1), decision.margin >= 1):
+        np.testing.assert_array_equal(accepted, [True, *[False] * 5, True])
+    assert decide(y.astype(np.float32)).penalty.dtype == np.float32
+
+
+@pytest.mark.parametrize("unit", [0, 3, None])
+def test_a_score_is_what_the_smallest_of_the_predictions_says_but_for_nan(unit):
+    net, x = network(trainable=True), IMAGES.copy()
+    labels = net.predict(x).argmin(axis=1)
+    x[[1, 4]] = np.nan
+    if unit is not None:
+        net.params["output.W"][unit, 0] = np.nan
+        labels[2] = unit
+    y = net.predict(x)
+    expected = (y.argmin(axis=1) == labels) & ~np.isnan(y).any(axis=1)
+    assert net.evaluate(Penalty(), x, labels).correct == expected.sum() < len(x)
+    assert [net.evaluate(Penalty(), x[i : i + 1], labels[i : i + 1]).correct for i in range(len(x))] == expected.tolist()
+
+
 def by_input(net, loss, x, labels):
     """The second derivatives by the images, and those by the parameters."""
     chosen = np.arange(len(x))

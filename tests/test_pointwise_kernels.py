@@ -250,3 +250,29 @@ def test_dropout_bytes_are_uniform():
         expected = octets.size / 256
         chi2 = ((counts - expected) ** 2 / expected).sum()
         assert abs(chi2 - 255) < 5 * np.sqrt(2 * 255), (axis, chi2)
+
+
+AMPLITUDE = {"scaled_tanh": 1.7159, "tanh": 1, "sigmoid": 1}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", AMPLITUDE)
+def test_the_slope_where_a_function_is_flat_is_exactly_zero(name, dtype):
+    """Rounded constants leave 10⁻⁸ of a slope, which a gradient of 10³⁰ makes 10²² of."""
+    x = np.array([-np.inf, -1e30, -2000, 2000, 1e30, np.inf] * 3, dtype)  # vectors, and the rest of one
+    y, dx = np.empty_like(x), np.full_like(x, np.nan)
+    forward(name, x, y)
+    low = 0 if name == "sigmoid" else -dtype(AMPLITUDE[name])
+    np.testing.assert_array_equal(y, np.where(x > 0, dtype(AMPLITUDE[name]), low))
+    backward(name, x, y, np.full_like(x, 1e30), dx)
+    np.testing.assert_array_equal(dx, 0)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_scaled_tanh_that_is_almost_flat_has_a_slope(dtype):
+    below = np.nextafter(dtype(1.7159), dtype(0))
+    y, dx = np.array([below, -below, np.nan] * 7, dtype), np.empty(21, dtype)
+    backward("scaled_tanh", y, y, np.ones_like(y), dx)
+    slope = 4 / 3 * (1.7159 - float(below))
+    np.testing.assert_allclose(dx[:2], slope, rtol=0.7)
+    assert np.isnan(dx[2::3]).all()

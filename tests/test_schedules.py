@@ -71,7 +71,7 @@ def test_fixed():
 
 def test_warm_up_rises_in_a_straight_line_and_hands_over():
     assert factors(WarmUp(0.4, Cosine()), 10) == [0.25, 0.5, 0.75, 1.0, *factors(Cosine(), 6)]
-    assert factors(WarmUp(0.0, Step(2)), 6) == factors(Step(2), 6)
+    assert factors(WarmUp(0.0, Step(times=2)), 6) == factors(Step(times=2), 6)
     assert factors(WarmUp(1.0, Cosine()), 4) == [0.25, 0.5, 0.75, 1.0]
 
 

@@ -137,3 +137,21 @@ def test_add(dtype):
     x, y = np.arange(7).astype(dtype), np.ones(7, dtype)
     add(x, y)
     assert np.array_equal(y, np.arange(1, 8))
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("large", [1e10, 1e19, 3e19, 1e20, 4e20])
+@pytest.mark.parametrize("kernel", [adam, adamw], ids=["adam", "adamw"])
+def test_adam_squares_a_large_gradient_as_pytorch_does(kernel, large):
+    """From 2 · 10¹⁹ on g² has no float32, but (1 − β₂) g² has one."""
+    dtype = np.float32
+    p = start(dtype)[0]
+    gradients = np.random.default_rng(2).standard_normal((4, p.size)).astype(dtype)
+    gradients[1, ::3] = np.sign(gradients[1, ::3]) * dtype(large)
+    theirs = {adam: torch.optim.Adam, adamw: torch.optim.AdamW}[kernel]
+    options = {"lr": 0.05, "betas": BETAS[1], "eps": 1e-6, "weight_decay": 0.1}
+    expected = torch_path(lambda params: theirs(params, **options), p, gradients)
+    path, _, v = adam_path(kernel, p, gradients, BETAS[1], 0.1, np.float64)
+    assert np.isfinite(v).all()
+    for a, b in zip(path, expected, strict=True):
+        close(a, b, dtype)

@@ -69,6 +69,42 @@ def test_it_is_the_convolution_and_the_gradient_of_its_input(dtype, case, seed):
     np.testing.assert_array_equal(naive.from_lanes(dx, lanes), naive.conv2d_dx(dy, W, window.array(), H, W_in))
 
 
+@pytest.mark.interpreted
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan, "huge"])
+def test_a_pixel_that_is_not_finite_or_huge_makes_what_the_plain_sum_makes_of_it(dtype, bad):
+    """Its patch holds windows that it does not lie in; and four huge pixels have no finite sum, while their window has."""
+    lanes, C, F, size, padding = 16, 3, 8, (7, 6), (1, 1)
+    rng, window = np.random.default_rng(5), Window((3, 3), padding=padding)
+    x, W, b = (rng.integers(1, 4, s).astype(dtype) for s in ((lanes, C, *size), (F, C, 3, 3), (F,)))
+    W[:, :, 1] *= -1
+    clean = forward(naive.to_lanes(x, lanes), W, b, padding)
+    if bad == "huge":
+        x[5, 1, 2:4] = np.finfo(dtype).max / 32
+        W[:, :, 0] = 4
+        W[:, :, 1] = -4
+    else:
+        x[5, 1, 2, 3] = bad
+    with np.errstate(invalid="ignore", over="ignore"):
+        y = forward(naive.to_lanes(x, lanes), W, b, padding)
+        dx = backward(naive.to_lanes(x, lanes), W.transpose(1, 0, 2, 3).copy(), padding, size)
+        expected = naive.conv2d(x, W, b, window.array(), *size)
+        expected_dx = naive.conv2d_dx(x, W.transpose(1, 0, 2, 3).copy(), window.array(), *size)
+    largest = 12 * np.abs(x[np.isfinite(x)]).max()
+    same(naive.from_lanes(y, lanes), expected, largest)
+    same(naive.from_lanes(dx, lanes), expected_dx, largest)
+    if bad != "huge":
+        others = np.arange(lanes) != 5
+        np.testing.assert_array_equal(y[..., others], clean[..., others])
+
+
+def same(got, expected, largest):
+    """Equality, infinite and NaN numbers included, up to the rounding of products so large."""
+    finite = np.isfinite(expected)
+    np.testing.assert_array_equal(got[~finite], expected[~finite])
+    np.testing.assert_allclose(got[finite], expected[finite], rtol=0, atol=8 * np.finfo(expected.dtype).eps * largest)
+
+
 @pytest.mark.parametrize("padding", [(0, 0), (1, 1), (2, 1)])
 def test_both_directions_are_adjoint(padding):
     W = np.random.default_rng(1).standard_normal((9, 5, 3, 3))

@@ -71,6 +71,58 @@ def test_it_is_the_convolution_and_both_gradients(dtype, case, seed):
     close(dW, exact[4] + naive.sparse_conv2d_dW(exact[0], exact[3], links, WINDOW, len(W)), dtype)
 
 
+@pytest.mark.interpreted
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan, "huge"])
+def test_a_number_that_is_not_finite_or_huge_makes_what_the_plain_sum_makes_of_it(dtype, bad):
+    L, links, (C, H, width), (OH, OW) = 16, [(0, 0, 0), (1, 0, 1), (1, 2, 2), (2, 1, 1), (3, 2, 0)], (3, 8, 10), (4, 6)
+    rng = np.random.default_rng(5)
+    x, W, dy = (rng.uniform(0.5, 1, s).astype(dtype) for s in ((L, C, H, width), (3, 5, 5), (L, 4, OH, OW)))
+    W *= np.where(np.indices((5, 5)).sum(axis=0) % 2, -1, 1).astype(dtype)
+    b, dW = np.zeros(4, dtype), np.zeros_like(W)
+    clean = forward(naive.to_lanes(x, L), W, b, links, (4, OH, OW))
+    value = np.finfo(dtype).max / 32 if bad == "huge" else bad
+    with np.errstate(all="ignore"):
+        for array, at in ((x, (5, 2, 3, 4)), (dy, (7, 1, 2, 2))):
+            a, c = (array.copy() if array is other else other for other in (x, dy))
+            (a if array is x else c)[at] = value
+            dW[:] = 0
+            y = forward(naive.to_lanes(a, L), W, b, links, (4, OH, OW))
+            dx = backward(naive.to_lanes(a, L), naive.to_lanes(c, L), W, links, dW)
+            a, c, exact = (values.astype(np.float64) for values in (a, c, W))
+            same(naive.from_lanes(y, L), naive.sparse_conv2d(a, exact, b, links, WINDOW, OH, OW), a)
+            same(naive.from_lanes(dx, L), naive.sparse_conv2d_dx(c, exact, links, WINDOW, C, H, width), c)
+            same(dW, naive.sparse_conv2d_dW(a, c, links, WINDOW, len(W)), np.append(a.ravel(), c.ravel()))
+            if array is x:
+                others = np.arange(L) != 5
+                np.testing.assert_array_equal(y[..., others], clean[..., others])
+
+
+@pytest.mark.interpreted
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("bad", [np.inf, np.nan, "huge"])
+def test_over_all_links_too(dtype, bad):
+    L, C, F, size, padding = 16, 4, 9, (4, 6), (2, 2)
+    rng, window = np.random.default_rng(6), Window((5, 5), padding=padding)
+    x, W = (rng.uniform(-1, 1, s).astype(dtype) for s in ((L, C, *size), (F, C, 5, 5)))
+    x[3, 1, 2, 2] = np.finfo(dtype).max / 32 if bad == "huge" else bad
+    turned = W.transpose(1, 0, 2, 3).copy()
+    with np.errstate(all="ignore"):
+        y = dense_forward(naive.to_lanes(x, L), W, np.zeros(F, dtype), padding)
+        dx = dense_backward(naive.to_lanes(x, L), turned, padding, size)
+        x, W, turned = (values.astype(np.float64) for values in (x, W, turned))
+        same(naive.from_lanes(y, L), naive.conv2d(x, W, np.zeros(F), window.array(), *size), x)
+        same(naive.from_lanes(dx, L), naive.conv2d_dx(x, turned, window.array(), *size), x)
+
+
+def same(got, expected, given):
+    """Equality, infinite and NaN numbers included, up to the rounding of the largest number that was given."""
+    finite, largest = np.isfinite(expected), np.abs(given[np.isfinite(given)]).max()
+    np.testing.assert_array_equal(got[~finite], expected[~finite])
+    atol = 100 * np.finfo(got.dtype).eps * max(1, largest)
+    np.testing.assert_allclose(got[finite], expected[finite], rtol=0, atol=atol)
+
+
 @examples(12)
 @given(case=tables(), seed=st.integers(0, 2**32 - 1))
 def test_the_directions_are_adjoint(case, seed):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from ..arrays import Array, Shape
 from ..backends.protocol import Kernels
-from ..errors import ShapeError, number
+from ..errors import OptionError, ShapeError
 from ..plan import Plan
 from .base import Layer
 
@@ -116,7 +116,9 @@ class LeakyReLU(_Elementwise):
     slope: float = 0.01
 
     def __post_init__(self) -> None:
-        number("LeakyReLU", "slope", self.slope, -math.inf, math.inf, "()")
+        real = isinstance(self.slope, int | float) and not isinstance(self.slope, bool)
+        if not real or not abs(self.slope) <= sys.float_info.max:
+            raise OptionError("LeakyReLU", f"expected slope as a finite number, got {self.slope!r}", "give slope=0.01")
 
     def plan(self, in_shape: Shape) -> Plan:
         """The shape stays."""

@@ -88,7 +88,9 @@ def launches_of_the_rest() -> list[Launch]:
         pixels = Pixels(np.zeros((32, 28, 28), np.uint8), Normalise(scale=1.0, shift=0.0), 32, "resize")
         m.models.lenet5s(backend="cuda").loss_and_grads(m.MSE(1, -1), pixels, labels)
         bent = Distorted(
-            Pixels(np.zeros((32, 28, 28), np.uint8), Normalise(scale=1.0, shift=0.0), 32), Affine(shift=1.0), Elastic(alpha=20.0)
+            Pixels(np.zeros((32, 28, 28), np.uint8), Normalise(scale=1.0, shift=0.0), 32),
+            Affine(shift=1.0),
+            Elastic(alpha=20.0),
         )
         m.models.lenet5(backend="cuda").loss_and_grads(m.MSE(1, -1), bent, labels)
         cuda.add(np.zeros(9, np.float32), np.zeros(9, np.float32))

@@ -9,7 +9,8 @@ import math
 from typing import Any
 
 import numpy as np
-from numba.extending import register_jitable
+from numba import types
+from numba.extending import overload, register_jitable
 
 from ...arrays import Array
 from .denormals import heed_denormals, restore_mode
@@ -64,61 +65,48 @@ def sdlm(p: Array, dp: Array, r: Array, h: Array) -> None:
         p[i] -= lr * r[i] * dp[i]
 
 
+@register_jitable(**FLAGS)
+def share_of_square(fresh: Any, more: Any, g: Any) -> Any:
+    """fresh · g², or more · g · g in this order where g² overflows; ``more`` is a little above fresh, so it is larger else."""
+    share, other = fresh * (g * g), more * g * g
+    return other if other < share else share
+
+
+def second_moment(v: Any, g: Any, beta2: Any, fresh2: Any, more: Any) -> Any:
+    """β₂ v + (1 − β₂) g²; as in PyTorch, it does not overflow in float32 up to gradients of 10²⁰."""
+    return beta2 * v + share_of_square(fresh2, more, g)
+
+
+def plain_second_moment(v: Any, g: Any, beta2: Any, fresh2: Any, more: Any) -> Any:
+    """``second_moment`` in float64, where no gradient is so large; LLVM makes g² + β₂ (v − g²) of it."""
+    return beta2 * v + fresh2 * g * g
+
+
+@overload(second_moment, strict=False)
+def _second_moment(v: Any, g: Any, beta2: Any, fresh2: Any, more: Any) -> Any:
+    return second_moment if v is types.float32 else plain_second_moment
+
+
 @register_jitable
 def adam_step(p: Array, dp: Array, m: Array, v: Array, h: Array, coupled: Any, decoupled: Any) -> None:
-    """The step of ``adam`` for a block; LLVM chooses the order of the product (1 − β₂) g g, and g² may overflow."""
+    """The step of ``adam`` with the weight decay in the gradient (coupled) or beside it (decoupled).
+
+    Where ε is so small that a denormal v counts beside it, denormal numbers are not taken for zero.
+    """
     lr, beta1, beta2, eps = p.dtype.type(h[0]), p.dtype.type(h[1]), p.dtype.type(h[2]), p.dtype.type(h[3])
     one = p.dtype.type(1)
     fresh1, fresh2 = p.dtype.type(1 - h[1]), p.dtype.type(1 - h[2])
     step, root = lr / p.dtype.type(h[5]), p.dtype.type(math.sqrt(h[6]))
     keep = one - lr * decoupled
-    for i in range(p.size):
-        g = dp[i] + coupled * p[i]
-        m[i] = beta1 * m[i] + fresh1 * g
-        v[i] = beta2 * v[i] + fresh2 * g * g
-        p[i] = keep * p[i] - step * m[i] / (np.sqrt(v[i]) / root + eps)
-
-
-@register_jitable(**FLAGS)
-def adam_step_in_order(p: Array, dp: Array, m: Array, v: Array, h: Array, coupled: Any, decoupled: Any) -> None:
-    """``adam_step`` operation by operation as PyTorch makes it: ((1 − β₂) g) g holds out to gradients of 10²⁰ in float32."""
-    lr, beta1, beta2, eps = p.dtype.type(h[0]), p.dtype.type(h[1]), p.dtype.type(h[2]), p.dtype.type(h[3])
-    fresh1, fresh2 = p.dtype.type(1 - h[1]), p.dtype.type(1 - h[2])
-    step, root = lr / p.dtype.type(h[5]), p.dtype.type(math.sqrt(h[6]))
-    keep = p.dtype.type(1) - lr * decoupled
-    for i in range(p.size):
-        g = dp[i] + coupled * p[i]
-        m[i] = beta1 * m[i] + fresh1 * g
-        v[i] = beta2 * v[i] + (fresh2 * g) * g
-        p[i] = keep * p[i] - step * m[i] / (np.sqrt(v[i]) / root + eps)
-
-
-@register_jitable
-def squares(p: Array, dp: Array, coupled: Any) -> Any:
-    """Σ g², not finite where one of them is not."""
-    total = p.dtype.type(0)
-    for i in range(p.size):
-        g = dp[i] + coupled * p[i]
-        total += g * g
-    return total
-
-
-@register_jitable
-def adam_steps(p: Array, dp: Array, m: Array, v: Array, h: Array, coupled: Any, decoupled: Any) -> None:
-    """The step of ``adam`` with the weight decay in the gradient (coupled) or beside it (decoupled).
-
-    Where ε is so small that a denormal v counts beside it, denormal numbers are not taken for zero.
-    """
-    tiny = h[3] * math.sqrt(h[6]) < (SINGLE_EPS if p.itemsize == 4 else DOUBLE_EPS)
-    mode = 0
+    more = fresh2 * p.dtype.type(1 + 2.0**-20)
+    tiny, mode = h[3] * math.sqrt(h[6]) < (SINGLE_EPS if p.itemsize == 4 else DOUBLE_EPS), 0
     if tiny and not INTERPRET:
         mode = heed_denormals()
-    for start in range(0, p.size, BLOCK):
-        part = slice(start, start + BLOCK)
-        if tiny or not np.isfinite(squares(p[part], dp[part], coupled)):
-            adam_step_in_order(p[part], dp[part], m[part], v[part], h, coupled, decoupled)
-        else:
-            adam_step(p[part], dp[part], m[part], v[part], h, coupled, decoupled)
+    for i in range(p.size):
+        g = dp[i] + coupled * p[i]
+        m[i] = beta1 * m[i] + fresh1 * g
+        v[i] = second_moment(v[i], g, beta2, fresh2, more)
+        p[i] = keep * p[i] - step * m[i] / (np.sqrt(v[i]) / root + eps)
     if tiny and not INTERPRET:
         restore_mode(mode)
 
@@ -129,10 +117,10 @@ def adam(p: Array, dp: Array, m: Array, v: Array, h: Array) -> None:
 
     h = lr, β₁, β₂, ε, wd, c₁, c₂ with c = 1 − βᵗ in step t = 1, 2, …
     """
-    adam_steps(p, dp, m, v, h, p.dtype.type(h[4]), p.dtype.type(0))
+    adam_step(p, dp, m, v, h, p.dtype.type(h[4]), p.dtype.type(0))
 
 
 @kernel(flat=True)
 def adamw(p: Array, dp: Array, m: Array, v: Array, h: Array) -> None:
     """``adam`` with the weight decay beside the gradient: p −= lr wd p."""
-    adam_steps(p, dp, m, v, h, p.dtype.type(0), p.dtype.type(h[4]))
+    adam_step(p, dp, m, v, h, p.dtype.type(0), p.dtype.type(h[4]))

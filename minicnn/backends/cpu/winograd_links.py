@@ -123,7 +123,7 @@ def add_finite_weights_back(x: Array, dy: Array, first: Array, maps: Array, kern
             a, b, c, d, e = g_transposed(U[0, k, kh], U[1, k, kh], U[2, k, kh], U[3, k, kh], U[4, k, kh], U[5, k, kh])
             row = number(a), number(b), number(c), number(d), number(e)
             for kw in range(TAPS):
-                if np.isfinite(row[kw]):
+                if abs(row[kw]) < np.inf:
                     dW[k, kh, kw] += row[kw]
                 else:
                     mend_dW(x, dy, first, maps, kernels, dW, k, kh, kw)
