@@ -17,6 +17,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from operator import methodcaller
 from typing import Any
 
@@ -46,6 +47,7 @@ class SharedLock:
     def __init__(self) -> None:
         self.turn = FairLock()
         self._handles: tuple[weakref.ref[HandleLock], ...] = ()
+        _watch_forks()
         _ALL.add(self)
 
     def add(self, handle: HandleLock) -> None:
@@ -79,7 +81,12 @@ class SharedLock:
 
 def shared_lock(away: bool) -> SharedLock:
     """A lock for new parameters; on a device, whose memory is kept in step with the host's by one book, the same for all."""
-    return _device if away else SharedLock()
+    return _of_the_device() if away else SharedLock()
+
+
+@cache
+def _of_the_device() -> SharedLock:
+    return SharedLock()
 
 
 class HandleLock(FairLock):
@@ -242,7 +249,6 @@ class _Hold(_Held):
 
 
 _ALL: weakref.WeakSet[SharedLock] = weakref.WeakSet()
-_device = SharedLock()
 _forking = threading.RLock()
 _waited: list[Any] = []
 
@@ -266,5 +272,8 @@ def _after_fork_in_child() -> None:
         shared.after_fork()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)
+@cache
+def _watch_forks() -> None:
+    """Register what a fork waits for, once there is a backend: the last one registered waits first, and updates may compile."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)

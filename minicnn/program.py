@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -47,9 +46,15 @@ class Call:
     kernel: Any
     arrays: tuple[Array, ...]
 
-    @cached_property
+    @property
     def bound(self) -> Bound:
-        """The kernel's code for these arrays."""
+        """The kernel's code for these arrays, found once."""
+        known: Bound | None = self.__dict__.get("_bound")  # cached_property of Python 3.11 has one lock for all calls there are
+        if known is None:
+            known = self.__dict__["_bound"] = self._bind()
+        return known
+
+    def _bind(self) -> Bound:
         if not hasattr(self.kernel, "bind"):
             return Bound(self.kernel, self.arrays, 0)
         function, arrays = self.kernel.bind(self.arrays)

@@ -16,8 +16,8 @@ class Layer(Options):
     """Base of all layers.
 
     A layer holds hyper-parameters and no arrays. Its methods run once, when a network is bound, and record kernel calls
-    on ``k``; nothing in them depends on data, and one that computes is refused. **The signature is the contract**: every argument after ``k`` is bound by
-    its name, from
+    on ``k``; nothing in them depends on data, and one that computes is refused. **The signature is the contract**: every
+    argument after ``k`` is bound by its name, from
 
     - ``x y dx dy``: input, output and their gradients, with lanes last; ``dx`` is None where nobody needs it;
     - ``lanes`` (int64[1], how many lanes are real), ``rng`` (uint64[4]: seed, step, layer, first image);
