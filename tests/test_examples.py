@@ -14,7 +14,7 @@ import pytest
 
 import minicnn
 from minicnn import checkpoint
-from minicnn.data import Pixels, load_mnist
+from minicnn.data import Pixels, load_mnist, write_idx
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SUBSET = Path(minicnn.__file__).parent / "data" / "subset"
@@ -69,6 +69,27 @@ def test_each_system_trains_saves_reloads_and_reports_the_same_accuracy(run, exa
     digits = load_mnist(source="subset", announce=lambda line: None)
     images = Pixels(digits.test_images, recipe.normalise, recipe.size, recipe.fit)
     assert net.evaluate(recipe.loss, images, digits.test_labels).accuracy == metrics["test_accuracy"]
+
+
+def test_training_on_the_numpy_backend(run, monkeypatch, tmp_path):
+    made, make, digits = [], minicnn.models.lenet5_modern, load_mnist(source="subset", announce=lambda line: None)
+    monkeypatch.setattr(minicnn.models, "lenet5_modern", lambda **options: made.append(make(**options)) or made[-1])
+    files = {"train": (digits.train_images, digits.train_labels), "t10k": (digits.test_images, digits.test_labels)}
+    for part, (images, labels) in files.items():
+        write_idx(tmp_path / f"{part}-images-idx3-ubyte", images[:120])
+        write_idx(tmp_path / f"{part}-labels-idx1-ubyte", labels[:120])
+    options = ("--model", "modern", "--backend", "numpy", "--data", tmp_path, "--epochs", 1)
+    code, out, _ = run(*options, "--out", tmp_path)
+    assert code == 0
+    assert "1 threads" in out
+    assert made[0].backend.__name__ == "minicnn.backends.numpy"
+    assert json.loads((tmp_path / "metrics.json").read_text())["parameters"] == 61706
+
+
+def test_a_backend_that_there_is_not_is_refused_with_the_usage(run):
+    code, _, err = run("--backend", "gpu")
+    assert code == 2
+    assert "argument --backend: invalid choice: 'gpu'" in err
 
 
 def test_lenet5s_says_its_loss_every_hundred_steps(run, tmp_path):
@@ -271,8 +292,6 @@ def test_a_damaged_checkpoint_gets_one_sentence(run, tmp_path):
 
 
 def test_images_of_another_size_get_one_sentence(run, tmp_path):
-    from minicnn.data import write_idx
-
     for part in ("train", "t10k"):
         write_idx(tmp_path / f"{part}-images-idx3-ubyte", np.zeros((24, 29, 29), np.uint8))
         write_idx(tmp_path / f"{part}-labels-idx1-ubyte", np.zeros(24, np.uint8))

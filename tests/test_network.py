@@ -431,7 +431,7 @@ def test_an_option_outside_what_it_may_be(options, message):
 
 
 def test_a_backend_that_there_is_not():
-    message = "backend: expected one of cpu, cuda, got 'gpu'; give backend=\"cpu\""
+    message = "backend: expected one of cpu, numpy, cuda, got 'gpu'; give backend=\"cpu\""
     refused(m.BackendError, message, lambda: m.Network([m.Dense(1)], (3,), backend="gpu"))
 
 
