@@ -242,7 +242,11 @@ VALUES = {
     "OneCycle": schedules.OneCycle(),
     "WarmUp": schedules.WarmUp(0.1, schedules.Cosine()),
 }
-SOURCES = {"Pixels": PIXELS, "Distorted": Distorted(PIXELS, Affine(shift=2), Elastic(34), 3), "Moved": Moved(PIXELS, rotation=3)}
+SOURCES = {
+    "Pixels": PIXELS,
+    "Distorted": Distorted(PIXELS, Affine(shift=2), Elastic(34), 3),
+    "Moved": Moved(PIXELS, rotation=3),
+}
 
 
 @pytest.mark.parametrize("copied", [*WAYS.values(), copy.copy], ids=[*WAYS, "copy"])

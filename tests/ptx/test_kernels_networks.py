@@ -115,7 +115,8 @@ def test_every_kernel_is_executed():
 def test_targets_as_vectors_beside_images_that_stay_on_the_device():
     """The images are read at their numbers, the targets in the order of the batch."""
     images = np.random.default_rng(0).integers(0, 256, (6, 4, 4), dtype=np.uint8)
-    x, target, batch = Pixels(images, Normalise(scale=1 / 255, shift=0.0)), np.arange(12.0)[::-1].reshape(6, 2), np.array([5, 0, 3])
+    x, batch = Pixels(images, Normalise(scale=1 / 255, shift=0.0)), np.array([5, 0, 3])
+    target = np.arange(12.0)[::-1].reshape(6, 2)
     ours, theirs = (m.Network([m.Dense(2)], (1, 4, 4), backend=name, threads=1, seed=1) for name in ("cuda", "cpu"))
     for net in (ours, theirs):
         net.loss_and_grads(m.MSE(), x, target, batch)
