@@ -8,7 +8,7 @@ import os
 import platform
 
 from . import __version__, backends
-from .backends.cpu.cache import kernel_directory
+from .backends.cpu.cache import kept, kernel_directory
 from .backends.cpu.host import HOST
 from .errors import BackendError
 from .parallel import usable_cpus
@@ -35,7 +35,7 @@ def facts() -> dict[str, str]:
         "threads": f"{usable_cpus()} usable of {os.cpu_count()} processors",
         "backend cpu": f"usable: {HOST.name}, {8 * HOST.bytes} bits or {HOST.width(4)} float32, {HOST.registers} registers",
         "backend cuda": cuda(),
-        "kernel cache": str(kernel_directory() or "none: kernels are compiled in each process"),
+        "kernel cache": cache(),
     }
 
 
@@ -45,6 +45,14 @@ def version(package: str) -> str:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return "not installed"
+
+
+def cache() -> str:
+    """Where compiled kernels are, and whether further ones are kept."""
+    directory = kernel_directory()
+    if directory is None:
+        return "none: kernels are compiled in each process"
+    return str(directory) if kept() else f"{directory}, which can only be read: what it lacks is compiled in each process"
 
 
 def cuda() -> str:

@@ -2,6 +2,7 @@
 
 from .conv import conv2d, conv2d_dx, pack_channels, pack_filters, pad
 from .conv_dw import conv2d_dW_add
+from .device import LOG
 from .dropout import dropout
 from .gemm import gemm_bias, gemm_nt_add, gemm_tn, outer_add
 from .im2col import col2im_add, im2col
@@ -14,7 +15,6 @@ from .place import (
     CHECK,
     IMPATIENT,
     INTERPRET,
-    LOG,
     PATIENT,
     Crew,
     aside,

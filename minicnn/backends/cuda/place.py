@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...arrays import Array
-from ..log import CompileLog
 from .launch import LANES, parts
 from .mirror import mirror
 
@@ -18,8 +17,6 @@ CHECK = INTERPRET = False
 
 PATIENT = IMPATIENT = 0
 """Nobody waits."""
-
-LOG = CompileLog()
 
 MOST_LANES = 4096
 """A larger batch goes in parts, so that memory stays bounded."""
