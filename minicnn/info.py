@@ -70,11 +70,14 @@ def gpu() -> str:
 
 
 def kernel_cache() -> str:
-    """Where compiled kernels are kept."""
+    """Where compiled kernels are, and whether further ones are kept."""
     try:
         backends.get("cpu")
     except BackendError:
         return "none: nothing can be compiled"
-    from .backends.cpu.cache import kernel_directory
+    from .backends.cpu.cache import kept, kernel_directory
 
-    return str(kernel_directory() or "none: kernels are compiled in each process")
+    directory = kernel_directory()
+    if directory is None:
+        return "none: kernels are compiled in each process"
+    return str(directory) if kept() else f"{directory}, which can only be read: what it lacks is compiled in each process"

@@ -134,7 +134,7 @@ class Trainer:
     def _compile(self) -> None:
         """Run every kernel once on a batch, so that no epoch's time holds a compilation; nothing of it stays."""
         log = self.net.backend.LOG
-        log.announce = lambda: self.announce("compiling kernels; later runs load them from the cache")
+        log.announce = lambda: self.announce(log.words())
         few = self._chosen[: self.run.batch_size]
         with self.net.update():  # nobody sees the step
             params, steps = self.net.params.flat.copy(), self.net.steps

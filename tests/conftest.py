@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 import minicnn
+from minicnn.backends.cpu import LOG
+
+LOG.told = True  # that the tests compile is no news, and many read stderr
 
 ROOT = Path(minicnn.__file__).parents[1]
 

@@ -2,17 +2,20 @@
 
 Numba's own disk cache ignores changes in imported files and in the compile modes, and two processes that compile variants
 of one function at the same time can later load the wrong one. So minicnn keeps a directory of its own, named by a hash of
-everything that shapes the machine code, and gives every specialisation a file of its own. Where nothing is writable,
-kernels are compiled anew in each process.
+everything that shapes the machine code, and gives every specialisation a file of its own. A directory that can only be
+read is read. Where there is none and none can be made, kernels are compiled anew in each process.
 """
 
 from __future__ import annotations
 
 import hashlib
+import inspect
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +29,7 @@ from numba.core.runtime.nrt import rtsys
 
 from .dependencies import stamp
 from .mode import CHECK, CPU_FEATURES, CPU_NAME
+from .settings import shaping
 
 KEEP_SECONDS = 30 * 24 * 3600
 """A cache directory of other sources is removed when it has not been used for so long."""
@@ -40,36 +44,57 @@ def cache_root() -> Path:
 
 
 def sources_key() -> str:
-    """A hash of the kernel sources, the compile modes and the versions that machine code depends on."""
+    """A hash of the kernel sources, the settings, the compile modes and the versions that machine code depends on."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.name.encode() + path.read_bytes())
+    folder = Path(__file__).parent
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     host = (binding.get_host_cpu_name(), sorted(binding.get_host_cpu_features().items()))
-    settings = (numba.__version__, llvmlite.__version__, np.__version__, CHECK, CPU_NAME, CPU_FEATURES, host)
-    digest.update(repr(settings).encode())
+    versions = (numba.__version__, llvmlite.__version__, np.__version__)
+    digest.update(repr((versions, CHECK, CPU_NAME, CPU_FEATURES, host, shaping())).encode())
     return digest.hexdigest()[:16]
 
 
-@cache
 def kernel_directory() -> Path | None:
-    """The cache directory of this version, made and proven writable, or None where there is none."""
+    """The cache directory of this version under the settings as they are now, or None where there is none."""
+    return _directory(shaping())
+
+
+@cache
+def _directory(settings: str) -> Path | None:
     try:
         root = cache_root()
         directory = root / f"kernels-{sources_key()}"
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "used").touch()
         _prune(root, keep=directory)
-    except (OSError, RuntimeError):  # RuntimeError: there is no home directory
+    except RuntimeError:  # there is no home directory
         return None
+    except OSError:  # somebody else's: it may be read all the same
+        return directory if os.path.isdir(directory) and os.access(directory, os.R_OK | os.X_OK) else None
     return directory
 
 
 def _prune(root: Path, keep: Path) -> None:
     for other in root.glob("kernels-*"):
         stamp = other / "used"
-        age = time.time() - (stamp if stamp.exists() else other).stat().st_mtime
-        if other != keep and age > KEEP_SECONDS:
-            shutil.rmtree(other, ignore_errors=True)
+        with suppress(OSError):  # another process may be removing it, or may not let this one
+            age = time.time() - (stamp if stamp.exists() else other).stat().st_mtime
+            if other != keep and age > KEEP_SECONDS:
+                shutil.rmtree(other, ignore_errors=True)
+
+
+def kept() -> bool:
+    """Whether kernels that are compiled now are kept for later runs."""
+    directory = kernel_directory()
+    return directory is not None and os.access(directory, os.W_OK)
+
+
+def words() -> str:
+    """What to tell a user who waits for the compiler."""
+    if kept():
+        return "compiling kernels; later runs load them from the cache"
+    return "compiling kernels, anew in every run, as no cache can be written; set MINICNN_CACHE to a folder that can"
 
 
 class _Locator(_CacheLocator):
@@ -98,7 +123,15 @@ class _Locator(_CacheLocator):
 
 
 class _Implementation(CompileResultCacheImpl):
-    _locator_classes = [_Locator]  # type: ignore[list-item]  # noqa: RUF012
+    """Not set up by Numba, which would let ``NUMBA_CACHE_LOCATOR_CLASSES`` put the files elsewhere, under a key of its own."""
+
+    def __init__(self, py_func: Any) -> None:
+        source = inspect.getfile(py_func)
+        locator = _Locator.from_function(py_func, source)
+        if locator is None:
+            raise RuntimeError(f"no source file for {py_func.__qualname__}")
+        self._lineno, self._locator = py_func.__code__.co_firstlineno, locator
+        self._filename_base = self.get_filename_base(f"{Path(source).stem}.{py_func.__qualname__}", sys.abiflags)
 
 
 class KernelCache(Cache):

@@ -224,20 +224,26 @@ def _dx(rows: int, cols: int) -> Kernel:
                         for lane in range(0, L, tile_width(dy)):
                             t = tile_zeros(dy, rows, cols)
                             up = up_first + up_step
-                            for kh in range(h_first, KH, h_step):
-                                up -= up_step
-                                if bottom + up < 0 or top + up >= OH:
-                                    continue
-                                back = back_first + back_step
-                                for kw in range(w_first, KW, w_step):
-                                    back -= back_step
-                                    k = weights + (kh * KW + kw) * block
-                                    if border:
+                            if border:
+                                for kh in range(h_first, KH, h_step):
+                                    up -= up_step
+                                    if bottom + up < 0 or top + up >= OH:
+                                        continue
+                                    back = back_first + back_step
+                                    for kw in range(w_first, KW, w_step):
+                                        back -= back_step
+                                        k = weights + (kh * KW + kw) * block
                                         on = tile_inside(ys, xs, up, back, OH, OW, L)
                                         for f in range(F):
                                             t = tile_multiply_inside(t, packed, k, dy, on, f * OH * OW * L + lane)
                                             k += KH * KW * block
-                                    else:
+                            else:
+                                for kh in range(h_first, KH, h_step):
+                                    up -= up_step
+                                    back = back_first + back_step
+                                    for kw in range(w_first, KW, w_step):
+                                        back -= back_step
+                                        k = weights + (kh * KW + kw) * block
                                         offset = (up * OW + back) * L + lane
                                         for _ in range(F):
                                             t = tile_multiply(t, packed, k, dy, at, offset)

@@ -21,6 +21,7 @@ ARM_FLUSH = 1 << 24
 
 _I32, _I64, _VOID = ir.IntType(32), ir.IntType(64), ir.VoidType()
 _POINTER = ir.IntType(8).as_pointer()
+_MXCSR = ir.FunctionType(_VOID, [_POINTER])
 
 
 def _read(builder: Any) -> Any:
@@ -28,10 +29,10 @@ def _read(builder: Any) -> Any:
     triple = str(builder.module.triple)
     if "x86_64" in triple:
         word = builder.alloca(_I32)
-        builder.call(_mxcsr(builder, "stmxcsr"), [builder.bitcast(word, _POINTER)])
+        builder.call(_intrinsic(builder, _MXCSR, "llvm.x86.sse.stmxcsr"), [builder.bitcast(word, _POINTER)])
         return builder.zext(builder.load(word), _I64)
     if "aarch64" in triple or "arm64" in triple:
-        return builder.asm(ir.FunctionType(_I64, []), "mrs $0, fpcr", "=r", [], side_effect=True)
+        return builder.call(_intrinsic(builder, ir.FunctionType(_I64, []), "llvm.aarch64.get.fpcr"), [])
     return ir.Constant(_I64, 0)
 
 
@@ -40,13 +41,13 @@ def _write(builder: Any, value: Any) -> None:
     if "x86_64" in triple:
         word = builder.alloca(_I32)
         builder.store(builder.trunc(value, _I32), word)
-        builder.call(_mxcsr(builder, "ldmxcsr"), [builder.bitcast(word, _POINTER)])
+        builder.call(_intrinsic(builder, _MXCSR, "llvm.x86.sse.ldmxcsr"), [builder.bitcast(word, _POINTER)])
     elif "aarch64" in triple or "arm64" in triple:
-        builder.asm(ir.FunctionType(_VOID, [_I64]), "msr fpcr, $0", "r", [value], side_effect=True)
+        builder.call(_intrinsic(builder, ir.FunctionType(_VOID, [_I64]), "llvm.aarch64.set.fpcr"), [value])
 
 
-def _mxcsr(builder: Any, name: str) -> Any:
-    return cgutils.get_or_insert_function(builder.module, ir.FunctionType(_VOID, [_POINTER]), f"llvm.x86.sse.{name}")
+def _intrinsic(builder: Any, kind: ir.FunctionType, name: str) -> Any:
+    return cgutils.get_or_insert_function(builder.module, kind, name)
 
 
 @intrinsic

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import hashlib
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FunctionType
@@ -21,7 +20,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.np.numpy_support import from_dtype
 
 from ..log import CompileLog
-from .cache import cache_for
+from .cache import cache_for, words
 from .mode import CHECK, INTERPRET
 
 FLAGS = {"nsz", "arcp", "contract", "afn", "reassoc"}
@@ -30,7 +29,7 @@ FLAGS = {"nsz", "arcp", "contract", "afn", "reassoc"}
 Function = Callable[..., None]
 
 
-LOG = CompileLog()
+LOG = CompileLog(words)
 
 COMPILING = global_compiler_lock
 """Threads that meet the same new kernel compile it once. It is Numba's own lock: nobody holds one and waits for the other."""
@@ -152,20 +151,17 @@ def _array_type(array: np.ndarray[Any, Any]) -> types.Array:
 
 
 def _compile(function: FunctionType, signature: tuple[types.Type, ...]) -> Machine:
-    started = time.perf_counter()
     # Numba would also make each function callable from C, by code that nobody calls: a fifth of the time to compile.
     options: dict[str, Any] = {"fastmath": FLAGS, "error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
-    dispatcher: Any = njit(boundscheck=CHECK, **options)(_renamed(function, signature))
-    missed = LOG.missed(function.__name__)
-    store = cache_for(dispatcher.py_func, missed)
-    if store is None:
-        missed()
-    else:
-        dispatcher._cache = store
-    with _garbage_collected():
-        dispatcher.compile(signature)
-    LOG.bound += 1
-    LOG.seconds += time.perf_counter() - started
+    with LOG.binding(function.__name__) as binding:
+        dispatcher: Any = njit(boundscheck=CHECK, **options)(_renamed(function, signature))
+        store = cache_for(dispatcher.py_func, binding.missed)
+        if store is None:
+            binding.missed()
+        else:
+            dispatcher._cache = store
+        with _garbage_collected():
+            dispatcher.compile(signature)
     (result,) = dispatcher.overloads.values()
     address = result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
     _forget_module(result.library)
@@ -196,9 +192,14 @@ def _forget_module(library: Any) -> None:
 
 def _renamed(function: FunctionType, signature: tuple[types.Type, ...]) -> FunctionType:
     """A copy under a name that no other specialisation has: cached variants of one name get mixed up between processes."""
-    captured = [cell.cell_contents for cell in function.__closure__ or ()]
+    captured = [_told(cell.cell_contents) for cell in function.__closure__ or ()]
     digest = hashlib.sha256(repr((signature, captured)).encode()).hexdigest()[:12]
     copy = FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__)
     copy.__module__ = function.__module__
     copy.__qualname__ = f"{function.__qualname__}_{digest}"
     return copy
+
+
+def _told(value: Any) -> Any:
+    """A captured value in a form whose ``repr`` leaves nothing out, as that of a large array does."""
+    return (value.dtype.str, value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value

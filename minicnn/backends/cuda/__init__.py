@@ -3,6 +3,7 @@
 from ..defaults import CHECK, IMPATIENT, INTERPRET, PATIENT, from_zero, members, rewriting
 from .conv import conv2d, conv2d_dx, pack_channels, pack_filters, pad
 from .conv_dw import conv2d_dW_add
+from .device import LOG
 from .dropout import dropout
 from .gemm import gemm_bias, gemm_nt_add, gemm_tn, outer_add
 from .im2col import col2im_add, im2col
@@ -12,7 +13,6 @@ from .operation import check_call
 from .penalty import count_least, map_penalty, map_penalty_dy, map_penalty_hy, map_shares, penalty, penalty_dy
 from .place import (
     AWAY,
-    LOG,
     Crew,
     aside,
     current,

@@ -9,9 +9,12 @@ import numpy as np
 
 from ...arrays import Array
 from ...errors import BackendError
+from ..log import CompileLog
 from . import target
 from .launch import Shape
 from .target import Argument
+
+LOG = CompileLog(lambda: "compiling kernels for the GPU, anew in every run")
 
 
 class Device(Protocol):
@@ -112,6 +115,8 @@ class Gpu:
         kinds = target.signature(tuple(like))
         key = (kernel, kinds)
         if key not in self._compiled or target.SIMULATED:  # a simulated kernel holds one grid
-            self._compiled[key] = target.compiled(kernel, kinds)
+            with LOG.binding(kernel.__name__) as binding:
+                binding.missed()
+                self._compiled[key] = target.compiled(kernel, kinds)
         launch = target.configured(self._compiled[key], shape.grid, shape.block, self._stream)
         return lambda *numbers: launch(*arguments, *numbers)

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...arrays import Array
-from ..log import CompileLog
 from .launch import LANES, parts
 from .mirror import mirror
 
 AWAY = True
 """Whether kernels work on memory of their own."""
 
-LOG = CompileLog()
 
 MOST_LANES = 4096
 """A larger batch goes in parts, so that memory stays bounded."""

@@ -19,4 +19,4 @@ from .random import *
 from .updates import *
 
 INTERPRET = True  # kernels are plain Python, and allocate what their formulas need
-LOG = CompileLog()  # nothing is ever compiled
+LOG = CompileLog(lambda: "compiling nothing")  # there is nothing to compile
