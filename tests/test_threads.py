@@ -147,7 +147,7 @@ class Mixed:
 
     def work(self, net, number, turns):
         rng = np.random.default_rng(number)
-        handle = (net, net.share(threads=1), net.share())[number % 3]
+        handle = net if number < 2 else net.share(threads=1)
         for turn in range(turns):
             self.kinds[rng.integers(len(self.kinds))](handle, rng)
             if turn % 200 == 199 and handle is not net:
