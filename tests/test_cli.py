@@ -1,11 +1,15 @@
 """The command line, and how much is compiled before the first step."""
 
 import re
+from pathlib import Path
 
 import pytest
 
 from minicnn import cli
+from minicnn.backends.cpu.cache import cache_root
 from minicnn.backends.cpu.mode import INTERPRET
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
 
 BUDGET = {"lenet5": 30, "lenet5s": 30, "lenet5_modern": 32}
 """Compiled specialisations that a training step of each model may take."""
@@ -17,6 +21,47 @@ def test_warmup_says_what_it_compiles(capsys):
     assert [line.split(":")[0] for line in told[:-1]] == list(cli.ZOO)
     assert all(re.fullmatch(r"\w+: \d+ kernels compiled in \d+\.\d s", line) for line in told[:-1])
     assert re.fullmatch(r"\d+ kernels ready, \d+ of them from the cache", told[-1])
+
+
+EVERYTHING = """
+import contextlib, io, sys
+import numpy as np
+from minicnn import cli, models
+from minicnn.backends.cpu import jit
+from minicnn.data import Normalise, Pixels
+asked, compile = [], jit._compile
+def noted(function, signature):
+    asked.append(f"{{function.__name__}} {{signature}}")
+    return compile(function, signature)
+jit._compile = noted
+with contextlib.redirect_stdout(io.StringIO()):
+    cli.main(["warmup"])
+    warm = len(asked)
+    sys.path.insert(0, {examples!r})
+    import train_mnist
+    train_mnist.draw = lambda *arguments: None
+    small = ["--limit", "160", "--epochs", "1"]  # 147 images to learn from and 13 to validate
+    for extra in (
+        ["--model", "classic", "--threads", "1", *small],
+        ["--model", "lenet5s", "--threads", "2", "--optimizer", "adamw", "--batch-size", "146", *small],
+        ["--model", "modern", "--optimizer", "sgd", *small],
+        ["--model", "modern", "--limit", "12", "--epochs", "1"],
+        ["--fast"],
+    ):
+        sys.argv = ["train_mnist.py", "--source", "subset", "--out", "runs", *extra]
+        assert train_mnist.main() == 0
+    for name, size in (("lenet5", 32), ("lenet5s", 32), ("lenet5_modern", 28)):
+        net = getattr(models, name)()
+        for fit in ("pad", "resize"):
+            images = Pixels(np.zeros((40, 28, 28), np.uint8), Normalise.between(0, 1), size, fit)
+            net.predict(images), net.predict(images, index=[3])
+print(warm > 50, asked[warm:])
+"""
+
+
+@pytest.mark.skipif(INTERPRET, reason="nothing is compiled")
+def test_after_warmup_the_examples_compile_nothing(python):
+    assert python(EVERYTHING.format(examples=str(EXAMPLES)), MINICNN_CACHE=cache_root()) == "True []\n"
 
 
 def test_a_wrong_number_of_threads_is_one_sentence(capsys):
