@@ -38,7 +38,7 @@ def number(who: str, name: str, value: object, low: float, high: float, ends: st
     0.9
     """
     real = isinstance(value, int | float) and not isinstance(value, bool)
-    real = real and abs(value) <= sys.float_info.max  # type: ignore[operator]
+    real = real and abs(value) <= sys.float_info.max  # type: ignore[arg-type]
     above = real and (low <= value if ends[0] == "[" else low < value)  # type: ignore[operator]
     below = real and (value <= high if ends[1] == "]" else value < high)  # type: ignore[operator]
     if not (above and below):
