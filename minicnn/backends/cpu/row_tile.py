@@ -221,9 +221,11 @@ def _fold_add(emit: RowEmit, tile: Any, array_type: Any, array: Any, starts: lis
     zero = emit.const(0)
     for i, start in enumerate(starts):
         with emit.b.if_then(emit.rows_below(rows, i), likely=True):
-            sums = emit.sums([emit.at(tile, i, j) for j in range(emit.t.n)])
-            before = emit.load_between(array_type, array, start, zero, columns)
-            emit.store_between(emit.b.fadd(before, sums), array_type, array, start, zero, columns)
+            for first in range(0, emit.t.n, emit.t.w):  # more columns than a vector has numbers are those of several
+                sums = emit.sums([emit.at(tile, i, j) for j in range(first, min(first + emit.t.w, emit.t.n))])
+                to, left = emit.b.add(start, emit.const(first)), emit.b.sub(columns, emit.const(first))
+                before = emit.load_between(array_type, array, to, zero, left)
+                emit.store_between(emit.b.fadd(before, sums), array_type, array, to, zero, left)
 
 
 @intrinsic
