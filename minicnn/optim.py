@@ -168,7 +168,8 @@ class SGD(Optimizer):
 class Adam(Optimizer):
     """m = β₁m + (1 − β₁)g;  v = β₂v + (1 − β₂)g²;  p −= lr · m̂ / (√v̂ + ε), g = dp + λp: ``torch.optim.Adam``.
 
-    Kingma and Ba, *Adam*, 2015, algorithm 1.
+    Kingma and Ba, *Adam*, 2015, algorithm 1. In float32, as in PyTorch, v holds squares of gradients from about 10⁻²⁰ to
+    10²⁰: the step of smaller ones is m̂ / ε, that of larger ones 0.
 
     Args:
         lr: learning rate.

@@ -80,9 +80,8 @@ def test_a_pixel_that_is_not_finite_or_huge_makes_what_the_plain_sum_makes_of_it
     W[:, :, 1] *= -1
     clean = forward(naive.to_lanes(x, lanes), W, b, padding)
     if bad == "huge":
-        x[5, 1, 2:4] = np.finfo(dtype).max / 32
-        W[:, :, 0] = 4
-        W[:, :, 1] = -4
+        x[5, 1] = np.finfo(dtype).max / 2
+        W /= 64
     else:
         x[5, 1, 2, 3] = bad
     with np.errstate(invalid="ignore", over="ignore"):
@@ -90,19 +89,19 @@ def test_a_pixel_that_is_not_finite_or_huge_makes_what_the_plain_sum_makes_of_it
         dx = backward(naive.to_lanes(x, lanes), W.transpose(1, 0, 2, 3).copy(), padding, size)
         expected = naive.conv2d(x, W, b, window.array(), *size)
         expected_dx = naive.conv2d_dx(x, W.transpose(1, 0, 2, 3).copy(), window.array(), *size)
-    largest = 12 * np.abs(x[np.isfinite(x)]).max()
-    same(naive.from_lanes(y, lanes), expected, largest)
-    same(naive.from_lanes(dx, lanes), expected_dx, largest)
+    largest = np.abs(x[np.isfinite(x)]).max()
+    same(naive.from_lanes(y, lanes), expected, largest, dtype)
+    same(naive.from_lanes(dx, lanes), expected_dx, largest, dtype)
     if bad != "huge":
         others = np.arange(lanes) != 5
         np.testing.assert_array_equal(y[..., others], clean[..., others])
 
 
-def same(got, expected, largest):
+def same(got, expected, largest, dtype):
     """Equality, infinite and NaN numbers included, up to the rounding of products so large."""
     finite = np.isfinite(expected)
     np.testing.assert_array_equal(got[~finite], expected[~finite])
-    np.testing.assert_allclose(got[finite], expected[finite], rtol=0, atol=8 * np.finfo(expected.dtype).eps * largest)
+    np.testing.assert_allclose(got[finite], expected[finite], rtol=0, atol=8 * np.finfo(dtype).eps * largest)
 
 
 @pytest.mark.parametrize("padding", [(0, 0), (1, 1), (2, 1)])

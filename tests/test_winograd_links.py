@@ -81,19 +81,22 @@ def test_a_number_that_is_not_finite_or_huge_makes_what_the_plain_sum_makes_of_i
     W *= np.where(np.indices((5, 5)).sum(axis=0) % 2, -1, 1).astype(dtype)
     b, dW = np.zeros(4, dtype), np.zeros_like(W)
     clean = forward(naive.to_lanes(x, L), W, b, links, (4, OH, OW))
-    value = np.finfo(dtype).max / 32 if bad == "huge" else bad
+    value, places = bad, ((x, (5, 2, 3, 4)), (dy, (7, 1, 2, 2)))
+    if bad == "huge":  # sums of four such numbers have no float, but those of 25 sixty-fourths of one
+        x, W, dy = x / 64, W / 64, dy / 64
+        value, places = np.finfo(dtype).max / 2, ((x, (5, 2)), (dy, (7, 1)))
     with np.errstate(all="ignore"):
-        for array, at in ((x, (5, 2, 3, 4)), (dy, (7, 1, 2, 2))):
+        for array, at in places:
             a, c = (array.copy() if array is other else other for other in (x, dy))
             (a if array is x else c)[at] = value
             dW[:] = 0
             y = forward(naive.to_lanes(a, L), W, b, links, (4, OH, OW))
             dx = backward(naive.to_lanes(a, L), naive.to_lanes(c, L), W, links, dW)
             a, c, exact = (values.astype(np.float64) for values in (a, c, W))
-            same(naive.from_lanes(y, L), naive.sparse_conv2d(a, exact, b, links, WINDOW, OH, OW), a)
-            same(naive.from_lanes(dx, L), naive.sparse_conv2d_dx(c, exact, links, WINDOW, C, H, width), c)
-            same(dW, naive.sparse_conv2d_dW(a, c, links, WINDOW, len(W)), np.append(a.ravel(), c.ravel()))
-            if array is x:
+            same(naive.from_lanes(y, L), naive.sparse_conv2d(a, exact, b, links, WINDOW, OH, OW), a, dtype)
+            same(naive.from_lanes(dx, L), naive.sparse_conv2d_dx(c, exact, links, WINDOW, C, H, width), c, dtype)
+            same(dW, naive.sparse_conv2d_dW(a, c, links, WINDOW, len(W)), np.append(a.ravel(), c.ravel()), dtype)
+            if array is x and bad != "huge":
                 others = np.arange(L) != 5
                 np.testing.assert_array_equal(y[..., others], clean[..., others])
 
@@ -105,21 +108,24 @@ def test_over_all_links_too(dtype, bad):
     L, C, F, size, padding = 16, 4, 9, (4, 6), (2, 2)
     rng, window = np.random.default_rng(6), Window((5, 5), padding=padding)
     x, W = (rng.uniform(-1, 1, s).astype(dtype) for s in ((L, C, *size), (F, C, 5, 5)))
-    x[3, 1, 2, 2] = np.finfo(dtype).max / 32 if bad == "huge" else bad
+    if bad == "huge":
+        x[3, 1], W = np.finfo(dtype).max / 2, W / 64
+    else:
+        x[3, 1, 2, 2] = bad
     turned = W.transpose(1, 0, 2, 3).copy()
     with np.errstate(all="ignore"):
         y = dense_forward(naive.to_lanes(x, L), W, np.zeros(F, dtype), padding)
         dx = dense_backward(naive.to_lanes(x, L), turned, padding, size)
         x, W, turned = (values.astype(np.float64) for values in (x, W, turned))
-        same(naive.from_lanes(y, L), naive.conv2d(x, W, np.zeros(F), window.array(), *size), x)
-        same(naive.from_lanes(dx, L), naive.conv2d_dx(x, turned, window.array(), *size), x)
+        same(naive.from_lanes(y, L), naive.conv2d(x, W, np.zeros(F), window.array(), *size), x, dtype)
+        same(naive.from_lanes(dx, L), naive.conv2d_dx(x, turned, window.array(), *size), x, dtype)
 
 
-def same(got, expected, given):
-    """Equality, infinite and NaN numbers included, up to the rounding of the largest number that was given."""
+def same(got, expected, given, dtype):
+    """Equality, infinite and NaN numbers included, up to the rounding of the largest number that was given or came out."""
     finite, largest = np.isfinite(expected), np.abs(given[np.isfinite(given)]).max()
     np.testing.assert_array_equal(got[~finite], expected[~finite])
-    atol = 100 * np.finfo(got.dtype).eps * max(1, largest)
+    atol = 100 * np.finfo(dtype).eps * max(1, largest, np.abs(expected[finite]).max())
     np.testing.assert_allclose(got[finite], expected[finite], rtol=0, atol=atol)
 
 

@@ -192,10 +192,10 @@ class Kernels(Protocol):
         """target = on_off[0] at the label, on_off[1] elsewhere."""
 
     def count_hits(self, y: Array, labels: Array, lanes: Array, hits: Array) -> None:
-        """hits += how many images have their (first) largest element at the label."""
+        """hits += how many images have their (first) largest element at the label; none with a NaN."""
 
     def count_least(self, y: Array, labels: Array, lanes: Array, hits: Array) -> None:
-        """hits += how many images have their (first) smallest element at the label."""
+        """hits += how many images have their (first) smallest element at the label; none with a NaN."""
 
     def penalty(self, y: Array, labels: Array, lanes: Array, scale: Array, value: Array) -> None:
         """value += scale · Σ y at the label."""

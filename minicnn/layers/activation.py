@@ -66,7 +66,10 @@ class Tanh(_Elementwise):
 
 @dataclass(frozen=True)
 class ScaledTanh(_Elementwise):
-    """y = 1.7159 · tanh(2x/3), so that f(±1) = ±1 (LeCun et al. 1998, appendix A).   Any shape."""
+    """y = 1.7159 · tanh(2x/3), so that f(±1) = ±1 (LeCun et al. 1998, appendix A).   Any shape.
+
+    The slope is exactly 0 where y is rounded to ±1.7159.
+    """
 
     def forward(self, k: Kernels, x: Array, y: Array) -> None:
         """y = 1.7159 · tanh(2x/3)."""
