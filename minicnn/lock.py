@@ -12,7 +12,6 @@ references. A fork waits for updates, but not for calls: a child's handle whose 
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +22,7 @@ from typing import Any
 
 from .errors import ContractError
 from .fair import FairLock
+from .fork import watch
 
 PATIENCE = 5.0
 """Seconds that a call inside another call waits for a handle, and a fork for an update."""
@@ -42,23 +42,19 @@ class SharedLock:
 
     Attributes:
         turn: held by the one thread that may update.
+        alone: whether there is one handle; only who has the turn can rely on it.
     """
 
     def __init__(self) -> None:
-        self.turn = FairLock()
+        self.turn, self.alone = FairLock(), False
         self._handles: tuple[weakref.ref[HandleLock], ...] = ()
-        _watch_forks()
-        _ALL.add(self)
+        watch(self)
 
     def add(self, handle: HandleLock) -> None:
         """Know one more handle."""
         with self.turn.own:
             self._handles = (*(known for known in self._handles if known() is not None), weakref.ref(handle))
-
-    @property
-    def alone(self) -> bool:
-        """Whether there never was a second handle, or it was forgotten; only who has the turn can rely on it."""
-        return len(self._handles) == 1
+            self.alone = len(self._handles) == 1
 
     def handles(self) -> list[HandleLock]:
         """The handles that there are, in the order in which they were made."""
@@ -105,7 +101,6 @@ class HandleLock(FairLock):
         super().__init__()
         self.shared, self.renew = shared, renew
         self.open = self.running = False
-        self._inner = _Inner(self)
         shared.add(self)
 
     def call(self) -> AbstractContextManager[Any]:
@@ -114,19 +109,29 @@ class HandleLock(FairLock):
             lock: AbstractContextManager[Any] = self.own
             return lock
         if self.open and not self.running and self.mine():
-            return self._inner
+            return self  # there is nothing to wait for
         return _Turn(self)
+
+    def __enter__(self) -> None:
+        self.running = True
+
+    def __exit__(self, *error: object) -> None:
+        self.running = False
 
     def atomic(self) -> AbstractContextManager[Any]:
         """Enter it for several calls: no other thread uses the handle meanwhile, none updates the parameters."""
-        return _Hold(self, everyone=False)
+        return _Sole(self) if self._sole() else _Hold(self, everyone=False)
 
     def update(self) -> AbstractContextManager[Any]:
         """Enter it to change the parameters: no other thread uses any handle meanwhile."""
         if self.open and self.shared.alone and not self.running and self.mine():
             lock: AbstractContextManager[Any] = self.own  # all that there is to hold is held
             return lock
-        return _Hold(self, everyone=True)
+        return _Sole(self) if self._sole() else _Hold(self, everyone=True)
+
+    def _sole(self) -> bool:
+        """Whether there is no other handle, nobody waits, and this thread is in no call."""
+        return self.shared.alone and not (self.line or self.shared.turn.line or self.mine())
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
@@ -139,19 +144,6 @@ class HandleLock(FairLock):
         finally:
             handles.pop()
             self.leave(mark)
-
-
-class _Inner:
-    """One of several calls on a handle that this thread holds."""
-
-    def __init__(self, handle: HandleLock) -> None:
-        self._handle = weakref.proxy(handle)
-
-    def __enter__(self) -> None:
-        self._handle.running = True
-
-    def __exit__(self, *error: object) -> None:
-        self._handle.running = False
 
 
 class _Held:
@@ -248,32 +240,50 @@ class _Hold(_Held):
         super()._release(kept)
 
 
-_ALL: weakref.WeakSet[SharedLock] = weakref.WeakSet()
-_forking = threading.RLock()
-_waited: list[Any] = []
+class _Sole:
+    """``_Hold`` for the only handle where nobody is about, so that a step of a small network costs what it did."""
 
+    __slots__ = ("_handle", "_hold", "_stage")
 
-def _before_fork() -> None:
-    _forking.acquire()
-    for shared in list(_ALL):
-        if not shared.in_call():  # else the update may wait for that call
-            shared.turn.take(_waited, _TRY_LONG)
+    def __init__(self, handle: HandleLock) -> None:
+        self._handle, self._stage = handle, 0
+        self._hold: _Hold | None = None
 
+    def __enter__(self) -> None:
+        handle, shared, self._stage = self._handle, self._handle.shared, 1
+        shared.turn.own.acquire()
+        handle.own.acquire()
+        if shared.alone:
+            handle.line.append(self)
+            handle.open, self._stage = True, 2
+        else:  # another handle came in between
+            self._undo()
+            self._hold = _Hold(handle, everyone=True)
+            self._hold.__enter__()
 
-def _after_fork() -> None:
-    while _waited:
-        _waited.pop().release()
-    _forking.release()
+    def __exit__(self, *error: object) -> None:
+        handle = self._handle
+        if self._stage == 2:
+            self._stage = 1
+            handle.open = handle.running = False
+            handle.leave(self)
+            handle.own.release()
+            handle.shared.turn.own.release()
+        elif self._hold is not None:
+            self._hold.__exit__()
+        self._stage = 0
 
+    def _undo(self) -> None:
+        """Give back what there is, after an interrupt on the way in or out."""
+        handle = self._handle
+        handle.leave(self)
+        if handle.mine():
+            handle.open = handle.running = False
+            handle.own.release()
+        if handle.shared.turn.mine():
+            handle.shared.turn.own.release()
+        self._stage = 0
 
-def _after_fork_in_child() -> None:
-    _after_fork()
-    for shared in list(_ALL):
-        shared.after_fork()
-
-
-@cache
-def _watch_forks() -> None:
-    """Register what a fork waits for, once there is a backend: the last one registered waits first, and updates may compile."""
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)
+    def __del__(self) -> None:
+        if self._stage:
+            self._undo()
