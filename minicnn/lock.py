@@ -120,18 +120,11 @@ class HandleLock(FairLock):
 
     def atomic(self) -> AbstractContextManager[Any]:
         """Enter it for several calls: no other thread uses the handle meanwhile, none updates the parameters."""
-        return _Sole(self) if self._sole() else _Hold(self, everyone=False)
+        return _Held(self, everyone=False)
 
     def update(self) -> AbstractContextManager[Any]:
         """Enter it to change the parameters: no other thread uses any handle meanwhile."""
-        if self.open and self.shared.alone and not self.running and self.mine():
-            lock: AbstractContextManager[Any] = self.own  # all that there is to hold is held
-            return lock
-        return _Sole(self) if self._sole() else _Hold(self, everyone=True)
-
-    def _sole(self) -> bool:
-        """Whether there is no other handle, nobody waits, and this thread is in no call."""
-        return self.shared.alone and not (self.line or self.shared.turn.line or self.mine())
+        return _Held(self, everyone=True)
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
@@ -146,7 +139,7 @@ class HandleLock(FairLock):
             self.leave(mark)
 
 
-class _Held:
+class _Locks:
     """Locks that are held until the block ends, or whatever else ends it."""
 
     def __init__(self, handle: HandleLock) -> None:
@@ -164,7 +157,7 @@ class _Held:
         self._release()
 
 
-class _Turn(_Held):
+class _Turn(_Locks):
     """A call that may have to wait."""
 
     def __enter__(self) -> None:
@@ -179,7 +172,7 @@ class _Turn(_Held):
             raise ContractError("network", what, "give every thread handles of its own, from share()")
 
 
-class _Hold(_Held):
+class _Hold(_Locks):
     """A handle, or all on the same parameters, for several calls of this thread."""
 
     def __init__(self, handle: HandleLock, everyone: bool) -> None:
@@ -240,38 +233,45 @@ class _Hold(_Held):
         super()._release(kept)
 
 
-class _Sole:
-    """``_Hold`` for the only handle where nobody is about, so that a step of a small network costs what it did."""
+class _Held:
+    """``_Hold``, or less where no other handle is there and nobody is about: a step of a small network costs what it did."""
 
-    __slots__ = ("_handle", "_hold", "_stage")
+    __slots__ = ("_everyone", "_handle", "_hold", "_stage")
 
-    def __init__(self, handle: HandleLock) -> None:
-        self._handle, self._stage = handle, 0
+    def __init__(self, handle: HandleLock, everyone: bool) -> None:
+        self._handle, self._everyone, self._stage = handle, everyone, 0
         self._hold: _Hold | None = None
 
     def __enter__(self) -> None:
-        handle, shared, self._stage = self._handle, self._handle.shared, 1
-        shared.turn.own.acquire()
-        handle.own.acquire()
-        if shared.alone:
-            handle.line.append(self)
-            handle.open, self._stage = True, 2
-        else:  # another handle came in between
-            self._undo()
-            self._hold = _Hold(handle, everyone=True)
-            self._hold.__enter__()
+        handle, shared = self._handle, self._handle.shared
+        if shared.alone and not (handle.line or shared.turn.line or handle.mine()):
+            self._stage = 1
+            shared.turn.own.acquire()
+            handle.own.acquire()
+            if shared.alone:
+                handle.line.append(self)
+                handle.open, self._stage = True, 2
+                return
+            self._undo()  # another handle came in between
+        elif self._stage or self._hold is not None:
+            what = "expected what atomic() or update() gave to be entered once, got it entered again inside itself"
+            raise ContractError("network", what, "call it anew for each with")
+        elif shared.alone and handle.open and not handle.running and handle.mine():
+            return  # all that there is to hold is held
+        self._hold = _Hold(handle, self._everyone)
+        self._hold.__enter__()
 
     def __exit__(self, *error: object) -> None:
-        handle = self._handle
         if self._stage == 2:
-            self._stage = 1
+            handle, self._stage = self._handle, 1
             handle.open = handle.running = False
             handle.leave(self)
             handle.own.release()
             handle.shared.turn.own.release()
+            self._stage = 0
         elif self._hold is not None:
             self._hold.__exit__()
-        self._stage = 0
+            self._hold = None
 
     def _undo(self) -> None:
         """Give back what there is, after an interrupt on the way in or out."""
