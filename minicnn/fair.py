@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from operator import methodcaller
 from typing import Any
 
@@ -45,8 +44,10 @@ class FairLock:
 
     def leave(self, mark: object) -> None:
         """Take a mark out of the line."""
-        with suppress(ValueError):  # a fork has emptied it
+        try:  # not suppress, which takes longer than all of this
             self.line.remove(mark)
+        except ValueError:  # a fork has emptied it
+            return
 
     def enter(self, held: list[Any]) -> None:
         """Take it, at once where it is free and nobody waits."""

@@ -12,7 +12,6 @@ references. A fork waits for updates, but not for calls: a child's handle whose 
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +22,7 @@ from typing import Any
 
 from .errors import ContractError
 from .fair import FairLock
+from .fork import watch
 
 PATIENCE = 5.0
 """Seconds that a call inside another call waits for a handle, and a fork for an update."""
@@ -42,23 +42,19 @@ class SharedLock:
 
     Attributes:
         turn: held by the one thread that may update.
+        alone: whether there is one handle; only who has the turn can rely on it.
     """
 
     def __init__(self) -> None:
-        self.turn = FairLock()
+        self.turn, self.alone = FairLock(), False
         self._handles: tuple[weakref.ref[HandleLock], ...] = ()
-        _watch_forks()
-        _ALL.add(self)
+        watch(self)
 
     def add(self, handle: HandleLock) -> None:
         """Know one more handle."""
         with self.turn.own:
             self._handles = (*(known for known in self._handles if known() is not None), weakref.ref(handle))
-
-    @property
-    def alone(self) -> bool:
-        """Whether there never was a second handle, or it was forgotten; only who has the turn can rely on it."""
-        return len(self._handles) == 1
+            self.alone = len(self._handles) == 1
 
     def handles(self) -> list[HandleLock]:
         """The handles that there are, in the order in which they were made."""
@@ -105,7 +101,6 @@ class HandleLock(FairLock):
         super().__init__()
         self.shared, self.renew = shared, renew
         self.open = self.running = False
-        self._inner = _Inner(self)
         shared.add(self)
 
     def call(self) -> AbstractContextManager[Any]:
@@ -114,19 +109,22 @@ class HandleLock(FairLock):
             lock: AbstractContextManager[Any] = self.own
             return lock
         if self.open and not self.running and self.mine():
-            return self._inner
+            return self  # there is nothing to wait for
         return _Turn(self)
+
+    def __enter__(self) -> None:
+        self.running = True
+
+    def __exit__(self, *error: object) -> None:
+        self.running = False
 
     def atomic(self) -> AbstractContextManager[Any]:
         """Enter it for several calls: no other thread uses the handle meanwhile, none updates the parameters."""
-        return _Hold(self, everyone=False)
+        return _Held(self, everyone=False)
 
     def update(self) -> AbstractContextManager[Any]:
         """Enter it to change the parameters: no other thread uses any handle meanwhile."""
-        if self.open and self.shared.alone and not self.running and self.mine():
-            lock: AbstractContextManager[Any] = self.own  # all that there is to hold is held
-            return lock
-        return _Hold(self, everyone=True)
+        return _Held(self, everyone=True)
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
@@ -141,20 +139,7 @@ class HandleLock(FairLock):
             self.leave(mark)
 
 
-class _Inner:
-    """One of several calls on a handle that this thread holds."""
-
-    def __init__(self, handle: HandleLock) -> None:
-        self._handle = weakref.proxy(handle)
-
-    def __enter__(self) -> None:
-        self._handle.running = True
-
-    def __exit__(self, *error: object) -> None:
-        self._handle.running = False
-
-
-class _Held:
+class _Locks:
     """Locks that are held until the block ends, or whatever else ends it."""
 
     def __init__(self, handle: HandleLock) -> None:
@@ -172,7 +157,7 @@ class _Held:
         self._release()
 
 
-class _Turn(_Held):
+class _Turn(_Locks):
     """A call that may have to wait."""
 
     def __enter__(self) -> None:
@@ -187,7 +172,7 @@ class _Turn(_Held):
             raise ContractError("network", what, "give every thread handles of its own, from share()")
 
 
-class _Hold(_Held):
+class _Hold(_Locks):
     """A handle, or all on the same parameters, for several calls of this thread."""
 
     def __init__(self, handle: HandleLock, everyone: bool) -> None:
@@ -248,32 +233,57 @@ class _Hold(_Held):
         super()._release(kept)
 
 
-_ALL: weakref.WeakSet[SharedLock] = weakref.WeakSet()
-_forking = threading.RLock()
-_waited: list[Any] = []
+class _Held:
+    """``_Hold``, or less where no other handle is there and nobody is about: a step of a small network costs what it did."""
 
+    __slots__ = ("_everyone", "_handle", "_hold", "_stage")
 
-def _before_fork() -> None:
-    _forking.acquire()
-    for shared in list(_ALL):
-        if not shared.in_call():  # else the update may wait for that call
-            shared.turn.take(_waited, _TRY_LONG)
+    def __init__(self, handle: HandleLock, everyone: bool) -> None:
+        self._handle, self._everyone, self._stage = handle, everyone, 0
+        self._hold: _Hold | None = None
 
+    def __enter__(self) -> None:
+        handle, shared = self._handle, self._handle.shared
+        if shared.alone and not (handle.line or shared.turn.line or handle.mine()):
+            self._stage = 1
+            shared.turn.own.acquire()
+            handle.own.acquire()
+            if shared.alone:
+                handle.line.append(self)
+                handle.open, self._stage = True, 2
+                return
+            self._undo()  # another handle came in between
+        elif self._stage or self._hold is not None:
+            what = "expected what atomic() or update() gave to be entered once, got it entered again inside itself"
+            raise ContractError("network", what, "call it anew for each with")
+        elif shared.alone and handle.open and not handle.running and handle.mine():
+            return  # all that there is to hold is held
+        self._hold = _Hold(handle, self._everyone)
+        self._hold.__enter__()
 
-def _after_fork() -> None:
-    while _waited:
-        _waited.pop().release()
-    _forking.release()
+    def __exit__(self, *error: object) -> None:
+        if self._stage == 2:
+            handle, self._stage = self._handle, 1
+            handle.open = handle.running = False
+            handle.leave(self)
+            handle.own.release()
+            handle.shared.turn.own.release()
+            self._stage = 0
+        elif self._hold is not None:
+            self._hold.__exit__()
+            self._hold = None
 
+    def _undo(self) -> None:
+        """Give back what there is, after an interrupt on the way in or out."""
+        handle = self._handle
+        handle.leave(self)
+        if handle.mine():
+            handle.open = handle.running = False
+            handle.own.release()
+        if handle.shared.turn.mine():
+            handle.shared.turn.own.release()
+        self._stage = 0
 
-def _after_fork_in_child() -> None:
-    _after_fork()
-    for shared in list(_ALL):
-        shared.after_fork()
-
-
-@cache
-def _watch_forks() -> None:
-    """Register what a fork waits for, once there is a backend: the last one registered waits first, and updates may compile."""
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)
+    def __del__(self) -> None:
+        if self._stage:
+            self._undo()

@@ -68,16 +68,16 @@ class Optimizer(Options):
 
     def _own(self, net: Network) -> dict[str, Array]:
         """The moments, zeros at first, checked to be those of this network."""
-        self.__dict__.setdefault("_of", net.identity)  # in one go, so that of two threads with two networks one is refused
-        self.check(net)
-        self._of = net.identity
-        params, self._lend = net.params.memory, net.backend.lend
-        if not self._moments:
-            self._moments = {name: np.zeros_like(params) for name in self.names}
+        params = net.params.memory
         for name, moment in self._moments.items():
             if moment.shape != params.shape or moment.dtype != params.dtype:
                 what = f"expected {name} as long as the {len(params)} parameters, got {len(moment)} of {moment.dtype}"
                 raise ContractError(type(self).__name__, what, "use an optimiser of its own for each network")
+        self.__dict__.setdefault("_of", net.identity)  # in one go, so that of two threads with two networks one is refused
+        self.check(net)
+        self._of, self._lend = net.identity, net.backend.lend
+        if not self._moments:
+            self._moments = {name: np.zeros_like(params) for name in self.names}
         return self._moments
 
     @property

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import re
 import threading
 import time
 import weakref
@@ -405,6 +406,23 @@ def test_two_calls_that_wait_for_each_others_handle_do_not_do_so_for_ever(monkey
     )
     assert errors
     assert set(errors) == {message}
+
+
+@pytest.mark.parametrize("handles", [1, 2])
+def test_a_unit_that_is_entered_inside_itself_is_refused(handles):
+    net = network()
+    others = [net.share() for _ in range(handles - 1)]
+    for hold in (net.atomic(), net.update()):
+        for _ in range(2):
+            with hold:
+                with net.atomic(), net.update(), net.atomic():
+                    net.predict(X)
+                message = "expected what atomic() or update() gave to be entered once, got it entered again inside itself"
+                with pytest.raises(ContractError, match=re.escape(message)):
+                    hold.__enter__()
+                assert net._lock.open
+        assert not net._lock.line
+        together(net.share, *(lambda h=h: h.predict(X) for h in (net, *others)), seconds=20)
 
 
 class Interrupting:
