@@ -59,3 +59,30 @@ def test_cases_reach_what_they_write():
             after = ran(numpy, name, arguments)
             changed |= {n for n in written if not np.array_equal(after[n], arguments[n], equal_nan=True)}
         assert changed == set(written), name
+
+
+def test_an_output_with_a_nan_is_no_hit():
+    y = np.zeros((3, 4))
+    y[1], y[1, 0], y[2, 1] = 1, np.nan, np.nan
+    for kernel, sign in ((numpy.count_hits, 1), (numpy.count_least, -1)):
+        hits = np.array([0])
+        kernel(sign * y, np.array([1, 1, 1, 0]), np.array([4]), hits)
+        assert hits[0] == 1
+
+
+def test_a_map_does_not_see_channels_that_it_does_not_read():
+    x, dy, W, g = np.full((2, 3, 3, 16), np.inf), np.full((2, 2, 2, 16), np.inf), np.ones((1, 2, 2)), np.zeros((2, 2, 2, 16))
+    x[0], dy[0], links = 1, 1, np.array([[0, 0, 0], [1, 1, 0]])
+    numpy.sparse_conv2d(x, W, np.zeros(2), np.array([0, 1, 2]), links, g)
+    assert (g[0] == 4).all()
+    dx = np.zeros_like(x)
+    numpy.sparse_conv2d_dx(dy, W, np.array([0, 1, 2]), links, dx)
+    assert np.isfinite(dx[0]).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_slope_where_scaled_tanh_is_flat_is_zero(dtype):
+    y, dx = np.empty((1, 16), dtype), np.full((1, 16), np.nan, dtype)
+    numpy.scaled_tanh(np.array([[99, -99] * 8], dtype), y)
+    numpy.scaled_tanh_dx(y, np.ones_like(y), dx)
+    assert not dx.any()

@@ -1,6 +1,6 @@
 """Convolutions as sums over the taps of the window: x (C, H, W, L), W (F, C, KH, KW), y (F, OH, OW, L).
 
-In a sparse one map f reads channel c through the kernel W[k] where there is a link (f, c, k): elsewhere its weights are zero.
+In a sparse one map f reads channel c through the kernel W[k] where there is a link (f, c, k), and no other channel.
 """
 
 import numpy as np
@@ -49,26 +49,24 @@ def plain_window(W: Array) -> Array:
     return np.array([*W.shape[1:], 1, 1, 0, 0, 1, 1])
 
 
-def filled(W: Array, links: Array, maps: int, channels: int) -> Array:
-    """full[f, c] = W[k] for every link, 0 elsewhere."""
-    full, (f, c, k) = np.zeros((maps, channels, *W.shape[1:]), W.dtype), links.T
-    full[f, c] = W[k]
-    return full
-
-
 def sparse_conv2d(x: Array, W: Array, b: Array, first: Array, links: Array, y: Array) -> None:
-    """y[f] = b[f] + Σ over the links of map f of W[k] ⋆ x[c]."""
-    conv2d_image(x, filled(W, links, len(y), len(x)), b, plain_window(W), y)
+    """y[f] = b[f] + Σ over the links of map f of W[k] ⋆ x[c]; they are number first[f] up to first[f + 1]."""
+    for f in range(len(y)):
+        _, c, k = links[first[f] : first[f + 1]].T
+        conv2d_image(x[c], W[None, k], b[f : f + 1], plain_window(W), y[f : f + 1])
 
 
 def sparse_conv2d_dx(dy: Array, W: Array, first: Array, links: Array, dx: Array) -> None:
-    """dx[c] = Σ over the links of channel c of W[k] ∗ dy[f]."""
-    conv2d_image_dx(dy, filled(W, links, len(dy), len(dx)), plain_window(W), dx)
+    """dx[c] = Σ over the links of channel c of W[k] ∗ dy[f]; they are number first[c] up to first[c + 1]."""
+    for c in range(len(dx)):
+        f, _, k = links[first[c] : first[c + 1]].T
+        conv2d_image_dx(dy[f], W[k, None], plain_window(W), dx[c : c + 1])
 
 
 def sparse_conv2d_dW_add(x: Array, dy: Array, first: Array, maps: Array, kernels: Array, dW: Array) -> None:
     """dW[k] += dy[f] ⋆ x[c] over the links; those of channel c are number first[c] up to first[c + 1]."""
-    full = np.zeros((len(dy), len(x), *dW.shape[1:]), dW.dtype)
-    conv2d_image_dW_add(x, dy, plain_window(dW), full)
-    channels = np.repeat(np.arange(len(x)), np.diff(first))
-    np.add.at(dW, kernels, full[maps, channels])  # links may share a kernel
+    for c in range(len(x)):
+        f, k = (column[first[c] : first[c + 1]] for column in (maps, kernels))
+        own = np.zeros((len(k), 1, *dW.shape[1:]), dW.dtype)
+        conv2d_image_dW_add(x[c : c + 1], dy[f], plain_window(dW), own)
+        np.add.at(dW, k, own[:, 0])  # links may share a kernel

@@ -31,8 +31,8 @@ def one_hot(labels: Array, lanes: Array, on_off: Array, target: Array) -> None:
 
 
 def count_hits(y: Array, labels: Array, lanes: Array, hits: Array) -> None:
-    """hits += how many images have their first largest element at the label."""
-    hits += live(y.argmax(axis=0) == labels, lanes).sum()
+    """hits += how many images have their first largest element at the label; none with a NaN."""
+    hits += live((y.argmax(axis=0) == labels) & ~np.isnan(y).any(axis=0), lanes).sum()
 
 
 def mse(y: Array, target: Array, lanes: Array, scale: Array, value: Array) -> None:
@@ -73,8 +73,8 @@ def cross_entropy_hy(y: Array, lanes: Array, scale: Array, hy: Array) -> None:
 
 
 def count_least(y: Array, labels: Array, lanes: Array, hits: Array) -> None:
-    """hits += how many images have their first smallest element at the label."""
-    hits += live(y.argmin(axis=0) == labels, lanes).sum()
+    """hits += how many images have their first smallest element at the label; none with a NaN."""
+    hits += live((y.argmin(axis=0) == labels) & ~np.isnan(y).any(axis=0), lanes).sum()
 
 
 def penalty(y: Array, labels: Array, lanes: Array, scale: Array, value: Array) -> None:
