@@ -54,7 +54,8 @@ def read_json(path: Path, fields: Mapping[str, type]) -> dict[str, Any]:
 
     Args:
         path: the file.
-        fields: what it must hold, by name: the types of the values. A float is finite, and may be written as a whole number.
+        fields: what it must hold, by name: the types of the values. A float is finite, and may be written as a whole number;
+            an ``error`` is a share in per cent.
 
     Raises:
         DataError: it cannot be read, or is something else.
@@ -73,6 +74,9 @@ def read_json(path: Path, fields: Mapping[str, type]) -> dict[str, Any]:
             what = f"expected the result of a run, whose {name} is of type {kind.__name__}, got another file"
             raise DataError(str(path), what, hint)
     result: dict[str, Any] = found
+    if "error" in fields and not 0 <= result["error"] <= 100:
+        what = f"expected the result of a run, whose error is from 0 to 100, got {result['error']:g}"
+        raise DataError(str(path), what, hint)
     return result
 
 

@@ -826,7 +826,8 @@ def test_what_is_no_name_of_a_file_is_said_so(wrong):
     if wrong:
         with pytest.raises(CheckpointError) as caught:
             read_facts(wrong)
-        assert str(caught.value) == f"{wrong!r}: expected a readable file, {ends}"
+        what = "expected a readable file, got a name with a null character; check the path and its permissions"
+        assert str(caught.value) == f"{wrong!r}: {what}"
 
 
 def test_minicnn_alone_does_not_need_the_package():

@@ -252,7 +252,7 @@ def test_directories_that_nobody_used_for_long_are_removed(monkeypatch, tmp_path
     own.mkdir()
     (own / "used").touch()
     os.utime(own / "used", (0, 0))
-    assert cache.kernel_directory.__wrapped__() == own
+    assert cache._directory.__wrapped__("") == own
     assert {path.name for path in tmp_path.iterdir()} == {"kernels-recent", "other", own.name}
     assert (own / "used").stat().st_mtime >= now - 1
 
@@ -286,7 +286,7 @@ def test_a_user_without_a_home_directory_has_no_cache(monkeypatch):
     monkeypatch.delenv("MINICNN_CACHE", raising=False)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(Path, "home", staticmethod(homeless))
-    assert cache.kernel_directory.__wrapped__() is None
+    assert cache._directory.__wrapped__("") is None
 
 
 @compiled

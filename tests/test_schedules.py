@@ -78,9 +78,9 @@ def test_warm_up_rises_in_a_straight_line_and_hands_over():
 @examples(200)
 @given(
     schedule=st.one_of(
-        st.builds(OneCycle, st.floats(0, 1), st.floats(1, 100), st.floats(1, 1e5)),
+        st.builds(OneCycle, rise=st.floats(0, 1), start=st.floats(1, 100), end=st.floats(1, 1e5)),
         st.builds(Cosine, st.floats(0, 1)),
-        st.builds(Step, st.integers(1, 5), st.floats(0.01, 1)),
+        st.builds(Step, times=st.integers(1, 5), factor=st.floats(0.01, 1)),
         st.builds(WarmUp, st.floats(0, 1), st.sampled_from([Fixed(), Cosine(), OneCycle(), Step()])),
     ),
     total=st.integers(1, 60),

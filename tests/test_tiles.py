@@ -43,8 +43,10 @@ from minicnn.backends.cpu.tiles import (
     tile_width,
     tile_zeros,
     vector_all,
+    vector_finite,
     vector_inside,
     vector_load,
+    vector_mended,
     vector_of,
     vector_slope,
     vector_winner,
@@ -212,6 +214,15 @@ def winner(a, tap, p, c):
 
 
 @kernel
+def mended(a, b, p, c):
+    """A vector whose lanes that are not finite come from another, and whether there are none."""
+    for i in range(0, a.size, tile_width(a)):
+        t = vector_load(a, i)
+        tile_store(vector_mended(t, vector_load(b, i)), c, i, 0, 1)
+        p[i] = vector_finite(t)
+
+
+@kernel
 def beyond(a, p, c):
     """Pixels and columns before the first of all."""
     on = tile_inside(tile_places(N, 0, N, 1, 0), tile_places(N, 0, N, 0, 1), p[0], 0, 1, N, LANES)
@@ -329,6 +340,22 @@ def test_the_largest_of_four_equals_its_twin(dtype, place, seed):
     np.testing.assert_array_equal(taps, expected_taps)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_lanes_that_are_not_finite_are_mended(dtype):
+    most = np.finfo(dtype).max
+    a = np.array(
+        [*np.linspace(-2, 2, 16), most, -most, np.inf, 0, *[1] * 12, -np.inf, *[np.nan] * 15, 0.5, 1e-40, *[2] * 14], dtype
+    )
+    b, got, expected = np.arange(64).astype(dtype), np.zeros(64, dtype), np.zeros(64, dtype)
+    whole, expected_whole = np.full(64, -1), np.full(64, -1)
+    mended(a, b, whole, got)
+    twin(mended)(a, b, expected_whole, expected)
+    np.testing.assert_array_equal(got, expected)
+    np.testing.assert_array_equal(whole, expected_whole)
+    assert set(whole) == {-1, 0, 1}
+    assert np.isfinite(got).all()
+
+
 SQUASHES = pytest.mark.parametrize("name", NUMBERS_OF_FUNCTIONS)
 SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40, -1e-40, 1e-7, 9.1, -9.2, 88.3, 88.7, -88.7, 103.9, -103.9, 3e38]
 
@@ -384,7 +411,7 @@ def test_squashing_by_nothing_changes_nothing():
 
 
 def test_every_tile_function_is_compared():
-    ways = (*WAYS, grey, won, winner, *squashing(NONE))
+    ways = (*WAYS, grey, won, winner, mended, *squashing(NONE))
     used = {name for way in ways for name in way.__wrapped__.__code__.co_names}
     assert set(tiles.__all__) <= used
     for twins in (tile_twin, vectors_twin):

@@ -520,17 +520,17 @@ def test_an_estimate_before_the_first_step_is_kept():
 
 @pytest.mark.parametrize("make", OPTIMISERS)
 def test_rates_are_factors_on_the_optimisers_own_which_it_keeps(make, monkeypatch):
-    optimizer = make()
+    optimizer, net = make(), network()
     unit, rates = optimizer.lr, []
     real = type(optimizer).step
     monkeypatch.setattr(type(optimizer), "step", lambda self, net: (rates.append(self.lr), real(self, net))[1])
     run = Run(3, 32, decay=0.5)
-    settings(None, optimizer=optimizer, run=run).fit()
+    settings(None, net=net, optimizer=optimizer, run=run).fit()
     assert optimizer.lr == unit
     assert getattr(optimizer, "inner", optimizer).lr == unit
     assert rates[1:] == [unit, unit, unit / 2, unit / 2, unit / 4, unit / 4]  # the first one compiles
     rates.clear()
-    settings(None, optimizer=optimizer, run=run).fit()
+    settings(None, net=net, optimizer=optimizer, run=run).fit()
     assert rates[1:3] == [unit, unit]
 
 
