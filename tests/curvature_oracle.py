@@ -39,7 +39,7 @@ def ours(net, x, hy):
 
 def brute(net, x, hy):
     """The same by Σ_k (∂y_k/∂·)² hy_k."""
-    y = net.forward(x)
+    y = net.forward(x, train=True)  # as curvature, in training
     hx, totals = np.zeros_like(x), {name: np.zeros_like(view) for name, view in net.params.items()}
     for place in np.ndindex(y.shape):
         dy = np.zeros_like(y)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from minicnn.backends.cpu import CHECK, INTERPRET, fusion
+from minicnn.backends.cpu.host import HOST
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 harness = importlib.import_module("harness")
@@ -20,7 +21,8 @@ def test_every_rule_has_a_row(tmp_path, capsys):
     report = tmp_path / "fusion.json"
     assert harness.run("fusion_bench", fusion_bench.benchmark, ["--quick", "--repeats", "1", "--json", str(report)]) == 0
     rows = json.loads(report.read_text())["rows"]
-    assert {row["rule"] for row in rows} == {rule.__name__ for rule in fusion.RULES}
+    wide = {"sparse_convolution_by_rows", "sparse_convolution_backward_by_rows"}  # they want 32 registers
+    assert {row["rule"] for row in rows} == {rule.__name__ for rule in fusion.RULES} - (set() if HOST.registers >= 32 else wide)
     out = capsys.readouterr().out
     assert all(f"{row['rule']:36}  {row['network']:18}" in out for row in rows)
 
