@@ -43,7 +43,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
     ...     read_text(file.name)
     'π'
     """
-    who = os.fspath(path)
+    who = shown(path)
     try:
         with open_file(path) as file:
             content = file.read(MOST_TEXT + 1)
@@ -55,6 +55,19 @@ def read_text(path: str | os.PathLike[str]) -> str:
         return content.decode()
     except UnicodeDecodeError:
         raise DataError(who, "expected text in UTF-8, got other bytes", "give a file that minicnn wrote") from None
+
+
+def shown(path: str | os.PathLike[str]) -> str:
+    r"""A path in a message, quoted where it holds a null character, which a terminal does not show.
+
+    Args:
+        path: the path.
+
+    >>> shown("net"), shown("a\0b")
+    ('net', "'a\\x00b'")
+    """
+    text = os.fspath(path)
+    return repr(text) if "\0" in text else text
 
 
 def _regular(path: str, flags: int) -> int:

@@ -18,7 +18,7 @@ import numpy as np
 
 from .arrays import Array
 from .errors import CheckpointError, reason
-from .infile import open_file
+from .infile import open_file, shown
 from .optional import lacking
 from .outfile import StrPath, outfile
 
@@ -57,8 +57,7 @@ def read(path: StrPath) -> tuple[dict[str, str], dict[str, Array]]:
             content, whole = _content(file)
     except OSError as fault:
         what = f"expected a readable file, got {reason(fault)}"
-        who = os.fspath(path)
-        raise CheckpointError(repr(who) if "\0" in who else who, what, "check the path and its permissions") from fault
+        raise CheckpointError(shown(path), what, "check the path and its permissions") from fault
     try:
         tensors = package.numpy.load(content)
     except package.SafetensorError as fault:

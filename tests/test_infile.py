@@ -65,7 +65,7 @@ def test_a_name_that_no_file_can_have_is_refused(reader):
     read_, error, message = READERS[reader]
     with pytest.raises(error) as caught:
         read_("a\0b")
-    assert str(caught.value) == f"a\0b: {message.format('a name with a null character')}"
+    assert str(caught.value) == f"'a\\x00b': {message.format('a name with a null character')}"
 
 
 def test_a_file_that_changes_into_a_pipe_is_refused(tmp_path, monkeypatch):

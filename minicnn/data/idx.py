@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minicnn.errors import DataError, reason
-from minicnn.infile import open_file
+from minicnn.infile import open_file, shown
 
 _DTYPES = {code: np.dtype(name) for code, name in ((8, ">u1"), (9, ">i1"), (11, ">i2"), (12, ">i4"), (13, ">f4"), (14, ">f8"))}
 _GZIP = b"\x1f\x8b"
@@ -152,7 +152,7 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             yield file
     except OSError as fault:
         what = f"expected a readable IDX file, got {reason(fault)}"
-        raise DataError(os.fspath(path), what, "check the path and its permissions") from fault
+        raise DataError(shown(path), what, "check the path and its permissions") from fault
 
 
 def _unpacked(file: _Stream) -> _Stream:
