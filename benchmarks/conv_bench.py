@@ -28,10 +28,10 @@ import numpy as np
 from harness import Array, BenchmarkError, Column, Peak, Timing, Work, geometric_mean, gflops, interleaved, say
 
 from minicnn import Conv2d, Network
-from minicnn.door import Arrays
-from minicnn.parallel import Team
-from minicnn.program import Call, Job, Program, Recorder
-from minicnn.slots import SLOTS
+from minicnn.backends.executor import Team
+from minicnn.backends.program import Call, Job, Program, Recorder
+from minicnn.engine.accumulate import SLOTS
+from minicnn.engine.inputs import Arrays
 
 FORWARD, INPUT, WEIGHT = "forward", "input", "weight"
 PASSES = (FORWARD, INPUT, WEIGHT)

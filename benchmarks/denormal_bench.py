@@ -14,8 +14,8 @@ import numpy as np
 from harness import Array, Column, Work, say
 
 from minicnn.backends import cpu
-from minicnn.parallel import Team
-from minicnn.program import Job, Program, Recorder
+from minicnn.backends.executor import Team
+from minicnn.backends.program import Job, Program, Recorder
 
 COLUMNS = (
     Column("kernel", 14),

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import harness
-import processes
-from harness import BenchmarkError, Column, say
+from harness import BenchmarkError, Column, processes, say
 
 HERE = Path(__file__).parent
 COLUMNS = (
@@ -53,7 +52,7 @@ def benchmark(given: Sequence[str]) -> None:
         example = [str(HERE.parent / "examples" / "train_mnist.py"), "--fast", "--out", folder, "--source", options.source]
         for seed in range(-1, 1 if options.quick else options.seeds):
             own = run([*example, "--seed", str(max(seed, 0))], options.threads)
-            theirs = run([str(HERE / "torch_fast.py"), "--seed", str(max(seed, 0))], options.threads) if torch else None
+            theirs = run([str(HERE / "peers/torch_fast.py"), "--seed", str(max(seed, 0))], options.threads) if torch else None
             if seed >= 0:  # the first of each only warms caches
                 rows.append((seed, *own, *(theirs or (None, None)), theirs and theirs[0] / own[0]))
                 say(harness.line(COLUMNS, [str(seed), *rows[-1][1:]]))

@@ -16,11 +16,11 @@ from harness import Array, BenchmarkError, Column, Work, say
 
 from minicnn import Network, models
 from minicnn.backends import cpu
-from minicnn.backends.cpu import fusion
-from minicnn.layers import Conv2d, ReLU
-from minicnn.parallel import Team
-from minicnn.program import Call, Job, Program
-from minicnn.rooms import Scratch
+from minicnn.backends.cpu import lowering
+from minicnn.backends.executor import Team
+from minicnn.backends.program import Call, Job, Program
+from minicnn.backends.scratch import Scratch
+from minicnn.nn import Conv2d, ReLU
 
 COLUMNS = (
     Column("rule", 36),
@@ -67,7 +67,7 @@ def cases() -> Iterator[Case]:
         at, seen = 0, set()
         while at < len(calls):
             count = 1
-            for rule in fusion.RULES:
+            for rule in lowering.RULES:
                 if (found := rule(calls[at:])) is not None:
                     count = found.replaced
                     kind = (rule.__name__, " + ".join(call.name for call in calls[at : at + count]))

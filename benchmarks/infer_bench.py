@@ -14,8 +14,8 @@ from typing import Any
 
 import harness
 import numpy as np
-from cases import CASES, Case
 from harness import ABSENT, Array, BenchmarkError, Column, Work, say
+from harness.cases import CASES, Case
 
 from minicnn import Network
 
@@ -36,7 +36,7 @@ COLUMNS = (
 def torch_works(case: Case, net: Network, x: Array) -> dict[str, Work]:
     """PyTorch in both memory formats."""
     import torch
-    from torch_peers import MODULES
+    from peers.torch_peers import MODULES
 
     works: dict[str, Work] = {}
     for name, form in (("contiguous", torch.contiguous_format), ("last", torch.channels_last)):
@@ -55,7 +55,7 @@ def works_of(case: Case, net: Network, x: Array, threads: int) -> dict[str, Work
     """What is timed, by name."""
     works: dict[str, Work] = {"own": lambda: net.predict(x), "control": lambda: net.predict(x)}
     if harness.peer("onnxruntime") is not None and harness.peer("onnx") is not None:
-        import onnx_peer
+        from peers import onnx_peer
 
         session = onnx_peer.session(net, threads)
         works["onnx"] = lambda: session.run(None, {"x": x})[0]

@@ -17,14 +17,15 @@ from typing import Any
 
 import harness
 import numpy as np
-from cases import CASES, Case, data_of
 from harness import BenchmarkError, Column, Peak, say
+from harness.cases import CASES, Case, data_of
 
-from minicnn import Network, viz
-from minicnn.console import path
-from minicnn.optional import need
-from minicnn.parallel import Team
-from minicnn.program import Call, Job, Program, Recorder
+from minicnn import Network
+from minicnn.backends.executor import Team
+from minicnn.backends.program import Call, Job, Program, Recorder
+from minicnn.cli.console import path
+from minicnn.errors import need
+from minicnn.train import plots
 
 COLUMNS = (
     Column("layer", 16),
@@ -122,7 +123,7 @@ def copy_rate(net: Network) -> float:
 
 def draw(rows: Sequence[Row], peak: float, rate: float, picture: Path) -> None:
     """The kernels under the two roofs, in a picture."""
-    figure = viz.blank(8, 5)
+    figure = plots.blank(8, 5)
     axes = figure.subplots()
     reach = np.array([0.1, peak / rate * 1e9, 300.0])
     axes.plot(reach, np.minimum(peak, rate * 1e-9 * reach), color="black", linewidth=1)
@@ -137,7 +138,7 @@ def draw(rows: Sequence[Row], peak: float, rate: float, picture: Path) -> None:
         handle.set_sizes([40])
     axes.set(xscale="log", yscale="log", xlabel="operations a byte", ylabel="GFLOP/s", xlim=(0.3, 100), ylim=(20, 500))
     axes.set_title("Kernels of a training step, area by time", fontsize=10)
-    viz.save(figure, picture, 110)
+    plots.save(figure, picture, 110)
 
 
 def benchmark(given: Sequence[str]) -> None:

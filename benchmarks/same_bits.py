@@ -1,8 +1,8 @@
 """Two checkouts on one machine: do they compute the same bits, and which is faster?
 
 Run: python benchmarks/same_bits.py OTHER [--time] [--steps 100], where OTHER is the folder of another checkout. Each checkout
-trains the networks of its own ``workloads.py`` in a process of its own; without --time the hashes of parameters, losses,
-predictions and curvature are compared, with --time their speeds, in pairs of processes, A B A B ….
+trains the networks of its own ``harness/workloads.py`` in a process of its own; without --time the hashes of parameters,
+losses, predictions and curvature are compared, with --time their speeds, in pairs of processes, A B A B ….
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from workloads import Workload
+    from harness.workloads import Workload
 
 HERE = Path(__file__).resolve().parents[1]
 STEPS, ONE_BY_ONE = 100, 50
@@ -41,7 +41,7 @@ def hashed(array: Any) -> str:
 
 def bits(steps: str, only: str) -> dict[str, str]:
     """Hashes by what was computed: every workload, both dtypes, one and two threads, groups of 1 and 16 images."""
-    from workloads import WORKLOADS
+    from harness.workloads import WORKLOADS
 
     found: dict[str, str] = {}
     for name, dtype, threads, lanes in product(WORKLOADS, ("float32", "float64"), (1, 2), (1, 16)):
@@ -62,7 +62,7 @@ def trained_bits(work: Workload, steps: int, options: dict[str, Any], differenti
         differentiable: whether it has a curvature, which softmax lacks.
     """
     import numpy as np
-    from workloads import IMAGES, classes, train
+    from harness.workloads import IMAGES, classes, train
 
     net, source, labels = work.make(**options, seed=3), work.source(IMAGES), classes(IMAGES)
     total = train(work, net, work.optimizer(), source, min(steps, ONE_BY_ONE) if work.one_by_one else steps)
@@ -83,7 +83,7 @@ def trained_bits(work: Workload, steps: int, options: dict[str, Any], differenti
 def times(threads: str) -> dict[str, float]:
     """Seconds by what was done, and the most memory in MB, after everything has been done once untimed."""
     import numpy as np
-    from workloads import WORKLOADS, train
+    from harness.workloads import WORKLOADS, train
 
     found: dict[str, float] = {}
     for name, steps in (("classic", 900), ("modern", 450), ("cifar", 24), ("1998", 1500)):
@@ -113,7 +113,7 @@ def times(threads: str) -> dict[str, float]:
 def start() -> dict[str, float]:
     """Seconds from the first import to the end of a first step, and the most memory in MB."""
     started = time.perf_counter()
-    from workloads import WORKLOADS, train
+    from harness.workloads import WORKLOADS, train
 
     work = WORKLOADS["classic"]
     train(work, work.make(threads=1), work.optimizer(), work.source(100), 1, 100)

@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import harness
-import processes
-from harness import Column, say
+from harness import Column, processes, say
 
 PEAK = """
 with open("/proc/self/status") as status:  # not ru_maxrss, in which the process that started this one counts

@@ -20,8 +20,8 @@ from typing import Any
 
 import harness
 import numpy as np
-from cases import CASES, Case, Data, data_of, multiply_adds, order
 from harness import BenchmarkError, Column, Peak, say
+from harness.cases import CASES, Case, Data, data_of, multiply_adds, order
 
 from minicnn import SGD, Adam, BackendError, backends
 from minicnn.optim import Optimizer
@@ -79,13 +79,13 @@ def peers_of(case: Case, own: Own, backend: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     data: Data = own.data
     if harness.peer("torch") is not None:
-        from train_torch import Torch, forget_compiled
+        from peers.train_torch import Torch, forget_compiled
 
         forget_compiled()
         for compiled, form in ((False, "eager"), (True, "compiled")):
             found |= {f"{form} {name}": Torch(case, own.net, data, name == "last", compiled) for name in ("contiguous", "last")}
     if harness.peer("jax") is not None:
-        from train_jax import Jax
+        from peers.train_jax import Jax
 
         found["jax"] = Jax(case, own.net, data)
     return found
@@ -96,7 +96,7 @@ def peers_on_gpu(case: Case, own: Own) -> dict[str, Any]:
     torch = harness.peer("torch")
     if torch is None or not torch.cuda.is_available():
         return {}
-    from train_torch_cuda import FORMS, without_tf32
+    from peers.train_torch_cuda import FORMS, without_tf32
 
     without_tf32()
     return {

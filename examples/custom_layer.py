@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minicnn import SGD, Constant, Conv2d, CrossEntropy, Dense, Layer, MaxPool2d, Network, Param, Plan, kernel
-from minicnn.console import program
+from minicnn.cli.console import program
 from minicnn.testing import check_layer
 
 

@@ -13,11 +13,12 @@ sys.path.insert(0, str(Path(__file__).parent))  # python -P leaves it out
 
 import numpy as np
 
-from minicnn import Flatten, Network, viz
-from minicnn.console import path, program
+from minicnn import Flatten, Network
+from minicnn.cli.console import path, program
 from minicnn.data import Affine, Distorted, Elastic, Normalise, Pixels, load_mnist, strains
-from minicnn.folder_lock import prepare
-from minicnn.optional import need
+from minicnn.errors import need
+from minicnn.train import plots
+from minicnn.train.folder_lock import prepare
 
 INK = Normalise.between(0, 1)
 AFFINE = {
@@ -48,12 +49,12 @@ def main() -> int:
     rows = {"as they are": Distorted(train)} | {name: Distorted(train, affine) for name, affine in AFFINE.items()}
     rows |= {name: Distorted(train, elastic=elastic) for name, elastic in ELASTIC.items()}
     drawn = {name: np.stack([source.look([1 + step % 2 * 3], step)[0] for step in range(8)]) for name, source in rows.items()}
-    viz.rows_of_images(drawn, options.out / "distortions.png")
+    plots.rows_of_images(drawn, options.out / "distortions.png")
 
     net = Network([Flatten()], (1, 32, 32))  # the network that shows what it sees
     test = Pixels(digits.test_images[:8], INK, 32)
     seen = {name: net.predict(source).reshape(-1, 32, 32) for name, source in strains(test).items()}
-    viz.rows_of_images(seen, options.out / "strains.png")
+    plots.rows_of_images(seen, options.out / "strains.png")
     print(f"wrote distortions.png and strains.png to {options.out}")
     return 0
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 
 import minicnn
-from minicnn import Adam, CrossEntropy, checkpoint
+from minicnn import Adam, CrossEntropy
 from minicnn.data import Normalise, Pixels, load_mnist
-from minicnn.data.batches import shuffled
-from minicnn.schedules import OneCycle
-from minicnn.train import BEST
+from minicnn.data.pixels import shuffled
+from minicnn.optim.schedules import OneCycle
+from minicnn.train import BEST, checkpoint
 
 EPOCHS, BATCH, RATE, CYCLE = 3, 64, 8e-3, OneCycle(rise=0.15)
 NORMALISE = Normalise.standard(0.1307, 0.3081)

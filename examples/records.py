@@ -20,17 +20,17 @@ sys.path.insert(0, str(Path(__file__).parent))  # python -P leaves it out
 
 import numpy as np
 
-from minicnn import SGD, AdamW, CrossEntropy, Network, OptionError, checkpoint, identity, models
-from minicnn.averaging import Averaged
-from minicnn.console import path, program
+from minicnn import SGD, AdamW, CrossEntropy, Network, OptionError, models
+from minicnn.cli.console import path, program
 from minicnn.data import Affine, Digits, Distorted, Elastic, Normalise, Pixels, load_mnist, split
-from minicnn.folder_lock import FolderLock, prepare
+from minicnn.data.outfile import discard
+from minicnn.errors import need
 from minicnn.optim import Optimizer
-from minicnn.optional import need
-from minicnn.outfile import discard
-from minicnn.report import read_json, write_json
-from minicnn.schedules import Fixed, OneCycle, Schedule
-from minicnn.train import BEST, LAST, Examples, Run, Trainer
+from minicnn.optim.averaging import Averaged
+from minicnn.optim.schedules import Fixed, OneCycle, Schedule
+from minicnn.train import BEST, LAST, Examples, Run, Trainer, checkpoint, identity
+from minicnn.train.folder_lock import FolderLock, prepare
+from minicnn.train.metrics import read_json, write_json
 
 HELD_OUT = 12  # one image in twelve validates: 5,000 of 60,000
 

@@ -2,8 +2,8 @@
 
 Run: python examples/robustness.py FOLDER [FOLDER …]
 
-A folder holds runs of examples/records.py or a row of examples/lenet5_1998.py, one a seed, and becomes a column: the mean
-error over its seeds, on the test images. Nothing is chosen by these numbers.
+A folder holds runs of examples/records.py or a row of examples/lenet5_1998/reproduce.py, one a seed, and becomes a column: the
+mean error over its seeds, on the test images. Nothing is chosen by these numbers.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ sys.path.insert(0, str(Path(__file__).parent))  # python -P leaves it out
 
 import numpy as np
 
-from minicnn import CheckpointError, CrossEntropy, Penalty, checkpoint, history, identity, models
-from minicnn.console import path, program
+from minicnn import CheckpointError, CrossEntropy, Penalty, models
+from minicnn.cli.console import path, program
 from minicnn.data import Digits, Normalise, Pixels, load_mnist, strains
-from minicnn.optional import need
-from minicnn.train import BEST
+from minicnn.errors import need
+from minicnn.train import BEST, checkpoint, history, identity
 
 NETWORKS = {
     "classic": (models.lenet5, CrossEntropy()),
@@ -44,7 +44,7 @@ def errors(weights: Path, digits: Digits, threads: int | None) -> dict[str, floa
     facts = checkpoint.read_facts(weights)
     if facts.get("model") not in tuple(NETWORKS):
         what = f"expected weights of {' or '.join(NETWORKS)}, got {facts.get('model')!r}"
-        raise CheckpointError(str(weights), what, "give folders of examples/records.py or examples/lenet5_1998.py")
+        raise CheckpointError(str(weights), what, "give folders of examples/records.py or examples/lenet5_1998/reproduce.py")
     make, loss = NETWORKS[facts["model"]]
     net = make(threads=threads)
     checkpoint.load_weights(weights, net)

@@ -16,16 +16,16 @@ import fast
 import numpy as np
 
 import minicnn
-from minicnn import MSE, SGD, Adam, AdamW, CrossEntropy, OptionError, checkpoint
+from minicnn import MSE, SGD, Adam, AdamW, CrossEntropy, OptionError
 from minicnn.backends import BACKENDS
-from minicnn.console import path, program
+from minicnn.cli.console import path, program
 from minicnn.data import Digits, Normalise, Pixels, load_mnist, split
-from minicnn.folder_lock import FolderLock
-from minicnn.losses import Loss
+from minicnn.errors import need
+from minicnn.nn.losses import Loss
 from minicnn.optim import Optimizer
-from minicnn.optional import need
-from minicnn.report import confusion, confusion_table, write_json
-from minicnn.train import BEST, Examples, Row, Run, Trainer
+from minicnn.train import BEST, Examples, Row, Run, Trainer, checkpoint
+from minicnn.train.folder_lock import FolderLock
+from minicnn.train.metrics import confusion, confusion_table, write_json
 
 PAPER = Normalise.between(-0.1, 1.175)
 TORCH = Normalise.standard(0.1307, 0.3081)
@@ -114,11 +114,11 @@ def write_results(folder: Path, settings: dict, rows: list[Row], test: minicnn.S
 
 
 def draw(folder: Path, rows: list[Row], net: minicnn.Network, digits: Digits, outputs: np.ndarray) -> None:
-    from minicnn import viz
+    from minicnn.train import plots
 
-    viz.learning_curves(rows, folder / "curves.png")
-    viz.kernels(net.params["C1.W"][:, 0], folder / "kernels.png")
-    viz.confused(digits.test_images, digits.test_labels, outputs, folder / "confused.png")
+    plots.learning_curves(rows, folder / "curves.png")
+    plots.kernels(net.params["C1.W"][:, 0], folder / "kernels.png")
+    plots.confused(digits.test_images, digits.test_labels, outputs, folder / "confused.png")
 
 
 @program()

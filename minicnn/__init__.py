@@ -2,6 +2,7 @@
 
 from . import models
 from .backends import kernel
+from .engine.runner import Score
 from .errors import (
     BackendError,
     CheckpointError,
@@ -12,8 +13,8 @@ from .errors import (
     OutputError,
     ShapeError,
 )
-from .initialisers import Constant, FanInUniform, GlorotUniform, HeNormal, LeCunNormal, TorchDefault
-from .layers import (
+from .network import Network
+from .nn import (
     RBF,
     AvgPool2d,
     Conv2d,
@@ -31,13 +32,10 @@ from .layers import (
     Subsample,
     Tanh,
 )
-from .losses import MSE, CrossEntropy
-from .network import Network
-from .optim import SGD, Adam, AdamW
-from .penalties import MAP, Penalty
-from .plan import Buffer, Param, Plan
-from .runner import Score
-from .sdlm import SDLM
+from .nn.base import Buffer, Param, Plan
+from .nn.init import Constant, FanInUniform, GlorotUniform, HeNormal, LeCunNormal, TorchDefault
+from .nn.losses import MAP, MSE, CrossEntropy, Penalty
+from .optim import SDLM, SGD, Adam, AdamW
 
 __version__ = "0.1.0"
 

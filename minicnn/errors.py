@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
+import textwrap
+from importlib.util import find_spec
+from typing import Any, ClassVar, Self
 
 
 class MinicnnError(Exception):
@@ -111,3 +115,67 @@ def reason(fault: OSError) -> str:
     'no such file or directory'
     """
     return "a directory" if isinstance(fault, IsADirectoryError) else (fault.strerror or str(fault)).lower()
+
+
+def lacking(who: str, package: str, fault: ImportError, kind: type[MinicnnError] = OutputError) -> MinicnnError:
+    """The error for a package that cannot be imported.
+
+    Args:
+        who: what needs it.
+        package: its name, as pip knows it.
+        fault: what the import came to.
+        kind: the error's class.
+
+    >>> print(lacking("pictures", "matplotlib", ModuleNotFoundError()))
+    pictures: expected the package matplotlib, got none installed; run pip install matplotlib
+    """
+    if isinstance(fault, ModuleNotFoundError):
+        return kind(who, f"expected the package {package}, got none installed", f"run pip install {package}")
+    what = f"expected the package {package}, got one that does not load ({textwrap.shorten(str(fault), 160)})"
+    return kind(who, what, f"free some memory, or run pip install --force-reinstall {package}")
+
+
+def need(*packages: str) -> None:
+    """Refuse to begin without packages that are needed before the end.
+
+    Raises:
+        OutputError: one is not installed.
+    """
+    for package in packages:
+        if find_spec(package) is None:
+            raise lacking("program", package, ModuleNotFoundError())
+
+
+class Options:
+    """Base of classes that hold options: arguments that do not fit are refused in words, and not by a bare TypeError.
+
+    Attributes:
+        order: what to say to somebody who gives more by position than there is.
+    """
+
+    order: ClassVar[str] = "give the options by name"
+
+    def __new__(cls, *given: Any, **named: Any) -> Self:
+        """Check the arguments against those that ``__init__`` takes."""
+        if given or named:  # a copy is made without any, and filled afterwards
+            _check(cls, given, named)
+        return super().__new__(cls)
+
+
+def _check(cls: type[Options], given: tuple[Any, ...], named: dict[str, Any]) -> None:
+    taken = list(inspect.signature(cls.__init__).parameters.values())[1:]
+    if any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in taken):
+        return
+    leading = [p.name for p in taken if p.kind != p.KEYWORD_ONLY]
+    if len(given) > len(leading):
+        expected = f"{', '.join(leading) or 'nothing'} by position"
+        shown = ", ".join(f"{value!r:.40}" for value in given)
+        raise OptionError(cls.__name__, f"expected {expected}, got {len(given)} arguments, {shown}", cls.order)
+    if unknown := [name for name in named if name not in [p.name for p in taken]]:
+        known = ", ".join(p.name for p in taken) or "no options"
+        raise OptionError(cls.__name__, f"expected {known}, got {unknown[0]}", "use one of these names")
+    if twice := [name for name in leading[: len(given)] if name in named]:
+        raise OptionError(cls.__name__, f"expected {twice[0]} once, got it by position and by name", "leave one of them out")
+    rest = [p.name for p in taken[len(given) :] if p.default is p.empty and p.name not in named]
+    if rest:
+        raise OptionError(cls.__name__, f"expected {' and '.join(rest)} too, got none", f"give {rest[0]}")

@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import Any
 
 from .errors import OptionError
-from .initialisers import FanInUniform, GlorotUniform, Init, TorchDefault
-from .layers import (
+from .network import Network
+from .nn import (
     RBF,
     AvgPool2d,
     Conv2d,
@@ -27,7 +27,7 @@ from .layers import (
     SparseConv2d,
     Subsample,
 )
-from .network import Network
+from .nn.init import FanInUniform, GlorotUniform, Init, TorchDefault
 
 C3_CONNECTIONS = """
 O . . . O O O . . O O O O . O O

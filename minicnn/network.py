@@ -7,22 +7,23 @@ from typing import Any
 
 import numpy as np
 
-from . import backends, door
+from . import backends
 from .arrays import Array, Shape
-from .chain import Named, checked_shape, plan_chain
-from .curvature import curvature
+from .backends.executor import shares
+from .backends.lock import shared_lock
+from .backends.program import Job, Program, Recorder, Stages
+from .engine import inputs
+from .engine.bind import Named, checked_shape, plan_chain
+from .engine.curvature import curvature
+from .engine.handle import Handle
+from .engine.inputs import Targets, targets
+from .engine.memory import FlatVector, Identity
+from .engine.required_memory import check_memory
+from .engine.runner import Score
+from .engine.shared import initialise, shapes_of
+from .engine.summary import table
 from .errors import ContractError, OptionError, ShapeError
-from .handle import Handle
-from .lock import shared_lock
-from .losses import Loss
-from .memory import FlatVector, Identity
-from .need import check_memory
-from .parallel import shares
-from .program import Job, Program, Recorder, Stages
-from .runner import Score
-from .shared import initialise, shapes_of
-from .summary import table
-from .targets import Targets, targets
+from .nn.losses import Loss
 
 
 class Network(Handle):
@@ -114,14 +115,14 @@ class Network(Handle):
         """
         self._checked(loss, x, target, index)
 
-    def _checked(self, loss: Loss, x: Any, target: Any, index: Any) -> tuple[door.Source, Array, Targets]:
-        source = door.source("x", x, self.dtype, self.in_shape)
-        chosen = door.index("index", index, source.shape[0])
+    def _checked(self, loss: Loss, x: Any, target: Any, index: Any) -> tuple[inputs.Source, Array, Targets]:
+        source = inputs.source("x", x, self.dtype, self.in_shape)
+        chosen = inputs.index("index", index, source.shape[0])
         return source, chosen, targets(loss, target, source.shape[0], chosen, self.dtype, self.out_shape)
 
     def _score(self, loss: Loss, x: Any, target: Any, index: Any, train: bool, then: Any = None) -> Score:
         source, chosen, aims = self._checked(loss, x, target, index)
-        following = None if then is None else door.index("then", then, source.shape[0])
+        following = None if then is None else inputs.index("then", then, source.shape[0])
         with self._lock.call():
             score = self._runner.score(loss, source, aims, chosen, self.steps, train, following)
             self.steps += train
@@ -150,8 +151,8 @@ class Network(Handle):
         Raises:
             ShapeError, DataError: x is not what it should be.
         """
-        source = door.source("x", x, self.dtype, self.in_shape)
-        chosen = door.index("index", index, source.shape[0])
+        source = inputs.source("x", x, self.dtype, self.in_shape)
+        chosen = inputs.index("index", index, source.shape[0])
         with self._lock.call():
             return self._runner.predict(source, chosen, self.steps)
 
@@ -169,10 +170,10 @@ class Network(Handle):
         Raises:
             ShapeError, DataError: x is not what it should be.
         """
-        source = door.source("x", x, self.dtype, self.in_shape)
-        chosen = door.index("index", index, source.shape[0])
+        source = inputs.source("x", x, self.dtype, self.in_shape)
+        chosen = inputs.index("index", index, source.shape[0])
         if check_finite:
-            door.finite("x", source, chosen)
+            inputs.finite("x", source, chosen)
         with self._lock.call():
             return self._trace.forward(source, chosen, self.steps, train)
 
@@ -193,7 +194,7 @@ class Network(Handle):
         with self._lock.call():
             if not self._trace.groups:
                 raise ContractError("backward", "expected a forward pass before it, got none", "call forward(x) first")
-            values = door.arrays("dy", dy, self.dtype, self.out_shape)
+            values = inputs.arrays("dy", dy, self.dtype, self.out_shape)
             if values.shape[0] != self._trace.images:
                 what = f"expected {self._trace.images} images as in the last forward, got {values.shape[0]}"
                 raise ShapeError("dy", what, "give a gradient for every output")
@@ -260,7 +261,7 @@ class Network(Handle):
             raise ShapeError(
                 "parameters", f"expected the names {', '.join(self.params)}, got a difference in {differ}", "rename them"
             )
-        taken = {name: door.parameter(name, values[name], view.shape) for name, view in self.params.items()}
+        taken = {name: inputs.parameter(name, values[name], view.shape) for name, view in self.params.items()}
         with self.update():
             for name, view in self.params.items():
                 view[...] = taken[name]

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from .arrays import Array, Shape
-from .bind import signature_of
-from .layers.base import Layer
-from .losses import MSE
-from .memory import FlatVector
+from .engine.accumulate import Slot
+from .engine.bind import signature_of
+from .engine.memory import FlatVector
 from .network import Network
-from .slots import Slot
+from .nn.base import Layer
+from .nn.losses import MSE
 
 STEP = 1e-6
 TOLERANCE = 1e-6

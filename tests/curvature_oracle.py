@@ -5,10 +5,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from minicnn import Network, door
-from minicnn.curvature import curvature
-from minicnn.losses import Loss
-from minicnn.targets import targets
+from minicnn import Network
+from minicnn.engine import inputs
+from minicnn.engine.curvature import curvature
+from minicnn.engine.inputs import targets
+from minicnn.nn.losses import Loss
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ def ours(net, x, hy):
     """hx (N, …), and the curvatures of the parameters by name, for second derivatives hy (N, …) of the output."""
     target, chosen = hy * hy.size / 2, np.arange(len(x))
     aims = targets(Given(), target, len(x), chosen, net.dtype, net.out_shape)
-    source = door.source("x", x, net.dtype, net.in_shape)
+    source = inputs.source("x", x, net.dtype, net.in_shape)
     prepare = net._prepare
     total, hx = curvature(net._setting, net._team, prepare, Given(), source, aims, chosen, net.steps, of_input=True)
     return hx, {name: view.copy() for name, view in total.items()}

@@ -4,7 +4,7 @@ import numpy as np
 from links import by
 
 from minicnn.data import Elastic
-from minicnn.geometry import Window, blocks, filter_block
+from minicnn.nn.window import Window, blocks, filter_block
 
 JUNK = 1e3
 """What dead lanes hold where a kernel may not look."""

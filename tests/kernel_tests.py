@@ -21,15 +21,15 @@ def borrowed(name, kernels, share, leave=()):
         share: of the examples that the CPU's kernels get.
         leave: the beginnings of names of tests that are left out.
     """
-    path = Path(__file__).with_name(f"{name}.py")
+    path = Path(__file__).parent / "backends" / "cpu" / f"{name}.py"
     module = importlib.util.module_from_spec(importlib.util.spec_from_file_location(f"{name}_over_others", path))
     originals = {n: m for n, m in sys.modules.items() if n == cpu.__name__ or n.startswith(f"{cpu.__name__}.")}
     others = {n: stand_in(m, kernels) for n, m in originals.items()}
     whole = others[cpu.__name__]
     for n, other in others.items():  # ``from minicnn.backends.cpu import pointwise`` asks the package, not sys.modules
-        child = n.rpartition(".")[2]
-        if getattr(cpu, child, None) is originals[n]:
-            setattr(whole, child, other)
+        package, _, child = n.rpartition(".")
+        if package in others and getattr(originals[package], child, None) is originals[n]:
+            setattr(others[package], child, other)
     with mock.patch.object(minicnn.backends, "cpu", whole), mock.patch.object(strategies, "SHARE", share):
         try:
             sys.modules.update(others)

@@ -1,6 +1,7 @@
 """The architecture, read from the syntax trees: who imports whom, what a backend offers, what an import costs."""
 
 import ast
+import graphlib
 import inspect
 import sys
 from pathlib import Path
@@ -8,63 +9,41 @@ from pathlib import Path
 import pytest
 
 import minicnn
-from minicnn.backends import cpu, cuda, numpy, places, protocol
+from minicnn.backends import cpu, cuda, interface, kernels, numpy
 
 ROOT = Path(minicnn.__file__).parent
 MAY_IMPORT = {
+    "arrays": "",
     "errors": "",
-    "arrays": "errors",
-    "options": "errors",
-    "need": "arrays bind errors",
-    "geometry": "errors",
-    "initialisers": "arrays errors",
-    "plan": "arrays errors initialisers",
-    "fair": "",
-    "fork": "fair",
-    "lock": "errors fair fork",
-    "placeholder": "arrays errors",
-    "shared": "arrays bind memory program",
-    "parallel": "errors lock program",
-    "batch": "arrays",
-    "rows": "arrays",
-    "stage": "arrays door rows",
-    "slots": "arrays memory parallel program",
-    "runner": "arrays batch door group losses parallel program single slots stage targets",
-    "single": "arrays door group losses parallel prepare program slots stage",
-    "prepare": "arrays bind program",
-    "targets": "arrays door errors losses",
-    "curvature": "arrays batch bind door errors group losses memory parallel plan program slots stage targets",
-    "trace": "arrays batch bind door group parallel program rooms slots stage",
-    "chain": "arrays bind errors layers.base plan",
-    "memory": "arrays plan",
-    "rooms": "arrays memory",
-    "program": "arrays errors placeholder plan rooms backends.protocol",
-    "door": "arrays errors rows",
-    "schedules": "errors geometry options",
-    "optim": "arrays errors memory options plan",
-    "sdlm": "arrays errors optim",
-    "losses": "arrays errors backends.protocol",
-    "penalties": "arrays errors losses backends.protocol",
-    "layers": "layers arrays errors geometry initialisers options plan backends.protocol",
-    "backends.protocol": "arrays",
-    "backends.places": "arrays",
-    "backends.log": "",
-    "backends.defaults": "arrays",
-    "backends.numpy": "backends.numpy backends.defaults backends.log arrays",
-    "backends.cpu": "backends.cpu backends.defaults backends.log arrays errors rooms",
-    "backends.cuda": "backends.cuda backends.defaults backends.log arrays errors",
-    "backends": "errors",
-    "bind": "arrays errors placeholder plan layers.base",
-    "summary": "arrays bind geometry",
-    "group": "arrays batch bind door errors losses memory plan program rooms slots",
-    "handle": "arrays backends bind chain group lock memory parallel runner shared slots trace",
-    "network": "arrays backends chain curvature door errors handle lock losses memory need parallel program runner shared "
-    "summary targets",
-    "models": "errors initialisers layers network",
-    "": "models network runner layers losses optim penalties sdlm schedules initialisers plan errors arrays backends testing",
+    "backends": "arrays errors",
+    "backends.cpu.compile": "backends",
+    "backends.cpu.tiles": "arrays backends.cpu.compile",
+    "backends.cpu.kernels": "arrays backends.cpu.compile backends.cpu.tiles backends.cpu.runtime",
+    "backends.cpu.conv": "arrays backends backends.cpu.compile backends.cpu.tiles",
+    "backends.cpu.single_image": "arrays backends.cpu.compile backends.cpu.tiles backends.cpu.kernels backends.cpu.conv",
+    "backends.cpu.runtime": "arrays errors backends backends.cpu.compile",
+    "backends.cpu": "arrays backends backends.cpu.compile backends.cpu.tiles backends.cpu.kernels backends.cpu.conv "
+    "backends.cpu.single_image backends.cpu.runtime",
+    "backends.cuda.device": "arrays errors backends",
+    "backends.cuda.kernels": "arrays backends.cuda.device",
+    "backends.cuda": "arrays backends backends.cuda.device backends.cuda.kernels",
+    "backends.numpy": "arrays backends",
+    "nn": "arrays errors backends",
+    "optim": "arrays errors nn engine",
+    "engine": "arrays errors backends nn",
+    "network": "arrays errors backends nn engine",
+    "data": "errors backends engine",
+    "models": "errors nn network",
+    "testing": "arrays nn engine network",
+    "minicnn": "errors backends nn optim engine network models",
+    "train": "arrays errors nn optim engine network data minicnn",
+    "cli": "errors backends backends.cpu.compile nn optim network models data train minicnn",
 }
-"""The core: a module, or all modules of a package, and what of minicnn it may import. Everything else is the periphery,
-which may import anything, and which nothing here names."""
+"""Every room, a folder or a module of the package, with the rooms that it may import; "minicnn" is the package's own list."""
+
+MOST_FLOORS = 9
+MOST_NAMES = {".": 12, "backends/cpu": 10}
+"""How many names may lie at the top of a folder; ``__init__`` and its like, and the mark py.typed, are no names to a reader."""
 
 EXTRAS = {"torch", "matplotlib", "safetensors", "tqdm", "hypothesis", "pytest"}
 LONGEST = 400
@@ -116,36 +95,68 @@ def imports(path, inside_functions=True):
     return {f".{name[8:]}" if name.startswith("minicnn.") else name for name in found}
 
 
-def rule_of(module):
-    """The line of the table that holds for a module, or None for the periphery."""
-    fitting = [rule for rule in MAY_IMPORT if module == rule or (rule and module.startswith(f"{rule}."))]
-    return max(fitting, key=len, default=None)
+def room_of(module):
+    """The room of a module: the longest of the table's names that it begins with."""
+    if module == "__main__":
+        return "cli"
+    fitting = [room for room in MAY_IMPORT if module == room or module.startswith(f"{room}.")]
+    return max(fitting, key=len, default="minicnn")
 
 
-def test_the_table_names_modules_that_there_are():
-    named = set(MAY_IMPORT) | {module for allowed in MAY_IMPORT.values() for module in allowed.split()}
-    assert named <= MODULES
-
-
-def test_the_core_imports_only_what_it_may():
-    wrong = []
+def arrows():
+    """Which rooms each room imports, read from the files."""
+    found = {room: set() for room in MAY_IMPORT}
     for path in FILES:
-        module, rule = name_of(path), rule_of(name_of(path))
-        if rule is not None:
-            own = {name[1:] for name in imports(path) if name.startswith(".")} - {module}
-            allowed = MAY_IMPORT[rule].split()
-            wrong += [f"{module} → {name}" for name in own if not any(name == a or name.startswith(f"{a}.") for a in allowed)]
+        room = room_of(name_of(path))
+        found[room] |= {room_of(name[1:]) for name in imports(path) if name.startswith(".")} - {room}
+    return found
+
+
+def floors(imported):
+    """The floor of each room: one above the highest that it imports.
+
+    Raises:
+        graphlib.CycleError: rooms import each other in a circle.
+    """
+    found = {}
+    for room in graphlib.TopologicalSorter(imported).static_order():
+        found[room] = 1 + max((found[below] for below in imported[room]), default=0)
+    return found
+
+
+def test_every_module_has_a_room_and_every_room_modules():
+    named = set(MAY_IMPORT) | {room for allowed in MAY_IMPORT.values() for room in allowed.split()}
+    assert {room_of(module) for module in MODULES} == named == set(MAY_IMPORT)
+    assert [module for module in MODULES if room_of(module) == "minicnn"] == [""], "expected a room for every other module"
+
+
+def test_a_room_imports_only_the_rooms_that_it_may():
+    wrong = [f"{room} → {other}" for room, others in arrows().items() for other in others - set(MAY_IMPORT[room].split())]
     assert not wrong, "expected only imports that MAY_IMPORT above lists"
 
 
+def test_rooms_stand_on_few_floors_without_circles_or_arrows_upward():
+    allowed = floors({room: set(others.split()) for room, others in MAY_IMPORT.items()})
+    found = floors(arrows())
+    assert max(found.values()) <= max(allowed.values()) <= MOST_FLOORS
+    assert all(allowed[other] < allowed[room] for room, others in arrows().items() for other in others)
+
+
+@pytest.mark.parametrize("folder", MOST_NAMES)
+def test_a_folder_has_few_names_at_its_top(folder):
+    names = {path.relative_to(ROOT / folder).parts[0] for path in (ROOT / folder).rglob("*.py")}
+    assert len({name for name in names if not name.startswith("__")}) <= MOST_NAMES[folder], sorted(names)
+
+
 def test_the_reader_of_imports_sees_them_all():
-    assert {".arrays", ".backends.cpu.jit", "numba.extending"} <= imports(ROOT / "backends" / "cpu" / "conv.py")
-    assert {".backends.cpu.jit", "numpy"} <= imports(ROOT / "backends" / "cpu" / "sparse_conv.py")
-    assert {".backends", ".door", ".handle"} <= imports(ROOT / "network.py")
+    cpu = ROOT / "backends" / "cpu"
+    assert {".arrays", ".backends.cpu.compile.jit", "numba.extending"} <= imports(cpu / "conv" / "direct.py")
+    assert {".backends.cpu.compile.jit", "numpy"} <= imports(cpu / "conv" / "sparse.py")
+    assert {".backends", ".engine.inputs", ".engine.handle"} <= imports(ROOT / "network.py")
     assert {".models", ".network"} <= imports(ROOT / "__init__.py")
-    assert ".network" not in imports(ROOT / "optim.py"), "expected what is imported for types only to be left out"
-    assert "tqdm" in imports(ROOT / "progress.py")
-    assert "tqdm" not in imports(ROOT / "progress.py", inside_functions=False)
+    assert ".network" not in imports(ROOT / "optim" / "optimizers.py"), "expected imports for types only to be left out"
+    assert "tqdm" in imports(ROOT / "train" / "progress.py")
+    assert "tqdm" not in imports(ROOT / "train" / "progress.py", inside_functions=False)
 
 
 def test_extras_are_imported_where_they_are_used():
@@ -175,7 +186,7 @@ BACKENDS = pytest.mark.parametrize("backend", [cpu, numpy, cuda], ids=["cpu", "n
 
 def kernels_of(backend):
     """The kernels of a backend by name: those of the manual, and what is bound to arrays as they are."""
-    return {name: value for name, value in vars(backend).items() if name in protocol.NAMES or hasattr(value, "bind")}
+    return {name: value for name, value in vars(backend).items() if name in kernels.NAMES or hasattr(value, "bind")}
 
 
 def offered(backend):
@@ -185,7 +196,7 @@ def offered(backend):
 
 @pytest.mark.parametrize(("backend", "missing"), [(cpu, set()), (numpy, set()), (cuda, ALONE)], ids=["cpu", "numpy", "cuda"])
 def test_the_backend_has_the_kernels_of_the_protocol_with_the_same_arguments(backend, missing):
-    stated = signatures({n: f for n, f in vars(protocol.Kernels).items() if inspect.isfunction(f) and not n.startswith("_")})
+    stated = signatures({n: f for n, f in vars(kernels.Kernels).items() if inspect.isfunction(f) and not n.startswith("_")})
     assert missing <= set(stated)
     stated = {name: arguments[1:] for name, arguments in stated.items() if name not in {"call", *missing}}
     written = signatures(kernels_of(backend))
@@ -195,17 +206,17 @@ def test_the_backend_has_the_kernels_of_the_protocol_with_the_same_arguments(bac
 
 @BACKENDS
 def test_every_kernel_of_the_backend_is_exported_and_documented(backend):
-    kernels = set(kernels_of(backend))
-    assert kernels <= offered(backend)
-    assert all(getattr(backend, name).__doc__ for name in kernels)
-    assert all(vars(protocol.Kernels)[name].__doc__ for name in kernels)
+    own = set(kernels_of(backend))
+    assert own <= offered(backend)
+    assert all(getattr(backend, name).__doc__ for name in own)
+    assert all(vars(kernels.Kernels)[name].__doc__ for name in own)
 
 
 @BACKENDS
 def test_a_backend_says_where_its_kernels_work(backend):
-    stated = {name for name in vars(places.Place) if not name.startswith("_")} | set(places.Place.__annotations__)
+    stated = {name for name in vars(interface.Place) if not name.startswith("_")} | set(interface.Place.__annotations__)
     assert stated <= offered(backend)
-    functions = {n: f for n, f in vars(places.Place).items() if inspect.isfunction(f) and not n.startswith("_")}
+    functions = {n: f for n, f in vars(interface.Place).items() if inspect.isfunction(f) and not n.startswith("_")}
     stated = {name: arguments[1:] for name, arguments in signatures(functions).items()}
     assert signatures({name: getattr(backend, name) for name in stated}) == stated
 
@@ -213,7 +224,7 @@ def test_a_backend_says_where_its_kernels_work(backend):
 def test_one_file_names_the_compiler_of_the_cuda_backend():
     own = [path for path in FILES if path.is_relative_to(ROOT / "backends" / "cuda")]
     naming = [name_of(path) for path in own if any(name.split(".")[0] == "numba" for name in imports(path))]
-    assert naming == ["backends.cuda.target"]
+    assert naming == ["backends.cuda.device.target"]
 
 
 def test_the_numpy_backend_can_be_read_in_an_hour():

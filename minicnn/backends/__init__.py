@@ -1,4 +1,4 @@
-"""Backends by name. A backend is a module that holds the kernels of ``protocol.Kernels``."""
+"""Backends by name. A backend is a module that holds the kernels of ``kernels.Kernels``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 from ..errors import BackendError
 
 if TYPE_CHECKING:
-    from .cpu.jit import Function, Kernel
+    from .cpu.compile.jit import Function, Kernel
 
 BACKENDS = ("cpu", "numpy", "cuda")
 
@@ -67,5 +67,5 @@ def kernel(function: Any = None, /, *, flat: bool = False) -> Any:
     np.float32(12.0)
     """
     get("cpu")  # so that a missing package is told in words
-    make: Any = import_module(f"{__name__}.cpu.jit").kernel
+    make: Any = import_module(f"{__name__}.cpu.compile.jit").kernel
     return make(function, flat=flat)

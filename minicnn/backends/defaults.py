@@ -1,4 +1,4 @@
-"""What a backend offers beside its kernels, unless it has something of its own: see ``places.py``.
+"""What a backend offers beside its kernels, unless it has something of its own: see ``interface.py``.
 
 Kernels work on the host's own arrays, so that nothing is copied; and programs run as they were recorded, by plain calls on the
 caller's thread, one after another.
@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..arrays import Array, aligned
+from ..arrays import Array
+from .alignment import aligned
 
 AWAY = False
 """Whether kernels work on memory of their own."""

@@ -1,10 +1,10 @@
 """Data sets: reading files, fetching MNIST, and bringing pixels into lanes."""
 
-from .augment import Affine, Distorted, Elastic
-from .batches import Normalise, Pixels, shuffled, split
+from .distortions import Affine, Distorted, Elastic
 from .idx import read_idx, write_idx
 from .mnist import Digits, load_mnist
-from .strain import Moved, strains
+from .perturbations import Moved, strains
+from .pixels import Normalise, Pixels, shuffled, split
 
 __all__ = [
     "Affine",

@@ -17,8 +17,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from minicnn.data.infile import open_file, shown
 from minicnn.errors import DataError, reason
-from minicnn.infile import open_file, shown
 
 _DTYPES = {code: np.dtype(name) for code, name in ((8, ">u1"), (9, ">i1"), (11, ">i2"), (12, ">i4"), (13, ">f4"), (14, ">f8"))}
 _GZIP = b"\x1f\x8b"

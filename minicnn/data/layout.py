@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from ..errors import DataError, reason
-from .published import FILES
+from .mnist_files import FILES
 
 PLACES = (".", "raw", "MNIST/raw")
 """Folders that are looked into, the last two for torchvision's."""

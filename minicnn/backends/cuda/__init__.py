@@ -1,31 +1,12 @@
 """The CUDA backend: the operations of the protocol as launches on an NVIDIA GPU."""
 
 from ..defaults import CHECK, IMPATIENT, INTERPRET, PATIENT, from_zero, members, rewriting
-from .conv import conv2d, conv2d_dx, pack_channels, pack_filters, pad
-from .conv_dw import conv2d_dW_add
-from .device import LOG
-from .dropout import dropout
-from .gemm import gemm_bias, gemm_nt_add, gemm_tn, outer_add
-from .im2col import col2im_add, im2col
-from .lanes import choose_group, gather, gather_pixels, gather_resized, scatter
-from .loss import count_hits, cross_entropy, cross_entropy_dy, cross_entropy_hy, mse, mse_dy, mse_hy, one_hot
-from .operation import check_call
-from .penalty import count_least, map_penalty, map_penalty_dy, map_penalty_hy, map_shares, penalty, penalty_dy
-from .place import (
-    AWAY,
-    Crew,
-    aside,
-    current,
-    group_lanes,
-    join,
-    lend,
-    pinned,
-    require,
-    stays,
-    to_device,
-    to_host,
-)
-from .pointwise import (
+from .device.gpu import LOG
+from .device.operation import check_call
+from .kernels.conv import conv2d, conv2d_dx, pack_channels, pack_filters, pad
+from .kernels.conv_dw import conv2d_dW_add
+from .kernels.dropout import dropout
+from .kernels.elementwise import (
     copy,
     leaky_relu,
     leaky_relu_dx,
@@ -40,13 +21,32 @@ from .pointwise import (
     tanh_dx,
     zero,
 )
-from .pool import avg_pool, avg_pool_dx, max_pool, max_pool_dx, subsample, subsample_dcoef_add, subsample_dx
-from .rbf import rbf, rbf_dW_add, rbf_dx, rbf_hW_add, rbf_hx
-from .reduce import group_sum_add, row_sum_add
-from .softmax import softmax, softmax_dx, softmax_hx
-from .sparse_conv import sparse_conv2d, sparse_conv2d_dW_add, sparse_conv2d_dx, spread
-from .update import adam, adamw, add, sdlm, sgd
-from .warp import affine_inverse, draw_uniform, pack_quads, spline_along, warp
+from .kernels.gemm import gemm_bias, gemm_nt_add, gemm_tn, outer_add
+from .kernels.im2col import col2im_add, im2col
+from .kernels.lanes import choose_group, gather, gather_pixels, gather_resized, scatter
+from .kernels.loss import count_hits, cross_entropy, cross_entropy_dy, cross_entropy_hy, mse, mse_dy, mse_hy, one_hot
+from .kernels.penalty import count_least, map_penalty, map_penalty_dy, map_penalty_hy, map_shares, penalty, penalty_dy
+from .kernels.pool import avg_pool, avg_pool_dx, max_pool, max_pool_dx, subsample, subsample_dcoef_add, subsample_dx
+from .kernels.rbf import rbf, rbf_dW_add, rbf_dx, rbf_hW_add, rbf_hx
+from .kernels.reduce import group_sum_add, row_sum_add
+from .kernels.softmax import softmax, softmax_dx, softmax_hx
+from .kernels.sparse_conv import sparse_conv2d, sparse_conv2d_dW_add, sparse_conv2d_dx, spread
+from .kernels.update import adam, adamw, add, sdlm, sgd
+from .kernels.warp import affine_inverse, draw_uniform, pack_quads, spline_along, warp
+from .memory import (
+    AWAY,
+    Crew,
+    aside,
+    current,
+    group_lanes,
+    join,
+    lend,
+    pinned,
+    require,
+    stays,
+    to_device,
+    to_host,
+)
 
 __all__ = [
     "AWAY",

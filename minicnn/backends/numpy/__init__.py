@@ -1,4 +1,4 @@
-"""The NumPy backend: every kernel of the manual (``minicnn/backends/protocol.py``) as its formula, in plain NumPy.
+"""The NumPy backend: every kernel of the manual (``minicnn/backends/kernels.py``) as its formula, in plain NumPy.
 
 It is the shortest way to read what the engine computes, needs no compiler, and is what other backends are compared with.
 """

@@ -1,0 +1,64 @@
+"""PyTorch at its training loop, eager or compiled, in either memory format."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from harness.cases import Case, Data, order
+
+from minicnn import Network
+from peers.torch_peers import MODULES
+
+
+def forget_compiled() -> None:
+    """Let the next network be compiled, too: after eight of one function PyTorch runs the others uncompiled."""
+    torch.compiler.reset()
+
+
+class Torch:
+    """One call of ``step`` is one step of training, with fused optimisers.
+
+    Args:
+        case: the network and its recipe.
+        net: minicnn's network, whose parameters it starts from.
+        data: the images.
+        channels_last: the memory format.
+        compiled: whether ``torch.compile`` makes one function of the network and its loss.
+        device: where it computes and has its images.
+    """
+
+    def __init__(self, case: Case, net: Network, data: Data, channels_last: bool, compiled: bool, device: str = "cpu") -> None:
+        form = torch.channels_last if channels_last else torch.contiguous_format
+        module: Any = MODULES[case.name](net)
+        module.to(device, memory_format=form)
+        self.images = torch.from_numpy(data.images).to(device).contiguous(memory_format=form)
+        labels = torch.from_numpy(data.labels.astype(np.int64))
+        vectors = np.where(np.arange(10) == data.labels[:, None], getattr(case.loss, "on", 1), getattr(case.loss, "off", 0))
+        classes = type(case.loss).__name__ == "CrossEntropy"
+        self.targets = (labels if classes else torch.from_numpy(vectors.astype(np.float32))).to(device)
+        criterion: Any = torch.nn.CrossEntropyLoss() if classes else torch.nn.MSELoss()
+
+        def loss(x: Any, target: Any) -> Any:
+            return criterion(module(x), target)
+
+        self.loss: Any = torch.compile(loss) if compiled else loss
+        parameters = module.parameters()
+        if case.adam:
+            self.optimizer: Any = torch.optim.Adam(parameters, lr=case.rate, fused=True)
+        else:
+            self.optimizer = torch.optim.SGD(parameters, lr=case.rate, momentum=0.9, fused=True)
+        self.device, self.batch, self._next = device, case.batch, order(len(data.images), case.batch)
+
+    def step(self) -> Any:
+        """One step; its loss as a tensor, which nobody waits for."""
+        return self.learn(torch.from_numpy(self._next()).to(self.device))
+
+    def learn(self, index: Any) -> Any:
+        """A step with these images."""
+        self.optimizer.zero_grad()
+        loss = self.loss(self.images[index], self.targets[index])
+        loss.backward()
+        self.optimizer.step()
+        return loss.detach()

@@ -1,0 +1,1 @@
+"""How Python functions become machine code, for which processor, and where it is kept."""

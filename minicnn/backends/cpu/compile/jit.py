@@ -1,0 +1,205 @@
+"""The one place where Python functions become machine code.
+
+A kernel is a plain function over arrays: inputs, constants, outputs last; it returns None and allocates nothing. It is
+compiled once for every combination of array types that it meets, for one explicit signature, under a name of its own.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FunctionType
+from typing import Any, NamedTuple, overload
+
+import numpy as np
+from numba import njit, types
+from numba.core.compiler_lock import global_compiler_lock
+from numba.np.numpy_support import from_dtype
+
+from ...log import CompileLog
+from .cache import cache_for, words
+from .mode import CHECK, INTERPRET
+
+FLAGS = {"nsz", "arcp", "contract", "afn", "reassoc"}
+"""Fast-math without ``nnan`` and ``ninf``: a NaN stays a NaN, and ``isnan`` stays true."""
+
+Function = Callable[..., None]
+
+
+LOG = CompileLog(words)
+
+COMPILING = global_compiler_lock
+"""Threads that meet the same new kernel compile it once. It is Numba's own lock: nobody holds one and waits for the other."""
+
+if hasattr(os, "register_at_fork"):  # a child would find half a compiler
+    os.register_at_fork(before=COMPILING.acquire, after_in_parent=COMPILING.release, after_in_child=COMPILING.release)
+
+
+class Machine(NamedTuple):
+    """One compiled specialisation.
+
+    Attributes:
+        entry: takes the arrays as Python passes them, without looking at their types.
+        address: the native function behind it.
+        code: what keeps the machine code in memory.
+    """
+
+    entry: Function
+    address: int
+    code: Any
+
+
+class Kernel:
+    """A kernel and its compiled specialisations.
+
+    Args:
+        function: the kernel as plain Python.
+        flat: whether it works element by element, so that arrays of any rank are passed as vectors.
+    """
+
+    def __init__(self, function: FunctionType, flat: bool) -> None:
+        self.function, self.flat = function, flat
+        self.__name__, self.__doc__, self.__module__ = function.__name__, function.__doc__, function.__module__
+        self.__wrapped__, self.__qualname__ = function, function.__qualname__
+        self._compiled: dict[tuple[tuple[Any, int, bool], ...], Machine] = {}
+
+    def bind(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> tuple[Function, tuple[np.ndarray[Any, Any], ...]]:
+        """The machine code for these arrays and the arrays as it takes them; compiles where needed."""
+        if self.flat:
+            arrays = tuple(a.reshape(-1) for a in arrays)
+        return (self.function if INTERPRET else self._machine(arrays).entry), arrays
+
+    def address(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> int:
+        """Where the machine code for arrays as ``bind`` gives them lies; 0 where kernels are interpreted."""
+        return 0 if INTERPRET else self._machine(arrays).address
+
+    def _machine(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> Machine:
+        key = tuple((a.dtype, a.ndim, a.flags.c_contiguous) for a in arrays)
+        if key not in self._compiled:
+            with COMPILING:
+                if key not in self._compiled:
+                    self._compiled[key] = _compile(self.function, tuple(_array_type(a) for a in arrays))
+        return self._compiled[key]
+
+    def __call__(self, *arrays: np.ndarray[Any, Any]) -> None:
+        """Run the kernel at once."""
+        function, arrays = self.bind(arrays)
+        function(*arrays)
+
+    def __repr__(self) -> str:
+        return f"<kernel {self.__name__}>"
+
+    def __reduce__(self) -> str:
+        """Pickled, as a function is, by its name."""
+        return self.__qualname__
+
+
+@overload
+def kernel(function: Function, /) -> Kernel: ...
+@overload
+def kernel(*, flat: bool) -> Callable[[Function], Kernel]: ...
+
+
+def kernel(function: Any = None, /, *, flat: bool = False) -> Any:
+    """Make a kernel of a function over arrays, with minicnn's flags and cache.
+
+    Args:
+        function: loops over arrays; inputs, constants, outputs last; returns None and allocates nothing.
+        flat: True for elementwise kernels: arrays of any rank reach the function as vectors.
+    """
+    if function is None:
+        return lambda f: Kernel(f, flat)
+    return Kernel(function, flat)
+
+
+class Selection:
+    """A kernel chosen among several, by the shapes of its arrays."""
+
+    def __init__(self, choose: Callable[..., Kernel]) -> None:
+        self.choose = choose
+        self.__name__, self.__doc__, self.__module__ = choose.__name__, choose.__doc__, choose.__module__
+        self.__wrapped__ = choose
+
+    def bind(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> tuple[Function, tuple[np.ndarray[Any, Any], ...]]:
+        """The machine code of the chosen kernel for these arrays, and the arrays as it takes them."""
+        with COMPILING:  # kernels made on demand are made once
+            return self.choose(*arrays).bind(arrays)
+
+    def address(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> int:
+        """Where the machine code of the chosen kernel lies; 0 where kernels are interpreted."""
+        with COMPILING:
+            return self.choose(*arrays).address(arrays)
+
+    def __call__(self, *arrays: np.ndarray[Any, Any]) -> None:
+        """Run the chosen kernel at once."""
+        self.choose(*arrays)(*arrays)
+
+    def __repr__(self) -> str:
+        return f"<kernel {self.__name__}>"
+
+
+def select(choose: Callable[..., Kernel]) -> Selection:
+    """Make a kernel of a function that returns the kernel to use for its arrays."""
+    return Selection(choose)
+
+
+def _array_type(array: np.ndarray[Any, Any]) -> types.Array:
+    return types.Array(from_dtype(array.dtype), array.ndim, "C" if array.flags.c_contiguous else "A")
+
+
+def _compile(function: FunctionType, signature: tuple[types.Type, ...]) -> Machine:
+    # Numba would also make each function callable from C, by code that nobody calls: a fifth of the time to compile.
+    options: dict[str, Any] = {"fastmath": FLAGS, "error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
+    with LOG.binding(function.__name__) as binding:
+        dispatcher: Any = njit(boundscheck=CHECK, **options)(_renamed(function, signature))
+        store = cache_for(dispatcher.py_func, binding.missed)
+        if store is None:
+            binding.missed()
+        else:
+            dispatcher._cache = store
+        with _garbage_collected():
+            dispatcher.compile(signature)
+    (result,) = dispatcher.overloads.values()
+    address = result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
+    _forget_module(result.library)
+    # Not the whole result: its typed and annotated code would stay in memory for as long as the kernel.
+    return Machine(result.entry_point, address, (result.library, result.environment, result.referenced_envs))
+
+
+@contextmanager
+def _garbage_collected() -> Iterator[None]:
+    """Collect what compiling leaves, and look at nothing older: the collector by itself lets it pile up to a quarter of all."""
+    if gc.get_freeze_count():  # somebody else's, who would lose it
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.collect()
+        gc.unfreeze()
+
+
+def _forget_module(library: Any) -> None:
+    """Free what the machine code was made from: some hundred kilobytes a kernel, which nobody reads again."""
+    module = library._final_module
+    library._codegen._engine._ee.remove_module(module)
+    module.close()
+
+
+def _renamed(function: FunctionType, signature: tuple[types.Type, ...]) -> FunctionType:
+    """A copy under a name that no other specialisation has: cached variants of one name get mixed up between processes."""
+    captured = [_told(cell.cell_contents) for cell in function.__closure__ or ()]
+    digest = hashlib.sha256(repr((signature, captured)).encode()).hexdigest()[:12]
+    copy = FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__)
+    copy.__module__ = function.__module__
+    copy.__qualname__ = f"{function.__qualname__}_{digest}"
+    return copy
+
+
+def _told(value: Any) -> Any:
+    """A captured value in a form whose ``repr`` leaves nothing out, as that of a large array does."""
+    return (value.dtype.str, value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value

@@ -1,0 +1,1 @@
+"""Convolution over lanes: the ways to compute it and its two gradients."""

@@ -1,0 +1,100 @@
+"""The gradient of a convolution's weights, straight from register tiles.
+
+Legend: x (C, H, W, L), dy (F, OH, OW, L), dW (F, C, KH, KW); g as in ``direct.py``. A tile holds some filters × some taps of a
+row (or channels, for kernels of one tap), lanes apart; the lanes are summed at its end. Some output rows at a time meet all
+tiles, so that dy is read from the first cache.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from numba.extending import register_jitable
+
+from ....arrays import Array
+from ..compile.host import HOST
+from ..compile.jit import Kernel, kernel, select
+from ..tiles import tile_dot, tile_dot_inside, tile_sum_add, tile_width, tile_zeros
+
+TAPS = 3  # from so many taps of a row on, they are the columns of a tile; else channels are
+CACHE = 40 << 10  # bytes of dy and x that tiles meet again and again: most of the first cache
+
+
+@register_jitable
+def on_map(first: int, step: int, count: int, size: int) -> tuple[int, int]:
+    """The range of the n < count for which 0 ≤ first + n·step < size."""
+    low = min(count, max(0, -(first // step)))
+    return low, max(low, min(count, (size - 1 - first) // step + 1))
+
+
+@cache
+def _kernel(rows: int, cols: int, padded: bool, whole: bool) -> Kernel:
+    """The kernel with tiles of so many filters × so many taps of a row, or × channels where a row has fewer than three taps.
+
+    ``whole`` tiles leave no rest, so that LLVM knows all addresses by one; unless ``padded``, no tap is left or right of x.
+    """
+
+    @kernel
+    def conv2d_dW_add(x: Array, dy: Array, g: Array, dW: Array) -> None:
+        """dW[f, c, kh, kw] += Σ_{oy, ox, lanes} dy[f, oy, ox] · x[c, s·oy + d·kh − p, s·ox + d·kw − p]."""
+        C, H, W, L = x.shape
+        F, OH, OW, _ = dy.shape
+        KH, KW, sh, sw, ph, pw, dh, dw = g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7]
+        by_taps = KW >= TAPS
+        channels, taps = (1, cols) if by_taps else (cols, 1)
+        tap, step, dw_step = (dw, dw * L, 1) if by_taps else (0, H * W * L, KH * KW)
+        height, maps = max(1, CACHE // ((rows + channels) * OW * L * x.itemsize)), OH * OW * L
+        for block in range(0, OH, height):
+            for f in range(0, F, rows):
+                some = rows if whole else min(rows, F - f)
+                for c in range(0, C, channels):
+                    for kh in range(KH):
+                        top, end = on_map(block * sh + kh * dh - ph, sh, min(height, OH - block), H)
+                        oy, iy = block + top, (block + top) * sh + kh * dh - ph
+                        for kw in range(0, KW, taps):
+                            rest = KW - kw if by_taps else C - c
+                            count = cols if whole else min(cols, rest)
+                            first = kw * dw - pw
+                            low, high = on_map(first, sw, OW, W)
+                            later, until = on_map(first + tap * (count - 1), sw, OW, W)
+                            low, high = max(low, later), max(low, later, min(high, until))
+                            t = tile_zeros(x, rows, cols)
+                            for lane in range(0, L, tile_width(x)):
+                                left = (f * OH + oy) * OW * L + lane
+                                right, ox = ((c * H + iy) * W + first) * L + lane, 0
+                                for _ in range((end - top) * OW):
+                                    if not padded or low <= ox < high:
+                                        t = tile_dot(t, dy, left, maps, some, x, right, step, count)
+                                    else:
+                                        ix = first + ox * sw
+                                        t = tile_dot_inside(t, dy, left, maps, some, x, right, step, count, ix, tap, W)
+                                    left += L
+                                    right += sw * L
+                                    ox += 1
+                                    if ox == OW:  # the next row
+                                        ox = 0
+                                        right += (sh * W - OW * sw) * L
+                            tile_sum_add(t, dW, ((f * C + c) * KH + kh) * KW + kw, C * KH * KW, some, dw_step, count)
+
+    return conv2d_dW_add
+
+
+STEP = 4  # what a step of a tile costs beside its multiply-adds, counted in them
+
+
+def tile_size(filters: int, cols: int) -> tuple[int, int]:
+    """Rows of the tile with so many columns that gets through so many filters first, and its columns."""
+    most = max(1, (HOST.registers - cols - 1) // cols)
+    rows = min(range(1, most + 1), key=lambda n: (-(-filters // n) * (n * cols + STEP), -n))
+    return rows, cols
+
+
+@select
+def conv2d_dW_add(x: Array, dy: Array, g: Array, dW: Array) -> Kernel:
+    """The weight gradient's kernel for this number of filters, this width of row, and columns of x outside the map or none."""
+    F, C, _, width = dW.shape
+    cols = width if TAPS <= width <= 5 else 4
+    rows, cols = tile_size(F, cols)
+    whole = F % rows == 0 and (width if width >= TAPS else C) % cols == 0
+    first, last = -g[5], (dy.shape[2] - 1) * g[3] - g[5] + (width - 1) * g[7]
+    return _kernel(rows, cols, bool(first < 0 or last >= x.shape[2]), whole)

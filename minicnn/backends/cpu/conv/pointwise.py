@@ -1,0 +1,90 @@
+"""Convolution by kernels of one tap: a matrix product over all pixels, some of them at a time.
+
+Legend: x (C, H, W, L), y (F, H, W, L), packed weights (blocks, C, 1, 1, size) as in ``direct.py``, X (C, places, L) some places
+of x. The maps of x lie a power of two apart as often as not, so that one pixel of each fills few sets of the caches; X has them
+side by side while all filters meet them.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from numba.extending import register_jitable
+
+from ....arrays import Array
+from ...scratch import Room
+from ..compile.host import LANES
+from ..compile.jit import Kernel, kernel
+from ..tiles import (
+    tile_bias,
+    tile_multiply,
+    tile_places,
+    tile_put,
+    tile_squash,
+    tile_store,
+    tile_width,
+    tile_zeros,
+    vector_load,
+)
+from ..tiles.activation import NONE
+from .direct import tile_size
+
+ROOM = 144 << 10
+"""Bytes of X: some of the second cache."""
+
+
+@register_jitable
+def take_places(x: Array, first: int, count: int, X: Array) -> None:
+    """X[:, : count] = the pixels of x from ``first`` on."""
+    C, H, W, L = x.shape
+    for c in range(C):
+        at, to = (c * H * W + first) * L, c * X.shape[1] * L
+        for i in range(0, count * L, tile_width(x)):
+            tile_store(vector_load(x, at + i), X, to + i, 0, 1)
+
+
+@cache
+def pointwise(rows: int, cols: int, squash: int) -> Kernel:
+    """The kernel with tiles of so many filters and places, and with a squashing function or none."""
+
+    @kernel
+    def conv2d_pointwise(x: Array, packed: Array, b: Array, X: Array, y: Array) -> None:
+        """y[f] = f(b[f] + Σ_c W[f, c] · x[c])."""
+        (C, places, L), F, P, size = X.shape, y.shape[0], y.shape[1] * y.shape[2], packed.shape[4]
+        at = tile_places(cols, 0, cols, 0, L)
+        for block in range(0, P, places):
+            first = min(block, P - cols)  # a tile needs so many
+            count = min(places, P - first)
+            take_places(x, first, count, X)
+            for f in range(0, F, rows):
+                some = min(rows, F - f)
+                for start in range(0, count, cols):
+                    p = min(start, count - cols)  # the last tile overlaps the one before
+                    for lane in range(0, L, tile_width(x)):
+                        t = tile_bias(tile_zeros(x, rows, cols), b, f, some)
+                        k, offset = f // size * C * size + f % size, p * L + lane
+                        for _ in range(C):
+                            t = tile_multiply(t, packed, k, X, at, offset)
+                            k += size
+                            offset += places * L
+                        if squash != NONE:
+                            t = tile_squash(t, squash)
+                        tile_put(t, y, (f * P + first + p) * L + lane, P * L, some, at)
+
+    return conv2d_pointwise
+
+
+def applies(x: Array, y: Array, g: Array) -> bool:
+    """Whether a convolution is one of single taps without steps and border."""
+    plain = g[0] == g[1] == g[2] == g[3] == 1 and g[4] == g[5] == 0 and x.shape[1:3] == y.shape[1:3]
+    return bool(plain and x.dtype == np.float32 and x.shape[3] % LANES == 0)
+
+
+def rewritten(x: Array, packed: Array, b: Array, y: Array, squash: int) -> tuple[Kernel, tuple[Array | Room, ...]]:
+    """The kernel for a convolution, and its arrays with room for some places of x."""
+    channels, rows_of, columns_of, lanes = x.shape
+    rows, cols = tile_size(packed.shape[4], rows_of * columns_of)
+    fitting = max(1, ROOM // (channels * cols * lanes * x.itemsize))
+    places = cols * min(fitting, rows_of * columns_of // cols)
+    return pointwise(rows, cols, squash), (x, packed, b, Room((channels, places, lanes), x.dtype), y)

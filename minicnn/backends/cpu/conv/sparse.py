@@ -1,0 +1,189 @@
+"""Convolution over a table of links: only the kernels that exist are computed.
+
+Legend: x (C, H, W, L), y and dy (F, OH, OW, L), kernels W (K, KH, KW). A link (map, channel, kernel) says that an output
+map reads a channel through a kernel; ``links`` (n, 3) is sorted by map for the forward pass and by channel for the
+backward passes, and ``first`` says where the links of each map or channel begin.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from ....arrays import Array
+from ..compile.host import HOST
+from ..compile.jit import Kernel, kernel, select
+from ..tiles import (
+    tile_add,
+    tile_bias,
+    tile_convolve,
+    tile_correlate,
+    tile_dot_rows,
+    tile_squash,
+    tile_store,
+    tile_sum_add_rows,
+    tile_width,
+    tile_zeros,
+)
+from ..tiles.activation import NONE
+
+LINKS = (5, 4) if HOST.registers >= 32 else (2,)  # rows that a weight-gradient tile may have
+TAPS = 5  # its columns
+WEIGHTS = (3, 5)  # widths of kernels whose row of weights stays in registers; others go tap by tap
+PIXELS = (14, 12, 10, 8, 7, 6, 5, 4, 3, 2, 1)  # neighbouring pixels of an output row that one tile may hold
+
+
+def taps_of(width: int) -> int:
+    """How many taps of a row of weights are held in registers."""
+    return width if width in WEIGHTS else 1
+
+
+def covering_pixels(width: int, taps: int) -> int:
+    """The tile for a row of ``width`` outputs when the last tile may overlap the one before: few tiles, then small ones."""
+    fitting = [pixels for pixels in PIXELS if pixels <= width and pixels + taps + 1 <= HOST.registers]
+    return min(fitting, key=lambda pixels: (-(-width // pixels), pixels))
+
+
+def dividing_pixels(width: int, taps: int) -> int:
+    """The largest tile that divides a row of ``width`` outputs: sums that are added must not overlap."""
+    return next(pixels for pixels in PIXELS if width % pixels == 0 and pixels + 2 * taps <= HOST.registers)
+
+
+def rows_for(first: Array) -> int:
+    """How many links a weight gradient's tile holds: those of the largest channel in the fewest rows, ``first`` by channel."""
+    links = int(np.diff(first).max())
+    return min(LINKS, key=lambda n: -(-links // n) * n)
+
+
+@cache
+def _forward(pixels: int, taps: int, L: int, squash: int) -> Kernel:
+    """The forward kernel whose tiles hold so many pixels and go by so many taps of a row at a time."""
+
+    @kernel
+    def sparse_conv2d(x: Array, W: Array, b: Array, first: Array, links: Array, y: Array) -> None:
+        """y[f] = b[f] + Σ over the links (f, c, k) of W[k] ⋆ x[c]."""
+        _, H, width, _ = x.shape
+        F, OH, OW, _ = y.shape
+        _, KH, KW = W.shape
+        for f in range(F):
+            for oy in range(OH):
+                for start in range(0, OW, pixels):
+                    ox = min(start, OW - pixels)
+                    for lane in range(0, L, tile_width(x)):
+                        t = tile_bias(tile_zeros(x, pixels, 1), b, f, 1)
+                        for n in range(first[f], first[f + 1]):
+                            c, at = links[n, 1], links[n, 2] * KH * KW
+                            for kh in range(KH):
+                                pixel = ((c * H + oy + kh) * width + ox) * L + lane
+                                for kw in range(0, KW, taps):
+                                    t = tile_correlate(t, W, at + kh * KW + kw, taps, x, pixel + kw * L, L)
+                        if squash != NONE:
+                            t = tile_squash(t, squash)
+                        tile_store(t, y, ((f * OH + oy) * OW + ox) * L + lane, L, pixels)
+
+    return sparse_conv2d
+
+
+@cache
+def _dx(pixels: int, taps: int, L: int) -> Kernel:
+    """The input gradient's kernel, for so many pixels of dy and so many taps of a row at a time."""
+    reach = pixels + taps - 1
+
+    @kernel
+    def sparse_conv2d_dx(dy: Array, W: Array, first: Array, links: Array, dx: Array) -> None:
+        """dx[c, oy + kh, ox + kw] = Σ over the links (f, c, k) of W[k, kh, kw] · dy[f, oy, ox]."""
+        _, OH, OW, _ = dy.shape
+        C, H, width, _ = dx.shape
+        _, KH, KW = W.shape
+        for c in range(C):
+            for iy in range(H):
+                for ix in range(width):
+                    pixel = dx[c, iy, ix]
+                    for i in range(L):
+                        pixel[i] = dx.dtype.type(0)
+                for ox in range(0, OW, pixels):
+                    for kw in range(0, KW, taps):
+                        for lane in range(0, L, tile_width(dy)):
+                            t = tile_zeros(dy, reach, 1)
+                            for n in range(first[c], first[c + 1]):
+                                f, at = links[n, 0], links[n, 2] * KH * KW + kw
+                                for kh in range(max(0, iy - OH + 1), min(KH, iy + 1)):
+                                    row = ((f * OH + iy - kh) * OW + ox) * L + lane
+                                    t = tile_convolve(t, W, at + kh * KW, taps, dy, row, L)
+                            tile_add(t, dx, ((c * H + iy) * width + ox + kw) * L + lane, L, reach, tile_width(dy))
+
+    return sparse_conv2d_dx
+
+
+@select
+def sparse_conv2d(x: Array, W: Array, b: Array, first: Array, links: Array, y: Array) -> Kernel:
+    """The forward kernel whose tile suits the width of the output maps."""
+    return sparse_conv2d_squashed(NONE, W, y)
+
+
+def sparse_conv2d_squashed(squash: int, W: Array, y: Array) -> Kernel:
+    """The forward kernel that stores f(y)."""
+    taps = taps_of(W.shape[2])
+    return _forward(covering_pixels(y.shape[2], taps), taps, y.shape[3], squash)
+
+
+@select
+def sparse_conv2d_dx(dy: Array, W: Array, first: Array, links: Array, dx: Array) -> Kernel:
+    """The input gradient's kernel whose tile suits the width of the output maps."""
+    taps = taps_of(W.shape[2])
+    return _dx(dividing_pixels(dy.shape[2], taps), taps, dy.shape[3])
+
+
+@cache
+def _dW(rows: int) -> Kernel:
+    """The weight gradient's kernel whose tiles hold so many links of a channel at TAPS neighbouring taps of a row."""
+
+    @kernel
+    def sparse_conv2d_dW_add(x: Array, dy: Array, first: Array, maps: Array, kernels: Array, dW: Array) -> None:
+        """dW[k, kh, kw] += Σ_{oy, ox, lanes} dy[f, oy, ox] · x[c, oy + kh, ox + kw] over the links (f, c, k).
+
+        ``maps`` and ``kernels`` are the columns f and k of the links, sorted by channel. Links that share a kernel add to it.
+        """
+        C, H, width, L = x.shape
+        _, OH, OW, _ = dy.shape
+        _, KH, KW = dW.shape
+        for c in range(C):
+            for n in range(first[c], first[c + 1], rows):
+                some = min(rows, first[c + 1] - n)
+                for kh in range(KH):
+                    for kw in range(0, KW, TAPS):
+                        cols = min(TAPS, KW - kw)
+                        t = tile_zeros(x, rows, TAPS)
+                        for oy in range(OH):
+                            left = oy * OW * L
+                            right = ((c * H + oy + kh) * width + kw) * L
+                            for i in range(0, OW * L, tile_width(x)):
+                                t = tile_dot_rows(t, dy, left + i, OH * OW * L, maps, n, some, x, right + i, L, cols)
+                        tile_sum_add_rows(t, dW, kh * KW + kw, KH * KW, kernels, n, some, cols)
+
+    return sparse_conv2d_dW_add
+
+
+@select
+def sparse_conv2d_dW_add(x: Array, dy: Array, first: Array, maps: Array, kernels: Array, dW: Array) -> Kernel:
+    """The weight gradient's kernel whose tile suits the number of links of a channel."""
+    return _dW(rows_for(first))
+
+
+@kernel
+def spread(b: Array, group: Array, bias: Array) -> None:
+    """bias[f] = b[group[f]]: one bias for all maps of a group."""
+    for f in range(bias.size):
+        bias[f] = b[group[f]]
+
+
+@kernel
+def group_sum_add(dy: Array, group: Array, db: Array) -> None:
+    """db[group[f]] += Σ_p dy[f, p]: the adjoint of a bias that is spread over its group."""
+    for f in range(dy.shape[0]):
+        row = dy[f]
+        total = dy.dtype.type(0)
+        for p in range(row.size):
+            total += row[p]
+        db[group[f]] += total

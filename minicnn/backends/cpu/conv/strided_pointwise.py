@@ -1,0 +1,68 @@
+"""The input gradient of a convolution by kernels of one tap and with steps: most of it is zeros, written just before the rest.
+
+Legend: dy (F, OH, OW, L), dx (C, H, W, L); g and the packed weights as in ``direct.py``. X (F, places, L) holds some rows of
+dy, as in ``pointwise.py``.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from ....arrays import Array
+from ...scratch import Room
+from ..compile.host import LANES
+from ..compile.jit import Kernel, kernel
+from ..tiles import tile_multiply, tile_places, tile_put, tile_width, tile_zeros
+from .direct import tile_size
+from .pointwise import ROOM, take_places
+
+
+@cache
+def strided_pointwise_dx(rows: int, cols: int) -> Kernel:
+    """The kernel with tiles of so many channels and places."""
+
+    @kernel
+    def conv2d_dx_strided(dy: Array, packed: Array, g: Array, X: Array, dx: Array) -> None:
+        """dx[c, s·oy, s·ox] = Σ_f W[f, c] · dy[f, oy, ox], zero elsewhere."""
+        (F, OH, OW, L), (C, H, W, _), size, sh, sw = dy.shape, dx.shape, packed.shape[4], g[2], g[3]
+        places, rows_of_map = X.shape[1], dx.reshape(C, H * W * L)
+        height = places // OW
+        at = tile_places(cols, 0, cols, 0, L)
+        for block in range(0, OH, height):
+            count = min(height, OH - block) * OW
+            take_places(dy, block * OW, count, X)
+            below = min(H, (block + height) * sh) if block + height < OH else H
+            for c in range(0, C, rows):
+                some = min(rows, C - c)
+                for n in range(c, c + some):
+                    rows_of_map[n, block * sh * W * L : below * W * L] = 0
+                for start in range(0, count, cols):
+                    p = min(start, count - cols)
+                    to = tile_places(cols, block * OW + p, OW, sh * W * L, sw * L)
+                    for lane in range(0, L, tile_width(dy)):
+                        t = tile_zeros(dy, rows, cols)
+                        k, offset = c // size * F * size + c % size, p * L + lane
+                        for _ in range(F):
+                            t = tile_multiply(t, packed, k, X, at, offset)
+                            k += size
+                            offset += places * L
+                        tile_put(t, dx, c * H * W * L + lane, H * W * L, some, to)
+
+    return conv2d_dx_strided
+
+
+def applies(dy: Array, g: Array) -> bool:
+    """Whether a convolution is one of single taps, with steps and without border."""
+    strided = g[0] == g[1] == 1 and g[4] == g[5] == 0 and max(g[2], g[3]) > 1
+    return bool(strided and dy.dtype == np.float32 and dy.shape[3] % LANES == 0)
+
+
+def rewritten(dy: Array, packed: Array, g: Array, dx: Array) -> tuple[Kernel, tuple[Array | Room, ...]]:
+    """The kernel for an input gradient, and its arrays with room for some rows of dy."""
+    filters, high, wide, lanes = dy.shape
+    fitting = max(1, ROOM // (filters * wide * lanes * dy.itemsize))
+    places = min(fitting, high) * wide
+    X = Room((filters, places, lanes), dy.dtype)
+    return strided_pointwise_dx(*tile_size(packed.shape[4], wide)), (dy, packed, g, X, dx)

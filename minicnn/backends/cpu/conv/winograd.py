@@ -1,0 +1,252 @@
+"""Convolution by kernels of 3 × 3 with 16 multiplications for four outputs in place of 36: Winograd's F(2 × 2, 3 × 3).
+
+Legend: x (C, H, W, L), y (F, OH, OW, L). A patch is 4 × 4 pixels of x, which give 2 × 2 pixels of y. B, G and A are Winograd's
+matrices: y = Aᵀ [(G w Gᵀ) ⊙ (Bᵀ x B)] A for each patch and kernel, and channels are summed before A. U (blocks, C, 16, size)
+holds G w Gᵀ for a block of filters side by side, V (16, C, patches, L) holds Bᵀ x B for as many patches as a register tile has
+columns, M (16, filters, patches, L) their products. Lavin and Gray, *Fast Algorithms for Convolutional Neural Networks*, 2016,
+section 4.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numba.extending import register_jitable
+
+from ....arrays import Array
+from ...scratch import Room
+from ..compile.host import LANES, OUTSIDE
+from ..compile.jit import Kernel, kernel
+from ..tiles import (
+    tile_multiply,
+    tile_places,
+    tile_put,
+    tile_squash,
+    tile_store,
+    tile_width,
+    tile_zeros,
+    vector_all,
+    vector_finite,
+    vector_inside,
+    vector_load,
+    vector_mended,
+    vector_of,
+)
+from ..tiles.activation import NONE
+from .direct import tile_size
+from .winograd_plain import packed_sum
+
+FEWEST, SMALLEST = 32, 4
+"""So many maps on both sides, and rows and columns of output, are worth the way through the matrices."""
+
+Rewritten = tuple[Kernel, tuple[Array | Room, ...]]
+"""A kernel, and the arrays and rooms it works on."""
+
+
+@register_jitable
+def g(a: Any, b: Any, c: Any) -> tuple[Any, Any, Any, Any]:
+    """G (a, b, c)ᵀ."""
+    half = (a + c) * type(a)(0.5)
+    return a, half + b * type(a)(0.5), half - b * type(a)(0.5), c
+
+
+@register_jitable
+def b_transposed(a: Any, b: Any, c: Any, d: Any) -> tuple[Any, Any, Any, Any]:
+    """Bᵀ (a, b, c, d)ᵀ."""
+    return a - c, b + c, c - b, b - d
+
+
+@register_jitable
+def a_transposed(a: Any, b: Any, c: Any, d: Any) -> tuple[Any, Any]:
+    """Aᵀ (a, b, c, d)ᵀ."""
+    return a + b + c, b - c - d
+
+
+@register_jitable
+def row(x: Array, places: Array, offset: int) -> tuple[Any, Any, Any, Any]:
+    """Bᵀ times four pixels of a row."""
+    a, b = vector_inside(x, places[0], offset), vector_inside(x, places[1], offset)
+    return b_transposed(a, b, vector_inside(x, places[2], offset), vector_inside(x, places[3], offset))
+
+
+@register_jitable
+def put_four(four: tuple[Any, Any, Any, Any], V: Array, at: int, step: int, turn: int) -> None:
+    """V[at + n·turn·step : +w] = four[n]."""
+    tile_store(four[0], V, at, 0, 1)
+    tile_store(four[1], V, at + turn * step, 0, 1)
+    tile_store(four[2], V, at + 2 * turn * step, 0, 1)
+    tile_store(four[3], V, at + 3 * turn * step, 0, 1)
+
+
+@register_jitable
+def find_patch(iy: int, ix: int, H: int, W: int, L: int, places: Array) -> None:
+    """places[i, j] = where the pixel (iy + i, ix + j) of a map begins, OUTSIDE where there is none."""
+    for i in range(4):
+        for j in range(4):
+            inside = 0 <= iy + i < H and 0 <= ix + j < W
+            places[i, j] = ((iy + i) * W + ix + j) * L if inside else OUTSIDE
+
+
+@register_jitable
+def transform_patches(x: Array, places: Array, V: Array) -> None:
+    """V = Bᵀ x B for the patches at these places."""
+    C, H, W, L = x.shape
+    patches = places.shape[0]
+    step = V.shape[1] * L
+    for c in range(C):
+        for j in range(patches):
+            p = places[j]
+            for lane in range(0, L, tile_width(x)):
+                offset = c * H * W * L + lane
+                a0, a1, a2, a3 = row(x, p[0], offset)
+                b0, b1, b2, b3 = row(x, p[1], offset)
+                c0, c1, c2, c3 = row(x, p[2], offset)
+                d0, d1, d2, d3 = row(x, p[3], offset)
+                at = (c * patches + j) * L + lane
+                put_four(b_transposed(a0, b0, c0, d0), V, at, step, 4)
+                put_four(b_transposed(a1, b1, c1, d1), V, at + step, step, 4)
+                put_four(b_transposed(a2, b2, c2, d2), V, at + 2 * step, step, 4)
+                put_four(b_transposed(a3, b3, c3, d3), V, at + 3 * step, step, 4)
+
+
+@register_jitable
+def put_row(four: tuple[Any, Any, Any, Any], u: Array, at: int, first: int, size: int, last: int) -> None:
+    """A row of four at the places of its first, second, third and last."""
+    u[at + first], u[at + size], u[at + 2 * size], u[at + last] = four
+
+
+@register_jitable
+def transform_weights(packed: Array, size: int, first: int, last: int, U: Array) -> None:
+    """U = G w Gᵀ; with 3 and 0 for the first and the last place, of w turned by half a turn."""
+    w, u = packed.reshape(-1), U.reshape(-1)
+    for n in range(packed.shape[0] * packed.shape[1]):
+        p, q = 9 * size * n, 16 * size * n
+        for i in range(size):
+            a0, b0, c0, d0 = g(w[p + i], w[p + 3 * size + i], w[p + 6 * size + i])
+            a1, b1, c1, d1 = g(w[p + size + i], w[p + 4 * size + i], w[p + 7 * size + i])
+            a2, b2, c2, d2 = g(w[p + 2 * size + i], w[p + 5 * size + i], w[p + 8 * size + i])
+            put_row(g(a0, a1, a2), u, q + 4 * first * size + i, first * size, size, last * size)
+            put_row(g(b0, b1, b2), u, q + 4 * size + i, first * size, size, last * size)
+            put_row(g(c0, c1, c2), u, q + 8 * size + i, first * size, size, last * size)
+            put_row(g(d0, d1, d2), u, q + 4 * last * size + i, first * size, size, last * size)
+
+
+@register_jitable
+def column(M: Array, m: int, step: int) -> tuple[Any, Any]:
+    """Aᵀ times the four products of a column."""
+    a, b = vector_load(M, m), vector_load(M, m + 4 * step)
+    return a_transposed(a, b, vector_load(M, m + 8 * step), vector_load(M, m + 12 * step))
+
+
+@register_jitable
+def four_outputs(M: Array, m: int, step: int) -> tuple[Any, Any, Any, Any]:
+    """Aᵀ M A."""
+    e0, e1 = column(M, m, step)
+    f0, f1 = column(M, m + step, step)
+    g0, g1 = column(M, m + 2 * step, step)
+    h0, h1 = column(M, m + 3 * step, step)
+    (y00, y01), (y10, y11) = a_transposed(e0, f0, g0, h0), a_transposed(e1, f1, g1, h1)
+    return y00, y01, y10, y11
+
+
+@register_jitable
+def mend_products(
+    M: Array, m: int, step: int, packed: Array, turned: bool, x: Array, f: int, top: int, left: int, lane: int
+) -> None:
+    """Let M hold products that give finite outputs as they are and plain sums for the rest: each corner counts for one."""
+    y00, y01, y10, y11 = four_outputs(M, m, step)
+    zero = vector_all(x, 0)
+    for point in range(16):
+        tile_store(zero, M, m + point * step, 0, 1)
+    tile_store(vector_mended(y00, packed_sum(packed, turned, x, f, top, left, lane)), M, m, 0, 1)
+    tile_store(zero - vector_mended(y01, packed_sum(packed, turned, x, f, top, left + 1, lane)), M, m + 3 * step, 0, 1)
+    tile_store(zero - vector_mended(y10, packed_sum(packed, turned, x, f, top + 1, left, lane)), M, m + 12 * step, 0, 1)
+    tile_store(vector_mended(y11, packed_sum(packed, turned, x, f, top + 1, left + 1, lane)), M, m + 15 * step, 0, 1)
+
+
+@register_jitable
+def put_outputs(four: tuple[Any, Any, Any, Any], y: Array, f: int, oy: int, ox: int, lane: int) -> None:
+    """y[f, oy : oy + 2, ox : ox + 2] = four, as far as it is on the map."""
+    _, OH, OW, L = y.shape
+    at = ((f * OH + oy) * OW + ox) * L + lane
+    tile_store(four[0], y, at, 0, 1)
+    if ox + 1 < OW:
+        tile_store(four[1], y, at + L, 0, 1)
+    if oy + 1 < OH:
+        tile_store(four[2], y, at + OW * L, 0, 1)
+    if oy + 1 < OH and ox + 1 < OW:
+        tile_store(four[3], y, at + (OW + 1) * L, 0, 1)
+
+
+@cache
+def winograd(rows: int, cols: int, size: int, squash: int, turned: bool) -> Kernel:
+    """The kernel with tiles of so many filters and patches, for blocks of that size, and with a squashing function or none."""
+    first, last = (3, 0) if turned else (0, 3)
+
+    @kernel
+    def conv2d_winograd(
+        x: Array, packed: Array, b: Array, border: Array, U: Array, places: Array, V: Array, M: Array, y: Array
+    ) -> None:
+        """y[f, oy, ox] = f(b[f] + Σ_{c, kh, kw} W[f, c, kh, kw] · x[c, oy + kh − p, ox + kw − p]), W as packed or turned."""
+        (C, H, W, L), (F, OH, OW, _), width = x.shape, y.shape, cols * y.shape[3]
+        across = (OW + 1) // 2
+        patches = (OH + 1) // 2 * across
+        at = tile_places(cols, 0, cols, 0, L)
+        transform_weights(packed, size, first, last, U)
+        for start in range(0, patches, cols):
+            p = min(start, patches - cols)  # the last tile overlaps the one before
+            for j in range(cols):
+                find_patch((p + j) // across * 2 - border[0], (p + j) % across * 2 - border[1], H, W, L, places[j])
+            transform_patches(x, places, V)
+            for f in range(0, F, rows):
+                for lane in range(0, L, tile_width(x)):
+                    for point in range(16):
+                        t = tile_zeros(x, rows, cols)
+                        k, offset = (f // size * C * 16 + point) * size + f % size, point * V.shape[1] * L + lane
+                        for _ in range(C):
+                            t = tile_multiply(t, U, k, V, at, offset)
+                            k += 16 * size
+                            offset += width
+                        tile_put(t, M, point * rows * width + lane, width, rows, at)
+                    finite, mended = False, False
+                    while not finite:
+                        seen = tile_zeros(x, 1, 1)
+                        for i in range(min(rows, F - f)):
+                            bias = vector_of(b, f + i)
+                            for j in range(cols):
+                                oy, ox, m = (p + j) // across * 2, (p + j) % across * 2, i * width + j * L + lane
+                                if mended:
+                                    top, left = oy - border[0], ox - border[1]
+                                    mend_products(M, m, rows * width, packed, turned, x, f + i, top, left, lane)
+                                y00, y01, y10, y11 = four_outputs(M, m, rows * width)
+                                y00, y01, y10, y11 = y00 + bias, y01 + bias, y10 + bias, y11 + bias
+                                seen = seen + y00 * y01 + y10 * y11
+                                if squash != NONE:
+                                    y00, y01 = tile_squash(y00, squash), tile_squash(y01, squash)
+                                    y10, y11 = tile_squash(y10, squash), tile_squash(y11, squash)
+                                put_outputs((y00, y01, y10, y11), y, f + i, oy, ox, lane)
+                        finite = mended or vector_finite(seen)
+                        mended = True
+
+    return conv2d_winograd
+
+
+def applies(x: Array, y: Array, g: Array) -> bool:
+    """Whether a convolution is one of 3 × 3, without steps and gaps, with enough maps to pay for the matrices."""
+    plain = g[0] == g[1] == 3 and g[2] == g[3] == g[6] == g[7] == 1 and max(g[4], g[5]) <= 2
+    enough = min(len(x), len(y)) >= FEWEST and min(y.shape[1:3]) >= SMALLEST
+    return bool(plain and enough and x.dtype == np.float32 and x.shape[3] % LANES == 0)
+
+
+def rewritten(x: Array, packed: Array, b: Array, border: Sequence[int], y: Array, squash: int, turned: bool) -> Rewritten:
+    """The kernel for a convolution, and its arrays with room for what it works with."""
+    blocks, channels, _, _, size = packed.shape
+    rows, cols = tile_size(size, ((y.shape[1] + 1) // 2) * ((y.shape[2] + 1) // 2))
+    lanes = x.shape[3]
+    shapes = (blocks, channels, 16, size), (16, channels * cols + 1, lanes), (16, rows, cols, lanes)
+    U, V, M = (Room(shape, x.dtype) for shape in shapes)
+    places = Room((cols, 4, 4), np.dtype(np.int64))
+    return winograd(rows, cols, size, squash, turned), (x, packed, b, np.array(border), U, places, V, M, y)

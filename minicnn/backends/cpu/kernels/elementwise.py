@@ -1,0 +1,144 @@
+"""Elementwise kernels: activations and their derivatives, copy, zero, square.
+
+Legend: y = f(x), dx = f'(x) dy; where it is possible f' is written in terms of y. An output may be the same array as the
+first input of its kernel's kind: y as x, dx as dy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from numba.extending import register_jitable
+
+from ....arrays import Array
+from ..compile.jit import kernel
+from ..tiles import activation, functions
+
+
+@register_jitable
+def same(x: Array, y: Array) -> bool:
+    """Whether the two vectors begin at one address."""
+    return bool(x.ctypes.data == y.ctypes.data)
+
+
+@register_jitable
+def map_one(f: Callable[[Any], Any], x: Array, y: Array) -> None:
+    """y[i] = f(x[i]). LLVM does not vectorise a loop over two names of one array, so that case has its own."""
+    if same(x, y):
+        for i in range(y.size):
+            y[i] = f(y[i])
+    else:
+        for i in range(y.size):
+            y[i] = f(x[i])
+
+
+@register_jitable
+def map_two(f: Callable[[Any, Any], Any], a: Array, dy: Array, dx: Array) -> None:
+    """dx[i] = f(a[i], dy[i]), where dx may be dy."""
+    if same(dy, dx):
+        for i in range(dx.size):
+            dx[i] = f(a[i], dx[i])
+    else:
+        for i in range(dx.size):
+            dx[i] = f(a[i], dy[i])
+
+
+@register_jitable
+def _itself(x: Any) -> Any:
+    return x
+
+
+@register_jitable
+def _squared(x: Any) -> Any:
+    return x * x
+
+
+@kernel(flat=True)
+def copy(x: Array, y: Array) -> None:
+    """y = x."""
+    map_one(_itself, x, y)
+
+
+@kernel(flat=True)
+def zero(x: Array) -> None:
+    """x = 0."""
+    x[:] = 0
+
+
+@kernel(flat=True)
+def square(x: Array, y: Array) -> None:
+    """y = x²."""
+    map_one(_squared, x, y)
+
+
+@kernel(flat=True)
+def sigmoid(x: Array, y: Array) -> None:
+    """y = 1 / (1 + e⁻ˣ)."""
+    map_one(activation.sigmoid, x, y)
+
+
+@kernel(flat=True)
+def sigmoid_dx(y: Array, dy: Array, dx: Array) -> None:
+    """dx = y (1 − y) dy."""
+    map_two(activation.sigmoid_dx, y, dy, dx)
+
+
+@kernel(flat=True)
+def tanh(x: Array, y: Array) -> None:
+    """y = tanh x."""
+    map_one(functions.tanh, x, y)
+
+
+@kernel(flat=True)
+def tanh_dx(y: Array, dy: Array, dx: Array) -> None:
+    """dx = (1 − y²) dy."""
+    map_two(activation.tanh_dx, y, dy, dx)
+
+
+@kernel(flat=True)
+def scaled_tanh(x: Array, y: Array) -> None:
+    """y = A tanh(S x) with A = 1.7159, S = 2/3."""
+    map_one(activation.scaled_tanh, x, y)
+
+
+@kernel(flat=True)
+def scaled_tanh_dx(y: Array, dy: Array, dx: Array) -> None:
+    """dx = A S (1 − (y / A)²) dy, exactly 0 where |y| = A."""
+    map_two(activation.scaled_tanh_dx, y, dy, dx)
+
+
+@kernel(flat=True)
+def relu(x: Array, y: Array) -> None:
+    """y = max(0, x)."""
+    map_one(activation.relu, x, y)
+
+
+@kernel(flat=True)
+def relu_dx(y: Array, dy: Array, dx: Array) -> None:
+    """dx = dy where y > 0, else 0."""
+    map_two(activation.relu_dx, y, dy, dx)
+
+
+@kernel(flat=True)
+def leaky_relu(x: Array, slope: Array, y: Array) -> None:
+    """y = x where x > 0, else slope · x."""
+    s = slope[0]
+    if same(x, y):
+        for i in range(y.size):
+            y[i] = y[i] if y[i] > 0 else s * y[i]
+    else:
+        for i in range(y.size):
+            y[i] = x[i] if x[i] > 0 else s * x[i]
+
+
+@kernel(flat=True)
+def leaky_relu_dx(x: Array, slope: Array, dy: Array, dx: Array) -> None:
+    """dx = dy where x > 0, else slope · dy."""
+    s = slope[0]
+    if same(dy, dx):
+        for i in range(dx.size):
+            dx[i] = dx[i] if x[i] > 0 else s * dx[i]
+    else:
+        for i in range(dx.size):
+            dx[i] = dy[i] if x[i] > 0 else s * dy[i]

@@ -1,0 +1,238 @@
+"""Pooling and LeNet-5's subsampling: sums and maxima over windows, and their adjoints.
+
+Legend: x (C, H, W, L), y (C, OH, OW, L); g = kh, kw, sh, sw, ph, pw, dh, dw: a window of kh × kw taps, dh and dw apart,
+every sh rows and sw columns, over a border of ph and pw. Tap (i, j) of output pixel (oh, ow) is the input pixel
+(oh·sh − ph + i·dh, ow·sw − pw + j·dw), where there is one. Helpers work on one map, an array without the axis C.
+
+The common 2 × 2 windows side by side have loops of their own, which keep the four pixels in registers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba.extending import register_jitable
+
+from ....arrays import Array
+from ..compile.jit import kernel
+from ..tiles import tile_dot, tile_store, tile_sum_add, tile_width, tile_zeros, vector_load, vector_winner
+
+
+@register_jitable
+def numbers(g: Array) -> tuple[int, int, int, int, int, int, int, int]:
+    """The eight numbers of g."""
+    return g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7]
+
+
+@register_jitable
+def halves(g: Array) -> bool:
+    """Whether the windows are 2 × 2 and lie side by side."""
+    return bool(numbers(g) == (2, 2, 2, 2, 0, 0, 1, 1))
+
+
+@register_jitable
+def inside(start: int, count: int, step: int, size: int) -> tuple[int, int]:
+    """The range of the n < count for which 0 ≤ start + n·step < size."""
+    if start >= 0 and start + (count - 1) * step < size:
+        return 0, count
+    return max(0, -(start // step)), min(count, (size - 1 - start) // step + 1)
+
+
+@register_jitable
+def window_sums(x: Array, g: Array, scale: Any, bias: Any, y: Array) -> None:
+    """y = scale · Σ over the window of x + bias."""
+    (H, W, L), (OH, OW, _) = x.shape, y.shape
+    if halves(g):
+        for oh in range(OH):
+            for ow in range(OW):
+                h, w, out = 2 * oh, 2 * ow, y[oh, ow]
+                x00, x01, x10, x11 = x[h, w], x[h, w + 1], x[h + 1, w], x[h + 1, w + 1]
+                for lane in range(L):
+                    out[lane] = scale * (x00[lane] + x01[lane] + x10[lane] + x11[lane]) + bias
+        return
+    kh, kw, sh, sw, ph, pw, dh, dw = numbers(g)
+    for oh in range(OH):
+        y[oh] = bias
+        top, bottom = inside(oh * sh - ph, kh, dh, H)
+        for i in range(top, bottom):
+            row = x[oh * sh - ph + i * dh]
+            for j in range(kw):
+                left, right = inside(j * dw - pw, OW, sw, W)
+                for ow in range(left, right):
+                    pixel, out = row[ow * sw - pw + j * dw], y[oh, ow]
+                    for lane in range(L):
+                        out[lane] += scale * pixel[lane]
+
+
+@register_jitable
+def window_spread(dy: Array, g: Array, scale: Any, dx: Array) -> None:
+    """dx = scale · Σ of dy over the windows that a pixel lies in: the adjoint of ``window_sums``."""
+    (H, W, L), (OH, OW, _) = dx.shape, dy.shape
+    if not halves(g) or H > 2 * OH or W > 2 * OW:
+        dx[:] = 0
+    if halves(g):
+        for oh in range(OH):
+            for ow in range(OW):
+                for i in range(2):
+                    for j in range(2):
+                        pixel, out = dx[2 * oh + i, 2 * ow + j], dy[oh, ow]
+                        for lane in range(L):
+                            pixel[lane] = scale * out[lane]
+        return
+    kh, kw, sh, sw, ph, pw, dh, dw = numbers(g)
+    for oh in range(OH):
+        top, bottom = inside(oh * sh - ph, kh, dh, H)
+        for i in range(top, bottom):
+            row = dx[oh * sh - ph + i * dh]
+            for j in range(kw):
+                left, right = inside(j * dw - pw, OW, sw, W)
+                for ow in range(left, right):
+                    pixel, out = row[ow * sw - pw + j * dw], dy[oh, ow]
+                    for lane in range(L):
+                        pixel[lane] += scale * out[lane]
+
+
+@kernel
+def avg_pool(x: Array, g: Array, y: Array) -> None:
+    """y = 1 / (kh·kw) · Σ over the window of x, the border counted as zeros."""
+    scale, bias = x.dtype.type(1.0 / (g[0] * g[1])), x.dtype.type(0)
+    for c in range(x.shape[0]):
+        window_sums(x[c], g, scale, bias, y[c])
+
+
+@kernel
+def avg_pool_dx(dy: Array, g: Array, dx: Array) -> None:
+    """dx = 1 / (kh·kw) · Σ of dy over the windows that a pixel lies in."""
+    scale = dy.dtype.type(1.0 / (g[0] * g[1]))
+    for c in range(dy.shape[0]):
+        window_spread(dy[c], g, scale, dx[c])
+
+
+@kernel
+def subsample(x: Array, coef: Array, b: Array, g: Array, y: Array) -> None:
+    """y[c] = coef[c] · Σ over the window of x[c] + b[c]."""
+    for c in range(x.shape[0]):
+        window_sums(x[c], g, coef[c], b[c], y[c])
+
+
+@kernel
+def subsample_dx(dy: Array, coef: Array, g: Array, dx: Array) -> None:
+    """dx[c] = coef[c] · Σ of dy[c] over the windows that a pixel lies in."""
+    for c in range(dy.shape[0]):
+        window_spread(dy[c], g, coef[c], dx[c])
+
+
+@kernel
+def subsample_dcoef_add(x: Array, dy: Array, g: Array, dcoef: Array) -> None:
+    """dcoef[c] += Σ dy[c] · (Σ over the window of x[c])."""
+    (_, H, W, L), (C, OH, OW, _) = x.shape, dy.shape
+    kh, kw, sh, sw, ph, pw, dh, dw = numbers(g)
+    for c in range(C):
+        t = tile_zeros(x, 1, 1)
+        for oh in range(OH):
+            top, bottom = inside(oh * sh - ph, kh, dh, H)
+            for ow in range(OW):
+                left, right = inside(ow * sw - pw, kw, dw, W)
+                out = ((c * OH + oh) * OW + ow) * L
+                for i in range(top, bottom):
+                    for j in range(left, right):
+                        pixel = ((c * H + oh * sh - ph + i * dh) * W + ow * sw - pw + j * dw) * L
+                        for lane in range(0, L, tile_width(x)):
+                            t = tile_dot(t, dy, out + lane, 0, 1, x, pixel + lane, 0, 1)
+        tile_sum_add(t, dcoef, c, 0, 1, 0, 1)
+
+
+@register_jitable
+def better(x: Any, t: Any, best: Any, at: Any) -> tuple[Any, Any]:
+    """The winner of two candidates by PyTorch's rule: the first of equals, and a NaN beats everything."""
+    return (x, t) if x > best or np.isnan(x) else (best, at)
+
+
+@register_jitable
+def window_maxima(x: Array, g: Array, y: Array, tap: Array) -> None:
+    """y = max over the window of x, tap = i·kw + j of the winner."""
+    (H, W, L), (OH, OW, _) = x.shape, y.shape
+    kh, kw, sh, sw, ph, pw, dh, dw = numbers(g)
+    for oh in range(OH):
+        y[oh] = -np.inf
+        top, bottom = inside(oh * sh - ph, kh, dh, H)
+        for ow in range(OW):
+            left, right = inside(ow * sw - pw, kw, dw, W)
+            tap[oh, ow] = top * kw + left if top < bottom and left < right else -1
+        for i in range(top, bottom):
+            row = x[oh * sh - ph + i * dh]
+            for j in range(kw):
+                t = np.int32(i * kw + j)
+                left, right = inside(j * dw - pw, OW, sw, W)
+                for ow in range(left, right):
+                    pixel, out, winner = row[ow * sw - pw + j * dw], y[oh, ow], tap[oh, ow]
+                    for lane in range(L):
+                        out[lane], winner[lane] = better(pixel[lane], t, out[lane], winner[lane])
+
+
+@register_jitable
+def maxima_of_halves(x: Array, y: Array, tap: Array) -> None:
+    """``max_pool`` where ``halves`` and lanes fill vectors."""
+    (_, H, W, L), (C, OH, OW, _) = x.shape, y.shape
+    for c in range(C):
+        for oh in range(OH):
+            for ow in range(OW):
+                for lane in range(0, L, tile_width(x)):
+                    at, out = ((c * H + 2 * oh) * W + 2 * ow) * L + lane, ((c * OH + oh) * OW + ow) * L + lane
+                    x00, x01, below = vector_load(x, at), vector_load(x, at + L), at + W * L
+                    best = vector_winner(x00, x01, vector_load(x, below), vector_load(x, below + L), tap, out)
+                    tile_store(best, y, out, 0, 1)
+
+
+@kernel
+def max_pool(x: Array, g: Array, y: Array, tap: Array) -> None:
+    """y = max over the window of x, tap = i·kw + j of the winner; −∞ and −1 where the window lies in the border."""
+    if halves(g) and x.shape[3] % tile_width(x) == 0:
+        maxima_of_halves(x, y, tap)
+    else:
+        for c in range(x.shape[0]):
+            window_maxima(x[c], g, y[c], tap[c])
+
+
+@register_jitable
+def winner_spread_halves(dy: Array, tap: Array, dx: Array) -> None:
+    """``winner_spread`` where ``halves``, without the rows and columns that no window covers."""
+    (OH, OW, L), zero = dy.shape, dy.dtype.type(0)
+    for oh in range(OH):
+        for ow in range(OW):
+            for i in range(2):
+                for j in range(2):
+                    pixel, out, winner, t = dx[2 * oh + i, 2 * ow + j], dy[oh, ow], tap[oh, ow], np.int32(2 * i + j)
+                    for lane in range(L):
+                        pixel[lane] = out[lane] if winner[lane] == t else zero
+
+
+@register_jitable
+def winner_spread(dy: Array, tap: Array, g: Array, dx: Array) -> None:
+    """dx = Σ of dy over the windows that a pixel is the winner of."""
+    (H, W, L), (OH, OW, _), zero = dx.shape, dy.shape, dy.dtype.type(0)
+    if not halves(g) or H > 2 * OH or W > 2 * OW:
+        dx[:] = 0
+    if halves(g):
+        winner_spread_halves(dy, tap, dx)
+        return
+    kh, kw, sh, sw, ph, pw, dh, dw = numbers(g)
+    for oh in range(OH):
+        top, bottom = inside(oh * sh - ph, kh, dh, H)
+        for i in range(top, bottom):
+            row = dx[oh * sh - ph + i * dh]
+            for j in range(kw):
+                t = np.int32(i * kw + j)
+                left, right = inside(j * dw - pw, OW, sw, W)
+                for ow in range(left, right):
+                    pixel, out, winner = row[ow * sw - pw + j * dw], dy[oh, ow], tap[oh, ow]
+                    for lane in range(L):
+                        pixel[lane] += out[lane] if winner[lane] == t else zero
+
+
+@kernel
+def max_pool_dx(dy: Array, tap: Array, g: Array, dx: Array) -> None:
+    """dx = Σ of dy over the windows that a pixel is the winner of."""
+    for c in range(dy.shape[0]):
+        winner_spread(dy[c], tap[c], g, dx[c])

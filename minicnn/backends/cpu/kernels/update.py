@@ -1,0 +1,126 @@
+"""Parameter updates over flat vectors, with PyTorch's meaning to the letter.
+
+Legend: p parameters, dp gradient, v velocity or second moment, m first moment, h the update's numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import types
+from numba.extending import overload, register_jitable
+
+from ....arrays import Array
+from ..compile.jit import kernel
+from ..compile.mode import INTERPRET
+from ..runtime.denormals import heed_denormals, restore_mode
+from ..tiles.functions import FLAGS
+
+BLOCK = 1 << 10
+"""Moments of so many parameters come before the parameters: those were read by every thread, and stores to lines that another
+core holds too are several times as quick in a row as between stores to lines of one's own."""
+
+SINGLE_EPS, DOUBLE_EPS = 2.0**-38, 2.0**-458
+"""From so much on, ε times √(1 − β₂ᵗ) is 2²⁵ or 2⁵³ times the root of any denormal v, which then changes no bit of a sum."""
+
+
+@kernel(flat=True)
+def add(x: Array, y: Array) -> None:
+    """y += x."""
+    for i in range(y.size):
+        y[i] += x[i]
+
+
+@register_jitable
+def sgd_step(p: Array, dp: Array, v: Array, lr: Any, momentum: Any, decay: Any, nesterov: bool, first: bool) -> None:
+    """The step of ``sgd`` with momentum, for a block."""
+    for i in range(p.size):
+        g = dp[i] + decay * p[i]
+        v[i] = g if first else momentum * v[i] + g
+    for i in range(p.size):
+        p[i] -= lr * (dp[i] + decay * p[i] + momentum * v[i] if nesterov else v[i])
+
+
+@kernel(flat=True)
+def sgd(p: Array, dp: Array, v: Array, h: Array) -> None:
+    """g = dp + wd p; v = μ v + g, at first v = g; p −= lr (g + μ v if Nesterov else v). h = lr, μ, Nesterov?, wd, first?."""
+    lr, momentum, decay = p.dtype.type(h[0]), p.dtype.type(h[1]), p.dtype.type(h[3])
+    nesterov, first = h[2] != 0, h[4] != 0
+    if momentum == 0:
+        for i in range(p.size):
+            p[i] -= lr * (dp[i] + decay * p[i])
+        return
+    for start in range(0, p.size, BLOCK):
+        part = slice(start, start + BLOCK)
+        sgd_step(p[part], dp[part], v[part], lr, momentum, decay, nesterov, first)
+
+
+@kernel(flat=True)
+def sdlm(p: Array, dp: Array, r: Array, h: Array) -> None:
+    """p −= lr r dp, r = 1 / (μ + curvature) of each parameter. h = lr."""
+    lr = p.dtype.type(h[0])
+    for i in range(p.size):
+        p[i] -= lr * r[i] * dp[i]
+
+
+@register_jitable(**FLAGS)
+def share_of_square(fresh: Any, more: Any, g: Any) -> Any:
+    """fresh · g², or more · g · g in this order where g² overflows; ``more`` is a little above fresh, so it is larger else."""
+    share, other = fresh * (g * g), more * g * g
+    return other if other < share else share
+
+
+def second_moment(v: Any, g: Any, beta2: Any, fresh2: Any, more: Any) -> Any:
+    """β₂ v + (1 − β₂) g²; as in PyTorch, it does not overflow in float32 up to gradients of 10²⁰."""
+    return beta2 * v + share_of_square(fresh2, more, g)
+
+
+def plain_second_moment(v: Any, g: Any, beta2: Any, fresh2: Any, more: Any) -> Any:
+    """``second_moment`` in float64, where no gradient is so large; LLVM makes g² + β₂ (v − g²) of it."""
+    return beta2 * v + fresh2 * g * g
+
+
+@overload(second_moment, strict=False)
+def _second_moment(v: Any, g: Any, beta2: Any, fresh2: Any, more: Any) -> Any:
+    return second_moment if v is types.float32 else plain_second_moment
+
+
+@register_jitable
+def adam_step(p: Array, dp: Array, m: Array, v: Array, h: Array, coupled: Any, decoupled: Any) -> None:
+    """The step of ``adam`` with the weight decay in the gradient (coupled) or beside it (decoupled).
+
+    Where ε is so small that a denormal v counts beside it, denormal numbers are not taken for zero.
+    """
+    lr, beta1, beta2, eps = p.dtype.type(h[0]), p.dtype.type(h[1]), p.dtype.type(h[2]), p.dtype.type(h[3])
+    one = p.dtype.type(1)
+    fresh1, fresh2 = p.dtype.type(1 - h[1]), p.dtype.type(1 - h[2])
+    step, root = lr / p.dtype.type(h[5]), p.dtype.type(math.sqrt(h[6]))
+    keep = one - lr * decoupled
+    more = fresh2 * p.dtype.type(1 + 2.0**-20)
+    tiny, mode = h[3] * math.sqrt(h[6]) < (SINGLE_EPS if p.itemsize == 4 else DOUBLE_EPS), 0
+    if tiny and not INTERPRET:
+        mode = heed_denormals()
+    for i in range(p.size):
+        g = dp[i] + coupled * p[i]
+        m[i] = beta1 * m[i] + fresh1 * g
+        v[i] = second_moment(v[i], g, beta2, fresh2, more)
+        p[i] = keep * p[i] - step * m[i] / (np.sqrt(v[i]) / root + eps)
+    if tiny and not INTERPRET:
+        restore_mode(mode)
+
+
+@kernel(flat=True)
+def adam(p: Array, dp: Array, m: Array, v: Array, h: Array) -> None:
+    """g = dp + wd p; m = β₁ m + (1 − β₁) g; v = β₂ v + (1 − β₂) g²; p −= lr (m / c₁) / (√(v / c₂) + ε).
+
+    h = lr, β₁, β₂, ε, wd, c₁, c₂ with c = 1 − βᵗ in step t = 1, 2, …
+    """
+    adam_step(p, dp, m, v, h, p.dtype.type(h[4]), p.dtype.type(0))
+
+
+@kernel(flat=True)
+def adamw(p: Array, dp: Array, m: Array, v: Array, h: Array) -> None:
+    """``adam`` with the weight decay beside the gradient: p −= lr wd p."""
+    adam_step(p, dp, m, v, h, p.dtype.type(0), p.dtype.type(h[4]))

@@ -1,0 +1,223 @@
+"""Rewriting rules: neighbouring calls of a recorded program that one kernel does in one pass over memory.
+
+Layers stay mathematics and record one call for each formula; here a run of calls that hand an array on to each other becomes
+one call. A rule looks at the calls from some place on, and gives the call that stands for the first few of them, or nothing.
+The fused kernels are for float32: float64 takes its functions from the C library, one number at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...arrays import Array, same
+from ..scratch import Room
+from .by_lanes import outer
+from .compile.host import LANES
+from .compile.jit import COMPILING, Kernel
+from .conv import pointwise, strided_pointwise, wide_dw, winograd, winograd_links
+from .conv.direct import conv2d_squashed
+from .conv.sparse import sparse_conv2d_squashed
+from .kernels.pool_fused import max_pool_backward, subsample_backward, subsample_squashed
+from .single_image import sparse_conv as image_sparse_conv
+from .single_image.conv import conv2d_image_squashed
+from .tiles.activation import NONE, NUMBERS
+
+
+class Rewriting(NamedTuple):
+    """What stands for the first few calls.
+
+    Attributes:
+        replaced: how many they are.
+        kernel: what is called in their place.
+        arrays: what it works on, and rooms.
+        moves: an output and the input it may be written over, element by element.
+    """
+
+    replaced: int
+    kernel: Kernel
+    arrays: tuple[Array | Room, ...]
+    moves: tuple[Array, Array] | None = None
+
+
+HALVES = (2, 2, 2, 2, 0, 0, 1, 1)
+
+
+def halves(x: Array, y: Array, g: Array) -> bool:
+    """Whether a pool's windows are 2 × 2, lie side by side and cover the map, and there are lanes to fill vectors with."""
+    return bool(tuple(g) == HALVES and x.shape[1:3] == (2 * y.shape[1], 2 * y.shape[2]) and x.shape[3] % LANES == 0)
+
+
+def steady(g: Array) -> bool:
+    """Whether a window goes pixel by pixel, without gaps between its taps."""
+    return bool(g[2] == g[3] == g[6] == g[7] == 1)
+
+
+def squashing(call: Any, y: Array) -> int:
+    """The number of the squashing function that a call applies to y in place, NONE where it is another call."""
+    number = NUMBERS.get(call.name, NONE)
+    return number if number != NONE and same(call.arrays[0], y) and same(call.arrays[1], y) else NONE
+
+
+def slope(call: Any, y: Array | None, dy: Array) -> int:
+    """The number of the function by whose derivative, written in y, a call multiplies dy in place; else NONE."""
+    number = NUMBERS.get(call.name.removesuffix("_dx"), NONE) if call.name.endswith("_dx") else NONE
+    matches = number != NONE and same(call.arrays[1], dy) and same(call.arrays[2], dy)
+    return number if matches and (y is None or same(call.arrays[0], y)) else NONE
+
+
+def names(calls: Sequence[Any], *wanted: str) -> bool:
+    """Whether the calls begin with these kernels."""
+    return [call.name for call in calls[: len(wanted)]] == list(wanted)
+
+
+def convolution_squash(calls: Sequence[Any]) -> Rewriting | None:
+    """y = W ⋆ x + b, y = f(y): in the tile's store."""
+    if len(calls) < 2 or calls[0].name not in ("conv2d", "conv2d_image", "sparse_conv2d"):
+        return None
+    arrays = calls[0].arrays
+    if (kind := squashing(calls[1], arrays[-1])) == NONE:
+        return None
+    if calls[0].name == "conv2d_image":
+        return Rewriting(2, conv2d_image_squashed(kind, arrays[0], arrays[3], arrays[-1]), arrays)
+    few = image_sparse_conv.sparse_conv2d_squashed if arrays[-1].shape[-1] % LANES else sparse_conv2d_squashed
+    squashed = conv2d_squashed if calls[0].name == "conv2d" else few
+    return Rewriting(2, squashed(kind, arrays[1], arrays[-1]), arrays)
+
+
+def convolution_by_shape(calls: Sequence[Any]) -> Rewriting | None:
+    """y = W ⋆ x + b, y = f(y) where that follows: with kernels of 3 × 3 or of one tap, by kernels of their own."""
+    if calls[0].name != "conv2d":
+        return None
+    x, packed, b, g, y = calls[0].arrays
+    kind = squashing(calls[1], y) if len(calls) > 1 else NONE
+    count = 1 if kind == NONE else 2
+    if winograd.applies(x, y, g):
+        return Rewriting(count, *winograd.rewritten(x, packed, b, g[4:6], y, kind, turned=False))
+    if steady(g) and winograd_links.applies(x, tuple(g[:2]), len(x) * len(y), y):
+        return Rewriting(count, *winograd_links.dense(x, packed, b, g[4:6], y, kind, turned=False))
+    return Rewriting(count, *pointwise.rewritten(x, packed, b, y, kind)) if pointwise.applies(x, y, g) else None
+
+
+def convolution_dx_by_shape(calls: Sequence[Any]) -> Rewriting | None:
+    """dx = W ∗ dy: a convolution of dy with W turned, over a border that makes it as large as x; or Wᵀ dy for one tap."""
+    if calls[0].name != "conv2d_dx":
+        return None
+    dy, packed, g, dx = calls[0].arrays
+    none = np.zeros(len(dx), dx.dtype)
+    if winograd.applies(dy, dx, g):
+        return Rewriting(1, *winograd.rewritten(dy, packed, none, 2 - g[4:6], dx, NONE, turned=True))
+    alike = 4 * dy[0].size >= 3 * dx[0].size  # otherwise most of what dx meets at its border is zeros
+    if alike and steady(g) and winograd_links.applies(dy, tuple(g[:2]), len(dy) * len(dx), dx):
+        return Rewriting(1, *winograd_links.dense(dy, packed, none, 4 - g[4:6], dx, NONE, turned=True))
+    if strided_pointwise.applies(dy, g):
+        return Rewriting(1, *strided_pointwise.rewritten(dy, packed, g, dx))
+    return Rewriting(1, *pointwise.rewritten(dy, packed, none, dx, NONE)) if pointwise.applies(dy, dx, g) else None
+
+
+def convolution_dw_by_shape(calls: Sequence[Any]) -> Rewriting | None:
+    """dW += dy ⋆ x with many filters: by vectors of them."""
+    if calls[0].name != "conv2d_dW_add" or not wide_dw.applies(*calls[0].arrays[:2]):
+        return None
+    return Rewriting(1, *wide_dw.rewritten(*calls[0].arrays))
+
+
+def sparse_convolution_by_rows(calls: Sequence[Any]) -> Rewriting | None:
+    """y = W ⋆ x + b over links, y = f(y) where that follows: with kernels of 5 × 5, by Winograd's matrices for rows."""
+    if calls[0].name != "sparse_conv2d":
+        return None
+    x, W, b, first, links, y = calls[0].arrays
+    if not winograd_links.applies(x, W.shape[1:], len(links), y):
+        return None
+    kind = squashing(calls[1], y) if len(calls) > 1 else NONE
+    return Rewriting(1 if kind == NONE else 2, *winograd_links.forward(x, W, b, first, links, y, kind))
+
+
+def sparse_convolution_backward_by_rows(calls: Sequence[Any]) -> Rewriting | None:
+    """dW += dy ⋆ x and dx = W ∗ dy over links, which may be all there are: dy goes through the matrices once for both."""
+    if not names(calls[1:], "sparse_conv2d_dx") or calls[0].name not in ("sparse_conv2d_dW_add", "conv2d_dW_add"):
+        return None
+    (x, dy, *rest, dW), (given, W, first, links, dx) = calls[0].arrays, calls[1].arrays
+    maps, kernels = links[:, 0].copy(), links[:, 2].copy()
+    if calls[0].name == "conv2d_dW_add":
+        alike = tuple(rest[0]) == (*W.shape[1:], 1, 1, 0, 0, 1, 1) and np.array_equal(kernels, maps * len(x) + links[:, 1])
+    else:
+        alike = np.array_equal(maps, rest[1]) and np.array_equal(kernels, rest[2])
+    if not (alike and same(dy, given) and winograd_links.applies(x, W.shape[1:], len(links), dy)):
+        return None
+    return Rewriting(2, *winograd_links.backward(x, dy, W, first, maps, kernels, dx, dW.reshape(W.shape)))
+
+
+def subsample_squash(calls: Sequence[Any]) -> Rewriting | None:
+    """y = coef · Σ window + b, y = f(y)."""
+    if len(calls) < 2 or calls[0].name != "subsample":
+        return None
+    x, coef, b, g, y = calls[0].arrays
+    kind = squashing(calls[1], y)
+    return Rewriting(2, subsample_squashed(kind), (x, coef, b, y)) if kind != NONE and halves(x, y, g) else None
+
+
+def bias_below(call: Any, dx: Array) -> Array | None:
+    """The gradient that a call adds the sums of each map of dx to, every map having its own."""
+    if call.name not in ("row_sum_add", "group_sum_add") or not same(call.arrays[0], dx):
+        return None
+    *group, db = call.arrays[1:]
+    own: Array | None = db if not group or np.array_equal(group[0], np.arange(len(db))) else None
+    return own
+
+
+def subsample_squash_backward(calls: Sequence[Any]) -> Rewriting | None:
+    """dy = f'(y) dy, the three gradients of a subsampling layer, dx = g'(x) dx, and the sums of dx for the bias below."""
+    if len(calls) < 6 or not names(calls[1:], "subsample_dcoef_add", "row_sum_add", "subsample_dx"):
+        return None
+    (x, dy, g, dcoef), (_, db), (_, coef, _, dx) = (call.arrays for call in calls[1:4])
+    above, below = slope(calls[0], None, dy), slope(calls[4], x, dx)
+    db_below = bias_below(calls[5], dx)
+    if NONE in (above, below) or db_below is None or not halves(x, dy, g):
+        return None
+    y = calls[0].arrays[0].reshape(dy.shape)
+    return Rewriting(6, subsample_backward(above, below), (x, y, dy, coef, dx, dcoef, db, db_below), moves=(dx, x))
+
+
+def max_pool_squash_backward(calls: Sequence[Any]) -> Rewriting | None:
+    """dx = dy at the winners, dx = g'(x) dx, and the sums of dx for the bias below."""
+    if len(calls) < 3 or not names(calls, "max_pool_dx"):
+        return None
+    dy, tap, g, dx = calls[0].arrays
+    below, db_below = slope(calls[1], None, dx), bias_below(calls[2], dx)
+    if below == NONE or db_below is None or not halves(dx, dy, g):
+        return None
+    x = calls[1].arrays[0].reshape(dx.shape)
+    return Rewriting(3, max_pool_backward(below), (x, dy, tap, dx, db_below), moves=(dx, x))
+
+
+RULES: tuple[Callable[[Sequence[Any]], Rewriting | None], ...] = (
+    convolution_by_shape,
+    convolution_dx_by_shape,
+    sparse_convolution_by_rows,
+    sparse_convolution_backward_by_rows,
+    convolution_dw_by_shape,
+    convolution_squash,
+    subsample_squash,
+    subsample_squash_backward,
+    max_pool_squash_backward,
+)
+
+
+def rewriting(calls: Sequence[Any]) -> Rewriting | None:
+    """What the first calls can be replaced by, or None."""
+    if not calls[0].arrays or calls[0].arrays[0].dtype != np.float32:
+        return None
+    with COMPILING:  # kernels made on demand are made once
+        return next((found for rule in RULES if (found := rule(calls)) is not None), None)
+
+
+FROM_ZERO: dict[str, Any] = {"outer_add": outer}
+"""Kernels that write what those of these names add to zeros: where they hold most of the parameters, zeros cost too much."""
+
+
+def from_zero(call: Any) -> Any:
+    """The kernel that writes what a call adds, to spare the zeros; or None."""
+    return FROM_ZERO.get(call.name)

@@ -1,0 +1,1 @@
+"""How recorded programs run without the interpreter, on several threads."""

@@ -1,0 +1,107 @@
+"""Squashing functions inside other kernels: by number, so that a compiled kernel can hold one as a constant.
+
+A kernel that is specialised on one of these numbers computes y = f(a) before it stores, or multiplies by f'(a), which all of
+them write in terms of y. ``kernels/elementwise.py`` holds the same functions as kernels of their own. Products keep the order
+in which they stand: the loops that LLVM makes of one kernel, for whole vectors and for the rest, must not differ in rounding.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba.extending import register_jitable
+
+from . import functions
+from .functions import FLAGS, TANH_END, P, Q, bounded_rational, compile_as, like
+
+NONE, RELU, SCALED_TANH, TANH, SIGMOID = range(5)
+
+NUMBERS = {"relu": RELU, "scaled_tanh": SCALED_TANH, "tanh": TANH, "sigmoid": SIGMOID}
+"""The number of a kernel's function, by the kernel's name."""
+
+AMPLITUDE, SLOPE = 1.7159, 2 / 3  # LeNet-5's squashing function
+
+# A tanh(S x) = x P(x²) / Q(x²) with A and S in the coefficients of tanh, and Q's highest one made 1, which saves a product
+SCALED_P = tuple(np.float32(AMPLITUDE * SLOPE ** (2 * n + 1) * c / (SLOPE**8 * Q[4])) for n, c in enumerate(P))
+SCALED_Q = tuple(np.float32(SLOPE ** (2 * n) * c / (SLOPE**8 * Q[4])) for n, c in enumerate(Q))
+SCALED_END, BOUND = np.float32(TANH_END / SLOPE**2), np.float32(AMPLITUDE)
+
+
+@register_jitable(**FLAGS)
+def relu(x: Any) -> Any:
+    """max(x, 0)."""
+    return like(x, 0) if x <= 0 else x  # a NaN is not ≤ 0 and passes
+
+
+def scaled_tanh(x: Any) -> Any:
+    """A tanh(S x)."""
+    return like(x, AMPLITUDE) * functions.tanh(like(x, SLOPE) * x)
+
+
+def scaled_tanh32(x: Any) -> Any:
+    """A tanh(S x) in float32."""
+    return bounded_rational(x, SCALED_P, SCALED_Q, SCALED_END, BOUND)
+
+
+compile_as(scaled_tanh, scaled_tanh32, scaled_tanh)
+
+
+@register_jitable(**FLAGS)
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + e⁻ˣ)."""
+    return like(x, 1) / (like(x, 1) + functions.exp(-x))
+
+
+@register_jitable
+def squash(kind: int, x: Any) -> Any:
+    """f(x)."""
+    if kind == RELU:
+        return relu(x)
+    if kind == SCALED_TANH:
+        return scaled_tanh(x)
+    if kind == TANH:
+        return functions.tanh(x)
+    if kind == SIGMOID:
+        return sigmoid(x)
+    return x
+
+
+@register_jitable(**FLAGS)
+def relu_dx(y: Any, dy: Any) -> Any:
+    """dy where y > 0, else 0."""
+    return like(dy, 0) if y <= 0 else dy
+
+
+@register_jitable(**FLAGS)
+def scaled_tanh_dx(y: Any, dy: Any) -> Any:
+    """dy A S (1 − (y/A)²), exactly 0 where |y| = A, for which the rounded constants give some 10⁻⁸."""
+    square, bound = y * y, like(y, AMPLITUDE)
+    steep = like(y, SLOPE * AMPLITUDE) - like(y, SLOPE / AMPLITUDE) * square
+    return dy * (like(y, 0) if square >= bound * bound else steep)
+
+
+@register_jitable(**FLAGS)
+def tanh_dx(y: Any, dy: Any) -> Any:
+    """dy (1 − y²)."""
+    return dy * (like(y, 1) - y * y)
+
+
+@register_jitable(**FLAGS)
+def sigmoid_dx(y: Any, dy: Any) -> Any:
+    """dy y (1 − y)."""
+    return dy * (y * (like(y, 1) - y))
+
+
+@register_jitable
+def squash_dx(kind: int, y: Any, dy: Any) -> Any:
+    """f'(a) dy for y = f(a)."""
+    if kind == RELU:
+        return relu_dx(y, dy)
+    if kind == SCALED_TANH:
+        return scaled_tanh_dx(y, dy)
+    if kind == TANH:
+        return tanh_dx(y, dy)
+    if kind == SIGMOID:
+        return sigmoid_dx(y, dy)
+    return dy

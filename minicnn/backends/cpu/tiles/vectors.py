@@ -1,0 +1,180 @@
+"""Arithmetic on tiles, lane by lane: + − × of tiles of one shape, vectors from memory, derivatives, what is finite, maxima.
+
+A vector is a tile of 1 × 1. With these a kernel that joins several layers says what it does with each vector, and does not
+depend on whether LLVM sees that its arrays do not overlap. The twins stand in ``vectors_numpy.py``.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic, overload
+
+from ..compile.host import HOST, OUTSIDE
+from .activation_vectors import slope
+from .emit import I32, SCALAR_BYTES, Emit, TileType
+
+
+def _vector_type(dtype: Any) -> TileType:
+    return TileType(dtype, 1, 1, HOST.width(SCALAR_BYTES[dtype]))
+
+
+def _operation(op: Callable[..., Any], instruction: str) -> None:
+    """Let ``op`` of two tiles be that instruction, vector by vector; sums of products may be contracted."""
+
+    @intrinsic
+    def combine(typingctx: Any, s: Any, t: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            result = args[0]
+            for i in range(t.m * t.n):
+                pair = [builder.extract_value(tile, i) for tile in args]
+                result = builder.insert_value(result, getattr(builder, instruction)(*pair, flags=("contract",)), i)
+            return result
+
+        return t(s, t), codegen
+
+    def choose(s: Any, t: Any) -> Any:
+        if isinstance(s, TileType) and isinstance(t, TileType):
+            return lambda s, t: combine(s, t)  # type: ignore[call-arg]  # noqa: PLW0108 - Numba wants a function
+        return None
+
+    overload(op, strict=False)(choose)
+
+
+_operation(operator.add, "fadd")
+_operation(operator.sub, "fsub")
+_operation(operator.mul, "fmul")
+
+
+@intrinsic
+def vector_load(typingctx: Any, a: Any, i: Any) -> Any:
+    """a[i : i + w]."""
+    t = _vector_type(a.dtype)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = Emit(context, builder, t)
+        return emit.single(emit.load(emit.address(a, args[0], args[1], t.w)))
+
+    return t(a, types.int64), codegen
+
+
+@intrinsic
+def vector_inside(typingctx: Any, a: Any, place: Any, offset: Any) -> Any:
+    """a[place + offset : +w], zeros where the place is OUTSIDE."""
+    t = _vector_type(a.dtype)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = Emit(context, builder, t)
+        on = builder.icmp_signed("!=", args[1], emit.const(OUTSIDE))
+        return emit.single(emit.load_where(on, a, args[0], builder.add(args[1], args[2])))
+
+    return t(a, types.int64, types.int64), codegen
+
+
+@intrinsic
+def vector_of(typingctx: Any, a: Any, i: Any) -> Any:
+    """a[i] in every lane."""
+    t = _vector_type(a.dtype)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = Emit(context, builder, t)
+        return emit.single(emit.weight(a, args[0], args[1], 0))
+
+    return t(a, types.int64), codegen
+
+
+@intrinsic
+def vector_all(typingctx: Any, like: Any, value: Any) -> Any:
+    """A number in every lane, in the dtype of ``like``."""
+    t = _vector_type(like.dtype)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = Emit(context, builder, t)
+        return emit.single(emit.splat(context.cast(builder, args[1], value, like.dtype)))
+
+    return t(like, value), codegen
+
+
+@intrinsic(prefer_literal=True)
+def vector_slope(typingctx: Any, kind: Any, y: Any, dy: Any) -> Any:
+    """f'(a) dy for y = f(a), f the squashing function of that number."""
+    if not isinstance(kind, types.IntegerLiteral):
+        return None
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = Emit(context, builder, y)
+        return emit.single(slope(emit, kind.literal_value, emit.at(args[1], 0, 0), emit.at(args[2], 0, 0)))
+
+    return y(kind, y, dy), codegen
+
+
+def _finite(emit: Emit, vector: Any) -> Any:
+    """Which lanes are finite, by their exponents: comparisons of floats may be simplified away."""
+    bits = 8 * SCALAR_BYTES[emit.t.dtype]
+    ints, fraction = ir.VectorType(ir.IntType(bits), emit.t.w), {32: 23, 64: 52}[bits]
+    exponent = ir.Constant(ints, [(1 << (bits - 1)) - (1 << fraction)] * emit.t.w)
+    return emit.b.icmp_unsigned("!=", emit.b.and_(emit.b.bitcast(vector, ints), exponent), exponent)
+
+
+@intrinsic
+def vector_finite(typingctx: Any, t: Any) -> Any:
+    """Whether all lanes are finite."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = Emit(context, builder, t)
+        lanes = ir.IntType(t.w)
+        found = builder.bitcast(_finite(emit, emit.at(args[0], 0, 0)), lanes)
+        return builder.icmp_unsigned("==", found, ir.Constant(lanes, (1 << t.w) - 1))
+
+    return types.boolean(t), codegen
+
+
+@intrinsic
+def vector_mended(typingctx: Any, t: Any, s: Any) -> Any:
+    """t where it is finite, else s."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = Emit(context, builder, t)
+        old, new = (emit.at(tile, 0, 0) for tile in args)
+        return emit.single(builder.select(_finite(emit, old), old, new))
+
+    return t(t, s), codegen
+
+
+@intrinsic
+def vector_winner(typingctx: Any, t: Any, a: Any, b: Any, c: Any, tap: Any, i: Any) -> Any:
+    """The largest of t, a, b, c, the first of equals and NaN before all; tap[i : i + w] = its number, from 0."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = Emit(context, builder, t)
+        kind = ir.VectorType(I32, t.w)
+        best, at = emit.at(args[0], 0, 0), ir.Constant(kind, [0] * t.w)
+        for number, tile in enumerate(args[1:4], 1):
+            value = emit.at(tile, 0, 0)
+            larger, nan = builder.fcmp_ordered(">", value, best), builder.fcmp_unordered("uno", value, value)
+            wins = builder.or_(larger, nan)
+            best, at = builder.select(wins, value, best), builder.select(wins, ir.Constant(kind, [number] * t.w), at)
+        pointer = emit.address(tap, args[4], args[5], t.w)
+        builder.store(at, builder.bitcast(pointer, kind.as_pointer())).align = 4
+        return emit.single(best)
+
+    return t(t, t, t, t, tap, types.int64), codegen
+
+
+@intrinsic
+def vector_won(typingctx: Any, t: Any, tap: Any, i: Any, number: Any) -> Any:
+    """t where tap[i : i + w] is that number, else 0."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = Emit(context, builder, t)
+        pointer = emit.address(tap, args[1], args[2], t.w)
+        taps = builder.load(builder.bitcast(pointer, ir.VectorType(I32, t.w).as_pointer()))
+        taps.align = 4
+        mine = builder.icmp_signed("==", taps, emit.splat(builder.trunc(args[3], I32)))
+        return emit.single(builder.select(mine, emit.at(args[0], 0, 0), ir.Constant(t.vector, [0.0] * t.w)))
+
+    return t(t, tap, types.int64, types.int64), codegen

@@ -1,0 +1,62 @@
+"""The functions of ``vectors.py`` in plain NumPy: what they mean, their oracle, and what runs under ``NUMBA_DISABLE_JIT=1``."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ....arrays import Array
+from ..compile.host import OUTSIDE
+from .activation import squash_dx
+from .tile_numpy import tile_width
+
+
+def vector_load(a: Array, i: int) -> Array:
+    """a[i : i + w]."""
+    return a.reshape(-1)[i : i + tile_width(a)].reshape(1, 1, -1).copy()
+
+
+def vector_inside(a: Array, place: int, offset: int) -> Array:
+    """a[place + offset : +w], zeros where the place is OUTSIDE."""
+    return vector_load(a, place + offset) if place != OUTSIDE else np.zeros((1, 1, tile_width(a)), a.dtype)
+
+
+def vector_of(a: Array, i: int) -> Array:
+    """a[i] in every lane."""
+    return np.full((1, 1, tile_width(a)), a.reshape(-1)[i])
+
+
+def vector_all(like: Array, value: float) -> Array:
+    """A number in every lane, in the dtype of ``like``."""
+    return np.full((1, 1, tile_width(like)), value, like.dtype)
+
+
+def vector_slope(kind: int, y: Array, dy: Array) -> Array:
+    """f'(a) dy for y = f(a), f the squashing function of that number."""
+    pairs = zip(y.reshape(-1), dy.reshape(-1), strict=True)
+    return np.array([squash_dx(kind, *pair) for pair in pairs], dy.dtype).reshape(dy.shape)
+
+
+def vector_finite(t: Array) -> bool:
+    """Whether all lanes are finite."""
+    return bool(np.isfinite(t).all())
+
+
+def vector_mended(t: Array, s: Array) -> Array:
+    """t where it is finite, else s."""
+    return np.where(np.isfinite(t), t, s)
+
+
+def vector_winner(t: Array, a: Array, b: Array, c: Array, tap: Array, i: int) -> Array:
+    """The largest of t, a, b, c, the first of equals and NaN before all; tap[i : i + w] = its number, from 0."""
+    best, at = t, np.zeros(t.shape, tap.dtype)
+    for number, value in enumerate((a, b, c), 1):
+        wins = (value > best) | np.isnan(value)
+        best, at = np.where(wins, value, best), np.where(wins, tap.dtype.type(number), at)
+    tap.reshape(-1)[i : i + t.shape[2]] = at.reshape(-1)
+    return best
+
+
+def vector_won(t: Array, tap: Array, i: int, number: int) -> Array:
+    """t where tap[i : i + w] is that number, else 0."""
+    w = t.shape[2]
+    return np.where(tap.reshape(-1)[i : i + w] == number, t, t.dtype.type(0))

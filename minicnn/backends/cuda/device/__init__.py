@@ -1,0 +1,1 @@
+"""The GPU: its compiler, its memory, its launches."""

@@ -1,0 +1,109 @@
+"""An operation of the protocol: what a backend's kernel is on the host, a few launches planned from the arrays.
+
+A plan is a function over NumPy arrays with the protocol's name and arguments that yields launches. It runs once for each
+recorded call. It may read constants, which are known on the host, such as windows and links.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ....arrays import Array
+from ....errors import BackendError
+from .launch import Shape
+from .mirror import mirror
+from .target import Argument
+
+Plan = Callable[..., Iterator["Launch"]]
+Numbers = Callable[[], tuple[int | float, ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class Launch:
+    """A kernel, the shape of its launch, and its arguments: C-contiguous arrays and numbers.
+
+    Attributes:
+        numbers: gives the last arguments, which the host may change from one launch to the next.
+    """
+
+    kernel: Any
+    shape: Shape
+    arguments: tuple[Argument, ...]
+    numbers: Numbers = tuple
+
+
+def launch(kernel: Any, shape: Shape, *arguments: Argument, numbers: Numbers = tuple) -> Launch:
+    """One launch of a plan."""
+    return Launch(kernel, shape, arguments, numbers)
+
+
+class Operation:
+    """A plan as a kernel of the backend.
+
+    Args:
+        plan: yields the launches for these arrays.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.__name__, self.__doc__, self.__module__ = plan.__name__, plan.__doc__, plan.__module__
+        self.__wrapped__ = plan
+
+    def bind(self, arrays: tuple[Array, ...]) -> tuple[Callable[..., None], tuple[Array, ...]]:
+        """What makes the launches for these arrays, and the arrays."""
+        calls = [mirror().prepare(each.kernel, each.shape, each.arguments, each.numbers) for each in self.plan(*arrays)]
+
+        def run(*_: Array) -> None:
+            for call in calls:
+                call()
+
+        return run, arrays
+
+    def address(self, arrays: tuple[Array, ...]) -> int:
+        """Not 0: the device runs it."""
+        return 1
+
+    def __call__(self, *arrays: Array) -> None:
+        """Launch at once."""
+        self.bind(arrays)[0]()
+
+    def __repr__(self) -> str:
+        return f"<operation {self.__name__}>"
+
+
+def operation(plan: Plan) -> Operation:
+    """Make an operation of a plan."""
+    return Operation(plan)
+
+
+class Scratch:
+    """Memory for partial sums, which every operation uses anew; it grows where one needs more."""
+
+    def __init__(self) -> None:
+        self._memory = np.zeros(0, np.uint8)
+
+    def take(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """Room for an array."""
+        size = int(np.prod(shape)) * dtype.itemsize
+        if size > self._memory.size:
+            self._memory = np.zeros(2 * size, np.uint8)
+        return self._memory[:size].view(dtype).reshape(shape)
+
+
+SCRATCH = Scratch()
+
+
+def check_call(where: str, function: Any) -> None:
+    """Refuse what the device cannot run.
+
+    Raises:
+        BackendError: the function is not an operation of this backend.
+    """
+    if not isinstance(function, Operation):
+        name = getattr(function, "__name__", repr(function))
+        what = f"expected an operation of the cuda backend, got k.call of {name}"
+        raise BackendError(where, what, 'give backend="cpu", or plan launches with minicnn.backends.cuda.device.operation')

@@ -1,0 +1,107 @@
+"""The one file that names the compiler of CUDA kernels: Numba's target, built in or from the package ``numba-cuda``.
+
+A kernel is a plain Python function, named ``…_kernel``; what several of them share is ``inline``. To move to a successor of
+the target is to change this file.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+from numba import cuda as numba_cuda
+from numba import njit, types
+from numba.core import config
+from numba.core.errors import NumbaPerformanceWarning
+from numba.np.numpy_support import from_dtype
+
+from ....errors import BackendError
+
+cuda: Any = numba_cuda
+"""What kernels say: ``cuda.threadIdx``, ``cuda.shared`` and so on."""
+
+SIMULATED = bool(getattr(config, "ENABLE_CUDASIM", False))
+"""``NUMBA_ENABLE_CUDASIM=1``: kernels run as Python threads, without a GPU."""
+
+OLDEST = (8, 0)
+"""The oldest compute capability that kernels are tested for: Ampere, 2020."""
+
+INSTALL = (
+    'install an NVIDIA driver and run pip install "numba-cuda[cu13]" "cuda-toolkit[nvjitlink]==13.0.*", or give backend="cpu"'
+)
+
+Argument = np.ndarray[Any, Any] | int | float
+
+
+def inline(function: Callable[..., Any]) -> Any:
+    """A function that is compiled as a part of the kernels that call it."""
+    return cuda.jit(device=True)(function) if SIMULATED else njit(inline="always")(function)
+
+
+def signature(arguments: tuple[Argument, ...]) -> Any:
+    """The types of a kernel's arguments: C-contiguous arrays, int64 and float64."""
+    return types.void(*map(_type_of, arguments))
+
+
+def _type_of(argument: Argument) -> types.Type:
+    if isinstance(argument, np.ndarray):
+        return types.Array(from_dtype(argument.dtype), argument.ndim, "C")
+    return types.float64 if isinstance(argument, float) else types.int64
+
+
+def compiled(function: FunctionType, kinds: Any) -> Any:
+    """The kernel, ready to be configured: ``compiled(…)[grid, block, stream](*arguments)``."""
+    return cuda.jit(kinds)(function)
+
+
+def configured(kernel: Any, grid: tuple[int, ...], block: tuple[int, ...], stream: Any) -> Callable[..., None]:
+    """A kernel for its grid; small grids are meant to be small."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NumbaPerformanceWarning)
+        launch: Callable[..., None] = kernel[grid, block, stream]
+        return launch
+
+
+def capability() -> tuple[int, int]:
+    """The compute capability of the current device.
+
+    Raises:
+        BackendError: there is none, it is too old, or the compiler's library is missing.
+    """
+    if SIMULATED:
+        return OLDEST
+    if error := cuda.cuda_error():
+        problem = " ".join(str(error).split()).removesuffix(".")
+        raise BackendError("backend cuda", f"expected an NVIDIA driver, got: {problem}", INSTALL)
+    if not len(cuda.gpus):
+        raise BackendError("backend cuda", "expected a GPU, got a driver without one", 'give backend="cpu"')
+    if not cuda.is_available():
+        raise BackendError("backend cuda", "expected NVIDIA's compiler library libNVVM, got none", INSTALL)
+    found: tuple[int, int] = tuple(cuda.get_current_device().compute_capability)
+    if found < OLDEST:
+        what = f"expected a GPU of compute capability {OLDEST[0]}.{OLDEST[1]} or newer, got {found[0]}.{found[1]}"
+        raise BackendError("backend cuda", what, 'use a newer card, or give backend="cpu"')
+    return found
+
+
+def device_name() -> str:
+    """What the current device calls itself."""
+    name = "the CUDA simulator" if SIMULATED else cuda.get_current_device().name
+    return name.decode() if isinstance(name, bytes) else str(name)
+
+
+__all__ = [
+    "OLDEST",
+    "SIMULATED",
+    "Argument",
+    "capability",
+    "compiled",
+    "configured",
+    "cuda",
+    "device_name",
+    "inline",
+    "signature",
+]

@@ -1,0 +1,1 @@
+"""The operations of the CUDA backend: each plans its launches."""

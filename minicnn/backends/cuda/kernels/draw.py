@@ -1,0 +1,38 @@
+"""Random numbers that are a function of where they fall and of nothing else: the hash of the CPU backend, bit for bit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..device.target import inline
+
+MIX_1, MIX_2 = np.uint64(0x85EBCA6B), np.uint64(0xC2B2AE35)
+KEY_1, KEY_2 = np.uint32(0x9E3779B9), np.uint32(0x7F4A7C15)
+HALF = np.uint64(32)
+
+
+@inline
+def mix(h: Any) -> Any:
+    """The finaliser of MurmurHash3, a permutation of the 32-bit numbers; products are taken in 64 bits, where they fit."""
+    h = np.uint32(h ^ (h >> np.uint32(16)))
+    h = np.uint32(np.uint64(h) * MIX_1)
+    h = np.uint32(h ^ (h >> np.uint32(13)))
+    h = np.uint32(np.uint64(h) * MIX_2)
+    return np.uint32(h ^ (h >> np.uint32(16)))
+
+
+@inline
+def key(start: Any, seed: Any, step: Any, stream: Any) -> Any:
+    """32 bits from three numbers of 64."""
+    for word in (seed, step, stream):
+        start = mix(np.uint32(start ^ np.uint32(word)))
+        start = mix(np.uint32(start ^ np.uint32(word >> HALF)))
+    return start
+
+
+@inline
+def uniform(image: Any, u: Any, v: Any) -> Any:
+    """24 bits for the image, under the two keys of its step, stream and element."""
+    return np.uint32(mix(np.uint32(mix(np.uint32(image ^ u)) ^ v)) >> np.uint32(8))

@@ -1,0 +1,165 @@
+"""How many threads there are to use, and the team of threads that shares the groups of a batch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from itertools import pairwise
+from math import ceil
+from pathlib import Path
+from types import ModuleType
+
+from ..errors import OptionError, no_thread
+from .lock import HandleLock, SharedLock
+from .program import Job, Stages
+
+CGROUP = Path("/sys/fs/cgroup")
+
+
+def usable_cpus() -> int:
+    """The processors this process may use: its affinity mask, cut to the quota of its control group."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cgroup_quota(CGROUP)
+    return allowed if quota is None else max(1, min(allowed, ceil(quota)))
+
+
+def cgroup_quota(root: Path) -> float | None:
+    """How many processors' time the control group grants (version 2, else 1), or None where it sets no limit."""
+    try:
+        granted, period = (root / "cpu.max").read_text().split()
+    except (OSError, ValueError):
+        try:
+            granted = (root / "cpu" / "cpu.cfs_quota_us").read_text().strip()
+            period = (root / "cpu" / "cpu.cfs_period_us").read_text().strip()
+        except OSError:
+            return None
+    if granted == "max" or int(granted) <= 0:
+        return None
+    return int(granted) / int(period)
+
+
+MOST = 1024
+"""Threads that a network may have: more than any machine has processors for, and fewer than it has memory for."""
+
+
+def thread_count(threads: int | None) -> int:
+    """The number of threads to use: the given one, or all usable processors for None.
+
+    Raises:
+        OptionError: not a whole number from 1 to 1024.
+    """
+    if threads is None:
+        return min(usable_cpus(), MOST)
+    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+        raise OptionError(
+            "threads", f"expected a whole number of at least 1, got {threads!r}", "give threads=1 or leave it out"
+        )
+    if threads > MOST:
+        what = f"expected at most {MOST} threads, got {threads}"
+        raise OptionError("threads", what, "give as many as there are processors, or leave it out")
+    return threads
+
+
+SHARE = 1 << 14
+"""A thread is worth waking for so many numbers."""
+
+
+def shares(length: int, threads: int, passes: int = 1) -> list[slice]:
+    """The parts of a vector that threads work on side by side, of which each has enough to do.
+
+    >>> shares(40_000, threads=8)
+    [slice(0, 20000, None), slice(20000, 40000, None)]
+    """
+    count = min(threads, max(1, length * passes // SHARE))
+    ends = [length * part // count for part in range(count + 1)]
+    return [slice(first, end) for first, end in pairwise(ends)]
+
+
+class Team:
+    """A fixed number of threads that run one job each, the caller being the first of them.
+
+    Jobs that are machine code throughout go to the backend's crew, which runs them without the interpreter; others, such as
+    those of check mode, run call by call.
+
+    Args:
+        threads: how many there are.
+        backend: the backend whose kernels the jobs call.
+        lock: that of the network handle they are for; None where there is none.
+    """
+
+    def __init__(self, threads: int, backend: ModuleType, lock: HandleLock | None = None) -> None:
+        self.threads = threads
+        self._lock = lock or HandleLock(SharedLock())
+        self._backend = backend
+        self._busy = threads > usable_cpus()  # waiting in a loop would take the processor from a thread that works
+        self._crew = backend.Crew(patience=backend.IMPATIENT if self._busy else backend.PATIENT)
+        self._pool: ThreadPoolExecutor | None = None
+        self._owner = 0
+
+    def run(self, jobs: Sequence[Job]) -> None:
+        """Run up to ``threads`` jobs at the same time, and return when all are done."""
+        if len(jobs) == 1 and jobs[0].code is not None:
+            self.run_alone(jobs[0])
+            return
+        if not self._backend.CHECK and all(job.native for job in jobs):
+            self._crew.run(jobs)
+            return
+        helpers: list[Future[None]] = []
+        with self._lock.at_work():
+            try:
+                self._submit(jobs[1:], helpers)
+                jobs[0].run()
+            finally:
+                wait(helpers)  # none may still write into its workspace when the caller goes on
+        for helper in helpers:
+            helper.result()
+
+    def _submit(self, jobs: Sequence[Job], helpers: list[Future[None]]) -> None:
+        """Give jobs to helpers, and note what will tell how they end.
+
+        Raises:
+            BackendError: there is no thread left to make one of them.
+        """
+        pool = self._helpers() if jobs else None
+        try:
+            for job in jobs:
+                assert pool is not None
+                helpers.append(pool.submit(self._work, job))
+        except RuntimeError as error:  # the job waits in the pool all the same
+            assert pool is not None
+            pool.shutdown(cancel_futures=True)
+            self._pool = None
+            raise no_thread(error) from error
+
+    def _work(self, job: Job) -> None:
+        """Run a job in a helper."""
+        with self._lock.at_work():
+            job.run()
+
+    def run_stages(self, work: Stages) -> None:
+        """Run stages one after another: with one hand-over where all is machine code and every thread has a processor."""
+        if work.code is not None or self._in_one_go(work.stages):
+            self._crew.run_stages(work)
+            return
+        for jobs in work.stages:
+            self.run(jobs)
+
+    def _in_one_go(self, stages: Sequence[Sequence[Job]]) -> bool:
+        """Whether threads may wait for each other between stages."""
+        ready = not (self._backend.CHECK or self._backend.AWAY or self._busy)
+        return ready and all(job.native for jobs in stages for job in jobs)
+
+    def run_alone(self, job: Job) -> None:
+        """Run a job that is too small to look at twice: straight away where its machine code is known."""
+        if job.code is None:
+            self.run([job])
+        else:
+            job.code.run()
+            job.code.check()
+
+    def _helpers(self) -> ThreadPoolExecutor:
+        """The interpreter's threads, made anew in a forked child, where those of the parent do not live."""
+        if self._pool is None or self._owner != os.getpid():
+            self._pool, self._owner = ThreadPoolExecutor(self.threads - 1, "minicnn"), os.getpid()
+        return self._pool

@@ -1,0 +1,289 @@
+"""Who may use a network when: a call is alone on its handle, an update is alone on the parameters.
+
+A handle is one ``Network``; ``share`` makes more of them on the same parameters. Every handle has a lock, which each public
+call takes, and where nobody else is about that is all a call costs. An update takes the locks of all handles: it waits for
+the calls that run, and later calls wait for it. Whoever has to wait joins a line, and whoever finds a line goes to its end,
+so a loop of calls cannot keep an update out, nor a loop of updates a call. A thread never waits for itself. One that holds a
+handle for several calls (``atomic``, ``update``) passes. A call from inside a running call on the same handle would overwrite
+memory that is in use, and an update there would change what the call reads, so both are refused. A call from inside a call on
+another handle waits for a bounded time only, because two such calls could wait for each other. Handles are known by weak
+references. A fork waits for updates, but not for calls: a child's handle whose call was cut off begins with new memory.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import cache
+from operator import methodcaller
+from typing import Any
+
+from ..errors import ContractError
+from .fair import FairLock
+from .fork import watch
+
+PATIENCE = 5.0
+"""Seconds that a call inside another call waits for a handle, and a fork for an update."""
+
+_TRY_LONG = methodcaller("acquire", True, PATIENCE)
+_here = threading.local()
+
+
+def _working() -> list[HandleLock]:
+    """The handles for which this thread runs code of a layer or a source."""
+    handles: list[HandleLock] = _here.__dict__.setdefault("handles", [])
+    return handles
+
+
+class SharedLock:
+    """What the handles on the same parameters have in common.
+
+    Attributes:
+        turn: held by the one thread that may update.
+        alone: whether there is one handle; only who has the turn can rely on it.
+    """
+
+    def __init__(self) -> None:
+        self.turn, self.alone = FairLock(), False
+        self._handles: tuple[weakref.ref[HandleLock], ...] = ()
+        watch(self)
+
+    def add(self, handle: HandleLock) -> None:
+        """Know one more handle."""
+        with self.turn.own:
+            self._handles = (*(known for known in self._handles if known() is not None), weakref.ref(handle))
+            self.alone = len(self._handles) == 1
+
+    def handles(self) -> list[HandleLock]:
+        """The handles that there are, in the order in which they were made."""
+        return [handle for known in self._handles if (handle := known()) is not None]
+
+    def in_call(self) -> bool:
+        """Whether this thread is inside a call on one of the handles."""
+        working = _working()
+        return any((h.mine() and (h.running or not h.open)) or h in working for h in self.handles())
+
+    def after_fork(self) -> None:
+        """In a child: make locks anew that threads of the parent hold."""
+        self.turn.after_fork()
+        for handle in self.handles():
+            if FairLock.after_fork(handle):
+                handle.open = handle.running = False
+                if handle.renew is not None and (renew := handle.renew()) is not None:
+                    renew()
+
+
+def shared_lock(away: bool) -> SharedLock:
+    """A lock for new parameters; on a device, whose memory is kept in step with the host's by one book, the same for all."""
+    return _of_the_device() if away else SharedLock()
+
+
+@cache
+def _of_the_device() -> SharedLock:
+    return SharedLock()
+
+
+class HandleLock(FairLock):
+    """The lock of one handle.
+
+    Args:
+        shared: what it has in common with the other handles on the same parameters.
+        renew: takes new memory for the handle, in a forked child, where a call was cut off; None where it has none.
+
+    Attributes:
+        open: whether the thread that holds it does so for several calls.
+        running: whether one of these calls runs.
+    """
+
+    def __init__(self, shared: SharedLock, renew: weakref.WeakMethod[Callable[[], None]] | None = None) -> None:
+        super().__init__()
+        self.shared, self.renew = shared, renew
+        self.open = self.running = False
+        shared.add(self)
+
+    def call(self) -> AbstractContextManager[Any]:
+        """Enter it for the time of one call."""
+        if not self.line and not self.mine():
+            lock: AbstractContextManager[Any] = self.own
+            return lock
+        if self.open and not self.running and self.mine():
+            return self  # there is nothing to wait for
+        return _Turn(self)
+
+    def __enter__(self) -> None:
+        self.running = True
+
+    def __exit__(self, *error: object) -> None:
+        self.running = False
+
+    def atomic(self) -> AbstractContextManager[Any]:
+        """Enter it for several calls: no other thread uses the handle meanwhile, none updates the parameters."""
+        return _Held(self, everyone=False)
+
+    def update(self) -> AbstractContextManager[Any]:
+        """Enter it to change the parameters: no other thread uses any handle meanwhile."""
+        return _Held(self, everyone=True)
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Enter it where code of a layer or a source may run: what that calls must not wait for the handle."""
+        mark, handles = object(), _working()
+        self.line.append(mark)
+        handles.append(self)
+        try:
+            yield
+        finally:
+            handles.pop()
+            self.leave(mark)
+
+
+class _Locks:
+    """Locks that are held until the block ends, or whatever else ends it."""
+
+    def __init__(self, handle: HandleLock) -> None:
+        self._handle = handle
+        self._held: list[Any] = []
+
+    def __exit__(self, *error: object) -> None:
+        self._release()
+
+    def _release(self, kept: int = 0) -> None:
+        while len(self._held) > kept:
+            self._held.pop().release()
+
+    def __del__(self) -> None:  # an interrupt on the way into __exit__
+        self._release()
+
+
+class _Turn(_Locks):
+    """A call that may have to wait."""
+
+    def __enter__(self) -> None:
+        handle, working = self._handle, _working()
+        if handle.mine() or handle in working:
+            what = "expected a call after the one that runs, as its memory is in use, got one from inside it"
+            raise ContractError("network", what, "call another handle inside a call, from share()")
+        if not working and not handle.shared.in_call():
+            handle.enter(self._held)
+        elif not handle.take(self._held, _TRY_LONG):
+            what = f"expected a call inside a call to find its handle free within {PATIENCE:g} s, got one in use"
+            raise ContractError("network", what, "give every thread handles of its own, from share()")
+
+
+class _Hold(_Locks):
+    """A handle, or all on the same parameters, for several calls of this thread."""
+
+    def __init__(self, handle: HandleLock, everyone: bool) -> None:
+        super().__init__(handle)
+        self._everyone = everyone
+        self._marked: list[HandleLock] = []
+        self._opened: list[HandleLock] = []
+
+    def __enter__(self) -> None:
+        handle, shared = self._handle, self._handle.shared
+        if shared.in_call():
+            what = "expected an update after the call that runs, as it reads the parameters, got one from inside it"
+            raise ContractError("network", what, "update when the call has returned")
+        try:
+            shared.turn.enter(self._held)
+            if self._everyone:
+                self._enter_all(shared.handles())
+            else:
+                handle.enter(self._held)
+                self._mark([handle])
+            for each in self._marked:
+                if not each.open:
+                    each.open = True
+                    self._opened.append(each)
+        except BaseException:
+            self._release()
+            raise
+
+    def _mark(self, handles: Sequence[HandleLock]) -> None:
+        """Let calls of other threads go to the end of the line from now on."""
+        for handle in handles:
+            self._marked.append(handle)
+            handle.line.append(self)
+
+    def _enter_all(self, handles: Sequence[HandleLock]) -> None:
+        """Hold all handles: wait for one at a time, and give back the others meanwhile, which its call may ask for."""
+        kept, first = len(self._held), None
+        for handle in handles:
+            if handle.line and not handle.mine():  # those who wait already come first
+                handle.wait(self._held)
+                self._release(kept)
+        self._mark(handles)
+        while True:
+            busy = next((h for h in handles if h is not first and not h.take(self._held)), None)
+            if busy is None:
+                return
+            self._release(kept)
+            busy.wait(self._held)
+            first = busy
+
+    def _release(self, kept: int = 0) -> None:
+        if not kept:
+            while self._opened:
+                handle = self._opened.pop()
+                handle.open = handle.running = False
+            while self._marked:
+                self._marked.pop().leave(self)
+        super()._release(kept)
+
+
+class _Held:
+    """``_Hold``, or less where no other handle is there and nobody is about: a step of a small network costs what it did."""
+
+    __slots__ = ("_everyone", "_handle", "_hold", "_stage")
+
+    def __init__(self, handle: HandleLock, everyone: bool) -> None:
+        self._handle, self._everyone, self._stage = handle, everyone, 0
+        self._hold: _Hold | None = None
+
+    def __enter__(self) -> None:
+        handle, shared = self._handle, self._handle.shared
+        if shared.alone and not (handle.line or shared.turn.line or handle.mine()):
+            self._stage = 1
+            shared.turn.own.acquire()
+            handle.own.acquire()
+            if shared.alone:
+                handle.line.append(self)
+                handle.open, self._stage = True, 2
+                return
+            self._undo()  # another handle came in between
+        elif self._stage or self._hold is not None:
+            what = "expected what atomic() or update() gave to be entered once, got it entered again inside itself"
+            raise ContractError("network", what, "call it anew for each with")
+        elif shared.alone and handle.open and not handle.running and handle.mine():
+            return  # all that there is to hold is held
+        self._hold = _Hold(handle, self._everyone)
+        self._hold.__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        if self._stage == 2:
+            handle, self._stage = self._handle, 1
+            handle.open = handle.running = False
+            handle.leave(self)
+            handle.own.release()
+            handle.shared.turn.own.release()
+            self._stage = 0
+        elif self._hold is not None:
+            self._hold.__exit__()
+            self._hold = None
+
+    def _undo(self) -> None:
+        """Give back what there is, after an interrupt on the way in or out."""
+        handle = self._handle
+        handle.leave(self)
+        if handle.mine():
+            handle.open = handle.running = False
+            handle.own.release()
+        if handle.shared.turn.mine():
+            handle.shared.turn.own.release()
+        self._stage = 0
+
+    def __del__(self) -> None:
+        if self._stage:
+            self._undo()

@@ -1,0 +1,68 @@
+"""The command line: ``python -m minicnn info`` says what is usable here, ``warmup`` compiles what the model zoo needs."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import backends, models
+from ..backends.executor import usable_cpus
+from ..data.pixels import Normalise, Pixels
+from ..network import Network
+from ..nn.losses import MSE, CrossEntropy, Loss
+from ..optim import SGD, Adam, AdamW, Optimizer
+from . import info
+from .console import program
+
+ZOO: dict[str, tuple[Callable[..., Network], Loss, Callable[[float], Optimizer], int]] = {
+    "lenet5": (models.lenet5, MSE(1, -1), lambda lr: SGD(lr, momentum=0.9), 32),
+    "lenet5s": (models.lenet5s, MSE(), lambda lr: SGD(lr, momentum=0.9), 32),
+    "lenet5_modern": (models.lenet5_modern, CrossEntropy(), Adam, 28),
+}
+"""Each model with a loss, an optimiser and the size of its images."""
+
+
+BATCHES = (144, 64, 1)
+"""Images in a batch, for whose kinds there are kernels: more than eight groups, fewer, and a single image."""
+
+
+def warmup(options: argparse.Namespace) -> int:
+    """Do with each model what training, validation and inference do."""
+    log = backends.get("cpu").LOG
+    # More than one thread meets kernels of its own, and what is warmed up on one processor may run on many.
+    threads = max(2, usable_cpus()) if options.threads is None else options.threads
+    for name, (model, loss, optimizer, size) in ZOO.items():
+        before, started = len(log.compiled), time.perf_counter()
+        print(f"{name}: ", end="", flush=True)
+        net = model(threads=threads)
+        grey, labels = np.zeros((BATCHES[0], 28, 28), np.uint8), np.zeros(BATCHES[0], np.int64)
+        pixels = [Pixels(grey, Normalise.between(0, 1), size, fit) for fit in ("pad", "resize")]
+        for images in (*pixels, np.zeros((len(grey), *net.in_shape), np.float32)):
+            for batch in map(np.arange, BATCHES):
+                net.loss_and_grads(loss, images, labels, index=batch)
+                net.evaluate(loss, images, labels, index=batch)
+                net.predict(images, index=batch)
+                net.forward(images, index=batch)
+        for update in (optimizer, AdamW):  # one that every example takes by --optimizer
+            update(0.01).step(net)
+        print(f"{len(log.compiled) - before} kernels compiled in {time.perf_counter() - started:.1f} s", flush=True)
+    print(f"{log.bound} kernels ready, {log.bound - len(log.compiled)} of them from the cache")
+    return 0
+
+
+@program("minicnn")
+def main(given: Sequence[str] | None = None) -> int:
+    """Run a command."""
+    parser = argparse.ArgumentParser(prog="minicnn", description="A convolutional-network engine in NumPy and Numba.")
+    commands: Any = parser.add_subparsers(dest="command", required=True)
+    about = commands.add_parser("info", help="say what is usable here: backends, SIMD width, threads, GPU, versions")
+    about.set_defaults(run=info.info)
+    warm = commands.add_parser("warmup", help="compile what the model zoo needs, so that the first run does not wait for it")
+    warm.add_argument("--threads", type=int, help="all usable processors unless given, but at least two")
+    warm.set_defaults(run=warmup)
+    options = parser.parse_args(given)
+    return int(options.run(options))

@@ -1,0 +1,171 @@
+"""What every program of the project shares: one sentence and an exit code for whatever goes wrong, and its paths.
+
+Exit codes: 0 for success; 2 where the request, the machine or a file does not allow it, as argparse has it; 1 for a fault of
+the program itself; 128 + the signal's number after a signal: 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP, 141 where
+the reader of the output has gone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import signal
+import sys
+import textwrap
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from functools import wraps
+from pathlib import Path
+from typing import ParamSpec
+
+from ..errors import MinicnnError, lacking, reason
+from ..train.interrupt import FINAL, end, handled
+from .streams import flushed, usable_streams
+
+TRACEBACK = "MINICNN_TRACEBACK"
+"""The environment variable that shows where an error comes from, when it is set."""
+
+OPTIONAL = ("safetensors", "matplotlib", "tqdm", "torch", "jax", "onnx", "onnxruntime")
+"""Packages that a program may miss."""
+
+REQUEST, FAULT = 2, 1
+UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
+"""What a stream says that cannot be written; files have names, which their errors carry."""
+
+Given = ParamSpec("Given")
+
+
+def program(who: str = "error", stopped: str = "") -> Callable[[Callable[Given, int]], Callable[Given, int]]:
+    """Make a program of its main function: what goes wrong becomes one sentence on standard error, and an exit code.
+
+    Args:
+        who: what stands before the sentence.
+        stopped: what to say after Ctrl-C and other signals that end it, for example how to go on.
+
+    >>> @program("example")
+    ... def main() -> int:
+    ...     return 0
+    >>> main()
+    0
+    """
+
+    def made(main: Callable[Given, int]) -> Callable[Given, int]:
+        @wraps(main)
+        def run(*given: Given.args, **named: Given.kwargs) -> int:
+            with usable_streams(), handled(_terminating(), end):
+                return _run(lambda: main(*given, **named), who, stopped)
+
+        return run
+
+    return made
+
+
+def _terminating() -> list[int]:
+    """The signals that would end the process at once; who runs the program may have handlers of its own."""
+    return [number for number in FINAL if signal.getsignal(number) is signal.SIG_DFL]
+
+
+def _run(main: Callable[[], int], who: str, stopped: str) -> int:
+    exits: SystemExit | None = None
+    words = ""
+    try:
+        code = main()
+    except SystemExit as error:  # argparse has said what there is to say
+        exits, code = error, 0
+    except KeyboardInterrupt as error:
+        words, code = _of_a_signal(error, who, stopped)
+    except BrokenPipeError:
+        code = 128 + signal.SIGPIPE
+    except Exception as error:
+        words, code = sentence(error)
+        words = f"{who}: {words}"
+        if os.environ.get(TRACEBACK):
+            words = f"{''.join(traceback.format_exception(error))}{words}"
+    with handled([signal.SIGINT, *FINAL], lambda number, frame: None):  # it is ending
+        lost = flushed(sys.stdout)
+        if lost is not None and code == 0:
+            words, code, exits = f"{who}: {_unwritten(lost)}", REQUEST, None
+            if isinstance(lost, BrokenPipeError):
+                words, code = "", 128 + signal.SIGPIPE
+        if words:
+            with suppress(OSError, ValueError):
+                print(words, file=sys.stderr)
+        flushed(sys.stderr)
+    if exits is not None:
+        raise exits
+    return code
+
+
+def _of_a_signal(error: KeyboardInterrupt, who: str, stopped: str) -> tuple[str, int]:
+    number = getattr(error, "number", signal.SIGINT)
+    words = "stopped" if number == signal.SIGINT else f"stopped by {signal.Signals(number).name}"
+    words = words if who == "error" else f"{who}: {words}"
+    return f"{words}; {stopped}" if stopped else words, 128 + number
+
+
+def sentence(error: Exception) -> tuple[str, int]:
+    """An error in one sentence, and the exit code.
+
+    >>> sentence(FileNotFoundError(2, "No such file or directory", "a.png"))
+    ('a.png: expected a file or folder that can be used, got no such file or directory; check it and its permissions', 2)
+    """
+    words = _expected(error)
+    if words is not None:
+        return words, REQUEST
+    words = f"unexpected {type(error).__name__}" + (f" ({_short(error)})" if str(error) else "")
+    return f"{words}: this is a fault of the program; set {TRACEBACK}=1 to see where it is, and report it", FAULT
+
+
+def _expected(error: Exception) -> str | None:
+    """The sentence for what a request, a machine or a file may bring about."""
+    words = None
+    match error:
+        case MinicnnError():
+            words = str(error)
+        case MemoryError():
+            detail = f" ({_short(error)})" if str(error) else ""
+            words = f"memory: expected enough for this, got too little{detail}; take fewer images or smaller batches"
+        case ImportError() if (name := (error.name or "").partition(".")[0]) in OPTIONAL:
+            words = str(lacking("program", name, error))
+        case RuntimeError() if "can't start new thread" in str(error):
+            hint = "give --threads 1, or allow more processes (ulimit -u)"
+            words = f"threads: expected to start one more, got a refusal of the system; {hint}"
+        case OSError() if error.filename is not None:
+            what = f"expected a file or folder that can be used, got {reason(error)}"
+            words = f"{error.filename}: {what}; check it and its permissions"
+        case OSError() if error.errno in UNWRITTEN:
+            words = _unwritten(error)
+        case OSError():
+            what = f"expected the system to do its part, got {reason(error)}"
+            words = f"system: {what}; check free space, memory and limits"
+        case UnicodeEncodeError():
+            what = f"expected text that {error.encoding} can hold, got {error.object[error.start : error.end]!a}"
+            words = f"text: {what}; set PYTHONUTF8=1, or choose another name"
+    return words
+
+
+def _short(error: Exception) -> str:
+    return textwrap.shorten(str(error), 160)
+
+
+def _unwritten(lost: OSError) -> str:
+    return f"standard output: expected to write to it, got {reason(lost)}; send it to where there is room"
+
+
+def path(text: str) -> Path:
+    """An argument of the command line as a path, ``~`` being the home folder: a shell leaves that as it is in ``--out=~/runs``.
+
+    Raises:
+        argparse.ArgumentTypeError: no path can be that.
+
+    >>> path("runs/classic").parts
+    ('runs', 'classic')
+    """
+    if not text or "\0" in text:
+        raise argparse.ArgumentTypeError(f"expected a path, got {text!r}")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise argparse.ArgumentTypeError(f"expected a home folder for {text!r}, got none") from None

@@ -1,0 +1,83 @@
+"""What there is to work with on this machine: ``python -m minicnn info``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import os
+import platform
+from collections.abc import Callable
+
+from .. import __version__, backends
+from ..backends.executor import usable_cpus
+from ..errors import BackendError
+
+PACKAGES = ("numpy", "numba", "llvmlite", "numba-cuda", "safetensors", "tqdm", "matplotlib")
+
+
+def info(options: argparse.Namespace) -> int:
+    """Print ``facts``."""
+    for name, fact in facts().items():
+        print(f"{name + ':':16} {fact}")
+    return 0
+
+
+def facts() -> dict[str, str]:
+    """What is usable, by name: versions, the CPU's vector unit and threads, the GPU or why there is none.
+
+    >>> [name for name in facts() if name.startswith("backend")]
+    ['backend cpu', 'backend numpy', 'backend cuda']
+    """
+    found = {"minicnn": __version__, "Python": f"{platform.python_version()} on {platform.system()} {platform.machine()}"}
+    found |= {package: version(package) for package in PACKAGES}
+    return found | {
+        "threads": f"{usable_cpus()} usable of {os.cpu_count()} processors",
+        "backend cpu": usable("cpu", vectors),
+        "backend numpy": usable("numpy", lambda: "one thread, nothing to compile"),
+        "backend cuda": usable("cuda", gpu),
+        "kernel cache": kernel_cache(),
+    }
+
+
+def version(package: str) -> str:
+    """The installed version of a package."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def usable(backend: str, what: Callable[[], str]) -> str:
+    """What a backend works with, or why it cannot be used."""
+    try:
+        backends.get(backend)
+        return f"usable: {what()}"
+    except BackendError as error:
+        return f"not usable: {error.what}; {error.hint}"
+
+
+def vectors() -> str:
+    """The CPU's vector unit."""
+    from ..backends.cpu.compile.host import HOST
+
+    return f"{HOST.name}, {8 * HOST.bytes} bits or {HOST.width(4)} float32, {HOST.registers} registers"
+
+
+def gpu() -> str:
+    """The GPU in use."""
+    found = backends.get("cuda").current()
+    return f"{found.name}, compute capability {found.capability[0]}.{found.capability[1]}"
+
+
+def kernel_cache() -> str:
+    """Where compiled kernels are, and whether further ones are kept."""
+    try:
+        backends.get("cpu")
+    except BackendError:
+        return "none: nothing can be compiled"
+    from ..backends.cpu.compile.cache import kept, kernel_directory
+
+    directory = kernel_directory()
+    if directory is None:
+        return "none: kernels are compiled in each process"
+    return str(directory) if kept() else f"{directory}, which can only be read: what it lacks is compiled in each process"

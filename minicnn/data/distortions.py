@@ -1,0 +1,197 @@
+"""Distorted images for training, made anew for every step on their way into lanes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .. import backends
+from ..errors import OptionError, Options, number
+from .pixels import Array, Pixels
+
+LANES = 16
+SPLINE_POWER = 151 / 315  # ∫ β³(t)² dt of the cubic B-spline: what smoothing by it leaves of the variance, in each direction
+
+
+@dataclass(frozen=True, kw_only=True)
+class Affine(Options):
+    """Planar affine distortions about the centre: each amount is drawn uniformly, and 0 leaves the image as it is.
+
+    In order: scale by s and squeeze by q (columns · s · q, rows · s / q), shear (column += k · row), rotate, shift.
+
+    Args:
+        shift: most pixels, down and across, each way.
+        scale: log s is uniform in ±log(1 + scale).
+        squeeze: log q is uniform in ±log(1 + squeeze).
+        shear: k is uniform in ±shear.
+        rotation: most degrees, each way; the 1998 paper has none.
+
+    Raises:
+        OptionError: a negative amount, or a rotation above 180.
+
+    Source: LeCun et al. 1998, section III.B: translation, scaling, squeezing (horizontal compression with vertical
+    elongation, or the reverse) and horizontal shearing; it does not give the amounts.
+
+    >>> Affine(shift=2, scale=0.1).squeeze
+    0.0
+    """
+
+    shift: float = 0.0
+    scale: float = 0.0
+    squeeze: float = 0.0
+    shear: float = 0.0
+    rotation: float = 0.0
+    order: ClassVar[str] = "give shift, scale, squeeze, shear and rotation by name"
+
+    def __post_init__(self) -> None:
+        for name in ("shift", "scale", "squeeze", "shear"):
+            number("Affine", name, getattr(self, name), 0, math.inf)
+        number("Affine", "rotation", self.rotation, 0, 180, "[]")
+
+    @property
+    def reach(self) -> list[float]:
+        """The largest amounts as ``affine_inverse`` takes them: shifts, log scale, log squeeze, shear, radians."""
+        logs = [math.log1p(self.scale), math.log1p(self.squeeze)]
+        return [self.shift, self.shift, *logs, self.shear, math.radians(self.rotation)]
+
+
+@dataclass(frozen=True)
+class Elastic:
+    """Elastic distortions: every pixel is read at a place moved by a smooth random field.
+
+    Simard's field is α times white noise, uniform in ±1 and smoothed by a Gaussian of deviation σ. Here it is a bicubic
+    spline over random knots σ·√3 apart: a cubic B-spline of that width has the variance of the Gaussian and nearly its
+    form, and costs some ten multiply-adds a pixel for any σ. The knots' range is chosen so that the field has Simard's
+    variance, α² / (12 π σ²), on the average over the pixels.
+
+    Args:
+        alpha: α, strength in pixels.
+        sigma: σ, smoothness in pixels, at least 1.
+
+    Raises:
+        OptionError: an amount outside its range.
+
+    Source: P. Simard, D. Steinkraus and J. Platt, *Best Practices for Convolutional Neural Networks*, ICDAR 2003: α 34 and
+    σ 4 for images of 29 × 29.
+
+    >>> round(Elastic(alpha=34, sigma=4).deviation, 2)
+    1.38
+    """
+
+    alpha: float = 0.0
+    sigma: float = 4.0
+
+    def __post_init__(self) -> None:
+        number("Elastic", "alpha", self.alpha, 0, math.inf)
+        number("Elastic", "sigma", self.sigma, 1, math.inf)
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of the displacement in pixels, down and across each."""
+        return self.alpha / (self.sigma * math.sqrt(12 * math.pi))
+
+    @property
+    def reach(self) -> float:
+        """The largest displacement of a knot."""
+        return math.sqrt(3) * self.deviation / SPLINE_POWER
+
+    def spline(self, pixels: int) -> tuple[Array, Array]:
+        """For each of a row of pixels the first of its four knots, and their weights (pixels, 4)."""
+        place = np.arange(pixels) / (self.sigma * math.sqrt(3))
+        first = place.astype(np.int64)
+        f = place - first
+        taps = [(1 - f) ** 3, 3 * f**3 - 6 * f**2 + 4, -3 * f**3 + 3 * f**2 + 3 * f + 1, f**3]
+        return first, np.stack(taps, axis=1) / 6
+
+
+def displaced(k: Any, pixels: Pixels, index: Array, u: Array, at: Array, taps: Array, x: Array) -> None:
+    """Record the kernels that read images at displaced places.
+
+    Args:
+        k: where they are recorded.
+        pixels: the images.
+        index: (L,) which image each lane gets.
+        u: (6 + 2 G², L) the amounts of ``affine_inverse``, then the knots of the field; G may be 0.
+        at: (rows or columns,) the first knot of each pixel.
+        taps: (rows or columns, 4) the weights of its knots.
+        x: (1, rows, columns, L) what the network sees.
+    """
+    (_, H, W, L), dtype = x.shape, x.dtype
+    side = math.isqrt((len(u) - 6) // 2)
+    maps, bent, where = (np.empty(s, dtype) for s in ((6, L), (2, side, W, L), (2, W, L)))
+    quads, quad = (np.empty(s, np.uint32) for s in ((L, H + 1, W + 1), (W, L)))
+    k.pack_quads(pixels.readable, index, quads)
+    k.affine_inverse(u, maps)
+    if side:
+        k.spline_along(u[6:].reshape(2, side, side, L), at, taps, bent)
+    k.warp(quads, pixels.affine(dtype), maps, bent, at, taps, where, quad, x)
+
+
+@dataclass(frozen=True, eq=False)
+class Distorted:
+    """Images as a network's source, distorted anew in every training step.
+
+    What is drawn depends on (seed, step, image) alone: not on threads, groups, or the order within a batch. The image is
+    read bilinearly, with background around it; one that is not distorted comes out exactly as from ``pixels``. Validate and
+    test with ``pixels``, because a Distorted source distorts wherever it is used.
+
+    Args:
+        pixels: the images, with fit ``"pad"``.
+        affine: planar distortions.
+        elastic: elastic ones, in the same reading.
+        seed: of the draws.
+
+    Raises:
+        OptionError: pixels are resized, or the seed is no whole number from 0 to 2^64 − 1.
+
+    >>> from minicnn.data import Normalise
+    >>> plain = Pixels(np.zeros((2, 28, 28), np.uint8), Normalise.between(-0.1, 1.175), 32)
+    >>> Distorted(plain, Affine(shift=2), seed=1).shape
+    (2, 1, 32, 32)
+    """
+
+    pixels: Pixels
+    affine: Affine = Affine()
+    elastic: Elastic = Elastic()
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.pixels.fit != "pad":
+            what = f'expected pixels with fit "pad", got "{self.pixels.fit}"'
+            raise OptionError("Distorted", what, "resize the images beforehand")
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed < 2**64:
+            what = f"expected seed as a whole number from 0 to 2^64 − 1, got {self.seed!r}"
+            raise OptionError("Distorted", what, "give seed=0")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, 1, rows, columns) as the network sees them."""
+        return self.pixels.shape
+
+    def load(self, k: Any, index: Array, x: Array, rng: Array) -> None:
+        """Record the kernels that bring the chosen images into lanes, distorted for the step in ``rng``."""
+        at, taps = self.elastic.spline(max(x.shape[1:3]))
+        side, L = int(at[-1]) + 4 if self.elastic.alpha else 0, x.shape[-1]
+        reach = np.array(self.affine.reach + 2 * side * side * [self.elastic.reach], x.dtype)
+        seed = np.array([self.seed, 2**64 - 1], np.uint64)  # a stream that no layer's dropout has
+        u = np.empty((len(reach), L), x.dtype)
+        k.draw_uniform(seed, rng, index, reach, u)
+        displaced(k, self.pixels, index, u, at, taps.astype(x.dtype), x)
+
+    def look(self, index: Any, step: int = 0, backend: str = "cpu") -> Array:
+        """The chosen images (n, rows, columns) in float32, as a network sees them in a training step.
+
+        Args:
+            index: which images.
+            step: the number of the step.
+            backend: of that network.
+        """
+        chosen = np.asarray(index)
+        lanes = -(-len(chosen) // LANES) * LANES
+        x = np.empty((1, *self.shape[2:], lanes), np.float32)
+        rng = np.array([0, step, 0, 0], np.uint64)
+        self.load(backends.get(backend), np.resize(chosen, lanes), x, rng)
+        return np.moveaxis(x[0, ..., : len(chosen)], -1, 0).copy()

@@ -1,0 +1,90 @@
+"""Files to read, whatever a path names: a regular file is opened, anything else is refused at once, since it may never end."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import BinaryIO
+
+from ..errors import DataError, reason
+
+MOST_TEXT = 64 << 20
+"""Bytes: a longer file of text is none of ours."""
+
+
+def open_file(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a regular file to read bytes from.
+
+    Args:
+        path: the file.
+
+    Raises:
+        OSError: there is none that can be read; ``reason`` puts it into words.
+    """
+    try:
+        return open(path, "rb", opener=_regular)
+    except ValueError:  # what Python says to a null character
+        raise OSError(errno.EINVAL, "a name with a null character") from None
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """The text of a file in UTF-8.
+
+    Args:
+        path: the file.
+
+    Raises:
+        DataError: there is none that can be read, or it is no text.
+
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile() as file:
+    ...     _ = file.write("π".encode()), file.flush()
+    ...     read_text(file.name)
+    'π'
+    """
+    who = shown(path)
+    try:
+        with open_file(path) as file:
+            content = file.read(MOST_TEXT + 1)
+    except OSError as fault:
+        raise DataError(who, f"expected a readable file, got {reason(fault)}", "check the path and its permissions") from fault
+    if len(content) > MOST_TEXT:
+        raise DataError(who, f"expected at most {MOST_TEXT:,} bytes of text, got more", "give a file that minicnn wrote")
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise DataError(who, "expected text in UTF-8, got other bytes", "give a file that minicnn wrote") from None
+
+
+def shown(path: str | os.PathLike[str]) -> str:
+    r"""A path in a message, quoted where it holds a null character, which a terminal does not show.
+
+    Args:
+        path: the path.
+
+    >>> shown("net"), shown("a\0b")
+    ('net', "'a\\x00b'")
+    """
+    text = os.fspath(path)
+    return repr(text) if "\0" in text else text
+
+
+def _regular(path: str, flags: int) -> int:
+    """Open as ``os.open``, but nothing that is no regular file: to open a pipe waits, and a device may act on it."""
+    _check(os.stat(path).st_mode)
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    try:
+        _check(os.fstat(descriptor).st_mode)  # another file may have taken its place
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _check(mode: int) -> None:
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "Is a directory")
+    if not stat.S_ISREG(mode):
+        kinds = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+        raise OSError(errno.EINVAL, kinds.get(stat.S_IFMT(mode), "no regular file"))

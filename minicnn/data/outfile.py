@@ -1,0 +1,107 @@
+"""Files that are written whole or not at all, and what is left of those whose writer died."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from ..errors import MinicnnError, OutputError, reason
+
+if sys.platform != "win32":
+    import fcntl
+
+PART = re.compile(r"\.[0-9a-f]{16}\.part")
+"""The name of a file that is not whole yet."""
+
+StrPath = str | os.PathLike[str]
+
+
+@contextmanager
+def outfile(path: StrPath, what: str, kind: type[MinicnnError] = OutputError) -> Iterator[IO[bytes]]:
+    """A file to write bytes to: until it is whole and on the disk, an older file of that name stays in place.
+
+    Args:
+        path: the file.
+        what: what is written, with its article, for the message.
+        kind: the error's class.
+
+    Raises:
+        kind: the file cannot be written.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with outfile(Path(folder, "greeting"), "a greeting") as file:
+    ...         count = file.write(b"hello")
+    ...     Path(folder, "greeting").read_text()
+    'hello'
+    """
+    expected = f"expected to write {what}"
+    name, given = Path(path).name, os.fspath(path)
+    if not name or "\0" in given:
+        raise kind(repr(given), f"{expected}, got no name of a file", "give the path of a file")
+    # In the same folder, because os.replace is atomic only within one file system.
+    part = Path(path).with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        try:
+            with open(part, "xb") as file:
+                claim(file.fileno())  # so that ``sweep`` leaves it alone
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, path)
+        except BaseException:
+            with suppress(OSError):
+                part.unlink()
+            raise
+    except OSError as fault:
+        hint = "check the folder, its permissions and its free space"
+        raise kind(given, f"{expected}, got {reason(fault)}", hint) from fault
+
+
+def discard(path: StrPath, what: str) -> None:
+    """Remove a file that a new one will replace, where there is one.
+
+    Args:
+        path: the file.
+        what: what is written there later, with its article, for the message.
+
+    Raises:
+        OutputError: it cannot be removed.
+    """
+    try:
+        Path(path).unlink(missing_ok=True)
+    except OSError as fault:
+        hint = "check the folder and its permissions"
+        raise OutputError(os.fspath(path), f"expected to replace {what}, got {reason(fault)}", hint) from fault
+
+
+def sweep(folder: Path) -> None:
+    """Remove the parts in a folder that nobody is writing any more."""
+    with suppress(OSError):
+        for part in [path for path in folder.iterdir() if PART.fullmatch(path.name)]:
+            with suppress(OSError), open(part, "r+b") as file:
+                if claim(file.fileno()) is not False:
+                    part.unlink()
+
+
+def claim(descriptor: int) -> bool | None:
+    """Lock an open file until it is closed, at the latest when the process ends.
+
+    Returns:
+        Whether it is ours now; None where the file system cannot lock.
+    """
+    if sys.platform == "win32":
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True

@@ -1,0 +1,75 @@
+"""Images that are harder to read than those of a test set: turned, shifted, scaled, noisy, each by a given amount."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from .distortions import Elastic, displaced
+from .pixels import Array, Pixels
+
+
+@dataclass(frozen=True, eq=False)
+class Moved:
+    """Images as a network's source, all moved by the same amounts about the centre: scaled, then turned, then shifted.
+
+    Args:
+        pixels: the images, with fit ``"pad"``.
+        down: pixels.
+        right: pixels.
+        scale: factor.
+        rotation: degrees, anticlockwise.
+
+    >>> from minicnn.data import Normalise
+    >>> Moved(Pixels(np.zeros((2, 28, 28), np.uint8), Normalise(scale=1, shift=0), 32), rotation=30).shape
+    (2, 1, 32, 32)
+    """
+
+    pixels: Pixels
+    down: float = 0.0
+    right: float = 0.0
+    scale: float = 1.0
+    rotation: float = 0.0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, 1, rows, columns) as the network sees them."""
+        return self.pixels.shape
+
+    def load(self, k: Any, index: Array, x: Array) -> None:
+        """Record the kernels that bring the chosen images into lanes."""
+        amounts = [self.down, self.right, math.log(self.scale), 0, 0, math.radians(self.rotation)]
+        u = np.array(amounts, x.dtype)[:, None].repeat(x.shape[-1], axis=1)
+        at, taps = Elastic().spline(max(x.shape[1:3]))
+        displaced(k, self.pixels, index, u, at, taps.astype(x.dtype), x)
+
+
+def noisy(pixels: Pixels, share: float, seed: int) -> Pixels:
+    """The images with a share of their pixels, drawn for each image, turned from grey level v to 255 − v."""
+    flipped = np.random.default_rng(seed).random(pixels.images.shape) < share
+    return replace(pixels, images=np.where(flipped, 255 - pixels.images, pixels.images))
+
+
+def strains(pixels: Pixels, seed: int = 0) -> dict[str, Pixels | Moved]:
+    """What the 1998 paper says LeNet-5 stands (figure 13 and its text), as sources by name, the images themselves first.
+
+    Rotation by up to 30° each way, scale over a factor of 2, shifts, and a tenth of the pixels flipped. The paper shifts by
+    half a character's height in a larger field; here a character keeps inside the plane, which leaves 4 pixels.
+
+    Args:
+        pixels: the images, with fit ``"pad"``.
+        seed: of the noise.
+
+    >>> from minicnn.data import Normalise
+    >>> len(strains(Pixels(np.zeros((2, 28, 28), np.uint8), Normalise(scale=1, shift=0))))
+    14
+    """
+    table: dict[str, Pixels | Moved] = {"as they are": pixels}
+    table |= {f"rotated by {angle}°".replace("-", "−"): Moved(pixels, rotation=angle) for angle in (-30, -15, 15, 30)}
+    shifts = {"up": (-4, 0), "down": (4, 0), "left": (0, -4), "right": (0, 4)}
+    table |= {f"shifted {way} by 4 pixels": Moved(pixels, down, right) for way, (down, right) in shifts.items()}
+    table |= {f"scaled by {factor}": Moved(pixels, scale=factor) for factor in (0.7, 0.85, 1.2, 1.4)}
+    return table | {"a tenth of the pixels flipped": noisy(pixels, 0.1, seed)}

@@ -1,0 +1,142 @@
+"""Pixels on their way into a network: 8-bit in memory; gathered, normalised, padded or resized as they enter lanes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..engine.rows import readable
+from ..errors import DataError, OptionError, Options
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Normalise(Options):
+    """x = grey level · scale + shift, for grey levels 0 … 255.
+
+    Args:
+        scale: units of x a grey level.
+        shift: what background becomes.
+
+    >>> round(Normalise.standard(0.1307, 0.3081).shift, 4)
+    -0.4242
+    """
+
+    scale: float
+    shift: float
+    order: ClassVar[str] = "give scale and shift by name, or a mean and a deviation to Normalise.standard"
+
+    @staticmethod
+    def between(background: float, ink: float) -> Normalise:
+        """Grey level 0 becomes ``background`` and 255 ``ink``; the 1998 paper has −0.1 and 1.175."""
+        return Normalise(scale=(ink - background) / 255, shift=background)
+
+    @staticmethod
+    def standard(mean: float, deviation: float) -> Normalise:
+        """(grey level/255 − mean) / deviation; for MNIST 0.1307 and 0.3081."""
+        return Normalise(scale=1 / (255 * deviation), shift=-mean / deviation)
+
+
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """Grey images as a network's source.
+
+    Args:
+        images: (N, H, W) uint8; not to be changed afterwards, as a GPU keeps a copy.
+        normalise: what a grey level becomes.
+        size: rows and columns that the network sees; those of the images for None.
+        fit: ``"pad"`` puts background around the image, ``"resize"`` stretches it bilinearly.
+
+    Raises:
+        DataError: images are not uint8 of rank 3, or have no pixels.
+        OptionError: a size that ``fit`` cannot make.
+
+    >>> Pixels(np.zeros((2, 28, 28), np.uint8), Normalise.between(-0.1, 1.175), 32, "pad").shape
+    (2, 1, 32, 32)
+    """
+
+    images: Array
+    normalise: Normalise
+    size: int | None = None
+    fit: str = "pad"
+    fixed: ClassVar[bool] = True
+    dtype: ClassVar[np.dtype[Any]] = np.dtype(np.uint8)
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != np.uint8 or self.images.ndim != 3:
+            what = f"expected images (N, H, W) of uint8, got {self.images.shape} of {self.images.dtype}"
+            raise DataError("Pixels", what, "give the grey levels as they are in the file")
+        if 0 in self.images.shape[1:]:
+            what = f"expected images of at least one pixel, got {self.images.shape[1]} × {self.images.shape[2]}"
+            raise DataError("Pixels", what, "give images that hold something")
+        if self.size is not None and (isinstance(self.size, bool) or not isinstance(self.size, int) or self.size < 1):
+            raise OptionError("Pixels", f"expected size as a whole number of at least 1, got {self.size!r}", "give size=32")
+        if self.fit not in ("pad", "resize"):
+            raise OptionError("Pixels", f'expected fit "pad" or "resize", got {self.fit!r}', 'give fit="pad"')
+        rows, columns = self.shape[2] - self.images.shape[1], self.shape[3] - self.images.shape[2]
+        if self.fit == "pad" and (min(rows, columns) < 0 or rows % 2 or columns % 2):
+            what = f"expected a size above {self.images.shape[1:]} by an even number, got {self.size}"
+            raise OptionError("Pixels", what, 'give another size or fit="resize"')
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, 1, rows, columns) as the network sees them."""
+        count, rows, columns = self.images.shape
+        return (count, 1, self.size or rows, self.size or columns)
+
+    @property
+    def rows(self) -> Array:
+        """The images in memory, one a row."""
+        return self.images
+
+    @cached_property
+    def readable(self) -> Array:
+        """All images as kernels take them: where they lie, or copied once where their layout does not allow that."""
+        return readable(self.images)
+
+    def over(self, rows: Array) -> Pixels:
+        """The same over other rows."""
+        return replace(self, images=rows)
+
+    def load(self, k: Any, index: Array, lanes: Array, x: Array) -> None:
+        """Record the kernel that brings the chosen images into lanes."""
+        images, affine = self.readable, self.affine(x.dtype)
+        if self.fit == "resize":
+            k.gather_resized(images, affine, index, lanes, x)
+            return
+        pad = np.array([(x.shape[1] - images.shape[1]) // 2, (x.shape[2] - images.shape[2]) // 2])
+        k.gather_pixels(images, affine, index, pad, x)
+
+    def affine(self, dtype: Any) -> Array:
+        """The normalisation as kernels take it: units a grey level, and what background becomes."""
+        return np.array([self.normalise.scale, self.normalise.shift], dtype)
+
+
+def split(images: int, validation: int, seed: int) -> tuple[Array, Array]:
+    """The numbers of the images to train on and those to choose by, drawn without overlap, each in rising order.
+
+    Args:
+        images: how many there are.
+        validation: how many to hold out.
+        seed: of the draw.
+
+    Raises:
+        OptionError: nothing would be left to train on.
+
+    >>> train, held_out = split(10, 3, seed=0); len(train), len(held_out)
+    (7, 3)
+    """
+    if not 0 < validation < images:
+        what = f"expected to hold out at least 1 of {images} images and leave some, got {validation}"
+        raise OptionError("split", what, "hold out fewer images")
+    order = np.random.default_rng([seed, 0x5EED]).permutation(images)
+    return np.sort(order[validation:]), np.sort(order[:validation])
+
+
+def shuffled(index: Array, seed: int, epoch: int) -> Array:
+    """The images of an epoch in its own order, which depends on the seed and the epoch alone, so that a run can resume."""
+    return np.random.default_rng([seed, epoch]).permutation(index)

@@ -1,0 +1,223 @@
+"""What a batch reads, in arrays that stay where they are, so that recorded programs can read every batch."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import prod
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..arrays import Array
+from ..backends.alignment import aligned
+from . import inputs
+from .rows import address, borrowed, direct, gather
+
+HEAD = 128
+"""Bytes for the numbers before the index."""
+
+
+class Batch:
+    """Numbers and labels of up to ``capacity`` images.
+
+    Args:
+        capacity: room for so many images.
+        dtype: the network's.
+        allocate: gives so many bytes, zeros.
+
+    Attributes:
+        index: int64, which image of the source stands at each place.
+        labels: int64, its class.
+        count: int64[1], how many places are taken.
+        step: uint64[1], the training step, for random numbers.
+        scale: dtype[1], 1/count.
+    """
+
+    def __init__(self, capacity: int, dtype: np.dtype[np.floating], allocate: Callable[[int], Array]) -> None:
+        self._numbers = allocate(HEAD + 8 * capacity)  # together, so that they go to a device at once
+        self.index = self._numbers[HEAD:].view(np.int64)
+        self.count = self._numbers[:8].view(np.int64)
+        self.step = self._numbers[8:16].view(np.uint64)
+        self.scale = self._numbers[16 : 16 + dtype.itemsize].view(dtype)
+        self.labels = allocate(8 * capacity).view(np.int64)
+
+    def fill(self, index: Array, labels: Array | None, step: int) -> list[Array]:
+        """Take these images as the batch; returns what was written."""
+        self.index[: len(index)] = index
+        self.count[0], self.step[0], self.scale[0] = len(index), step, 1 / len(index)
+        written = [self._numbers[: HEAD + 8 * len(index)]]
+        if labels is not None:
+            self.labels[: len(index)] = labels
+            written.append(self.labels[: len(index)])
+        return written
+
+
+CAPACITY = 256
+"""Room for the images of a batch at first; it grows as it must."""
+
+ROOM = 8 << 20
+"""Batches of up to so many bytes are copied into memory that stays, so that a new array costs no new recording."""
+
+
+class Taken(NamedTuple):
+    """A source to read for a batch.
+
+    Attributes:
+        source: the source, which does not keep the caller's memory where it has ``rows``: the caller holds it meanwhile.
+        in_order: whether it holds the images in the order of the batch and not at their numbers.
+        memory: what must live, too, while it is read.
+    """
+
+    source: inputs.Source
+    in_order: bool = False
+    memory: Any = None
+
+
+class _Lent(NamedTuple):
+    """A source over borrowed memory, for as long as the object lives whose memory it is."""
+
+    owner: Callable[[], Any]
+    start: int
+    source: inputs.Source
+
+
+class Here:
+    """For kernels that read memory where it is: large arrays that they can read stay, of others a batch is copied."""
+
+    def __init__(self) -> None:
+        self._rooms: dict[Any, _Rooms] = {}
+        self._lent: dict[int, _Lent] = {}
+
+    def take(self, which: str, source: Any, chosen: Array) -> Taken:
+        """Where to read the chosen images of a source.
+
+        Args:
+            which: the buffer that they are for.
+            source: where they are.
+            chosen: their numbers.
+        """
+        rows = getattr(source, "rows", None)
+        if rows is None:
+            return Taken(source)
+        if direct(rows, source.dtype) and (source.fixed or rows.nbytes > ROOM):
+            return Taken(self._borrowed(source, rows))
+        count, shape = len(chosen), rows.shape[1:]
+        if count * prod(shape) * source.dtype.itemsize > ROOM:
+            memory = np.empty((count, *shape), source.dtype)
+            gather(rows, chosen, memory)
+            return Taken(source.over(borrowed(memory)), True, memory)
+        rooms = _rooms(self._rooms, which, source, count, aligned, 1)
+        room, over = rooms.rooms[0]
+        gather(rows, chosen, room[:count])
+        return Taken(over, True)
+
+    def _borrowed(self, source: Any, rows: Array) -> inputs.Source:
+        """The source over memory that it does not keep; the same one while the caller's object is the same."""
+        owner, start = _owner(source), address(rows)
+        known = self._lent.get(id(owner))
+        if known is None or known.owner() is not owner or known.start != start:
+            self._lent = {key: lent for key, lent in self._lent.items() if lent.owner() is not None}
+            known = self._lent[id(owner)] = _Lent(_weak(owner), start, source.over(borrowed(rows)))
+        return known.source
+
+    def ahead(self, which: str, source: inputs.Source, chosen: Array) -> None:
+        """Nothing is done ahead of time."""
+
+
+@dataclass
+class _Rooms:
+    """Rooms for the chosen images of a source, whose it is where it never changes, and what is in the second one already."""
+
+    owner: Callable[[], Any]
+    rooms: list[tuple[Array, inputs.Source]]
+    waiting: tuple[Callable[[], Any], Array] | None = field(default=None)
+
+
+class Away:
+    """For kernels that work on memory of a device: a source that never changes stays there, if it is small enough; of others
+    the chosen images are brought, from pinned memory, and those of the next batch while this one is worked on.
+
+    Args:
+        backend: whose device it is.
+    """
+
+    def __init__(self, backend: ModuleType) -> None:
+        self._backend = backend
+        self._known: dict[Any, _Rooms] = {}
+
+    def take(self, which: str, source: Any, chosen: Array) -> Taken:
+        """Where to read the chosen images of a source; see ``Here``."""
+        rows = self._rows(source)
+        if rows is None:
+            return Taken(source)
+        known = _rooms(self._known, which, source, len(chosen), self._backend.pinned, 2)
+        if known.waiting is not None and known.waiting[0]() is _owner(source) and np.array_equal(known.waiting[1], chosen):
+            known.rooms.reverse()
+            self._backend.join()
+        else:
+            room = known.rooms[0][0]
+            gather(rows, chosen, room[: len(chosen)])
+            self._backend.to_device(room[: len(chosen)])
+        known.waiting = None
+        return Taken(known.rooms[0][1], True)
+
+    def ahead(self, which: str, source: Any, chosen: Array) -> None:
+        """Bring images that the next ``take`` will ask for, beside what runs."""
+        rows = self._rows(source)
+        if rows is not None:
+            known = _rooms(self._known, which, source, len(chosen), self._backend.pinned, 2)
+            room = known.rooms[1][0]
+            gather(rows, chosen, room[: len(chosen)])
+            self._backend.aside(room[: len(chosen)])
+            known.waiting = _weak(_owner(source)), chosen.copy()
+
+    def _rows(self, source: inputs.Source) -> Array | None:
+        """The rows of a source that are to be brought; None where it is read as a whole."""
+        rows: Array | None = getattr(source, "rows", None)
+        fixed: bool = getattr(source, "fixed", True)
+        return None if rows is None or (fixed and self._backend.stays(rows.nbytes)) else rows
+
+
+def stage_of(backend: ModuleType) -> Here | Away:
+    """What brings batches to a backend's kernels."""
+    return Away(backend) if backend.AWAY else Here()
+
+
+def _rooms(
+    known: dict[Any, _Rooms], which: str, source: Any, count: int, allocate: Callable[[int], Array], copies: int
+) -> _Rooms:
+    """Rooms for so many images of a source. Arrays share them; a source that never changes has its own, while it lives."""
+    shape, dtype = source.rows.shape[1:], source.dtype
+    key, each = (which, dtype, shape, id(source) if source.fixed else None), prod(shape) * dtype.itemsize
+    found = known.get(key)
+    if found is not None and source.fixed and found.owner() is not source:
+        found = None
+    if found is None or len(found.rooms[0][0]) < count:
+        for other in [other for other, rooms in known.items() if rooms.owner() is None]:
+            del known[other]
+        capacity = 2 * count if found else max(count, min(CAPACITY, ROOM // each))
+        memory = [allocate(capacity * each).view(dtype).reshape(capacity, *shape) for _ in range(copies)]
+        owner = _weak(source) if source.fixed else _anyone
+        found = known[key] = _Rooms(owner, [(room, source.over(room)) for room in memory])
+    return found
+
+
+def _anyone() -> bool:
+    """The owner of what all arrays share."""
+    return True
+
+
+def _owner(source: Any) -> Any:
+    """What the caller holds: an array is wrapped anew for every batch, any other source is itself."""
+    return source.owner if isinstance(source, inputs.Arrays) else source
+
+
+def _weak(owner: Any) -> Callable[[], Any]:
+    """What gives an object while it lives; where that cannot be told, it lives."""
+    try:
+        return weakref.ref(owner)
+    except TypeError:
+        return lambda: owner

@@ -1,0 +1,133 @@
+"""A network as a handle on parameters: what it has for itself, and how it is shared, copied and pickled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from types import ModuleType
+from typing import Any, Self
+from weakref import WeakMethod
+
+import numpy as np
+
+from .. import backends
+from ..arrays import Shape
+from ..backends.executor import Team, thread_count
+from ..backends.lock import HandleLock, SharedLock, shared_lock
+from .accumulate import Slots
+from .bind import Bound, plan_chain
+from .group import Setting
+from .memory import FlatVector, Identity
+from .runner import Runner
+from .shared import preparation, provide, set_state, state_of
+from .trace import Trace
+
+HANDLE = {"_lock", "_setting", "_team", "_prepare", "_slots", "_runner", "_trace"}
+"""What a copy of a network makes anew."""
+
+
+class Handle:
+    """Base of ``Network``: see there and at ``share``."""
+
+    layers: Sequence[Bound]
+    in_shape: Shape
+    dtype: np.dtype[Any]
+    seed: int
+    steps: int
+    backend: ModuleType
+    params: FlatVector
+    identity: Identity
+
+    def _begin(self, threads: int | None, lanes: int, lock: SharedLock) -> None:
+        """Take what a handle has for itself: gradients, what is derived from the parameters, threads and groups."""
+        self._asked = threads
+        self.grads = FlatVector(self.identity.shapes, self.dtype, self.backend.lend)
+        provide(self.layers, self.params, self.dtype)
+        self._setting = Setting(self.layers, self.in_shape, self.dtype, lanes, self.backend, self.seed)
+        self._lock = HandleLock(lock, WeakMethod(self._take_memory))
+        self._take_memory()
+
+    def _take_memory(self) -> None:
+        self._team = Team(self.backend.members(thread_count(self._asked)), self.backend, self._lock)
+        self._prepare = preparation(self.layers, self.backend)
+        self._slots = Slots(self.grads, self.backend)
+        self._runner = Runner(self._setting, self._team, self._prepare, self._slots)
+        self._trace = Trace(self._setting, self._team, self._prepare, self._slots)
+
+    @property
+    def threads(self) -> int:
+        """How many threads work on a batch."""
+        return self._team.threads
+
+    @property
+    def lanes(self) -> int:
+        """Images in a group."""
+        return self._setting.lanes
+
+    @property
+    def out_shape(self) -> Shape:
+        """Shape of the output for one image."""
+        return self._setting.out_shape
+
+    def atomic(self) -> AbstractContextManager[Any]:
+        """Make several calls as one: no other thread calls this handle in between, and none updates the parameters.
+
+        >>> from minicnn import MSE, SGD, Dense, Network
+        >>> net, sgd = Network([Dense(1)], in_shape=(2,), threads=1), SGD(0.1)
+        >>> with net.atomic():
+        ...     loss = net.loss_and_grads(MSE(), np.ones((4, 2)), np.zeros((4, 1)))
+        ...     sgd.step(net)
+
+        Raises:
+            ContractError: a call on the same parameters runs in this thread.
+        """
+        return self._lock.atomic()
+
+    def update(self) -> AbstractContextManager[Any]:
+        """Write into ``params`` by hand: calls on all handles of the parameters wait, and see the whole update.
+
+        Raises:
+            ContractError: a call on the same parameters runs in this thread.
+        """
+        return self._lock.update()
+
+    def share(self, threads: int | None = None) -> Self:
+        """Another handle on the same parameters, with memory, gradients and threads of its own, for another Python thread.
+
+        Args:
+            threads: how many threads work on a batch; as many as here for None.
+
+        >>> from minicnn import Dense, Network
+        >>> net = Network([Dense(1)], in_shape=(2,), threads=1)
+        >>> net.share().params is net.params
+        True
+        """
+        with self.atomic():
+            handle = object.__new__(type(self))
+            handle.__dict__.update(self.__dict__)
+            handle.layers = [replace(bound, shared={}) for bound in self.layers]
+            handle._begin(self._asked if threads is None else threads, self.lanes, self._lock.shared)
+            set_state(handle.layers, state_of(self.layers))
+        return handle
+
+    def __copy__(self) -> Self:
+        return self.share()
+
+    def __getstate__(self) -> dict[str, Any]:
+        with self.atomic():
+            more = {name: value for name, value in vars(self).items() if name not in HANDLE}
+            values = {"params": self.params.flat.copy(), "grads": self.grads.flat.copy(), "kept": state_of(self.layers)}
+            layers = [(bound.name, bound.layer) for bound in self.layers]
+            return more | values | {"layers": layers, "lanes": self.lanes, "backend": backends.name_of(self.backend)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        made = ("params", "grads", "kept", "layers", "lanes", "backend")
+        self.__dict__.update((name, value) for name, value in state.items() if name not in made)
+        self.backend, self.layers = backends.get(state["backend"]), plan_chain(state["layers"], self.in_shape)
+        self.identity.claimed = True
+        self.params = FlatVector(self.identity.shapes, self.dtype, self.backend.lend)
+        self.params.flat[...] = state["params"]
+        self._begin(self._asked, state["lanes"], shared_lock(self.backend.AWAY))
+        self.grads.flat[...] = state["grads"]
+        set_state(self.layers, state["kept"])

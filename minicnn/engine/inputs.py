@@ -1,0 +1,229 @@
+"""What comes into a network is checked once: images, and what they should come to. Recorded kernels write it into lanes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+import numpy as np
+
+from ..arrays import Array, Shape
+from ..errors import DataError, ShapeError
+from ..nn.losses import Loss
+from .rows import NUMPY, direct
+
+
+class Source(Protocol):
+    """N images that know how to write some of themselves into lanes.
+
+    One that also has ``rows``, ``dtype``, ``over`` and ``fixed``, as ``Arrays``, can be brought to a device a batch at a time;
+    any other is taken there as a whole, once. Its memory is not kept when the caller gives it up; any other source is
+    remembered with the last few kinds of batch.
+    """
+
+    @property
+    def shape(self) -> Shape:
+        """(N, C, H, W): the images as the network sees them."""
+        ...
+
+    @property
+    def load(self) -> Callable[..., None]:
+        """A method that records the kernels that write images[index[l]] into lane l of x, and finite numbers into dead lanes.
+
+        Like a layer's it takes ``k`` and binds the rest by name: ``index`` (L,), ``lanes``, ``x``, and ``rng`` (seed, step, …)
+        where what it writes depends on the training step.
+        """
+        ...
+
+
+class Arrays:
+    """Images in memory as an array (N, …) of real numbers, in any layout; of a batch's images alone a copy is made.
+
+    Args:
+        values: the images.
+        dtype: what they become, the network's; that of the values for None.
+        owner: the object that the caller holds them by; the values for None.
+    """
+
+    __slots__ = ("dtype", "owner", "values")
+
+    fixed: ClassVar[bool] = False
+    """Whether nobody changes the images while there is a network that reads them."""
+
+    def __init__(self, values: Array, dtype: np.dtype[Any] | None = None, owner: Any = None) -> None:
+        self.values = values
+        self.dtype = values.dtype if dtype is None else dtype
+        self.owner = values if owner is None else owner
+
+    @property
+    def shape(self) -> Shape:
+        """(N, …)."""
+        return tuple(self.values.shape)
+
+    @property
+    def rows(self) -> Array:
+        """The images in memory, one a row."""
+        return self.values
+
+    def over(self, rows: Array) -> Arrays:
+        """The same over other rows."""
+        return Arrays(rows)
+
+    def load(self, k: Any, index: Array, lanes: Array, x: Array) -> None:
+        """Record the gather, from values that kernels can read."""
+        flat = self.values.reshape(len(self.values), -1)
+        k.gather(flat, index, lanes, x.reshape(-1, x.shape[-1]))
+
+
+def array(who: str, values: Any) -> Array:
+    """Anything as an array.
+
+    Raises:
+        DataError: it is a list of rows of different lengths, or nothing that has an array's form.
+    """
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError):
+        what = "expected an array, got values that do not form one"
+        raise DataError(who, what, "give rows of equal length") from None
+
+
+def arrays(who: str, values: Any, dtype: np.dtype[Any], shape: Shape) -> Arrays:
+    """An array (N, *shape) of real numbers as a source, still as it was given.
+
+    Raises:
+        DataError: not an array of real numbers, or no images.
+        ShapeError: another rank or shape.
+    """
+    given = array(who, values)
+    if given.dtype.kind not in "fiub":
+        raise DataError(who, f"expected an array of numbers, got dtype {given.dtype}", "convert it to float32")
+    if given.shape[1:] != shape or given.ndim != len(shape) + 1:
+        expected = f"(N, {', '.join(map(str, shape))})"
+        hint = "reshape it or build the network for its shape"
+        raise ShapeError(who, f"expected an array {expected}, got {given.shape}", hint)
+    if len(given) == 0:
+        raise DataError(who, "expected at least one image, got none", "give an array with N of at least 1")
+    return Arrays(given, dtype, values if isinstance(values, np.ndarray) else given)
+
+
+def source(who: str, x: Any, dtype: np.dtype[Any], in_shape: Shape) -> Source:
+    """What to read images from: the given Source, or an array as one.
+
+    Raises:
+        DataError, ShapeError: as ``arrays``.
+    """
+    if isinstance(x, np.ndarray) or not hasattr(x, "load"):
+        return arrays(who, x, dtype, in_shape)
+    if tuple(x.shape[1:]) != in_shape:
+        what = f"expected images of shape {in_shape}, got {tuple(x.shape[1:])}"
+        raise ShapeError(who, what, "choose the resize or padding that the network was built for")
+    if x.shape[0] == 0:
+        raise DataError(who, "expected at least one image, got none", "give a source with N of at least 1")
+    images: Source = x
+    return images
+
+
+def finite(who: str, images: Source, chosen: Array) -> None:
+    """Refuse chosen images of an array that are not finite in the network's dtype.
+
+    Raises:
+        DataError: there are such.
+    """
+    if isinstance(images, Arrays):
+        each = (images.values[image].astype(images.dtype, copy=False) for image in chosen)
+        if wrong := sum(int((~np.isfinite(image)).sum()) for image in each):
+            raise DataError(who, f"expected finite numbers, got {wrong} that are not", "clean the data")
+
+
+def labels(who: str, given: Array, images: int, classes: int, chosen: Array) -> Array:
+    """The class numbers of the chosen images as int64, from those of all N.
+
+    Raises:
+        DataError: not N whole numbers, or a chosen one outside 0 … classes − 1.
+    """
+    if given.shape != (images,) or given.dtype.kind not in "iu":
+        what = f"expected {images} whole class numbers, got dtype {given.dtype} and shape {given.shape}"
+        raise DataError(who, what, "give one label for each image")
+    taken = given[chosen].astype(np.int64, copy=False)
+    if not _below(taken, classes):
+        what = f"expected labels from 0 to {classes - 1}, got {taken.min()} to {taken.max()}"
+        raise DataError(who, what, "check the labels or the width of the last layer")
+    return taken
+
+
+def parameter(name: str, value: Any, shape: Shape) -> Array:
+    """A parameter as an array of real numbers.
+
+    Raises:
+        DataError: not an array of real numbers.
+        ShapeError: another shape.
+    """
+    given = array(name, value)
+    if given.dtype.kind not in "fiub":
+        raise DataError(name, f"expected an array of numbers, got dtype {given.dtype}", "convert it to float32")
+    if given.shape != shape:
+        what = f"expected {name} of shape {shape}, got {given.shape}"
+        raise ShapeError("parameters", what, "load them into the network they were made for")
+    return given
+
+
+def index(who: str, chosen: Any, images: int) -> Array:
+    """The numbers of the images of a batch as int64; all of them for None.
+
+    Raises:
+        DataError: not a vector of whole numbers, empty, or one outside 0 … N − 1.
+    """
+    if chosen is None:
+        return np.arange(images)
+    given = array(who, chosen)
+    if given.ndim != 1 or given.dtype.kind not in "iu" or len(given) == 0:
+        what = f"expected a vector of whole numbers, got dtype {given.dtype} and shape {given.shape}"
+        raise DataError(who, what, "give the numbers of the images of the batch")
+    taken = given if direct(given, _INDEX) and given.flags.writeable else np.require(given, np.int64, NUMPY)
+    if not _below(taken, images):
+        what = f"expected numbers from 0 to {images - 1}, got {given.min()} to {given.max()}"
+        raise DataError(who, what, "keep to the images there are")
+    return taken
+
+
+_INDEX = np.dtype(np.int64)
+
+
+def _below(numbers: Array, end: int) -> bool:
+    """Whether all of some int64 are from 0 to below an end: as numbers without a sign, negative ones are the largest."""
+    return bool(0 <= numbers[0] < end if len(numbers) == 1 else np.maximum.reduce(numbers.view(np.uint64)) < end)
+
+
+class Targets(NamedTuple):
+    """What a batch should come to: class numbers of its images, or vectors for all images of the source."""
+
+    labels: Array | None = None
+    vectors: Arrays | None = None
+
+
+def targets(loss: Loss, target: Any, images: int, chosen: Array, dtype: np.dtype[Any], out_shape: Shape) -> Targets:
+    """The target as vectors for every image, or as the class numbers of the chosen ones.
+
+    Args:
+        loss: the loss.
+        target: class numbers (N,), or vectors (N, …) where the loss takes them.
+        images: N.
+        chosen: which of them make the batch.
+        dtype: the network's.
+        out_shape: shape of its output.
+
+    Raises:
+        ShapeError, DataError: the target is not what it should be.
+    """
+    given = array("target", target)
+    if loss.vectors and (given.ndim > 1 or given.dtype.kind == "f"):
+        vectors = arrays("target", target if isinstance(target, np.ndarray) else given, dtype, out_shape)
+        if vectors.shape[0] != images:
+            what = f"expected {images} targets, one for each image, got {vectors.shape[0]}"
+            raise ShapeError("target", what, "give one target for each image")
+        return Targets(vectors=vectors)
+    if len(out_shape) != 1:
+        what = f"expected a target of shape (N, {', '.join(map(str, out_shape))}), got {given.shape}"
+        raise ShapeError("target", what, "class numbers need an output that is a vector")
+    return Targets(labels=labels("target", given, images, out_shape[0], chosen))

@@ -1,0 +1,139 @@
+"""All memory in two forms: one flat vector of parameters with named views, and one aligned arena for each workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..arrays import Array, Shape
+from ..backends.alignment import ALIGNMENT, STAGGER, aligned
+from ..nn.base import Spec
+
+
+def keep(array: Array) -> None:
+    """Lend nothing: who reads the vector reads the memory that kernels work on."""
+
+
+class FlatVector(Mapping[str, Array]):
+    """Named arrays that lie end to end, without gaps, in one vector.
+
+    Args:
+        shapes: name → shape, in the order in which they lie.
+        dtype: dtype of the vector.
+        lend: called with the vector before it is handed out, where kernels work on a copy elsewhere.
+
+    Attributes:
+        memory: the vector for kernels; ``flat`` and the views are for people.
+
+    >>> v = FlatVector({"W": (2, 3), "b": (2,)}, np.dtype("float32"))
+    >>> v["b"][:] = 7; len(v.flat), v.flat[-2:]
+    (8, array([7., 7.], dtype=float32))
+    """
+
+    def __init__(self, shapes: Mapping[str, Shape], dtype: np.dtype[Any], lend: Callable[[Array], None] = keep) -> None:
+        self.memory = aligned(sum(map(prod, shapes.values())) * dtype.itemsize).view(dtype)
+        self._lend = lend
+        self._views: dict[str, Array] = {}
+        start = 0
+        for name, shape in shapes.items():
+            self._views[name] = self.memory[start : start + prod(shape)].reshape(shape)
+            start += prod(shape)
+
+    @property
+    def flat(self) -> Array:
+        """The whole vector."""
+        self._lend(self.memory)
+        return self.memory
+
+    def __getitem__(self, name: str) -> Array:
+        self._lend(self.memory)
+        return self._views[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._views)
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+
+class Identity:
+    """Which parameters an optimiser's moments are for.
+
+    Handles on the same parameters have one; other parameters have another, also if they are as many. Where a network and an
+    optimiser are copied or pickled together, it is one for both copies; an optimiser copied alone has one that is nobody's.
+
+    Args:
+        shapes: name → shape.
+        dtype: dtype of the parameters.
+    """
+
+    def __init__(self, shapes: Mapping[str, Shape], dtype: np.dtype[Any]) -> None:
+        self.shapes, self.dtype, self.claimed = dict(shapes), dtype, True
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"shapes": self.shapes, "dtype": self.dtype, "claimed": False}
+
+    def difference(self, other: Identity) -> str | None:
+        """In words how others differ in dtype, names or shapes; None where they do not."""
+        if self.dtype != other.dtype:
+            return f"one of {other.dtype} in place of {self.dtype}"
+        if names := self.shapes.keys() ^ other.shapes.keys():
+            return f"one with other names ({min(names)})"
+        differ = [name for name, shape in self.shapes.items() if shape != other.shapes[name]]
+        return f"one with {differ[0]} {other.shapes[differ[0]]} in place of {self.shapes[differ[0]]}" if differ else None
+
+
+Region = Sequence[Mapping[str, Spec]]
+"""Sets of buffers that lie over each other: those of one set are in use together, those of two sets never are."""
+
+
+class Workspace:
+    """One thread's memory: a single arena in which every buffer starts at a multiple of ``ALIGNMENT`` bytes.
+
+    Args:
+        regions: one after another in the arena; see ``Region``.
+        guards: put a band of NaN behind every buffer, for ``broken_guards``.
+    """
+
+    def __init__(self, regions: Sequence[Region], guards: bool = False) -> None:
+        self.arrays: dict[str, Array] = {}
+        self._guards: list[tuple[str, Array]] = []
+        self._band = ALIGNMENT if guards else 0
+        places: list[tuple[str, int, Spec]] = []
+        end = 0
+        for region in regions:
+            start, reach = end, end
+            for alternative in region:
+                at = start
+                for name, spec in alternative.items():
+                    places.append((name, at, spec))
+                    at += self._room(spec)
+                reach = max(reach, at)
+            end = reach
+        self.bytes = aligned(end)
+        if guards:
+            self.bytes[...] = 255  # all bits set is a NaN in every float format
+        overlaid = {name for region in regions if len(region) > 1 for alternative in region for name in alternative}
+        for name, at, (shape, dtype) in places:
+            size = prod(shape) * dtype.itemsize
+            self.arrays[name] = self.bytes[at : at + size].view(dtype).reshape(shape)
+            if guards and name not in overlaid:  # a band between overlaid buffers may be another buffer's inside
+                self._guards.append((name, self.bytes[at + size : at + self._room((shape, dtype))]))
+
+    def _room(self, spec: Spec) -> int:
+        shape, dtype = spec
+        size = prod(shape) * dtype.itemsize + self._band
+        return -(-size // ALIGNMENT) * ALIGNMENT + STAGGER
+
+    def broken_guards(self) -> list[str]:
+        """The buffers behind whose end something was written."""
+        return [name for name, band in self._guards if (band != 255).any()]
+
+    def fill(self, value: float) -> None:
+        """Set every number of every float buffer, for tests that look for reads of what nobody wrote."""
+        for array in self.arrays.values():
+            if array.dtype.kind == "f":
+                array[...] = value

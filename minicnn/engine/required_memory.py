@@ -1,0 +1,50 @@
+"""What memory a network needs at least, told before any of it is taken: afterwards the system may end the process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from math import prod
+
+import numpy as np
+
+from ..arrays import Shape
+from ..errors import OptionError
+from .bind import Bound
+
+
+def installed() -> int:
+    """Bytes of memory that this machine has; no bound where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # not a POSIX system, or one that has no such name
+        return 1 << 63
+
+
+def needed(bound: Bound, dtype: np.dtype[np.generic], lanes: int) -> int:
+    """Bytes for a layer: its parameters with their gradients, and for a group of lanes its output and buffers."""
+    plan = bound.plan
+    numbers = 2 * sum(prod(param.shape) for param in plan.params.values()) + lanes * prod(plan.out_shape)
+    for buffers, shared in ((plan.derived, True), (plan.state, True), (plan.saved, False), (plan.work, False)):
+        for buffer in buffers.values():
+            numbers += prod(buffer.shape) * (1 if shared or not buffer.lanes else lanes)
+    return numbers * dtype.itemsize
+
+
+def check_memory(layers: Sequence[Bound], in_shape: Shape, dtype: np.dtype[np.generic], lanes: int) -> None:
+    """Refuse a network that needs more memory than the machine has.
+
+    Raises:
+        OptionError: it does.
+    """
+    bytes_of = {bound.who: needed(bound, dtype, lanes) for bound in layers}
+    bytes_of["its input"] = prod(in_shape) * lanes * dtype.itemsize
+    total, most = sum(bytes_of.values()), installed()
+    if total > most:
+        largest = max(bytes_of, key=lambda who: bytes_of[who])
+        what = f"expected a network that fits into the {_size(most)} of this machine, got one that needs {_size(total)} or more"
+        raise OptionError("Network", what, f"make it smaller, or lanes fewer: most of it is for {largest}")
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**30:,.1f} GiB"

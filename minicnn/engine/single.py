@@ -1,0 +1,148 @@
+"""Batches of one image: a group with a single lane, whose kernels lay vectors over pixels, and nobody to share it with."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..arrays import Array
+from ..backends.executor import Team
+from ..backends.program import Job, Program
+from ..nn.losses import Loss
+from .accumulate import Slots
+from .batch import Away, Here
+from .group import Group, Setting
+from .inputs import Arrays, Source
+from .prepare import needed
+
+KEPT = 8
+"""How many kinds of batch are remembered with their jobs."""
+
+
+class Lane:
+    """A group of one image, and its two ends without the axis of lanes.
+
+    Attributes:
+        group: the group.
+        x: the input of the network.
+        target: what the output should be.
+        y: the output, as a batch of one.
+        index: int64[1], which image of a source to fetch.
+        label: int64[1], its class.
+        step: uint64[layers], the training step, for random numbers.
+    """
+
+    def __init__(self, setting: Setting, train: bool) -> None:
+        group = self.group = Group(setting, train)
+        self.x, self.target = group["in"].reshape(setting.in_shape), group["target"].reshape(setting.out_shape)
+        self.y = group.y.reshape(1, *setting.out_shape)
+        self.index, self.label, self.step = group["index"], group["labels"], group["rng"][:, 1]
+        group["lanes"][0] = 1
+        for name in ("place", "index", "labels"):
+            group[name][0] = 0
+        group["rng"][:, 3] = 0
+
+    def enter(self, source: Source, image: int, step: int) -> None:
+        """Copy an image of an array, or tell the source's own kernels which one to fetch; and say which step it is."""
+        self.step.fill(step)
+        if isinstance(source, Arrays):
+            self.x[...] = source.values[image]
+        else:
+            self.index[0] = image
+
+
+class Single:
+    """The two groups for one image, for training and for inference, made when they are first needed.
+
+    Sums run in another order than in a group with more lanes, so results differ from those in a larger batch by rounding.
+
+    Args:
+        setting: what groups have in common.
+        team: who runs jobs.
+        prepare: refreshes what is derived from the parameters.
+        slots: where gradients are added.
+        stage: says where to read a source.
+    """
+
+    def __init__(self, setting: Setting, team: Team, prepare: Program, slots: Slots, stage: Here | Away) -> None:
+        self._setting, self._team, self._prepare, self._slots = replace(setting, lanes=1), team, prepare, slots
+        self._stage = stage
+        self._lanes: dict[bool, Lane] = {}
+        self._jobs: dict[Any, tuple[Source, Job]] = {}
+        self._scale = np.ones(1, setting.dtype)
+
+    def predict(self, source: Source, chosen: Array, step: int) -> Array:
+        """The output (1, …) for the chosen image of a source."""
+        source, image = self._found(source, chosen)
+        lane, key = self._lane(train=False), _origin(source)
+        if key not in self._jobs:
+            self._keep(key, source, lane.group, [*_loads(lane.group, source), lane.group.forward])
+        lane.enter(source, image, step)
+        self._team.run_alone(self._jobs[key][1])
+        return lane.y.copy()
+
+    def score(
+        self,
+        loss: Loss,
+        told: Hashable,
+        source: Source,
+        chosen: Array,
+        label: int | None,
+        vectors: Arrays | None,
+        step: int,
+        train: bool,
+    ) -> tuple[float, int]:
+        """The loss of the chosen image and whether it was recognised, with gradients added up in training.
+
+        ``told`` tells the loss from others.
+        """
+        source, image = self._found(source, chosen)
+        lane, slot, key = self._lane(train), self._slots.take(1)[0], (told, _origin(source), label is None, train)
+        if key not in self._jobs:
+            group = lane.group
+            programs = [*_loads(group, source), group.forward, group.loss(loss, slot, self._scale, label is not None)]
+            programs += [group.backward(slot, input_grad=False, fresh=True)] if train else []
+            self._keep(key, source, group, programs)
+        lane.enter(source, image, step)
+        if label is not None:
+            lane.label[0] = label
+        elif vectors is not None:
+            lane.target[...] = vectors.values[chosen[0]]
+        self._team.run_alone(self._jobs[key][1])
+        return self._slots.tally(1)
+
+    def _found(self, source: Source, chosen: Array) -> tuple[Source, int]:
+        """Where to read the chosen image: of an array it is copied from where it is, any other source is read by kernels."""
+        if isinstance(source, Arrays):
+            return source, chosen[0]
+        taken = self._stage.take("in", source, chosen)
+        return taken.source, 0 if taken.in_order else chosen[0]
+
+    def _lane(self, train: bool) -> Lane:
+        if train not in self._lanes:
+            self._lanes[train] = Lane(self._setting, train)
+        return self._lanes[train]
+
+    def _keep(self, key: Any, source: Source, group: Group, programs: list[Program]) -> None:
+        """Remember a kind of batch, and forget the oldest."""
+        if len(self._jobs) >= KEPT:
+            del self._jobs[next(iter(self._jobs))]
+        job = group.job([needed(self._prepare, self._setting.layers, programs), *programs], 0, 1, 1)
+        self._jobs[key] = ARRAYS if isinstance(source, Arrays) else source, job
+
+
+ARRAYS = Arrays(np.empty(0))
+"""Stands for any array where a source is remembered: its image was copied, so the array itself is not needed."""
+
+
+def _origin(source: Source) -> int:
+    """What tells kinds of batch apart: arrays are all alike, another source is itself."""
+    return 0 if isinstance(source, Arrays) else id(source)
+
+
+def _loads(group: Group, source: Source) -> list[Program]:
+    """The kernels of a source that is no array."""
+    return [] if isinstance(source, Arrays) else [group.load(source, "in")]

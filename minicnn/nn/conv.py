@@ -1,0 +1,204 @@
+"""The convolution layer."""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass
+from math import prod
+from types import ModuleType
+from typing import ClassVar
+
+from ..arrays import Array, Shape
+from ..backends.kernels import Kernels
+from ..errors import OptionError, ShapeError, flag
+from . import conv_direct, conv_im2col, conv_image, conv_whole
+from .base import Layer, Param, Plan
+from .init import Constant, Init, TorchDefault
+from .views import maps, zeros
+from .window import Pair, Window, count, pair
+
+ALGORITHMS = ("auto", "im2col", "direct")
+
+
+@dataclass(frozen=True)
+class Conv2d(Layer):
+    """y[f] = b[f] + Σ_c W[f, c] ⋆ x[c], a cross-correlation as in PyTorch.
+
+    x (C, H, W, L), W (filters, C/groups, KH, KW), b (filters,), y (filters, OH, OW, L), with
+    OH = (H + 2·padding − dilation·(KH − 1) − 1) // stride + 1. With groups, each group of filters reads its own group of
+    channels.
+
+    Args:
+        filters: how many output maps; how many channels there are, the layer before says.
+        kernel: taps, one number or (rows, columns).
+        stride: pixels between places.
+        padding: zeros around the map, or ``"same"`` for an output as large as the input (stride 1 only).
+        dilation: pixels between taps.
+        groups: into how many groups channels and filters fall.
+        bias: whether b is added.
+        algorithm: ``"im2col"`` writes every window as a column and multiplies; ``"direct"`` computes the same sums from
+            register tiles; ``"auto"`` takes direct, except where the window is the whole map: x is the one column then,
+            and the convolution a matrix product (``benchmarks/conv_bench.py`` shows why).
+        init: how W starts.
+        bias_init: how b starts.
+
+    Raises:
+        OptionError: an option outside what it may be.
+
+    >>> Conv2d(6, 5).plan((1, 32, 32)).out_shape
+    (6, 28, 28)
+    >>> Conv2d(8, 3, padding="same").plan((3, 10, 10)).out_shape
+    (8, 10, 10)
+    """
+
+    filters: int
+    kernel: int | Pair
+    _: KW_ONLY
+    stride: int | Pair = 1
+    padding: int | Pair | str = 0
+    dilation: int | Pair = 1
+    groups: int = 1
+    bias: bool = True
+    algorithm: str = "auto"
+    init: Init = TorchDefault()
+    bias_init: Init = Constant(0.0)
+    order: ClassVar[str] = (
+        "the first argument is the number of filters, and channels are inferred: give stride, padding and the rest by name"
+    )
+
+    def __post_init__(self) -> None:
+        count("Conv2d", "filters", self.filters)
+        count("Conv2d", "groups", self.groups)
+        flag("Conv2d", "bias", self.bias)
+        if self.filters % self.groups:
+            what = f"expected filters as a multiple of groups, got {self.filters} filters in {self.groups} groups"
+            raise OptionError("Conv2d", what, f"give groups that divide {self.filters}")
+        if self.algorithm not in ALGORITHMS:
+            what = f"expected algorithm as one of {', '.join(ALGORITHMS)}, got {self.algorithm!r}"
+            raise OptionError("Conv2d", what, 'leave it at "auto"')
+        _ = self.window
+
+    @property
+    def window(self) -> Window:
+        """The window that the options describe."""
+        kernel = pair("Conv2d", "kernel", self.kernel, least=1)
+        stride = pair("Conv2d", "stride", self.stride, least=1)
+        dilation = pair("Conv2d", "dilation", self.dilation, least=1)
+        if not isinstance(self.padding, str):
+            return Window(kernel, stride, pair("Conv2d", "padding", self.padding, least=0), dilation)
+        if self.padding != "same" or stride != (1, 1):
+            what = f'expected padding as numbers, or "same" with stride 1, got {self.padding!r} with stride {self.stride!r}'
+            raise OptionError("Conv2d", what, "give the padding in pixels")
+        return Window.same(kernel, dilation)
+
+    def _way(self, size: Pair) -> ModuleType:
+        """The file that states the passes for maps of this size."""
+        if self.algorithm == "auto":
+            return conv_whole if self.window.covers(size) else conv_direct
+        return conv_im2col if self.algorithm == "im2col" else conv_direct
+
+    def plan(self, in_shape: Shape) -> Plan:
+        """W and b, and the buffers of the algorithm."""
+        if len(in_shape) != 3:
+            raise ShapeError("Conv2d", f"expected an input (C, H, W), got {in_shape}", "put it before Flatten and Dense layers")
+        channels, size, window = in_shape[0], (in_shape[1], in_shape[2]), self.window
+        if channels % self.groups:
+            what = f"expected channels as a multiple of groups, got {channels} channels in {self.groups} groups"
+            raise ShapeError("Conv2d", what, f"give groups that divide {channels}")
+        out = window.places("Conv2d", size)
+        shape = (self.filters, channels // self.groups, *window.kernel)
+        fan_in, fan_out = prod(shape[1:]), self.filters // self.groups * prod(window.kernel)
+        params = {"W": Param(shape, self.init, fan_in, fan_out)}
+        consts = {"g": window.array()}
+        if self.bias:
+            params["b"] = Param((self.filters,), self.bias_init, fan_in, fan_out)
+        else:
+            consts["b"] = zeros(self.filters)
+        links = prod(out) * self.filters * (fan_in + self.bias)
+        buffers = self._way(size).buffers(shape, in_shape, out, window, self.groups)
+        consts |= buffers.pop("consts", {})
+        return Plan((self.filters, *out), params, consts, connections=links, **buffers)
+
+    def prepare(self, k: Kernels, W: Array, packed: Array | None = None, packed_dx: Array | None = None) -> None:
+        """Pack the weights for the tiles, where the algorithm has tiles."""
+        if packed is not None:
+            conv_direct.prepare(k, W, packed, packed_dx)
+
+    def forward(
+        self,
+        k: Kernels,
+        x: Array,
+        y: Array,
+        W: Array,
+        b: Array,
+        g: Array,
+        packed: Array | None = None,
+        framed: Array | None = None,
+        inner: Array | None = None,
+        cols: Array | None = None,
+    ) -> None:
+        """y = W ⋆ x + b."""
+        if packed is not None and conv_image.alone(x):
+            conv_image.forward(k, x, y, W, b, g, self.groups, framed, inner)
+        elif packed is not None:
+            conv_direct.forward(k, x, y, b, g, packed, framed, inner)
+        elif cols is not None:
+            conv_im2col.forward(k, x, y, W, b, g, cols, self.groups)
+        else:
+            conv_whole.forward(k, x, y, W, b, self.groups)
+
+    def backward(
+        self,
+        k: Kernels,
+        x: Array,
+        dy: Array,
+        W: Array,
+        g: Array,
+        dx: Array | None,
+        dW: Array,
+        db: Array | None = None,
+        packed: Array | None = None,
+        packed_dx: Array | None = None,
+        first_source: Array | None = None,
+        sources: Array | None = None,
+        framed: Array | None = None,
+        inner: Array | None = None,
+        cols: Array | None = None,
+        xt: Array | None = None,
+    ) -> None:
+        """dW += dy ⋆ x, db += Σ dy, dx = W ∗ dy (the full convolution)."""
+        if db is not None:
+            k.row_sum_add(maps(dy), db)
+        if packed is not None and conv_image.alone(x):
+            conv_image.backward(k, x, dy, W, g, dx, dW, self.groups, framed, inner)
+        elif packed is not None:
+            conv_direct.dW_add(k, x, dy, g, dW, self.groups, framed, inner)
+            if dx is not None and packed_dx is not None:
+                conv_direct.dx_packed(k, dy, packed_dx, g, dx)
+            elif dx is not None and first_source is not None and sources is not None:
+                conv_direct.dx_spread(k, dy, W, first_source, sources, dx)
+        elif cols is not None:
+            conv_im2col.backward(k, x, dy, W, g, dx, dW, cols, self.groups)
+        elif xt is not None:
+            conv_whole.backward(k, x, dy, W, dx, dW, xt, self.groups)
+
+    def curvature(
+        self,
+        k: Kernels,
+        x2: Array,
+        hy: Array,
+        W2: Array,
+        g: Array,
+        hx: Array | None,
+        hW: Array,
+        hb: Array | None = None,
+        packed: Array | None = None,
+        packed_dx2: Array | None = None,
+        first_source: Array | None = None,
+        sources: Array | None = None,
+        framed2: Array | None = None,
+        inner: Array | None = None,
+        cols: Array | None = None,
+        xt: Array | None = None,
+    ) -> None:
+        """hW += hy ⋆ x², hb += Σ hy, hx = W² ∗ hy."""
+        self.backward(k, x2, hy, W2, g, hx, hW, hb, packed, packed_dx2, first_source, sources, framed2, inner, cols, xt)

@@ -1,0 +1,255 @@
+"""Losses. Like a layer, a loss is a value whose passes record kernel calls over named arrays.
+
+Both give the **mean over the batch**, as PyTorch's do with ``reduction="mean"``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+
+from ..arrays import Array
+from ..backends.kernels import Kernels
+from ..errors import OptionError, number
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Base of all losses.
+
+    ``forward`` adds this group's part of the loss to ``value`` and ``backward`` writes ``dy``. Both bind by name: ``y``
+    and ``dy`` (D, L), ``target`` (D, L) or ``labels`` (L,), ``lanes``, ``scale`` (1/N for a batch of N), ``value``, and
+    the arrays of ``consts``. An optional third pass, ``curvature``, writes ``hy`` (D, L): the diagonal of the second
+    derivatives by y, zero in dead lanes as ``dy`` is.
+    """
+
+    forward: ClassVar[Callable[..., None]]
+    backward: ClassVar[Callable[..., None]]
+    curvature: ClassVar[Callable[..., None] | None] = None
+    vectors: ClassVar[bool] = False
+    """Whether a target may be vectors as well as class numbers."""
+
+    def consts(self) -> Mapping[str, tuple[float, ...]]:
+        """Numbers that the kernels need, by name."""
+        return {}
+
+
+def is_value(value: object) -> bool:
+    """Whether something never changes, and is told from others by what it says: numbers, text, and losses with such fields."""
+    if isinstance(value, tuple):
+        return all(map(is_value, value))
+    if isinstance(value, Loss):
+        state = vars(value)
+        return state.keys() <= type(value).__dataclass_fields__.keys() and all(map(is_value, state.values()))
+    return value is None or isinstance(value, int | float | str | np.generic)
+
+
+def _said(value: object) -> Hashable:
+    """A value as a key: 1, 1.0 and True differ, as do 0.0 and −0.0."""
+    if isinstance(value, tuple):
+        return tuple(map(_said, value))
+    if isinstance(value, Loss):
+        return (type(value), *((name, _said(own)) for name, own in vars(value).items()))
+    return type(value), repr(value)
+
+
+class _Itself:
+    """An object as a key: equal to itself alone, whatever its class takes for equal; and kept alive."""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Itself) and other.value is self.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+
+def told_apart(loss: Loss) -> Hashable:
+    """What tells a loss from another one whose recorded calls would differ.
+
+    A loss is a value, so two of one class with the same fields are one. Where there is more to it than numbers and text in
+    fields, as in a subclass with an attribute of its own, it is itself alone, as it is at the moment.
+    """
+    state = vars(loss)
+    if is_value(loss):
+        return _said(loss)
+    now = ((name, _said(value) if is_value(value) else _Itself(value)) for name, value in state.items())
+    consts = ((name, np.array(value).tobytes()) for name, value in loss.consts().items())
+    return (_Itself(loss), *now, *consts)
+
+
+@dataclass(frozen=True)
+class MSE(Loss):
+    """E = 1/(N·D) · Σ_n Σ_d (y_nd − t_nd)²: ``torch.nn.MSELoss()``.
+
+    Class numbers as targets are made into vectors that hold ``on`` at the class and ``off`` elsewhere.
+
+    Args:
+        on: target value of the right class.
+        off: target value of the others.
+
+    Raises:
+        OptionError: a target value is not a finite number.
+
+    >>> MSE().consts()
+    {'on_off': (1.0, 0.0)}
+    """
+
+    on: float = 1.0
+    off: float = 0.0
+    vectors: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        for name in ("on", "off"):
+            number("MSE", name, getattr(self, name), -math.inf, math.inf)
+
+    def consts(self) -> Mapping[str, tuple[float, ...]]:
+        """The two target values."""
+        return {"on_off": (self.on, self.off)}
+
+    def forward(self, k: Kernels, y: Array, target: Array, lanes: Array, scale: Array, value: Array) -> None:
+        """value += scale/D · Σ (y − t)²."""
+        k.mse(y, target, lanes, scale, value)
+
+    def backward(self, k: Kernels, y: Array, target: Array, lanes: Array, scale: Array, dy: Array) -> None:
+        """dy = 2·scale/D · (y − t)."""
+        k.mse_dy(y, target, lanes, scale, dy)
+
+    def curvature(self, k: Kernels, lanes: Array, scale: Array, hy: Array) -> None:
+        """hy = 2·scale/D."""
+        k.mse_hy(lanes, scale, hy)
+
+
+@dataclass(frozen=True)
+class CrossEntropy(Loss):
+    """E = −1/N · Σ_n Σ_k q_nk · log softmax(y_n)_k: ``torch.nn.CrossEntropyLoss(label_smoothing=s)``.
+
+    y holds logits; q is 1 − s + s/K at the right one of K classes and s/K elsewhere.
+
+    Args:
+        label_smoothing: s, from 0 up to but not including 1.
+
+    Raises:
+        OptionError: label_smoothing outside [0, 1).
+    """
+
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        value = self.label_smoothing
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+            what = f"expected label_smoothing in [0, 1), got {self.label_smoothing!r}"
+            raise OptionError("CrossEntropy", what, "give a number such as 0.1")
+
+    def consts(self) -> Mapping[str, tuple[float, ...]]:
+        """The smoothing."""
+        return {"smoothing": (self.label_smoothing,)}
+
+    def forward(self, k: Kernels, y: Array, labels: Array, smoothing: Array, lanes: Array, scale: Array, value: Array) -> None:
+        """value −= scale · Σ q · log softmax(y)."""
+        k.cross_entropy(y, labels, smoothing, lanes, scale, value)
+
+    def backward(self, k: Kernels, y: Array, labels: Array, smoothing: Array, lanes: Array, scale: Array, dy: Array) -> None:
+        """dy = scale · (softmax(y) − q)."""
+        k.cross_entropy_dy(y, labels, smoothing, lanes, scale, dy)
+
+    def curvature(self, k: Kernels, y: Array, lanes: Array, scale: Array, hy: Array) -> None:
+        """hy = scale · p·(1 − p), p = softmax(y)."""
+        k.cross_entropy_hy(y, lanes, scale, hy)
+
+
+@dataclass(frozen=True)
+class Penalty(Loss):
+    """E = 1/N · Σ_n y_n,label: the penalty of the right class (equation 8).
+
+    With centres that stay as they are it cannot collapse; with trained ones all may meet in one point.
+    """
+
+    def forward(self, k: Kernels, y: Array, labels: Array, lanes: Array, scale: Array, value: Array) -> None:
+        """value += scale · Σ y at the label."""
+        k.penalty(y, labels, lanes, scale, value)
+
+    def backward(self, k: Kernels, labels: Array, lanes: Array, scale: Array, dy: Array) -> None:
+        """dy = scale at the label, 0 elsewhere."""
+        k.penalty_dy(labels, lanes, scale, dy)
+
+    def curvature(self, k: Kernels, hy: Array) -> None:
+        """hy = 0: the loss is linear in y."""
+        k.zero(hy)
+
+
+@dataclass(frozen=True)
+class MAP(Loss):
+    """E = 1/N · Σ_n [ y_n,label + log(e^−j + Σ_i e^−y_n,i) ] ≥ 0: the right class against all others (equation 9).
+
+    e^−y are unnormalised probabilities, and j is the penalty of a rubbish class for patterns that are none of the others: it
+    keeps penalties that are large already from growing. Its value is not published.
+
+    Args:
+        j: the penalty of the rubbish class, above 0.
+
+    Raises:
+        OptionError: j is not above 0 or not finite.
+
+    >>> MAP(j=2.0).consts()
+    {'rubbish': (2.0,)}
+    """
+
+    j: float = 1.0
+
+    def __post_init__(self) -> None:
+        number("MAP", "j", self.j, 0, math.inf, "()")
+
+    def consts(self) -> Mapping[str, tuple[float, ...]]:
+        """The rubbish class's penalty."""
+        return {"rubbish": (self.j,)}
+
+    def forward(self, k: Kernels, y: Array, labels: Array, rubbish: Array, lanes: Array, scale: Array, value: Array) -> None:
+        """value += scale · Σ (y at the label + log(e^−j + Σ e^−y))."""
+        k.map_penalty(y, labels, rubbish, lanes, scale, value)
+
+    def backward(self, k: Kernels, y: Array, labels: Array, rubbish: Array, lanes: Array, scale: Array, dy: Array) -> None:
+        """dy = scale · (1 at the label − p), p = e^−y / (e^−j + Σ e^−y)."""
+        k.map_shares(y, rubbish, dy)
+        k.map_penalty_dy(labels, lanes, scale, dy)
+
+    def curvature(self, k: Kernels, y: Array, rubbish: Array, lanes: Array, scale: Array, hy: Array) -> None:
+        """hy = scale · p·(1 − p)."""
+        k.map_shares(y, rubbish, hy)
+        k.map_penalty_hy(lanes, scale, hy)
+
+
+class Decision(NamedTuple):
+    """What penalties say of images.
+
+    Attributes:
+        classes: the class with the smallest penalty of each image, the first of equals.
+        penalty: that penalty: large where the image looks like no class, ∞ where one of its penalties is NaN.
+        margin: how far the second smallest is above it: small where it looks like two, 0 where a penalty is NaN.
+    """
+
+    classes: Array
+    penalty: Array
+    margin: Array
+
+
+def decide(penalties: Array) -> Decision:
+    """The class of each image, and two scores to reject it by: both reject an image of which a penalty is NaN.
+
+    Args:
+        penalties: (N, K), what a network that ends in ``RBF`` predicts, K at least 2.
+
+    >>> decide(np.array([[0.5, 4.0, 9.0], [7.0, 6.5, 8.0]]))
+    Decision(classes=array([0, 1]), penalty=array([0.5, 6.5]), margin=array([3.5, 0.5]))
+    """
+    unknown = np.isnan(penalties).any(axis=1)
+    least, second = np.where(unknown, np.inf, np.partition(penalties, 1, axis=1)[:, :2].T)
+    margin = np.zeros_like(least)
+    np.subtract(second, least, out=margin, where=second != least)  # ∞ − ∞ would be NaN, which no rule rejects
+    return Decision(penalties.argmin(axis=1), least, margin)

@@ -1,0 +1,6 @@
+"""Optimisers, and what goes with them: schedules of the learning rate, averages of the parameters."""
+
+from .optimizers import SGD, Adam, AdamW, Optimizer
+from .sdlm import SDLM
+
+__all__ = ["SDLM", "SGD", "Adam", "AdamW", "Optimizer"]

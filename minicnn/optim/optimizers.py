@@ -1,0 +1,216 @@
+"""Optimisers over the flat vectors of a network, one fused kernel each, with PyTorch's conventions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from ..arrays import Array
+from ..engine.memory import Identity
+from ..errors import CheckpointError, ContractError, OptionError, Options, number
+
+if TYPE_CHECKING:
+    from ..backends.program import Stages
+    from ..network import Network
+
+
+class Optimizer(Options):
+    """Base of the optimisers: a learning rate, moment vectors as long as the parameters, and a step count.
+
+    Attributes:
+        lr: the learning rate of the next step; schedules set it.
+        steps: how many steps were taken.
+    """
+
+    order: ClassVar[str] = "the network is given to step: give the options behind lr by name"
+    names: tuple[str, ...] = ()
+    """The moment vectors, in the order in which the kernel takes them."""
+
+    def __init__(self, lr: float) -> None:
+        self.lr = number(type(self).__name__, "lr", lr, 0, math.inf)
+        self.steps = 0
+        self._moments: dict[str, Array] = {}
+        self._lend: Callable[[Array], None] | None = None
+        self._bound: tuple[Network, Stages, Array] | None = None
+
+    def step(self, net: Network) -> None:
+        """Update the parameters of a network by its gradients.
+
+        Raises:
+            ContractError: the moments are those of another network.
+        """
+        with net.update():
+            known = self._bound is not None and self._bound[0] is net
+            moments = self._moments if known else self._own(net)
+            self.steps += 1
+            self._update(net, *moments.values())
+
+    def check(self, net: Network) -> None:
+        """Refuse a network other than the one whose moments these are, also one of the same size.
+
+        A copy that was made without its network is for any with the same names and shapes.
+
+        Raises:
+            ContractError: the moments are those of another network.
+        """
+        of: Identity | None = self.__dict__.get("_of")
+        if of is None or of is net.identity:
+            return
+        what = of.difference(net.identity)
+        if what is not None or of.claimed:
+            hint = "use an optimiser of its own for each network"
+            raise ContractError(type(self).__name__, f"expected the network of its moments, got {what or 'another one'}", hint)
+
+    def _own(self, net: Network) -> dict[str, Array]:
+        """The moments, zeros at first, checked to be those of this network."""
+        params = net.params.memory
+        for name, moment in self._moments.items():
+            if moment.shape != params.shape or moment.dtype != params.dtype:
+                what = f"expected {name} as long as the {len(params)} parameters, got {len(moment)} of {moment.dtype}"
+                raise ContractError(type(self).__name__, what, "use an optimiser of its own for each network")
+        self.__dict__.setdefault("_of", net.identity)  # in one go, so that of two threads with two networks one is refused
+        self.check(net)
+        self._of, self._lend = net.identity, net.backend.lend
+        if not self._moments:
+            self._moments = {name: np.zeros_like(params) for name in self.names}
+        return self._moments
+
+    @property
+    def moments(self) -> dict[str, Array]:
+        """The moment vectors by name; empty before the first step."""
+        for moment in self._moments.values():
+            if self._lend is not None:
+                self._lend(moment)
+        return dict(self._moments)
+
+    def _update(self, net: Network, *moments: Array) -> None:
+        raise NotImplementedError
+
+    def _run(self, kernel: Any, net: Network, moments: tuple[Array, ...], *numbers: float) -> None:
+        """Run an update kernel over the network's vectors and the moments, each thread on a part of them."""
+        if self._bound is None or self._bound[0] is not net:
+            h = np.zeros(len(numbers))
+            self._bound = (net, net.over_parameters(kernel, moments, h), h)
+        _, work, h = self._bound
+        h[:] = numbers
+        net.run(work)
+
+    def options(self) -> dict[str, Any]:
+        """The options by name, for logs and checkpoints."""
+        raise NotImplementedError
+
+    def load(self, steps: int, moments: dict[str, Array]) -> None:
+        """Go on from a checkpoint.
+
+        Raises:
+            CheckpointError: the vectors are not this optimiser's.
+        """
+        if moments and tuple(moments) != self.names:
+            what = f"expected the vectors {', '.join(self.names)}, got {', '.join(moments)}"
+            raise CheckpointError(type(self).__name__, what, "resume with the optimiser that was saved")
+        self._bound = None
+        self.__dict__.pop("_of", None)
+        self.steps, self._moments = steps, {name: v.copy() for name, v in moments.items()}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the network: where it is copied or pickled together with this, both copies belong together again."""
+        with nullcontext() if self._bound is None else self._bound[0].atomic():
+            for moment in self._moments.values():
+                if self._lend is not None:
+                    self._lend(moment)
+            moments = {name: moment.copy() for name, moment in self._moments.items()}
+            return {**vars(self), "_moments": moments, "_bound": None, "_lend": None}
+
+    def __copy__(self) -> Self:
+        """A copy for the same network, with moments of its own."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__getstate__())
+        return twin
+
+
+class SGD(Optimizer):
+    """g = dp + λp;  v = μv + g (v = g at first);  p −= lr · v, or lr · (g + μv) with Nesterov: ``torch.optim.SGD``.
+
+    Args:
+        lr: learning rate.
+        momentum: μ in [0, 1).
+        nesterov: look ahead; needs momentum.
+        weight_decay: λ.
+
+    Raises:
+        OptionError: an option outside what it may be.
+    """
+
+    names = ("velocity",)
+
+    def __init__(self, lr: float = 0.01, momentum: float = 0.0, *, nesterov: bool = False, weight_decay: float = 0.0) -> None:
+        super().__init__(lr)
+        self.momentum = number("SGD", "momentum", momentum, 0, 1)
+        self.weight_decay = number("SGD", "weight_decay", weight_decay, 0, math.inf)
+        if nesterov and not momentum:
+            raise OptionError("SGD", "expected momentum above 0 with nesterov, got 0", "give momentum=0.9")
+        self.nesterov = nesterov
+
+    def _update(self, net: Network, *moments: Array) -> None:
+        first = self.steps == 1
+        self._run(net.backend.sgd, net, moments, self.lr, self.momentum, self.nesterov, self.weight_decay, first)
+
+    def options(self) -> dict[str, Any]:
+        """The options by name."""
+        return {"momentum": self.momentum, "nesterov": self.nesterov, "weight_decay": self.weight_decay}
+
+
+class Adam(Optimizer):
+    """m = β₁m + (1 − β₁)g;  v = β₂v + (1 − β₂)g²;  p −= lr · m̂ / (√v̂ + ε), g = dp + λp: ``torch.optim.Adam``.
+
+    Kingma and Ba, *Adam*, 2015, algorithm 1. In float32, as in PyTorch, v holds squares of gradients from about 10⁻²⁰ to
+    10²⁰: the step of smaller ones is m̂ / ε, that of larger ones 0.
+
+    Args:
+        lr: learning rate.
+        betas: β₁ and β₂ in [0, 1).
+        eps: ε.
+        weight_decay: λ, added to the gradient.
+
+    Raises:
+        OptionError: an option outside what it may be.
+    """
+
+    names = ("m", "v")
+    kernel = "adam"
+
+    def __init__(
+        self, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.0
+    ) -> None:
+        super().__init__(lr)
+        who = type(self).__name__
+        self.betas = (number(who, "betas[0]", betas[0], 0, 1), number(who, "betas[1]", betas[1], 0, 1))
+        self.eps = number(who, "eps", eps, 0, math.inf)
+        self.weight_decay = number(who, "weight_decay", weight_decay, 0, math.inf)
+
+    def _update(self, net: Network, *moments: Array) -> None:
+        b1, b2 = self.betas
+        kernel, fresh = getattr(net.backend, self.kernel), (1 - b1**self.steps, 1 - b2**self.steps)
+        self._run(kernel, net, moments, self.lr, b1, b2, self.eps, self.weight_decay, *fresh)
+
+    def options(self) -> dict[str, Any]:
+        """The options by name."""
+        return {"betas": list(self.betas), "eps": self.eps, "weight_decay": self.weight_decay}
+
+
+class AdamW(Adam):
+    """Adam with p −= lr · λ · p beside the step, in place of λp in the gradient: ``torch.optim.AdamW``.
+
+    Loshchilov and Hutter, *Decoupled Weight Decay Regularization*, 2019, algorithm 2. Arguments as for ``Adam``.
+    """
+
+    kernel = "adamw"
+
+    def __init__(
+        self, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.01
+    ) -> None:
+        super().__init__(lr, betas, eps, weight_decay)

@@ -1,0 +1,177 @@
+"""Learning-rate schedules: values that give the factor on the learning rate for a step of a run.
+
+A schedule is called with the number of the step, from 0, and the number of steps of the whole run; the rate of that step
+is the optimiser's initial rate times the result.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from ..errors import OptionError, Options, number
+from ..nn.window import count
+
+
+class Schedule(Protocol):
+    """The factor on the learning rate at ``step`` of ``total``."""
+
+    def __call__(self, step: int, total: int) -> float:
+        """The factor, at least 0."""
+        ...
+
+
+def _share(who: str, name: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise OptionError(who, f"expected {name} in [0, 1], got {value!r}", f"choose {name} as a share of the run")
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """The factor is 1.
+
+    >>> Fixed()(7, 10)
+    1.0
+    """
+
+    def __call__(self, step: int, total: int) -> float:
+        """1."""
+        return 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step(Options):
+    """The factor is multiplied by ``factor`` after each of ``times`` equal parts of the run.
+
+    Args:
+        times: into how many parts the run falls.
+        factor: what the rate is multiplied by between them.
+
+    >>> [Step(times=2, factor=0.1)(s, 4) for s in range(4)]
+    [1.0, 1.0, 0.1, 0.1]
+    """
+
+    times: int = 3
+    factor: float = 0.1
+    order: ClassVar[str] = "give times, how many parts the run has and not how long one is, and factor by name"
+
+    def __post_init__(self) -> None:
+        count("Step", "times", self.times)
+        number("Step", "factor", self.factor, 0, math.inf)
+
+    def __call__(self, step: int, total: int) -> float:
+        """factor to the number of parts that are over."""
+        return float(self.factor ** (step * self.times // total))
+
+
+@dataclass(frozen=True)
+class Table:
+    """The run falls into as many equal parts as there are rates, each with its own; the optimiser's rate is the first.
+
+    Args:
+        rates: the rates, finite and at least 0, the first above 0.
+
+    Raises:
+        OptionError: there are none, or one is not what it should be.
+
+    >>> [Table((0.5, 0.25))(s, 4) for s in range(4)]
+    [1.0, 1.0, 0.5, 0.5]
+    """
+
+    rates: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.rates, tuple) or not self.rates:
+            raise OptionError("Table", f"expected rates as a tuple of numbers, got {self.rates!r}", "give rates=(0.1, 0.01)")
+        for place, rate in enumerate(self.rates):
+            number("Table", f"rates[{place}]", rate, 0, math.inf, "[)" if place else "()")
+
+    def __call__(self, step: int, total: int) -> float:
+        """The rate of the part that the step is in, over the first."""
+        return self.rates[step * len(self.rates) // total] / self.rates[0]
+
+
+LENET5_RATES = (5e-4,) * 2 + (2e-4,) * 3 + (1e-4,) * 3 + (5e-5,) * 4 + (1e-5,) * 8
+"""η of ``SDLM`` in each of the 20 passes of LeCun et al. 1998: ``Table(LENET5_RATES)`` for a run of 20."""
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """From 1 down to ``floor`` along half a cosine (Loshchilov and Hutter 2017, equation 5, without restarts).
+
+    >>> round(Cosine()(5, 10), 3)
+    0.5
+    """
+
+    floor: float = 0.0
+
+    def __post_init__(self) -> None:
+        _share("Cosine", "floor", self.floor)
+
+    def __call__(self, step: int, total: int) -> float:
+        """floor + (1 − floor) · (1 + cos π·step/total) / 2."""
+        return self.floor + (1 - self.floor) * (1 + math.cos(math.pi * step / total)) / 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneCycle(Options):
+    """Up from 1/start to 1 along half a cosine, then down to 1/(start·end): ``torch.optim.lr_scheduler.OneCycleLR``.
+
+    The optimiser's rate is the peak (Smith and Topin, *Super-Convergence*, 2018).
+
+    Args:
+        rise: share of the steps that go up.
+        start: the peak over the first rate.
+        end: the first rate over the last.
+
+    >>> round(OneCycle()(0, 100), 6)
+    0.04
+    """
+
+    rise: float = 0.3
+    start: float = 25.0
+    end: float = 1e4
+    order: ClassVar[str] = "the peak is the optimiser's rate, and the run knows its steps: give rise, start and end by name"
+
+    def __post_init__(self) -> None:
+        _share("OneCycle", "rise", self.rise)
+        number("OneCycle", "start", self.start, 0, math.inf, "()")
+        number("OneCycle", "end", self.end, 0, math.inf, "()")
+
+    def __call__(self, step: int, total: int) -> float:
+        """The factor, with PyTorch's phase ends rise·total − 1 and total − 1."""
+        low, last = 1 / self.start, 1 / (self.start * self.end)
+        top = self.rise * total - 1
+        if step < top:
+            return _anneal(low, 1.0, step / top)
+        return _anneal(1.0, last, (step - top) / max(total - 1 - top, 1e-12))
+
+
+def _anneal(first: float, last: float, share: float) -> float:
+    """From first to last along half a cosine."""
+    return last + (first - last) / 2 * (1 + math.cos(math.pi * min(share, 1.0)))
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """A straight rise over the first ``share`` of the steps, then another schedule over the rest.
+
+    Args:
+        share: share of the steps that warm up.
+        then: the schedule after that.
+
+    >>> [WarmUp(0.5)(s, 8) for s in range(5)]
+    [0.25, 0.5, 0.75, 1.0, 1.0]
+    """
+
+    share: float = 0.1
+    then: Schedule = Fixed()
+
+    def __post_init__(self) -> None:
+        _share("WarmUp", "share", self.share)
+
+    def __call__(self, step: int, total: int) -> float:
+        """(step + 1) / steps of the rise, then ``then``."""
+        rise = round(self.share * total)
+        return (step + 1) / rise if step < rise else self.then(step - rise, total - rise)

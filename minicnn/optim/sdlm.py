@@ -1,0 +1,105 @@
+"""Stochastic diagonal Levenberg–Marquardt: a rate for every parameter, from the curvature of the loss along it."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..arrays import Array
+from ..errors import ContractError, number
+from .optimizers import Optimizer
+
+if TYPE_CHECKING:
+    from ..network import Network
+
+
+class SDLM(Optimizer):
+    """p_k −= ε_k · dp_k,  ε_k = lr / (μ + h_kk): LeCun et al. 1998, appendix C, equations 18 to 21.
+
+    h_kk is the diagonal of the Gauss–Newton matrix, the mean over some hundred patterns. ``estimate`` takes it, before the
+    first step and, as the paper has it, anew before each pass, and then it is held, so that a step costs what plain gradient
+    descent does, but for one more number read for each parameter. The paper's gradient is that of one pattern, so its batches
+    are of one image.
+
+    Args:
+        lr: η, the rate of all parameters together; the paper's table of them is ``schedules.LENET5_RATES``.
+        mu: μ, above 0, which bounds the rate where the curvature is small: ε_k ≤ lr / μ.
+
+    Raises:
+        OptionError: an option outside what it may be.
+
+    >>> from minicnn import MSE, Dense, Network
+    >>> net = Network([("F", Dense(1))], in_shape=(1,), dtype="float64", threads=1)
+    >>> optimizer = SDLM(lr=0.5, mu=0.5)
+    >>> optimizer.estimate(net, MSE(), x=np.full((500, 1), 3.0), target=np.zeros((500, 1)))
+    >>> {name: round(rate.item(), 6) for name, rate in optimizer.rates(net).items()}  # h is 2 · 3² and 2
+    {'F.W': 0.027027, 'F.b': 0.2}
+    """
+
+    names = ("inverse",)
+    """1 / (μ + h_kk)."""
+
+    def __init__(self, lr: float = 5e-4, mu: float = 0.02) -> None:
+        super().__init__(lr)
+        self.mu = number("SDLM", "mu", mu, 0, math.inf, "()")
+
+    def estimate(self, net: Network, loss: Any, x: Any, target: Any, index: Any = None) -> None:
+        """Take the curvature anew, as the mean over some patterns.
+
+        Args:
+            net: the network that is trained.
+            loss: the loss.
+            x: images (N, C, H, W), or a Source of them.
+            target: class numbers (N,), or vectors (N, D) where the loss takes them.
+            index: which of the N images count; all for None.
+
+        Raises:
+            ContractError: a layer or the loss has no ``curvature``; a curvature is negative or no finite number; or this
+                optimiser belongs to another network.
+            ShapeError, DataError: x, target or index is not what it should be.
+        """
+        with net.atomic():
+            curvature = net.curvature(loss, x, target, index).flat
+            if not (curvature >= 0).all() or np.isinf(curvature).any():
+                ends = f"{curvature.min(initial=0):g} to {curvature.max(initial=0):g}"
+                what = f"expected finite curvatures of at least 0, got {ends}"
+                raise ContractError("SDLM", what, "lower the learning rate, or look at the curvature of layers of your own")
+            inverse = super()._own(net)["inverse"]
+            net.backend.lend(inverse)
+            inverse[...] = 1 / (self.mu + curvature)
+
+    def _own(self, net: Network) -> dict[str, Array]:
+        """The vector, after the first estimate."""
+        if not self._moments:
+            what = "expected an estimate of the curvature before the first step, got none"
+            raise ContractError("SDLM", what, "call estimate(net, loss, x, target) before each pass")
+        return super()._own(net)
+
+    def _update(self, net: Network, *moments: Array) -> None:
+        if moments[0] is not self._moments.get("inverse"):
+            what = "expected to make the steps itself, got another optimiser around it"
+            raise ContractError("SDLM", what, "use it alone")
+        self._run(net.backend.sdlm, net, moments, self.lr)
+
+    @property
+    def moments(self) -> dict[str, Array]:
+        """The vector by name; empty before the first step, as a run that starts there takes an estimate first."""
+        return super().moments if self.steps else {}
+
+    def rates(self, net: Network) -> dict[str, Array]:
+        """ε_k by the names of the parameters.
+
+        Raises:
+            ContractError: there was no estimate, or it is one of another network.
+        """
+        inverse = self._own(net)["inverse"]
+        net.backend.lend(inverse)
+        rates = self.lr * inverse
+        ends = np.cumsum([view.size for view in net.params.values()])[:-1]
+        return {n: part.reshape(v.shape) for (n, v), part in zip(net.params.items(), np.split(rates, ends), strict=True)}
+
+    def options(self) -> dict[str, Any]:
+        """The options by name."""
+        return {"mu": self.mu}

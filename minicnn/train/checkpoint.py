@@ -1,0 +1,302 @@
+"""Checkpoints: a network's weights, and what training needs to go on, in one safetensors file each.
+
+Tensors have PyTorch's names and layouts, ``C1.weight`` for ``C1.W`` and ``C1.bias`` for ``C1.b``, so a weights file is a
+``state_dict`` of a PyTorch module with the same layer names, and the other way round. A training checkpoint also has the
+optimiser's vectors, ``optimizer.m``, each as long as all parameters together. Everything else is one JSON document in the
+header's metadata, under ``minicnn``: the number of this format, the kind, the version that wrote it, the caller's facts,
+and for training the optimiser's class and both step counts.
+
+Loading checks everything before it changes anything. Dtypes must be the network's, because a resumed run is to be exact;
+only a file without that document, as PyTorch writes it, may be float32 for a float64 network, which is exact as well.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from reprlib import repr as short
+from typing import Any
+
+from .. import __version__
+from ..arrays import Array, Shape
+from ..data.outfile import StrPath
+from ..errors import CheckpointError, ContractError
+from ..network import Network
+from ..optim import Optimizer
+from . import safetensors_file
+
+FORMAT = 1
+KEY = "minicnn"
+VECTOR = "optimizer."
+OTHER = "load it into a network with the same layers, names and shapes"
+TORCH = {"W": "weight", "b": "bias"}
+WEIGHTS = {"format": int, "kind": str, KEY: str, "facts": dict}
+TRAINING = WEIGHTS | {"optimizer": str, "optimizer_steps": int, "network_steps": int}
+FIELDS: dict[str, dict[str, type]] = {"weights": WEIGHTS, "training": TRAINING}
+"""The fields of the JSON document by the kind of checkpoint."""
+WORDS = {int: "a whole number from 0 to 2^63 − 1", str: "text", dict: "a JSON object"}
+
+
+def save_weights(path: StrPath, net: Network, facts: Mapping[str, Any]) -> None:
+    """Save the parameters of a network, for use.
+
+    Args:
+        path: the file; an older one is replaced only by a whole new one.
+        net: the network.
+        facts: anything that JSON holds, for ``read_facts``.
+
+    Raises:
+        CheckpointError: the file cannot be written, or the facts or the parameters' names do not fit into it.
+
+    >>> import tempfile
+    >>> from minicnn import Dense
+    >>> net, other = (Network([("F1", Dense(3))], in_shape=(4,), threads=1, seed=seed) for seed in (1, 2))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_weights(f"{folder}/net.safetensors", net, {"units": 3})
+    ...     load_weights(f"{folder}/net.safetensors", other)
+    {'units': 3}
+    >>> bool((other.params.flat == net.params.flat).all())
+    True
+    """
+    with net.atomic():  # a whole update, whoever trains meanwhile
+        tensors = {name: net.params[ours].copy() for name, ours in _names(path, net).items()}
+    safetensors_file.write(path, tensors, _metadata(path, "weights", facts))
+
+
+def load_weights(path: StrPath, net: Network) -> dict[str, Any]:
+    """Load the parameters of a network from any checkpoint, or from a file of another program with these names and shapes.
+
+    Args:
+        path: the file.
+        net: the network; after an error it is as it was.
+
+    Returns:
+        The facts; none for a file of another program.
+
+    Raises:
+        CheckpointError: the file cannot be read, or is not of this network.
+
+    An example is at ``save_weights``.
+    """
+    facts, params = read_weights(path, net)
+    net.load_params(params)
+    return facts
+
+
+def save_training(path: StrPath, net: Network, optimizer: Optimizer, facts: Mapping[str, Any]) -> None:
+    """Save a network and its optimiser in the middle of training.
+
+    Args:
+        path: the file; an older one is replaced only by a whole new one.
+        net: the network.
+        optimizer: the optimiser that trains it. Its options are not saved: make it anew from the facts.
+        facts: anything that JSON holds, for ``read_facts``.
+
+    Raises:
+        CheckpointError: the file cannot be written, the facts or the parameters' names do not fit into it, or the optimiser
+            belongs to another network.
+
+    >>> import tempfile
+    >>> from minicnn import SGD, Dense
+    >>> net, sgd = Network([("F1", Dense(3))], in_shape=(4,), threads=1), SGD(0.1)
+    >>> sgd.step(net)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_training(f"{folder}/last.safetensors", net, sgd, {"epoch": 1})
+    ...     again = SGD(0.1)
+    ...     load_training(f"{folder}/last.safetensors", net, again), again.steps
+    ({'epoch': 1}, 1)
+    """
+    hint = "save the optimiser with the network that it trains"
+    with net.atomic():
+        tensors = {name: net.params[ours].copy() for name, ours in _names(path, net).items()}
+        for name, vector in optimizer.moments.items():
+            if vector.shape != net.params.flat.shape or vector.dtype != net.dtype:
+                what = f"expected optimiser vectors of {net.params.flat.size} {net.dtype}, got {vector.size} {vector.dtype}"
+                raise CheckpointError(os.fspath(path), what, hint)
+            tensors[VECTOR + name] = vector.copy()
+        try:
+            optimizer.check(net)
+        except ContractError as error:
+            raise CheckpointError(os.fspath(path), error.what, hint) from None
+        more = {"optimizer": _class(optimizer), "optimizer_steps": optimizer.steps, "network_steps": net.steps}
+    safetensors_file.write(path, tensors, _metadata(path, "training", facts, **more))
+
+
+def load_training(path: StrPath, net: Network, optimizer: Optimizer) -> dict[str, Any]:
+    """Load a network and its optimiser, to go on as if there had been no break.
+
+    Args:
+        path: the file, from ``save_training``.
+        net: the network; after an error it is as it was.
+        optimizer: an optimiser of the class and with the options of the one saved; after an error it is as it was.
+
+    Returns:
+        The facts.
+
+    Raises:
+        CheckpointError: the file cannot be read, or is not of this network and this optimiser.
+
+    An example is at ``save_training``.
+    """
+    document, tensors = _read(path, own=True)
+    if document["kind"] != "training":
+        raise CheckpointError(os.fspath(path), "expected a training checkpoint, got weights only", "read it with load_weights")
+    if document["optimizer"] != _class(optimizer):
+        what = f"expected the vectors of {_class(optimizer)}, got those of {short(document['optimizer'])}"
+        raise CheckpointError(os.fspath(path), what, "resume with the optimiser that was saved")
+    steps = document["optimizer_steps"]
+    vectors = optimizer.names if steps else ()  # there are none before the first step
+    names = _names(path, net)
+    _check(path, net, tensors, _shapes(net, names) | {VECTOR + name: net.params.flat.shape for name in vectors})
+    with net.update():
+        optimizer.load(steps, {name: tensors[VECTOR + name] for name in vectors})
+        net.load_params({ours: tensors[name] for name, ours in names.items()})
+        net.steps = document["network_steps"]
+    facts: dict[str, Any] = document["facts"]
+    return facts
+
+
+def read_facts(path: StrPath) -> dict[str, Any]:
+    """Read the facts alone, for example to make the network that the file is for.
+
+    Args:
+        path: the file, from ``save_weights`` or ``save_training``.
+
+    Raises:
+        CheckpointError: the file cannot be read, or is not a checkpoint of minicnn.
+
+    >>> import tempfile
+    >>> from minicnn import Dense
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_weights(f"{folder}/net.safetensors", Network([Dense(3)], in_shape=(4,), threads=1), {"units": 3})
+    ...     read_facts(f"{folder}/net.safetensors")
+    {'units': 3}
+    """
+    facts: dict[str, Any] = _read(path, own=True)[0]["facts"]
+    return facts
+
+
+def version(path: StrPath) -> str:
+    """The version of minicnn that wrote a checkpoint, as it says.
+
+    Raises:
+        CheckpointError: the file cannot be read, or is not a checkpoint of minicnn.
+    """
+    return str(_read(path, own=True)[0][KEY])
+
+
+def check_saving(path: StrPath, net: Network, facts: Mapping[str, Any]) -> None:
+    """Find out before training whether ``save_weights`` and ``save_training`` would refuse, as far as that can be told.
+
+    Args:
+        path: the file, which need not be there.
+        net: the network.
+        facts: what is to be saved with it.
+
+    Raises:
+        CheckpointError: the path is a folder, or the facts or the parameters' names do not fit into a file.
+    """
+    if os.path.isdir(path):
+        what = "expected to write a checkpoint, got a directory"
+        raise CheckpointError(os.fspath(path), what, "move it away, or save elsewhere")
+    _names(path, net)
+    _metadata(path, "training", facts)
+
+
+def read_weights(path: StrPath, net: Network) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Read what ``load_weights`` loads: the facts, and the parameters by the names of the network, which stays as it is.
+
+    Raises:
+        CheckpointError: as ``load_weights``.
+    """
+    document, tensors = _read(path)
+    if document and document["kind"] == "training":
+        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(VECTOR)}
+    names = _names(path, net)
+    _check(path, net, tensors, _shapes(net, names), foreign=not document)
+    return document["facts"] if document else {}, {ours: tensors[name] for name, ours in names.items()}
+
+
+def _class(optimizer: Optimizer) -> str:
+    """The class of an optimiser and, in brackets, of those inside it."""
+    inside = [_class(value) for value in vars(optimizer).values() if isinstance(value, Optimizer)]
+    return type(optimizer).__name__ + (f"({', '.join(inside)})" if inside else "")
+
+
+def _names(path: StrPath, net: Network) -> dict[str, str]:
+    """Our name of every parameter by PyTorch's."""
+    names: dict[str, str] = {}
+    for ours in net.params:
+        layer, _, param = ours.partition(".")
+        name = f"{layer}.{TORCH.get(param, param)}"
+        if name in names or name.startswith(VECTOR):
+            what = f"expected names that differ in the file and do not start with {VECTOR!r}, got {name!r} for {ours!r}"
+            raise CheckpointError(os.fspath(path), what, "rename the layer or the parameter")
+        names[name] = ours
+    return names
+
+
+def _shapes(net: Network, names: Mapping[str, str]) -> dict[str, Shape]:
+    return {name: net.params[ours].shape for name, ours in names.items()}
+
+
+def _metadata(path: StrPath, kind: str, facts: Mapping[str, Any], **more: Any) -> dict[str, str]:
+    try:
+        document = {"format": FORMAT, "kind": kind, KEY: __version__, "facts": dict(facts), **more}
+        text = json.dumps(document, allow_nan=False)
+        if json.loads(text) != document:
+            raise ValueError("tuples come back as lists, and keys as text")
+    except (TypeError, ValueError, RecursionError) as fault:
+        what = f"expected facts that JSON gives back as they are, got others ({fault})"
+        hint = "give dicts with text keys, lists, text, finite numbers, booleans and None"
+        raise CheckpointError(os.fspath(path), what, hint) from fault
+    return {KEY: text}
+
+
+def _read(path: StrPath, own: bool = False) -> tuple[dict[str, Any], dict[str, Array]]:
+    """The checked document, empty for a file of another program unless it is to be our ``own``; and the tensors."""
+    metadata, tensors = safetensors_file.read(path)
+    if KEY in metadata:
+        return _document(path, metadata[KEY]), tensors
+    if own:
+        what = "expected a checkpoint of minicnn, got a file of another program"
+        raise CheckpointError(os.fspath(path), what, "make the network yourself and give both to load_weights")
+    return {}, tensors
+
+
+def _document(path: StrPath, text: str) -> dict[str, Any]:
+    found = safetensors_file.parse(path, text)
+    if not isinstance(found, dict):
+        safetensors_file.refuse(path, "its metadata as a JSON object", short(found))
+    if found.get("format") != FORMAT:
+        what = f"expected checkpoint format {FORMAT}, got {short(found.get('format'))}"
+        raise CheckpointError(os.fspath(path), what, "read it with the minicnn that wrote it")
+    kind = found.get("kind")
+    if kind not in tuple(FIELDS):
+        safetensors_file.refuse(path, "weights or training as its kind", short(kind))
+    for name, type_ in FIELDS[kind].items():
+        value = found.get(name)
+        if type(value) is not type_ or (isinstance(value, int) and not 0 <= value < 2**63):  # True is an int to isinstance
+            safetensors_file.refuse(path, f"{name} in its metadata as {WORDS[type_]}", short(value))
+    return found
+
+
+def _check(
+    path: StrPath, net: Network, tensors: Mapping[str, Array], shapes: Mapping[str, Shape], foreign: bool = False
+) -> None:
+    """Refuse tensors whose names, shapes or dtypes are not those expected."""
+    who = os.fspath(path)
+    for name, shape in shapes.items():
+        if name not in tensors:
+            raise CheckpointError(who, f"expected a tensor {name!r}, got none of that name", OTHER)
+        found = tensors[name]
+        if found.shape != shape:
+            raise CheckpointError(who, f"expected {name!r} of shape {shape}, got {short(found.shape)}", OTHER)
+        if found.dtype != net.dtype and not (foreign and net.dtype == "float64" and found.dtype == "float32"):
+            float_ = found.dtype in ("float32", "float64")
+            hint = f'make the network with dtype="{found.dtype}"' if float_ else f"save its tensors as {net.dtype}"
+            raise CheckpointError(who, f"expected {name!r} as {net.dtype}, got {found.dtype}", hint)
+    more = sorted(tensors.keys() - shapes.keys())
+    if more:
+        raise CheckpointError(who, f"expected the network's tensors only, got {short(more[0])} too", OTHER)

@@ -1,0 +1,60 @@
+"""Warnings in words for training that goes wrong without an error: saturated units, dead units, accuracy at chance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..network import Network
+from ..nn import Layer, ReLU, ScaledTanh, Sigmoid, Tanh
+
+SAMPLE = 64
+"""Images whose activations are looked at."""
+
+RANGE: dict[type[Layer], tuple[float, float]] = {Sigmoid: (0.0, 1.0), Tanh: (-1.0, 1.0), ScaledTanh: (-1.7159, 1.7159)}
+
+
+def chance(accuracy: float, classes: int, images: int) -> str | None:
+    """A warning where the accuracy is what guessing would give.
+
+    That is a quarter above 1/classes, for classes of unequal size, and three standard deviations of a guesser's score.
+
+    >>> chance(0.1, 10, 5000)
+    'accuracy 10.0 % is what guessing gives: try another learning rate or initialisation, and check labels and normalisation'
+    """
+    guess = 1 / classes
+    if accuracy > 1.25 * guess + 3 * (guess * (1 - guess) / images) ** 0.5:
+        return None
+    advice = "try another learning rate or initialisation, and check labels and normalisation"
+    return f"accuracy {accuracy:.1%} is what guessing gives: {advice}".replace("%", " %")
+
+
+def saturation(net: Network, x: Any, index: Any) -> list[str]:
+    """Warnings for layers most of whose outputs lie at the ends of their range, or most of whose units are always zero.
+
+    Args:
+        net: the network.
+        x: images or a Source.
+        index: which of them may be looked at.
+    """
+    looked_at = [bound for bound in net.layers if type(bound.layer) in RANGE or isinstance(bound.layer, ReLU)]
+    with net.atomic():
+        net.forward(x, index=index[:SAMPLE])
+        outputs = {bound.name: net.activation(bound.name) for bound in looked_at}
+    warnings = []
+    for bound in looked_at:
+        y = outputs[bound.name]
+        if type(bound.layer) in RANGE:
+            low, high = RANGE[type(bound.layer)]
+            share = float(np.mean((y < low + 0.01 * (high - low)) | (y > high - 0.01 * (high - low))))
+            if share > 0.5:
+                advice = "its gradients vanish; lower the learning rate or start from smaller weights"
+                warnings.append(f"{bound.name}: {100 * share:.0f} % of the outputs are saturated: {advice}")
+        else:
+            dead = float(np.mean(y.max(axis=0) <= 0))
+            if dead > 0.9:
+                warnings.append(
+                    f"{bound.name}: {100 * dead:.0f} % of the units are zero for every image: lower the learning rate"
+                )
+    return warnings

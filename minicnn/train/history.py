@@ -1,0 +1,160 @@
+"""What a run has come to: a row for each finished epoch, and the tally of the one in progress."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from reprlib import repr as short
+from typing import Any, NoReturn, TypeVar
+
+from ..engine.runner import Score
+from ..errors import CheckpointError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One epoch: losses are means over images, accuracies shares, ``seconds`` training alone."""
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    val_loss: float
+    val_accuracy: float
+    seconds: float
+    images_per_second: float
+
+    def __str__(self) -> str:
+        train = f"train loss {self.train_loss:.4f} accuracy {100 * self.train_accuracy:.2f} %"
+        validation = f"validation loss {self.val_loss:.4f} accuracy {100 * self.val_accuracy:.2f} %"
+        return f"epoch {self.epoch:2}  {train}  {validation}  {self.seconds:.2f} s  {self.images_per_second:,.0f} images/s"
+
+
+@dataclass
+class Tally:
+    """Sums over the steps of an epoch so far."""
+
+    steps: int = 0
+    loss: float = 0.0
+    correct: int = 0
+    images: int = 0
+    seconds: float = 0.0
+
+    def add(self, score: Score, seconds: float) -> None:
+        """Count one step more."""
+        self.steps += 1
+        self.loss += score.loss * score.images
+        self.correct += score.correct
+        self.images += score.images
+        self.seconds += seconds
+
+
+def record(path: str | os.PathLike[str], cls: type[T], found: Any) -> T:
+    """One object of a file as a dataclass of whole numbers from 0, finite numbers, and what is true or false.
+
+    Args:
+        path: the file.
+        cls: the dataclass.
+        found: what stands in the file.
+
+    Raises:
+        CheckpointError: it is something else.
+
+    >>> record("last", Tally, {"steps": 1, "loss": 2.5, "correct": 3, "images": 4, "seconds": 0.5}).loss
+    2.5
+    """
+    names = _kinds(cls)
+    if not isinstance(found, dict) or found.keys() != names.keys():
+        refuse(path, f"an object of {', '.join(names)}", found)
+    for name, kind in names.items():
+        words, fits = KINDS[kind]
+        if not fits(found[name]):
+            refuse(path, f"{name} as {words}", found[name])
+    return cls(**found)
+
+
+def records(path: str | os.PathLike[str], cls: type[T], found: Any) -> list[T]:
+    """A list of such objects, which their first field counts from 1.
+
+    Args:
+        path: the file.
+        cls: the dataclass.
+        found: what stands in the file.
+
+    Raises:
+        CheckpointError: it is something else.
+    """
+    if not isinstance(found, list):
+        refuse(path, f"a list of objects of {', '.join(_kinds(cls))}", found)
+    several = [record(path, cls, item) for item in found]
+    counter = next(iter(_kinds(cls)))
+    for number, one in enumerate(several, 1):
+        if getattr(one, counter) != number:
+            refuse(path, f"{counter} {number}", getattr(one, counter))
+    return several
+
+
+def restore(path: str | os.PathLike[str], facts: Mapping[str, Any], images: int, batch_size: int) -> tuple[list[Row], Tally]:
+    """The rows and the tally of a checkpoint.
+
+    Args:
+        path: the file, for messages.
+        facts: what stands in it.
+        images: how many an epoch has.
+        batch_size: how many a step has.
+
+    Raises:
+        CheckpointError: they are not those of a run over so many images.
+    """
+    rows = records(path, Row, facts.get("rows"))
+    for row in rows:
+        for name in ("train_accuracy", "val_accuracy"):
+            if not 0 <= getattr(row, name) <= 1:
+                refuse(path, f"{name} from 0 to 1", getattr(row, name))
+    tally = record(path, Tally, facts.get("tally"))
+    most = math.ceil(images / batch_size)
+    if tally.steps > most:
+        refuse(path, f"steps up to {most}", tally.steps)
+    if tally.images != min(tally.steps * batch_size, images):
+        refuse(path, f"images as {min(tally.steps * batch_size, images)} after {tally.steps} steps", tally.images)
+    if tally.correct > tally.images:
+        refuse(path, f"correct up to {tally.images}", tally.correct)
+    if tally.seconds < 0 or (tally.steps and not tally.seconds):
+        refuse(path, f"seconds above 0 after {tally.steps} steps", tally.seconds)
+    return rows, tally
+
+
+def refuse(path: str | os.PathLike[str], expected: str, found: Any) -> NoReturn:
+    """Refuse what stands in a file.
+
+    Raises:
+        CheckpointError: always.
+    """
+    what = f"expected {expected} in what it tells of its run, got {short(found)}"
+    raise CheckpointError(os.fspath(path), what, "start anew without resume")
+
+
+def _kinds(cls: type) -> dict[str, Any]:
+    return {field.name: field.type for field in fields(cls)}
+
+
+def _whole(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**63
+
+
+def _finite(value: Any) -> bool:
+    try:
+        return type(value) in (int, float) and math.isfinite(value)
+    except OverflowError:  # a whole number that is too large for a float
+        return False
+
+
+KINDS = {
+    "int": ("a whole number from 0", _whole),
+    "float": ("a finite number", _finite),
+    "bool": ("true or false", lambda value: type(value) is bool),
+}
+"""What the fields of a dataclass must be, in words and as a function, by their annotation."""

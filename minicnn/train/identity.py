@@ -1,0 +1,230 @@
+"""What a run's result depends on, as JSON: it must be the same for the run to go on, and a difference is told in words.
+
+An object is its class and its state, an array a hash of its bytes, a function its code. Left out is what does not shape the
+result (threads), what a checkpoint brings (steps, moments, parameters), and what cannot be seen from here: the code of classes.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+import math
+import os
+import re
+import textwrap
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import is_dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+from ..errors import CheckpointError
+from ..network import Network
+from ..optim import Optimizer
+
+Array = np.ndarray[Any, Any]
+CLASS = "class"
+BLOCK = 1 << 24
+"""Bytes of an array that are hashed at a time, where they do not lie together."""
+SHOWN = 5
+"""Differences that are told one by one."""
+NONE = object()
+ADDRESS = re.compile(" at 0x[0-9a-f]+")
+"""What an object is called that does not tell what it is."""
+
+
+def describe(value: Any) -> Any:
+    """A value as JSON, which is the same for values that act alike, and differs for others.
+
+    Args:
+        value: anything: numbers, arrays, layers, losses, optimisers, networks, sources of images, functions.
+
+    >>> from minicnn import SGD
+    >>> describe({"optimizer": SGD(0.1, momentum=0.9), "index": np.arange(3)})["optimizer"]
+    {'class': 'SGD', 'momentum': 0.9, 'weight_decay': 0.0, 'nesterov': False}
+    """
+    return _Description()(value)
+
+
+def check(who: str | os.PathLike[str], here: Any, saved: Any, hint: str) -> None:
+    """Refuse what was saved by another run than the one that is to go on.
+
+    Args:
+        who: the file.
+        here: the description of the run that is to go on.
+        saved: the one in the file.
+        hint: what the reader can do, as an imperative.
+
+    Raises:
+        CheckpointError: they differ; the message names the differences.
+
+    >>> check("last", {"seed": 1, "batch": 32}, {"seed": 2, "batch": 32}, "give another folder")
+    Traceback (most recent call last):
+    minicnn.errors.CheckpointError: last: expected a run with seed 1, got seed 2; give another folder
+    """
+    found = list(_differences("", here, saved))
+    if found:
+        more = f" and {len(found) - SHOWN} other differences" if len(found) > SHOWN else ""
+        wanted, got = (", ".join(_at(pair[0], pair[side]) for pair in found[:SHOWN]) for side in (1, 2))
+        raise CheckpointError(os.fspath(who), f"expected a run with {wanted}, got {got}{more}", hint)
+
+
+class _Description:
+    """Describes values that may share arrays, each of which is hashed once."""
+
+    def __init__(self) -> None:
+        self._hashes: dict[Any, str] = {}
+        self._open: set[int] = set()  # the objects that are being described, against circles
+
+    def __call__(self, value: Any) -> Any:
+        if isinstance(value, np.generic):
+            value = value.item()
+        if value is None or (isinstance(value, bool | int | str) and not isinstance(value, Enum)):
+            return value
+        if isinstance(value, float):
+            return value if math.isfinite(value) else repr(value)
+        if hasattr(value, "__array__") and not isinstance(value, type):
+            return self._array(np.asarray(value))
+        if id(value) in self._open:
+            return "itself"
+        self._open.add(id(value))
+        try:
+            return self._several(value)
+        finally:
+            self._open.remove(id(value))
+
+    def _several(self, value: Any) -> Any:
+        """What may hold other values."""
+        if isinstance(value, Mapping):
+            return {key if isinstance(key, str) else repr(key): self(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self(item) for item in value]
+        if isinstance(value, set | frozenset):
+            return sorted((self(item) for item in value), key=repr)
+        if isinstance(value, Network):
+            return self.network(value) | {"params": self(value.params.flat)}
+        return self._callable(value) or self._object(value)
+
+    def _callable(self, value: Any) -> Any:
+        """A function, method or class; None for anything else."""
+        if isinstance(value, functools.partial):
+            return {CLASS: "partial", "func": self(value.func), "args": self(value.args), "keywords": self(value.keywords)}
+        if isinstance(value, types.MethodType):
+            return {CLASS: "method", "of": self(value.__self__), "func": self(value.__func__)}
+        if isinstance(value, types.FunctionType):
+            given = [value.__defaults__, value.__kwdefaults__, inspect.getclosurevars(value).nonlocals]
+            return {CLASS: "function", "name": value.__qualname__, "code": _code(value.__code__), "given": self(given)}
+        if isinstance(value, type | types.BuiltinFunctionType | types.ModuleType):
+            return f"{type(value).__name__} {getattr(value, '__qualname__', value.__name__)}"
+        return None
+
+    def _object(self, value: Any) -> Any:
+        state = {name: self(item) for name, item in _state(value).items()}
+        if not state and not is_dataclass(value) and not ADDRESS.search(repr(value)):
+            return repr(value)
+        return {CLASS: type(value).__qualname__} | state
+
+    def network(self, net: Network) -> dict[str, Any]:
+        """A network, without its seed and its parameters."""
+        layers = [{"name": bound.name, "layer": self(bound.layer)} for bound in net.layers]
+        backend = net.backend.__name__.rpartition(".")[2]
+        rest = {"dtype": str(net.dtype), "lanes": net.lanes, "backend": backend}
+        return {"in_shape": list(net.in_shape), "layers": layers} | rest
+
+    def _array(self, array: Array) -> Any:
+        if array.dtype.hasobject:
+            return self(array.tolist())
+        key = array.__array_interface__["data"][0], array.shape, array.strides, array.dtype.str
+        if key not in self._hashes:
+            self._hashes[key] = f"{array.dtype} {array.shape}, SHA-256 {_hash(array)}"
+        return self._hashes[key]
+
+
+def network(net: Network) -> dict[str, Any]:
+    """A network by its layers, shapes, dtype, lanes and backend; without its seed and its parameters.
+
+    Args:
+        net: the network.
+    """
+    return _Description().network(net)
+
+
+def examples(images: Any, targets: Any, index: Any) -> dict[str, Any]:
+    """Images with their targets as ``describe`` takes them: class numbers count by value, whatever holds them.
+
+    Args:
+        images: (N, …), or a Source.
+        targets: class numbers (N,), or vectors (N, D).
+        index: the numbers of those that count.
+    """
+    if not hasattr(images, "load"):
+        images = np.asarray(images)
+    aims = np.asarray(targets)
+    aims = aims.astype(np.int64) if aims.dtype.kind in "iu" else aims
+    return {"images": images, "targets": aims, "index": np.asarray(index, np.int64)}
+
+
+def _state(value: Any) -> dict[str, Any]:
+    """The attributes of an object, but for what is computed from others; an optimiser's are those that a user gave."""
+    state: dict[str, Any] = {}
+    computed: set[str] = set()
+    for base in type(value).__mro__:
+        slots = vars(base).get("__slots__", ())
+        for name in [slots] if isinstance(slots, str) else slots:
+            if not name.startswith("__") and hasattr(value, name):
+                state[name] = getattr(value, name)
+        computed |= {name for name, item in vars(base).items() if isinstance(item, functools.cached_property)}
+    state |= getattr(value, "__dict__", {})
+    if isinstance(value, Optimizer):
+        computed |= {"lr", "steps"} | {name for name in state if name.startswith("_")}
+    return {name: item for name, item in state.items() if name not in computed}
+
+
+def _code(code: types.CodeType) -> str:
+    parts = [_code(item) if isinstance(item, types.CodeType) else _constant(item) for item in code.co_consts]
+    text = f"{code.co_code.hex()} {code.co_names} {parts}"
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:16]
+
+
+def _constant(item: Any) -> str:
+    return repr(sorted(map(repr, item))) if isinstance(item, frozenset) else repr(item)  # whose order changes
+
+
+def _hash(array: Array) -> str:
+    total = hashlib.sha256()
+    if array.ndim == 0 or array.flags.c_contiguous:
+        blocks: Iterator[Array] = iter([array])
+    else:
+        rows = max(1, BLOCK // max(1, array.nbytes // max(1, len(array))))
+        blocks = (array[first : first + rows] for first in range(0, len(array), rows))
+    for block in blocks:
+        total.update(np.ascontiguousarray(block).reshape(-1).view(np.uint8).data)
+    return total.hexdigest()[:16]
+
+
+def _differences(path: str, here: Any, saved: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Where two descriptions differ, as deep as they have the same form."""
+    if isinstance(here, dict) and isinstance(saved, dict) and here.get(CLASS) == saved.get(CLASS):
+        for name in [*here, *(name for name in saved if name not in here)]:
+            deeper = f"{path}.{name}" if path else name
+            yield from _differences(deeper, here.get(name, NONE), saved.get(name, NONE))
+    elif isinstance(here, list) and isinstance(saved, list) and len(here) == len(saved):
+        for place, pair in enumerate(zip(here, saved, strict=True)):
+            yield from _differences(f"{path}[{place}]", *pair)
+    elif here != saved:
+        yield path, here, saved
+
+
+def _at(path: str, value: Any) -> str:
+    """A place and what is there, in one printable line, though both may come from a file."""
+    text = f"no {path}" if value is NONE else f"{path} {_words(value)}"
+    return textwrap.shorten("".join(c if c.isprintable() else " " for c in text), 120)
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, dict) and CLASS in value:
+        return f"{value[CLASS]}({', '.join(f'{name}={_words(item)}' for name, item in value.items() if name != CLASS)})"
+    return repr(value)

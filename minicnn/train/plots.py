@@ -1,0 +1,151 @@
+"""Pictures: learning curves, kernels, confused images. Drawn with matplotlib, without a display."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..data.outfile import outfile
+from ..errors import lacking
+from .history import Row
+
+Array = np.ndarray[Any, Any]
+
+INK, ACCENT, SOFT = "#1f2933", "#c2410c", "#2563eb"
+
+
+def blank(width: float, height: float) -> Any:
+    """An empty figure, of so many inches.
+
+    Raises:
+        OutputError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure  # no pyplot: nothing global, no display
+    except ImportError as fault:
+        raise lacking("pictures", "matplotlib", fault) from fault
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def save(figure: Any, path: Path, dpi: int) -> None:
+    """Write a figure in the format that its name ends with, whole or not at all.
+
+    Args:
+        figure: of matplotlib.
+        path: the file.
+        dpi: dots an inch, where the format has dots.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    with outfile(path, "a picture") as file:
+        figure.savefig(file, dpi=dpi, format=path.suffix[1:] or "png")
+
+
+def learning_curves(rows: Sequence[Row], path: Path) -> None:
+    """Loss and error rate of training and validation by epoch.
+
+    Args:
+        rows: one an epoch.
+        path: the PNG to write.
+
+    Raises:
+        OutputError: it cannot be written, or matplotlib is not installed.
+    """
+    figure = blank(9, 3.6)
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    losses, errors = figure.subplots(1, 2)
+    epochs = [row.epoch for row in rows]
+    curves = [
+        (losses, [row.train_loss for row in rows], [row.val_loss for row in rows], "loss"),
+        (errors, [100 - 100 * row.train_accuracy for row in rows], [100 - 100 * row.val_accuracy for row in rows], "error (%)"),
+    ]
+    for axes, train, validation, title in curves:
+        axes.plot(epochs, train, marker="o", markersize=3, color=SOFT, label="training (while learning)")
+        axes.plot(epochs, validation, marker="o", markersize=3, color=ACCENT, label="validation")
+        axes.set(xlabel="epoch", ylabel=title, yscale="log" if min(*train, *validation) > 0 else "linear")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        if axes.get_yscale() == "log":
+            axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.grid(alpha=0.3, which="both")
+        axes.legend(frameon=False, fontsize=8)
+    save(figure, path, 120)
+
+
+def kernels(weights: Array, path: Path) -> None:
+    """The kernels of a first layer, one scale for all, white for zero.
+
+    Args:
+        weights: (F, KH, KW).
+        path: the PNG to write.
+
+    Raises:
+        OutputError: it cannot be written, or matplotlib is not installed.
+    """
+    figure = blank(1.4 * len(weights) + 0.8, 1.9)
+    limit = float(np.abs(weights).max())
+    plots = figure.subplots(1, len(weights), squeeze=False)[0]
+    for number, (axes, kernel) in enumerate(zip(plots, weights, strict=True)):
+        picture = axes.imshow(kernel, cmap="RdBu_r", vmin=-limit, vmax=limit)
+        axes.set_title(f"map {number}", fontsize=9)
+        axes.set_axis_off()
+    figure.colorbar(picture, ax=list(plots), shrink=0.8)
+    save(figure, path, 120)
+
+
+def confused(images: Array, labels: Array, outputs: Array, path: Path, most: int = 24) -> None:
+    """The images that were taken most surely for another class.
+
+    Args:
+        images: (N, H, W) grey levels.
+        labels: (N,) classes.
+        outputs: (N, K), larger for surer.
+        path: the PNG to write.
+        most: how many to show.
+
+    Raises:
+        OutputError: it cannot be written, or matplotlib is not installed.
+    """
+    right = outputs[np.arange(len(labels)), labels]
+    margin = outputs.max(axis=1) - right
+    wrong = np.flatnonzero((outputs.argmax(axis=1) != labels) | np.isnan(outputs).any(axis=1))
+    shown = wrong[np.argsort(-margin[wrong], kind="stable")][:most]
+    columns = 8
+    lines = max(1, -(-len(shown) // columns))
+    figure = blank(9, 1.45 * lines + 0.4)
+    plots = figure.subplots(lines, columns, squeeze=False).ravel()
+    for axes in plots:
+        axes.set_axis_off()
+    for axes, i in zip(plots, shown, strict=False):
+        axes.imshow(images[i], cmap="gray_r", vmin=0, vmax=255)
+        axes.set_title(f"{labels[i]} taken for {outputs[i].argmax()}", fontsize=8, color=INK)
+    figure.suptitle(f"{len(wrong)} of {len(labels)} images were misread; the surest mistakes first", fontsize=10)
+    save(figure, path, 120)
+
+
+def rows_of_images(rows: Mapping[str, Array], path: Path) -> None:
+    """Images in rows with a name each, dark ink on white.
+
+    Args:
+        rows: name → images (n, H, W), as many in every row, larger for more ink.
+        path: the PNG to write.
+
+    Raises:
+        OutputError: it cannot be written, or matplotlib is not installed.
+    """
+    columns = len(next(iter(rows.values())))
+    figure = blank(1.6 + 0.75 * columns, 0.78 * len(rows))
+    plots = figure.subplots(len(rows), columns, squeeze=False)
+    for line, (name, images) in zip(plots, rows.items(), strict=True):
+        for axes, image in zip(line, images, strict=True):
+            axes.imshow(image, cmap="gray_r", vmin=0, vmax=1)
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set_color("#cbd2d9")
+        line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9, color=INK)
+    save(figure, path, 64)

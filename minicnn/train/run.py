@@ -1,0 +1,72 @@
+"""What training is given: images with their targets, and how to train."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..errors import OptionError, number
+from ..optim.schedules import Fixed, Schedule
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Images with their targets, or some of them.
+
+    Args:
+        images: (N, C, H, W), or a Source.
+        targets: class numbers (N,), or vectors (N, D).
+        index: the numbers of those that count; all for None.
+    """
+
+    images: Any
+    targets: Any
+    index: Any = None
+
+    @property
+    def chosen(self) -> np.ndarray[Any, Any]:
+        """The numbers of the images that count."""
+        return np.arange(self.images.shape[0]) if self.index is None else np.asarray(self.index)
+
+
+@dataclass(frozen=True)
+class Run:
+    """How a network is trained.
+
+    Args:
+        epochs: passes over the training images.
+        batch_size: images a step.
+        seed: of the order of the images.
+        schedule: factor on the optimiser's learning rate for each step.
+        folder: where checkpoints go, made if missing; nothing is saved for None. No other run writes there meanwhile.
+        facts: what else to write into checkpoints.
+        log_every: announce the loss every so many steps; never for 0.
+        decay: factor on the learning rate after every epoch, whatever their number, so that a run can be continued.
+
+    Raises:
+        OptionError: an option outside what it may be.
+    """
+
+    epochs: int
+    batch_size: int = 32
+    seed: int = 0
+    schedule: Schedule = Fixed()
+    folder: str | os.PathLike[str] | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    log_every: int = 0
+    decay: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise OptionError(
+                    "Run", f"expected {name} as a whole number of at least 1, got {value!r}", f"give {name}=1 or more"
+                )
+        number("Run", "decay", self.decay, 0, 1, "(]")
+        if self.folder is not None and (self.folder == "" or not isinstance(self.folder, str | os.PathLike)):
+            raise OptionError("Run", f"expected folder as a path, got {self.folder!r}", "give folder='runs' or leave it out")

@@ -1,0 +1,239 @@
+"""The training loop: epochs, validation, warnings, checkpoints, and exact resumption."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import __version__
+from ..data.pixels import shuffled
+from ..engine.runner import Score
+from ..errors import CheckpointError
+from ..network import Network
+from ..nn.losses import Loss
+from ..optim import Optimizer
+from ..optim.schedules import Fixed
+from . import checkpoint, diagnostics, identity
+from .folder_lock import FolderLock
+from .history import Row, Tally, restore
+from .interrupt import Interrupt
+from .progress import Announce, Bar, say
+from .run import Examples, Run
+
+LAST, BEST = "last.safetensors", "model.safetensors"
+
+
+class Trainer:
+    """Trains a network.
+
+    Args:
+        net: the network.
+        loss: the loss.
+        optimizer: the optimiser, which may have stepped before; its rate is the unit of schedule and decay, and stays so.
+        run: how to train.
+        train: images to learn from.
+        validation: images to choose by; the test set has no place here.
+        announce: where lines go.
+    """
+
+    def __init__(
+        self,
+        net: Network,
+        loss: Loss,
+        optimizer: Optimizer,
+        run: Run,
+        train: Examples,
+        validation: Examples,
+        announce: Announce = say,
+    ) -> None:
+        self.net, self.loss, self.optimizer, self.run = net, loss, optimizer, run
+        self.train, self.validation, self.announce = train, validation, announce
+        self.rows: list[Row] = []
+        self.lr = optimizer.lr
+        self.interrupted = False
+        self._tally = Tally()
+        self._chosen = train.chosen
+        self._folder = None if run.folder is None else Path(run.folder)
+        self._identity: dict[str, Any] | None = None
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps of a pass; the last batch may be smaller."""
+        return math.ceil(len(self._chosen) / self.run.batch_size)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What must be the same for a run to go on, as JSON: whatever shapes its result, the data by a hash of their bytes."""
+        if self._identity is None:
+            run, train, held_out = self.run, self.train, self.validation
+            known: dict[str, Any] = {"batch_size": run.batch_size, "seed": run.seed, "decay": run.decay, "lr": self.lr}
+            known |= {"network_seed": self.net.seed, "network": identity.network(self.net)}
+            parts = {"loss": self.loss, "optimizer": self.optimizer}
+            parts["training"] = identity.examples(train.images, train.targets, self._chosen)
+            parts["validation"] = identity.examples(held_out.images, held_out.targets, held_out.chosen)
+            if run.schedule != Fixed():  # it is spread over all epochs, so their number counts
+                known, parts = known | {"epochs": run.epochs}, parts | {"schedule": run.schedule}
+            self._identity = known | identity.describe(parts)
+        return self._identity
+
+    def fit(self, resume: bool = False) -> list[Row]:
+        """Train until ``run.epochs`` epochs are done; a second call goes on where the first one ended.
+
+        Stops early, with a word, on Ctrl-C (after the step in progress) and when the loss is not a finite number. SIGTERM and
+        SIGHUP are Ctrl-C to it, and come again when what was learned is saved, so that the program ends as it would have.
+
+        Args:
+            resume: go on where the checkpoint in ``run.folder`` stopped.
+
+        Returns:
+            One row an epoch.
+
+        Raises:
+            CheckpointError: resume, and the checkpoint is missing, damaged or of another run; or nothing can be saved.
+            OptionError: the folder cannot be written to, or another process writes there.
+            ShapeError, DataError: images or targets, of training or validation, are not what they should be.
+        """
+        for examples in (self.train, self.validation):
+            self.net.check(self.loss, examples.images, examples.targets, examples.chosen)
+        if resume and self._folder is None:
+            raise CheckpointError("resume", "expected a folder with a checkpoint, got none", "give the folder of the run")
+        if self.optimizer.lr != self.lr:
+            self.lr, self._identity = self.optimizer.lr, None
+        with nullcontext() if self._folder is None else FolderLock(self._folder, "Run"):
+            if self._folder is not None:
+                self._prepare(self._folder, resume)
+            try:
+                self._train()
+            finally:
+                self.optimizer.lr = self.lr
+        return self.rows
+
+    def _prepare(self, folder: Path, resume: bool) -> None:
+        """Find out before training what would be found out after its first epoch, or at its end."""
+        for name in (LAST, BEST):
+            checkpoint.check_saving(folder / name, self.net, self.run.facts)
+        if resume:
+            self._resume(folder)
+        if self.rows:
+            checkpoint.read_weights(folder / BEST, self.net)
+
+    def _train(self) -> None:
+        if len(self.rows) < self.run.epochs:
+            self._compile()
+        with Interrupt() as interrupt:
+            while len(self.rows) < self.run.epochs and self._epoch(interrupt):
+                pass
+            self.interrupted = interrupt.asked
+
+    def _compile(self) -> None:
+        """Run every kernel once on a batch, so that no epoch's time holds a compilation; nothing of it stays."""
+        log = self.net.backend.LOG
+        log.announce = lambda: self.announce(log.words())
+        few = self._chosen[: self.run.batch_size]
+        with self.net.update():  # nobody sees the step
+            params, steps = self.net.params.flat.copy(), self.net.steps
+            try:
+                self.net.score_and_grads(self.loss, self.train.images, self.train.targets, few)
+                copy.deepcopy(self.optimizer).step(self.net)
+            finally:
+                self.net.params.flat[...], self.net.steps = params, steps
+        self.net.evaluate(self.loss, self.train.images, self.train.targets, few)
+        log.announce = None
+
+    def _epoch(self, interrupt: Interrupt) -> bool:
+        """One epoch, or the rest of one; False where training ends early."""
+        epoch, size = len(self.rows) + 1, self.run.batch_size
+        order = shuffled(self._chosen, self.run.seed, epoch)
+        total = self.run.epochs * self.steps_per_epoch
+        with Bar(f"epoch {epoch}/{self.run.epochs}", len(order), self._tally.images) as bar:
+            while self._tally.steps < self.steps_per_epoch:
+                first = self._tally.steps * size
+                step = (epoch - 1) * self.steps_per_epoch + self._tally.steps
+                self.optimizer.lr = self.lr * self.run.decay ** (epoch - 1) * self.run.schedule(step, total)
+                score = self._step(order[first : first + size], order[first + size : first + 2 * size])
+                bar.advance(score.images, score.loss)
+                if not math.isfinite(score.loss):
+                    self.announce(
+                        f"warning: the loss of step {step + 1} is {score.loss}: training stops; lower the learning rate"
+                    )
+                    return False
+                if self.run.log_every and self._tally.steps % self.run.log_every == 0 and not interrupt.asked:
+                    self.announce(f"epoch {epoch} step {self._tally.steps}/{self.steps_per_epoch} loss {score.loss:.4f}")
+                if interrupt.asked:
+                    self._stopped(epoch)
+                    return False
+        return self._finish(epoch)
+
+    def _step(self, index: np.ndarray[Any, Any], following: np.ndarray[Any, Any]) -> Score:
+        started = time.perf_counter()
+        then = following if len(following) else None
+        with self.net.atomic():  # another thread's gradients must not come between
+            score = self.net.score_and_grads(self.loss, self.train.images, self.train.targets, index, then)
+            self.optimizer.step(self.net)
+        self._tally.add(score, time.perf_counter() - started)
+        return score
+
+    def _finish(self, number: int) -> bool:
+        tally = self._tally
+        held_out = self.validation
+        score = self.net.evaluate(self.loss, held_out.images, held_out.targets, held_out.chosen)
+        rate = tally.images / tally.seconds
+        losses = (tally.loss / tally.images, tally.correct / tally.images, score.loss, score.accuracy)
+        row = Row(number, *losses, seconds=tally.seconds, images_per_second=rate)
+        if not math.isfinite(score.loss):
+            self.announce(
+                f"warning: the validation loss of epoch {number} is {score.loss}: training stops; lower the learning rate"
+            )
+            return False
+        best = all(row.val_accuracy > earlier.val_accuracy for earlier in self.rows)
+        self.rows.append(row)
+        self._tally = Tally()
+        if self._folder is not None:  # before a word is said: whoever reads may be gone
+            if best:
+                checkpoint.save_weights(self._folder / BEST, self.net, self.run.facts)
+            self._save(self._folder)
+        self.announce(str(row))
+        self._warn(row)
+        return True
+
+    def _warn(self, row: Row) -> None:
+        guessing = diagnostics.chance(row.val_accuracy, math.prod(self.net.out_shape), len(self.validation.chosen))
+        for warning in (
+            [guessing] if guessing else diagnostics.saturation(self.net, self.validation.images, self.validation.chosen)
+        ):
+            self.announce(f"warning: {warning}")
+
+    def _stopped(self, number: int) -> None:
+        where = f"stopped in epoch {number} after step {self._tally.steps} of {self.steps_per_epoch}"
+        if self._folder is None:
+            self.announce(f"{where}; nothing was saved, because no folder was given")
+            return
+        self._save(self._folder)
+        self.announce(f"{where}; saved to {self._folder / LAST}, go on with --resume")
+
+    def _save(self, folder: Path) -> None:
+        facts = {**self.run.facts, "run": self.identity, "rows": [asdict(row) for row in self.rows]}
+        checkpoint.save_training(folder / LAST, self.net, self.optimizer, facts | {"tally": asdict(self._tally)})
+
+    def _resume(self, folder: Path) -> None:
+        path = folder / LAST
+        facts = checkpoint.read_facts(path)
+        identity.check(path, self.identity, facts.get("run"), "resume with the settings it was started with")
+        rows, tally = restore(path, facts, len(self._chosen), self.run.batch_size)
+        if len(rows) > self.run.epochs or (len(rows) == self.run.epochs and tally.steps):
+            what = f"expected a run of at most {self.run.epochs} epochs, got one of {len(rows) + bool(tally.steps)}"
+            raise CheckpointError(str(path), what, "give more epochs")
+        checkpoint.load_training(path, self.net, self.optimizer)
+        self.rows, self._tally = rows, tally
+        self.announce(f"resumed from {path} after {len(rows)} epochs and {tally.steps} steps")
+        if (by := checkpoint.version(path)) != __version__:
+            self.announce(
+                f"warning: {by!r} is the minicnn that saved it, and {__version__!r} this one: results may round otherwise"
+            )

@@ -1,0 +1,452 @@
+"""The contract suite: every layer of the package, every option, every message; and the figures of the three LeNets."""
+
+import re
+import sys
+from dataclasses import FrozenInstanceError, asdict, fields
+from math import prod
+
+import numpy as np
+import pytest
+from hypothesis import given
+from strategies import STRATEGIES, examples
+
+import minicnn as m
+from minicnn import Conv2d, Dense, Flatten, Network, OptionError, ShapeError, SparseConv2d, Subsample, models
+from minicnn.nn import conv_im2col
+from minicnn.nn.base import LAYERS
+from minicnn.testing import check_layer
+
+EXAMPLES = {m.Conv2d: 40, m.SparseConv2d: 25}
+KINDS = pytest.mark.parametrize("kind", STRATEGIES, ids=lambda kind: kind.__name__)
+
+
+# --- the contract ---
+
+
+@KINDS
+def test_layer_keeps_the_contract_whatever_its_options(kind):
+    seen = {f.name: set() for f in fields(kind)}
+
+    @examples(EXAMPLES.get(kind, 12))
+    @given(STRATEGIES[kind])
+    def keeps_the_contract(case):
+        layer, in_shape = case
+        for name, values in seen.items():
+            values.add(getattr(layer, name))
+        check_layer(layer, in_shape)
+
+    keeps_the_contract()
+    assert [name for name, values in seen.items() if len(values) < 2] == [], "options that were never varied"
+
+
+def test_every_layer_of_the_package_has_a_strategy():
+    defined = {c for c in LAYERS if getattr(sys.modules[c.__module__], c.__name__, None) is c}
+    package = {c for c in defined if c.__module__.startswith("minicnn.") and not c.__name__.startswith("_")}
+    assert package == set(STRATEGIES)
+
+
+@pytest.mark.parametrize(
+    ("layer", "in_shape"),
+    [
+        (Conv2d(3, 3, padding="same", algorithm="im2col"), (2, 5, 6)),
+        (Conv2d(4, (2, 3), stride=(2, 1), padding=1, groups=2, algorithm="im2col"), (4, 7, 5)),
+    ],
+)
+def test_convolution_by_a_few_rows_of_columns_at_a_time(layer, in_shape, monkeypatch):
+    whole = layer.plan(in_shape).work["cols"].shape
+    monkeypatch.setattr(conv_im2col, "COLUMNS", 2 * prod(whole[:3]) * whole[4])  # the columns of two rows
+    assert layer.plan(in_shape).work["cols"].shape[3] == 2 < whole[3]
+    check_layer(layer, in_shape)
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(1 << 14, 4), (1, 1)])
+def test_the_columns_of_a_large_map_are_bounded(columns, rows, monkeypatch):
+    monkeypatch.setattr(conv_im2col, "COLUMNS", columns)
+    assert Conv2d(8, 5, algorithm="im2col").plan((4, 44, 44)).work["cols"].shape == (4, 5, 5, rows, 40)
+
+
+def test_auto_multiplies_where_the_window_is_the_whole_map_and_convolves_elsewhere():
+    def buffers(*args, **options):
+        plan = Conv2d(4, *args, **options).plan((2, 5, 5))
+        return {*plan.work, *plan.derived}
+
+    assert buffers(5) == {"xt"}
+    assert buffers(5, algorithm="im2col") == {"cols"}
+    assert buffers(4) == buffers(5, padding=1) == {"packed", "packed_dx"}
+    assert buffers(5, algorithm="direct") == {"packed"}, "a window of five taps without border spreads dy, unpacked"
+    assert buffers(4, algorithm="im2col") == {"cols"}
+
+
+# --- layers are values ---
+
+
+@KINDS
+def test_layer_is_a_frozen_value(kind):
+    @examples(8)
+    @given(STRATEGIES[kind])
+    def is_a_value(case):
+        layer, _ = case
+        again = eval(repr(layer), vars(m))
+        assert again == layer
+        assert hash(again) == hash(layer)
+        assert list(asdict(layer)) == [f.name for f in fields(kind)]
+        with pytest.raises(FrozenInstanceError):
+            layer.anything = 1
+
+    is_a_value()
+
+
+def test_layers_differ_by_kind_and_by_option():
+    values = [m.AvgPool2d(2), m.MaxPool2d(2), m.MaxPool2d(2, 1), m.Tanh(), m.ReLU(), Dense(2), Dense(2, bias=False), Dense(3)]
+    assert len(set(values)) == len(values)
+    assert Dense(2, init=m.HeNormal()) == Dense(2, init=m.HeNormal()) != Dense(2)
+
+
+def test_asdict_holds_the_options():
+    assert asdict(m.MaxPool2d(3, stride=2)) == {"kernel": 3, "stride": 2, "padding": 0}
+    assert asdict(Dense(2, bias=False, init=m.FanInUniform(1.5)))["init"] == {"gain": 1.5}
+
+
+def test_repr_names_every_option():
+    assert repr(m.AvgPool2d((2, 3))) == "AvgPool2d(kernel=(2, 3), stride=None, padding=0)"
+
+
+# --- what is refused, and in which words ---
+
+
+def whole(name, least, got):
+    """What an option of whole numbers says."""
+    example = max(least, 1)
+    what = f"expected {name} as a whole number of at least {least} or a pair of them, got {got}"
+    return what, f"give {name}={example} or {name}=({example}, {example})"
+
+
+def counted(name, got):
+    """What an option that counts says."""
+    return f"expected {name} as a whole number of at least 1, got {got}", f"give {name}=1"
+
+
+def padded(got):
+    """What a padding says that is neither numbers nor possible."""
+    return f'expected padding as numbers, or "same" with stride 1, got {got}', "give the padding in pixels"
+
+
+def tied(got):
+    """What groups say that are not the table's three maps."""
+    what = f"expected tied as the sizes of groups of 3 maps in all, got {got}"
+    return what, "let the sizes add up to the number of rows of the table"
+
+
+def empty(got):
+    """What a table says in which a map reads nothing."""
+    return f"expected a table with at least one channel in every row, got {got}", "list the channels that each map reads"
+
+
+def row(number, got):
+    """What a row of a table says."""
+    return f"expected row {number} to list channels from 0 on, each once, got {got}", "correct the row"
+
+
+def rate(got):
+    """What a dropout rate says."""
+    return f"expected rate in [0, 1), got {got}", "give rate=0.5"
+
+
+def slope(got):
+    """What a slope says."""
+    return f"expected slope as a finite number, got {got}", "give slope=0.01"
+
+
+def half(got):
+    """What too much padding of a pool says."""
+    what = f"expected padding of at most half the kernel, got {got}"
+    return what, "give less padding, or every window may not meet the map"
+
+
+def huge(name, got, most=2**31 - 1, least=1):
+    """What a size says that no array has."""
+    return f"expected {name} of at most {most}, got {got}", f"give {name}={least}, or a little more"
+
+
+def truth(name, got):
+    """What an option says that is True or False."""
+    return f"expected {name} as True or False, got {got}", f"give {name}=True or {name}=False"
+
+
+OPTIONS = {
+    "Conv2d(0, 3)": counted("filters", "0"),
+    "Conv2d(2.0, 3)": counted("filters", "2.0"),
+    "Conv2d(True, 3)": counted("filters", "True"),
+    "Conv2d(2, 3, groups=0)": counted("groups", "0"),
+    "Conv2d(3, 3, groups=2)": (
+        "expected filters as a multiple of groups, got 3 filters in 2 groups",
+        "give groups that divide 3",
+    ),
+    "Conv2d(2, 3, algorithm='fft')": ("expected algorithm as one of auto, im2col, direct, got 'fft'", 'leave it at "auto"'),
+    "Conv2d(2, 0)": whole("kernel", 1, "0"),
+    "Conv2d(2, (3, 3, 3))": whole("kernel", 1, "(3, 3, 3)"),
+    "Conv2d(2, [3, 3])": whole("kernel", 1, "[3, 3]"),
+    "Conv2d(2, 2.5)": whole("kernel", 1, "2.5"),
+    "Conv2d(2, True)": whole("kernel", 1, "True"),
+    "Conv2d(2, 3, stride=(1, 0))": whole("stride", 1, "(1, 0)"),
+    "Conv2d(2, 3, dilation=0)": whole("dilation", 1, "0"),
+    "Conv2d(2, 3, padding=-1)": whole("padding", 0, "-1"),
+    "Conv2d(2, 3, padding='valid')": padded("'valid' with stride 1"),
+    "Conv2d(2, 3, stride=(2, 1), padding='same')": padded("'same' with stride (2, 1)"),
+    "Conv2d(2**31, 3)": huge("filters", 2**31),
+    "Conv2d(2, 2**55)": huge("kernel", 2**55),
+    "Conv2d(2, 3, stride=2**70)": huge("stride", 2**70),
+    "Conv2d(2, 3, stride=(1, 2**70))": huge("stride", (1, 2**70)),
+    "Conv2d(2, 3, padding=2**55)": huge("padding", 2**55, least=0),
+    "Conv2d(2, 3, dilation=2**40)": huge("dilation", 2**40),
+    "Conv2d(2, 3, groups=2**70)": huge("groups", 2**70),
+    "Conv2d(2, 3, bias=5)": truth("bias", 5),
+    "SparseConv2d(((0,),), 2**70)": huge("kernel", 2**70),
+    "Subsample(2**64)": huge("window", 2**64),
+    "AvgPool2d(2**15 + 1)": huge("kernel", 2**15 + 1, most=2**15),
+    "MaxPool2d(2, stride=2**70)": huge("stride", 2**70),
+    "MaxPool2d(2, padding=2**55)": huge("padding", 2**55, least=0),
+    "Dense(10**12)": huge("units", 10**12),
+    "Dense(10, bias=84)": truth("bias", 84),
+    "RBF(((1.0,),), trainable=1)": truth("trainable", 1),
+    "LeakyReLU(10**400)": slope(10**400),
+    "SparseConv2d(((0,),), 0)": whole("kernel", 1, "0"),
+    "SparseConv2d((), 3)": empty("()"),
+    "SparseConv2d(((0,), ()), 3)": empty("((0,), ())"),
+    "SparseConv2d(((0, -1),), 3)": row(0, "(0, -1)"),
+    "SparseConv2d(((0,), (1, 2, 1)), 3)": row(1, "(1, 2, 1)"),
+    "SparseConv2d(((0,), (1,), (2,)), 3, tied=(2,))": tied("(2,)"),
+    "SparseConv2d(((0,), (1,), (2,)), 3, tied=(3, 0))": tied("(3, 0)"),
+    "SparseConv2d(((0,), (1,), (2,)), 3, tied=(4, -1))": tied("(4, -1)"),
+    "SparseConv2d(((0, 1), (1, 2), (0,)), 3, tied=(3,))": (
+        "expected map 2 to read 2 channels as map 0, got 1",
+        "tie only maps with equally many channels",
+    ),
+    "Subsample(0)": whole("window", 1, "0"),
+    "AvgPool2d(0)": whole("kernel", 1, "0"),
+    "AvgPool2d(2, 0)": whole("stride", 1, "0"),
+    "AvgPool2d(2, 2, -1)": whole("padding", 0, "-1"),
+    "AvgPool2d((4, 3), padding=2)": half("2 for kernel (4, 3)"),
+    "MaxPool2d(0)": whole("kernel", 1, "0"),
+    "MaxPool2d(2, (1, 0))": whole("stride", 1, "(1, 0)"),
+    "MaxPool2d(2, 2, -1)": whole("padding", 0, "-1"),
+    "MaxPool2d(2, padding=(1, 2))": half("(1, 2) for kernel 2"),
+    "Dense(0)": counted("units", "0"),
+    "Dropout(1)": rate("1"),
+    "Dropout(-0.1)": rate("-0.1"),
+    "Dropout(float('nan'))": rate("nan"),
+    "Dropout(True)": rate("True"),
+    "Dropout('0.5')": rate("'0.5'"),
+    "LeakyReLU(float('inf'))": slope("inf"),
+    "LeakyReLU(float('nan'))": slope("nan"),
+    "LeakyReLU(True)": slope("True"),
+    "LeakyReLU('0.1')": slope("'0.1'"),
+}
+
+FIT = "choose a smaller kernel or dilation, or more padding"
+SHAPES = [
+    (Conv2d(2, 3), (9,), "expected an input (C, H, W), got (9,)", "put it before Flatten and Dense layers"),
+    (
+        Conv2d(4, 3, groups=2),
+        (3, 9, 9),
+        "expected channels as a multiple of groups, got 3 channels in 2 groups",
+        "give groups that divide 3",
+    ),
+    (
+        Conv2d(2, (3, 2), padding=(1, 0), dilation=2),
+        (1, 2, 9),
+        "expected a map of at least 5×3, the reach of its window, got 4×9 with padding",
+        FIT,
+    ),
+    (
+        SparseConv2d(((0, 3),), 3),
+        (3, 9, 9),
+        "expected an input (4 or more channels, H, W), got (3, 9, 9)",
+        "let the table list only channels that there are",
+    ),
+    (
+        SparseConv2d(((0,),), 3),
+        (9,),
+        "expected an input (1 or more channels, H, W), got (9,)",
+        "let the table list only channels that there are",
+    ),
+    (
+        SparseConv2d(((0,),), (3, 5)),
+        (1, 9, 4),
+        "expected a map of at least 3×5, the reach of its window, got 9×4 with padding",
+        FIT,
+    ),
+    (Subsample(2), (9,), "expected an input (C, H, W), got (9,)", "put it after a convolution"),
+    (
+        Subsample((3, 2)),
+        (6, 27, 27),
+        "window 3×2 does not tile the 27×27 map of its input (6, 27, 27)",
+        "choose a kernel or padding that leaves a multiple of the window",
+    ),
+    *[
+        case
+        for kind in (m.AvgPool2d, m.MaxPool2d)
+        for case in (
+            (kind(2), (9,), "expected an input (C, H, W), got (9,)", "put it after a convolution"),
+            (
+                kind(4, padding=1),
+                (2, 1, 9),
+                "expected a map of at least 4×4, the reach of its window, got 3×11 with padding",
+                FIT,
+            ),
+        )
+    ],
+    (m.Softmax(), (2, 3, 3), "expected an input (D,), got (2, 3, 3)", "put Flatten or Dense before it"),
+]
+
+
+MISFITS = pytest.mark.parametrize(("layer", "in_shape", "what", "hint"), SHAPES, ids=[f"{s[0].label}: {s[2]}" for s in SHAPES])
+
+
+def says(error, who, what, hint):
+    assert (error.who, error.what, error.hint) == (who, what, hint)
+    assert str(error) == f"{who}: {what}; {hint}"
+
+
+@pytest.mark.parametrize("call", OPTIONS)
+def test_option_is_refused_in_words(call):
+    with pytest.raises(OptionError) as caught:
+        eval(call, vars(m))
+    says(caught.value, call.split("(")[0], *OPTIONS[call])
+
+
+@MISFITS
+def test_input_is_refused_in_words(layer, in_shape, what, hint):
+    with pytest.raises(ShapeError) as caught:
+        layer.plan(in_shape)
+    says(caught.value, layer.label, what, hint)
+
+
+@MISFITS
+def test_in_a_network_the_refusal_says_where(layer, in_shape, what, hint):
+    with pytest.raises(ShapeError) as caught:
+        Network([m.Tanh(), ("odd one", layer)], in_shape)
+    options = ", ".join(f"{f.name}={v!r}" for f in fields(layer) if (v := getattr(layer, f.name)) != f.default)
+    assert str(caught.value) == (
+        f'layer 1 "odd one" {layer.label}({options}): {what}\n'
+        f"  chain: {in_shape} → Tanh → {in_shape} → odd one {layer.label} ✗\n"
+        f"  hint: {hint}"
+    )
+
+
+def test_the_chain_shows_every_shape_up_to_the_layer_that_does_not_fit():
+    with pytest.raises(ShapeError) as caught:
+        Network([("C1", Conv2d(6, 6)), m.Sigmoid(), ("S2", Subsample((2, 2))), Flatten()], (1, 32, 32))
+    assert str(caught.value) == (
+        'layer 2 "S2" Subsample(window=(2, 2)): window 2×2 does not tile the 27×27 map of its input (6, 27, 27)\n'
+        "  chain: (1, 32, 32) → C1 Conv2d → (6, 27, 27) → Sigmoid → (6, 27, 27) → S2 Subsample ✗\n"
+        "  hint: choose a kernel or padding that leaves a multiple of the window"
+    )
+
+
+# --- the LeNet-5 family: the figures of the paper and of the published variants ---
+
+CLASSIC = {"C1": 156, "S2": 12, "C3": 1516, "S4": 32, "C5": 48120, "F6": 10164, "output": 850}
+SHARED = {"C1": 156, "C3": 429, "C5": 48120, "F6": 10164, "output": 850}
+MODERN = {"C1": 156, "C3": 2416, "C5": 48120, "F6": 10164, "output": 850}
+CONNECTIONS = {"C1": 122304, "S2": 5880, "C3": 151600, "S4": 2000, "C5": 48120, "F6": 10164}
+
+TABLE_I = """
+0: 0 1 2     1: 1 2 3     2: 2 3 4     3: 3 4 5     4: 0 4 5     5: 0 1 5
+6: 0 1 2 3   7: 1 2 3 4   8: 2 3 4 5   9: 0 3 4 5  10: 0 1 4 5  11: 0 1 2 5
+12: 0 1 3 4  13: 1 2 4 5  14: 0 2 3 5  15: 0 1 2 3 4 5
+"""
+
+
+def per_layer(net, number):
+    """The layers for which a number is not zero."""
+    return {bound.name: n for bound in net.layers if (n := number(bound))}
+
+
+@pytest.fixture(scope="module")
+def classic():
+    return models.lenet5(threads=1)
+
+
+@pytest.mark.parametrize(
+    ("make", "expected", "total"),
+    [
+        (models.lenet5, CLASSIC, 60_850),
+        (lambda **o: models.lenet5("sigmoid", **o), CLASSIC, 60_850),
+        (models.lenet5s, SHARED, 59_719),
+        (models.lenet5_modern, MODERN, 61_706),
+        (lambda **o: models.lenet5_modern(47, **o), MODERN | {"output": 47 * 85}, 61_706 + 37 * 85),
+    ],
+    ids=["classic", "sigmoid", "shared", "modern", "modern with 47 classes"],
+)
+def test_parameters_of_each_layer(make, expected, total):
+    net = make(threads=1)
+    assert per_layer(net, lambda b: sum(prod(p.shape) for p in b.plan.params.values())) == expected
+    assert len(net.params.flat) == sum(expected.values()) == total
+
+
+def test_connections_of_each_layer_are_the_papers(classic):
+    assert per_layer(classic, lambda b: b.plan.connections) == CONNECTIONS | {"output": 850}
+
+
+def test_up_to_f6_there_are_60_000_parameters_and_340_068_connections():
+    del (up_to := dict(CLASSIC))["output"]
+    assert sum(up_to.values()) == 60_000
+    assert sum(CONNECTIONS.values()) == 340_908 - 840
+
+
+def test_table_i_is_the_papers():
+    rows = {int(number): tuple(map(int, maps.split())) for number, maps in re.findall(r"(\d+): ((?:\d ?)+)", TABLE_I)}
+    assert dict(enumerate(models.c3_table())) == rows
+    assert sum(map(len, rows.values())) == 60
+
+
+@pytest.mark.parametrize("table", [models.c3_table(), models.cyclic_table()], ids=["table I", "cyclic"])
+def test_every_s2_map_feeds_ten_c3_maps(table):
+    assert [sum(s in row for row in table) for s in range(6)] == [10] * 6
+
+
+def test_the_cyclic_tables_sets_are_table_is():
+    assert sorted(map(sorted, models.cyclic_table())) == sorted(map(sorted, models.c3_table()))
+    assert models.cyclic_table()[4:6] == ((4, 5, 0), (5, 0, 1))
+
+
+def test_shared_kernels_are_17_in_four_groups():
+    c3 = next(b for b in models.lenet5s(threads=1).layers if b.name == "C3")
+    assert {name: p.shape for name, p in c3.plan.params.items()} == {"W": (17, 5, 5), "b": (4,)}
+    kernels = [[k for f, _, k in c3.layer.links if f == map_] for map_ in range(16)]
+    assert kernels == [[0, 1, 2]] * 6 + [[3, 4, 5, 6]] * 6 + [[7, 8, 9, 10]] * 3 + [[11, 12, 13, 14, 15, 16]]
+
+
+@pytest.mark.parametrize(
+    ("name", "bound"), {"C1": 0.096, "S2": 0.6, "S4": 0.6, "C5": 0.006, "F6": 0.02, "output": 2.4 / 84}.items()
+)
+def test_weights_start_within_the_papers_bounds(classic, name, bound):
+    largest = np.abs(classic.params[f"{name}.W"]).max()
+    assert 0.75 * bound < largest <= np.float32(bound)
+
+
+def test_each_c3_map_starts_by_its_own_fan_in(classic):
+    kernels = np.abs(classic.params["C3.W"]).max((1, 2))
+    start = 0
+    for row in models.c3_table():
+        bound = {3: 0.032, 4: 0.024, 6: 0.016}[len(row)]
+        largest = kernels[start : start + len(row)].max()
+        assert 0.9 * bound < largest <= np.float32(bound)
+        start += len(row)
+    assert start == len(kernels)
+
+
+def test_biases_of_the_classic_network_start_at_zero(classic):
+    assert not any(classic.params[name].any() for name in classic.params if name.endswith(".b"))
+
+
+def test_an_unknown_activation_is_refused_in_words():
+    with pytest.raises(OptionError) as caught:
+        models.lenet5("relu")
+    says(
+        caught.value,
+        "lenet5",
+        "expected activation scaled_tanh or sigmoid, got 'relu'",
+        'give activation="scaled_tanh"',
+    )

@@ -1,0 +1,128 @@
+"""Schedules against PyTorch's, over whole runs of any length."""
+
+import re
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import examples
+
+from minicnn import OptionError
+from minicnn.optim.schedules import Cosine, Fixed, OneCycle, Step, WarmUp
+
+
+def factors(schedule, total):
+    return [schedule(step, total) for step in range(total)]
+
+
+def rates_of(make, total):
+    """The rates that a scheduler of PyTorch gives to an optimiser with rate 1."""
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    scheduler = make(optimizer)
+    rates = []
+    for _ in range(total):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return rates
+
+
+def one_cycle(total, rise=0.3, start=25.0, end=1e4):
+    rates = []
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=1.0, total_steps=total, pct_start=rise, div_factor=start, final_div_factor=end, cycle_momentum=False
+    )
+    for step in range(total):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        if step < total - 1:
+            scheduler.step()
+    return rates
+
+
+@pytest.mark.parametrize("total", [2, 3, 7, 100])
+@pytest.mark.parametrize("options", [{}, {"rise": 0.45}, {"rise": 0.9, "start": 10.0, "end": 100.0}, {"rise": 0.0}])
+def test_one_cycle_is_pytorchs(total, options):
+    assert factors(OneCycle(**options), total) == pytest.approx(one_cycle(total, **options), rel=1e-9)
+
+
+@pytest.mark.parametrize("total", [1, 2, 10, 37])
+@pytest.mark.parametrize("floor", [0.0, 0.1, 1.0])
+def test_cosine_is_pytorchs(total, floor):
+    expected = rates_of(lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, T_max=total, eta_min=floor), total)
+    assert factors(Cosine(floor), total) == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("times", [1, 2, 3, 5])
+def test_step_is_pytorchs(times):
+    expected = rates_of(lambda o: torch.optim.lr_scheduler.StepLR(o, step_size=30 // times, gamma=0.1), 30)
+    assert factors(Step(times=times, factor=0.1), 30) == pytest.approx(expected)
+
+
+def test_step_over_a_run_that_its_parts_do_not_divide():
+    assert factors(Step(times=3, factor=0.5), 7) == [1, 1, 1, 0.5, 0.5, 0.25, 0.25]
+
+
+def test_fixed():
+    assert factors(Fixed(), 3) == [1, 1, 1]
+
+
+def test_warm_up_rises_in_a_straight_line_and_hands_over():
+    assert factors(WarmUp(0.4, Cosine()), 10) == [0.25, 0.5, 0.75, 1.0, *factors(Cosine(), 6)]
+    assert factors(WarmUp(0.0, Step(times=2)), 6) == factors(Step(times=2), 6)
+    assert factors(WarmUp(1.0, Cosine()), 4) == [0.25, 0.5, 0.75, 1.0]
+
+
+@examples(200)
+@given(
+    schedule=st.one_of(
+        st.builds(OneCycle, rise=st.floats(0, 1), start=st.floats(1, 100), end=st.floats(1, 1e5)),
+        st.builds(Cosine, st.floats(0, 1)),
+        st.builds(Step, times=st.integers(1, 5), factor=st.floats(0.01, 1)),
+        st.builds(WarmUp, st.floats(0, 1), st.sampled_from([Fixed(), Cosine(), OneCycle(), Step()])),
+    ),
+    total=st.integers(1, 60),
+)
+def test_every_factor_of_every_run_lies_between_0_and_1(schedule, total):
+    for step in range(total):
+        factor = schedule(step, total)
+        assert isinstance(factor, float)
+        assert 0 <= factor <= 1 + 1e-12
+
+
+def test_a_rise_of_one_step_is_at_its_peak_at_once():
+    assert OneCycle(rise=0.1)(0, 10) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Step(times=0), "Step: expected times as a whole number of at least 1, got 0; give times=1"),
+        (lambda: Cosine(floor=-0.1), "Cosine: expected floor in [0, 1], got -0.1; choose floor as a share of the run"),
+        (lambda: Cosine(floor=1.1), "Cosine: expected floor in [0, 1], got 1.1; choose floor as a share of the run"),
+        (lambda: OneCycle(rise=2), "OneCycle: expected rise in [0, 1], got 2; choose rise as a share of the run"),
+        (lambda: OneCycle(rise=float("nan")), "OneCycle: expected rise in [0, 1], got nan; choose rise as a share of the run"),
+        (lambda: WarmUp(share=-1), "WarmUp: expected share in [0, 1], got -1; choose share as a share of the run"),
+    ],
+)
+def test_an_option_outside_its_range(make, message):
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("schedule", "options"),
+    [
+        (OneCycle, {"start": 0}),
+        (OneCycle, {"end": 0}),
+        (OneCycle, {"start": -1}),
+        (Step, {"factor": -0.5}),
+        (Step, {"times": 1.5}),
+    ],
+)
+def test_an_option_that_would_divide_by_zero_or_turn_the_rate_round_is_refused(schedule, options):
+    (name,) = options
+    with pytest.raises(OptionError, match=rf"^{schedule.__name__}: expected {name} "):
+        schedule(**options)

@@ -1,0 +1,99 @@
+"""The command line, and how much is compiled before the first step."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from minicnn import cli
+from minicnn.backends.cpu.compile.cache import cache_root
+from minicnn.backends.cpu.compile.mode import INTERPRET
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+BUDGET = {"lenet5": 30, "lenet5s": 30, "lenet5_modern": 32}
+"""Compiled specialisations that a training step of each model may take."""
+
+
+def test_warmup_says_what_it_compiles(capsys):
+    assert cli.main(["warmup", "--threads", "1"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in told[:-1]] == list(cli.ZOO)
+    assert all(re.fullmatch(r"\w+: \d+ kernels compiled in \d+\.\d s", line) for line in told[:-1])
+    assert re.fullmatch(r"\d+ kernels ready, \d+ of them from the cache", told[-1])
+
+
+EVERYTHING = """
+import contextlib, io, sys
+import numpy as np
+from minicnn import cli, models
+from minicnn.backends.cpu.compile import jit
+from minicnn.data import Normalise, Pixels
+asked, compile = [], jit._compile
+def noted(function, signature):
+    asked.append(f"{{function.__name__}} {{signature}}")
+    return compile(function, signature)
+jit._compile = noted
+with contextlib.redirect_stdout(io.StringIO()):
+    cli.main(["warmup"])
+    warm = len(asked)
+    sys.path.insert(0, {examples!r})
+    import train_mnist
+    train_mnist.draw = lambda *arguments: None
+    small = ["--limit", "160", "--epochs", "1"]  # 147 images to learn from and 13 to validate
+    for extra in (
+        ["--model", "classic", "--threads", "1", *small],
+        ["--model", "lenet5s", "--threads", "2", "--optimizer", "adamw", "--batch-size", "146", *small],
+        ["--model", "modern", "--optimizer", "sgd", *small],
+        ["--model", "modern", "--limit", "12", "--epochs", "1"],
+        ["--fast"],
+    ):
+        sys.argv = ["train_mnist.py", "--source", "subset", "--out", "runs", *extra]
+        assert train_mnist.main() == 0
+    for name, size in (("lenet5", 32), ("lenet5s", 32), ("lenet5_modern", 28)):
+        net = getattr(models, name)()
+        for fit in ("pad", "resize"):
+            images = Pixels(np.zeros((40, 28, 28), np.uint8), Normalise.between(0, 1), size, fit)
+            net.predict(images), net.predict(images, index=[3])
+print(warm > 50, asked[warm:])
+"""
+
+
+@pytest.mark.skipif(INTERPRET, reason="nothing is compiled")
+def test_after_warmup_the_examples_compile_nothing(python):
+    assert python(EVERYTHING.format(examples=str(EXAMPLES)), MINICNN_CACHE=cache_root()) == "True []\n"
+
+
+def test_a_wrong_number_of_threads_is_one_sentence(capsys):
+    assert cli.main(["warmup", "--threads", "0"]) == 2
+    message = "minicnn: threads: expected a whole number of at least 1, got 0; give threads=1 or leave it out\n"
+    assert capsys.readouterr().err == message
+
+
+def test_no_command_is_told_with_the_usage(capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main([])
+    assert ended.value.code == 2
+    assert "the following arguments are required: command" in capsys.readouterr().err
+
+
+def test_the_module_runs_as_a_program(python):
+    assert "warmup" in python("import sys, runpy; sys.argv = ['minicnn', '--help']; runpy.run_module('minicnn')")
+
+
+@pytest.mark.skipif(INTERPRET, reason="nothing is compiled")
+@pytest.mark.parametrize("model", BUDGET)
+def test_a_training_step_keeps_to_its_budget_of_kernels(python, model):
+    code = f"""
+import numpy as np
+from minicnn.backends.cpu import LOG
+from minicnn.cli import ZOO, Normalise, Pixels
+model, loss, optimizer, size = ZOO[{model!r}]
+net = model(threads=1)
+images = Pixels(np.zeros((32, 28, 28), np.uint8), Normalise.between(0, 1), size)
+net.loss_and_grads(loss, images, np.zeros(32, np.int64))
+optimizer(0.01).step(net)
+print(LOG.bound)
+"""
+    bound = int(python(code))
+    assert bound <= BUDGET[model], f"expected at most {BUDGET[model]} kernels before the first step is done, got {bound}"
