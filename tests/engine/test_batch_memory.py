@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-import minicnn.stage
+import minicnn.engine.batch
 from minicnn import MSE, CrossEntropy, DataError, Dense, Network
 from minicnn.backends.alignment import aligned
 from minicnn.data import Affine, Distorted, Normalise, Pixels
@@ -182,7 +182,7 @@ def test_of_two_pixel_images_two_are_brought_and_they_are_not_kept(tmp_path, for
 @pytest.fixture
 def same_id(monkeypatch):
     """Every source has the same id, as one that is made where another was freed may have."""
-    monkeypatch.setattr(minicnn.stage, "id", lambda value: 7, raising=False)
+    monkeypatch.setattr(minicnn.engine.batch, "id", lambda value: 7, raising=False)
 
 
 def test_another_source_of_the_same_id_is_another_source(same_id):

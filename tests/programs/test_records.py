@@ -260,8 +260,8 @@ def test_ctrl_c_stops_the_seeds_that_were_to_come(run, tmp_path, monkeypatch):
         ("safetensors", "train_mnist", ["--fast"]),
         ("safetensors", "records", []),
         ("safetensors", "robustness", ["somewhere"]),
-        ("safetensors", "lenet5_1998", []),
-        ("matplotlib", "lenet5_1998", []),
+        ("safetensors", "lenet5_1998/reproduce", []),
+        ("matplotlib", "lenet5_1998/reproduce", []),
         ("matplotlib", "distortions", []),
     ],
 )

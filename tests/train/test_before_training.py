@@ -51,7 +51,7 @@ PROGRAMS = {
     "train_mnist": ["--epochs", 1, "--limit", 120],
     "fast": ["--fast"],
     "records": ["--epochs", 1, "--limit", 120, "--seeds", 1],
-    "lenet5_1998": ["--size", 20, "--passes", 1, "--seeds", 1],
+    "lenet5_1998/reproduce": ["--size", 20, "--passes", 1, "--seeds", 1],
 }
 
 

@@ -68,13 +68,9 @@ def test_another_process_is_named_and_its_death_breaks_its_lock(python, tmp_path
 
 
 def test_what_a_killed_process_left_half_written_goes_and_what_is_being_written_stays(python, tmp_path):
-    part = f"""
-import os
-from minicnn.data.outfile import outfile
-os.fsync = lambda n: (print("half", flush=True), time.sleep(100))
-with outfile({str(tmp_path / "net")!r}, "a net") as file:
-    file.write(b"1234")
-"""
+    part = "import os; from minicnn.data.outfile import outfile as o; "
+    part += "os.fsync = lambda n: (print('half', flush=True), time.sleep(100)); "
+    part += f"file = o({str(tmp_path / 'net')!r}, 'a net'); file.__enter__().write(b'1234'); file.__exit__(None, None, None)"
     process = start(python, tmp_path, part)
     assert process.stdout.readline() == "half\n"
     assert [bool(outfile.PART.fullmatch(name)) for name in names(tmp_path)] == [True, False]
