@@ -71,7 +71,7 @@ def benchmark(given: Sequence[str]) -> None:
     rounds = options.repeats or (3 if options.quick else 25)
     say(f"{harness.machine_line(machine)}\nmicroseconds a group of {LANES} images, medians of {rounds} samples")
     say(harness.heading(COLUMNS))
-    digits = load_mnist(source="subset", announce=lambda line: None)
+    digits = load_mnist(source="subset", log=lambda line: None)
     paper, torch = Normalise.between(-0.1, 1.175), Normalise.standard(0.1307, 0.3081)
     rows = [measure("lenet5", paper, 32, digits, rounds), measure("lenet5_modern", torch, 28, digits, rounds)]
     for row in rows:

@@ -28,8 +28,8 @@ import numpy as np
 from harness import Array, BenchmarkError, Column, Peak, Timing, Work, geometric_mean, gflops, interleaved, say
 
 from minicnn import Conv2d, Network
-from minicnn.backends.executor import Team
-from minicnn.backends.program import Call, Job, Program, Recorder
+from minicnn.backends.executor import Executor
+from minicnn.backends.program import Call, Program, Recorder, Task
 from minicnn.engine.accumulate import SLOTS
 from minicnn.engine.inputs import Arrays
 
@@ -164,7 +164,7 @@ class Own:
         self.net.load_params({"conv.W": data.weights})
         self.net.forward(data.x)  # leaves every group with its x, framed where there is padding
         self.net.backward(data.dy)  # and with its dy
-        self.data, self.team = data, Team(threads, self.net.backend)
+        self.data, self.executor = data, Executor(threads, self.net.backend)
         self.groups = self.net._trace.groups
         self.slots = self.net._slots.take(len(self.groups))
 
@@ -186,23 +186,23 @@ class Own:
         for slot in slots[1:] if sums else []:
             Recorder(self.net.backend, total).add(slot.grads.flat, self.net.grads.flat)
         prepare = packing(self.net._prepare, programs)
-        jobs = self.jobs([programs[number::SLOTS] for number in range(len(slots))])
+        tasks = self.tasks([programs[number::SLOTS] for number in range(len(slots))])
 
         def work() -> None:
             prepare.run()
             for slot in slots if sums else []:
                 slot.reset.run()
-            self.team.run(jobs)
+            self.executor.run(tasks)
             total.run()
 
         return work
 
-    def jobs(self, shares: Sequence[Sequence[Program]]) -> list[Job]:
+    def tasks(self, shares: Sequence[Sequence[Program]]) -> list[Task]:
         """One job for each thread, which runs its part of the shares."""
-        members = min(self.team.threads, len(shares))
+        usable_threads = min(self.executor.threads, len(shares))
         number = np.zeros(1, np.int64)
-        own = [[program for share in shares[member::members] for program in share] for member in range(members)]
-        return [Job([(programs, (0, 1, 1))], number) for programs in own]
+        own = [[program for share in shares[thread::usable_threads] for program in share] for thread in range(usable_threads)]
+        return [Task([(programs, (0, 1, 1))], number) for programs in own]
 
     def answer(self, which: str) -> Array:
         """The result of one call, whose buffers held NaN before it."""
@@ -217,8 +217,8 @@ class Own:
     def door(self) -> Work:
         """The conversion of the batch from (N, C, H, W) to lanes."""
         images = Arrays(self.data.x)
-        jobs = self.jobs([[group.load(images, "in")] for group in self.groups])
-        return lambda: self.team.run(jobs)
+        tasks = self.tasks([[group.load(images, "in")] for group in self.groups])
+        return lambda: self.executor.run(tasks)
 
 
 def rest(whole: Program, part: Program) -> Program:

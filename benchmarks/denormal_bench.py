@@ -14,8 +14,8 @@ import numpy as np
 from harness import Array, Column, Work, say
 
 from minicnn.backends import cpu
-from minicnn.backends.executor import Team
-from minicnn.backends.program import Job, Program, Recorder
+from minicnn.backends.executor import Executor
+from minicnn.backends.program import Program, Recorder, Task
 
 COLUMNS = (
     Column("kernel", 14),
@@ -57,10 +57,10 @@ def alone(name: str, arrays: tuple[Array, ...]) -> Work:
 
 def in_a_program(name: str, arrays: tuple[Array, ...]) -> Work:
     """The kernel called by the driver."""
-    program, team = Program(), Team(1, cpu)
+    program, executor = Program(), Executor(1, cpu)
     getattr(Recorder(cpu, program), name)(*arrays)
-    job = Job([([program], (0, 1, 1))], np.zeros(1, np.int64))
-    return lambda: team.run([job])
+    task = Task([([program], (0, 1, 1))], np.zeros(1, np.int64))
+    return lambda: executor.run([task])
 
 
 def measure(number: int, rounds: int) -> list[Any]:

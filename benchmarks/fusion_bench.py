@@ -17,8 +17,8 @@ from harness import Array, BenchmarkError, Column, Work, say
 from minicnn import Network, models
 from minicnn.backends import cpu
 from minicnn.backends.cpu import lowering
-from minicnn.backends.executor import Team
-from minicnn.backends.program import Call, Job, Program
+from minicnn.backends.executor import Executor
+from minicnn.backends.program import Call, Program, Task
 from minicnn.backends.scratch import Scratch
 from minicnn.nn import Conv2d, ReLU
 
@@ -89,8 +89,8 @@ def fill(case: Case) -> None:
 
 def work(calls: Sequence[Call]) -> Work:
     """Running calls by the driver."""
-    team, job = Team(1, cpu), Job([([Program(calls)], (0, 1, 1))], np.zeros(1, np.int64))
-    return lambda: team.run([job])
+    executor, task = Executor(1, cpu), Task([([Program(calls)], (0, 1, 1))], np.zeros(1, np.int64))
+    return lambda: executor.run([task])
 
 
 def compare(case: Case) -> None:

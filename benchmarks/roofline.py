@@ -21,8 +21,8 @@ from harness import BenchmarkError, Column, Peak, say
 from harness.cases import CASES, Case, data_of
 
 from minicnn import Network
-from minicnn.backends.executor import Team
-from minicnn.backends.program import Call, Job, Program, Recorder
+from minicnn.backends.executor import Executor
+from minicnn.backends.program import Call, Program, Recorder, Task
 from minicnn.cli.console import path
 from minicnn.errors import need
 from minicnn.train import plots
@@ -92,11 +92,11 @@ def multiply_adds(call: Call) -> int:
     return prod(shapes[3]) * shapes[0][1] if kind == "outer_add" else 0
 
 
-def seconds_of(team: Team, call: Call) -> float:
+def seconds_of(executor: Executor, call: Call) -> float:
     """The least mean time of some hundred calls."""
-    job = Job([([Program([call])], (0, CALLS, 1))], np.zeros(1, np.int64))
-    team.run([job])
-    return min(harness.seconds(lambda: team.run([job]), 3) for _ in range(7)) / CALLS
+    task = Task([([Program([call])], (0, CALLS, 1))], np.zeros(1, np.int64))
+    executor.run([task])
+    return min(harness.seconds(lambda: executor.run([task]), 3) for _ in range(7)) / CALLS
 
 
 def rows_of(net: Network, case: Case) -> list[Row]:
@@ -104,12 +104,12 @@ def rows_of(net: Network, case: Case) -> list[Row]:
     data = data_of(case, net.in_shape[1])
     for _ in range(3):  # so that buffers hold what they hold in training
         net.loss_and_grads(case.loss, data.source, data.labels, np.arange(case.batch))
-    team, group = Team(1, net.backend), net._runner.group(0, train=True, lanes=net.lanes)
+    executor, group = Executor(1, net.backend), net._runner.group(0, train=True, lanes=net.lanes)
     calls = [call for load in group._loads.values() for call in load[1].calls] + net.program().calls
     found = []
     for call in calls:
         size = sum(min(array.nbytes, 1 << 24) for array in call.arrays if array.ndim < 3 or len(array) < 1000)
-        found.append(Row(call.where, call.name, seconds_of(team, call), multiply_adds(call), max(1, size)))
+        found.append(Row(call.where, call.name, seconds_of(executor, call), multiply_adds(call), max(1, size)))
     return found
 
 
@@ -118,7 +118,7 @@ def copy_rate(net: Network) -> float:
     x, y = (np.zeros(COPIED // 4, np.float32) for _ in range(2))
     program = Program()
     Recorder(net.backend, program).copy(x, y)
-    return 2 * COPIED / seconds_of(Team(1, net.backend), program.calls[0])
+    return 2 * COPIED / seconds_of(Executor(1, net.backend), program.calls[0])
 
 
 def draw(rows: Sequence[Row], peak: float, rate: float, picture: Path) -> None:

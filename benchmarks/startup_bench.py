@@ -25,7 +25,7 @@ import numpy as np
 from minicnn import MSE, SGD, models
 from minicnn.backends.cpu import LOG
 from minicnn.data import Normalise, Pixels, load_mnist
-digits = load_mnist(source=sys.argv[1], announce=lambda line: None)
+digits = load_mnist(source=sys.argv[1], log=lambda line: None)
 net, optimizer = models.lenet5(), SGD(0.1, momentum=0.9)
 pixels = Pixels(digits.train_images, Normalise.between(-0.1, 1.175), 32)
 net.loss_and_grads(MSE(1, -1), pixels, digits.train_labels, index=np.arange(32))

@@ -15,7 +15,7 @@ import numpy as np
 
 from minicnn import Flatten, Network
 from minicnn.cli.console import path, program
-from minicnn.data import Affine, Distorted, Elastic, Normalise, Pixels, load_mnist, strains
+from minicnn.data import Affine, Distorted, Elastic, Normalise, Pixels, load_mnist, perturbations
 from minicnn.errors import need
 from minicnn.train import plots
 from minicnn.train.folder_lock import prepare
@@ -53,7 +53,7 @@ def main() -> int:
 
     net = Network([Flatten()], (1, 32, 32))  # the network that shows what it sees
     test = Pixels(digits.test_images[:8], INK, 32)
-    seen = {name: net.predict(source).reshape(-1, 32, 32) for name, source in strains(test).items()}
+    seen = {name: net.predict(source).reshape(-1, 32, 32) for name, source in perturbations(test).items()}
     plots.rows_of_images(seen, options.out / "strains.png")
     print(f"wrote distortions.png and strains.png to {options.out}")
     return 0

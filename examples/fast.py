@@ -19,7 +19,7 @@ from minicnn.data.pixels import shuffled
 from minicnn.optim.schedules import OneCycle
 from minicnn.train import BEST, checkpoint
 
-EPOCHS, BATCH, RATE, CYCLE = 3, 64, 8e-3, OneCycle(rise=0.15)
+EPOCHS, BATCH, RATE, CYCLE = 3, 64, 8e-3, OneCycle(pct_start=0.15)
 NORMALISE = Normalise.standard(0.1307, 0.3081)
 
 
@@ -46,7 +46,7 @@ def train(options: argparse.Namespace, folder: Path) -> int:
         print(f"epoch {epoch}  train loss {value / images:.4f}", flush=True)
     test = net.evaluate(loss, test_pixels, digits.test_labels)
     print(f"test accuracy {100 * test.accuracy:.2f} %", flush=True)
-    facts = {"model": "modern", "normalise": asdict(NORMALISE), "size": 28, "fit": "pad", "recipe": "fast"}
-    facts |= {"seed": options.seed, "test_accuracy": test.accuracy, "data": digits.source}
-    checkpoint.save_weights(folder / BEST, net, facts)
+    metadata = {"model": "modern", "normalise": asdict(NORMALISE), "size": 28, "fit": "pad", "recipe": "fast"}
+    metadata |= {"seed": options.seed, "test_accuracy": test.accuracy, "data": digits.source}
+    checkpoint.save_weights(folder / BEST, net, metadata)
     return 0

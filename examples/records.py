@@ -22,13 +22,13 @@ import numpy as np
 
 from minicnn import SGD, AdamW, CrossEntropy, Network, OptionError, models
 from minicnn.cli.console import path, program
-from minicnn.data import Affine, Digits, Distorted, Elastic, Normalise, Pixels, load_mnist, split
+from minicnn.data import Affine, Distorted, Elastic, ImageDataset, Normalise, Pixels, load_mnist, split
 from minicnn.data.outfile import discard
 from minicnn.errors import need
 from minicnn.optim import Optimizer
-from minicnn.optim.averaging import Averaged
-from minicnn.optim.schedules import Fixed, OneCycle, Schedule
-from minicnn.train import BEST, LAST, Examples, Run, Trainer, checkpoint, identity
+from minicnn.optim.averaging import ParameterAverage
+from minicnn.optim.schedules import ConstantRate, OneCycle, Schedule
+from minicnn.train import BEST, LAST, Dataset, Trainer, TrainingOptions, checkpoint, identity
 from minicnn.train.folder_lock import FolderLock, prepare
 from minicnn.train.metrics import read_json, write_json
 
@@ -69,7 +69,9 @@ RECIPES = {
     ("classic", True): Recipe(models.lenet5, PAPER, 32, lambda: momentum(0.05, 1e-4), OneCycle(), 100, 0.999),
     ("classic", False): Recipe(models.lenet5, PAPER, 32, lambda: momentum(0.03, 5e-4), OneCycle(), 20, 0.999),
     ("modern", True): Recipe(models.lenet5_modern, TORCH, 28, lambda: AdamW(3e-3), OneCycle(), 100, 0.999),
-    ("modern", False): Recipe(models.lenet5_modern, TORCH, 28, lambda: AdamW(1e-3, weight_decay=0.1), Fixed(), 40, 0.9998),
+    ("modern", False): Recipe(
+        models.lenet5_modern, TORCH, 28, lambda: AdamW(1e-3, weight_decay=0.1), ConstantRate(), 40, 0.9998
+    ),
 }
 """By the network, and whether its training images are distorted; chosen on held-out images, see docs/reproduction.md."""
 
@@ -94,12 +96,12 @@ def arguments() -> argparse.Namespace:
 class Parts:
     """The images to learn from, those to watch while learning, and those whose error is the result."""
 
-    learn: Examples
-    watch: Examples
-    judge: Examples
+    learn: Dataset
+    watch: Dataset
+    judge: Dataset
 
 
-def parts(recipe: Recipe, options: argparse.Namespace, digits: Digits, seed: int) -> Parts:
+def parts(recipe: Recipe, options: argparse.Namespace, digits: ImageDataset, seed: int) -> Parts:
     """Divide the data for one run."""
     count = len(digits.train_images) if options.limit is None else options.limit
     if not HELD_OUT <= count <= len(digits.train_images):
@@ -108,23 +110,23 @@ def parts(recipe: Recipe, options: argparse.Namespace, digits: Digits, seed: int
     plain = Pixels(digits.train_images, recipe.normalise, recipe.size)
     source = distort(plain, seed) if options.augment else plain
     learn, hold = split(count, count // HELD_OUT, 0)  # the same images for every seed
-    watch = Examples(plain, digits.train_labels, hold)
+    watch = Dataset(plain, digits.train_labels, hold)
     if options.choose:
-        return Parts(Examples(source, digits.train_labels, learn), watch, watch)
-    test = Examples(Pixels(digits.test_images, recipe.normalise, recipe.size), digits.test_labels)
-    return Parts(Examples(source, digits.train_labels, np.arange(count)), watch, test)
+        return Parts(Dataset(source, digits.train_labels, learn), watch, watch)
+    test = Dataset(Pixels(digits.test_images, recipe.normalise, recipe.size), digits.test_labels)
+    return Parts(Dataset(source, digits.train_labels, np.arange(count)), watch, test)
 
 
-def run(recipe: Recipe, options: argparse.Namespace, digits: Digits, seed: int, folder: Path) -> float | None:
+def run(recipe: Recipe, options: argparse.Namespace, digits: ImageDataset, seed: int, folder: Path) -> float | None:
     """Train one network; its error in per cent, or None where the loss was no finite number."""
     data = parts(recipe, options, digits, seed)
     net = recipe.network(threads=options.threads, seed=seed)
     net.check(LOSS, data.judge.images, data.judge.targets, data.judge.chosen)
-    optimizer = Averaged(recipe.optimizer(), recipe.average)
-    facts = {"model": options.model, "normalise": asdict(recipe.normalise), "size": recipe.size, "seed": seed}
-    facts |= {"augment": options.augment, "learned_from": len(data.learn.chosen)}
+    optimizer = ParameterAverage(recipe.optimizer(), recipe.average)
+    metadata = {"model": options.model, "normalise": asdict(recipe.normalise), "size": recipe.size, "seed": seed}
+    metadata |= {"augment": options.augment, "learned_from": len(data.learn.chosen)}
     epochs = recipe.epochs if options.epochs is None else options.epochs
-    plan = Run(epochs, BATCH, seed, recipe.schedule, folder, facts)
+    plan = TrainingOptions(epochs, BATCH, seed, recipe.schedule, folder, metadata)
     trainer = Trainer(net, LOSS, optimizer, plan, data.learn, data.watch)
     judged = identity.describe(identity.examples(data.judge.images, data.judge.targets, data.judge.chosen))
     known = {"run": trainer.identity, "judged": judged}
@@ -142,11 +144,11 @@ def run(recipe: Recipe, options: argparse.Namespace, digits: Digits, seed: int, 
             raise KeyboardInterrupt  # it was not this seed alone that was to stop
         if len(rows) < epochs:
             return None
-        optimizer.adopt(net)
+        optimizer.copy_to(net)
         score = net.evaluate(LOSS, data.judge.images, data.judge.targets, data.judge.chosen)
         error = 100 * (score.images - score.correct) / score.images
-        checkpoint.save_weights(folder / BEST, net, facts | {"error": error, "epochs": epochs})
-        write_json(folder / RESULT, facts | {"error": error, "epochs": epochs} | known)
+        checkpoint.save_weights(folder / BEST, net, metadata | {"error": error, "epochs": epochs})
+        write_json(folder / RESULT, metadata | {"error": error, "epochs": epochs} | known)
     return error
 
 

@@ -16,16 +16,16 @@ sys.path.insert(0, str(Path(__file__).parent))  # python -P leaves it out
 
 import numpy as np
 
-from minicnn import CheckpointError, CrossEntropy, Penalty, models
+from minicnn import MLE, CheckpointError, CrossEntropy, models
 from minicnn.cli.console import path, program
-from minicnn.data import Digits, Normalise, Pixels, load_mnist, strains
+from minicnn.data import ImageDataset, Normalise, Pixels, load_mnist, perturbations
 from minicnn.errors import need
 from minicnn.train import BEST, checkpoint, history, identity
 
 NETWORKS = {
     "classic": (models.lenet5, CrossEntropy()),
     "modern": (models.lenet5_modern, CrossEntropy()),
-    "1998": (models.lenet5_1998, Penalty()),
+    "1998": (models.lenet5_1998, MLE()),
 }
 """Networks by name, each with a loss that says whether the largest output or the smallest penalty is the answer."""
 
@@ -39,27 +39,27 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def errors(weights: Path, digits: Digits, threads: int | None) -> dict[str, float]:
+def errors(weights: Path, digits: ImageDataset, threads: int | None) -> dict[str, float]:
     """The error in per cent under each strain."""
-    facts = checkpoint.read_facts(weights)
-    if facts.get("model") not in tuple(NETWORKS):
-        what = f"expected weights of {' or '.join(NETWORKS)}, got {facts.get('model')!r}"
+    metadata = checkpoint.read_metadata(weights)
+    if metadata.get("model") not in tuple(NETWORKS):
+        what = f"expected weights of {' or '.join(NETWORKS)}, got {metadata.get('model')!r}"
         raise CheckpointError(str(weights), what, "give folders of examples/records.py or examples/lenet5_1998/reproduce.py")
-    make, loss = NETWORKS[facts["model"]]
+    make, loss = NETWORKS[metadata["model"]]
     net = make(threads=threads)
     checkpoint.load_weights(weights, net)
-    normalise = history.record(weights, Normalise, facts.get("normalise"))
+    normalise = history.record(weights, Normalise, metadata.get("normalise"))
     pixels = Pixels(digits.test_images, normalise, net.in_shape[1])
-    scores = {name: net.evaluate(loss, source, digits.test_labels) for name, source in strains(pixels).items()}
+    scores = {name: net.evaluate(loss, source, digits.test_labels) for name, source in perturbations(pixels).items()}
     return {name: 100 * (1 - score.accuracy) for name, score in scores.items()}
 
 
-def column(folder: Path, digits: Digits, threads: int | None) -> dict[str, float]:
+def column(folder: Path, digits: ImageDataset, threads: int | None) -> dict[str, float]:
     """Mean errors over the seeds of a folder, which must differ in nothing else."""
     paths = sorted(folder.glob(f"seed-*/{BEST}"))
     if not paths:
         raise CheckpointError(str(folder), f"expected seed-0/{BEST} and so on, got none", "train with examples/records.py")
-    recipes = [{k: v for k, v in checkpoint.read_facts(file).items() if k not in ("seed", "error")} for file in paths]
+    recipes = [{k: v for k, v in checkpoint.read_metadata(file).items() if k not in ("seed", "error")} for file in paths]
     for file, recipe in zip(paths, recipes, strict=True):
         identity.check(file, recipes[0], recipe, "give a folder whose runs differ in their seeds alone")
     runs = [errors(file, digits, threads) for file in paths]

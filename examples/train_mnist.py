@@ -19,11 +19,11 @@ import minicnn
 from minicnn import MSE, SGD, Adam, AdamW, CrossEntropy, OptionError
 from minicnn.backends import BACKENDS
 from minicnn.cli.console import path, program
-from minicnn.data import Digits, Normalise, Pixels, load_mnist, split
+from minicnn.data import ImageDataset, Normalise, Pixels, load_mnist, split
 from minicnn.errors import need
 from minicnn.nn.losses import Loss
 from minicnn.optim import Optimizer
-from minicnn.train import BEST, Examples, Row, Run, Trainer, checkpoint
+from minicnn.train import BEST, Dataset, EpochResult, Trainer, TrainingOptions, checkpoint
 from minicnn.train.folder_lock import FolderLock
 from minicnn.train.metrics import confusion, confusion_table, write_json
 
@@ -93,7 +93,7 @@ def check_fast(options: argparse.Namespace) -> None:
         raise OptionError("--fast", f"expected no option that its recipe settles, got {', '.join(given)}", "leave it out")
 
 
-def training_part(digits: Digits, limit: int | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def training_part(digits: ImageDataset, limit: int | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The images to learn from and those to choose by."""
     count = len(digits.train_images)
     if limit is not None and not HELD_OUT <= limit <= count:
@@ -102,7 +102,7 @@ def training_part(digits: Digits, limit: int | None, seed: int) -> tuple[np.ndar
     return split(used, used // HELD_OUT, seed)
 
 
-def write_results(folder: Path, settings: dict, rows: list[Row], test: minicnn.Score, net: minicnn.Network) -> None:
+def write_results(folder: Path, settings: dict, rows: list[EpochResult], test: minicnn.Score, net: minicnn.Network) -> None:
     metrics = {
         "settings": settings,
         "epochs": [asdict(row) for row in rows],
@@ -113,7 +113,7 @@ def write_results(folder: Path, settings: dict, rows: list[Row], test: minicnn.S
     write_json(folder / "metrics.json", metrics)
 
 
-def draw(folder: Path, rows: list[Row], net: minicnn.Network, digits: Digits, outputs: np.ndarray) -> None:
+def draw(folder: Path, rows: list[EpochResult], net: minicnn.Network, digits: ImageDataset, outputs: np.ndarray) -> None:
     from minicnn.train import plots
 
     plots.learning_curves(rows, folder / "curves.png")
@@ -152,14 +152,16 @@ def train(options: argparse.Namespace, folder: Path) -> int:
         "lr": lr,
         "seed": options.seed,
     }
-    run = Run(epochs, batch_size, options.seed, folder=folder, facts=settings, log_every=recipe.log_every, decay=recipe.decay)
+    run = TrainingOptions(
+        epochs, batch_size, options.seed, folder=folder, metadata=settings, log_every=recipe.log_every, decay=recipe.decay
+    )
 
     digits = load_mnist(options.data, options.source)
     print(f"{options.model}: {digits.source}")
     print(net.summary())
     learn, hold = training_part(digits, options.limit, options.seed)
     pixels = Pixels(digits.train_images, recipe.normalise, recipe.size, recipe.fit)
-    learned, validation = (Examples(pixels, digits.train_labels, part) for part in (learn, hold))
+    learned, validation = (Dataset(pixels, digits.train_labels, part) for part in (learn, hold))
     how = f"{optimizer_name} at {lr:g}, batches of {batch_size}, {net.threads} threads, seed {options.seed}"
     print(f"training on {len(learn):,} images, validating on {len(hold):,}; {how}", flush=True)
 

@@ -34,13 +34,14 @@ from .nn import (
 )
 from .nn.base import Buffer, Param, Plan
 from .nn.init import Constant, FanInUniform, GlorotUniform, HeNormal, LeCunNormal, TorchDefault
-from .nn.losses import MAP, MSE, CrossEntropy, Penalty
+from .nn.losses import MAP, MLE, MSE, CrossEntropy
 from .optim import SDLM, SGD, Adam, AdamW
 
 __version__ = "0.1.0"
 
 __all__ = [
     "MAP",
+    "MLE",
     "MSE",
     "RBF",
     "SDLM",
@@ -71,7 +72,6 @@ __all__ = [
     "OptionError",
     "OutputError",
     "Param",
-    "Penalty",
     "Plan",
     "ReLU",
     "ScaledTanh",

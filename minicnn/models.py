@@ -84,8 +84,8 @@ def lenet5(activation: str = "scaled_tanh", **options: Any) -> Network:
     if activation not in squashes:
         expected = " or ".join(squashes)
         raise OptionError("lenet5", f"expected activation {expected}, got {activation!r}", 'give activation="scaled_tanh"')
-    squash, init = squashes[activation]
-    return Network([*_up_to_f6(squash, init), ("output", Dense(10, init=init))], (1, 32, 32), **options)
+    activation_number, init = squashes[activation]
+    return Network([*_up_to_f6(activation_number, init), ("output", Dense(10, init=init))], (1, 32, 32), **options)
 
 
 def lenet5_1998(**options: Any) -> Network:
@@ -100,7 +100,7 @@ def lenet5_1998(**options: Any) -> Network:
     return Network([*_up_to_f6(ScaledTanh(), FanInUniform(2.4)), ("output", RBF())], (1, 32, 32), **options)
 
 
-def _up_to_f6(squash: Layer, init: Init) -> list[tuple[str, Layer]]:
+def _up_to_f6(activation_number: Layer, init: Init) -> list[tuple[str, Layer]]:
     """The six layers with parameters, each followed by the squashing."""
     layers: list[tuple[str, Layer]] = [
         ("C1", Conv2d(6, 5, init=init)),
@@ -110,7 +110,7 @@ def _up_to_f6(squash: Layer, init: Init) -> list[tuple[str, Layer]]:
         ("C5", Conv2d(120, 5, init=init)),
         ("F6", Dense(84, init=init)),
     ]
-    return [layer for name, block in layers for layer in ((name, block), (f"f({name})", squash))]
+    return [layer for name, block in layers for layer in ((name, block), (f"f({name})", activation_number))]
 
 
 def lenet5s(**options: Any) -> Network:
@@ -132,7 +132,7 @@ def lenet5s(**options: Any) -> Network:
             ("C1", Conv2d(6, 5, **torch)),
             ("f(C1)", ReLU()),
             ("S2", AvgPool2d(2)),
-            ("C3", SparseConv2d(cyclic_table(), 5, tied=(6, 6, 3, 1), **torch)),
+            ("C3", SparseConv2d(cyclic_table(), 5, group_sizes=(6, 6, 3, 1), **torch)),
             ("f(C3)", ReLU()),
             ("S4", AvgPool2d(2)),
             ("flatten", Flatten()),

@@ -11,13 +11,13 @@ from . import backends
 from .arrays import Array, Shape
 from .backends.executor import shares
 from .backends.lock import shared_lock
-from .backends.program import Job, Program, Recorder, Stages
+from .backends.program import Program, Recorder, Schedule, Task
 from .engine import inputs
 from .engine.bind import Named, checked_shape, plan_chain
 from .engine.curvature import curvature
 from .engine.handle import Handle
 from .engine.inputs import Targets, targets
-from .engine.memory import FlatVector, Identity
+from .engine.memory import Identity, ParameterVector
 from .engine.required_memory import check_memory
 from .engine.runner import Score
 from .engine.shared import initialise, shapes_of
@@ -75,10 +75,10 @@ class Network(Handle):
         self.layers = plan_chain(layers, self.in_shape)
         check_memory(self.layers, self.in_shape, self.dtype, lanes)
         shapes = shapes_of(self.layers)
-        self.params = FlatVector(shapes, self.dtype, self.backend.lend)
+        self.params = ParameterVector(shapes, self.dtype, self.backend.sync_to_host)
         initialise(self.layers, self.params, seed)
         self.identity = Identity(shapes, self.dtype)
-        self._begin(threads, lanes, shared_lock(self.backend.AWAY))
+        self._begin(threads, lanes, shared_lock(self.backend.OWN_MEMORY))
 
     # --- one batch, depth first ---
 
@@ -121,14 +121,14 @@ class Network(Handle):
         return source, chosen, targets(loss, target, source.shape[0], chosen, self.dtype, self.out_shape)
 
     def _score(self, loss: Loss, x: Any, target: Any, index: Any, train: bool, then: Any = None) -> Score:
-        source, chosen, aims = self._checked(loss, x, target, index)
+        source, chosen, given = self._checked(loss, x, target, index)
         following = None if then is None else inputs.index("then", then, source.shape[0])
         with self._lock.call():
-            score = self._runner.score(loss, source, aims, chosen, self.steps, train, following)
+            score = self._runner.score(loss, source, given, chosen, self.steps, train, following)
             self.steps += train
         return score
 
-    def curvature(self, loss: Loss, x: Any, target: Any, index: Any = None) -> FlatVector:
+    def curvature(self, loss: Loss, x: Any, target: Any, index: Any = None) -> ParameterVector:
         """The diagonal of the Gauss–Newton matrix for a batch: second derivatives by each parameter, by name and in ``flat``.
 
         Arguments as for ``loss_and_grads``. ``grads`` stays as it is.
@@ -137,9 +137,9 @@ class Network(Handle):
             ContractError: a layer, or the loss, has no ``curvature``.
             ShapeError, DataError: x, target or index is not what it should be.
         """
-        source, chosen, aims = self._checked(loss, x, target, index)
+        source, chosen, given = self._checked(loss, x, target, index)
         with self._lock.call():
-            return curvature(self._setting, self._team, self._prepare, loss, source, aims, chosen, self.steps)[0]
+            return curvature(self._context, self._executor, self._prepare, loss, source, given, chosen, self.steps)[0]
 
     def predict(self, x: Any, index: Any = None) -> Array:
         """The outputs (N, …) for images (N, C, H, W) or a Source, without dropout; one image alone may differ by rounding.
@@ -215,7 +215,7 @@ class Network(Handle):
 
     # --- updates ---
 
-    def over_parameters(self, kernel: Any, vectors: Sequence[Array], numbers: Array) -> Stages:
+    def over_parameters(self, kernel: Any, vectors: Sequence[Array], numbers: Array) -> Schedule:
         """What calls an elementwise kernel on the parameters, their gradients, vectors as long, and a few numbers.
 
         Args:
@@ -223,25 +223,25 @@ class Network(Handle):
             vectors: as long as the parameters.
             numbers: the same for all elements.
         """
-        jobs = []
+        tasks = []
         for part in shares(len(self.params.memory), self.threads):
             program = Program()
             pieces = (vector[part] for vector in (self.params.memory, self.grads.memory, *vectors))
             Recorder(self.backend, program).call(kernel, *pieces, numbers)
-            jobs.append(Job([([program], (0, 1, 1))], np.zeros(1, np.int64)))
-        return Stages([jobs])
+            tasks.append(Task([([program], (0, 1, 1))], np.zeros(1, np.int64)))
+        return Schedule([tasks])
 
-    def run(self, work: Stages) -> None:
+    def run(self, work: Schedule) -> None:
         """Run stages one after another, at most one job of each for each thread."""
         with self._lock.call():
-            self._team.run_stages(work)
+            self._executor.run_schedule(work)
 
     # --- looking at the network itself ---
 
     def program(self, train: bool = True) -> Program:
         """The recorded program of one group; ``print`` shows its listing."""
         with self._lock.call():
-            group = self._runner.group(0, train, self._setting.lanes)
+            group = self._runner.group(0, train, self._context.lanes)
             program = self._prepare + group.forward
             return program + group.backward(self._slots.take(1)[0], input_grad=False) if train else program
 

@@ -15,7 +15,7 @@ import numpy as np
 from .arrays import Array, Shape
 from .engine.accumulate import Slot
 from .engine.bind import signature_of
-from .engine.memory import FlatVector
+from .engine.memory import ParameterVector
 from .network import Network
 from .nn.base import Layer
 from .nn.losses import MSE
@@ -30,9 +30,9 @@ def check_layer(layer: Layer, in_shape: Shape, seed: int = 0, zero_gradients: bo
     """Put a layer through the whole layer contract.
 
     Planned shapes are the real ones; gradients are right in float64; every buffer is written before it is read; inputs stay
-    untouched; images do not depend on each other; any batch size gives the same; dead lanes are exactly zero in dx; parameter
-    gradients are added, not written; float32 agrees with float64; running allocates nothing; two threads give the bits of one.
-    All of it holds for groups of 16 lanes and for those of one image.
+    untouched; images do not depend on each other; any batch size gives the same; padding lanes are exactly zero in dx;
+    parameter gradients are added, not written; float32 agrees with float64; running allocates nothing; two threads give the
+    bits of one. All of it holds for groups of 16 lanes and for those of one image.
 
     Args:
         layer: the layer.
@@ -165,13 +165,13 @@ def _check_independence(net: Network, x: Array) -> None:
 
 
 def _check_buffers(net: Network, x: Array, seed: int) -> None:
-    """Buffers full of NaN must come back finite, and dead lanes of dx must be zero whatever stood there."""
+    """Buffers full of NaN must come back finite, and padding lanes of dx must be zero whatever stood there."""
     dy = np.random.default_rng(seed + 2).standard_normal((len(x), *net.out_shape))
     y = net.forward(x, train=True)
     dx = net.backward(dy)
     for junk in (np.nan, 1e30):
         for group in net._trace.groups:
-            group.workspace.fill(junk)
+            group.arena.fill(junk)
         assert np.array_equal(net.forward(x, train=True), y), (
             f"forward: expected to read only what was written, got other outputs over {junk}"
         )
@@ -182,7 +182,7 @@ def _check_buffers(net: Network, x: Array, seed: int) -> None:
         assert again is not None
         assert np.array_equal(again, dx), f"backward: expected to read only what was written, got another dx over {junk}"
         dead = net._trace.groups[-1].dx[..., len(x) - (len(net._trace.groups) - 1) * net.lanes :]
-        assert not dead.any(), "backward: expected dx of exactly zero in dead lanes, got other numbers"
+        assert not dead.any(), "backward: expected dx of exactly zero in padding lanes, got other numbers"
 
 
 def _check_added(net: Network, seed: int) -> None:
@@ -192,7 +192,7 @@ def _check_added(net: Network, seed: int) -> None:
     dy = group["dy"].copy()
     results = []
     for start in (0.0, 1.0):
-        own = FlatVector({n: v.shape for n, v in net.grads.items()}, net.dtype)
+        own = ParameterVector({n: v.shape for n, v in net.grads.items()}, net.dtype)
         slot = Slot(own, np.zeros(2, np.int64), net.backend)
         slot.grads.flat[...] = start
         group["dy"][...] = dy
@@ -229,8 +229,8 @@ def _check_allocation(net: Network, x: Array) -> None:
     group.run(*programs)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    limit = 1 << 14 if group.setting.backend.CHECK or group.setting.backend.INTERPRET else 1 << 11
-    assert group.setting.backend.INTERPRET or peak < limit, f"run: expected no allocation, got {peak} bytes at the peak"
+    limit = 1 << 14 if group.context.backend.CHECK or group.context.backend.INTERPRET else 1 << 11
+    assert group.context.backend.INTERPRET or peak < limit, f"run: expected no allocation, got {peak} bytes at the peak"
 
 
 def _check_threads(layer: Layer, in_shape: Shape, x: Array, options: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from minicnn.nn.losses import Loss
 
 @dataclass(frozen=True)
 class Given(Loss):
-    """No loss, but a given diagonal of second derivatives: hy = 2/(N·D) · target, zero in dead lanes."""
+    """No loss, but a given diagonal of second derivatives: hy = 2/(N·D) · target, zero in padding lanes."""
 
     vectors: ClassVar[bool] = True
 
@@ -31,10 +31,10 @@ class Given(Loss):
 def ours(net, x, hy):
     """hx (N, …), and the curvatures of the parameters by name, for second derivatives hy (N, …) of the output."""
     target, chosen = hy * hy.size / 2, np.arange(len(x))
-    aims = targets(Given(), target, len(x), chosen, net.dtype, net.out_shape)
+    given = targets(Given(), target, len(x), chosen, net.dtype, net.out_shape)
     source = inputs.source("x", x, net.dtype, net.in_shape)
     prepare = net._prepare
-    total, hx = curvature(net._setting, net._team, prepare, Given(), source, aims, chosen, net.steps, of_input=True)
+    total, hx = curvature(net._context, net._executor, prepare, Given(), source, given, chosen, net.steps, of_input=True)
     return hx, {name: view.copy() for name, view in total.items()}
 
 

@@ -12,7 +12,7 @@ LAYERS = [
     m.AvgPool2d(2, stride=1, padding=1),
     m.Sigmoid(),
     m.Dropout(0.3),
-    ("sparse", m.SparseConv2d(((0, 1), (2, 0), (3, 8)), (2, 4), tied=(2, 1))),
+    ("sparse", m.SparseConv2d(((0, 1), (2, 0), (3, 8)), (2, 4), group_sizes=(2, 1))),
     m.MaxPool2d((1, 2), stride=1),
     m.Flatten(),
     ("dense", m.Dense(5)),

@@ -7,7 +7,7 @@ from minicnn.data import Elastic
 from minicnn.nn.window import Window, blocks, filter_block
 
 JUNK = 1e3
-"""What dead lanes hold where a kernel may not look."""
+"""What padding lanes hold where a kernel may not look."""
 
 
 class Draw:
@@ -54,7 +54,7 @@ class Draw:
         return np.array(numbers, self.dtype)
 
     def with_junk(self, array):
-        """The same with junk in dead lanes."""
+        """The same with junk in padding lanes."""
         array[..., self.real :] = JUNK
         return array
 
@@ -174,7 +174,7 @@ def pack_channels(d):
 def pad(d):
     window, size, _ = d.window()
     C = d.size(1, 3)
-    return [d.normal(C, *size, d.L), window.array(), d.room(C, *window.framed_size(size), d.L)], [2]
+    return [d.normal(C, *size, d.L), window.array(), d.room(C, *window.padded_size(size), d.L)], [2]
 
 
 def many(d):

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from minicnn.backends.scratch import Room
+from minicnn.backends.scratch import ScratchSpec
 
 
 def run(kernel, arrays):
     """Run a kernel on its arrays, with NaN, or nonsense, in every room before."""
-    kernel(*(junk(array) if isinstance(array, Room) else array for array in arrays))
+    kernel(*(junk(array) if isinstance(array, ScratchSpec) else array for array in arrays))
 
 
 def junk(room):

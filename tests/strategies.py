@@ -87,7 +87,7 @@ def sparse_conv2d(draw):
     kernel = draw(option(1, 5) | st.just((2, 6)))
     size = (both(kernel)[0] + draw(st.integers(0, 3)), both(kernel)[1] + draw(widths) - 1)
     spare = draw(st.integers(0, 1))  # a channel that no map reads
-    layer = m.SparseConv2d(tuple(table), kernel, tied=tied, init=draw(inits), bias_init=draw(bias_inits))
+    layer = m.SparseConv2d(tuple(table), kernel, group_sizes=tied, init=draw(inits), bias_init=draw(bias_inits))
     return layer, (1 + max(map(max, table)) + spare, *size)
 
 

@@ -31,8 +31,8 @@ from minicnn.backends.cpu.compile.host import HOST
 from minicnn.backends.cpu.compile.jit import LOG, kernel
 from minicnn.backends.cpu.compile.mode import CHECK, INTERPRET
 from minicnn.backends.cpu.tiles import tile_outer, tile_store, tile_width, tile_zeros
-from minicnn.backends.executor import Team, usable_cpus
-from minicnn.backends.program import Job, Program, Recorder
+from minicnn.backends.executor import Executor, usable_cpus
+from minicnn.backends.program import Program, Recorder, Task
 from minicnn.cli.console import path, program
 from minicnn.cli.streams import shown
 
@@ -212,23 +212,23 @@ class Peak:
 
     def __init__(self, threads: int, dtype: str = "float32") -> None:
         backend = backends.get("cpu")
-        self.threads, self._team = threads, Team(threads, backend)
+        self.threads, self._executor = threads, Executor(threads, backend)
         vector = PEAK_COLUMNS * HOST.width(np.dtype(dtype).itemsize)
         self.multiply_adds = threads * PEAK_REPEATS * PEAK_STEPS * PEAK_ROWS * vector
         rng = np.random.default_rng(0)
         inputs = [rng.standard_normal(n).astype(dtype) for n in (1, vector)]
-        self._jobs = []
+        self._tasks = []
         for _ in range(threads):
             program = Program()
             output = np.empty(PEAK_ROWS * vector, dtype)
             Recorder(backend, program).call(multiply_add_loop, *inputs, np.array([PEAK_REPEATS]), output)
-            self._jobs.append(Job([([program], (0, 1, 1))], np.zeros(1, np.int64)))
+            self._tasks.append(Task([([program], (0, 1, 1))], np.zeros(1, np.int64)))
         samples = interleaved({"peak": self}, PEAK_SAMPLES, PEAK_SECONDS, threads)["peak"].samples
         self.best = 2e-9 * self.multiply_adds / min(samples)
 
     def __call__(self) -> None:
         """Run the loop once on every thread."""
-        self._team.run(self._jobs)
+        self._executor.run(self._tasks)
 
 
 # --- the machine ---

@@ -81,7 +81,7 @@ def data_of(case: Case, size: int, images: int = 60_000) -> Data:
         rng = np.random.default_rng(0)
         values = rng.standard_normal((images // 2, 3, size, size), dtype=np.float32)
         return Data(values, rng.integers(0, 10, len(values)), values)
-    digits = load_mnist(source="subset", announce=lambda line: None)
+    digits = load_mnist(source="subset", log=lambda line: None)
     repeats = -(-images // len(digits.train_images))
     pixels = np.concatenate([digits.train_images] * repeats)[:images]
     labels = np.concatenate([digits.train_labels] * repeats)[:images]

@@ -95,7 +95,7 @@ def every_layer(**options: Any) -> m.Network:
         ("sparse", m.SparseConv2d(table, 3)),
         ("subsample", m.Subsample(2)),
         m.ScaledTanh(),
-        ("tied", m.SparseConv2d(((0, 1), (1, 2), (2, 3), (4, 5, 6)), 2, tied=(3, 1))),
+        ("tied", m.SparseConv2d(((0, 1), (1, 2), (2, 3), (4, 5, 6)), 2, group_sizes=(3, 1))),
         m.AvgPool2d(2, stride=1),
         m.MaxPool2d(2, stride=1),
         m.Dropout(0.3),

@@ -50,7 +50,7 @@ def main() -> int:
     import torch
 
     torch.set_num_threads(options.threads)
-    module, digits = module_of(options.seed), load_mnist(announce=lambda line: None)
+    module, digits = module_of(options.seed), load_mnist(log=lambda line: None)
     x, labels = tensor(digits.train_images), torch.from_numpy(digits.train_labels.astype(np.int64))
     optimizer, loss = torch.optim.Adam(module.parameters(), lr=RATE, fused=True), torch.nn.CrossEntropyLoss()
     starts = range(0, len(x), BATCH)

@@ -34,7 +34,7 @@ class Sparse(nn.Module):
     def __init__(self, layer: SparseConv2d) -> None:
         super().__init__()
         links = np.array(layer.links)
-        groups = layer.tied or (1,) * len(layer.table)
+        groups = layer.group_sizes or (1,) * len(layer.table)
         kernels = int(links[:, 2].max()) + 1
         index = np.full((len(layer.table), int(links[:, 1].max()) + 1), kernels)  # the kernel past the last one is zero
         index[links[:, 0], links[:, 1]] = links[:, 2]
@@ -50,7 +50,7 @@ class Sparse(nn.Module):
 
 
 def classic(net: Network) -> nn.Sequential:
-    """The network of 1998 with the squashing function of the paper."""
+    """The network of 1998 with the activation function of the paper."""
 
     class Squash(nn.Module):
         def forward(self, x: Tensor) -> Tensor:

@@ -49,11 +49,11 @@ class Graphs(Eager):
                 group["capturable"] = True  # Adam counts its steps on the device
         self._index = torch.arange(self.batch, device=self.device)
         cuda: Any = torch.cuda  # whose streams have no types
-        aside = cuda.Stream()
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):
+        to_device_async = cuda.Stream()
+        to_device_async.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(to_device_async):
             undone(self.optimizer, lambda: [self.learn(self._index) for _ in range(WARM_UP)])
-        torch.cuda.current_stream().wait_stream(aside)
+        torch.cuda.current_stream().wait_stream(to_device_async)
         self._graph = torch.cuda.CUDAGraph()
         self.optimizer.zero_grad()
         with torch.cuda.graph(self._graph):

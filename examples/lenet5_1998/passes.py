@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import SDLM, Network, models
-from minicnn.data import Affine, Digits, Distorted, Normalise, Pixels, split
+from minicnn.data import Affine, Distorted, ImageDataset, Normalise, Pixels, split
 from minicnn.data.outfile import discard
 from minicnn.data.pixels import shuffled
 from minicnn.engine.inputs import Source
@@ -78,7 +78,7 @@ class Task:
         threads: as ``Network`` takes them.
     """
 
-    digits: Digits
+    digits: ImageDataset
     loss: Loss
     passes: int
     validate: bool
@@ -90,9 +90,9 @@ class Task:
         digits, (images, labels, judged) = self.digits, self.judged()
         data = {"learned": identities.examples(Pixels(digits.train_images, PAPER, 32), digits.train_labels, self.learn)}
         data["judged"] = identities.examples(images, labels, judged)
-        facts = {"model": "1998", "normalise": asdict(PAPER), "loss": repr(self.loss), "mu": MU, "estimate": ESTIMATE}
-        facts |= {"rates": list(LENET5_RATES), "validate": self.validate, "learn_from": len(self.learn)}
-        return facts | {"network": identities.network(models.lenet5_1998(threads=1))} | identities.describe(data)
+        metadata = {"model": "1998", "normalise": asdict(PAPER), "loss": repr(self.loss), "mu": MU, "estimate": ESTIMATE}
+        metadata |= {"rates": list(LENET5_RATES), "validate": self.validate, "learn_from": len(self.learn)}
+        return metadata | {"network": identities.network(models.lenet5_1998(threads=1))} | identities.describe(data)
 
     @property
     def learn(self) -> Array:
@@ -118,7 +118,7 @@ def identity(task: Task, row: Row, seed: int) -> dict[str, Any]:
     return {"seed": seed, **asdict(row), "distortions": distortions} | task.common
 
 
-def run(task: Task, row: Row, seed: int, folder: Path, resume: bool, announce: Callable[[str], None]) -> list[Pass]:
+def run(task: Task, row: Row, seed: int, folder: Path, resume: bool, log: Callable[[str], None]) -> list[Pass]:
     """Train one network, or go on with it; the passes in order, the last of which is the result.
 
     Raises:
@@ -140,19 +140,19 @@ def run(task: Task, row: Row, seed: int, folder: Path, resume: bool, announce: C
         while len(passes) < task.passes:
             passes.append(one_pass(task, row, net, optimizer, sources, order, len(passes)))
             checkpoint.save_training(folder / LAST, net, optimizer, {"run": known, "passes": [asdict(p) for p in passes]})
-            announce(f"{row.name} seed {seed} {line(passes[-1])}")
-        facts = known | {"error": passes[-1].judged_error, "passes": [asdict(p) for p in passes]}
-        checkpoint.save_weights(folder / WEIGHTS, net, {k: v for k, v in facts.items() if k != "passes"})
-        write_json(folder / RESULT, facts)
+            log(f"{row.name} seed {seed} {line(passes[-1])}")
+        metadata = known | {"error": passes[-1].judged_error, "passes": [asdict(p) for p in passes]}
+        checkpoint.save_weights(folder / WEIGHTS, net, {k: v for k, v in metadata.items() if k != "passes"})
+        write_json(folder / RESULT, metadata)
     return passes
 
 
 def restore(path: Path, net: Network, optimizer: SDLM, known: dict[str, Any], most: int) -> list[Pass]:
     """The passes that were done, and the network as it was after them."""
-    facts = checkpoint.read_facts(path)
+    metadata = checkpoint.read_metadata(path)
     hint = "resume with the options it was started with, or give another folder"
-    identities.check(path, known, facts.get("run"), hint)
-    passes = history.records(path, Pass, facts.get("passes"))
+    identities.check(path, known, metadata.get("run"), hint)
+    passes = history.records(path, Pass, metadata.get("passes"))
     if not 1 <= len(passes) <= most:
         what = f"expected a run of at most {most} passes, got one of {len(passes)}"
         raise CheckpointError(str(path), what, "give more passes, or another folder")

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # python -P leaves it out
 from passes import Row, Task, run
 from results import PUBLISHED, draw, results, table
 
-from minicnn import MAP, OptionError, Penalty
+from minicnn import MAP, MLE, OptionError
 from minicnn.cli.console import path, program
 from minicnn.data import load_mnist
 from minicnn.errors import need
@@ -74,7 +74,7 @@ def main() -> int:
     need(*("safetensors",) if options.validate else ("safetensors", "matplotlib"))
     prepare(options.out, "--out")
     digits = load_mnist(options.data, options.source)
-    loss: Loss = Penalty() if options.loss == "eq8" else MAP(options.j)
+    loss: Loss = MLE() if options.loss == "eq8" else MAP(options.j)
     task = Task(digits, loss, options.passes, options.validate, options.threads)
     rows = chosen(options, len(task.learn))
     print(f"{digits.source}; {loss}; judged by the {'held-out' if task.validate else 'test'} images after the last pass")

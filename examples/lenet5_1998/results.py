@@ -13,7 +13,7 @@ import numpy as np
 from passes import PAPER, RESULT, WEIGHTS, Pass, Row, Task
 
 from minicnn import models
-from minicnn.data import Digits, Pixels
+from minicnn.data import ImageDataset, Pixels
 from minicnn.train import checkpoint, history, plots
 from minicnn.train.metrics import read_json
 
@@ -30,15 +30,15 @@ def results(folder: Path, task: Task) -> Found:
     """The results of this task, whatever their rows, by row and in the order of their seeds."""
     found: Found = defaultdict(list)
     for path in folder.glob(f"*/seed-*/{RESULT}"):
-        facts = read_json(path, {"error": float})
-        if {name: facts.get(name) for name in task.common} == task.common:
-            facts = read_json(path, FIELDS)
-            if not history.records(path, Pass, facts["passes"]):
+        metadata = read_json(path, {"error": float})
+        if {name: metadata.get(name) for name in task.common} == task.common:
+            metadata = read_json(path, FIELDS)
+            if not history.records(path, Pass, metadata["passes"]):
                 history.refuse(path, "passes", [])
-            row = history.record(path, Row, {name: facts.get(name) for name in ("size", "distorted", "batch")})
-            found[row].append(facts)
+            row = history.record(path, Row, {name: metadata.get(name) for name in ("size", "distorted", "batch")})
+            found[row].append(metadata)
     for runs in found.values():
-        runs.sort(key=lambda facts: facts["seed"])
+        runs.sort(key=lambda metadata: metadata["seed"])
     return dict(sorted(found.items(), key=lambda item: (-item[0].size, item[0].distorted, item[0].batch)))
 
 
@@ -59,13 +59,13 @@ def cell(runs: list[dict[str, Any]]) -> str:
     """Mean ± deviation, then every seed's error."""
     if not runs:
         return "–"
-    errors = [facts["error"] for facts in runs]
+    errors = [metadata["error"] for metadata in runs]
     spread = f" ± {statistics.stdev(errors):.2f}" if len(errors) > 1 else ""
-    seeds = ", ".join(f"{facts['seed']}: {facts['error']:.2f}" for facts in runs)
+    seeds = ", ".join(f"{metadata['seed']}: {metadata['error']:.2f}" for metadata in runs)
     return f"{statistics.mean(errors):.2f}{spread} (seed {seeds})"
 
 
-def draw(folder: Path, found: Found, digits: Digits) -> None:
+def draw(folder: Path, found: Found, digits: ImageDataset) -> None:
     """The paper's figures 5, 6 and 8 from the runs of one image a step: the last for the first seed of the largest row."""
     single = {row: runs for row, runs in found.items() if row.batch == 1}
     if not single:
@@ -85,8 +85,8 @@ def draw(folder: Path, found: Found, digits: Digits) -> None:
 
 def errors_of(runs: list[dict[str, Any]], which: str) -> Any:
     """The mean error after each pass that all runs have made."""
-    passes = min(len(facts["passes"]) for facts in runs)
-    return np.mean([[done[which] for done in facts["passes"][:passes]] for facts in runs], axis=0)
+    passes = min(len(metadata["passes"]) for metadata in runs)
+    return np.mean([[done[which] for done in metadata["passes"][:passes]] for metadata in runs], axis=0)
 
 
 def curves(rows: dict[str, list[dict[str, Any]]], path: Path) -> None:

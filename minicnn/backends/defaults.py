@@ -12,7 +12,7 @@ from typing import Any
 from ..arrays import Array
 from .alignment import aligned
 
-AWAY = False
+OWN_MEMORY = False
 """Whether kernels work on memory of their own."""
 
 CHECK = False
@@ -25,7 +25,7 @@ PATIENT = IMPATIENT = 0
 """Nobody waits for machine code to run."""
 
 
-class Crew:
+class NativeThreads:
     """Nobody: a backend without machine code hands none over.
 
     Args:
@@ -43,7 +43,7 @@ def require() -> None:
     """The host is always there."""
 
 
-def members(threads: int) -> int:
+def usable_threads(threads: int) -> int:
     """The caller's thread."""
     return 1
 
@@ -61,19 +61,19 @@ def to_host(*arrays: Array) -> None:
     """The host reads what kernels wrote."""
 
 
-def lend(array: Array) -> None:
+def sync_to_host(array: Array) -> None:
     """The host writes what kernels will read."""
 
 
-def aside(array: Array) -> None:
+def to_device_async(array: Array) -> None:
     """There is no way to be on."""
 
 
-def join() -> None:
+def wait_for_transfers() -> None:
     """Nothing is on its way."""
 
 
-def stays(size: int) -> bool:
+def keeps_on_device(size: int) -> bool:
     """Every source is read where it is."""
     return True
 
@@ -82,7 +82,7 @@ def check_call(where: str, function: Callable[..., object]) -> None:
     """Any callable over arrays can be called."""
 
 
-def rewriting(calls: Sequence[Any]) -> None:
+def rewrite(calls: Sequence[Any]) -> None:
     """No calls are fused."""
 
 
@@ -91,23 +91,23 @@ def from_zero(call: Any) -> None:
 
 
 __all__ = [
-    "AWAY",
     "CHECK",
     "IMPATIENT",
     "INTERPRET",
+    "OWN_MEMORY",
     "PATIENT",
-    "Crew",
-    "aside",
+    "NativeThreads",
     "check_call",
     "from_zero",
     "group_lanes",
-    "join",
-    "lend",
-    "members",
+    "keeps_on_device",
     "pinned",
     "require",
-    "rewriting",
-    "stays",
+    "rewrite",
+    "sync_to_host",
     "to_device",
+    "to_device_async",
     "to_host",
+    "usable_threads",
+    "wait_for_transfers",
 ]

@@ -12,7 +12,7 @@ from types import ModuleType
 
 from ..errors import OptionError, no_thread
 from .lock import HandleLock, SharedLock
-from .program import Job, Stages
+from .program import Schedule, Task
 
 CGROUP = Path("/sys/fs/cgroup")
 
@@ -76,7 +76,7 @@ def shares(length: int, threads: int, passes: int = 1) -> list[slice]:
     return [slice(first, end) for first, end in pairwise(ends)]
 
 
-class Team:
+class Executor:
     """A fixed number of threads that run one job each, the caller being the first of them.
 
     Jobs that are machine code throughout go to the backend's crew, which runs them without the interpreter; others, such as
@@ -93,70 +93,70 @@ class Team:
         self._lock = lock or HandleLock(SharedLock())
         self._backend = backend
         self._busy = threads > usable_cpus()  # waiting in a loop would take the processor from a thread that works
-        self._crew = backend.Crew(patience=backend.IMPATIENT if self._busy else backend.PATIENT)
+        self._native = backend.NativeThreads(patience=backend.IMPATIENT if self._busy else backend.PATIENT)
         self._pool: ThreadPoolExecutor | None = None
         self._owner = 0
 
-    def run(self, jobs: Sequence[Job]) -> None:
+    def run(self, tasks: Sequence[Task]) -> None:
         """Run up to ``threads`` jobs at the same time, and return when all are done."""
-        if len(jobs) == 1 and jobs[0].code is not None:
-            self.run_alone(jobs[0])
+        if len(tasks) == 1 and tasks[0].code is not None:
+            self.run_alone(tasks[0])
             return
-        if not self._backend.CHECK and all(job.native for job in jobs):
-            self._crew.run(jobs)
+        if not self._backend.CHECK and all(task.native for task in tasks):
+            self._native.run(tasks)
             return
         helpers: list[Future[None]] = []
         with self._lock.at_work():
             try:
-                self._submit(jobs[1:], helpers)
-                jobs[0].run()
+                self._submit(tasks[1:], helpers)
+                tasks[0].run()
             finally:
-                wait(helpers)  # none may still write into its workspace when the caller goes on
+                wait(helpers)  # none may still write into its arena when the caller goes on
         for helper in helpers:
             helper.result()
 
-    def _submit(self, jobs: Sequence[Job], helpers: list[Future[None]]) -> None:
+    def _submit(self, tasks: Sequence[Task], helpers: list[Future[None]]) -> None:
         """Give jobs to helpers, and note what will tell how they end.
 
         Raises:
             BackendError: there is no thread left to make one of them.
         """
-        pool = self._helpers() if jobs else None
+        pool = self._helpers() if tasks else None
         try:
-            for job in jobs:
+            for task in tasks:
                 assert pool is not None
-                helpers.append(pool.submit(self._work, job))
+                helpers.append(pool.submit(self._work, task))
         except RuntimeError as error:  # the job waits in the pool all the same
             assert pool is not None
             pool.shutdown(cancel_futures=True)
             self._pool = None
             raise no_thread(error) from error
 
-    def _work(self, job: Job) -> None:
+    def _work(self, task: Task) -> None:
         """Run a job in a helper."""
         with self._lock.at_work():
-            job.run()
+            task.run()
 
-    def run_stages(self, work: Stages) -> None:
+    def run_schedule(self, work: Schedule) -> None:
         """Run stages one after another: with one hand-over where all is machine code and every thread has a processor."""
-        if work.code is not None or self._in_one_go(work.stages):
-            self._crew.run_stages(work)
+        if work.code is not None or self._in_one_go(work.phases):
+            self._native.run_schedule(work)
             return
-        for jobs in work.stages:
-            self.run(jobs)
+        for tasks in work.phases:
+            self.run(tasks)
 
-    def _in_one_go(self, stages: Sequence[Sequence[Job]]) -> bool:
+    def _in_one_go(self, phases: Sequence[Sequence[Task]]) -> bool:
         """Whether threads may wait for each other between stages."""
-        ready = not (self._backend.CHECK or self._backend.AWAY or self._busy)
-        return ready and all(job.native for jobs in stages for job in jobs)
+        ready = not (self._backend.CHECK or self._backend.OWN_MEMORY or self._busy)
+        return ready and all(task.native for tasks in phases for task in tasks)
 
-    def run_alone(self, job: Job) -> None:
+    def run_alone(self, task: Task) -> None:
         """Run a job that is too small to look at twice: straight away where its machine code is known."""
-        if job.code is None:
-            self.run([job])
+        if task.code is None:
+            self.run([task])
         else:
-            job.code.run()
-            job.code.check()
+            task.code.run()
+            task.code.check()
 
     def _helpers(self) -> ThreadPoolExecutor:
         """The interpreter's threads, made anew in a forked child, where those of the parent do not live."""

@@ -15,17 +15,17 @@ class Place(Protocol):
     then whoever writes or reads an array on the host says so here, and nothing else crosses.
 
     Attributes:
-        AWAY: whether kernels work on memory of their own.
+        OWN_MEMORY: whether kernels work on memory of their own.
         CHECK: whether kernels check their bounds, and buffers have guard bands.
     """
 
-    AWAY: bool
+    OWN_MEMORY: bool
     CHECK: bool
 
     def require(self) -> None:
         """Raise a BackendError where this backend cannot be used."""
 
-    def members(self, threads: int) -> int:
+    def usable_threads(self, threads: int) -> int:
         """How many threads make calls, where so many are wanted."""
 
     def group_lanes(self, images: int, lanes: int) -> int:
@@ -40,22 +40,22 @@ class Place(Protocol):
     def to_host(self, *arrays: Array) -> None:
         """Let the host see what kernels wrote, when they are done."""
 
-    def lend(self, array: Array) -> None:
+    def sync_to_host(self, array: Array) -> None:
         """Let the host see an array, and kernels what it writes there until the next call."""
 
-    def aside(self, array: Array) -> None:
-        """``to_device`` for pinned memory, beside what runs; calls that need it are made after ``join``."""
+    def to_device_async(self, array: Array) -> None:
+        """``to_device`` for pinned memory, beside what runs; calls that need it are made after ``wait_for_transfers``."""
 
-    def join(self) -> None:
+    def wait_for_transfers(self) -> None:
         """Let calls wait for what was brought aside."""
 
-    def stays(self, size: int) -> bool:
+    def keeps_on_device(self, size: int) -> bool:
         """Whether a source of so many bytes whose images never change is read as a whole."""
 
     def check_call(self, where: str, function: Callable[..., object]) -> None:
         """Raise a BackendError where this backend cannot call a function that a layer gives to ``k.call``."""
 
-    def rewriting(self, calls: Sequence[Any]) -> Any:
+    def rewrite(self, calls: Sequence[Any]) -> Any:
         """How many of the first calls of a program can be replaced, by which kernel on which arrays; or None."""
 
     def from_zero(self, call: Any) -> Any:

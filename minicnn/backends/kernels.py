@@ -48,31 +48,31 @@ class Kernels(Protocol):
     def pack_channels(self, W: Array, packed: Array) -> None:
         """packed[block, f, kh, kw, i] = W[f, size·block + i, kh, kw], zero past the last channel."""
 
-    def pad(self, x: Array, g: Array, framed: Array) -> None:
+    def pad(self, x: Array, window: Array, padded: Array) -> None:
         """framed = x with the window's background of zeros around every map."""
 
-    def conv2d(self, x: Array, packed: Array, b: Array, g: Array, y: Array) -> None:
+    def conv2d(self, x: Array, packed: Array, b: Array, window: Array, y: Array) -> None:
         """y[f, oy, ox] = b[f] + Σ W[f, c, kh, kw] · x[c, s·oy + d·kh − p, s·ox + d·kw − p], zeros outside the map."""
 
-    def conv2d_dx(self, dy: Array, packed: Array, g: Array, dx: Array) -> None:
+    def conv2d_dx(self, dy: Array, packed: Array, window: Array, dx: Array) -> None:
         """dx[c, iy, ix] = Σ W[f, c, kh, kw] · dy[f, oy, ox] where s·o + d·k = i + padding."""
 
-    def conv2d_dW_add(self, x: Array, dy: Array, g: Array, dW: Array) -> None:
+    def conv2d_dW_add(self, x: Array, dy: Array, window: Array, dW: Array) -> None:
         """dW[f, c, kh, kw] += Σ dy[f, oy, ox] · x[c, s·oy + d·kh − p, s·ox + d·kw − p]."""
 
-    def conv2d_image(self, x: Array, W: Array, b: Array, g: Array, y: Array) -> None:
+    def conv2d_image(self, x: Array, W: Array, b: Array, window: Array, y: Array) -> None:
         """``conv2d`` of one image, from weights as they are."""
 
-    def conv2d_image_dx(self, dy: Array, W: Array, g: Array, dx: Array) -> None:
+    def conv2d_image_dx(self, dy: Array, W: Array, window: Array, dx: Array) -> None:
         """``conv2d_dx`` of one image, from weights as they are."""
 
-    def conv2d_image_dW_add(self, x: Array, dy: Array, g: Array, dW: Array) -> None:
+    def conv2d_image_dW_add(self, x: Array, dy: Array, window: Array, dW: Array) -> None:
         """``conv2d_dW_add`` of one image."""
 
-    def im2col(self, x: Array, g: Array, row: Array, cols: Array) -> None:
+    def im2col(self, x: Array, window: Array, row: Array, cols: Array) -> None:
         """cols[c, kh, kw, r, ox] = x[c, s·(row + r) + d·kh − p, s·ox + d·kw − p], zero outside the map."""
 
-    def col2im_add(self, cols: Array, g: Array, row: Array, dx: Array) -> None:
+    def col2im_add(self, cols: Array, window: Array, row: Array, dx: Array) -> None:
         """The adjoint of im2col, added to dx."""
 
     # --- sparse convolution: kernels W (K, KH, KW), links (n, 3) = map, channel, kernel, sorted; first = where each begins ---
@@ -94,25 +94,25 @@ class Kernels(Protocol):
 
     # --- pooling: x (C, H, W, L), y (C, OH, OW, L) ---
 
-    def subsample(self, x: Array, coef: Array, b: Array, g: Array, y: Array) -> None:
+    def subsample(self, x: Array, coef: Array, b: Array, window: Array, y: Array) -> None:
         """y[c] = coef[c] · Σ window + b[c]."""
 
-    def subsample_dx(self, dy: Array, coef: Array, g: Array, dx: Array) -> None:
+    def subsample_dx(self, dy: Array, coef: Array, window: Array, dx: Array) -> None:
         """dx = coef[c] · dy at every pixel of the window."""
 
-    def subsample_dcoef_add(self, x: Array, dy: Array, g: Array, dcoef: Array) -> None:
+    def subsample_dcoef_add(self, x: Array, dy: Array, window: Array, dcoef: Array) -> None:
         """dcoef[c] += Σ dy · Σ window."""
 
-    def avg_pool(self, x: Array, g: Array, y: Array) -> None:
+    def avg_pool(self, x: Array, window: Array, y: Array) -> None:
         """y = Σ window / (KH·KW); padding counts as zeros."""
 
-    def avg_pool_dx(self, dy: Array, g: Array, dx: Array) -> None:
+    def avg_pool_dx(self, dy: Array, window: Array, dx: Array) -> None:
         """dx = Σ over the windows at the pixel of dy / (KH·KW)."""
 
-    def max_pool(self, x: Array, g: Array, y: Array, tap: Array) -> None:
+    def max_pool(self, x: Array, window: Array, y: Array, argmax: Array) -> None:
         """y = max of the window, tap = kh·KW + kw of the winner: the first of equals; NaN wins."""
 
-    def max_pool_dx(self, dy: Array, tap: Array, g: Array, dx: Array) -> None:
+    def max_pool_dx(self, dy: Array, argmax: Array, window: Array, dx: Array) -> None:
         """dx = Σ of dy over the windows that the pixel won."""
 
     # --- element by element; y may be x, dx may be dy ---
@@ -186,7 +186,7 @@ class Kernels(Protocol):
     def dropout(self, x: Array, rng: Array, rate: Array, y: Array) -> None:
         """y = x · m / (1 − rate), m a hash of rng, image and element; its own adjoint."""
 
-    # --- losses: y, target, dy (D, L), labels (L,); dead lanes count nothing and get dy = hy = 0 ---
+    # --- losses: y, target, dy (D, L), labels (L,); padding lanes count nothing and get dy = hy = 0 ---
 
     def one_hot(self, labels: Array, lanes: Array, on_off: Array, target: Array) -> None:
         """target = on_off[0] at the label, on_off[1] elsewhere."""
@@ -235,16 +235,16 @@ class Kernels(Protocol):
 
     # --- updates over flat vectors ---
 
-    def sgd(self, p: Array, dp: Array, v: Array, h: Array) -> None:
+    def sgd(self, p: Array, dp: Array, v: Array, hyper: Array) -> None:
         """One step of gradient descent; h = rate, momentum, Nesterov 0/1, weight decay, first step 0/1."""
 
-    def sdlm(self, p: Array, dp: Array, r: Array, h: Array) -> None:
+    def sdlm(self, p: Array, dp: Array, r: Array, hyper: Array) -> None:
         """p −= rate · r · dp, a rate for each parameter; h = rate."""
 
-    def adam(self, p: Array, dp: Array, m: Array, v: Array, h: Array) -> None:
+    def adam(self, p: Array, dp: Array, m: Array, v: Array, hyper: Array) -> None:
         """One step of Adam; h = rate, β₁, β₂, ε, weight decay, 1 − β₁ᵗ, 1 − β₂ᵗ."""
 
-    def adamw(self, p: Array, dp: Array, m: Array, v: Array, h: Array) -> None:
+    def adamw(self, p: Array, dp: Array, m: Array, v: Array, hyper: Array) -> None:
         """One step of AdamW; h as for adam."""
 
     # --- the door: lanes from images in memory, and back ---
@@ -265,7 +265,7 @@ class Kernels(Protocol):
         """place, index, labels, lanes, rng = those of group number[0] of a batch of count[0] images."""
 
     def gather(self, x: Array, index: Array, lanes: Array, xl: Array) -> None:
-        """xl[d, l] = x[index[l], d]; dead lanes 0."""
+        """xl[d, l] = x[index[l], d]; padding lanes 0."""
 
     def scatter(self, yl: Array, index: Array, lanes: Array, y: Array) -> None:
         """y[index[l], d] = yl[d, l] for the real lanes."""

@@ -16,7 +16,7 @@ from .placeholder import plain
 from .scratch import Scratch
 
 
-class Bound(NamedTuple):
+class BoundCall(NamedTuple):
     """A call ready to be made.
 
     Attributes:
@@ -47,18 +47,20 @@ class Call:
     arrays: tuple[Array, ...]
 
     @property
-    def bound(self) -> Bound:
+    def bound(self) -> BoundCall:
         """The kernel's code for these arrays, found once."""
-        known: Bound | None = self.__dict__.get("_bound")  # cached_property of Python 3.11 has one lock for all calls there are
+        known: BoundCall | None = self.__dict__.get(
+            "_bound"
+        )  # cached_property of Python 3.11 has one lock for all calls there are
         if known is None:
             known = self.__dict__["_bound"] = self._bind()
         return known
 
-    def _bind(self) -> Bound:
+    def _bind(self) -> BoundCall:
         if not hasattr(self.kernel, "bind"):
-            return Bound(self.kernel, self.arrays, 0)
+            return BoundCall(self.kernel, self.arrays, 0)
         function, arrays = self.kernel.bind(self.arrays)
-        return Bound(function, arrays, self.kernel.address(arrays))
+        return BoundCall(function, arrays, self.kernel.address(arrays))
 
     def given(self, array: Array) -> bool:
         """Whether it is given a part of an array."""
@@ -112,7 +114,7 @@ class Program:
         """
         calls, rest = [], self.calls
         while rest:
-            found = backend.rewriting(rest)
+            found = backend.rewrite(rest)
             if found is None:
                 calls.append(rest[0])
                 rest = rest[1:]
@@ -163,7 +165,7 @@ Part = tuple[Sequence[Program], tuple[int, int, int]]
 
 
 @dataclass(eq=False)
-class Job:
+class Task:
     """What one thread does for a batch.
 
     Attributes:
@@ -197,15 +199,15 @@ class Job:
 
 
 @dataclass(eq=False)
-class Stages:
+class Schedule:
     """What threads do for a batch: a stage begins when all jobs of the one before it are done.
 
     Attributes:
-        stages: the jobs of each, which run side by side.
+        phases: the jobs of each, which run side by side.
         code: what a backend remembers, to run them with one hand-over.
     """
 
-    stages: Sequence[Sequence[Job]]
+    phases: Sequence[Sequence[Task]]
     code: Any = None
 
 

@@ -13,7 +13,7 @@ from ..arrays import Array, Shape
 from .alignment import ALIGNMENT, STAGGER, aligned
 
 
-class Room(NamedTuple):
+class ScratchSpec(NamedTuple):
     """An array that a call works in: what it holds before and after means nothing.
 
     Attributes:
@@ -28,7 +28,7 @@ class Room(NamedTuple):
 class Scratch:
     """Memory for the rooms of calls that never run side by side: each call takes it from its start.
 
-    >>> scratch, room = Scratch(), Room((2, 3), np.dtype("float32"))
+    >>> scratch, room = Scratch(), ScratchSpec((2, 3), np.dtype("float32"))
     >>> (a, b), (c,) = scratch.filled([room, room]), scratch.filled([room])
     >>> np.may_share_memory(a, b), np.may_share_memory(a, c)
     (False, True)
@@ -40,17 +40,17 @@ class Scratch:
     def __init__(self) -> None:
         self._bytes = aligned(0)
 
-    def filled(self, arrays: Sequence[Array | Room]) -> tuple[Array, ...]:
+    def filled(self, arrays: Sequence[Array | ScratchSpec]) -> tuple[Array, ...]:
         """The arrays of a call, with memory in place of every room."""
         ends = list(accumulate((self._size(a) for a in arrays), initial=0))
         if ends[-1] > len(self._bytes):
             self._bytes = aligned(max(ends[-1], self.LEAST))
-        return tuple(self._array(a, at) if isinstance(a, Room) else a for a, at in zip(arrays, ends, strict=False))
+        return tuple(self._array(a, at) if isinstance(a, ScratchSpec) else a for a, at in zip(arrays, ends, strict=False))
 
-    def _size(self, array: Array | Room) -> int:
-        if not isinstance(array, Room):
+    def _size(self, array: Array | ScratchSpec) -> int:
+        if not isinstance(array, ScratchSpec):
             return 0
         return -(-prod(array.shape) * array.dtype.itemsize // ALIGNMENT) * ALIGNMENT + STAGGER
 
-    def _array(self, room: Room, at: int) -> Array:
+    def _array(self, room: ScratchSpec, at: int) -> Array:
         return self._bytes[at : at + prod(room.shape) * room.dtype.itemsize].view(room.dtype).reshape(room.shape)

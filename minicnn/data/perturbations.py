@@ -53,7 +53,7 @@ def noisy(pixels: Pixels, share: float, seed: int) -> Pixels:
     return replace(pixels, images=np.where(flipped, 255 - pixels.images, pixels.images))
 
 
-def strains(pixels: Pixels, seed: int = 0) -> dict[str, Pixels | Moved]:
+def perturbations(pixels: Pixels, seed: int = 0) -> dict[str, Pixels | Moved]:
     """What the 1998 paper says LeNet-5 stands (figure 13 and its text), as sources by name, the images themselves first.
 
     Rotation by up to 30° each way, scale over a factor of 2, shifts, and a tenth of the pixels flipped. The paper shifts by
@@ -64,7 +64,7 @@ def strains(pixels: Pixels, seed: int = 0) -> dict[str, Pixels | Moved]:
         seed: of the noise.
 
     >>> from minicnn.data import Normalise
-    >>> len(strains(Pixels(np.zeros((2, 28, 28), np.uint8), Normalise(scale=1, shift=0))))
+    >>> len(perturbations(Pixels(np.zeros((2, 28, 28), np.uint8), Normalise(scale=1, shift=0))))
     14
     """
     table: dict[str, Pixels | Moved] = {"as they are": pixels}

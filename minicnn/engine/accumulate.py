@@ -9,8 +9,8 @@ import numpy as np
 from ..arrays import Array
 from ..backends.alignment import aligned
 from ..backends.executor import shares
-from ..backends.program import Job, Program, Recorder
-from .memory import FlatVector
+from ..backends.program import Program, Recorder, Task
+from .memory import ParameterVector
 
 CHUNK = 1 << 13
 """So many numbers stay in the first cache while all slots are added to them."""
@@ -33,14 +33,14 @@ class Slot:
         reset: the program that sets the gradients to zero; whoever adds gradients runs it first.
     """
 
-    def __init__(self, grads: FlatVector, tally: Array, backend: ModuleType) -> None:
+    def __init__(self, grads: ParameterVector, tally: Array, backend: ModuleType) -> None:
         self.grads = grads
         self.value, self.hits = tally[:1].view(np.float64), tally[1:]
         self.reset = Program()
         Recorder(backend, self.reset).zero(grads.memory)
 
 
-class Slots:
+class GradientSlots:
     """The slots; the first adds into the network's own gradients, the others are made when they are needed.
 
     Args:
@@ -48,18 +48,18 @@ class Slots:
         backend: whose kernels clear and add.
     """
 
-    def __init__(self, grads: FlatVector, backend: ModuleType) -> None:
+    def __init__(self, grads: ParameterVector, backend: ModuleType) -> None:
         self._backend = backend
         self._tally = aligned(16 * SLOTS).view(np.int64).reshape(SLOTS, 2)
         self._values = self._tally[:, 0].view(np.float64)
         self._all = [Slot(grads, self._tally[0], backend)]
-        self._sums: dict[tuple[int, int], list[Job]] = {}
+        self._sums: dict[tuple[int, int], list[Task]] = {}
 
     def take(self, groups: int) -> list[Slot]:
         """The slots for a batch of so many groups, without loss and hits."""
         grads = self._all[0].grads
         while len(self._all) < min(SLOTS, groups):
-            own = FlatVector({n: v.shape for n, v in grads.items()}, grads.memory.dtype)
+            own = ParameterVector({n: v.shape for n, v in grads.items()}, grads.memory.dtype)
             self._all.append(Slot(own, self._tally[len(self._all)], self._backend))
         self._tally.fill(0)
         self._backend.to_device(self._tally[:groups])
@@ -70,17 +70,17 @@ class Slots:
         self._backend.to_host(self._tally[:slots])
         return sum(self._values[:slots].tolist()), sum(self._tally[:slots, 1].tolist())
 
-    def sums(self, groups: int, threads: int) -> list[Job]:
+    def sums(self, groups: int, threads: int) -> list[Task]:
         """Jobs that add the gradients of the slots, in order, into the network's: each has its own part of the vector."""
         slots = min(SLOTS, groups)
         if (slots, threads) not in self._sums:
-            total, jobs = self._all[0].grads.memory, []
+            total, tasks = self._all[0].grads.memory, []
             for part in shares(len(total), threads):
                 program = Program()
                 for start in range(part.start, part.stop, CHUNK):
                     piece = slice(start, min(start + CHUNK, part.stop))
                     for slot in self._all[1:slots]:
                         Recorder(self._backend, program).add(slot.grads.memory[piece], total[piece])
-                jobs.append(Job([([program], (0, 1, 1))], np.zeros(1, np.int64)))
-            self._sums[slots, threads] = jobs
+                tasks.append(Task([([program], (0, 1, 1))], np.zeros(1, np.int64)))
+            self._sums[slots, threads] = tasks
         return self._sums[slots, threads]

@@ -84,11 +84,11 @@ class _Lent(NamedTuple):
     source: inputs.Source
 
 
-class Here:
+class HostStaging:
     """For kernels that read memory where it is: large arrays that they can read stay, of others a batch is copied."""
 
     def __init__(self) -> None:
-        self._rooms: dict[Any, _Rooms] = {}
+        self._buffers: dict[Any, _Buffers] = {}
         self._lent: dict[int, _Lent] = {}
 
     def take(self, which: str, source: Any, chosen: Array) -> Taken:
@@ -109,7 +109,7 @@ class Here:
             memory = np.empty((count, *shape), source.dtype)
             gather(rows, chosen, memory)
             return Taken(source.over(borrowed(memory)), True, memory)
-        rooms = _rooms(self._rooms, which, source, count, aligned, 1)
+        rooms = _buffers(self._buffers, which, source, count, aligned, 1)
         room, over = rooms.rooms[0]
         gather(rows, chosen, room[:count])
         return Taken(over, True)
@@ -123,12 +123,12 @@ class Here:
             known = self._lent[id(owner)] = _Lent(_weak(owner), start, source.over(borrowed(rows)))
         return known.source
 
-    def ahead(self, which: str, source: inputs.Source, chosen: Array) -> None:
+    def prefetch(self, which: str, source: inputs.Source, chosen: Array) -> None:
         """Nothing is done ahead of time."""
 
 
 @dataclass
-class _Rooms:
+class _Buffers:
     """Rooms for the chosen images of a source, whose it is where it never changes, and what is in the second one already."""
 
     owner: Callable[[], Any]
@@ -136,7 +136,7 @@ class _Rooms:
     waiting: tuple[Callable[[], Any], Array] | None = field(default=None)
 
 
-class Away:
+class DeviceStaging:
     """For kernels that work on memory of a device: a source that never changes stays there, if it is small enough; of others
     the chosen images are brought, from pinned memory, and those of the next batch while this one is worked on.
 
@@ -146,17 +146,17 @@ class Away:
 
     def __init__(self, backend: ModuleType) -> None:
         self._backend = backend
-        self._known: dict[Any, _Rooms] = {}
+        self._known: dict[Any, _Buffers] = {}
 
     def take(self, which: str, source: Any, chosen: Array) -> Taken:
-        """Where to read the chosen images of a source; see ``Here``."""
+        """Where to read the chosen images of a source; see ``HostStaging``."""
         rows = self._rows(source)
         if rows is None:
             return Taken(source)
-        known = _rooms(self._known, which, source, len(chosen), self._backend.pinned, 2)
+        known = _buffers(self._known, which, source, len(chosen), self._backend.pinned, 2)
         if known.waiting is not None and known.waiting[0]() is _owner(source) and np.array_equal(known.waiting[1], chosen):
             known.rooms.reverse()
-            self._backend.join()
+            self._backend.wait_for_transfers()
         else:
             room = known.rooms[0][0]
             gather(rows, chosen, room[: len(chosen)])
@@ -164,31 +164,31 @@ class Away:
         known.waiting = None
         return Taken(known.rooms[0][1], True)
 
-    def ahead(self, which: str, source: Any, chosen: Array) -> None:
+    def prefetch(self, which: str, source: Any, chosen: Array) -> None:
         """Bring images that the next ``take`` will ask for, beside what runs."""
         rows = self._rows(source)
         if rows is not None:
-            known = _rooms(self._known, which, source, len(chosen), self._backend.pinned, 2)
+            known = _buffers(self._known, which, source, len(chosen), self._backend.pinned, 2)
             room = known.rooms[1][0]
             gather(rows, chosen, room[: len(chosen)])
-            self._backend.aside(room[: len(chosen)])
+            self._backend.to_device_async(room[: len(chosen)])
             known.waiting = _weak(_owner(source)), chosen.copy()
 
     def _rows(self, source: inputs.Source) -> Array | None:
         """The rows of a source that are to be brought; None where it is read as a whole."""
         rows: Array | None = getattr(source, "rows", None)
         fixed: bool = getattr(source, "fixed", True)
-        return None if rows is None or (fixed and self._backend.stays(rows.nbytes)) else rows
+        return None if rows is None or (fixed and self._backend.keeps_on_device(rows.nbytes)) else rows
 
 
-def stage_of(backend: ModuleType) -> Here | Away:
+def stage_of(backend: ModuleType) -> HostStaging | DeviceStaging:
     """What brings batches to a backend's kernels."""
-    return Away(backend) if backend.AWAY else Here()
+    return DeviceStaging(backend) if backend.OWN_MEMORY else HostStaging()
 
 
-def _rooms(
-    known: dict[Any, _Rooms], which: str, source: Any, count: int, allocate: Callable[[int], Array], copies: int
-) -> _Rooms:
+def _buffers(
+    known: dict[Any, _Buffers], which: str, source: Any, count: int, allocate: Callable[[int], Array], copies: int
+) -> _Buffers:
     """Rooms for so many images of a source. Arrays share them; a source that never changes has its own, while it lives."""
     shape, dtype = source.rows.shape[1:], source.dtype
     key, each = (which, dtype, shape, id(source) if source.fixed else None), prod(shape) * dtype.itemsize
@@ -201,7 +201,7 @@ def _rooms(
         capacity = 2 * count if found else max(count, min(CAPACITY, ROOM // each))
         memory = [allocate(capacity * each).view(dtype).reshape(capacity, *shape) for _ in range(copies)]
         owner = _weak(source) if source.fixed else _anyone
-        found = known[key] = _Rooms(owner, [(room, source.over(room)) for room in memory])
+        found = known[key] = _Buffers(owner, [(room, source.over(room)) for room in memory])
     return found
 
 

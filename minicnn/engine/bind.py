@@ -17,7 +17,7 @@ from ..nn.base import MOST, RESERVED, Layer, Plan
 
 
 @dataclass
-class Bound:
+class PlacedLayer:
     """A layer in its place in a network, with the arrays that all threads share.
 
     Attributes:
@@ -125,11 +125,11 @@ def checked_shape(shape: Any) -> Shape:
     return sizes
 
 
-def plan_chain(layers: Sequence[Named], in_shape: Shape) -> list[Bound]:
+def plan_chain(layers: Sequence[Named], in_shape: Shape) -> list[PlacedLayer]:
     """Ask every layer what it needs, given what the one before it makes."""
     if not layers:
         raise OptionError("Network", "expected at least one layer, got none", "give a list of layers")
-    planned: list[Bound] = []
+    planned: list[PlacedLayer] = []
     chain, shape = str(in_shape), in_shape
     for index, item in enumerate(layers):
         name, layer = item if isinstance(item, tuple) and len(item) == 2 else (str(index), item)
@@ -147,9 +147,9 @@ def plan_chain(layers: Sequence[Named], in_shape: Shape) -> list[Bound]:
         except MemoryError:
             what, hint = "expected constants that fit into memory, got larger ones", "make the layer or its input smaller"
             raise ShapeError(describe(index, name, layer), what, hint, f"{chain} → {title} ✗") from None
-        bound = Bound(index, name, layer, shape, plan)
-        bound.check_names()
-        planned.append(bound)
+        placed = PlacedLayer(index, name, layer, shape, plan)
+        placed.check_names()
+        planned.append(placed)
         shape = plan.out_shape
         chain += f" → {title} → {shape}"
     return planned

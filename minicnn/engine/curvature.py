@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array
-from ..backends.executor import Team
+from ..backends.executor import Executor
 from ..backends.program import Program
 from ..errors import ContractError
 from ..nn.base import Spec
@@ -21,57 +21,57 @@ from ..nn.losses import Loss
 from . import inputs
 from .accumulate import Slot
 from .batch import Batch, stage_of
-from .bind import Bound, record, signature_of
-from .group import Group, Setting
+from .bind import PlacedLayer, record, signature_of
+from .group import Context, LaneGroup
 from .inputs import Targets
-from .memory import FlatVector
+from .memory import ParameterVector
 
 
-class Curved(Group):
+class Curved(LaneGroup):
     """A group that keeps every activation and every gradient, and has a second derivative for each of them.
 
     Args:
-        setting: the network's.
+        context: the network's.
 
     Raises:
         ContractError: a layer has no curvature.
     """
 
-    def __init__(self, setting: Setting) -> None:
-        for bound in setting.layers:
-            if bound.layer.curvature is None and not bound.plan.view:
+    def __init__(self, context: Context) -> None:
+        for placed in context.layers:
+            if placed.layer.curvature is None and not placed.plan.view:
                 hint = "give it one as minicnn.Layer says, or take an optimiser that needs none, such as SGD"
-                raise ContractError(bound.who, "expected a method curvature, got none", hint)
-        super().__init__(setting, train=True, keep=True)
+                raise ContractError(placed.who, "expected a method curvature, got none", hint)
+        super().__init__(context, train=True, keep=True)
 
     def _gradients(self) -> tuple[list[str], list[list[dict[str, Spec]]]]:
         """As in a group, but none takes turns; and beside them the second derivatives, squares, and the layers' buffers."""
-        s = self.setting
+        s = self.context
         held, names, buffers = "dy", ["dy"], {"dy": s.spec(s.out_shape), "hy": s.spec(s.out_shape)}
-        for bound in reversed(s.layers):
-            if not bound.plan.view:
-                held = f"{bound.name}.dx"
-                buffers |= {held: s.spec(bound.in_shape), f"{bound.name}.hx": s.spec(bound.in_shape)}
-                buffers |= {f"{bound.name}.{n}": b.spec(s.dtype, s.lanes) for n, b in bound.plan.curvature.items()}
-                buffers |= {f"{bound.name}.{n}2": self._spec(bound, n) for n in _squared(bound)}
+        for placed in reversed(s.layers):
+            if not placed.plan.view:
+                held = f"{placed.name}.dx"
+                buffers |= {held: s.spec(placed.in_shape), f"{placed.name}.hx": s.spec(placed.in_shape)}
+                buffers |= {f"{placed.name}.{n}": b.spec(s.dtype, s.lanes) for n, b in placed.plan.curvature.items()}
+                buffers |= {f"{placed.name}.{n}2": self._spec(placed, n) for n in _squared(placed)}
             names.append(held)
         return names[::-1], [[buffers]]
 
-    def _spec(self, bound: Bound, name: str) -> Spec:
+    def _spec(self, placed: PlacedLayer, name: str) -> Spec:
         """The shape and dtype of an array that is to be squared."""
         if name == "x":
-            return self.setting.spec(bound.in_shape)
-        if name in bound.plan.saved:
-            return bound.plan.saved[name].spec(self.setting.dtype, self.setting.lanes)
-        return bound.shared[name].shape, bound.shared[name].dtype
+            return self.context.spec(placed.in_shape)
+        if name in placed.plan.saved:
+            return placed.plan.saved[name].spec(self.context.dtype, self.context.lanes)
+        return placed.shared[name].shape, placed.shared[name].dtype
 
     def second(self, index: int) -> Array:
         """The second derivatives by the input of a layer, or by the network's output, with lanes."""
-        layers, first = self.setting.layers, self._dy_of[index]
-        shape = layers[index].in_shape if index < len(layers) else self.setting.out_shape
+        layers, first = self.context.layers, self._dy_of[index]
+        shape = layers[index].in_shape if index < len(layers) else self.context.out_shape
         return self._shaped(f"{first[:-2]}h{first[-1]}", shape)
 
-    def curvature(self, loss: Loss, slot: Slot, scale: Array, total: FlatVector, of_input: bool) -> Program:
+    def curvature(self, loss: Loss, slot: Slot, scale: Array, total: ParameterVector, of_input: bool) -> Program:
         """The program from the output to the second derivatives by the parameters, added to ``total``.
 
         It follows ``backward``. Raises a ContractError where the loss has no curvature.
@@ -88,40 +88,40 @@ class Curved(Group):
         if loss.curvature is None:
             hint = "give it one as minicnn.nn.losses.Loss says, or train with MSE or CrossEntropy"
             raise ContractError(k.where, "expected a method curvature, got none", hint)
-        hy = self.second(len(self.setting.layers)).reshape(-1, self.setting.lanes)
+        hy = self.second(len(self.context.layers)).reshape(-1, self.context.lanes)
         record(k.where, loss.curvature, k, self.loss_names(loss, slot, scale) | {"hy": hy}, loss.consts())
-        for bound in reversed(self.setting.layers):
-            if bound.layer.curvature is not None and not bound.plan.view:
-                names = self._all_names(bound, of_input)
-                names |= {f"h{p}": total[f"{bound.name}.{p}"] for p in bound.plan.params}
-                k.where = f"{bound.name} curvature"
-                for name in _squared(bound):
+        for placed in reversed(self.context.layers):
+            if placed.layer.curvature is not None and not placed.plan.view:
+                names = self._all_names(placed, of_input)
+                names |= {f"h{p}": total[f"{placed.name}.{p}"] for p in placed.plan.params}
+                k.where = f"{placed.name} curvature"
+                for name in _squared(placed):
                     k.square(names[name], names[f"{name}2"])
-                record(bound.who, bound.layer.curvature, k, names, bound.plan.consts)
+                record(placed.who, placed.layer.curvature, k, names, placed.plan.consts)
         return program
 
-    def _all_names(self, bound: Bound, of_input: bool) -> dict[str, Any]:
+    def _all_names(self, placed: PlacedLayer, of_input: bool) -> dict[str, Any]:
         """The arrays that the curvature of a layer may name, but for those of its parameters."""
-        names = self._names(bound)
-        names |= {n: self[f"{bound.name}.{n}"] for n in (*bound.plan.curvature, *(f"{s}2" for s in _squared(bound)))}
-        names["dy"] = self._shaped(self._dy_of[bound.index + 1], bound.plan.out_shape)
-        names["hy"] = self.second(bound.index + 1)
-        first = not of_input and all(b.plan.view for b in self.setting.layers[: bound.index])
-        names["dx"] = None if first else self._shaped(self._dy_of[bound.index], bound.in_shape)
-        names["hx"] = None if first else self.second(bound.index)
+        names = self._names(placed)
+        names |= {n: self[f"{placed.name}.{n}"] for n in (*placed.plan.curvature, *(f"{s}2" for s in _squared(placed)))}
+        names["dy"] = self._shaped(self._dy_of[placed.index + 1], placed.plan.out_shape)
+        names["hy"] = self.second(placed.index + 1)
+        first = not of_input and all(b.plan.view for b in self.context.layers[: placed.index])
+        names["dx"] = None if first else self._shaped(self._dy_of[placed.index], placed.in_shape)
+        names["hx"] = None if first else self.second(placed.index)
         return names
 
 
-def _squared(bound: Bound) -> list[str]:
+def _squared(placed: PlacedLayer) -> list[str]:
     """The arrays whose squares a layer's curvature names: x, parameters, consts, derived and saved ones."""
-    wanted = [] if bound.layer.curvature is None else signature_of(bound.layer.curvature)
-    have = {"x", *bound.shared, *bound.plan.saved}
+    wanted = [] if placed.layer.curvature is None else signature_of(placed.layer.curvature)
+    have = {"x", *placed.shared, *placed.plan.saved}
     return [name[:-1] for name in wanted if name.endswith("2") and name[:-1] in have and name not in have]
 
 
 def curvature(
-    setting: Setting,
-    team: Team,
+    context: Context,
+    executor: Executor,
     prepare: Program,
     loss: Loss,
     source: inputs.Source,
@@ -129,14 +129,14 @@ def curvature(
     chosen: Array,
     step: int,
     of_input: bool = False,
-) -> tuple[FlatVector, Array | None]:
+) -> tuple[ParameterVector, Array | None]:
     """The second derivatives of the loss of the chosen images, by the parameters and, where they are wanted, by the images.
 
     Memory is taken for one group, and given back: this is for once a pass over the data, not for every step.
 
     Args:
-        setting: what groups have in common.
-        team: who runs programs.
+        context: what groups have in common.
+        executor: who runs programs.
         prepare: refreshes what is derived from the parameters.
         loss: the loss.
         source: where the images are.
@@ -148,12 +148,12 @@ def curvature(
     Raises:
         ContractError: a layer, or the loss, has no curvature.
     """
-    backend, count = setting.backend, len(chosen)
-    group = Curved(replace(setting, lanes=backend.group_lanes(count, setting.lanes)))
-    shapes = {f"{b.name}.{p}": q.shape for b in setting.layers for p, q in b.plan.params.items()}
-    gradient, total = (FlatVector(shapes, setting.dtype, backend.lend) for _ in range(2))
+    backend, count = context.backend, len(chosen)
+    group = Curved(replace(context, lanes=backend.group_lanes(count, context.lanes)))
+    shapes = {f"{b.name}.{p}": q.shape for b in context.layers for p, q in b.plan.params.items()}
+    gradient, total = (ParameterVector(shapes, context.dtype, backend.sync_to_host) for _ in range(2))
     slot = Slot(gradient, np.zeros(2, np.int64), backend)
-    batch = Batch(count, setting.dtype, backend.pinned)
+    batch = Batch(count, context.dtype, backend.pinned)
     backend.to_device(*batch.fill(chosen, targets.labels, step))
     stage = stage_of(backend)
     origin = stage.take("in", source, chosen)
@@ -163,10 +163,10 @@ def curvature(
         programs.append(group.load(vectors.source, "target", vectors.in_order))
     programs += [group.forward, group.loss(loss, slot, batch.scale, targets.labels is not None)]
     programs += [group.backward(slot, of_input), group.curvature(loss, slot, batch.scale, total, of_input)]
-    hx = np.empty((count, *setting.in_shape), setting.dtype) if of_input else None
+    hx = np.empty((count, *context.in_shape), context.dtype) if of_input else None
     programs += [] if hx is None else [group.unpack(group.second(0), hx)]
     prepare.run()
-    team.run([group.job(programs, 0, -(-count // group.setting.lanes), 1)])
+    executor.run([group.task(programs, 0, -(-count // group.context.lanes), 1)])
     if hx is not None:
         backend.to_host(hx)
     return total, hx

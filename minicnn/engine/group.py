@@ -1,4 +1,4 @@
-"""One group of lanes: a workspace, and the programs recorded on it."""
+"""One group of lanes: an arena, and the programs recorded on it."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array, Shape
-from ..backends.program import Call, Job, Part, Program, Recorder
+from ..backends.program import Call, Part, Program, Recorder, Task
 from ..backends.scratch import Scratch
 from ..errors import BackendError, ContractError
 from ..nn.base import Spec
 from ..nn.losses import told_apart
 from .accumulate import Slot
 from .batch import Batch
-from .bind import Bound, record, signature_of
+from .bind import PlacedLayer, record, signature_of
 from .inputs import Arrays, Source
-from .memory import Workspace
+from .memory import Arena
 
 
 @dataclass(frozen=True)
-class Setting:
+class Context:
     """What all groups of a network have in common."""
 
-    layers: Sequence[Bound]
+    layers: Sequence[PlacedLayer]
     in_shape: Shape
     dtype: np.dtype[Any]
     lanes: int
@@ -43,37 +43,37 @@ class Setting:
         return (*shape, self.lanes), dtype or self.dtype
 
 
-class Group:
+class LaneGroup:
     """The memory for one group of images on their way through the network.
 
     A training group keeps the activations that the backward pass needs; its gradients take turns in two buffers. An inference
     group's activations take turns too. Where a layer allows it and nobody needs x any more, y is written over x.
 
     Args:
-        setting: the network's.
+        context: the network's.
         train: what layers are told: whether this is training.
         keep: keep every activation, also those that only a person wants to see; there is a backward pass in any case.
         scratch: memory for rooms, where the group shares it with others that never run beside it.
     """
 
-    def __init__(self, setting: Setting, train: bool, keep: bool = False, scratch: Scratch | None = None) -> None:
-        self.setting, self.train, self._keep, self._scratch = setting, train, keep, scratch or Scratch()
-        s = setting
+    def __init__(self, context: Context, train: bool, keep: bool = False, scratch: Scratch | None = None) -> None:
+        self.context, self.train, self._keep, self._scratch = context, train, keep, scratch or Scratch()
+        s = context
         self._y_of, activations = self._activations()
         one: dict[str, Spec] = {"index": ((s.lanes,), np.dtype(np.int64)), "lanes": ((1,), np.dtype(np.int64))}
         one |= {"labels": ((s.lanes,), np.dtype(np.int64)), "number": ((1,), np.dtype(np.int64))}
         one |= {"place": ((s.lanes,), np.dtype(np.int64))}
         one |= {"target": s.spec(s.out_shape), "in": s.spec(s.in_shape)}
         one |= {"rng": ((len(s.layers), 4), np.dtype(np.uint64))}
-        for bound in s.layers:
-            one |= {f"{bound.name}.{n}": b.spec(s.dtype, s.lanes) for n, b in bound.plan.saved.items()}
+        for placed in s.layers:
+            one |= {f"{placed.name}.{n}": b.spec(s.dtype, s.lanes) for n, b in placed.plan.saved.items()}
         regions: list[Sequence[dict[str, Spec]]] = [[one]]
         regions += activations
         if train or keep:
             self._dy_of, turns = self._gradients()
             regions += turns
         regions.append([{f"{b.name}.{n}": w.spec(s.dtype, s.lanes) for n, w in b.plan.work.items()} for b in s.layers])
-        self.workspace = Workspace(regions, guards=s.backend.CHECK)
+        self.arena = Arena(regions, guards=s.backend.CHECK)
         self["rng"][:, 0] = s.seed
         self["rng"][:, 2] = np.arange(len(s.layers))
         self._loads: dict[str, tuple[Source | Array, Program]] = {}
@@ -85,86 +85,86 @@ class Group:
         held, writer = "in", None
         names: list[str] = []
         buffers: list[dict[str, Spec]] = []
-        for bound in self.setting.layers:
-            if not bound.plan.view and not self._over(bound, writer):
-                held = f"{bound.name}.y"
-                buffers.append({held: self.setting.spec(bound.plan.out_shape)})
-            writer = writer if bound.plan.view else bound
+        for placed in self.context.layers:
+            if not placed.plan.view and not self._over(placed, writer):
+                held = f"{placed.name}.y"
+                buffers.append({held: self.context.spec(placed.plan.out_shape)})
+            writer = writer if placed.plan.view else placed
             names.append(held)
         kept = self.train or self._keep
         turns = [[buffer] for buffer in buffers] if kept else [buffers[0::2], buffers[1::2]]
         return names, [region for region in turns if region]
 
-    def _over(self, bound: Bound, writer: Bound | None) -> bool:
+    def _over(self, placed: PlacedLayer, writer: PlacedLayer | None) -> bool:
         """Whether a layer may write y over x, which ``writer`` wrote."""
-        if self._keep or writer is None or not bound.plan.inplace:
+        if self._keep or writer is None or not placed.plan.inplace:
             return False
-        needed = "x" in signature_of(bound.layer.backward) or "y" in signature_of(writer.layer.backward)
+        needed = "x" in signature_of(placed.layer.backward) or "y" in signature_of(writer.layer.backward)
         return not (self.train and needed)
 
     def _gradients(self) -> tuple[list[str], list[list[dict[str, Spec]]]]:
         """Which buffer holds the gradient of each layer's input and, last, of the network's output."""
         held = "dy"
         names = [held]
-        regions: list[list[dict[str, Spec]]] = [[{held: self.setting.spec(self.setting.out_shape)}], []]
+        regions: list[list[dict[str, Spec]]] = [[{held: self.context.spec(self.context.out_shape)}], []]
         turn = 1
-        for bound in reversed(self.setting.layers):
-            if not bound.plan.view and not bound.plan.inplace:
-                held = f"{bound.name}.dx"
-                regions[turn].append({held: self.setting.spec(bound.in_shape)})
+        for placed in reversed(self.context.layers):
+            if not placed.plan.view and not placed.plan.inplace:
+                held = f"{placed.name}.dx"
+                regions[turn].append({held: self.context.spec(placed.in_shape)})
                 turn = 1 - turn
             names.append(held)
         return names[::-1], [region for region in regions if region]
 
     def __getitem__(self, name: str) -> Array:
-        return self.workspace.arrays[name]
+        return self.arena.arrays[name]
 
     def _shaped(self, name: str, shape: Shape) -> Array:
         """A buffer in the shape of one of the views of it."""
-        return self[name].reshape(*shape, self.setting.lanes)
+        return self[name].reshape(*shape, self.context.lanes)
 
     def output(self, index: int) -> Array:
         """The output of a layer, with lanes."""
-        return self._shaped(self._y_of[index], self.setting.layers[index].plan.out_shape)
+        return self._shaped(self._y_of[index], self.context.layers[index].plan.out_shape)
 
     @property
     def y(self) -> Array:
         """The network's output, with lanes."""
-        return self.output(len(self.setting.layers) - 1)
+        return self.output(len(self.context.layers) - 1)
 
     @property
     def dx(self) -> Array:
         """The gradient of the network's input, with lanes."""
-        return self._shaped(self._dy_of[0], self.setting.in_shape)
+        return self._shaped(self._dy_of[0], self.context.in_shape)
 
-    def _names(self, bound: Bound) -> dict[str, Any]:
+    def _names(self, placed: PlacedLayer) -> dict[str, Any]:
         """The arrays that both passes of a layer may name."""
-        x = self[("in", *self._y_of)[bound.index]].reshape(*bound.in_shape, self.setting.lanes)
-        own = [*bound.plan.saved, *bound.plan.work]
-        names: dict[str, Any] = bound.shared | {n: self[f"{bound.name}.{n}"] for n in own}
-        names |= {"x": x, "y": self.output(bound.index), "lanes": self["lanes"]}
-        return names | {"train": self.train, "rng": self["rng"][bound.index]}
+        x = self[("in", *self._y_of)[placed.index]].reshape(*placed.in_shape, self.context.lanes)
+        own = [*placed.plan.saved, *placed.plan.work]
+        names: dict[str, Any] = placed.shared | {n: self[f"{placed.name}.{n}"] for n in own}
+        names |= {"x": x, "y": self.output(placed.index), "lanes": self["lanes"]}
+        return names | {"train": self.train, "rng": self["rng"][placed.index]}
 
     def _recorder(self) -> tuple[Recorder, Program]:
         program = Program()
-        return Recorder(self.setting.backend, program), program
+        return Recorder(self.context.backend, program), program
 
     def _record_forward(self) -> Program:
         k, program = self._recorder()
-        for bound in self.setting.layers:
-            if not bound.plan.view:
-                k.where = f"{bound.name} forward"
+        for placed in self.context.layers:
+            if not placed.plan.view:
+                k.where = f"{placed.name} forward"
                 first = len(program)
-                record(bound.who, bound.layer.forward, k, self._names(bound), bound.plan.consts)
-                self._check_written(bound, program.calls[first:])
-        return program.fused(self.setting.backend, self._scratch)
+                record(placed.who, placed.layer.forward, k, self._names(placed), placed.plan.consts)
+                self._check_written(placed, program.calls[first:])
+        return program.fused(self.context.backend, self._scratch)
 
-    def _check_written(self, bound: Bound, calls: Sequence[Call]) -> None:
+    def _check_written(self, placed: PlacedLayer, calls: Sequence[Call]) -> None:
         """Refuse a layer whose calls leave y alone; one of plain Python may know it without being given it."""
-        y = self.output(bound.index)
+        y = self.output(placed.index)
         if all(hasattr(call.kernel, "bind") and not call.given(y) for call in calls) and y.size:
             what = "expected forward to record a call that is given y, got none"
-            raise ContractError(bound.who, what, "write y with a kernel such as k.relu(x, y)")
+            raise ContractError(placed.who, what, "write y with a kernel such as k.relu(x, y)")
 
     def backward(self, slot: Slot, input_grad: bool, fresh: bool = False) -> Program:
         """The program that carries ``dy`` back and adds the gradients to a slot; recorded once for each.
@@ -178,30 +178,30 @@ class Group:
             key: Any = ("fresh", id(slot), input_grad)
             if key not in self._programs:
                 adding = self.backward(slot, input_grad)
-                self._programs[key] = adding.from_zero(self.setting.backend, slot.grads.memory)
+                self._programs[key] = adding.from_zero(self.context.backend, slot.grads.memory)
             return self._programs[key]
         key = ("backward", id(slot), input_grad)
         if key not in self._programs:
             k, program = self._recorder()
-            for bound in reversed(self.setting.layers):
-                if bound.plan.view:
+            for placed in reversed(self.context.layers):
+                if placed.plan.view:
                     continue
-                names = self._names(bound)
-                names["dy"] = self._shaped(self._dy_of[bound.index + 1], bound.plan.out_shape)
-                first = not input_grad and all(b.plan.view for b in self.setting.layers[: bound.index])
-                names["dx"] = None if first else self._shaped(self._dy_of[bound.index], bound.in_shape)
-                names |= {f"d{p}": slot.grads[f"{bound.name}.{p}"] for p in bound.plan.params}
-                k.where = f"{bound.name} backward"
-                record(bound.who, bound.layer.backward, k, names, bound.plan.consts)
-            self._programs[key] = program.fused(self.setting.backend, self._scratch, moving=not self._keep)
+                names = self._names(placed)
+                names["dy"] = self._shaped(self._dy_of[placed.index + 1], placed.plan.out_shape)
+                first = not input_grad and all(b.plan.view for b in self.context.layers[: placed.index])
+                names["dx"] = None if first else self._shaped(self._dy_of[placed.index], placed.in_shape)
+                names |= {f"d{p}": slot.grads[f"{placed.name}.{p}"] for p in placed.plan.params}
+                k.where = f"{placed.name} backward"
+                record(placed.who, placed.layer.backward, k, names, placed.plan.consts)
+            self._programs[key] = program.fused(self.context.backend, self._scratch, moving=not self._keep)
         return self._programs[key]
 
     def loss_names(self, loss: Any, slot: Slot, scale: Array) -> dict[str, Any]:
         """The arrays that the passes of a loss may name."""
-        consts = {n: np.array(v, self.setting.dtype) for n, v in loss.consts().items()}
-        rows = {n: self[n].reshape(-1, self.setting.lanes) for n in ("target", *(["dy"] if self.train else []))}
+        consts = {n: np.array(v, self.context.dtype) for n, v in loss.consts().items()}
+        rows = {n: self[n].reshape(-1, self.context.lanes) for n in ("target", *(["dy"] if self.train else []))}
         names = consts | rows | {n: self[n] for n in ("labels", "lanes")} | {"scale": scale}
-        return names | {"y": self.y.reshape(-1, self.setting.lanes), "value": slot.value}
+        return names | {"y": self.y.reshape(-1, self.context.lanes), "value": slot.value}
 
     def loss(self, loss: Any, slot: Slot, scale: Array, labelled: bool) -> Program:
         """The program from the output to the loss, the hits and, in training, ``dy``."""
@@ -213,7 +213,7 @@ class Group:
             if labelled:
                 if "on_off" in names:
                     k.one_hot(self["labels"], self["lanes"], names["on_off"], names["target"])
-                count = k.count_least if self.setting.layers[-1].layer.least_wins else k.count_hits
+                count = k.count_least if self.context.layers[-1].layer.least_wins else k.count_hits
                 count(names["y"], self["labels"], self["lanes"], slot.hits)
             record(k.where, loss.forward, k, names, loss.consts())
             if self.train:
@@ -232,9 +232,9 @@ class Group:
         origin = source.values if isinstance(source, Arrays) else source
         if into not in self._loads or self._loads[into][0] is not origin:
             k, program = self._recorder()
-            k.where = "door"
+            k.where = "load"
             names = {"index": self["place" if in_order else "index"], "x": self[into]}
-            record("door", source.load, k, names | {"lanes": self["lanes"], "rng": self["rng"][0]})
+            record("load", source.load, k, names | {"lanes": self["lanes"], "rng": self["rng"][0]})
             self._loads[into] = (origin, program)
         return self._loads[into][1]
 
@@ -243,7 +243,7 @@ class Group:
         key = ("choose", id(batch))
         if key not in self._programs:
             k, program = self._recorder()
-            k.where = "door"
+            k.where = "load"
             own = [self[name] for name in ("number", "place", "index", "labels", "lanes", "rng")]
             k.choose_group(batch.index, batch.labels, batch.count, batch.step, *own)
             self._programs[key] = program
@@ -252,25 +252,25 @@ class Group:
     def unpack(self, values: Array, out: Array) -> Program:
         """The program that writes lanes to the places of their images in an array (N, …)."""
         k, program = self._recorder()
-        k.where = "door"
-        k.scatter(values.reshape(-1, self.setting.lanes), self["place"], self["lanes"], out.reshape(len(out), -1))
+        k.where = "load"
+        k.scatter(values.reshape(-1, self.context.lanes), self["place"], self["lanes"], out.reshape(len(out), -1))
         return program
 
-    def job(self, programs: Sequence[Program], first: int, end: int, stride: int) -> Job:
+    def task(self, programs: Sequence[Program], first: int, end: int, stride: int) -> Task:
         """Running programs for the groups first, first + stride, … below end."""
         return self.work([(programs, (first, end, stride))])
 
-    def work(self, parts: Sequence[Part]) -> Job:
+    def work(self, parts: Sequence[Part]) -> Task:
         """A job on this group's memory."""
-        return Job(parts, self["number"], self._check)
+        return Task(parts, self["number"], self._check)
 
     def run(self, *programs: Program) -> None:
         """Run programs call by call, for the group that was chosen last."""
         number = int(self["number"][0])
-        self.job(programs, number, number + 1, 1).run()
+        self.task(programs, number, number + 1, 1).run()
 
     def _check(self) -> None:
         """Look at the guard bands, where there are any."""
-        if broken := self.workspace.broken_guards():
+        if broken := self.arena.broken_guards():
             what = f"expected kernels to keep to their buffers, got a write past the end of {', '.join(broken)}"
-            raise BackendError("workspace", what, "look at the kernels that write there in print(net.program())")
+            raise BackendError("arena", what, "look at the kernels that write there in print(net.program())")

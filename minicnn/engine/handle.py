@@ -13,62 +13,62 @@ import numpy as np
 
 from .. import backends
 from ..arrays import Shape
-from ..backends.executor import Team, thread_count
+from ..backends.executor import Executor, thread_count
 from ..backends.lock import HandleLock, SharedLock, shared_lock
-from .accumulate import Slots
-from .bind import Bound, plan_chain
-from .group import Setting
-from .memory import FlatVector, Identity
+from .accumulate import GradientSlots
+from .bind import PlacedLayer, plan_chain
+from .group import Context
+from .memory import Identity, ParameterVector
 from .runner import Runner
 from .shared import preparation, provide, set_state, state_of
 from .trace import Trace
 
-HANDLE = {"_lock", "_setting", "_team", "_prepare", "_slots", "_runner", "_trace"}
+HANDLE = {"_lock", "_context", "_executor", "_prepare", "_slots", "_runner", "_trace"}
 """What a copy of a network makes anew."""
 
 
 class Handle:
     """Base of ``Network``: see there and at ``share``."""
 
-    layers: Sequence[Bound]
+    layers: Sequence[PlacedLayer]
     in_shape: Shape
     dtype: np.dtype[Any]
     seed: int
     steps: int
     backend: ModuleType
-    params: FlatVector
+    params: ParameterVector
     identity: Identity
 
     def _begin(self, threads: int | None, lanes: int, lock: SharedLock) -> None:
         """Take what a handle has for itself: gradients, what is derived from the parameters, threads and groups."""
         self._asked = threads
-        self.grads = FlatVector(self.identity.shapes, self.dtype, self.backend.lend)
+        self.grads = ParameterVector(self.identity.shapes, self.dtype, self.backend.sync_to_host)
         provide(self.layers, self.params, self.dtype)
-        self._setting = Setting(self.layers, self.in_shape, self.dtype, lanes, self.backend, self.seed)
+        self._context = Context(self.layers, self.in_shape, self.dtype, lanes, self.backend, self.seed)
         self._lock = HandleLock(lock, WeakMethod(self._take_memory))
         self._take_memory()
 
     def _take_memory(self) -> None:
-        self._team = Team(self.backend.members(thread_count(self._asked)), self.backend, self._lock)
+        self._executor = Executor(self.backend.usable_threads(thread_count(self._asked)), self.backend, self._lock)
         self._prepare = preparation(self.layers, self.backend)
-        self._slots = Slots(self.grads, self.backend)
-        self._runner = Runner(self._setting, self._team, self._prepare, self._slots)
-        self._trace = Trace(self._setting, self._team, self._prepare, self._slots)
+        self._slots = GradientSlots(self.grads, self.backend)
+        self._runner = Runner(self._context, self._executor, self._prepare, self._slots)
+        self._trace = Trace(self._context, self._executor, self._prepare, self._slots)
 
     @property
     def threads(self) -> int:
         """How many threads work on a batch."""
-        return self._team.threads
+        return self._executor.threads
 
     @property
     def lanes(self) -> int:
         """Images in a group."""
-        return self._setting.lanes
+        return self._context.lanes
 
     @property
     def out_shape(self) -> Shape:
         """Shape of the output for one image."""
-        return self._setting.out_shape
+        return self._context.out_shape
 
     def atomic(self) -> AbstractContextManager[Any]:
         """Make several calls as one: no other thread calls this handle in between, and none updates the parameters.
@@ -106,7 +106,7 @@ class Handle:
         with self.atomic():
             handle = object.__new__(type(self))
             handle.__dict__.update(self.__dict__)
-            handle.layers = [replace(bound, shared={}) for bound in self.layers]
+            handle.layers = [replace(placed, shared={}) for placed in self.layers]
             handle._begin(self._asked if threads is None else threads, self.lanes, self._lock.shared)
             set_state(handle.layers, state_of(self.layers))
         return handle
@@ -118,7 +118,7 @@ class Handle:
         with self.atomic():
             more = {name: value for name, value in vars(self).items() if name not in HANDLE}
             values = {"params": self.params.flat.copy(), "grads": self.grads.flat.copy(), "kept": state_of(self.layers)}
-            layers = [(bound.name, bound.layer) for bound in self.layers]
+            layers = [(placed.name, placed.layer) for placed in self.layers]
             return more | values | {"layers": layers, "lanes": self.lanes, "backend": backends.name_of(self.backend)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -126,8 +126,8 @@ class Handle:
         self.__dict__.update((name, value) for name, value in state.items() if name not in made)
         self.backend, self.layers = backends.get(state["backend"]), plan_chain(state["layers"], self.in_shape)
         self.identity.claimed = True
-        self.params = FlatVector(self.identity.shapes, self.dtype, self.backend.lend)
+        self.params = ParameterVector(self.identity.shapes, self.dtype, self.backend.sync_to_host)
         self.params.flat[...] = state["params"]
-        self._begin(self._asked, state["lanes"], shared_lock(self.backend.AWAY))
+        self._begin(self._asked, state["lanes"], shared_lock(self.backend.OWN_MEMORY))
         self.grads.flat[...] = state["grads"]
         set_state(self.layers, state["kept"])

@@ -28,7 +28,7 @@ class Source(Protocol):
 
     @property
     def load(self) -> Callable[..., None]:
-        """A method that records the kernels that write images[index[l]] into lane l of x, and finite numbers into dead lanes.
+        """A method that records the kernels that write images[index[l]] into lane l of x, finite numbers into padding lanes.
 
         Like a layer's it takes ``k`` and binds the rest by name: ``index`` (L,), ``lanes``, ``x``, and ``rng`` (seed, step, …)
         where what it writes depends on the training step.

@@ -1,4 +1,4 @@
-"""All memory in two forms: one flat vector of parameters with named views, and one aligned arena for each workspace."""
+"""All memory in two forms: one flat vector of parameters with named views, and one aligned arena for each arena."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ def keep(array: Array) -> None:
     """Lend nothing: who reads the vector reads the memory that kernels work on."""
 
 
-class FlatVector(Mapping[str, Array]):
+class ParameterVector(Mapping[str, Array]):
     """Named arrays that lie end to end, without gaps, in one vector.
 
     Args:
         shapes: name → shape, in the order in which they lie.
         dtype: dtype of the vector.
-        lend: called with the vector before it is handed out, where kernels work on a copy elsewhere.
+        sync_to_host: called with the vector before it is handed out, where kernels work on a copy elsewhere.
 
     Attributes:
         memory: the vector for kernels; ``flat`` and the views are for people.
 
-    >>> v = FlatVector({"W": (2, 3), "b": (2,)}, np.dtype("float32"))
+    >>> v = ParameterVector({"W": (2, 3), "b": (2,)}, np.dtype("float32"))
     >>> v["b"][:] = 7; len(v.flat), v.flat[-2:]
     (8, array([7., 7.], dtype=float32))
     """
 
-    def __init__(self, shapes: Mapping[str, Shape], dtype: np.dtype[Any], lend: Callable[[Array], None] = keep) -> None:
+    def __init__(self, shapes: Mapping[str, Shape], dtype: np.dtype[Any], sync_to_host: Callable[[Array], None] = keep) -> None:
         self.memory = aligned(sum(map(prod, shapes.values())) * dtype.itemsize).view(dtype)
-        self._lend = lend
+        self._sync = sync_to_host
         self._views: dict[str, Array] = {}
         start = 0
         for name, shape in shapes.items():
@@ -45,11 +45,11 @@ class FlatVector(Mapping[str, Array]):
     @property
     def flat(self) -> Array:
         """The whole vector."""
-        self._lend(self.memory)
+        self._sync(self.memory)
         return self.memory
 
     def __getitem__(self, name: str) -> Array:
-        self._lend(self.memory)
+        self._sync(self.memory)
         return self._views[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -90,7 +90,7 @@ Region = Sequence[Mapping[str, Spec]]
 """Sets of buffers that lie over each other: those of one set are in use together, those of two sets never are."""
 
 
-class Workspace:
+class Arena:
     """One thread's memory: a single arena in which every buffer starts at a multiple of ``ALIGNMENT`` bytes.
 
     Args:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..backends.program import Call, Program
-from .bind import Bound
+from .bind import PlacedLayer
 
 
-def needed(prepare: Program, layers: Sequence[Bound], programs: Sequence[Program]) -> Program:
+def needed(prepare: Program, layers: Sequence[PlacedLayer], programs: Sequence[Program]) -> Program:
     """The calls of ``prepare`` without those that only make derived arrays which no call of the programs is given.
 
     Where a program holds a call of plain Python all are kept, as that may know an array without being given it.
@@ -20,8 +20,8 @@ def needed(prepare: Program, layers: Sequence[Bound], programs: Sequence[Program
     """
     if not all(program.native for program in (prepare, *programs)):
         return prepare
-    derived = [bound.shared[name] for bound in layers for name in bound.plan.derived]
-    states = [bound.shared[name] for bound in layers for name in bound.plan.state]
+    derived = [placed.shared[name] for placed in layers for name in placed.plan.derived]
+    states = [placed.shared[name] for placed in layers for name in placed.plan.state]
     read = [call for program in programs for call in program.calls]
     wanted = [array for array in derived if any(call.given(array) for call in read)]
     kept: list[Call] = []

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..arrays import Shape
 from ..errors import OptionError
-from .bind import Bound
+from .bind import PlacedLayer
 
 
 def installed() -> int:
@@ -21,9 +21,9 @@ def installed() -> int:
         return 1 << 63
 
 
-def needed(bound: Bound, dtype: np.dtype[np.generic], lanes: int) -> int:
+def needed(placed: PlacedLayer, dtype: np.dtype[np.generic], lanes: int) -> int:
     """Bytes for a layer: its parameters with their gradients, and for a group of lanes its output and buffers."""
-    plan = bound.plan
+    plan = placed.plan
     numbers = 2 * sum(prod(param.shape) for param in plan.params.values()) + lanes * prod(plan.out_shape)
     for buffers, shared in ((plan.derived, True), (plan.state, True), (plan.saved, False), (plan.work, False)):
         for buffer in buffers.values():
@@ -31,13 +31,13 @@ def needed(bound: Bound, dtype: np.dtype[np.generic], lanes: int) -> int:
     return numbers * dtype.itemsize
 
 
-def check_memory(layers: Sequence[Bound], in_shape: Shape, dtype: np.dtype[np.generic], lanes: int) -> None:
+def check_memory(layers: Sequence[PlacedLayer], in_shape: Shape, dtype: np.dtype[np.generic], lanes: int) -> None:
     """Refuse a network that needs more memory than the machine has.
 
     Raises:
         OptionError: it does.
     """
-    bytes_of = {bound.who: needed(bound, dtype, lanes) for bound in layers}
+    bytes_of = {placed.who: needed(placed, dtype, lanes) for placed in layers}
     bytes_of["its input"] = prod(in_shape) * lanes * dtype.itemsize
     total, most = sum(bytes_of.values()), installed()
     if total > most:

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..arrays import Array
-from ..backends.executor import Team
-from ..backends.program import Job, Program, Stages
+from ..backends.executor import Executor
+from ..backends.program import Program, Schedule, Task
 from ..nn.losses import Loss, is_value, told_apart
 from . import inputs
-from .accumulate import SLOTS, Slot, Slots
+from .accumulate import SLOTS, GradientSlots, Slot
 from .batch import CAPACITY, Batch, Taken, stage_of
-from .group import Group, Setting
+from .group import Context, LaneGroup
 from .inputs import Targets
 from .single import Single
 
@@ -69,30 +69,30 @@ class Runner:
     """The groups of a network's threads, and the two ways to send a batch through them.
 
     Args:
-        setting: what groups have in common.
-        team: the threads.
+        context: what groups have in common.
+        executor: the threads.
         prepare: refreshes what is derived from the parameters.
         slots: where gradients are added.
     """
 
-    def __init__(self, setting: Setting, team: Team, prepare: Program, slots: Slots) -> None:
-        self._setting, self._team, self._slots, self._backend = setting, team, slots, setting.backend
-        self._prepare = Job([([prepare], ONCE)], np.zeros(1, np.int64))
-        self._groups: dict[tuple[int, bool, int], Group] = {}
-        self._stages: dict[Any, tuple[Stages, Any]] = {}
-        self._stage = stage_of(self._backend)
-        self._single = Single(setting, team, prepare, slots, self._stage)
+    def __init__(self, context: Context, executor: Executor, prepare: Program, slots: GradientSlots) -> None:
+        self._context, self._executor, self._slots, self._backend = context, executor, slots, context.backend
+        self._prepare = Task([([prepare], ONCE)], np.zeros(1, np.int64))
+        self._groups: dict[tuple[int, bool, int], LaneGroup] = {}
+        self._schedules: dict[Any, tuple[Schedule, Any]] = {}
+        self._staging = stage_of(self._backend)
+        self._single = Single(context, executor, prepare, slots, self._staging)
         self._loss: tuple[Loss | None, Hashable] = (None, None)
-        self._make_room(CAPACITY)
+        self._allocate(CAPACITY)
 
-    def group(self, member: int, train: bool, lanes: int) -> Group:
+    def group(self, thread: int, train: bool, lanes: int) -> LaneGroup:
         """A thread's group for training or inference."""
-        key = (member, train, lanes)
+        key = (thread, train, lanes)
         if key not in self._groups:
-            if len(self._groups) >= 2 * KEPT * self._team.threads:
+            if len(self._groups) >= 2 * KEPT * self._executor.threads:
                 self._groups.clear()
-                self._stages.clear()
-            self._groups[key] = Group(replace(self._setting, lanes=lanes), train)
+                self._schedules.clear()
+            self._groups[key] = LaneGroup(replace(self._context, lanes=lanes), train)
         return self._groups[key]
 
     def score(
@@ -104,15 +104,15 @@ class Runner:
             label = None if targets.labels is None else targets.labels[0]
             return Score(*self._single.score(loss, told, source, chosen, label, targets.vectors, step, train), images=1)
         self._fill(chosen, targets.labels, step)
-        lanes = self._backend.group_lanes(len(chosen), self._setting.lanes)
-        origin = self._stage.take("in", source, chosen)
-        vectors = None if targets.vectors is None else self._stage.take("target", targets.vectors, chosen)
+        lanes = self._backend.group_lanes(len(chosen), self._context.lanes)
+        origin = self._staging.take("in", source, chosen)
+        vectors = None if targets.vectors is None else self._staging.take("target", targets.vectors, chosen)
         kind = Kind(told, targets.labels is not None, parts(len(chosen), lanes), lanes, train)
         slots = self._slots.take(kind.groups)
         sources = origin.source, None if vectors is None else vectors.source
         self._run((kind, *map(identity, sources)), lambda: self._scoring(kind, loss, origin, vectors, slots), sources)
         if then is not None:
-            self._stage.ahead("in", source, then)
+            self._staging.prefetch("in", source, then)
         return Score(*self._slots.tally(len(slots)), len(chosen))
 
     def _told(self, loss: Loss) -> Hashable:
@@ -122,12 +122,12 @@ class Runner:
             self._loss = (loss, told) if is_value(loss) else (None, told)
         return self._loss[1]
 
-    def _scoring(self, kind: Kind, loss: Loss, origin: Taken, vectors: Taken | None, slots: list[Slot]) -> Stages:
+    def _scoring(self, kind: Kind, loss: Loss, origin: Taken, vectors: Taken | None, slots: list[Slot]) -> Schedule:
         """What each thread does for a batch that is scored: one slot's groups after another's, then a part of the sums."""
-        jobs = []
-        for member in range(min(self._team.threads, len(slots))):
-            group, parts = self.group(member, kind.train, kind.lanes), []
-            for number in range(member, len(slots), self._team.threads):
+        tasks = []
+        for thread in range(min(self._executor.threads, len(slots))):
+            group, parts = self.group(thread, kind.train, kind.lanes), []
+            for number in range(thread, len(slots), self._executor.threads):
                 slot = slots[number]
                 programs = [group.choose(self._batch), group.load(origin.source, "in", origin.in_order)]
                 programs += [] if vectors is None else [group.load(vectors.source, "target", vectors.in_order)]
@@ -139,17 +139,17 @@ class Runner:
                 if first < kind.groups:
                     programs += [group.backward(slot, False)] if kind.train else []
                     parts.append((programs, (first, kind.groups, SLOTS)))
-            jobs.append(group.work(parts))
-        sums = self._slots.sums(kind.groups, self._team.threads) if kind.train and len(slots) > 1 else []
-        return self._stages_of(jobs, sums)
+            tasks.append(group.work(parts))
+        sums = self._slots.sums(kind.groups, self._executor.threads) if kind.train and len(slots) > 1 else []
+        return self._schedule_of(tasks, sums)
 
     def predict(self, source: inputs.Source, chosen: Array, step: int) -> Array:
         """The outputs for the chosen images."""
         if self._alone(chosen):
             return self._single.predict(source, chosen, step)
         self._fill(chosen, None, step)
-        lanes = self._backend.group_lanes(len(chosen), self._setting.lanes)
-        origin = self._stage.take("in", source, chosen)
+        lanes = self._backend.group_lanes(len(chosen), self._context.lanes)
+        origin = self._staging.take("in", source, chosen)
         groups = parts(len(chosen), lanes)
         key = (identity(origin.source), groups, lanes)
         self._run(key, lambda: self._predicting(origin, groups, lanes), origin.source)
@@ -157,45 +157,45 @@ class Runner:
         self._backend.to_host(y)
         return y.copy()
 
-    def _predicting(self, origin: Taken, groups: int, lanes: int) -> Stages:
+    def _predicting(self, origin: Taken, groups: int, lanes: int) -> Schedule:
         """What each thread does for a batch whose outputs are wanted."""
-        members = min(self._team.threads, groups)
-        jobs = []
-        for member in range(members):
-            group = self.group(member, False, lanes)
+        usable_threads = min(self._executor.threads, groups)
+        tasks = []
+        for thread in range(usable_threads):
+            group = self.group(thread, False, lanes)
             programs = [group.choose(self._batch), group.load(origin.source, "in", origin.in_order)]
             programs += [group.forward, group.unpack(group.y, self._y)]
-            jobs.append(group.job(programs, member, groups, members))
-        return self._stages_of(jobs)
+            tasks.append(group.task(programs, thread, groups, usable_threads))
+        return self._schedule_of(tasks)
 
-    def _stages_of(self, jobs: list[Job], sums: Sequence[Job] = ()) -> Stages:
+    def _schedule_of(self, tasks: list[Task], sums: Sequence[Task] = ()) -> Schedule:
         """What is derived from the parameters, the jobs, and the sums."""
-        return Stages([[self._prepare], jobs, *([sums] if sums else [])])
+        return Schedule([[self._prepare], tasks, *([sums] if sums else [])])
 
     def _alone(self, chosen: Array) -> bool:
         """Whether the batch is one image, on a backend that has kernels for that."""
-        return len(chosen) == 1 and not self._backend.AWAY
+        return len(chosen) == 1 and not self._backend.OWN_MEMORY
 
-    def _run(self, key: Any, record: Callable[[], Stages], origins: Any) -> None:
+    def _run(self, key: Any, record: Callable[[], Schedule], origins: Any) -> None:
         """Run the stages for a kind of batch, recorded when the first one comes; the last few kinds are remembered."""
-        if key not in self._stages:
-            if len(self._stages) >= KEPT:
-                del self._stages[next(iter(self._stages))]
-            self._stages[key] = record(), origins  # which live as long as what is known by their identity
-        self._team.run_stages(self._stages[key][0])
+        if key not in self._schedules:
+            if len(self._schedules) >= KEPT:
+                del self._schedules[next(iter(self._schedules))]
+            self._schedules[key] = record(), origins  # which live as long as what is known by their identity
+        self._executor.run_schedule(self._schedules[key][0])
 
     def _fill(self, chosen: Array, labels: Array | None, step: int) -> None:
         """Fill the batch; what reads or writes the old one's memory is made anew where it has to grow."""
         if len(chosen) > len(self._batch.index):
             self._groups.clear()
-            self._stages.clear()
-            self._make_room(2 * len(chosen))
+            self._schedules.clear()
+            self._allocate(2 * len(chosen))
         self._backend.to_device(*self._batch.fill(chosen, labels, step))
 
-    def _make_room(self, images: int) -> None:
-        setting = self._setting
-        self._y = np.empty((images, *setting.out_shape), setting.dtype)
-        self._batch = Batch(images, setting.dtype, self._backend.pinned)  # the last: its size says that there is room
+    def _allocate(self, images: int) -> None:
+        context = self._context
+        self._y = np.empty((images, *context.out_shape), context.dtype)
+        self._batch = Batch(images, context.dtype, self._backend.pinned)  # the last: its size says that there is room
 
 
 def identity(source: inputs.Source | None) -> int:

@@ -10,53 +10,53 @@ import numpy as np
 
 from ..arrays import Array, Shape
 from ..backends.program import Program, Recorder
-from .bind import Bound, constant, record
-from .memory import FlatVector
+from .bind import PlacedLayer, constant, record
+from .memory import ParameterVector
 
 
-def shapes_of(layers: Sequence[Bound]) -> dict[str, Shape]:
+def shapes_of(layers: Sequence[PlacedLayer]) -> dict[str, Shape]:
     """The shapes of all parameters by name, in the order in which they lie."""
-    return {f"{bound.name}.{name}": param.shape for bound in layers for name, param in bound.plan.params.items()}
+    return {f"{placed.name}.{name}": param.shape for placed in layers for name, param in placed.plan.params.items()}
 
 
-def initialise(layers: Sequence[Bound], params: FlatVector, seed: int) -> None:
+def initialise(layers: Sequence[PlacedLayer], params: ParameterVector, seed: int) -> None:
     """Set the parameters to their starting values, which follow from the seed."""
-    for bound in layers:
-        for number, (name, param) in enumerate(bound.plan.params.items()):
-            rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(bound.index, number)))
-            params[f"{bound.name}.{name}"][...] = param.init(rng, param.shape, param.fan_in, param.fan_out)
+    for placed in layers:
+        for number, (name, param) in enumerate(placed.plan.params.items()):
+            rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(placed.index, number)))
+            params[f"{placed.name}.{name}"][...] = param.init(rng, param.shape, param.fan_in, param.fan_out)
 
 
-def provide(layers: Sequence[Bound], params: FlatVector, dtype: np.dtype[Any]) -> None:
+def provide(layers: Sequence[PlacedLayer], params: ParameterVector, dtype: np.dtype[Any]) -> None:
     """Give every layer its parameters, constants, and zeros for what is derived and for its state."""
-    for bound in layers:
-        plan = bound.plan
-        bound.shared |= {p: params[f"{bound.name}.{p}"] for p in plan.params}
-        bound.shared |= {n: constant(a, dtype) for n, a in plan.consts.items()}
+    for placed in layers:
+        plan = placed.plan
+        placed.shared |= {p: params[f"{placed.name}.{p}"] for p in plan.params}
+        placed.shared |= {n: constant(a, dtype) for n, a in plan.consts.items()}
         for buffers in (plan.derived, plan.state):
             for name, buffer in buffers.items():
                 shape, own = buffer.spec(dtype, 0)
-                bound.shared[name] = np.zeros(shape[: len(buffer.shape)], own)
+                placed.shared[name] = np.zeros(shape[: len(buffer.shape)], own)
 
 
-def state_of(layers: Sequence[Bound]) -> dict[str, Array]:
+def state_of(layers: Sequence[PlacedLayer]) -> dict[str, Array]:
     """Copies of what layers keep over passes beside parameters, by layer and name."""
-    return {f"{bound.name}.{name}": bound.shared[name].copy() for bound in layers for name in bound.plan.state}
+    return {f"{placed.name}.{name}": placed.shared[name].copy() for placed in layers for name in placed.plan.state}
 
 
-def set_state(layers: Sequence[Bound], values: Mapping[str, Array]) -> None:
+def set_state(layers: Sequence[PlacedLayer], values: Mapping[str, Array]) -> None:
     """Let layers go on from what others of their kind kept."""
-    for bound in layers:
-        for name in bound.plan.state:
-            bound.shared[name][...] = values[f"{bound.name}.{name}"]
+    for placed in layers:
+        for name in placed.plan.state:
+            placed.shared[name][...] = values[f"{placed.name}.{name}"]
 
 
-def preparation(layers: Sequence[Bound], backend: ModuleType) -> Program:
+def preparation(layers: Sequence[PlacedLayer], backend: ModuleType) -> Program:
     """The program that refreshes what is derived from the parameters."""
     program = Program()
     k = Recorder(backend, program)
-    for bound in layers:
-        if bound.layer.prepare is not None:
-            k.where = f"{bound.name} prepare"
-            record(bound.who, bound.layer.prepare, k, bound.shared, bound.plan.consts)
+    for placed in layers:
+        if placed.layer.prepare is not None:
+            k.where = f"{placed.name} prepare"
+            record(placed.who, placed.layer.prepare, k, placed.shared, placed.plan.consts)
     return program

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array
-from ..backends.executor import Team
-from ..backends.program import Job, Program
+from ..backends.executor import Executor
+from ..backends.program import Program, Task
 from ..nn.losses import Loss
-from .accumulate import Slots
-from .batch import Away, Here
-from .group import Group, Setting
+from .accumulate import GradientSlots
+from .batch import DeviceStaging, HostStaging
+from .group import Context, LaneGroup
 from .inputs import Arrays, Source
 from .prepare import needed
 
@@ -35,10 +35,10 @@ class Lane:
         step: uint64[layers], the training step, for random numbers.
     """
 
-    def __init__(self, setting: Setting, train: bool) -> None:
-        group = self.group = Group(setting, train)
-        self.x, self.target = group["in"].reshape(setting.in_shape), group["target"].reshape(setting.out_shape)
-        self.y = group.y.reshape(1, *setting.out_shape)
+    def __init__(self, context: Context, train: bool) -> None:
+        group = self.group = LaneGroup(context, train)
+        self.x, self.target = group["in"].reshape(context.in_shape), group["target"].reshape(context.out_shape)
+        self.y = group.y.reshape(1, *context.out_shape)
         self.index, self.label, self.step = group["index"], group["labels"], group["rng"][:, 1]
         group["lanes"][0] = 1
         for name in ("place", "index", "labels"):
@@ -60,28 +60,30 @@ class Single:
     Sums run in another order than in a group with more lanes, so results differ from those in a larger batch by rounding.
 
     Args:
-        setting: what groups have in common.
-        team: who runs jobs.
+        context: what groups have in common.
+        executor: who runs jobs.
         prepare: refreshes what is derived from the parameters.
         slots: where gradients are added.
         stage: says where to read a source.
     """
 
-    def __init__(self, setting: Setting, team: Team, prepare: Program, slots: Slots, stage: Here | Away) -> None:
-        self._setting, self._team, self._prepare, self._slots = replace(setting, lanes=1), team, prepare, slots
-        self._stage = stage
+    def __init__(
+        self, context: Context, executor: Executor, prepare: Program, slots: GradientSlots, stage: HostStaging | DeviceStaging
+    ) -> None:
+        self._context, self._executor, self._prepare, self._slots = replace(context, lanes=1), executor, prepare, slots
+        self._staging = stage
         self._lanes: dict[bool, Lane] = {}
-        self._jobs: dict[Any, tuple[Source, Job]] = {}
-        self._scale = np.ones(1, setting.dtype)
+        self._tasks: dict[Any, tuple[Source, Task]] = {}
+        self._scale = np.ones(1, context.dtype)
 
     def predict(self, source: Source, chosen: Array, step: int) -> Array:
         """The output (1, …) for the chosen image of a source."""
         source, image = self._found(source, chosen)
         lane, key = self._lane(train=False), _origin(source)
-        if key not in self._jobs:
+        if key not in self._tasks:
             self._keep(key, source, lane.group, [*_loads(lane.group, source), lane.group.forward])
         lane.enter(source, image, step)
-        self._team.run_alone(self._jobs[key][1])
+        self._executor.run_alone(self._tasks[key][1])
         return lane.y.copy()
 
     def score(
@@ -101,7 +103,7 @@ class Single:
         """
         source, image = self._found(source, chosen)
         lane, slot, key = self._lane(train), self._slots.take(1)[0], (told, _origin(source), label is None, train)
-        if key not in self._jobs:
+        if key not in self._tasks:
             group = lane.group
             programs = [*_loads(group, source), group.forward, group.loss(loss, slot, self._scale, label is not None)]
             programs += [group.backward(slot, input_grad=False, fresh=True)] if train else []
@@ -111,27 +113,27 @@ class Single:
             lane.label[0] = label
         elif vectors is not None:
             lane.target[...] = vectors.values[chosen[0]]
-        self._team.run_alone(self._jobs[key][1])
+        self._executor.run_alone(self._tasks[key][1])
         return self._slots.tally(1)
 
     def _found(self, source: Source, chosen: Array) -> tuple[Source, int]:
         """Where to read the chosen image: of an array it is copied from where it is, any other source is read by kernels."""
         if isinstance(source, Arrays):
             return source, chosen[0]
-        taken = self._stage.take("in", source, chosen)
+        taken = self._staging.take("in", source, chosen)
         return taken.source, 0 if taken.in_order else chosen[0]
 
     def _lane(self, train: bool) -> Lane:
         if train not in self._lanes:
-            self._lanes[train] = Lane(self._setting, train)
+            self._lanes[train] = Lane(self._context, train)
         return self._lanes[train]
 
-    def _keep(self, key: Any, source: Source, group: Group, programs: list[Program]) -> None:
+    def _keep(self, key: Any, source: Source, group: LaneGroup, programs: list[Program]) -> None:
         """Remember a kind of batch, and forget the oldest."""
-        if len(self._jobs) >= KEPT:
-            del self._jobs[next(iter(self._jobs))]
-        job = group.job([needed(self._prepare, self._setting.layers, programs), *programs], 0, 1, 1)
-        self._jobs[key] = ARRAYS if isinstance(source, Arrays) else source, job
+        if len(self._tasks) >= KEPT:
+            del self._tasks[next(iter(self._tasks))]
+        task = group.task([needed(self._prepare, self._context.layers, programs), *programs], 0, 1, 1)
+        self._tasks[key] = ARRAYS if isinstance(source, Arrays) else source, task
 
 
 ARRAYS = Arrays(np.empty(0))
@@ -143,6 +145,6 @@ def _origin(source: Source) -> int:
     return 0 if isinstance(source, Arrays) else id(source)
 
 
-def _loads(group: Group, source: Source) -> list[Program]:
+def _loads(group: LaneGroup, source: Source) -> list[Program]:
     """The kernels of a source that is no array."""
     return [] if isinstance(source, Arrays) else [group.load(source, "in")]

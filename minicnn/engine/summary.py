@@ -7,17 +7,17 @@ from math import prod
 
 from ..arrays import Shape
 from ..nn.window import by
-from .bind import Bound
+from .bind import PlacedLayer
 
 HEAD = ("layer", "kind", "output", "parameters", "connections")
 
 
-def parameters(bound: Bound) -> int:
+def parameters(placed: PlacedLayer) -> int:
     """How many trained numbers a layer has."""
-    return sum(prod(p.shape) for p in bound.plan.params.values())
+    return sum(prod(p.shape) for p in placed.plan.params.values())
 
 
-def table(in_shape: Shape, layers: Sequence[Bound]) -> str:
+def table(in_shape: Shape, layers: Sequence[PlacedLayer]) -> str:
     """One row a layer: name, kind, output shape, parameters, connections; the totals last."""
     rows = [HEAD, ("input", "", by(in_shape), "", "")]
     rows += [(b.name, b.layer.label, by(b.plan.out_shape), f"{parameters(b):,}", f"{b.plan.connections:,}") for b in layers]

@@ -1,4 +1,4 @@
-"""Squashing and rectifying layers: y = f(x) element by element, and softmax."""
+"""Activation layers: y = f(x) element by element, and softmax."""
 
 from __future__ import annotations
 
@@ -109,22 +109,26 @@ class LeakyReLU(_Elementwise):
     """y = x where x > 0, else slope · x; dx = dy or slope · dy.   Any shape.
 
     Args:
-        slope: steepness of the negative side.
+        negative_slope: steepness of the negative side.
 
     Raises:
         OptionError: slope is not a finite number.
     """
 
-    slope: float = 0.01
+    negative_slope: float = 0.01
 
     def __post_init__(self) -> None:
-        real = isinstance(self.slope, int | float) and not isinstance(self.slope, bool)
-        if not real or not abs(self.slope) <= sys.float_info.max:
-            raise OptionError("LeakyReLU", f"expected slope as a finite number, got {self.slope!r}", "give slope=0.01")
+        real = isinstance(self.negative_slope, int | float) and not isinstance(self.negative_slope, bool)
+        if not real or not abs(self.negative_slope) <= sys.float_info.max:
+            raise OptionError(
+                "LeakyReLU",
+                f"expected negative_slope as a finite number, got {self.negative_slope!r}",
+                "give negative_slope=0.01",
+            )
 
     def plan(self, in_shape: Shape) -> Plan:
         """The shape stays."""
-        return Plan(in_shape, consts={"slope": np.array([float(self.slope)])}, inplace=True)
+        return Plan(in_shape, consts={"negative_slope": np.array([float(self.negative_slope)])}, inplace=True)
 
     def forward(self, k: Kernels, x: Array, y: Array, slope: Array) -> None:
         """y = x where x > 0, else slope · x."""

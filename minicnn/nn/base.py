@@ -122,7 +122,7 @@ class Layer(Options):
     - the names of the plan: parameters, their gradients (``d`` + name), consts, derived, saved, work, state.
 
     A name with a default is bound where it exists. Activations and ``dx`` are **written**, gradients of parameters are
-    **added**. The dead lanes of ``dy`` are exactly zero, and a layer keeps them so.
+    **added**. The padding lanes of ``dy`` are exactly zero, and a layer keeps them so.
 
     A third pass, ``curvature``, is optional: from ``hy``, the diagonal of the second derivatives by y, it writes
     hx_j = Σ_k (∂y_k/∂x_j)² hy_k and adds hW_i = Σ_k (∂y_k/∂W_i)² hy_k (Gauss and Newton: LeCun et al. 1998, appendix C). It

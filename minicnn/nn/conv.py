@@ -29,7 +29,7 @@ class Conv2d(Layer):
 
     Args:
         filters: how many output maps; how many channels there are, the layer before says.
-        kernel: taps, one number or (rows, columns).
+        kernel_size: taps, one number or (rows, columns).
         stride: pixels between places.
         padding: zeros around the map, or ``"same"`` for an output as large as the input (stride 1 only).
         dilation: pixels between taps.
@@ -51,7 +51,7 @@ class Conv2d(Layer):
     """
 
     filters: int
-    kernel: int | Pair
+    kernel_size: int | Pair
     _: KW_ONLY
     stride: int | Pair = 1
     padding: int | Pair | str = 0
@@ -80,7 +80,7 @@ class Conv2d(Layer):
     @property
     def window(self) -> Window:
         """The window that the options describe."""
-        kernel = pair("Conv2d", "kernel", self.kernel, least=1)
+        kernel = pair("Conv2d", "kernel_size", self.kernel_size, least=1)
         stride = pair("Conv2d", "stride", self.stride, least=1)
         dilation = pair("Conv2d", "dilation", self.dilation, least=1)
         if not isinstance(self.padding, str):
@@ -108,7 +108,7 @@ class Conv2d(Layer):
         shape = (self.filters, channels // self.groups, *window.kernel)
         fan_in, fan_out = prod(shape[1:]), self.filters // self.groups * prod(window.kernel)
         params = {"W": Param(shape, self.init, fan_in, fan_out)}
-        consts = {"g": window.array()}
+        consts = {"window": window.array()}
         if self.bias:
             params["b"] = Param((self.filters,), self.bias_init, fan_in, fan_out)
         else:
@@ -130,19 +130,19 @@ class Conv2d(Layer):
         y: Array,
         W: Array,
         b: Array,
-        g: Array,
+        window: Array,
         packed: Array | None = None,
-        framed: Array | None = None,
+        padded: Array | None = None,
         inner: Array | None = None,
         cols: Array | None = None,
     ) -> None:
         """y = W ⋆ x + b."""
         if packed is not None and conv_image.alone(x):
-            conv_image.forward(k, x, y, W, b, g, self.groups, framed, inner)
+            conv_image.forward(k, x, y, W, b, window, self.groups, padded, inner)
         elif packed is not None:
-            conv_direct.forward(k, x, y, b, g, packed, framed, inner)
+            conv_direct.forward(k, x, y, b, window, packed, padded, inner)
         elif cols is not None:
-            conv_im2col.forward(k, x, y, W, b, g, cols, self.groups)
+            conv_im2col.forward(k, x, y, W, b, window, cols, self.groups)
         else:
             conv_whole.forward(k, x, y, W, b, self.groups)
 
@@ -152,7 +152,7 @@ class Conv2d(Layer):
         x: Array,
         dy: Array,
         W: Array,
-        g: Array,
+        window: Array,
         dx: Array | None,
         dW: Array,
         db: Array | None = None,
@@ -160,7 +160,7 @@ class Conv2d(Layer):
         packed_dx: Array | None = None,
         first_source: Array | None = None,
         sources: Array | None = None,
-        framed: Array | None = None,
+        padded: Array | None = None,
         inner: Array | None = None,
         cols: Array | None = None,
         xt: Array | None = None,
@@ -169,15 +169,15 @@ class Conv2d(Layer):
         if db is not None:
             k.row_sum_add(maps(dy), db)
         if packed is not None and conv_image.alone(x):
-            conv_image.backward(k, x, dy, W, g, dx, dW, self.groups, framed, inner)
+            conv_image.backward(k, x, dy, W, window, dx, dW, self.groups, padded, inner)
         elif packed is not None:
-            conv_direct.dW_add(k, x, dy, g, dW, self.groups, framed, inner)
+            conv_direct.dW_add(k, x, dy, window, dW, self.groups, padded, inner)
             if dx is not None and packed_dx is not None:
-                conv_direct.dx_packed(k, dy, packed_dx, g, dx)
+                conv_direct.dx_packed(k, dy, packed_dx, window, dx)
             elif dx is not None and first_source is not None and sources is not None:
                 conv_direct.dx_spread(k, dy, W, first_source, sources, dx)
         elif cols is not None:
-            conv_im2col.backward(k, x, dy, W, g, dx, dW, cols, self.groups)
+            conv_im2col.backward(k, x, dy, W, window, dx, dW, cols, self.groups)
         elif xt is not None:
             conv_whole.backward(k, x, dy, W, dx, dW, xt, self.groups)
 
@@ -187,7 +187,7 @@ class Conv2d(Layer):
         x2: Array,
         hy: Array,
         W2: Array,
-        g: Array,
+        window: Array,
         hx: Array | None,
         hW: Array,
         hb: Array | None = None,
@@ -201,4 +201,4 @@ class Conv2d(Layer):
         xt: Array | None = None,
     ) -> None:
         """hW += hy ⋆ x², hb += Σ hy, hx = W² ∗ hy."""
-        self.backward(k, x2, hy, W2, g, hx, hW, hb, packed, packed_dx2, first_source, sources, framed2, inner, cols, xt)
+        self.backward(k, x2, hy, W2, window, hx, hW, hb, packed, packed_dx2, first_source, sources, framed2, inner, cols, xt)

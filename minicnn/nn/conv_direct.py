@@ -47,8 +47,8 @@ def buffers(shape: Shape, in_shape: Shape, out: Pair, window: Window, groups: in
     if not window.padded or channels > FEW:
         return {"derived": derived}
     inner = Window(window.kernel, window.stride, dilation=window.dilation)
-    frame = Buffer((in_shape[0], *window.framed_size((in_shape[1], in_shape[2]))))
-    return {"derived": derived, "saved": {"framed": frame}, "consts": {"inner": inner.array()}}
+    frame = Buffer((in_shape[0], *window.padded_size((in_shape[1], in_shape[2]))))
+    return {"derived": derived, "saved": {"padded": frame}, "consts": {"inner": inner.array()}}
 
 
 def prepare(k: Kernels, W: Array, packed: Array, packed_dx: Array | None) -> None:
@@ -60,29 +60,29 @@ def prepare(k: Kernels, W: Array, packed: Array, packed_dx: Array | None) -> Non
 
 
 def forward(
-    k: Kernels, x: Array, y: Array, b: Array, g: Array, packed: Array, framed: Array | None, inner: Array | None
+    k: Kernels, x: Array, y: Array, b: Array, window: Array, packed: Array, padded: Array | None, inner: Array | None
 ) -> None:
     """y = W ⋆ x + b, group by group."""
-    if framed is not None and inner is not None:
-        k.pad(x, g, framed)
-        x, g = framed, inner
+    if padded is not None and inner is not None:
+        k.pad(x, window, padded)
+        x, window = padded, inner
     for group, (xs, ys, bs) in enumerate(groups_of(len(packed), x, y, b)):
-        k.conv2d(xs, packed[group], bs, g, ys)
+        k.conv2d(xs, packed[group], bs, window, ys)
 
 
 def dW_add(
-    k: Kernels, x: Array, dy: Array, g: Array, dW: Array, groups: int, framed: Array | None, inner: Array | None
+    k: Kernels, x: Array, dy: Array, window: Array, dW: Array, groups: int, padded: Array | None, inner: Array | None
 ) -> None:
     """dW += dy ⋆ x, group by group."""
-    seen, window = (x, g) if framed is None or inner is None else (framed, inner)
+    seen, patch = (x, window) if padded is None or inner is None else (padded, inner)
     for xs, dys, dws in groups_of(groups, seen, dy, dW):
-        k.conv2d_dW_add(xs, dys, window, dws)
+        k.conv2d_dW_add(xs, dys, patch, dws)
 
 
-def dx_packed(k: Kernels, dy: Array, packed_dx: Array, g: Array, dx: Array) -> None:
+def dx_packed(k: Kernels, dy: Array, packed_dx: Array, window: Array, dx: Array) -> None:
     """dx = W ∗ dy, group by group."""
     for group, (dys, dxs) in enumerate(groups_of(len(packed_dx), dy, dx)):
-        k.conv2d_dx(dys, packed_dx[group], g, dxs)
+        k.conv2d_dx(dys, packed_dx[group], window, dxs)
 
 
 def dx_spread(k: Kernels, dy: Array, W: Array, first_source: Array, sources: Array, dx: Array) -> None:

@@ -28,21 +28,21 @@ def buffers(shape: Shape, in_shape: Shape, out: Pair, window: Window, groups: in
     return {"work": {"cols": Buffer((*shape[1:], height, out[1]))}}
 
 
-def forward(k: Kernels, x: Array, y: Array, W: Array, b: Array, g: Array, cols: Array, groups: int) -> None:
+def forward(k: Kernels, x: Array, y: Array, W: Array, b: Array, window: Array, cols: Array, groups: int) -> None:
     """y = W cols + b."""
     for xs, ys, ws, bs in groups_of(groups, x, y, W, b):
         for row, part, out in _chunks(cols, ys):
-            k.im2col(xs, g, row, part)
+            k.im2col(xs, window, row, part)
             k.gemm_bias(maps(ws), part.reshape(prod(part.shape[:3]), -1), bs, out)
 
 
 def backward(
-    k: Kernels, x: Array, dy: Array, W: Array, g: Array, dx: Array | None, dW: Array, cols: Array, groups: int
+    k: Kernels, x: Array, dy: Array, W: Array, window: Array, dx: Array | None, dW: Array, cols: Array, groups: int
 ) -> None:
     """dW += dy colsᵀ and dcols = Wᵀ dy, dx = col2im(dcols)."""
     for xs, dys, dws in groups_of(groups, x, dy, dW):
         for row, part, dout in _chunks(cols, dys):
-            k.im2col(xs, g, row, part)
+            k.im2col(xs, window, row, part)
             k.gemm_nt_add(dout, part.reshape(prod(part.shape[:3]), -1), maps(dws))
     if dx is None:
         return
@@ -50,7 +50,7 @@ def backward(
         k.zero(dxs)
         for row, part, dout in _chunks(cols, dys):
             k.gemm_tn(maps(ws), dout, part.reshape(prod(part.shape[:3]), -1))
-            k.col2im_add(part, g, row, dxs)
+            k.col2im_add(part, window, row, dxs)
 
 
 def _chunks(cols: Array, y: Array) -> Iterator[tuple[Array, Array, Array]]:

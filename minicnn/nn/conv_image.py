@@ -13,14 +13,14 @@ def alone(x: Array) -> bool:
 
 
 def forward(
-    k: Kernels, x: Array, y: Array, W: Array, b: Array, g: Array, groups: int, framed: Array | None, inner: Array | None
+    k: Kernels, x: Array, y: Array, W: Array, b: Array, window: Array, groups: int, padded: Array | None, inner: Array | None
 ) -> None:
     """y = W ⋆ x + b, group by group."""
-    if framed is not None and inner is not None:
-        k.pad(x, g, framed)
-        x, g = framed, inner
+    if padded is not None and inner is not None:
+        k.pad(x, window, padded)
+        x, window = padded, inner
     for xs, ys, ws, bs in groups_of(groups, x, y, W, b):
-        k.conv2d_image(xs, ws, bs, g, ys)
+        k.conv2d_image(xs, ws, bs, window, ys)
 
 
 def backward(
@@ -28,17 +28,17 @@ def backward(
     x: Array,
     dy: Array,
     W: Array,
-    g: Array,
+    window: Array,
     dx: Array | None,
     dW: Array,
     groups: int,
-    framed: Array | None,
+    padded: Array | None,
     inner: Array | None,
 ) -> None:
     """dW += dy ⋆ x and dx = W ∗ dy, group by group."""
-    seen, window = (x, g) if framed is None or inner is None else (framed, inner)
+    seen, patch = (x, window) if padded is None or inner is None else (padded, inner)
     for xs, dys, dws in groups_of(groups, seen, dy, dW):
-        k.conv2d_image_dW_add(xs, dys, window, dws)
+        k.conv2d_image_dW_add(xs, dys, patch, dws)
     if dx is not None:
         for dys, ws, dxs in groups_of(groups, dy, W, dx):
-            k.conv2d_image_dx(dys, ws, g, dxs)
+            k.conv2d_image_dx(dys, ws, window, dxs)

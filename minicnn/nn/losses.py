@@ -24,7 +24,7 @@ class Loss:
     ``forward`` adds this group's part of the loss to ``value`` and ``backward`` writes ``dy``. Both bind by name: ``y``
     and ``dy`` (D, L), ``target`` (D, L) or ``labels`` (L,), ``lanes``, ``scale`` (1/N for a batch of N), ``value``, and
     the arrays of ``consts``. An optional third pass, ``curvature``, writes ``hy`` (D, L): the diagonal of the second
-    derivatives by y, zero in dead lanes as ``dy`` is.
+    derivatives by y, zero in padding lanes as ``dy`` is.
     """
 
     forward: ClassVar[Callable[..., None]]
@@ -165,7 +165,7 @@ class CrossEntropy(Loss):
 
 
 @dataclass(frozen=True)
-class Penalty(Loss):
+class MLE(Loss):
     """E = 1/N · Σ_n y_n,label: the penalty of the right class (equation 8).
 
     With centres that stay as they are it cannot collapse; with trained ones all may meet in one point.
@@ -192,23 +192,23 @@ class MAP(Loss):
     keeps penalties that are large already from growing. Its value is not published.
 
     Args:
-        j: the penalty of the rubbish class, above 0.
+        rubbish_penalty: the penalty of the rubbish class, above 0.
 
     Raises:
         OptionError: j is not above 0 or not finite.
 
-    >>> MAP(j=2.0).consts()
+    >>> MAP(rubbish_penalty=2.0).consts()
     {'rubbish': (2.0,)}
     """
 
-    j: float = 1.0
+    rubbish_penalty: float = 1.0
 
     def __post_init__(self) -> None:
-        number("MAP", "j", self.j, 0, math.inf, "()")
+        number("MAP", "j", self.rubbish_penalty, 0, math.inf, "()")
 
     def consts(self) -> Mapping[str, tuple[float, ...]]:
         """The rubbish class's penalty."""
-        return {"rubbish": (self.j,)}
+        return {"rubbish": (self.rubbish_penalty,)}
 
     def forward(self, k: Kernels, y: Array, labels: Array, rubbish: Array, lanes: Array, scale: Array, value: Array) -> None:
         """value += scale · Σ (y at the label + log(e^−j + Σ e^−y))."""
@@ -225,7 +225,7 @@ class MAP(Loss):
         k.map_penalty_hy(lanes, scale, hy)
 
 
-class Decision(NamedTuple):
+class RejectScores(NamedTuple):
     """What penalties say of images.
 
     Attributes:
@@ -239,17 +239,17 @@ class Decision(NamedTuple):
     margin: Array
 
 
-def decide(penalties: Array) -> Decision:
+def reject_scores(penalties: Array) -> RejectScores:
     """The class of each image, and two scores to reject it by: both reject an image of which a penalty is NaN.
 
     Args:
         penalties: (N, K), what a network that ends in ``RBF`` predicts, K at least 2.
 
-    >>> decide(np.array([[0.5, 4.0, 9.0], [7.0, 6.5, 8.0]]))
-    Decision(classes=array([0, 1]), penalty=array([0.5, 6.5]), margin=array([3.5, 0.5]))
+    >>> reject_scores(np.array([[0.5, 4.0, 9.0], [7.0, 6.5, 8.0]]))
+    RejectScores(classes=array([0, 1]), penalty=array([0.5, 6.5]), margin=array([3.5, 0.5]))
     """
     unknown = np.isnan(penalties).any(axis=1)
     least, second = np.where(unknown, np.inf, np.partition(penalties, 1, axis=1)[:, :2].T)
     margin = np.zeros_like(least)
     np.subtract(second, least, out=margin, where=second != least)  # ∞ − ∞ would be NaN, which no rule rejects
-    return Decision(penalties.argmin(axis=1), least, margin)
+    return RejectScores(penalties.argmin(axis=1), least, margin)

@@ -22,7 +22,7 @@ WIDEST = 2**15
 class _Pool2d(Layer):
     """Options and geometry that both pools share."""
 
-    kernel: int | Pair
+    kernel_size: int | Pair
     stride: int | Pair | None = None
     padding: int | Pair = 0
     order: ClassVar[str] = "there is no dilation, and no rounding up of sizes"
@@ -30,13 +30,13 @@ class _Pool2d(Layer):
     def __post_init__(self) -> None:
         window = self.window
         if any(2 * p > n for p, n in zip(window.padding, window.kernel, strict=True)):
-            what = f"expected padding of at most half the kernel, got {self.padding!r} for kernel {self.kernel!r}"
+            what = f"expected padding of at most half the kernel, got {self.padding!r} for kernel {self.kernel_size!r}"
             raise OptionError(self.label, what, "give less padding, or every window may not meet the map")
 
     @property
     def window(self) -> Window:
         """The window that the options describe; the stride is the kernel unless given."""
-        kernel = pair(self.label, "kernel", self.kernel, least=1, most=WIDEST)
+        kernel = pair(self.label, "kernel_size", self.kernel_size, least=1, most=WIDEST)
         stride = kernel if self.stride is None else pair(self.label, "stride", self.stride, least=1)
         return Window(kernel, stride, pair(self.label, "padding", self.padding, least=0))
 
@@ -53,7 +53,7 @@ class AvgPool2d(_Pool2d):
     x (C, H, W, L), y (C, OH, OW, L).
 
     Args:
-        kernel: pixels of the window, one number or (rows, columns).
+        kernel_size: pixels of the window, one number or (rows, columns).
         stride: pixels between windows; the kernel for None.
         padding: zeros around the map, at most half the kernel.
 
@@ -67,21 +67,21 @@ class AvgPool2d(_Pool2d):
     def plan(self, in_shape: Shape) -> Plan:
         """No parameters; ``share2`` is what a pixel's share in a mean comes to when squared."""
         share2 = np.full(in_shape[0], 1 / prod(self.window.kernel) ** 2)
-        return Plan(self._out(in_shape), consts={"g": self.window.array(), "share2": share2})
+        return Plan(self._out(in_shape), consts={"window": self.window.array(), "share2": share2})
 
-    def forward(self, k: Kernels, x: Array, y: Array, g: Array) -> None:
+    def forward(self, k: Kernels, x: Array, y: Array, window: Array) -> None:
         """y = Σ window / (KH·KW)."""
-        k.avg_pool(x, g, y)
+        k.avg_pool(x, window, y)
 
-    def backward(self, k: Kernels, dy: Array, g: Array, dx: Array | None) -> None:
+    def backward(self, k: Kernels, dy: Array, window: Array, dx: Array | None) -> None:
         """dx = dy / (KH·KW), summed over the windows that meet in a pixel."""
         if dx is not None:
-            k.avg_pool_dx(dy, g, dx)
+            k.avg_pool_dx(dy, window, dx)
 
-    def curvature(self, k: Kernels, hy: Array, g: Array, share2: Array, hx: Array | None) -> None:
+    def curvature(self, k: Kernels, hy: Array, window: Array, share2: Array, hx: Array | None) -> None:
         """hx = hy / (KH·KW)², summed over the windows that meet in a pixel."""
         if hx is not None:
-            k.subsample_dx(hy, share2, g, hx)
+            k.subsample_dx(hy, share2, window, hx)
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class MaxPool2d(_Pool2d):
     x (C, H, W, L), y (C, OH, OW, L). Padding never wins.
 
     Args:
-        kernel: pixels of the window, one number or (rows, columns).
+        kernel_size: pixels of the window, one number or (rows, columns).
         stride: pixels between windows; the kernel for None.
         padding: background around the map, at most half the kernel.
 
@@ -105,17 +105,17 @@ class MaxPool2d(_Pool2d):
     def plan(self, in_shape: Shape) -> Plan:
         """``tap`` remembers which pixel of each window won."""
         out = self._out(in_shape)
-        return Plan(out, consts={"g": self.window.array()}, saved={"tap": Buffer(out, "int32")})
+        return Plan(out, consts={"window": self.window.array()}, saved={"argmax": Buffer(out, "int32")})
 
-    def forward(self, k: Kernels, x: Array, y: Array, g: Array, tap: Array) -> None:
+    def forward(self, k: Kernels, x: Array, y: Array, window: Array, argmax: Array) -> None:
         """y = max over the window."""
-        k.max_pool(x, g, y, tap)
+        k.max_pool(x, window, y, argmax)
 
-    def backward(self, k: Kernels, dy: Array, g: Array, tap: Array, dx: Array | None) -> None:
+    def backward(self, k: Kernels, dy: Array, window: Array, argmax: Array, dx: Array | None) -> None:
         """dx = dy at the winner, summed over the windows that it won."""
         if dx is not None:
-            k.max_pool_dx(dy, tap, g, dx)
+            k.max_pool_dx(dy, argmax, window, dx)
 
-    def curvature(self, k: Kernels, hy: Array, g: Array, tap: Array, hx: Array | None) -> None:
+    def curvature(self, k: Kernels, hy: Array, window: Array, argmax: Array, hx: Array | None) -> None:
         """hx = hy at the winner, summed over the windows that it won."""
-        self.backward(k, hy, g, tap, hx)
+        self.backward(k, hy, window, argmax, hx)

@@ -30,8 +30,8 @@ class SparseConv2d(Layer):
 
     Args:
         table: for each output map, the channels it reads, in order.
-        kernel: taps, one number or (rows, columns).
-        tied: how many maps each group has, in the order of the table; every map is on its own for None.
+        kernel_size: taps, one number or (rows, columns).
+        group_sizes: how many maps each group has, in the order of the table; every map is on its own for None.
         init: how W starts.
         bias_init: how b starts.
 
@@ -46,15 +46,15 @@ class SparseConv2d(Layer):
     """
 
     table: Table
-    kernel: int | Pair
+    kernel_size: int | Pair
     _: KW_ONLY
-    tied: tuple[int, ...] | None = None
+    group_sizes: tuple[int, ...] | None = None
     init: Init = TorchDefault()
     bias_init: Init = Constant(0.0)
     order: ClassVar[str] = "the first argument is the table of channels, whose rows are the maps: give the rest by name"
 
     def __post_init__(self) -> None:
-        pair("SparseConv2d", "kernel", self.kernel, least=1)
+        pair("SparseConv2d", "kernel_size", self.kernel_size, least=1)
         if not isinstance(self.table, tuple) or not self.table or not all(_whole_numbers(row) and row for row in self.table):
             what = f"expected a table with at least one channel in every row, got {self.table!r}"
             raise OptionError("SparseConv2d", what, "list the channels that each map reads")
@@ -66,7 +66,7 @@ class SparseConv2d(Layer):
 
     def _check_groups(self) -> None:
         if not _whole_numbers(self._sizes) or not self._sizes or min(self._sizes) < 1 or sum(self._sizes) != len(self.table):
-            what = f"expected tied as the sizes of groups of {len(self.table)} maps in all, got {self.tied!r}"
+            what = f"expected group_sizes as the sizes of groups of {len(self.table)} maps in all, got {self.group_sizes!r}"
             raise OptionError("SparseConv2d", what, "let the sizes add up to the number of rows of the table")
         for f, first in enumerate(self._firsts):
             if len(self.table[f]) != len(self.table[first]):
@@ -76,7 +76,7 @@ class SparseConv2d(Layer):
     @property
     def _sizes(self) -> tuple[int, ...]:
         """How many maps each group has."""
-        return (1,) * len(self.table) if self.tied is None else self.tied
+        return (1,) * len(self.table) if self.group_sizes is None else self.group_sizes
 
     @property
     def _group(self) -> Array:
@@ -98,7 +98,7 @@ class SparseConv2d(Layer):
 
     def plan(self, in_shape: Shape) -> Plan:
         """W (kernels, KH, KW), b (maps,), and the links sorted by map and by channel."""
-        kh, kw = pair("SparseConv2d", "kernel", self.kernel, least=1)
+        kh, kw = pair("SparseConv2d", "kernel_size", self.kernel_size, least=1)
         channels = 1 + max(max(row) for row in self.table)
         if len(in_shape) != 3 or in_shape[0] < channels:
             what = f"expected an input ({channels} or more channels, H, W), got {in_shape}"

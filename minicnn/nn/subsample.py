@@ -22,7 +22,7 @@ class Subsample(Layer):
     """y[c] = W[c] · (sum of the window in x[c]) + b[c]: one trainable coefficient and one bias a map.
 
     x (C, H, W, L), W (C,), b (C,), y (C, H/window, W/window, L). The windows tile the map (LeCun et al. 1998, section
-    II.B, layers S2 and S4); a squashing layer follows.
+    II.B, layers S2 and S4); an activation layer follows.
 
     Args:
         window: pixels that are summed, one number or (rows, columns).
@@ -60,21 +60,23 @@ class Subsample(Layer):
             "W": Param((channels,), self.init, fan_in, 1),
             "b": Param((channels,), self.bias_init, fan_in, 1),
         }
-        consts = {"g": window.array(), "pixel": Window((1, 1)).array(), "ones": np.ones(channels), "none": zeros(channels)}
+        consts = {"window": window.array(), "pixel": Window((1, 1)).array(), "ones": np.ones(channels), "none": zeros(channels)}
         sums = {"sums": Buffer((channels, *out))}
         links = channels * prod(out) * (fan_in + 1)
         return Plan((channels, *out), params, consts, curvature=sums, connections=links)
 
-    def forward(self, k: Kernels, x: Array, y: Array, W: Array, b: Array, g: Array) -> None:
+    def forward(self, k: Kernels, x: Array, y: Array, W: Array, b: Array, window: Array) -> None:
         """y = W · Σ window + b."""
-        k.subsample(x, W, b, g, y)
+        k.subsample(x, W, b, window, y)
 
-    def backward(self, k: Kernels, x: Array, dy: Array, W: Array, g: Array, dx: Array | None, dW: Array, db: Array) -> None:
+    def backward(
+        self, k: Kernels, x: Array, dy: Array, W: Array, window: Array, dx: Array | None, dW: Array, db: Array
+    ) -> None:
         """dW += Σ dy · Σ window, db += Σ dy, dx = W · dy at every pixel of the window."""
-        k.subsample_dcoef_add(x, dy, g, dW)
+        k.subsample_dcoef_add(x, dy, window, dW)
         k.row_sum_add(maps(dy), db)
         if dx is not None:
-            k.subsample_dx(dy, W, g, dx)
+            k.subsample_dx(dy, W, window, dx)
 
     def curvature(
         self,
@@ -82,7 +84,7 @@ class Subsample(Layer):
         x: Array,
         hy: Array,
         W2: Array,
-        g: Array,
+        window: Array,
         ones: Array,
         none: Array,
         pixel: Array,
@@ -92,9 +94,9 @@ class Subsample(Layer):
         hb: Array,
     ) -> None:
         """hW += Σ hy · (Σ window)², hb += Σ hy, hx = W² · hy at every pixel of the window."""
-        k.subsample(x, ones, none, g, sums)
+        k.subsample(x, ones, none, window, sums)
         k.square(sums, sums)
         k.subsample_dcoef_add(sums, hy, pixel, hW)
         k.row_sum_add(maps(hy), hb)
         if hx is not None:
-            k.subsample_dx(hy, W2, g, hx)
+            k.subsample_dx(hy, W2, window, hx)

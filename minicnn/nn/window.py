@@ -100,15 +100,15 @@ class Window:
         """Whether there is any background around the map."""
         return any(self.padding + self.trailing)
 
-    def framed_size(self, size: Pair) -> Pair:
+    def padded_size(self, size: Pair) -> Pair:
         """The map with its background."""
         rows, columns = (n + p + q for n, p, q in zip(size, self.padding, self.trailing, strict=True))
         return rows, columns
 
     def out_size(self, size: Pair) -> Pair:
         """How many places the window has along each axis; below 1 where it does not fit."""
-        framed = self.framed_size(size)
-        steps = zip(framed, self.kernel, self.stride, self.dilation, strict=True)
+        padded = self.padded_size(size)
+        steps = zip(padded, self.kernel, self.stride, self.dilation, strict=True)
         rows, columns = ((n - d * (k - 1) - 1) // s + 1 for n, k, s, d in steps)
         return rows, columns
 
@@ -116,9 +116,9 @@ class Window:
         """``out_size``, or a ShapeError where the window does not fit the map once."""
         out = self.out_size(size)
         if min(out) < 1:
-            kernel, dilation, framed = self.kernel, self.dilation, self.framed_size(size)
+            kernel, dilation, padded = self.kernel, self.dilation, self.padded_size(size)
             reach = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
-            what = f"expected a map of at least {by(reach)}, the reach of its window, got {by(framed)} with padding"
+            what = f"expected a map of at least {by(reach)}, the reach of its window, got {by(padded)} with padding"
             raise ShapeError(who, what, "choose a smaller kernel or dilation, or more padding")
         return out
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..network import Network
 
 
-class Averaged(Optimizer):
+class ParameterAverage(Optimizer):
     """Another optimiser, which keeps the average a of the parameters p beside its steps: a += (1 − d)(p − a).
 
     d = min(decay, 1 − 1/t) in step t = 1, 2, …: the mean of all steps at first, then an exponential average over about
@@ -30,7 +30,7 @@ class Averaged(Optimizer):
 
     >>> import numpy as np
     >>> from minicnn import SGD, Dense, Network
-    >>> net, optimizer = Network([Dense(1)], in_shape=(1,), threads=1), Averaged(SGD(0.5), decay=0.75)
+    >>> net, optimizer = Network([Dense(1)], in_shape=(1,), threads=1), ParameterAverage(SGD(0.5), decay=0.75)
     >>> net.params.flat[:] = 0
     >>> for _ in range(2):
     ...     net.grads.flat[:] = -1
@@ -41,7 +41,7 @@ class Averaged(Optimizer):
 
     def __init__(self, optimizer: Optimizer, decay: float) -> None:
         super().__init__(optimizer.lr)
-        self.inner, self.decay = optimizer, number("Averaged", "decay", decay, 0, 1)
+        self.inner, self.decay = optimizer, number("ParameterAverage", "decay", decay, 0, 1)
         self.names = (*optimizer.names, "average")
 
     def _update(self, net: Network, *moments: Array) -> None:
@@ -70,14 +70,14 @@ class Averaged(Optimizer):
         """The options by name, those of the other optimiser with them."""
         return self.inner.options() | {"average": self.decay}
 
-    def adopt(self, net: Network) -> None:
+    def copy_to(self, net: Network) -> None:
         """Set the parameters of the network to the average; this ends its training.
 
         Raises:
             ContractError: there was no step yet, or the average is that of another network.
         """
         if not self.moments:
-            raise ContractError("Averaged", "expected at least one step before, got none", "train the network first")
+            raise ContractError("ParameterAverage", "expected at least one step before, got none", "train the network first")
         self.check(net)
         with net.update():
             net.params.flat[...] = self.moments["average"]

@@ -14,7 +14,7 @@ from ..engine.memory import Identity
 from ..errors import CheckpointError, ContractError, OptionError, Options, number
 
 if TYPE_CHECKING:
-    from ..backends.program import Stages
+    from ..backends.program import Schedule
     from ..network import Network
 
 
@@ -34,8 +34,8 @@ class Optimizer(Options):
         self.lr = number(type(self).__name__, "lr", lr, 0, math.inf)
         self.steps = 0
         self._moments: dict[str, Array] = {}
-        self._lend: Callable[[Array], None] | None = None
-        self._bound: tuple[Network, Stages, Array] | None = None
+        self._sync: Callable[[Array], None] | None = None
+        self._bound: tuple[Network, Schedule, Array] | None = None
 
     def step(self, net: Network) -> None:
         """Update the parameters of a network by its gradients.
@@ -74,7 +74,7 @@ class Optimizer(Options):
                 raise ContractError(type(self).__name__, what, "use an optimiser of its own for each network")
         self.__dict__.setdefault("_of", net.identity)  # in one go, so that of two threads with two networks one is refused
         self.check(net)
-        self._of, self._lend = net.identity, net.backend.lend
+        self._of, self._sync = net.identity, net.backend.sync_to_host
         if not self._moments:
             self._moments = {name: np.zeros_like(params) for name in self.names}
         return self._moments
@@ -83,8 +83,8 @@ class Optimizer(Options):
     def moments(self) -> dict[str, Array]:
         """The moment vectors by name; empty before the first step."""
         for moment in self._moments.values():
-            if self._lend is not None:
-                self._lend(moment)
+            if self._sync is not None:
+                self._sync(moment)
         return dict(self._moments)
 
     def _update(self, net: Network, *moments: Array) -> None:
@@ -120,8 +120,8 @@ class Optimizer(Options):
         """Without the network: where it is copied or pickled together with this, both copies belong together again."""
         with nullcontext() if self._bound is None else self._bound[0].atomic():
             for moment in self._moments.values():
-                if self._lend is not None:
-                    self._lend(moment)
+                if self._sync is not None:
+                    self._sync(moment)
             moments = {name: moment.copy() for name, moment in self._moments.items()}
             return {**vars(self), "_moments": moments, "_bound": None, "_lend": None}
 

@@ -28,10 +28,10 @@ def _share(who: str, name: str, value: float) -> None:
 
 
 @dataclass(frozen=True)
-class Fixed:
+class ConstantRate:
     """The factor is 1.
 
-    >>> Fixed()(7, 10)
+    >>> ConstantRate()(7, 10)
     1.0
     """
 
@@ -41,14 +41,14 @@ class Fixed:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step(Options):
+class StepDecay(Options):
     """The factor is multiplied by ``factor`` after each of ``times`` equal parts of the run.
 
     Args:
         times: into how many parts the run falls.
         factor: what the rate is multiplied by between them.
 
-    >>> [Step(times=2, factor=0.1)(s, 4) for s in range(4)]
+    >>> [StepDecay(times=2, factor=0.1)(s, 4) for s in range(4)]
     [1.0, 1.0, 0.1, 0.1]
     """
 
@@ -57,8 +57,8 @@ class Step(Options):
     order: ClassVar[str] = "give times, how many parts the run has and not how long one is, and factor by name"
 
     def __post_init__(self) -> None:
-        count("Step", "times", self.times)
-        number("Step", "factor", self.factor, 0, math.inf)
+        count("StepDecay", "times", self.times)
+        number("StepDecay", "factor", self.factor, 0, math.inf)
 
     def __call__(self, step: int, total: int) -> float:
         """factor to the number of parts that are over."""
@@ -66,7 +66,7 @@ class Step(Options):
 
 
 @dataclass(frozen=True)
-class Table:
+class PiecewiseConstant:
     """The run falls into as many equal parts as there are rates, each with its own; the optimiser's rate is the first.
 
     Args:
@@ -75,7 +75,7 @@ class Table:
     Raises:
         OptionError: there are none, or one is not what it should be.
 
-    >>> [Table((0.5, 0.25))(s, 4) for s in range(4)]
+    >>> [PiecewiseConstant((0.5, 0.25))(s, 4) for s in range(4)]
     [1.0, 1.0, 0.5, 0.5]
     """
 
@@ -83,9 +83,11 @@ class Table:
 
     def __post_init__(self) -> None:
         if not isinstance(self.rates, tuple) or not self.rates:
-            raise OptionError("Table", f"expected rates as a tuple of numbers, got {self.rates!r}", "give rates=(0.1, 0.01)")
+            raise OptionError(
+                "PiecewiseConstant", f"expected rates as a tuple of numbers, got {self.rates!r}", "give rates=(0.1, 0.01)"
+            )
         for place, rate in enumerate(self.rates):
-            number("Table", f"rates[{place}]", rate, 0, math.inf, "[)" if place else "()")
+            number("PiecewiseConstant", f"rates[{place}]", rate, 0, math.inf, "[)" if place else "()")
 
     def __call__(self, step: int, total: int) -> float:
         """The rate of the part that the step is in, over the first."""
@@ -93,7 +95,7 @@ class Table:
 
 
 LENET5_RATES = (5e-4,) * 2 + (2e-4,) * 3 + (1e-4,) * 3 + (5e-5,) * 4 + (1e-5,) * 8
-"""η of ``SDLM`` in each of the 20 passes of LeCun et al. 1998: ``Table(LENET5_RATES)`` for a run of 20."""
+"""η of ``SDLM`` in each of the 20 passes of LeCun et al. 1998: ``PiecewiseConstant(LENET5_RATES)`` for a run of 20."""
 
 
 @dataclass(frozen=True)
@@ -121,28 +123,28 @@ class OneCycle(Options):
     The optimiser's rate is the peak (Smith and Topin, *Super-Convergence*, 2018).
 
     Args:
-        rise: share of the steps that go up.
-        start: the peak over the first rate.
-        end: the first rate over the last.
+        pct_start: share of the steps that go up.
+        div_factor: the peak over the first rate.
+        final_div_factor: the first rate over the last.
 
     >>> round(OneCycle()(0, 100), 6)
     0.04
     """
 
-    rise: float = 0.3
-    start: float = 25.0
-    end: float = 1e4
+    pct_start: float = 0.3
+    div_factor: float = 25.0
+    final_div_factor: float = 1e4
     order: ClassVar[str] = "the peak is the optimiser's rate, and the run knows its steps: give rise, start and end by name"
 
     def __post_init__(self) -> None:
-        _share("OneCycle", "rise", self.rise)
-        number("OneCycle", "start", self.start, 0, math.inf, "()")
-        number("OneCycle", "end", self.end, 0, math.inf, "()")
+        _share("OneCycle", "pct_start", self.pct_start)
+        number("OneCycle", "div_factor", self.div_factor, 0, math.inf, "()")
+        number("OneCycle", "final_div_factor", self.final_div_factor, 0, math.inf, "()")
 
     def __call__(self, step: int, total: int) -> float:
         """The factor, with PyTorch's phase ends rise·total − 1 and total − 1."""
-        low, last = 1 / self.start, 1 / (self.start * self.end)
-        top = self.rise * total - 1
+        low, last = 1 / self.div_factor, 1 / (self.div_factor * self.final_div_factor)
+        top = self.pct_start * total - 1
         if step < top:
             return _anneal(low, 1.0, step / top)
         return _anneal(1.0, last, (step - top) / max(total - 1 - top, 1e-12))
@@ -154,22 +156,22 @@ def _anneal(first: float, last: float, share: float) -> float:
 
 
 @dataclass(frozen=True)
-class WarmUp:
+class LinearWarmUp:
     """A straight rise over the first ``share`` of the steps, then another schedule over the rest.
 
     Args:
         share: share of the steps that warm up.
         then: the schedule after that.
 
-    >>> [WarmUp(0.5)(s, 8) for s in range(5)]
+    >>> [LinearWarmUp(0.5)(s, 8) for s in range(5)]
     [0.25, 0.5, 0.75, 1.0, 1.0]
     """
 
     share: float = 0.1
-    then: Schedule = Fixed()
+    then: Schedule = ConstantRate()
 
     def __post_init__(self) -> None:
-        _share("WarmUp", "share", self.share)
+        _share("LinearWarmUp", "share", self.share)
 
     def __call__(self, step: int, total: int) -> float:
         """(step + 1) / steps of the rise, then ``then``."""

@@ -67,7 +67,7 @@ class SDLM(Optimizer):
                 what = f"expected finite curvatures of at least 0, got {ends}"
                 raise ContractError("SDLM", what, "lower the learning rate, or look at the curvature of layers of your own")
             inverse = super()._own(net)["inverse"]
-            net.backend.lend(inverse)
+            net.backend.sync_to_host(inverse)
             inverse[...] = 1 / (self.mu + curvature)
 
     def _own(self, net: Network) -> dict[str, Array]:
@@ -95,7 +95,7 @@ class SDLM(Optimizer):
             ContractError: there was no estimate, or it is one of another network.
         """
         inverse = self._own(net)["inverse"]
-        net.backend.lend(inverse)
+        net.backend.sync_to_host(inverse)
         rates = self.lr * inverse
         ends = np.cumsum([view.size for view in net.params.values()])[:-1]
         return {n: part.reshape(v.shape) for (n, v), part in zip(net.params.items(), np.split(rates, ends), strict=True)}

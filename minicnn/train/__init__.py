@@ -1,7 +1,7 @@
 """Training: the loop over epochs, checkpoints, and what a person sees of both."""
 
-from .history import Row
-from .run import Examples, Run
+from .history import EpochResult
+from .run import Dataset, TrainingOptions
 from .trainer import BEST, LAST, Trainer
 
-__all__ = ["BEST", "LAST", "Examples", "Row", "Run", "Trainer"]
+__all__ = ["BEST", "LAST", "Dataset", "EpochResult", "Trainer", "TrainingOptions"]

@@ -3,7 +3,7 @@
 Tensors have PyTorch's names and layouts, ``C1.weight`` for ``C1.W`` and ``C1.bias`` for ``C1.b``, so a weights file is a
 ``state_dict`` of a PyTorch module with the same layer names, and the other way round. A training checkpoint also has the
 optimiser's vectors, ``optimizer.m``, each as long as all parameters together. Everything else is one JSON document in the
-header's metadata, under ``minicnn``: the number of this format, the kind, the version that wrote it, the caller's facts,
+header's metadata, under ``minicnn``: the number of this format, the kind, the version that wrote it, the caller's metadata,
 and for training the optimiser's class and both step counts.
 
 Loading checks everything before it changes anything. Dtypes must be the network's, because a resumed run is to be exact;
@@ -38,16 +38,16 @@ FIELDS: dict[str, dict[str, type]] = {"weights": WEIGHTS, "training": TRAINING}
 WORDS = {int: "a whole number from 0 to 2^63 − 1", str: "text", dict: "a JSON object"}
 
 
-def save_weights(path: StrPath, net: Network, facts: Mapping[str, Any]) -> None:
+def save_weights(path: StrPath, net: Network, metadata: Mapping[str, Any]) -> None:
     """Save the parameters of a network, for use.
 
     Args:
         path: the file; an older one is replaced only by a whole new one.
         net: the network.
-        facts: anything that JSON holds, for ``read_facts``.
+        metadata: anything that JSON holds, for ``read_metadata``.
 
     Raises:
-        CheckpointError: the file cannot be written, or the facts or the parameters' names do not fit into it.
+        CheckpointError: the file cannot be written, or the metadata or the parameters' names do not fit into it.
 
     >>> import tempfile
     >>> from minicnn import Dense
@@ -61,7 +61,7 @@ def save_weights(path: StrPath, net: Network, facts: Mapping[str, Any]) -> None:
     """
     with net.atomic():  # a whole update, whoever trains meanwhile
         tensors = {name: net.params[ours].copy() for name, ours in _names(path, net).items()}
-    safetensors_file.write(path, tensors, _metadata(path, "weights", facts))
+    safetensors_file.write(path, tensors, _metadata(path, "weights", metadata))
 
 
 def load_weights(path: StrPath, net: Network) -> dict[str, Any]:
@@ -72,29 +72,29 @@ def load_weights(path: StrPath, net: Network) -> dict[str, Any]:
         net: the network; after an error it is as it was.
 
     Returns:
-        The facts; none for a file of another program.
+        The metadata; none for a file of another program.
 
     Raises:
         CheckpointError: the file cannot be read, or is not of this network.
 
     An example is at ``save_weights``.
     """
-    facts, params = read_weights(path, net)
+    metadata, params = read_weights(path, net)
     net.load_params(params)
-    return facts
+    return metadata
 
 
-def save_training(path: StrPath, net: Network, optimizer: Optimizer, facts: Mapping[str, Any]) -> None:
+def save_training(path: StrPath, net: Network, optimizer: Optimizer, metadata: Mapping[str, Any]) -> None:
     """Save a network and its optimiser in the middle of training.
 
     Args:
         path: the file; an older one is replaced only by a whole new one.
         net: the network.
-        optimizer: the optimiser that trains it. Its options are not saved: make it anew from the facts.
-        facts: anything that JSON holds, for ``read_facts``.
+        optimizer: the optimiser that trains it. Its options are not saved: make it anew from the metadata.
+        metadata: anything that JSON holds, for ``read_metadata``.
 
     Raises:
-        CheckpointError: the file cannot be written, the facts or the parameters' names do not fit into it, or the optimiser
+        CheckpointError: the file cannot be written, the metadata or the parameters' names do not fit into it, or the optimiser
             belongs to another network.
 
     >>> import tempfile
@@ -120,7 +120,7 @@ def save_training(path: StrPath, net: Network, optimizer: Optimizer, facts: Mapp
         except ContractError as error:
             raise CheckpointError(os.fspath(path), error.what, hint) from None
         more = {"optimizer": _class(optimizer), "optimizer_steps": optimizer.steps, "network_steps": net.steps}
-    safetensors_file.write(path, tensors, _metadata(path, "training", facts, **more))
+    safetensors_file.write(path, tensors, _metadata(path, "training", metadata, **more))
 
 
 def load_training(path: StrPath, net: Network, optimizer: Optimizer) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def load_training(path: StrPath, net: Network, optimizer: Optimizer) -> dict[str
         optimizer: an optimiser of the class and with the options of the one saved; after an error it is as it was.
 
     Returns:
-        The facts.
+        The metadata.
 
     Raises:
         CheckpointError: the file cannot be read, or is not of this network and this optimiser.
@@ -153,12 +153,12 @@ def load_training(path: StrPath, net: Network, optimizer: Optimizer) -> dict[str
         optimizer.load(steps, {name: tensors[VECTOR + name] for name in vectors})
         net.load_params({ours: tensors[name] for name, ours in names.items()})
         net.steps = document["network_steps"]
-    facts: dict[str, Any] = document["facts"]
-    return facts
+    metadata: dict[str, Any] = document["facts"]
+    return metadata
 
 
-def read_facts(path: StrPath) -> dict[str, Any]:
-    """Read the facts alone, for example to make the network that the file is for.
+def read_metadata(path: StrPath) -> dict[str, Any]:
+    """Read the metadata alone, for example to make the network that the file is for.
 
     Args:
         path: the file, from ``save_weights`` or ``save_training``.
@@ -170,11 +170,11 @@ def read_facts(path: StrPath) -> dict[str, Any]:
     >>> from minicnn import Dense
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     save_weights(f"{folder}/net.safetensors", Network([Dense(3)], in_shape=(4,), threads=1), {"units": 3})
-    ...     read_facts(f"{folder}/net.safetensors")
+    ...     read_metadata(f"{folder}/net.safetensors")
     {'units': 3}
     """
-    facts: dict[str, Any] = _read(path, own=True)[0]["facts"]
-    return facts
+    metadata: dict[str, Any] = _read(path, own=True)[0]["facts"]
+    return metadata
 
 
 def version(path: StrPath) -> str:
@@ -186,26 +186,26 @@ def version(path: StrPath) -> str:
     return str(_read(path, own=True)[0][KEY])
 
 
-def check_saving(path: StrPath, net: Network, facts: Mapping[str, Any]) -> None:
+def check_saving(path: StrPath, net: Network, metadata: Mapping[str, Any]) -> None:
     """Find out before training whether ``save_weights`` and ``save_training`` would refuse, as far as that can be told.
 
     Args:
         path: the file, which need not be there.
         net: the network.
-        facts: what is to be saved with it.
+        metadata: what is to be saved with it.
 
     Raises:
-        CheckpointError: the path is a folder, or the facts or the parameters' names do not fit into a file.
+        CheckpointError: the path is a folder, or the metadata or the parameters' names do not fit into a file.
     """
     if os.path.isdir(path):
         what = "expected to write a checkpoint, got a directory"
         raise CheckpointError(os.fspath(path), what, "move it away, or save elsewhere")
     _names(path, net)
-    _metadata(path, "training", facts)
+    _metadata(path, "training", metadata)
 
 
 def read_weights(path: StrPath, net: Network) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Read what ``load_weights`` loads: the facts, and the parameters by the names of the network, which stays as it is.
+    """Read what ``load_weights`` loads: the metadata, and the parameters by the names of the network, which stays as it is.
 
     Raises:
         CheckpointError: as ``load_weights``.
@@ -241,14 +241,14 @@ def _shapes(net: Network, names: Mapping[str, str]) -> dict[str, Shape]:
     return {name: net.params[ours].shape for name, ours in names.items()}
 
 
-def _metadata(path: StrPath, kind: str, facts: Mapping[str, Any], **more: Any) -> dict[str, str]:
+def _metadata(path: StrPath, kind: str, metadata: Mapping[str, Any], **more: Any) -> dict[str, str]:
     try:
-        document = {"format": FORMAT, "kind": kind, KEY: __version__, "facts": dict(facts), **more}
+        document = {"format": FORMAT, "kind": kind, KEY: __version__, "facts": dict(metadata), **more}
         text = json.dumps(document, allow_nan=False)
         if json.loads(text) != document:
             raise ValueError("tuples come back as lists, and keys as text")
     except (TypeError, ValueError, RecursionError) as fault:
-        what = f"expected facts that JSON gives back as they are, got others ({fault})"
+        what = f"expected metadata that JSON gives back as it is, got others ({fault})"
         hint = "give dicts with text keys, lists, text, finite numbers, booleans and None"
         raise CheckpointError(os.fspath(path), what, hint) from fault
     return {KEY: text}

@@ -38,23 +38,23 @@ def saturation(net: Network, x: Any, index: Any) -> list[str]:
         x: images or a Source.
         index: which of them may be looked at.
     """
-    looked_at = [bound for bound in net.layers if type(bound.layer) in RANGE or isinstance(bound.layer, ReLU)]
+    looked_at = [placed for placed in net.layers if type(placed.layer) in RANGE or isinstance(placed.layer, ReLU)]
     with net.atomic():
         net.forward(x, index=index[:SAMPLE])
-        outputs = {bound.name: net.activation(bound.name) for bound in looked_at}
+        outputs = {placed.name: net.activation(placed.name) for placed in looked_at}
     warnings = []
-    for bound in looked_at:
-        y = outputs[bound.name]
-        if type(bound.layer) in RANGE:
-            low, high = RANGE[type(bound.layer)]
+    for placed in looked_at:
+        y = outputs[placed.name]
+        if type(placed.layer) in RANGE:
+            low, high = RANGE[type(placed.layer)]
             share = float(np.mean((y < low + 0.01 * (high - low)) | (y > high - 0.01 * (high - low))))
             if share > 0.5:
                 advice = "its gradients vanish; lower the learning rate or start from smaller weights"
-                warnings.append(f"{bound.name}: {100 * share:.0f} % of the outputs are saturated: {advice}")
+                warnings.append(f"{placed.name}: {100 * share:.0f} % of the outputs are saturated: {advice}")
         else:
             dead = float(np.mean(y.max(axis=0) <= 0))
             if dead > 0.9:
                 warnings.append(
-                    f"{bound.name}: {100 * dead:.0f} % of the units are zero for every image: lower the learning rate"
+                    f"{placed.name}: {100 * dead:.0f} % of the units are zero for every image: lower the learning rate"
                 )
     return warnings

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Row:
+class EpochResult:
     """One epoch: losses are means over images, accuracies shares, ``seconds`` training alone."""
 
     epoch: int
@@ -97,24 +97,26 @@ def records(path: str | os.PathLike[str], cls: type[T], found: Any) -> list[T]:
     return several
 
 
-def restore(path: str | os.PathLike[str], facts: Mapping[str, Any], images: int, batch_size: int) -> tuple[list[Row], Tally]:
+def restore(
+    path: str | os.PathLike[str], metadata: Mapping[str, Any], images: int, batch_size: int
+) -> tuple[list[EpochResult], Tally]:
     """The rows and the tally of a checkpoint.
 
     Args:
         path: the file, for messages.
-        facts: what stands in it.
+        metadata: what stands in it.
         images: how many an epoch has.
         batch_size: how many a step has.
 
     Raises:
         CheckpointError: they are not those of a run over so many images.
     """
-    rows = records(path, Row, facts.get("rows"))
+    rows = records(path, EpochResult, metadata.get("rows"))
     for row in rows:
         for name in ("train_accuracy", "val_accuracy"):
             if not 0 <= getattr(row, name) <= 1:
                 refuse(path, f"{name} from 0 to 1", getattr(row, name))
-    tally = record(path, Tally, facts.get("tally"))
+    tally = record(path, Tally, metadata.get("tally"))
     most = math.ceil(images / batch_size)
     if tally.steps > most:
         refuse(path, f"steps up to {most}", tally.steps)

@@ -39,14 +39,14 @@ def confusion_table(counts: Array) -> str:
     return "\n".join(rows)
 
 
-def write_json(path: Path, facts: Mapping[str, Any]) -> None:
+def write_json(path: Path, metadata: Mapping[str, Any]) -> None:
     """Write a result, whole or not at all.
 
     Raises:
         OutputError: it cannot be written.
     """
     with outfile(path, "a result") as file:
-        file.write(f"{json.dumps(facts, indent=2)}\n".encode())
+        file.write(f"{json.dumps(metadata, indent=2)}\n".encode())
 
 
 def read_json(path: Path, fields: Mapping[str, type]) -> dict[str, Any]:

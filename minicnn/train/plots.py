@@ -10,7 +10,7 @@ import numpy as np
 
 from ..data.outfile import outfile
 from ..errors import lacking
-from .history import Row
+from .history import EpochResult
 
 Array = np.ndarray[Any, Any]
 
@@ -45,7 +45,7 @@ def save(figure: Any, path: Path, dpi: int) -> None:
         figure.savefig(file, dpi=dpi, format=path.suffix[1:] or "png")
 
 
-def learning_curves(rows: Sequence[Row], path: Path) -> None:
+def learning_curves(rows: Sequence[EpochResult], path: Path) -> None:
     """Loss and error rate of training and validation by epoch.
 
     Args:

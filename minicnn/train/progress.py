@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-Announce = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 def say(line: str) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from ..errors import OptionError, number
-from ..optim.schedules import Fixed, Schedule
+from ..optim.schedules import ConstantRate, Schedule
 
 
 @dataclass(frozen=True, eq=False)
-class Examples:
+class Dataset:
     """Images with their targets, or some of them.
 
     Args:
@@ -34,7 +34,7 @@ class Examples:
 
 
 @dataclass(frozen=True)
-class Run:
+class TrainingOptions:
     """How a network is trained.
 
     Args:
@@ -43,8 +43,8 @@ class Run:
         seed: of the order of the images.
         schedule: factor on the optimiser's learning rate for each step.
         folder: where checkpoints go, made if missing; nothing is saved for None. No other run writes there meanwhile.
-        facts: what else to write into checkpoints.
-        log_every: announce the loss every so many steps; never for 0.
+        metadata: what else to write into checkpoints.
+        log_every: log the loss every so many steps; never for 0.
         decay: factor on the learning rate after every epoch, whatever their number, so that a run can be continued.
 
     Raises:
@@ -54,9 +54,9 @@ class Run:
     epochs: int
     batch_size: int = 32
     seed: int = 0
-    schedule: Schedule = Fixed()
+    schedule: Schedule = ConstantRate()
     folder: str | os.PathLike[str] | None = None
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
     log_every: int = 0
     decay: float = 1.0
 
@@ -65,8 +65,12 @@ class Run:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise OptionError(
-                    "Run", f"expected {name} as a whole number of at least 1, got {value!r}", f"give {name}=1 or more"
+                    "TrainingOptions",
+                    f"expected {name} as a whole number of at least 1, got {value!r}",
+                    f"give {name}=1 or more",
                 )
-        number("Run", "decay", self.decay, 0, 1, "(]")
+        number("TrainingOptions", "decay", self.decay, 0, 1, "(]")
         if self.folder is not None and (self.folder == "" or not isinstance(self.folder, str | os.PathLike)):
-            raise OptionError("Run", f"expected folder as a path, got {self.folder!r}", "give folder='runs' or leave it out")
+            raise OptionError(
+                "TrainingOptions", f"expected folder as a path, got {self.folder!r}", "give folder='runs' or leave it out"
+            )

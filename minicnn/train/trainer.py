@@ -19,13 +19,13 @@ from ..errors import CheckpointError
 from ..network import Network
 from ..nn.losses import Loss
 from ..optim import Optimizer
-from ..optim.schedules import Fixed
+from ..optim.schedules import ConstantRate
 from . import checkpoint, diagnostics, identity
 from .folder_lock import FolderLock
-from .history import Row, Tally, restore
+from .history import EpochResult, Tally, restore
 from .interrupt import Interrupt
-from .progress import Announce, Bar, say
-from .run import Examples, Run
+from .progress import Bar, Log, say
+from .run import Dataset, TrainingOptions
 
 LAST, BEST = "last.safetensors", "model.safetensors"
 
@@ -40,7 +40,7 @@ class Trainer:
         run: how to train.
         train: images to learn from.
         validation: images to choose by; the test set has no place here.
-        announce: where lines go.
+        log: where lines go.
     """
 
     def __init__(
@@ -48,14 +48,14 @@ class Trainer:
         net: Network,
         loss: Loss,
         optimizer: Optimizer,
-        run: Run,
-        train: Examples,
-        validation: Examples,
-        announce: Announce = say,
+        run: TrainingOptions,
+        train: Dataset,
+        validation: Dataset,
+        log: Log = say,
     ) -> None:
         self.net, self.loss, self.optimizer, self.run = net, loss, optimizer, run
-        self.train, self.validation, self.announce = train, validation, announce
-        self.rows: list[Row] = []
+        self.train, self.validation, self.log = train, validation, log
+        self.rows: list[EpochResult] = []
         self.lr = optimizer.lr
         self.interrupted = False
         self._tally = Tally()
@@ -78,12 +78,12 @@ class Trainer:
             parts = {"loss": self.loss, "optimizer": self.optimizer}
             parts["training"] = identity.examples(train.images, train.targets, self._chosen)
             parts["validation"] = identity.examples(held_out.images, held_out.targets, held_out.chosen)
-            if run.schedule != Fixed():  # it is spread over all epochs, so their number counts
+            if run.schedule != ConstantRate():  # it is spread over all epochs, so their number counts
                 known, parts = known | {"epochs": run.epochs}, parts | {"schedule": run.schedule}
             self._identity = known | identity.describe(parts)
         return self._identity
 
-    def fit(self, resume: bool = False) -> list[Row]:
+    def fit(self, resume: bool = False) -> list[EpochResult]:
         """Train until ``run.epochs`` epochs are done; a second call goes on where the first one ended.
 
         Stops early, with a word, on Ctrl-C (after the step in progress) and when the loss is not a finite number. SIGTERM and
@@ -106,7 +106,7 @@ class Trainer:
             raise CheckpointError("resume", "expected a folder with a checkpoint, got none", "give the folder of the run")
         if self.optimizer.lr != self.lr:
             self.lr, self._identity = self.optimizer.lr, None
-        with nullcontext() if self._folder is None else FolderLock(self._folder, "Run"):
+        with nullcontext() if self._folder is None else FolderLock(self._folder, "TrainingOptions"):
             if self._folder is not None:
                 self._prepare(self._folder, resume)
             try:
@@ -118,7 +118,7 @@ class Trainer:
     def _prepare(self, folder: Path, resume: bool) -> None:
         """Find out before training what would be found out after its first epoch, or at its end."""
         for name in (LAST, BEST):
-            checkpoint.check_saving(folder / name, self.net, self.run.facts)
+            checkpoint.check_saving(folder / name, self.net, self.run.metadata)
         if resume:
             self._resume(folder)
         if self.rows:
@@ -135,7 +135,7 @@ class Trainer:
     def _compile(self) -> None:
         """Run every kernel once on a batch, so that no epoch's time holds a compilation; nothing of it stays."""
         log = self.net.backend.LOG
-        log.announce = lambda: self.announce(log.words())
+        log.log = lambda: self.log(log.words())
         few = self._chosen[: self.run.batch_size]
         with self.net.update():  # nobody sees the step
             params, steps = self.net.params.flat.copy(), self.net.steps
@@ -145,7 +145,7 @@ class Trainer:
             finally:
                 self.net.params.flat[...], self.net.steps = params, steps
         self.net.evaluate(self.loss, self.train.images, self.train.targets, few)
-        log.announce = None
+        log.log = None
 
     def _epoch(self, interrupt: Interrupt) -> bool:
         """One epoch, or the rest of one; False where training ends early."""
@@ -160,12 +160,10 @@ class Trainer:
                 score = self._step(order[first : first + size], order[first + size : first + 2 * size])
                 bar.advance(score.images, score.loss)
                 if not math.isfinite(score.loss):
-                    self.announce(
-                        f"warning: the loss of step {step + 1} is {score.loss}: training stops; lower the learning rate"
-                    )
+                    self.log(f"warning: the loss of step {step + 1} is {score.loss}: training stops; lower the learning rate")
                     return False
                 if self.run.log_every and self._tally.steps % self.run.log_every == 0 and not interrupt.asked:
-                    self.announce(f"epoch {epoch} step {self._tally.steps}/{self.steps_per_epoch} loss {score.loss:.4f}")
+                    self.log(f"epoch {epoch} step {self._tally.steps}/{self.steps_per_epoch} loss {score.loss:.4f}")
                 if interrupt.asked:
                     self._stopped(epoch)
                     return False
@@ -186,54 +184,50 @@ class Trainer:
         score = self.net.evaluate(self.loss, held_out.images, held_out.targets, held_out.chosen)
         rate = tally.images / tally.seconds
         losses = (tally.loss / tally.images, tally.correct / tally.images, score.loss, score.accuracy)
-        row = Row(number, *losses, seconds=tally.seconds, images_per_second=rate)
+        row = EpochResult(number, *losses, seconds=tally.seconds, images_per_second=rate)
         if not math.isfinite(score.loss):
-            self.announce(
-                f"warning: the validation loss of epoch {number} is {score.loss}: training stops; lower the learning rate"
-            )
+            self.log(f"warning: the validation loss of epoch {number} is {score.loss}: training stops; lower the learning rate")
             return False
         best = all(row.val_accuracy > earlier.val_accuracy for earlier in self.rows)
         self.rows.append(row)
         self._tally = Tally()
         if self._folder is not None:  # before a word is said: whoever reads may be gone
             if best:
-                checkpoint.save_weights(self._folder / BEST, self.net, self.run.facts)
+                checkpoint.save_weights(self._folder / BEST, self.net, self.run.metadata)
             self._save(self._folder)
-        self.announce(str(row))
+        self.log(str(row))
         self._warn(row)
         return True
 
-    def _warn(self, row: Row) -> None:
+    def _warn(self, row: EpochResult) -> None:
         guessing = diagnostics.chance(row.val_accuracy, math.prod(self.net.out_shape), len(self.validation.chosen))
         for warning in (
             [guessing] if guessing else diagnostics.saturation(self.net, self.validation.images, self.validation.chosen)
         ):
-            self.announce(f"warning: {warning}")
+            self.log(f"warning: {warning}")
 
     def _stopped(self, number: int) -> None:
         where = f"stopped in epoch {number} after step {self._tally.steps} of {self.steps_per_epoch}"
         if self._folder is None:
-            self.announce(f"{where}; nothing was saved, because no folder was given")
+            self.log(f"{where}; nothing was saved, because no folder was given")
             return
         self._save(self._folder)
-        self.announce(f"{where}; saved to {self._folder / LAST}, go on with --resume")
+        self.log(f"{where}; saved to {self._folder / LAST}, go on with --resume")
 
     def _save(self, folder: Path) -> None:
-        facts = {**self.run.facts, "run": self.identity, "rows": [asdict(row) for row in self.rows]}
-        checkpoint.save_training(folder / LAST, self.net, self.optimizer, facts | {"tally": asdict(self._tally)})
+        metadata = {**self.run.metadata, "run": self.identity, "rows": [asdict(row) for row in self.rows]}
+        checkpoint.save_training(folder / LAST, self.net, self.optimizer, metadata | {"tally": asdict(self._tally)})
 
     def _resume(self, folder: Path) -> None:
         path = folder / LAST
-        facts = checkpoint.read_facts(path)
-        identity.check(path, self.identity, facts.get("run"), "resume with the settings it was started with")
-        rows, tally = restore(path, facts, len(self._chosen), self.run.batch_size)
+        metadata = checkpoint.read_metadata(path)
+        identity.check(path, self.identity, metadata.get("run"), "resume with the settings it was started with")
+        rows, tally = restore(path, metadata, len(self._chosen), self.run.batch_size)
         if len(rows) > self.run.epochs or (len(rows) == self.run.epochs and tally.steps):
             what = f"expected a run of at most {self.run.epochs} epochs, got one of {len(rows) + bool(tally.steps)}"
             raise CheckpointError(str(path), what, "give more epochs")
         checkpoint.load_training(path, self.net, self.optimizer)
         self.rows, self._tally = rows, tally
-        self.announce(f"resumed from {path} after {len(rows)} epochs and {tally.steps} steps")
+        self.log(f"resumed from {path} after {len(rows)} epochs and {tally.steps} steps")
         if (by := checkpoint.version(path)) != __version__:
-            self.announce(
-                f"warning: {by!r} is the minicnn that saved it, and {__version__!r} this one: results may round otherwise"
-            )
+            self.log(f"warning: {by!r} is the minicnn that saved it, and {__version__!r} this one: results may round otherwise")

@@ -16,8 +16,8 @@ from minicnn.backends import cpu
 from minicnn.backends import executor as module
 from minicnn.backends.cpu import CHECK, INTERPRET
 from minicnn.backends.cpu.runtime import native_threads
-from minicnn.backends.executor import Team, cgroup_quota, thread_count, usable_cpus
-from minicnn.backends.program import Call, Job, Program, Recorder, Stages
+from minicnn.backends.executor import Executor, cgroup_quota, thread_count, usable_cpus
+from minicnn.backends.program import Call, Program, Recorder, Schedule, Task
 
 
 def write(root, **files):
@@ -116,73 +116,73 @@ def test_where_no_thread_is_left_for_plain_python_no_job_runs_on_behind_the_call
             raise RuntimeError("can't start new thread")
         given.append(start(thread))
 
-    def work(member):
+    def work(thread):
         time.sleep(0.1)
-        done.append(member)
+        done.append(thread)
 
-    team = Team(4, cpu)
+    executor = Executor(4, cpu)
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", few)
         with pytest.raises(BackendError, match=f"^{re.escape(NONE_LEFT)}$"):
-            team.run(interpreted(work, 4))
+            executor.run(interpreted(work, 4))
     before = list(done)
     time.sleep(0.3)
     assert done == before
     done.clear()
-    team.run(interpreted(work, 4))
+    executor.run(interpreted(work, 4))
     assert sorted(done) == [0, 1, 2, 3]
 
 
-def interpreted(work, members):
+def interpreted(work, usable_threads):
     """Jobs whose only call is plain Python, so that the interpreter's threads run them."""
-    programs = [Program([Call("test", "work", partial(work, member), ())]) for member in range(members)]
-    return [Job([([program], (0, 1, 1))], np.zeros(1, np.int64)) for program in programs]
+    programs = [Program([Call("test", "work", partial(work, thread), ())]) for thread in range(usable_threads)]
+    return [Task([([program], (0, 1, 1))], np.zeros(1, np.int64)) for program in programs]
 
 
-@pytest.mark.parametrize("members", [1, 2, 3])
-def test_a_team_runs_every_member_once_each_in_a_thread_of_its_own(members):
-    together, seen = threading.Barrier(members, timeout=10), {}
+@pytest.mark.parametrize("usable_threads", [1, 2, 3])
+def test_a_team_runs_every_member_once_each_in_a_thread_of_its_own(usable_threads):
+    together, seen = threading.Barrier(usable_threads, timeout=10), {}
 
-    def work(member):
+    def work(thread):
         together.wait()  # nobody passes unless all run at the same time
-        seen[member] = threading.get_ident()
+        seen[thread] = threading.get_ident()
 
-    team = Team(3, cpu)
+    executor = Executor(3, cpu)
     for _ in range(3):
         seen.clear()
-        team.run(interpreted(work, members))
-        assert sorted(seen) == list(range(members))
-        assert len(set(seen.values())) == members
+        executor.run(interpreted(work, usable_threads))
+        assert sorted(seen) == list(range(usable_threads))
+        assert len(set(seen.values())) == usable_threads
         assert seen[0] == threading.get_ident()
 
 
 @pytest.mark.parametrize("failing", [0, 1, 2])
 def test_an_error_in_any_member_reaches_the_caller_and_the_team_goes_on(failing):
-    def work(member):
-        if member == failing:
-            raise ValueError(f"member {member}")
+    def work(thread):
+        if thread == failing:
+            raise ValueError(f"member {thread}")
 
-    team, done = Team(3, cpu), []
+    executor, done = Executor(3, cpu), []
     with pytest.raises(ValueError, match=f"member {failing}"):
-        team.run(interpreted(work, 3))
-    team.run(interpreted(done.append, 3))
+        executor.run(interpreted(work, 3))
+    executor.run(interpreted(done.append, 3))
     assert sorted(done) == [0, 1, 2]
 
 
 @pytest.mark.parametrize("failing", [0, 1])
 def test_a_team_that_fails_returns_when_all_members_are_done(failing):
-    """Else a helper still writes into its workspace while the next batch runs on it."""
+    """Else a helper still writes into its arena while the next batch runs on it."""
     finished = threading.Event()
 
-    def work(member):
-        if member == failing:
+    def work(thread):
+        if thread == failing:
             raise ValueError("failed")
-        if member == 2:
+        if thread == 2:
             time.sleep(0.3)
             finished.set()
 
     with pytest.raises(ValueError, match="failed"):
-        Team(3, cpu).run(interpreted(work, 3))
+        Executor(3, cpu).run(interpreted(work, 3))
     assert finished.is_set(), f"expected every member to be done when the error of member {failing} arrives, got one at work"
 
 
@@ -195,15 +195,15 @@ def count_up(number, total):
 @pytest.mark.skipif(INTERPRET or CHECK, reason="there is no machine code to run without the interpreter")
 @pytest.mark.parametrize("pause", [0.0, 0.05])
 def test_machine_code_runs_on_helpers_that_wait_or_sleep(pause):
-    team, totals, jobs = Team(3, cpu), [np.zeros(1, np.int64) for _ in range(3)], []
-    for member, total in enumerate(totals):
+    executor, totals, tasks = Executor(3, cpu), [np.zeros(1, np.int64) for _ in range(3)], []
+    for thread, total in enumerate(totals):
         number, program = np.zeros(1, np.int64), Program()
         Recorder(cpu, program).call(count_up, number, total)
-        jobs.append(Job([([program, program], (member, 9, 3))], number))
+        tasks.append(Task([([program, program], (thread, 9, 3))], number))
     for _ in range(20):
-        team.run(jobs)
+        executor.run(tasks)
         time.sleep(pause)  # longer than a helper's patience, or not at all
-    assert [int(total[0]) for total in totals] == [20 * 2 * sum(range(member + 1, 10, 3)) for member in range(3)]
+    assert [int(total[0]) for total in totals] == [20 * 2 * sum(range(thread + 1, 10, 3)) for thread in range(3)]
 
 
 @kernel
@@ -217,12 +217,12 @@ def note_order(number, log, place):
 
 def noting(log, places, turns=1):
     """Jobs that note in each of their places that it was their turn, several times over."""
-    jobs = []
+    tasks = []
     for place in places:
         number, program = np.zeros(1, np.int64), Program()
         Recorder(cpu, program).call(note_order, number, log, np.array([place]))
-        jobs.append(Job([([program], (0, turns, 1))], number))
-    return jobs
+        tasks.append(Task([([program], (0, turns, 1))], number))
+    return tasks
 
 
 MACHINE_CODE = pytest.mark.skipif(INTERPRET or CHECK, reason="there is no machine code to run without the interpreter")
@@ -231,11 +231,11 @@ MACHINE_CODE = pytest.mark.skipif(INTERPRET or CHECK, reason="there is no machin
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_a_stage_begins_when_the_one_before_is_done(threads):
     """With more threads than processors, or in check mode, stages are handed over one by one."""
-    team, log = Team(threads, cpu), np.zeros(8, np.int64)
-    work = Stages([noting(log, [0], 2000), noting(log, [1, 2, 3][:threads]), noting(log, [4], 2000), noting(log, [5])])
+    executor, log = Executor(threads, cpu), np.zeros(8, np.int64)
+    work = Schedule([noting(log, [0], 2000), noting(log, [1, 2, 3][:threads]), noting(log, [4], 2000), noting(log, [5])])
     for _ in range(50):
         log[:] = 0
-        team.run_stages(work)
+        executor.run_schedule(work)
         assert log[0] == 2000
         assert all(2000 < entry < 2010 for entry in log[1 : 1 + threads])
         assert 4000 < log[4] < log[5] == log.max()
@@ -244,13 +244,13 @@ def test_a_stage_begins_when_the_one_before_is_done(threads):
 @MACHINE_CODE
 @pytest.mark.skipif(usable_cpus() < 2, reason="stages are handed over at once where every thread has a processor")
 def test_stages_of_machine_code_are_handed_over_at_once():
-    team, log = Team(2, cpu), np.zeros(8, np.int64)
-    work = Stages([noting(log, [0]), noting(log, [1, 2]), noting(log, [3])])
-    with mock.patch.object(Team, "run", side_effect=AssertionError("expected one hand-over")):
-        team.run_stages(work)
+    executor, log = Executor(2, cpu), np.zeros(8, np.int64)
+    work = Schedule([noting(log, [0]), noting(log, [1, 2]), noting(log, [3])])
+    with mock.patch.object(Executor, "run", side_effect=AssertionError("expected one hand-over")):
+        executor.run_schedule(work)
     assert len(work.code) == 2
-    mixed = Stages([noting(log, [0]), interpreted(lambda member: None, 2)])
-    team.run_stages(mixed)
+    mixed = Schedule([noting(log, [0]), interpreted(lambda thread: None, 2)])
+    executor.run_schedule(mixed)
     assert mixed.code is None
 
 
@@ -264,17 +264,17 @@ def fail(number, x):
 @MACHINE_CODE
 @pytest.mark.parametrize("failing", [0, 1])
 def test_a_kernel_that_fails_in_a_stage_is_reported_and_nobody_waits_for_ever(failing):
-    team, log = Team(2, cpu), np.zeros(8, np.int64)
-    jobs = []
-    for member in range(2):
+    executor, log = Executor(2, cpu), np.zeros(8, np.int64)
+    tasks = []
+    for thread in range(2):
         number, program = np.zeros(1, np.int64), Program()
-        Recorder(cpu, program).call(fail, number, np.array([member == failing], np.int64))
-        jobs.append(Job([([program], (0, 1, 1))], number))
+        Recorder(cpu, program).call(fail, number, np.array([thread == failing], np.int64))
+        tasks.append(Task([([program], (0, 1, 1))], number))
     message = "program: expected every kernel to end well, got status"
     for _ in range(3):
         with pytest.raises(BackendError, match=message):
-            team.run_stages(Stages([noting(log, [0]), jobs, noting(log, [1, 2])]))
-    team.run_stages(Stages([noting(log, [0]), noting(log, [3, 4])]))
+            executor.run_schedule(Schedule([noting(log, [0]), tasks, noting(log, [1, 2])]))
+    executor.run_schedule(Schedule([noting(log, [0]), noting(log, [3, 4])]))
     assert log[3] > 0
     assert log[4] > 0
 
@@ -283,9 +283,9 @@ def test_a_kernel_that_fails_in_a_stage_is_reported_and_nobody_waits_for_ever(fa
 @pytest.mark.skipif(usable_cpus() < 2, reason="stages are handed over at once where every thread has a processor")
 @pytest.mark.parametrize("given", [True, False])
 def test_an_interrupt_between_hand_over_and_run_leaves_nobody_waiting(given):
-    team, log = Team(2, cpu), np.zeros(8, np.int64)
-    work = Stages([noting(log, [0]), noting(log, [1, 2]), noting(log, [3])])
-    team.run_stages(work)
+    executor, log = Executor(2, cpu), np.zeros(8, np.int64)
+    work = Schedule([noting(log, [0]), noting(log, [1, 2]), noting(log, [3])])
+    executor.run_schedule(work)
     give, calls = native_threads._Helper.give, []
 
     def interrupted(helper, *call):
@@ -297,11 +297,11 @@ def test_an_interrupt_between_hand_over_and_run_leaves_nobody_waiting(given):
 
     log[:] = 0
     with mock.patch.object(native_threads._Helper, "give", interrupted), pytest.raises(KeyboardInterrupt):
-        team.run_stages(work)
+        executor.run_schedule(work)
     assert len(calls) == 2 - given
     assert (log[:4] > 0).all(), "the batch was not finished"
     log[:] = 0
-    team.run_stages(work)
+    executor.run_schedule(work)
     assert (log[:4] > 0).all()
 
 

@@ -97,7 +97,7 @@ def test_the_curvature_and_the_steps_it_leads_to_are_those_of_the_compiled_backe
     close(ours.params.flat, theirs.params.flat, 10)
 
 
-@pytest.mark.parametrize("loss", [m.Penalty(), m.MAP(2.0)], ids=["nearest", "map"])
+@pytest.mark.parametrize("loss", [m.MLE(), m.MAP(2.0)], ids=["nearest", "map"])
 def test_penalties_and_trained_centres_are_those_of_the_compiled_backend(loss):
     ours, theirs = both(PENALTIES, (6,))
     x, labels = np.random.default_rng(0).standard_normal((20, 6)), np.arange(20) % 3
@@ -252,7 +252,7 @@ def test_training_on_it_imports_no_compiler(python):
 
 
 def test_lenet5_learns():
-    digits = load_mnist(source="subset", announce=lambda line: None)
+    digits = load_mnist(source="subset", log=lambda line: None)
     x = Pixels(digits.train_images, Normalise.standard(0.1307, 0.3081))
     net, update = m.models.lenet5_modern(backend="numpy", seed=0), m.Adam(3e-3)
     for start in range(0, 640, 16):

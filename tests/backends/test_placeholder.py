@@ -15,10 +15,10 @@ X = np.random.default_rng(0).standard_normal((5, 4)).astype("float32")
 
 def layer(forward, backward=None):
     """A layer with these passes."""
-    members = {"plan": lambda self, in_shape: m.Plan(in_shape), "forward": forward}
-    members["backward"] = backward or (lambda self, k, dy, dx: dx is None or k.copy(dy, dx))
+    usable_threads = {"plan": lambda self, in_shape: m.Plan(in_shape), "forward": forward}
+    usable_threads["backward"] = backward or (lambda self, k, dy, dx: dx is None or k.copy(dy, dx))
     forward.__name__ = "forward"
-    return type("Mine", (m.Layer,), members)()
+    return type("Mine", (m.Layer,), usable_threads)()
 
 
 def message(method, what):

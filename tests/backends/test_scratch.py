@@ -3,13 +3,13 @@
 import numpy as np
 
 from minicnn.backends.alignment import ALIGNMENT
-from minicnn.backends.scratch import Room, Scratch
+from minicnn.backends.scratch import Scratch, ScratchSpec
 
 FLOAT = np.dtype("float32")
 
 
 def test_rooms_of_one_call_lie_apart_and_those_of_two_over_each_other():
-    given, rooms = np.ones(3), [Room((5, 7), FLOAT), Room((40,), np.dtype("i8"))]
+    given, rooms = np.ones(3), [ScratchSpec((5, 7), FLOAT), ScratchSpec((40,), np.dtype("i8"))]
     scratch = Scratch()
     first, own, second = scratch.filled([rooms[0], given, rooms[1]])
     assert own is given
@@ -18,6 +18,6 @@ def test_rooms_of_one_call_lie_apart_and_those_of_two_over_each_other():
     assert {a.ctypes.data % ALIGNMENT for a in (first, second)} == {0}
     (again,) = scratch.filled(rooms[:1])
     assert again.ctypes.data == first.ctypes.data
-    (large,) = scratch.filled([Room((Scratch.LEAST,), FLOAT)])  # as it does not fit, the others keep what they have
+    (large,) = scratch.filled([ScratchSpec((Scratch.LEAST,), FLOAT)])  # as it does not fit, the others keep what they have
     assert not np.may_share_memory(large, first)
     assert not np.may_share_memory(scratch.filled(rooms)[0], first)

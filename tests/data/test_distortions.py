@@ -6,11 +6,11 @@ import pytest
 
 from minicnn import Adam, ContractError, Conv2d, CrossEntropy, Dense, Flatten, Network, OptionError
 from minicnn.backends.cpu.kernels.warp import draw_uniform
-from minicnn.data import Affine, Distorted, Elastic, Moved, Normalise, Pixels, load_mnist, strains
-from minicnn.optim.averaging import Averaged
-from minicnn.train import Examples, Run, Trainer
+from minicnn.data import Affine, Distorted, Elastic, Moved, Normalise, Pixels, load_mnist, perturbations
+from minicnn.optim.averaging import ParameterAverage
+from minicnn.train import Dataset, Trainer, TrainingOptions
 
-DIGITS = load_mnist(source="subset", announce=lambda line: None)
+DIGITS = load_mnist(source="subset", log=lambda line: None)
 PIXELS = Pixels(DIGITS.train_images, Normalise.standard(0.1307, 0.3081))
 ALL = Distorted(PIXELS, Affine(shift=2, scale=0.2, squeeze=0.1, shear=0.2, rotation=15), Elastic(20, 4), seed=5)
 
@@ -171,14 +171,14 @@ def test_moved_images_are_what_their_amounts_say(amounts):
 
 
 def test_strains_begin_with_the_images_and_flip_a_tenth_of_the_pixels():
-    sources = strains(PIXELS, seed=3)
+    sources = perturbations(PIXELS, seed=3)
     assert next(iter(sources.values())) is PIXELS
     assert all(source.shape == PIXELS.shape for source in sources.values())
     flipped = sources["a tenth of the pixels flipped"].images
     where = flipped != DIGITS.train_images
     assert 0.0995 < where.mean() < 0.1005
     assert np.array_equal(flipped[where], 255 - DIGITS.train_images[where])
-    assert np.array_equal(strains(PIXELS, seed=3)["a tenth of the pixels flipped"].images, flipped)
+    assert np.array_equal(perturbations(PIXELS, seed=3)["a tenth of the pixels flipped"].images, flipped)
 
 
 def test_training_with_distortions_and_averages_resumes_bit_for_bit(tmp_path):
@@ -187,9 +187,17 @@ def test_training_with_distortions_and_averages_resumes_bit_for_bit(tmp_path):
             if line.startswith(f"epoch  {stop} "):
                 raise KeyboardInterrupt
 
-        examples = Examples(ALL, DIGITS.train_labels, np.arange(160))
-        held_out = Examples(PIXELS, DIGITS.train_labels, np.arange(160, 200))
-        return Trainer(network(), CrossEntropy(), Averaged(Adam(3e-3), 0.9), Run(3, 32, folder=folder), examples, held_out, say)
+        examples = Dataset(ALL, DIGITS.train_labels, np.arange(160))
+        held_out = Dataset(PIXELS, DIGITS.train_labels, np.arange(160, 200))
+        return Trainer(
+            network(),
+            CrossEntropy(),
+            ParameterAverage(Adam(3e-3), 0.9),
+            TrainingOptions(3, 32, folder=folder),
+            examples,
+            held_out,
+            say,
+        )
 
     whole, broken = trainer(tmp_path / "whole"), trainer(tmp_path / "broken", stop=3)
     (tmp_path / "whole").mkdir()

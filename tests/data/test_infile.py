@@ -15,7 +15,7 @@ import pytest
 from minicnn import CheckpointError, DataError, Dense, Network
 from minicnn.data import load_mnist, read_idx
 from minicnn.data.infile import MOST_TEXT, open_file, read_text
-from minicnn.train.checkpoint import load_weights, read_facts, save_weights
+from minicnn.train.checkpoint import load_weights, read_metadata, save_weights
 from minicnn.train.safetensors_file import read
 
 MB = 1 << 20
@@ -43,7 +43,7 @@ KINDS = {
 READERS = {
     "IDX": (read_idx, DataError, "expected a readable IDX file, got {}; check the path and its permissions"),
     "safetensors": (read, CheckpointError, "expected a readable file, got {}; check the path and its permissions"),
-    "checkpoint": (read_facts, CheckpointError, "expected a readable file, got {}; check the path and its permissions"),
+    "checkpoint": (read_metadata, CheckpointError, "expected a readable file, got {}; check the path and its permissions"),
     "text": (read_text, DataError, "expected a readable file, got {}; check the path and its permissions"),
 }
 
@@ -152,8 +152,8 @@ def test_a_raw_file_is_measured_before_it_is_read(tmp_path):
 
 @pytest.mark.parametrize("code", [8, 12])
 def test_an_array_that_is_there_takes_its_own_size(tmp_path, zeros, code):
-    path, members = tmp_path / "array", gzip.compress(header(100 * MB // (4 if code == 12 else 1), code=code)) + zeros
-    path.write_bytes(members)
+    path, usable_threads = tmp_path / "array", gzip.compress(header(100 * MB // (4 if code == 12 else 1), code=code)) + zeros
+    path.write_bytes(usable_threads)
     tracemalloc.start()
     array = read_idx(path)
     most = tracemalloc.get_traced_memory()[1]

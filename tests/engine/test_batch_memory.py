@@ -12,7 +12,7 @@ import minicnn.engine.batch
 from minicnn import MSE, CrossEntropy, DataError, Dense, Network
 from minicnn.backends.alignment import aligned
 from minicnn.data import Affine, Distorted, Normalise, Pixels
-from minicnn.engine.batch import ROOM, Away, Here
+from minicnn.engine.batch import ROOM, DeviceStaging, HostStaging
 from minicnn.engine.inputs import Arrays
 from minicnn.engine.rows import borrowed, gather, readable
 
@@ -131,12 +131,12 @@ def test_the_gradient_of_the_outputs_is_not_kept():
 def test_a_large_array_is_read_where_it_is_as_long_as_it_is_the_same():
     net, x = network(), np.random.default_rng(0).standard_normal((3000, 1, SIDE, SIDE), np.float32)
     assert x.nbytes > ROOM
-    stages = net._runner._stages
+    phases = net._runner._schedules
     for _ in range(3):
         net.predict(x, np.arange(32))
         x[:] += 1
         np.testing.assert_array_equal(net.predict(x, np.arange(32)), net.predict(x[:32]))
-    assert len(stages) == 2, "expected one recording for the array, and one for small ones"
+    assert len(phases) == 2, "expected one recording for the array, and one for small ones"
     for _ in range(5):  # arrays at the same address, of the same id
         x = np.random.default_rng(_).standard_normal((3000, 1, SIDE, SIDE), np.float32)
         np.testing.assert_array_equal(net.predict(x, np.arange(32)), net.predict(x[:32].copy()))
@@ -146,7 +146,7 @@ def test_the_same_memory_map_costs_one_recording(tmp_path):
     net, x = network(), mapped(tmp_path, "float32")
     for _ in range(3):
         net.predict(x, CHOSEN)
-    assert len(net._runner._stages) == 1
+    assert len(net._runner._schedules) == 1
 
 
 # --- pixels ---
@@ -198,8 +198,8 @@ def test_another_source_of_the_same_id_is_another_source(same_id):
 
 
 def test_what_is_brought_to_a_device_for_a_source_is_not_for_another_at_its_address(same_id):
-    backend = SimpleNamespace(pinned=aligned, to_device=lambda *arrays: None, stays=lambda size: False)
-    stage, images = Away(backend), np.zeros((3, SIDE, SIDE), np.uint8)
+    backend = SimpleNamespace(pinned=aligned, to_device=lambda *arrays: None, keeps_on_device=lambda size: False)
+    stage, images = DeviceStaging(backend), np.zeros((3, SIDE, SIDE), np.uint8)
     for shift in range(20):
         source = Pixels(images, Normalise(scale=1.0, shift=shift))
         assert stage.take("in", source, CHOSEN % 3).source.normalise == source.normalise
@@ -268,7 +268,7 @@ def test_only_the_chosen_images_are_checked_to_be_finite():
 
 
 def test_rooms_are_no_larger_than_what_stays():
-    here = Here()
+    here = HostStaging()
     images = Arrays(np.zeros((5, 3, 500, 500)), np.dtype(np.float32))
     taken = here.take("in", images, np.array([3, 1]))
     assert taken.in_order

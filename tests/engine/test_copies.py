@@ -12,7 +12,7 @@ from minicnn.backends import cpu
 from minicnn.data import Affine, Distorted, Elastic, Normalise, Pixels
 from minicnn.data.perturbations import Moved
 from minicnn.optim import schedules
-from minicnn.optim.averaging import Averaged
+from minicnn.optim.averaging import ParameterAverage
 
 X = np.random.default_rng(0).standard_normal((20, 1, 8, 8)).astype("float32")
 LABELS = np.arange(20) % 5
@@ -119,7 +119,7 @@ OPTIMISERS = {
     "Adam": lambda: m.Adam(0.01),
     "AdamW": lambda: m.AdamW(0.01),
     "SDLM": lambda: m.SDLM(0.01),
-    "Averaged": lambda: Averaged(m.SGD(0.1, momentum=0.9), decay=0.5),
+    "ParameterAverage": lambda: ParameterAverage(m.SGD(0.1, momentum=0.9), decay=0.5),
 }
 EACH = pytest.mark.parametrize("make", OPTIMISERS.values(), ids=OPTIMISERS.keys())
 
@@ -212,16 +212,16 @@ def test_an_optimiser_of_another_network_of_equal_size_is_refused(make):
 def test_an_optimiser_of_another_network_is_not_saved_or_adopted(tmp_path):
     from minicnn.train import checkpoint
 
-    net, optimizer = started(OPTIMISERS["Averaged"])
+    net, optimizer = started(OPTIMISERS["ParameterAverage"])
     other = network(seed=9)
     with pytest.raises(
         m.CheckpointError, match="expected the network of its moments, got another one; save the optimiser with"
     ):
         checkpoint.save_training(tmp_path / "x.safetensors", other, optimizer, {})
     with pytest.raises(m.ContractError, match="got another one"):
-        optimizer.adopt(other)
+        optimizer.copy_to(other)
     checkpoint.save_training(tmp_path / "x.safetensors", net, optimizer, {})
-    optimizer.adopt(net)
+    optimizer.copy_to(net)
 
 
 def test_an_optimiser_goes_with_every_handle_of_its_parameters():
@@ -239,14 +239,14 @@ PIXELS = Pixels(np.arange(3 * 28 * 28).astype("uint8").reshape(3, 28, 28), Norma
 VALUES = {
     "MSE": m.MSE(on=0.9),
     "CrossEntropy": m.CrossEntropy(0.1),
-    "Penalty": m.Penalty(),
+    "MLE": m.MLE(),
     "MAP": m.MAP(),
-    "Fixed": schedules.Fixed(),
-    "Step": schedules.Step(),
-    "Table": schedules.Table(schedules.LENET5_RATES),
+    "Fixed": schedules.ConstantRate(),
+    "Step": schedules.StepDecay(),
+    "Table": schedules.PiecewiseConstant(schedules.LENET5_RATES),
     "Cosine": schedules.Cosine(),
     "OneCycle": schedules.OneCycle(),
-    "WarmUp": schedules.WarmUp(0.1, schedules.Cosine()),
+    "WarmUp": schedules.LinearWarmUp(0.1, schedules.Cosine()),
 }
 SOURCES = {
     "Pixels": PIXELS,

@@ -91,7 +91,7 @@ def test_with_cross_entropy_the_last_layer_has_the_gauss_newton_diagonal():
 def test_a_network_is_its_layers_in_turn():
     """Each layer alone, by brute force, from the second derivatives that the next one made."""
     layers = [("C", m.Conv2d(2, 3)), ("f", m.ScaledTanh()), ("S", m.Subsample(2)), ("g", m.Sigmoid())]
-    layers += [("D", m.SparseConv2d(((0, 1), (1, 0)), 2, tied=(2,))), ("flat", m.Flatten()), ("F", Dense(3))]
+    layers += [("D", m.SparseConv2d(((0, 1), (1, 0)), 2, group_sizes=(2,))), ("flat", m.Flatten()), ("F", Dense(3))]
     net = Network(layers, (1, 8, 8), dtype="float64", threads=1)
     x, hy = RNG.standard_normal((2, 1, 8, 8)), RNG.random((2, 3))
     got_hx, got = ours(net, x, hy)
@@ -124,7 +124,7 @@ def test_ordinary_training_has_no_memory_for_it():
     group = net._runner.group(0, True, 16)
     kept = {"S.y", "C.y", "3.y", "in", "target", "index", "labels", "lanes", "number", "place", "rng", "dy"}
     kept |= {"S.dx", "C.dx", "3.dx", "C.framed", "3.xt"}
-    assert set(group.workspace.arrays) == kept
+    assert set(group.arena.arrays) == kept
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from strategies import examples
 
 from minicnn.backends.alignment import STAGGER
-from minicnn.engine.memory import ALIGNMENT, FlatVector, Workspace, aligned
+from minicnn.engine.memory import ALIGNMENT, Arena, ParameterVector, aligned
 
 FLOAT = np.dtype(np.float32)
 SPECS = st.tuples(st.lists(st.integers(1, 9), max_size=3).map(tuple), st.sampled_from(["f4", "f8", "i4", "u8"]).map(np.dtype))
@@ -36,7 +36,7 @@ def test_aligned_memory(size):
 @examples(100)
 @given(shapes=SHAPES, dtype=st.sampled_from(["float32", "float64"]))
 def test_views_of_a_flat_vector_lie_end_to_end(shapes, dtype):
-    vector = FlatVector({str(i): shape for i, shape in enumerate(shapes)}, np.dtype(dtype))
+    vector = ParameterVector({str(i): shape for i, shape in enumerate(shapes)}, np.dtype(dtype))
     assert vector.flat.dtype == dtype
     assert not vector.flat.any()
     assert vector.flat.size == 0 or vector.flat.ctypes.data % ALIGNMENT == 0
@@ -49,7 +49,7 @@ def test_views_of_a_flat_vector_lie_end_to_end(shapes, dtype):
 
 
 def test_a_view_writes_into_the_flat_vector():
-    vector = FlatVector({"W": (2, 3), "b": (2,)}, FLOAT)
+    vector = ParameterVector({"W": (2, 3), "b": (2,)}, FLOAT)
     vector["W"][1] = 5
     assert vector.flat.tolist() == [0, 0, 0, 5, 5, 5, 0, 0]
     with pytest.raises(KeyError):
@@ -63,7 +63,7 @@ def test_buffers_in_use_together_never_meet(regions, guards):
         [{f"{r}.{a}.{i}": spec for i, spec in enumerate(specs)} for a, specs in enumerate(alternatives)]
         for r, alternatives in enumerate(regions)
     ]
-    space = Workspace(named, guards)
+    space = Arena(named, guards)
     for name, array in space.arrays.items():
         region, alternative, number = map(int, name.split("."))
         shape, dtype = regions[region][alternative][number]
@@ -79,7 +79,7 @@ def test_buffers_in_use_together_never_meet(regions, guards):
 
 def test_alternatives_share_memory():
     small, large = {"a": ((100,), FLOAT)}, {"b": ((1000,), FLOAT)}
-    both = Workspace([[small, large], [{"c": ((1,), FLOAT)}]])
+    both = Arena([[small, large], [{"c": ((1,), FLOAT)}]])
     assert both.arrays["a"].ctypes.data == both.arrays["b"].ctypes.data
     assert apart(both.arrays["b"], both.arrays["c"])
     assert both.bytes.nbytes <= 4000 + 2 * (ALIGNMENT + STAGGER)
@@ -87,13 +87,13 @@ def test_alternatives_share_memory():
 
 def test_a_fresh_workspace_is_zero_and_with_guards_nan():
     spec = {"a": ((3, 4), FLOAT)}
-    assert not Workspace([[spec]]).arrays["a"].any()
-    assert np.isnan(Workspace([[spec]], guards=True).arrays["a"]).all()
+    assert not Arena([[spec]]).arrays["a"].any()
+    assert np.isnan(Arena([[spec]], guards=True).arrays["a"]).all()
 
 
 @pytest.mark.parametrize("size", [1, 32, 33])
 def test_a_guard_notices_one_write_past_the_end(size):
-    space = Workspace([[{"a": ((size,), FLOAT), "b": ((4,), FLOAT)}]], guards=True)
+    space = Arena([[{"a": ((size,), FLOAT), "b": ((4,), FLOAT)}]], guards=True)
     space.fill(1.0)
     assert space.broken_guards() == []
     start = space.arrays["a"].ctypes.data - space.bytes.ctypes.data
@@ -102,7 +102,7 @@ def test_a_guard_notices_one_write_past_the_end(size):
 
 
 def test_fill_sets_floats_and_leaves_whole_numbers():
-    space = Workspace([[{"f": ((3,), FLOAT), "d": ((3,), np.dtype("f8")), "i": ((3,), np.dtype("i8"))}]])
+    space = Arena([[{"f": ((3,), FLOAT), "d": ((3,), np.dtype("f8")), "i": ((3,), np.dtype("i8"))}]])
     space.fill(np.nan)
     assert np.isnan(space.arrays["f"]).all()
     assert np.isnan(space.arrays["d"]).all()

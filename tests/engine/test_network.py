@@ -19,7 +19,7 @@ EVERY_KIND = [
     ("C1", m.Conv2d(4, 3, padding="same")),
     m.ScaledTanh(),
     ("S2", m.Subsample(2)),
-    ("C3", m.SparseConv2d(((0, 1), (1, 2, 3), (0, 3)), 2, tied=(1, 1, 1))),
+    ("C3", m.SparseConv2d(((0, 1), (1, 2, 3), (0, 3)), 2, group_sizes=(1, 1, 1))),
     m.LeakyReLU(0.1),
     m.MaxPool2d(2, stride=1),
     m.Tanh(),

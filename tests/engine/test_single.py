@@ -53,7 +53,7 @@ LAYERS = [
     ("C1", m.Conv2d(5, 3, padding="same")),
     m.ScaledTanh(),
     ("S2", m.MaxPool2d(2)),
-    ("C3", m.SparseConv2d(((0, 1), (2, 3), (4, 0)), 2, tied=(3,))),
+    ("C3", m.SparseConv2d(((0, 1), (2, 3), (4, 0)), 2, group_sizes=(3,))),
     m.ReLU(),
     ("C4", m.Conv2d(4, 2)),
     ("drop", m.Dropout(0.5)),
@@ -113,14 +113,14 @@ def test_class_numbers_and_vectors_give_the_same():
 def test_any_array_runs_the_same_job_and_is_not_kept():
     network = net()
     network.predict(image())
-    (job,) = network._runner._single._jobs.values()
+    (task,) = network._runner._single._tasks.values()
     x = image(1)
     seen = weakref.ref(x)
     y = network.predict(x)
     del x
     gc.collect()
     assert seen() is None, "expected the array to be free after predict, it is still held"
-    assert list(network._runner._single._jobs.values()) == [job]
+    assert list(network._runner._single._tasks.values()) == [task]
     network.predict(image(2))
     assert np.array_equal(y, network.predict(image(1))), "expected an output of its own, got one that was overwritten"
 
@@ -139,7 +139,7 @@ def test_only_the_last_few_kinds_of_batch_are_kept():
     network, levels = m.Network([m.Dense(2)], (1, 4, 4), threads=1), np.zeros((1, 4, 4), np.uint8)
     sources = [Pixels(levels, Normalise(scale=1, shift=shift)) for shift in range(KEPT + 3)]
     outputs = [network.predict(source) for source in sources]
-    assert len(network._runner._single._jobs) == KEPT
+    assert len(network._runner._single._tasks) == KEPT
     for source, y in zip(sources, outputs, strict=True):
         np.testing.assert_array_equal(network.predict(source), y)
 
@@ -208,8 +208,8 @@ def test_all_are_made_where_a_program_calls_plain_python():
 def test_weights_are_not_packed_for_one_image():
     network = net()
     network.predict(image())
-    ((_, job),) = network._runner._single._jobs.values()
-    names = [call.name for programs, _ in job.parts for program in programs for call in program.calls]
+    ((_, task),) = network._runner._single._tasks.values()
+    names = [call.name for programs, _ in task.parts for program in programs for call in program.calls]
     assert [name for name in names if name.startswith("pack")] == []
     assert "spread" in names, "expected the bias of tied maps to be spread"
     assert {call.name for call in network._prepare.calls} == {"pack_filters", "pack_channels", "spread"}

@@ -195,12 +195,12 @@ def test_a_handle_that_is_dropped_is_forgotten():
 
 
 def test_what_a_trainer_trains_does_not_depend_on_who_predicts(tmp_path):
-    from minicnn.train import Examples, Run, Trainer
+    from minicnn.train import Dataset, Trainer, TrainingOptions
 
     def trained(beside):
         net = network()
-        data = Examples(X, LABELS)
-        trainer = Trainer(net, LOSS, SGD(0.05), Run(epochs=8, batch_size=8), data, data, announce=lambda line: None)
+        data = Dataset(X, LABELS)
+        trainer = Trainer(net, LOSS, SGD(0.05), TrainingOptions(epochs=8, batch_size=8), data, data, log=lambda line: None)
         stop = threading.Event()
         together(lambda: (trainer.fit(), stop.set()), *(lambda work=work: work(net, stop) for work in beside))
         return [(row.train_loss, row.val_loss) for row in trainer.rows], net.params.flat.tobytes()

@@ -108,7 +108,7 @@ def test_asdict_holds_the_options():
 
 
 def test_repr_names_every_option():
-    assert repr(m.AvgPool2d((2, 3))) == "AvgPool2d(kernel=(2, 3), stride=None, padding=0)"
+    assert repr(m.AvgPool2d((2, 3))) == "AvgPool2d(kernel_size=(2, 3), stride=None, padding=0)"
 
 
 # --- what is refused, and in which words ---

@@ -203,6 +203,6 @@ def test_a_loss_with_an_array_is_told_by_its_numbers_of_the_moment():
 def test_a_value_made_anew_for_every_batch_is_recorded_once():
     net = network()
     net.evaluate(CrossEntropy(0.1), IMAGES, LABELS)
-    known = dict(net._runner._stages)
+    known = dict(net._runner._schedules)
     net.evaluate(CrossEntropy(0.1), IMAGES, LABELS)
-    assert net._runner._stages == known
+    assert net._runner._schedules == known

@@ -126,7 +126,7 @@ def test_an_image_that_no_memory_holds_is_refused_in_words():
 def test_memory_that_is_not_there_is_said_in_words():
     message = "memory: expected 1,073,741,824.0 GiB of memory to be free, got less; make layers, images or lanes smaller"
     with pytest.raises(BackendError, match=f"^{re.escape(message)}$"):
-        m.network.FlatVector({"W": (2**60,)}, np.dtype(np.uint8))
+        m.network.ParameterVector({"W": (2**60,)}, np.dtype(np.uint8))
 
 
 def test_constants_that_do_not_fit_are_said_in_words():

@@ -34,7 +34,7 @@ def conv2d(layer, x, W, b=None):
 
 def sparse_conv2d(layer, x, W, b):
     maps, first = [], 0
-    sizes = layer.tied or (1,) * len(layer.table)
+    sizes = layer.group_sizes or (1,) * len(layer.table)
     rows = iter(layer.table)
     for group, size in enumerate(sizes):
         for _ in range(size):

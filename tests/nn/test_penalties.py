@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from minicnn import MAP, RBF, SDLM, SGD, Dense, Network, OptionError, Penalty, ScaledTanh, ShapeError
+from minicnn import MAP, MLE, RBF, SDLM, SGD, Dense, Network, OptionError, ScaledTanh, ShapeError
 from minicnn.engine import inputs
 from minicnn.engine.curvature import curvature
 from minicnn.engine.inputs import targets
 from minicnn.nn.digit_codes import COLUMNS, DIGITS
-from minicnn.nn.losses import decide
+from minicnn.nn.losses import reject_scores
 
 PICTURES = """
 .#####.  ...##..  .#####.  #######  .#####.  .#####.  ..####.  #######  .#####.  .#####.
@@ -48,7 +48,7 @@ LABELS = np.random.default_rng(1).integers(0, 10, 21)
 
 
 @pytest.mark.parametrize("trainable", [False, True])
-@pytest.mark.parametrize("loss", [Penalty(), MAP(0.5), MAP(30.0)])
+@pytest.mark.parametrize("loss", [MLE(), MAP(0.5), MAP(30.0)])
 def test_losses_and_gradients_are_pytorchs(loss, trainable):
     net = network(trainable=trainable)
     got = net.loss_and_grads(loss, IMAGES, LABELS)
@@ -71,13 +71,13 @@ def test_the_smallest_penalty_wins():
     net = network()
     right = int((net.predict(IMAGES).argmin(axis=1) == LABELS).sum())
     assert right != int((net.predict(IMAGES).argmax(axis=1) == LABELS).sum())
-    assert net.evaluate(Penalty(), IMAGES, LABELS).correct == right
+    assert net.evaluate(MLE(), IMAGES, LABELS).correct == right
     assert sum(net.evaluate(MAP(), IMAGES[i : i + 1], LABELS[i : i + 1]).correct for i in range(21)) == right
 
 
 def test_a_decision_has_two_scores_to_reject_by():
     y = network().predict(IMAGES)
-    decision, ordered = decide(y), np.sort(y, axis=1)
+    decision, ordered = reject_scores(y), np.sort(y, axis=1)
     np.testing.assert_array_equal(decision.classes, y.argmin(axis=1))
     np.testing.assert_array_equal(decision.penalty, ordered[:, 0])
     np.testing.assert_array_equal(decision.margin, ordered[:, 1] - ordered[:, 0])
@@ -86,12 +86,12 @@ def test_a_decision_has_two_scores_to_reject_by():
 def test_no_rule_accepts_an_image_of_which_a_penalty_is_nan():
     nan, inf = np.nan, np.inf
     y = np.array([[1.0, 5, 9], [nan, 5, 9], [1, nan, 9], [1, 5, nan], [nan] * 3, [inf] * 3, [1, inf, inf]])
-    decision = decide(y)
+    decision = reject_scores(y)
     np.testing.assert_array_equal(decision.penalty, [1, inf, inf, inf, inf, inf, 1])
     np.testing.assert_array_equal(decision.margin, [4, 0, 0, 0, 0, 0, inf])
     for accepted in (~(decision.penalty > 100), decision.penalty <= 100, ~(decision.margin < 1), decision.margin >= 1):
         np.testing.assert_array_equal(accepted, [True, *[False] * 5, True])
-    assert decide(y.astype(np.float32)).penalty.dtype == np.float32
+    assert reject_scores(y.astype(np.float32)).penalty.dtype == np.float32
 
 
 @pytest.mark.parametrize("unit", [0, 3, None])
@@ -104,21 +104,21 @@ def test_a_score_is_what_the_smallest_of_the_predictions_says_but_for_nan(unit):
         labels[2] = unit
     y = net.predict(x)
     expected = (y.argmin(axis=1) == labels) & ~np.isnan(y).any(axis=1)
-    assert net.evaluate(Penalty(), x, labels).correct == expected.sum() < len(x)
-    assert [net.evaluate(Penalty(), x[i : i + 1], labels[i : i + 1]).correct for i in range(len(x))] == expected.tolist()
+    assert net.evaluate(MLE(), x, labels).correct == expected.sum() < len(x)
+    assert [net.evaluate(MLE(), x[i : i + 1], labels[i : i + 1]).correct for i in range(len(x))] == expected.tolist()
 
 
 def by_input(net, loss, x, labels):
     """The second derivatives by the images, and those by the parameters."""
     chosen = np.arange(len(x))
-    aims = targets(loss, labels, len(x), chosen, net.dtype, net.out_shape)
+    given = targets(loss, labels, len(x), chosen, net.dtype, net.out_shape)
     source = inputs.source("x", x, net.dtype, net.in_shape)
-    total, hx = curvature(net._setting, net._team, net._prepare, loss, source, aims, chosen, 0, of_input=True)
+    total, hx = curvature(net._context, net._executor, net._prepare, loss, source, given, chosen, 0, of_input=True)
     return hx, total
 
 
 @pytest.mark.parametrize("lanes", [16, 1])
-@pytest.mark.parametrize("loss", [Penalty(), MAP(2.0)])
+@pytest.mark.parametrize("loss", [MLE(), MAP(2.0)])
 def test_the_curvature_of_one_unit_is_the_second_derivative_of_the_loss(loss, lanes):
     """With one unit nothing is neglected but where images share a centre, so there is one image."""
     centre = (0.5, -0.25, 1.0)
@@ -139,14 +139,14 @@ def test_the_curvature_of_one_unit_is_the_second_derivative_of_the_loss(loss, la
 def test_the_curvature_of_equation_8_is_twice_the_share_of_the_images():
     net = Network([("output", RBF(trainable=True))], (84,), dtype="float64", threads=1)
     x = np.random.default_rng(2).standard_normal((18, 84))
-    hx, total = by_input(net, Penalty(), x, LABELS[:18])
+    hx, total = by_input(net, MLE(), x, LABELS[:18])
     np.testing.assert_allclose(hx, np.full(x.shape, 2 / 18))
     counts = np.bincount(LABELS[:18], minlength=10)
     np.testing.assert_allclose(total["output.W"], np.repeat(2 * counts[:, None] / 18, 84, axis=1))
 
 
 @pytest.mark.parametrize("trainable", [False, True])
-@pytest.mark.parametrize("loss", [Penalty(), MAP(2.0), MAP(100.0), MAP(1000.0)])
+@pytest.mark.parametrize("loss", [MLE(), MAP(2.0), MAP(100.0), MAP(1000.0)])
 def test_no_curvature_is_negative_however_far_training_got(loss, trainable):
     """Wrong classes pull the other way, and where an image is certain only rounding is left of the sum of all pulls."""
     layers = [("F6", Dense(84)), ScaledTanh(), ("output", RBF(trainable=trainable))]

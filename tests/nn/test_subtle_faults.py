@@ -113,7 +113,7 @@ def test_check_layer_finds(layer, words):
 @pytest.mark.parametrize("tied", [(), 2, (0.5, 1.5)])
 def test_tied_options(tied):
     with pytest.raises(OptionError):
-        SparseConv2d(((0,), (1,)), 3, tied=tied)
+        SparseConv2d(((0,), (1,)), 3, group_sizes=tied)
 
 
 @pytest.mark.parametrize("table", [((0, 1.5),), 3, ((True, 0),), (3,), "ab", [[0, 1]]])

@@ -234,7 +234,7 @@ FAULTS = {
         elementwise(mix_last_lane, mix_last_lane_dx),
         r"batch size: expected the first 1 images to give the same alone|group: expected an image to be independent",
     ),
-    "dead lanes filled": (FilledDeadLanes(), r"backward: expected dx of exactly zero in dead lanes, got other numbers"),
+    "padding lanes filled": (FilledDeadLanes(), r"backward: expected dx of exactly zero in padding lanes, got other numbers"),
     "planned too large": (PlansTooMuch(), unwritten("forward")),
     "digits lost": (LosesDigits(), r"float32: expected outputs within .+ of float64's, got "),
     "memory allocated": (Allocates(), r"run: expected no allocation, got \d+ bytes at the peak"),

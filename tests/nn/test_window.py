@@ -74,7 +74,7 @@ def test_same_padding_is_pytorchs(kernel, dilation):
 def test_a_window_knows_its_frame():
     window = Window((3, 5), (2, 1), (1, 2), (1, 2))
     assert window.padded
-    assert window.framed_size((10, 11)) == (12, 15)
+    assert window.padded_size((10, 11)) == (12, 15)
     assert window.array().tolist() == [3, 5, 2, 1, 1, 2, 1, 2]
     assert window.array().dtype == np.int64
     assert not Window((3, 3)).padded

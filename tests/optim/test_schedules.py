@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from strategies import examples
 
 from minicnn import OptionError
-from minicnn.optim.schedules import Cosine, Fixed, OneCycle, Step, WarmUp
+from minicnn.optim.schedules import ConstantRate, Cosine, LinearWarmUp, OneCycle, StepDecay
 
 
 def factors(schedule, total):
@@ -58,21 +58,21 @@ def test_cosine_is_pytorchs(total, floor):
 @pytest.mark.parametrize("times", [1, 2, 3, 5])
 def test_step_is_pytorchs(times):
     expected = rates_of(lambda o: torch.optim.lr_scheduler.StepLR(o, step_size=30 // times, gamma=0.1), 30)
-    assert factors(Step(times=times, factor=0.1), 30) == pytest.approx(expected)
+    assert factors(StepDecay(times=times, factor=0.1), 30) == pytest.approx(expected)
 
 
 def test_step_over_a_run_that_its_parts_do_not_divide():
-    assert factors(Step(times=3, factor=0.5), 7) == [1, 1, 1, 0.5, 0.5, 0.25, 0.25]
+    assert factors(StepDecay(times=3, factor=0.5), 7) == [1, 1, 1, 0.5, 0.5, 0.25, 0.25]
 
 
 def test_fixed():
-    assert factors(Fixed(), 3) == [1, 1, 1]
+    assert factors(ConstantRate(), 3) == [1, 1, 1]
 
 
 def test_warm_up_rises_in_a_straight_line_and_hands_over():
-    assert factors(WarmUp(0.4, Cosine()), 10) == [0.25, 0.5, 0.75, 1.0, *factors(Cosine(), 6)]
-    assert factors(WarmUp(0.0, Step(times=2)), 6) == factors(Step(times=2), 6)
-    assert factors(WarmUp(1.0, Cosine()), 4) == [0.25, 0.5, 0.75, 1.0]
+    assert factors(LinearWarmUp(0.4, Cosine()), 10) == [0.25, 0.5, 0.75, 1.0, *factors(Cosine(), 6)]
+    assert factors(LinearWarmUp(0.0, StepDecay(times=2)), 6) == factors(StepDecay(times=2), 6)
+    assert factors(LinearWarmUp(1.0, Cosine()), 4) == [0.25, 0.5, 0.75, 1.0]
 
 
 @examples(200)
@@ -80,8 +80,8 @@ def test_warm_up_rises_in_a_straight_line_and_hands_over():
     schedule=st.one_of(
         st.builds(OneCycle, rise=st.floats(0, 1), start=st.floats(1, 100), end=st.floats(1, 1e5)),
         st.builds(Cosine, st.floats(0, 1)),
-        st.builds(Step, times=st.integers(1, 5), factor=st.floats(0.01, 1)),
-        st.builds(WarmUp, st.floats(0, 1), st.sampled_from([Fixed(), Cosine(), OneCycle(), Step()])),
+        st.builds(StepDecay, times=st.integers(1, 5), factor=st.floats(0.01, 1)),
+        st.builds(LinearWarmUp, st.floats(0, 1), st.sampled_from([ConstantRate(), Cosine(), OneCycle(), StepDecay()])),
     ),
     total=st.integers(1, 60),
 )
@@ -93,18 +93,21 @@ def test_every_factor_of_every_run_lies_between_0_and_1(schedule, total):
 
 
 def test_a_rise_of_one_step_is_at_its_peak_at_once():
-    assert OneCycle(rise=0.1)(0, 10) == 1.0
+    assert OneCycle(pct_start=0.1)(0, 10) == 1.0
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Step(times=0), "Step: expected times as a whole number of at least 1, got 0; give times=1"),
+        (lambda: StepDecay(times=0), "StepDecay: expected times as a whole number of at least 1, got 0; give times=1"),
         (lambda: Cosine(floor=-0.1), "Cosine: expected floor in [0, 1], got -0.1; choose floor as a share of the run"),
         (lambda: Cosine(floor=1.1), "Cosine: expected floor in [0, 1], got 1.1; choose floor as a share of the run"),
-        (lambda: OneCycle(rise=2), "OneCycle: expected rise in [0, 1], got 2; choose rise as a share of the run"),
-        (lambda: OneCycle(rise=float("nan")), "OneCycle: expected rise in [0, 1], got nan; choose rise as a share of the run"),
-        (lambda: WarmUp(share=-1), "WarmUp: expected share in [0, 1], got -1; choose share as a share of the run"),
+        (lambda: OneCycle(pct_start=2), "OneCycle: expected rise in [0, 1], got 2; choose rise as a share of the run"),
+        (
+            lambda: OneCycle(pct_start=float("nan")),
+            "OneCycle: expected rise in [0, 1], got nan; choose rise as a share of the run",
+        ),
+        (lambda: LinearWarmUp(share=-1), "LinearWarmUp: expected share in [0, 1], got -1; choose share as a share of the run"),
     ],
 )
 def test_an_option_outside_its_range(make, message):
@@ -118,8 +121,8 @@ def test_an_option_outside_its_range(make, message):
         (OneCycle, {"start": 0}),
         (OneCycle, {"end": 0}),
         (OneCycle, {"start": -1}),
-        (Step, {"factor": -0.5}),
-        (Step, {"times": 1.5}),
+        (StepDecay, {"factor": -0.5}),
+        (StepDecay, {"times": 1.5}),
     ],
 )
 def test_an_option_that_would_divide_by_zero_or_turn_the_rate_round_is_refused(schedule, options):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from minicnn import MSE, SDLM, SGD, CheckpointError, ContractError, Dense, Network, OptionError, ScaledTanh, models
-from minicnn.optim.averaging import Averaged
-from minicnn.optim.schedules import LENET5_RATES, Table
+from minicnn.optim.averaging import ParameterAverage
+from minicnn.optim.schedules import LENET5_RATES, PiecewiseConstant
 from minicnn.train.checkpoint import load_training, save_training
 
 
@@ -112,7 +112,7 @@ def test_an_optimiser_around_it():
     optimizer.estimate(network(), MSE(), *data())
     message = "SDLM: expected to make the steps itself, got another optimiser around it; use it alone"
     with pytest.raises(ContractError, match=f"^{re.escape(message)}$"):
-        Averaged(optimizer, 0.9).step(network())
+        ParameterAverage(optimizer, 0.9).step(network())
 
 
 @pytest.mark.parametrize("mu", [0, -1, float("nan"), float("inf"), "1", True])
@@ -129,7 +129,7 @@ def test_options_are_told():
 
 def test_the_published_rates_by_passes():
     """Twenty passes of seven steps."""
-    schedule = Table(LENET5_RATES)
+    schedule = PiecewiseConstant(LENET5_RATES)
     rates = [5e-4 * schedule(step, 20 * 7) for step in range(20 * 7)]
     published = [5e-4] * 2 + [2e-4] * 3 + [1e-4] * 3 + [5e-5] * 4 + [1e-5] * 8
     np.testing.assert_allclose(rates, np.repeat(published, 7))
@@ -138,12 +138,12 @@ def test_the_published_rates_by_passes():
 @pytest.mark.parametrize(
     ("rates", "message"),
     [
-        ((), "Table: expected rates as a tuple of numbers, got (); give rates=(0.1, 0.01)"),
-        ([0.1], "Table: expected rates as a tuple of numbers, got [0.1]; give rates=(0.1, 0.01)"),
-        ((0.0, 1.0), "Table: expected rates[0] in (0, inf), got 0.0; choose rates[0] in that range"),
-        ((1.0, -1.0), "Table: expected rates[1] in [0, inf), got -1.0; choose rates[1] in that range"),
+        ((), "PiecewiseConstant: expected rates as a tuple of numbers, got (); give rates=(0.1, 0.01)"),
+        ([0.1], "PiecewiseConstant: expected rates as a tuple of numbers, got [0.1]; give rates=(0.1, 0.01)"),
+        ((0.0, 1.0), "PiecewiseConstant: expected rates[0] in (0, inf), got 0.0; choose rates[0] in that range"),
+        ((1.0, -1.0), "PiecewiseConstant: expected rates[1] in [0, inf), got -1.0; choose rates[1] in that range"),
     ],
 )
 def test_a_table_that_is_none(rates, message):
     with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
-        Table(rates)
+        PiecewiseConstant(rates)

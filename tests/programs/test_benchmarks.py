@@ -77,8 +77,8 @@ def test_timing_statistics():
     assert timing.median == 3.0
     assert timing.quartiles == (2.0, 4.0)
     assert timing.spread == pytest.approx(2 / 3)
-    facts = timing.facts()
-    assert facts == {
+    metadata = timing.metadata()
+    assert metadata == {
         "median_s": 3.0,
         "quartile_1_s": 2.0,
         "quartile_3_s": 4.0,
@@ -101,7 +101,7 @@ def test_geometric_mean():
 def test_peak_loop_makes_the_multiply_adds_it_counts(dtype):
     peak = harness.Peak(1, dtype)
     peak()
-    ((program,), _), *_ = peak._jobs[0].parts
+    ((program,), _), *_ = peak._tasks[0].parts
     a, b, _, c = program.calls[0].arrays
     rows, columns, steps = harness.PEAK_ROWS, harness.PEAK_COLUMNS, harness.PEAK_STEPS
     vector = len(b)
@@ -119,11 +119,11 @@ def test_peak_is_a_rate_that_a_vector_unit_reaches():
 
 
 def test_machine_facts_name_versions_and_no_place():
-    facts = harness.machine_facts(1, peers=("torch", "a_library_that_is_absent"))
-    assert facts["a_library_that_is_absent"] is None
-    assert facts["numpy"] == np.__version__
-    assert facts["cpu"]
-    line = harness.machine_line(facts)
+    metadata = harness.machine_facts(1, peers=("torch", "a_library_that_is_absent"))
+    assert metadata["a_library_that_is_absent"] is None
+    assert metadata["numpy"] == np.__version__
+    assert metadata["cpu"]
+    line = harness.machine_line(metadata)
     assert "a_library_that_is_absent –" in line
     assert f"1 of {usable_cpus()} processors" in line
 

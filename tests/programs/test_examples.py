@@ -66,13 +66,13 @@ def test_each_system_trains_saves_reloads_and_reports_the_same_accuracy(run, exa
     recipe = example.RECIPES[model]
     net = getattr(minicnn.models, recipe.model)(threads=1, seed=99)
     checkpoint.load_weights(tmp_path / "model.safetensors", net)
-    digits = load_mnist(source="subset", announce=lambda line: None)
+    digits = load_mnist(source="subset", log=lambda line: None)
     images = Pixels(digits.test_images, recipe.normalise, recipe.size, recipe.fit)
     assert net.evaluate(recipe.loss, images, digits.test_labels).accuracy == metrics["test_accuracy"]
 
 
 def test_training_on_the_numpy_backend(run, monkeypatch, tmp_path):
-    made, make, digits = [], minicnn.models.lenet5_modern, load_mnist(source="subset", announce=lambda line: None)
+    made, make, digits = [], minicnn.models.lenet5_modern, load_mnist(source="subset", log=lambda line: None)
     monkeypatch.setattr(minicnn.models, "lenet5_modern", lambda **options: made.append(make(**options)) or made[-1])
     files = {"train": (digits.train_images, digits.train_labels), "t10k": (digits.test_images, digits.test_labels)}
     for part, (images, labels) in files.items():
@@ -182,9 +182,9 @@ def test_the_fast_recipe_trains_tells_its_accuracy_and_keeps_the_weights(run, tm
     told = float(out.splitlines()[-1].removeprefix("test accuracy ").removesuffix(" %"))
     assert told > 95
     net = minicnn.models.lenet5_modern(threads=1, seed=99)
-    facts = checkpoint.load_weights(tmp_path / "model.safetensors", net)
-    assert facts["recipe"] == "fast"
-    assert round(100 * facts["test_accuracy"], 2) == told
+    metadata = checkpoint.load_weights(tmp_path / "model.safetensors", net)
+    assert metadata["recipe"] == "fast"
+    assert round(100 * metadata["test_accuracy"], 2) == told
 
 
 BAD = {

@@ -45,7 +45,7 @@ def test_a_run_is_judged_after_its_last_pass(run, module, tmp_path):
     result = json.loads((tmp_path / "540" / "seed-0" / "result.json").read_text())
     assert result["error"] == result["passes"][-1]["judged_error"]
     assert [done["number"] for done in result["passes"]] == [1, 2]
-    net, digits = models.lenet5_1998(threads=1), load_mnist(source="subset", announce=lambda line: None)
+    net, digits = models.lenet5_1998(threads=1), load_mnist(source="subset", log=lambda line: None)
     checkpoint.load_weights(tmp_path / "540" / "seed-0" / "model.safetensors", net)
     penalties = net.predict(Pixels(digits.test_images, module("passes").PAPER, 32))
     assert result["error"] == pytest.approx(100 * np.mean(penalties.argmin(axis=1) != digits.test_labels))
@@ -91,7 +91,7 @@ def test_without_options_every_row_is_run_and_batches_get_a_column(run, tmp_path
 
 
 def test_validation_leaves_the_test_images_alone(run, module, monkeypatch, tmp_path):
-    digits = load_mnist(source="subset", announce=lambda line: None)
+    digits = load_mnist(source="subset", log=lambda line: None)
     blind = digits.__class__(digits.train_images, digits.train_labels, None, None, "here", False)
     monkeypatch.setattr(module("reproduce"), "load_mnist", lambda *given: blind)
     code, out, _ = run(*FEW, "--passes", 1, "--validate", "--loss", "eq8", "--out", tmp_path)
@@ -103,7 +103,7 @@ def test_validation_leaves_the_test_images_alone(run, module, monkeypatch, tmp_p
 
 def test_the_published_network_has_60_000_parameters_and_rates_of_the_published_size(module):
     passes, source = module("passes"), "auto" if os.environ.get("MINICNN_DATA") else "subset"
-    digits = load_mnist(source=source, announce=lambda line: None)
+    digits = load_mnist(source=source, log=lambda line: None)
     net, optimizer = models.lenet5_1998(threads=1), SDLM(5e-4, passes.MU)
     optimizer.estimate(net, MAP(10.0), Pixels(digits.train_images, passes.PAPER, 32), digits.train_labels, np.arange(500))
     rates = np.concatenate([rate.reshape(-1) for rate in optimizer.rates(net).values()])
@@ -134,7 +134,7 @@ def test_a_run_of_other_options_is_not_gone_on_with(run, tmp_path):
     run(*FEW, "--passes", 1, "--out", tmp_path)
     code, _, err = run(*FEW, "--passes", 2, "--out", tmp_path, "--resume", "--loss", "eq8")
     assert code == 2
-    assert "last.safetensors: expected a run with loss 'Penalty()', got loss 'MAP(j=10.0)'; " in err
+    assert "last.safetensors: expected a run with loss 'Penalty()', got loss 'MAP(rubbish_penalty=10.0)'; " in err
     assert err.endswith("resume with the options it was started with, or give another folder\n")
 
 
@@ -152,7 +152,7 @@ PARTS = {
 
 def test_other_data_of_the_same_size_is_another_run(run, module, monkeypatch, tmp_path):
     run(*QUICK, "--passes", 1, "--out", tmp_path)
-    digits = load_mnist(source="subset", announce=lambda line: None)
+    digits = load_mnist(source="subset", log=lambda line: None)
     for part, words in PARTS.items():
         data = other(digits, **{part: getattr(digits, part)[::-1]})
         monkeypatch.setattr(module("reproduce"), "load_mnist", lambda *given, data=data: data)
@@ -207,28 +207,28 @@ with FolderLock({str(tmp_path / "60-batch-20" / "seed-0")!r}):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda facts: "", "expected the result of a run, got no JSON"),
-        (lambda facts: "[]", "expected the result of a run, whose error is of type float, got another file"),
-        (lambda facts: json.dumps(facts | {"error": None}), "expected the result of a run, whose error is of type float"),
-        (lambda facts: json.dumps(facts | {"passes": []}), "expected passes in what it tells of its run, got []"),
-        (lambda facts: json.dumps(facts | {"passes": [{"number": 1}]}), "expected an object of number, loss, "),
+        (lambda metadata: "", "expected the result of a run, got no JSON"),
+        (lambda metadata: "[]", "expected the result of a run, whose error is of type float, got another file"),
+        (lambda metadata: json.dumps(metadata | {"error": None}), "expected the result of a run, whose error is of type float"),
+        (lambda metadata: json.dumps(metadata | {"passes": []}), "expected passes in what it tells of its run, got []"),
+        (lambda metadata: json.dumps(metadata | {"passes": [{"number": 1}]}), "expected an object of number, loss, "),
         (
-            lambda facts: json.dumps({name: value for name, value in facts.items() if name != "seed"}),
+            lambda metadata: json.dumps({name: value for name, value in metadata.items() if name != "seed"}),
             "expected the result of a run, whose seed is of type int, got another file",
         ),
     ],
 )
 def test_a_foreign_result_among_the_others_is_refused(module, change, words, tmp_path):
-    digits = load_mnist(source="subset", announce=lambda line: None)
+    digits = load_mnist(source="subset", log=lambda line: None)
     task = module("passes").Task(digits, MAP(10.0), 1, False, 1)
     done = {"number": 1, "loss": 1.0, "train_error": 5, "judged_error": 6.5, "seconds": 0.1}
-    facts = task.common | {"size": 540, "distorted": False, "batch": 1, "seed": 0, "error": 6.5, "passes": [done]}
+    metadata = task.common | {"size": 540, "distorted": False, "batch": 1, "seed": 0, "error": 6.5, "passes": [done]}
     path = tmp_path / "540" / "seed-0" / "result.json"
     path.parent.mkdir(parents=True)
-    path.write_text(json.dumps(facts))
+    path.write_text(json.dumps(metadata))
     results = module("results").results
-    assert list(results(tmp_path, task).values()) == [[facts]]
-    path.write_text(change(facts))
+    assert list(results(tmp_path, task).values()) == [[metadata]]
+    path.write_text(change(metadata))
     with pytest.raises(MinicnnError) as caught:
         results(tmp_path, task)
     assert f"result.json: {words}" in str(caught.value)
@@ -239,8 +239,8 @@ def test_a_checkpoint_without_passes_is_refused(run, module, tmp_path):
     path = tmp_path / "540" / "seed-0" / "last.safetensors"
     passes = module("passes")
     net, optimizer = models.lenet5_1998(threads=1), SDLM(5e-4, passes.MU)
-    facts = checkpoint.load_training(path, net, optimizer)
-    checkpoint.save_training(path, net, optimizer, facts | {"passes": [{"number": "one"}]})
+    metadata = checkpoint.load_training(path, net, optimizer)
+    checkpoint.save_training(path, net, optimizer, metadata | {"passes": [{"number": "one"}]})
     code, _, err = run(*FEW, "--passes", 2, "--out", tmp_path, "--resume")
     assert code == 2
     what = "expected an object of number, loss, train_error, judged_error, seconds in what it tells of its run"

@@ -14,7 +14,7 @@ from minicnn.data import Normalise, Pixels, load_mnist
 from minicnn.train import checkpoint
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-DIGITS = load_mnist(source="subset", announce=lambda line: None)
+DIGITS = load_mnist(source="subset", log=lambda line: None)
 SMALL = ["--source", "subset", "--limit", 240, "--epochs", 1, "--threads", 1]
 
 
@@ -51,8 +51,8 @@ def test_records_train_average_and_read_the_test_images_once_a_seed(run, tmp_pat
         result = json.loads((tmp_path / f"seed-{seed}" / "result.json").read_text())
         assert (result["seed"], result["learned_from"], result["augment"]) == (seed, 240, augment == "--augment")
         net = models.lenet5(threads=1) if model == "classic" else models.lenet5_modern(threads=1)
-        facts = checkpoint.load_weights(tmp_path / f"seed-{seed}" / "model.safetensors", net)
-        pixels = Pixels(DIGITS.test_images, Normalise(**facts["normalise"]), facts["size"])
+        metadata = checkpoint.load_weights(tmp_path / f"seed-{seed}" / "model.safetensors", net)
+        pixels = Pixels(DIGITS.test_images, Normalise(**metadata["normalise"]), metadata["size"])
         wrong = np.mean(net.predict(pixels).argmax(axis=1) != DIGITS.test_labels)
         assert result["error"] == pytest.approx(100 * wrong)
         assert f"seed {seed}: test error {result['error']:.2f} %" in out
@@ -178,8 +178,8 @@ def test_a_column_is_of_one_recipe(run, tmp_path):
 @pytest.mark.parametrize("normalise", [None, {"scale": 1.0}, {"scale": None, "shift": 0.0}, [1, 2]])
 def test_robustness_refuses_weights_that_do_not_say_how_images_come_in(run, tmp_path, normalise):
     (tmp_path / "seed-0").mkdir()
-    facts = {"model": "modern", "normalise": normalise}
-    checkpoint.save_weights(tmp_path / "seed-0" / "model.safetensors", models.lenet5_modern(threads=1), facts)
+    metadata = {"model": "modern", "normalise": normalise}
+    checkpoint.save_weights(tmp_path / "seed-0" / "model.safetensors", models.lenet5_modern(threads=1), metadata)
     code, _, err = run("robustness", tmp_path, "--source", "subset")
     assert code == 2
     assert "model.safetensors: expected " in err

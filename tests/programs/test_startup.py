@@ -12,7 +12,7 @@ def test_reading_files_imports_nothing_for_fetching_or_drawing(python):
     code = f"""
 import sys
 from minicnn.data import load_mnist
-load_mnist(source="subset", announce=lambda words: None)
+load_mnist(source="subset", log=lambda words: None)
 print([name for name in {UNUSED} if name in sys.modules])
 """
     assert python(code).strip() == "[]"

@@ -14,19 +14,19 @@ RIGHT = 995  # of the 1,000 test images in the package
 
 def test_the_weights_read_the_packaged_test_images_as_stated():
     net = models.lenet5_modern(threads=1, seed=1)
-    facts = checkpoint.load_weights(WEIGHTS, net)
-    digits = load_mnist(source="subset", announce=lambda line: None)
-    pixels = Pixels(digits.test_images, Normalise(**facts["normalise"]), facts["size"])
+    metadata = checkpoint.load_weights(WEIGHTS, net)
+    digits = load_mnist(source="subset", log=lambda line: None)
+    pixels = Pixels(digits.test_images, Normalise(**metadata["normalise"]), metadata["size"])
     assert net.evaluate(CrossEntropy(), pixels, digits.test_labels).correct == RIGHT
 
 
 def test_the_facts_in_the_weights_are_those_in_the_table():
-    facts = checkpoint.read_facts(WEIGHTS)
-    assert (facts["model"], facts["augment"], facts["seed"], facts["learned_from"]) == ("modern", True, 0, 60000)
+    metadata = checkpoint.read_metadata(WEIGHTS)
+    assert (metadata["model"], metadata["augment"], metadata["seed"], metadata["learned_from"]) == ("modern", True, 0, 60000)
     told = (ROOT / "docs" / "reproduction.md").read_text()
     row = re.search(r"`--model modern` \| (\d+) .*?\*\* \| ([\d.]+), ", told)
     assert row is not None
-    assert (int(row[1]), float(row[2])) == (facts["epochs"], round(facts["error"], 2))
+    assert (int(row[1]), float(row[2])) == (metadata["epochs"], round(metadata["error"], 2))
     assert f"and {RIGHT} of the 1,000 in the package" in told
 
 

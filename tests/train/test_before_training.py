@@ -14,7 +14,7 @@ import pytest
 import minicnn
 from minicnn import SGD, CrossEntropy, DataError, Dense, Network, ShapeError
 from minicnn.data import Normalise, Pixels, write_idx
-from minicnn.train import Examples, Run, Trainer
+from minicnn.train import Dataset, Trainer, TrainingOptions
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SUBSET = Path(minicnn.__file__).parent / "data" / "subset"
@@ -72,19 +72,21 @@ def test_the_trainer_checks_both_sets_before_it_begins(part):
     x, labels = np.zeros((8, 3), np.float32), np.arange(8) % 2
     wrong = labels.copy()
     wrong[7] = 2
-    sets = {"training": Examples(x, labels), "validation": Examples(x, labels)} | {part: Examples(x, wrong)}
+    sets = {"training": Dataset(x, labels), "validation": Dataset(x, labels)} | {part: Dataset(x, wrong)}
     net, lines = Network([Dense(2)], (3,), threads=1), []
     before = net.params.flat.copy()
-    trainer = Trainer(net, CrossEntropy(), SGD(0.1), Run(1, 2), sets["training"], sets["validation"], lines.append)
+    trainer = Trainer(net, CrossEntropy(), SGD(0.1), TrainingOptions(1, 2), sets["training"], sets["validation"], lines.append)
     with pytest.raises(DataError, match=r"^target: expected labels from 0 to 1, got 0 to 2; check the labels"):
         trainer.fit()
     assert lines == []
     np.testing.assert_array_equal(net.params.flat, before)
-    other = Examples(np.zeros((8, 4)), labels)
-    trainer = Trainer(net, CrossEntropy(), SGD(0.1), Run(1, 2), Examples(x, labels), other, lines.append)
+    other = Dataset(np.zeros((8, 4)), labels)
+    trainer = Trainer(net, CrossEntropy(), SGD(0.1), TrainingOptions(1, 2), Dataset(x, labels), other, lines.append)
     with pytest.raises(ShapeError, match=r"^x: expected an array \(N, 3\), got \(8, 4\)"):
         trainer.fit()
-    trainer = Trainer(net, CrossEntropy(), SGD(0.1), Run(1, 2), Examples(x, labels, [0, 1]), Examples(x, wrong, [0, 1]))
+    trainer = Trainer(
+        net, CrossEntropy(), SGD(0.1), TrainingOptions(1, 2), Dataset(x, labels, [0, 1]), Dataset(x, wrong, [0, 1])
+    )
     assert len(trainer.fit()) == 1, "expected labels that do not count to be left alone"
 
 

@@ -18,9 +18,9 @@ from torch_models import LeNet5, LeNet5Modern, LeNet5s
 from minicnn import MSE, SGD, Adam, AdamW, Conv2d, Dense, Dropout, Flatten, Layer, Network, ReLU, __version__, models
 from minicnn.errors import CheckpointError
 from minicnn.nn.base import Param, Plan
-from minicnn.optim.averaging import Averaged
+from minicnn.optim.averaging import ParameterAverage
 from minicnn.train import safetensors_file
-from minicnn.train.checkpoint import load_training, load_weights, read_facts, save_training, save_weights, version
+from minicnn.train.checkpoint import load_training, load_weights, read_metadata, save_training, save_weights, version
 
 FACTS = {"model": "small", "history": [1, 2.5, None, True], "nested": {"é": "\n"}}
 MODELS = {
@@ -169,7 +169,7 @@ def test_weights_are_taken_from_a_training_checkpoint_too(training):
 
 
 def test_facts_and_version_need_no_network(file):
-    assert read_facts(file.path) == FACTS
+    assert read_metadata(file.path) == FACTS
     assert version(file.path) == __version__
 
 
@@ -293,7 +293,7 @@ def _zip(path):
 def test_another_format_is_refused(file, content):
     file.write(content)
     with pytest.raises(CheckpointError, match="expected a whole safetensors file, got something else") as caught:
-        read_facts(file.path)
+        read_metadata(file.path)
     file.refused(str(caught.value).removeprefix(f"{file.path}: "))
 
 
@@ -312,7 +312,7 @@ def test_truncation_anywhere_is_refused(file):
     before = snapshot(file.net, file.optimizer)
     for length in range(len(file.content)):
         file.write(file.content[:length])
-        for load in (file.load, lambda: read_facts(file.path)):
+        for load in (file.load, lambda: read_metadata(file.path)):
             with pytest.raises(CheckpointError, match="expected a whole safetensors file, got something else"):
                 load()
     assert snapshot(file.net, file.optimizer) == before
@@ -394,7 +394,7 @@ def test_places_that_do_not_fit_are_refused(file, change):
     header["C1.bias"] |= change
     file.write_header(header)
     with pytest.raises(CheckpointError, match="expected a whole safetensors file, got something else") as caught:
-        read_facts(file.path)
+        read_metadata(file.path)
     file.refused(str(caught.value).removeprefix(f"{file.path}: "))
 
 
@@ -411,7 +411,7 @@ def test_overlapping_tensors_are_refused(file):
 def test_empty_tensors_that_numpy_cannot_hold_are_refused(file, shape):
     file.write_header(file.header | {"empty": {"dtype": "F32", "shape": shape, "data_offsets": [0, 0]}})
     with pytest.raises(CheckpointError, match="expected tensors that NumPy can hold, got something else") as caught:
-        read_facts(file.path)
+        read_metadata(file.path)
     file.refused(str(caught.value).removeprefix(f"{file.path}: "))
 
 
@@ -509,11 +509,11 @@ def test_another_optimiser_is_refused(training):
 
 
 def test_another_optimiser_inside_an_average_is_refused(training):
-    training.optimizer = Averaged(Adam(), 0.9)
+    training.optimizer = ParameterAverage(Adam(), 0.9)
     train(training.net, training.optimizer, 1)
     save_training(training.path, training.net, training.optimizer, FACTS)
-    training.optimizer = Averaged(AdamW(), 0.9)
-    got = "expected the vectors of Averaged(AdamW), got those of 'Averaged(Adam)'"
+    training.optimizer = ParameterAverage(AdamW(), 0.9)
+    got = "expected the vectors of ParameterAverage(AdamW), got those of 'ParameterAverage(Adam)'"
     training.refused(f"{got}; resume with the optimiser that was saved")
 
 
@@ -527,7 +527,7 @@ def test_a_file_of_another_program_has_no_facts(file):
     save_file({"C1.weight": np.zeros(3, "float32")}, file.path)
     message = "expected a checkpoint of minicnn, got a file of another program; make the network yourself and give both to"
     with pytest.raises(CheckpointError, match=message):
-        read_facts(file.path)
+        read_metadata(file.path)
     with pytest.raises(CheckpointError, match=message):
         load_training(file.path, file.net, file.optimizer)
 
@@ -563,7 +563,7 @@ def test_metadata_that_is_no_json_object_is_refused(file, text, expected, got):
     file.write_document(text)
     if got is None:  # Python's own words, which change
         with pytest.raises(CheckpointError) as caught:
-            read_facts(file.path)
+            read_metadata(file.path)
         got = str(caught.value).partition("something else (")[2].rpartition(");")[0]
     file.refused(f"expected {expected}, got something else ({got}); {WHOLE}")
 
@@ -628,11 +628,11 @@ def test_flipped_bits_in_the_header_are_found_or_harmless(flipped, data):
     flipped.net.params.flat[...] = 7
     before = snapshot(flipped.net, flipped.optimizer)
     try:
-        facts = flipped.load()
+        metadata = flipped.load()
     except CheckpointError:
         assert snapshot(flipped.net, flipped.optimizer) == before
         return
-    assert isinstance(facts, dict)
+    assert isinstance(metadata, dict)
     assert flipped.net.params.flat.tobytes() == flipped.saved[0]
     assert flipped.net.steps >= 0
     assert flipped.optimizer.steps >= 0
@@ -650,7 +650,7 @@ def test_any_bytes_are_refused(flipped, header, length):
 
 
 @pytest.mark.parametrize(
-    ("facts", "reason"),
+    ("metadata", "reason"),
     [
         ({"a": (1, 2)}, "tuples come back as lists, and keys as text"),
         ({1: 2}, "tuples come back as lists, and keys as text"),
@@ -660,22 +660,22 @@ def test_any_bytes_are_refused(flipped, header, length):
         (7, "'int' object is not iterable"),
     ],
 )
-def test_facts_that_json_does_not_keep_are_refused(tmp_path, facts, reason):
+def test_facts_that_json_does_not_keep_are_refused(tmp_path, metadata, reason):
     with pytest.raises(CheckpointError) as caught:
-        save_weights(tmp_path / "net", small(), facts)
+        save_weights(tmp_path / "net", small(), metadata)
     hint = "give dicts with text keys, lists, text, finite numbers, booleans and None"
     message = str(caught.value)
-    assert message.startswith(f"{tmp_path / 'net'}: expected facts that JSON gives back as they are, got others ({reason}")
+    assert message.startswith(f"{tmp_path / 'net'}: expected metadata that JSON gives back as it is, got others ({reason}")
     assert message.endswith(f"); {hint}")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_facts_nested_too_deeply_are_refused(tmp_path):
-    facts = {}
+    metadata = {}
     for _ in range(100_000):
-        facts = {"a": facts}
-    with pytest.raises(CheckpointError, match="expected facts that JSON gives back as they are, got others"):
-        save_weights(tmp_path / "net", small(), facts)
+        metadata = {"a": metadata}
+    with pytest.raises(CheckpointError, match="expected metadata that JSON gives back as it is, got others"):
+        save_weights(tmp_path / "net", small(), metadata)
 
 
 def test_names_that_would_collide_are_refused(tmp_path):
@@ -811,7 +811,7 @@ def test_what_is_no_name_of_a_file_is_said_so(wrong):
     assert str(caught.value) == f"{wrong!r}: expected to write a checkpoint, {ends}"
     if wrong:
         with pytest.raises(CheckpointError) as caught:
-            read_facts(wrong)
+            read_metadata(wrong)
         what = "expected a readable file, got a name with a null character; check the path and its permissions"
         assert str(caught.value) == f"{wrong!r}: {what}"
 

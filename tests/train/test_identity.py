@@ -11,8 +11,8 @@ import pytest
 from minicnn import MAP, MSE, SGD, Adam, AdamW, CheckpointError, Conv2d, CrossEntropy, Dense, Flatten, Network, ReLU
 from minicnn.data import Affine, Distorted, Elastic, Normalise, Pixels
 from minicnn.nn.losses import Loss
-from minicnn.optim.averaging import Averaged
-from minicnn.optim.schedules import Cosine, OneCycle, WarmUp
+from minicnn.optim.averaging import ParameterAverage
+from minicnn.optim.schedules import Cosine, LinearWarmUp, OneCycle
 from minicnn.train import identity
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 28, 28), np.uint8)
@@ -94,12 +94,12 @@ DIFFER = [
     (Adam(), AdamW(weight_decay=0.0)),
     (Adam(), Adam(betas=(0.9, 0.99))),
     (Adam(), Adam(eps=1e-7)),
-    (Averaged(Adam(), 0.9), Averaged(AdamW(weight_decay=0.0), 0.9)),
-    (Averaged(Adam(), 0.9), Averaged(Adam(), 0.99)),
-    (Averaged(SGD(), 0.9), Averaged(SGD(momentum=0.9), 0.9)),
+    (ParameterAverage(Adam(), 0.9), ParameterAverage(AdamW(weight_decay=0.0), 0.9)),
+    (ParameterAverage(Adam(), 0.9), ParameterAverage(Adam(), 0.99)),
+    (ParameterAverage(SGD(), 0.9), ParameterAverage(SGD(momentum=0.9), 0.9)),
     (OneCycle(), Cosine()),
-    (OneCycle(), OneCycle(rise=0.2)),
-    (WarmUp(), WarmUp(then=Cosine())),
+    (OneCycle(), OneCycle(pct_start=0.2)),
+    (LinearWarmUp(), LinearWarmUp(then=Cosine())),
     (power(0.5), power(0.25)),
     (lambda step, total: 0.5, lambda step, total: 0.25),
     (lambda step, total, a=1: a, lambda step, total, a=2: a),
@@ -149,7 +149,7 @@ def test_what_does_not_shape_a_result_is_left_out():
     optimizer.step(subject)
     optimizer.lr = 0.05
     assert identity.describe(optimizer) == before
-    averaged = Averaged(SGD(0.1), 0.9)
+    averaged = ParameterAverage(SGD(0.1), 0.9)
     before = identity.describe(averaged)
     averaged.lr = 0.05
     averaged.step(subject)

@@ -28,16 +28,16 @@ from minicnn import (
 )
 from minicnn.data import Normalise, Pixels, load_mnist
 from minicnn.data.pixels import shuffled
-from minicnn.optim.averaging import Averaged
-from minicnn.optim.schedules import Fixed, OneCycle
-from minicnn.train import BEST, LAST, Examples, Run, Trainer, checkpoint, identity
+from minicnn.optim.averaging import ParameterAverage
+from minicnn.optim.schedules import ConstantRate, OneCycle
+from minicnn.train import BEST, LAST, Dataset, Trainer, TrainingOptions, checkpoint, identity
 from minicnn.train.folder_lock import LOCK
 from minicnn.train.interrupt import Terminated, end, handled
 
-DIGITS = load_mnist(source="subset", announce=lambda line: None)
+DIGITS = load_mnist(source="subset", log=lambda line: None)
 PIXELS = Pixels(DIGITS.train_images, Normalise.standard(0.1307, 0.3081))
-TRAIN = Examples(PIXELS, DIGITS.train_labels, np.arange(320))
-HELD_OUT = Examples(PIXELS, DIGITS.train_labels, np.arange(320, 400))
+TRAIN = Dataset(PIXELS, DIGITS.train_labels, np.arange(320))
+HELD_OUT = Dataset(PIXELS, DIGITS.train_labels, np.arange(320, 400))
 
 
 def network():
@@ -45,9 +45,9 @@ def network():
     return Network(layers, (1, 28, 28), seed=3, threads=1)
 
 
-def trainer(folder=None, announce=lambda line: None, lr=3e-3, epochs=3, log_every=0, seed=5):
-    run = Run(epochs, 32, seed, OneCycle(), folder, {"model": "test"}, log_every)
-    return Trainer(network(), CrossEntropy(), Adam(lr), run, TRAIN, HELD_OUT, announce)
+def trainer(folder=None, log=lambda line: None, lr=3e-3, epochs=3, log_every=0, seed=5):
+    run = TrainingOptions(epochs, 32, seed, OneCycle(), folder, {"model": "test"}, log_every)
+    return Trainer(network(), CrossEntropy(), Adam(lr), run, TRAIN, HELD_OUT, log)
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def test_a_run_whose_reader_has_gone_keeps_the_epoch_that_it_could_not_tell(tmp_
 
     with pytest.raises(BrokenPipeError):
         trainer(tmp_path, gone).fit()
-    assert [row["epoch"] for row in checkpoint.read_facts(tmp_path / LAST)["rows"]] == [1, 2]
+    assert [row["epoch"] for row in checkpoint.read_metadata(tmp_path / LAST)["rows"]] == [1, 2]
 
 
 def test_ctrl_c_without_a_folder_says_that_nothing_was_saved():
@@ -149,8 +149,8 @@ def test_the_best_weights_are_those_of_the_best_epoch_on_validation(tmp_path):
     subject = trainer(tmp_path)
     rows = subject.fit()
     net = network()
-    facts = checkpoint.load_weights(tmp_path / BEST, net)
-    assert facts["model"] == "test"
+    metadata = checkpoint.load_weights(tmp_path / BEST, net)
+    assert metadata["model"] == "test"
     best = max(row.val_accuracy for row in rows)
     assert net.evaluate(CrossEntropy(), PIXELS, DIGITS.train_labels, HELD_OUT.index).accuracy == best
 
@@ -166,7 +166,7 @@ def test_compiling_before_the_first_epoch_leaves_no_trace():
 
 def test_a_loss_that_is_not_finite_stops_training_in_words():
     lines = []
-    run = Run(2, 32)
+    run = TrainingOptions(2, 32)
     subject = Trainer(network(), CrossEntropy(), SGD(1e30), run, TRAIN, HELD_OUT, lines.append)
     assert subject.fit() == []
     assert not subject.interrupted
@@ -175,7 +175,7 @@ def test_a_loss_that_is_not_finite_stops_training_in_words():
 
 def test_training_that_stays_at_chance_is_said():
     lines = []
-    subject = Trainer(network(), CrossEntropy(), SGD(0.0), Run(1, 32), TRAIN, HELD_OUT, lines.append)
+    subject = Trainer(network(), CrossEntropy(), SGD(0.0), TrainingOptions(1, 32), TRAIN, HELD_OUT, lines.append)
     subject.fit()
     assert "is what guessing gives" in lines[-1]
 
@@ -192,7 +192,7 @@ def test_bad_run_options_are_refused(option, value):
     with pytest.raises(
         OptionError, match=f"Run: expected {option} as a whole number of at least 1, got {value}; give {option}=1"
     ):
-        Run(**({"epochs": 1} | {option: value}))
+        TrainingOptions(**({"epochs": 1} | {option: value}))
 
 
 # --- whose checkpoint it is ---
@@ -204,11 +204,11 @@ def settings(folder, **changes):
         "net": network(),
         "loss": CrossEntropy(),
         "optimizer": SGD(0.01, momentum=0.9),
-        "run": Run(1, 32, 5, folder=folder),
-        "train": Examples(PIXELS, DIGITS.train_labels, np.arange(64)),
-        "validation": Examples(PIXELS, DIGITS.train_labels, np.arange(64, 96)),
+        "run": TrainingOptions(1, 32, 5, folder=folder),
+        "train": Dataset(PIXELS, DIGITS.train_labels, np.arange(64)),
+        "validation": Dataset(PIXELS, DIGITS.train_labels, np.arange(64, 96)),
     }
-    return Trainer(**parts | changes, announce=lambda line: None)
+    return Trainer(**parts | changes, log=lambda line: None)
 
 
 @pytest.fixture(scope="module")
@@ -241,12 +241,12 @@ OTHERS = {
     "optimiser": ({"optimizer": Adam(0.01)}, "optimizer Adam(betas="),
     "loss": ({"loss": MSE()}, "loss MSE(on=1.0, off=0.0), got loss CrossEntropy(label_smoothing=0.0)"),
     "loss's state": ({"loss": CrossEntropy(0.1)}, "loss.label_smoothing 0.1, got loss.label_smoothing 0.0"),
-    "images": ({"train": Examples(other_images(), LABELS, np.arange(64))}, "training.images.images 'uint8 (6000, 28, 28), SHA"),
-    "labels": ({"train": Examples(PIXELS, other_labels(), np.arange(64))}, "training.targets 'int64 (6000,), SHA-256 "),
-    "which images": ({"train": Examples(PIXELS, LABELS, np.arange(1, 65))}, "training.index 'int64 (64,), SHA-256 "),
-    "held out": ({"validation": Examples(PIXELS, LABELS, np.arange(96, 128))}, "validation.index 'int64 (32,), SHA-256 "),
+    "images": ({"train": Dataset(other_images(), LABELS, np.arange(64))}, "training.images.images 'uint8 (6000, 28, 28), SHA"),
+    "labels": ({"train": Dataset(PIXELS, other_labels(), np.arange(64))}, "training.targets 'int64 (6000,), SHA-256 "),
+    "which images": ({"train": Dataset(PIXELS, LABELS, np.arange(1, 65))}, "training.index 'int64 (64,), SHA-256 "),
+    "held out": ({"validation": Dataset(PIXELS, LABELS, np.arange(96, 128))}, "validation.index 'int64 (32,), SHA-256 "),
     "normalisation": (
-        {"train": Examples(replace(PIXELS, normalise=Normalise(scale=1, shift=0)), LABELS, np.arange(64))},
+        {"train": Dataset(replace(PIXELS, normalise=Normalise(scale=1, shift=0)), LABELS, np.arange(64))},
         "training.images.normalise.scale 1, training.images.normalise.shift 0, got training.images.normalise.scale 0.0127",
     ),
     "network": (
@@ -272,7 +272,7 @@ OTHERS = {
         {"net": Network([(b.name, b.layer) for b in network().layers], (1, 28, 28), seed=3, threads=1, lanes=32)},
         "network.lanes 32, got network.lanes 16",
     ),
-    "schedule": ({"run": ("schedule", OneCycle())}, "epochs 1, schedule OneCycle(rise=0.3, "),
+    "schedule": ({"run": ("schedule", OneCycle())}, "epochs 1, schedule OneCycle(pct_start=0.3, "),
     "decay": ({"run": ("decay", 0.9)}, "decay 0.9, got decay 1.0"),
     "batch": ({"run": ("batch_size", 16)}, "batch_size 16, got batch_size 32"),
 }
@@ -281,7 +281,7 @@ OTHERS = {
 @pytest.mark.parametrize("case", OTHERS)
 def test_a_run_with_one_other_setting_is_refused_by_its_name(saved, case):
     changes, words = OTHERS[case]
-    run = Run(1, 32, 5, folder=saved)
+    run = TrainingOptions(1, 32, 5, folder=saved)
     run = replace(run, **dict([changes["run"]])) if "run" in changes else run
     subject = settings(saved, **changes | {"run": run})
     before = subject.net.params.flat.tobytes()
@@ -295,21 +295,21 @@ def test_a_run_with_one_other_setting_is_refused_by_its_name(saved, case):
 def test_a_run_goes_on_at_any_number_of_threads_and_with_equal_data_elsewhere_in_memory(saved):
     net = Network([(b.name, b.layer) for b in network().layers], (1, 28, 28), seed=3, threads=2)
     again = Pixels(DIGITS.train_images.copy(), PIXELS.normalise)
-    subject = settings(saved, net=net, train=Examples(again, DIGITS.train_labels.tolist(), np.arange(64)))
+    subject = settings(saved, net=net, train=Dataset(again, DIGITS.train_labels.tolist(), np.arange(64)))
     assert len(subject.fit(resume=True)) == 1
 
 
 def test_a_checkpoint_of_another_version_is_gone_on_with_and_that_is_said(saved, monkeypatch):
     lines = []
     subject = settings(saved)
-    subject.announce = lines.append
+    subject.log = lines.append
     monkeypatch.setattr(checkpoint, "version", lambda path: "0.0\n")
     subject.fit(resume=True)
     assert lines[-1].startswith(r"warning: '0.0\n' is the minicnn that saved it, and '0.1.0' this one: results may round")
 
 
 def test_fewer_epochs_than_were_done_are_refused(tmp_path):
-    settings(tmp_path, run=Run(2, 32, 5, folder=tmp_path)).fit()
+    settings(tmp_path, run=TrainingOptions(2, 32, 5, folder=tmp_path)).fit()
     with pytest.raises(CheckpointError, match="expected a run of at most 1 epochs, got one of 2; give more epochs"):
         settings(tmp_path).fit(resume=True)
 
@@ -320,7 +320,7 @@ def test_the_best_weights_are_looked_for_before_going_on(tmp_path, content):
     (tmp_path / BEST).unlink()
     if content:
         (tmp_path / BEST).write_bytes(content)
-    subject = settings(tmp_path, run=Run(2, 32, 5, folder=tmp_path))
+    subject = settings(tmp_path, run=TrainingOptions(2, 32, 5, folder=tmp_path))
     subject._compile = lambda: pytest.fail("expected a refusal before training")
     words = "a whole safetensors file" if content else "a readable file, got no such file or directory"
     with pytest.raises(CheckpointError, match=f"^{re.escape(str(tmp_path / BEST))}: expected {words}"):
@@ -328,7 +328,7 @@ def test_the_best_weights_are_looked_for_before_going_on(tmp_path, content):
 
 
 def rewrite(path, change):
-    """Change the facts in a checkpoint."""
+    """Change the metadata in a checkpoint."""
     content = path.read_bytes()
     end = 8 + struct.unpack("<Q", content[:8])[0]
     header = json.loads(content[8:end])
@@ -340,19 +340,19 @@ def rewrite(path, change):
 
 
 def in_row(name, value):
-    return lambda facts: facts["rows"][0].update({name: value})
+    return lambda metadata: metadata["rows"][0].update({name: value})
 
 
 def in_tally(**values):
-    return lambda facts: facts["tally"].update(values)
+    return lambda metadata: metadata["tally"].update(values)
 
 
 ROWS = "an object of epoch, train_loss, train_accuracy, val_loss, val_accuracy, seconds, images_per_second"
 SPOILT = {
-    "no rows": (lambda facts: facts.pop("rows"), f"a list of objects of {ROWS[13:]}", None),
-    "rows null": (lambda facts: facts.update(rows=None), f"a list of objects of {ROWS[13:]}", None),
-    "a row null": (lambda facts: facts.update(rows=[None]), ROWS, None),
-    "a row of other names": (lambda facts: facts.update(rows=[{"a": 1}]), ROWS, {"a": 1}),
+    "no rows": (lambda metadata: metadata.pop("rows"), f"a list of objects of {ROWS[13:]}", None),
+    "rows null": (lambda metadata: metadata.update(rows=None), f"a list of objects of {ROWS[13:]}", None),
+    "a row null": (lambda metadata: metadata.update(rows=[None]), ROWS, None),
+    "a row of other names": (lambda metadata: metadata.update(rows=[{"a": 1}]), ROWS, {"a": 1}),
     "epoch 2 first": (in_row("epoch", 2), "epoch 1", 2),
     "epoch 10**30": (in_row("epoch", 10**30), "epoch as a whole number from 0", 10**30),
     "epoch true": (in_row("epoch", True), "epoch as a whole number from 0", True),
@@ -361,7 +361,7 @@ SPOILT = {
     "loss 10**400": (in_row("val_loss", 10**400), "val_loss as a finite number", 10**400),
     "accuracy -1": (in_row("val_accuracy", -1), "val_accuracy from 0 to 1", -1),
     "accuracy 10**30": (in_row("train_accuracy", 10**30), "train_accuracy from 0 to 1", 10**30),
-    "no tally": (lambda facts: facts.pop("tally"), "an object of steps, loss, correct, images, seconds", None),
+    "no tally": (lambda metadata: metadata.pop("tally"), "an object of steps, loss, correct, images, seconds", None),
     "steps 10**30": (in_tally(steps=10**30), "steps as a whole number from 0", 10**30),
     "steps -1": (in_tally(steps=-1), "steps as a whole number from 0", -1),
     "steps null": (in_tally(steps=None), "steps as a whole number from 0", None),
@@ -394,7 +394,7 @@ def test_a_number_too_large_for_a_float_is_not_finite(saved, tmp_path):
     with pytest.raises(CheckpointError, match=message):
         settings(tmp_path).fit(resume=True)
     (tmp_path / LAST).write_bytes((saved / LAST).read_bytes())
-    rewrite(tmp_path / LAST, lambda facts: facts.update(run=[1]))
+    rewrite(tmp_path / LAST, lambda metadata: metadata.update(run=[1]))
     with pytest.raises(CheckpointError, match="expected a run with "):
         settings(tmp_path).fit(resume=True)
 
@@ -403,7 +403,7 @@ def test_a_number_too_large_for_a_float_is_not_finite(saved, tmp_path):
 
 
 def test_the_folder_is_made_and_may_be_text(tmp_path):
-    subject = settings(None, run=Run(1, 32, folder=str(tmp_path / "a" / "b")))
+    subject = settings(None, run=TrainingOptions(1, 32, folder=str(tmp_path / "a" / "b")))
     subject.fit()
     assert sorted(path.name for path in (tmp_path / "a" / "b").iterdir()) == [LAST, BEST]
 
@@ -412,7 +412,7 @@ def test_the_folder_is_made_and_may_be_text(tmp_path):
 def test_a_folder_that_is_no_path(folder):
     message = f"Run: expected folder as a path, got {folder!r}; give folder='runs' or leave it out"
     with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
-        Run(1, folder=folder)
+        TrainingOptions(1, folder=folder)
 
 
 def untrained(subject):
@@ -427,8 +427,8 @@ def test_what_would_be_refused_after_an_epoch_is_refused_before(tmp_path):
         OptionError, match=r"^Run: expected a folder to write to, got .*/file: File exists; give another folder"
     ):
         untrained(settings(tmp_path / "file")).fit()
-    with pytest.raises(CheckpointError, match="expected facts that JSON gives back as they are, got others"):
-        untrained(settings(tmp_path, run=Run(1, folder=tmp_path, facts={"a": (1, 2)}))).fit()
+    with pytest.raises(CheckpointError, match="expected metadata that JSON gives back as it is, got others"):
+        untrained(settings(tmp_path, run=TrainingOptions(1, folder=tmp_path, metadata={"a": (1, 2)}))).fit()
     net = Network([("optimizer", Dense(10))], (1, 28, 28), threads=1)
     with pytest.raises(CheckpointError, match=r"do not start with 'optimizer\.'"):
         untrained(settings(tmp_path, net=net)).fit()
@@ -481,7 +481,7 @@ def test_a_second_fit_goes_on(tmp_path, uninterrupted):
 OPTIMISERS = [
     lambda: SGD(0.01, momentum=0.9),
     lambda: Adam(3e-3),
-    lambda: Averaged(SGD(0.01, momentum=0.9), 0.9),
+    lambda: ParameterAverage(SGD(0.01, momentum=0.9), 0.9),
 ]
 
 
@@ -494,7 +494,7 @@ def test_an_optimiser_that_has_stepped_goes_on_with_its_moments(make):
         for _ in range(2):
             net.loss_and_grads(CrossEntropy(), PIXELS, LABELS, index[:32])
             optimizer.step(net)
-    settings(None, net=ours[0], optimizer=ours[1], run=Run(1, 32, 5)).fit()
+    settings(None, net=ours[0], optimizer=ours[1], run=TrainingOptions(1, 32, 5)).fit()
     order = shuffled(index, 5, 1)
     for first in (0, 32):
         theirs[0].loss_and_grads(CrossEntropy(), PIXELS, LABELS, order[first : first + 32])
@@ -522,7 +522,7 @@ def test_rates_are_factors_on_the_optimisers_own_which_it_keeps(make, monkeypatc
     unit, rates = optimizer.lr, []
     real = type(optimizer).step
     monkeypatch.setattr(type(optimizer), "step", lambda self, net: (rates.append(self.lr), real(self, net))[1])
-    run = Run(3, 32, decay=0.5)
+    run = TrainingOptions(3, 32, decay=0.5)
     settings(None, net=net, optimizer=optimizer, run=run).fit()
     assert optimizer.lr == unit
     assert getattr(optimizer, "inner", optimizer).lr == unit
@@ -534,18 +534,18 @@ def test_rates_are_factors_on_the_optimisers_own_which_it_keeps(make, monkeypatc
 
 def test_the_rate_is_the_optimisers_own_again_where_training_breaks_off():
     optimizer = SGD(0.01)
-    subject = settings(None, optimizer=optimizer, run=Run(2, 32, decay=0.5))
+    subject = settings(None, optimizer=optimizer, run=TrainingOptions(2, 32, decay=0.5))
 
     def die(line):
         if line.startswith("epoch  2"):
             raise Crash
 
-    subject.announce = die
+    subject.log = die
     with pytest.raises(Crash):
         subject.fit()
     assert optimizer.lr == 0.01
     optimizer.lr = 0.02  # a new unit from now on
-    subject.announce = lambda line: None
+    subject.log = lambda line: None
     assert subject.fit()
     assert subject.identity["lr"] == optimizer.lr == 0.02
 
@@ -553,4 +553,4 @@ def test_the_rate_is_the_optimisers_own_again_where_training_breaks_off():
 def test_nothing_of_the_data_is_hashed_where_nothing_is_saved(monkeypatch):
     monkeypatch.setattr(identity, "describe", lambda value: pytest.fail("expected no description"))
     settings(None).fit()
-    assert settings(None, run=Run(1, schedule=Fixed())).run.folder is None
+    assert settings(None, run=TrainingOptions(1, schedule=ConstantRate())).run.folder is None

@@ -1,6 +1,18 @@
 """The CPU backend: Numba kernels over lane groups."""
 
-from ..defaults import AWAY, aside, check_call, group_lanes, join, lend, pinned, require, stays, to_device, to_host
+from ..defaults import (
+    OWN_MEMORY,
+    check_call,
+    group_lanes,
+    keeps_on_device,
+    pinned,
+    require,
+    sync_to_host,
+    to_device,
+    to_device_async,
+    to_host,
+    wait_for_transfers,
+)
 from .by_lanes import (
     avg_pool,
     avg_pool_dx,
@@ -52,24 +64,23 @@ from .kernels.rbf import rbf_hW_add, rbf_hx
 from .kernels.softmax import softmax, softmax_dx, softmax_hx
 from .kernels.update import adam, adamw, add, sdlm, sgd
 from .kernels.warp import affine_inverse, draw_uniform, pack_quads, spline_along, warp
-from .lowering import from_zero, rewriting
-from .runtime.native_threads import IMPATIENT, PATIENT, Crew, members
+from .lowering import from_zero, rewrite
+from .runtime.native_threads import IMPATIENT, PATIENT, NativeThreads, usable_threads
 from .single_image.conv import conv2d_image
 from .single_image.conv_backward import conv2d_image_dW_add, conv2d_image_dx
 
 __all__ = [
-    "AWAY",
     "CHECK",
     "IMPATIENT",
     "INTERPRET",
     "LOG",
+    "OWN_MEMORY",
     "PATIENT",
-    "Crew",
+    "NativeThreads",
     "adam",
     "adamw",
     "add",
     "affine_inverse",
-    "aside",
     "avg_pool",
     "avg_pool_dx",
     "check_call",
@@ -99,17 +110,15 @@ __all__ = [
     "group_lanes",
     "group_sum_add",
     "im2col",
-    "join",
+    "keeps_on_device",
     "leaky_relu",
     "leaky_relu_dx",
-    "lend",
     "map_penalty",
     "map_penalty_dy",
     "map_penalty_hy",
     "map_shares",
     "max_pool",
     "max_pool_dx",
-    "members",
     "mse",
     "mse_dy",
     "mse_hy",
@@ -130,7 +139,7 @@ __all__ = [
     "relu",
     "relu_dx",
     "require",
-    "rewriting",
+    "rewrite",
     "row_sum_add",
     "scaled_tanh",
     "scaled_tanh_dx",
@@ -148,14 +157,17 @@ __all__ = [
     "spline_along",
     "spread",
     "square",
-    "stays",
     "subsample",
     "subsample_dcoef_add",
     "subsample_dx",
+    "sync_to_host",
     "tanh",
     "tanh_dx",
     "to_device",
+    "to_device_async",
     "to_host",
+    "usable_threads",
+    "wait_for_transfers",
     "warp",
     "zero",
 ]

@@ -1,4 +1,4 @@
-"""Rewriting rules: neighbouring calls of a recorded program that one kernel does in one pass over memory.
+"""Rewrite rules: neighbouring calls of a recorded program that one kernel does in one pass over memory.
 
 Layers stay mathematics and record one call for each formula; here a run of calls that hand an array on to each other becomes
 one call. A rule looks at the calls from some place on, and gives the call that stands for the first few of them, or nothing.
@@ -13,20 +13,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...arrays import Array, same
-from ..scratch import Room
+from ..scratch import ScratchSpec
 from .by_lanes import outer
 from .compile.host import LANES
 from .compile.jit import COMPILING, Kernel
 from .conv import pointwise, strided_pointwise, wide_dw, winograd, winograd_links
-from .conv.direct import conv2d_squashed
-from .conv.sparse import sparse_conv2d_squashed
-from .kernels.pool_fused import max_pool_backward, subsample_backward, subsample_squashed
+from .conv.direct import conv2d_activated
+from .conv.sparse import sparse_conv2d_activated
+from .kernels.pool_fused import max_pool_backward, subsample_activated, subsample_backward
 from .single_image import sparse_conv as image_sparse_conv
-from .single_image.conv import conv2d_image_squashed
+from .single_image.conv import conv2d_image_activated
 from .tiles.activation import NONE, NUMBERS
 
 
-class Rewriting(NamedTuple):
+class Rewrite(NamedTuple):
     """What stands for the first few calls.
 
     Attributes:
@@ -38,25 +38,25 @@ class Rewriting(NamedTuple):
 
     replaced: int
     kernel: Kernel
-    arrays: tuple[Array | Room, ...]
+    arrays: tuple[Array | ScratchSpec, ...]
     moves: tuple[Array, Array] | None = None
 
 
 HALVES = (2, 2, 2, 2, 0, 0, 1, 1)
 
 
-def halves(x: Array, y: Array, g: Array) -> bool:
+def halves(x: Array, y: Array, window: Array) -> bool:
     """Whether a pool's windows are 2 × 2, lie side by side and cover the map, and there are lanes to fill vectors with."""
-    return bool(tuple(g) == HALVES and x.shape[1:3] == (2 * y.shape[1], 2 * y.shape[2]) and x.shape[3] % LANES == 0)
+    return bool(tuple(window) == HALVES and x.shape[1:3] == (2 * y.shape[1], 2 * y.shape[2]) and x.shape[3] % LANES == 0)
 
 
-def steady(g: Array) -> bool:
+def steady(window: Array) -> bool:
     """Whether a window goes pixel by pixel, without gaps between its taps."""
-    return bool(g[2] == g[3] == g[6] == g[7] == 1)
+    return bool(window[2] == window[3] == window[6] == window[7] == 1)
 
 
-def squashing(call: Any, y: Array) -> int:
-    """The number of the squashing function that a call applies to y in place, NONE where it is another call."""
+def activation_of(call: Any, y: Array) -> int:
+    """The number of the activation function that a call applies to y in place, NONE where it is another call."""
     number = NUMBERS.get(call.name, NONE)
     return number if number != NONE and same(call.arrays[0], y) and same(call.arrays[1], y) else NONE
 
@@ -73,69 +73,69 @@ def names(calls: Sequence[Any], *wanted: str) -> bool:
     return [call.name for call in calls[: len(wanted)]] == list(wanted)
 
 
-def convolution_squash(calls: Sequence[Any]) -> Rewriting | None:
+def convolution_activation(calls: Sequence[Any]) -> Rewrite | None:
     """y = W ⋆ x + b, y = f(y): in the tile's store."""
     if len(calls) < 2 or calls[0].name not in ("conv2d", "conv2d_image", "sparse_conv2d"):
         return None
     arrays = calls[0].arrays
-    if (kind := squashing(calls[1], arrays[-1])) == NONE:
+    if (kind := activation_of(calls[1], arrays[-1])) == NONE:
         return None
     if calls[0].name == "conv2d_image":
-        return Rewriting(2, conv2d_image_squashed(kind, arrays[0], arrays[3], arrays[-1]), arrays)
-    few = image_sparse_conv.sparse_conv2d_squashed if arrays[-1].shape[-1] % LANES else sparse_conv2d_squashed
-    squashed = conv2d_squashed if calls[0].name == "conv2d" else few
-    return Rewriting(2, squashed(kind, arrays[1], arrays[-1]), arrays)
+        return Rewrite(2, conv2d_image_activated(kind, arrays[0], arrays[3], arrays[-1]), arrays)
+    few = image_sparse_conv.sparse_conv2d_activated if arrays[-1].shape[-1] % LANES else sparse_conv2d_activated
+    activated = conv2d_activated if calls[0].name == "conv2d" else few
+    return Rewrite(2, activated(kind, arrays[1], arrays[-1]), arrays)
 
 
-def convolution_by_shape(calls: Sequence[Any]) -> Rewriting | None:
+def convolution_by_shape(calls: Sequence[Any]) -> Rewrite | None:
     """y = W ⋆ x + b, y = f(y) where that follows: with kernels of 3 × 3 or of one tap, by kernels of their own."""
     if calls[0].name != "conv2d":
         return None
     x, packed, b, g, y = calls[0].arrays
-    kind = squashing(calls[1], y) if len(calls) > 1 else NONE
+    kind = activation_of(calls[1], y) if len(calls) > 1 else NONE
     count = 1 if kind == NONE else 2
     if winograd.applies(x, y, g):
-        return Rewriting(count, *winograd.rewritten(x, packed, b, g[4:6], y, kind, turned=False))
+        return Rewrite(count, *winograd.rewritten(x, packed, b, g[4:6], y, kind, turned=False))
     if steady(g) and winograd_links.applies(x, tuple(g[:2]), len(x) * len(y), y):
-        return Rewriting(count, *winograd_links.dense(x, packed, b, g[4:6], y, kind, turned=False))
-    return Rewriting(count, *pointwise.rewritten(x, packed, b, y, kind)) if pointwise.applies(x, y, g) else None
+        return Rewrite(count, *winograd_links.dense(x, packed, b, g[4:6], y, kind, turned=False))
+    return Rewrite(count, *pointwise.rewritten(x, packed, b, y, kind)) if pointwise.applies(x, y, g) else None
 
 
-def convolution_dx_by_shape(calls: Sequence[Any]) -> Rewriting | None:
+def convolution_dx_by_shape(calls: Sequence[Any]) -> Rewrite | None:
     """dx = W ∗ dy: a convolution of dy with W turned, over a border that makes it as large as x; or Wᵀ dy for one tap."""
     if calls[0].name != "conv2d_dx":
         return None
     dy, packed, g, dx = calls[0].arrays
     none = np.zeros(len(dx), dx.dtype)
     if winograd.applies(dy, dx, g):
-        return Rewriting(1, *winograd.rewritten(dy, packed, none, 2 - g[4:6], dx, NONE, turned=True))
+        return Rewrite(1, *winograd.rewritten(dy, packed, none, 2 - g[4:6], dx, NONE, turned=True))
     alike = 4 * dy[0].size >= 3 * dx[0].size  # otherwise most of what dx meets at its border is zeros
     if alike and steady(g) and winograd_links.applies(dy, tuple(g[:2]), len(dy) * len(dx), dx):
-        return Rewriting(1, *winograd_links.dense(dy, packed, none, 4 - g[4:6], dx, NONE, turned=True))
+        return Rewrite(1, *winograd_links.dense(dy, packed, none, 4 - g[4:6], dx, NONE, turned=True))
     if strided_pointwise.applies(dy, g):
-        return Rewriting(1, *strided_pointwise.rewritten(dy, packed, g, dx))
-    return Rewriting(1, *pointwise.rewritten(dy, packed, none, dx, NONE)) if pointwise.applies(dy, dx, g) else None
+        return Rewrite(1, *strided_pointwise.rewritten(dy, packed, g, dx))
+    return Rewrite(1, *pointwise.rewritten(dy, packed, none, dx, NONE)) if pointwise.applies(dy, dx, g) else None
 
 
-def convolution_dw_by_shape(calls: Sequence[Any]) -> Rewriting | None:
+def convolution_dw_by_shape(calls: Sequence[Any]) -> Rewrite | None:
     """dW += dy ⋆ x with many filters: by vectors of them."""
     if calls[0].name != "conv2d_dW_add" or not wide_dw.applies(*calls[0].arrays[:2]):
         return None
-    return Rewriting(1, *wide_dw.rewritten(*calls[0].arrays))
+    return Rewrite(1, *wide_dw.rewritten(*calls[0].arrays))
 
 
-def sparse_convolution_by_rows(calls: Sequence[Any]) -> Rewriting | None:
+def sparse_convolution_by_rows(calls: Sequence[Any]) -> Rewrite | None:
     """y = W ⋆ x + b over links, y = f(y) where that follows: with kernels of 5 × 5, by Winograd's matrices for rows."""
     if calls[0].name != "sparse_conv2d":
         return None
     x, W, b, first, links, y = calls[0].arrays
     if not winograd_links.applies(x, W.shape[1:], len(links), y):
         return None
-    kind = squashing(calls[1], y) if len(calls) > 1 else NONE
-    return Rewriting(1 if kind == NONE else 2, *winograd_links.forward(x, W, b, first, links, y, kind))
+    kind = activation_of(calls[1], y) if len(calls) > 1 else NONE
+    return Rewrite(1 if kind == NONE else 2, *winograd_links.forward(x, W, b, first, links, y, kind))
 
 
-def sparse_convolution_backward_by_rows(calls: Sequence[Any]) -> Rewriting | None:
+def sparse_convolution_backward_by_rows(calls: Sequence[Any]) -> Rewrite | None:
     """dW += dy ⋆ x and dx = W ∗ dy over links, which may be all there are: dy goes through the matrices once for both."""
     if not names(calls[1:], "sparse_conv2d_dx") or calls[0].name not in ("sparse_conv2d_dW_add", "conv2d_dW_add"):
         return None
@@ -147,16 +147,16 @@ def sparse_convolution_backward_by_rows(calls: Sequence[Any]) -> Rewriting | Non
         alike = np.array_equal(maps, rest[1]) and np.array_equal(kernels, rest[2])
     if not (alike and same(dy, given) and winograd_links.applies(x, W.shape[1:], len(links), dy)):
         return None
-    return Rewriting(2, *winograd_links.backward(x, dy, W, first, maps, kernels, dx, dW.reshape(W.shape)))
+    return Rewrite(2, *winograd_links.backward(x, dy, W, first, maps, kernels, dx, dW.reshape(W.shape)))
 
 
-def subsample_squash(calls: Sequence[Any]) -> Rewriting | None:
+def subsample_activation(calls: Sequence[Any]) -> Rewrite | None:
     """y = coef · Σ window + b, y = f(y)."""
     if len(calls) < 2 or calls[0].name != "subsample":
         return None
     x, coef, b, g, y = calls[0].arrays
-    kind = squashing(calls[1], y)
-    return Rewriting(2, subsample_squashed(kind), (x, coef, b, y)) if kind != NONE and halves(x, y, g) else None
+    kind = activation_of(calls[1], y)
+    return Rewrite(2, subsample_activated(kind), (x, coef, b, y)) if kind != NONE and halves(x, y, g) else None
 
 
 def bias_below(call: Any, dx: Array) -> Array | None:
@@ -168,7 +168,7 @@ def bias_below(call: Any, dx: Array) -> Array | None:
     return own
 
 
-def subsample_squash_backward(calls: Sequence[Any]) -> Rewriting | None:
+def subsample_activation_backward(calls: Sequence[Any]) -> Rewrite | None:
     """dy = f'(y) dy, the three gradients of a subsampling layer, dx = g'(x) dx, and the sums of dx for the bias below."""
     if len(calls) < 6 or not names(calls[1:], "subsample_dcoef_add", "row_sum_add", "subsample_dx"):
         return None
@@ -178,10 +178,10 @@ def subsample_squash_backward(calls: Sequence[Any]) -> Rewriting | None:
     if NONE in (above, below) or db_below is None or not halves(x, dy, g):
         return None
     y = calls[0].arrays[0].reshape(dy.shape)
-    return Rewriting(6, subsample_backward(above, below), (x, y, dy, coef, dx, dcoef, db, db_below), moves=(dx, x))
+    return Rewrite(6, subsample_backward(above, below), (x, y, dy, coef, dx, dcoef, db, db_below), moves=(dx, x))
 
 
-def max_pool_squash_backward(calls: Sequence[Any]) -> Rewriting | None:
+def max_pool_activation_backward(calls: Sequence[Any]) -> Rewrite | None:
     """dx = dy at the winners, dx = g'(x) dx, and the sums of dx for the bias below."""
     if len(calls) < 3 or not names(calls, "max_pool_dx"):
         return None
@@ -190,23 +190,23 @@ def max_pool_squash_backward(calls: Sequence[Any]) -> Rewriting | None:
     if below == NONE or db_below is None or not halves(dx, dy, g):
         return None
     x = calls[1].arrays[0].reshape(dx.shape)
-    return Rewriting(3, max_pool_backward(below), (x, dy, tap, dx, db_below), moves=(dx, x))
+    return Rewrite(3, max_pool_backward(below), (x, dy, tap, dx, db_below), moves=(dx, x))
 
 
-RULES: tuple[Callable[[Sequence[Any]], Rewriting | None], ...] = (
+RULES: tuple[Callable[[Sequence[Any]], Rewrite | None], ...] = (
     convolution_by_shape,
     convolution_dx_by_shape,
     sparse_convolution_by_rows,
     sparse_convolution_backward_by_rows,
     convolution_dw_by_shape,
-    convolution_squash,
-    subsample_squash,
-    subsample_squash_backward,
-    max_pool_squash_backward,
+    convolution_activation,
+    subsample_activation,
+    subsample_activation_backward,
+    max_pool_activation_backward,
 )
 
 
-def rewriting(calls: Sequence[Any]) -> Rewriting | None:
+def rewrite(calls: Sequence[Any]) -> Rewrite | None:
     """What the first calls can be replaced by, or None."""
     if not calls[0].arrays or calls[0].arrays[0].dtype != np.float32:
         return None

@@ -1,6 +1,6 @@
 """The CUDA backend: the operations of the protocol as launches on an NVIDIA GPU."""
 
-from ..defaults import CHECK, IMPATIENT, INTERPRET, PATIENT, from_zero, members, rewriting
+from ..defaults import CHECK, IMPATIENT, INTERPRET, PATIENT, from_zero, rewrite, usable_threads
 from .device.gpu import LOG
 from .device.operation import check_call
 from .kernels.conv import conv2d, conv2d_dx, pack_channels, pack_filters, pad
@@ -34,33 +34,32 @@ from .kernels.sparse_conv import sparse_conv2d, sparse_conv2d_dW_add, sparse_con
 from .kernels.update import adam, adamw, add, sdlm, sgd
 from .kernels.warp import affine_inverse, draw_uniform, pack_quads, spline_along, warp
 from .memory import (
-    AWAY,
-    Crew,
-    aside,
+    OWN_MEMORY,
+    NativeThreads,
     current,
     group_lanes,
-    join,
-    lend,
+    keeps_on_device,
     pinned,
     require,
-    stays,
+    sync_to_host,
     to_device,
+    to_device_async,
     to_host,
+    wait_for_transfers,
 )
 
 __all__ = [
-    "AWAY",
     "CHECK",
     "IMPATIENT",
     "INTERPRET",
     "LOG",
+    "OWN_MEMORY",
     "PATIENT",
-    "Crew",
+    "NativeThreads",
     "adam",
     "adamw",
     "add",
     "affine_inverse",
-    "aside",
     "avg_pool",
     "avg_pool_dx",
     "check_call",
@@ -88,17 +87,15 @@ __all__ = [
     "group_lanes",
     "group_sum_add",
     "im2col",
-    "join",
+    "keeps_on_device",
     "leaky_relu",
     "leaky_relu_dx",
-    "lend",
     "map_penalty",
     "map_penalty_dy",
     "map_penalty_hy",
     "map_shares",
     "max_pool",
     "max_pool_dx",
-    "members",
     "mse",
     "mse_dy",
     "mse_hy",
@@ -119,7 +116,7 @@ __all__ = [
     "relu",
     "relu_dx",
     "require",
-    "rewriting",
+    "rewrite",
     "row_sum_add",
     "scaled_tanh",
     "scaled_tanh_dx",
@@ -137,14 +134,17 @@ __all__ = [
     "spline_along",
     "spread",
     "square",
-    "stays",
     "subsample",
     "subsample_dcoef_add",
     "subsample_dx",
+    "sync_to_host",
     "tanh",
     "tanh_dx",
     "to_device",
+    "to_device_async",
     "to_host",
+    "usable_threads",
+    "wait_for_transfers",
     "warp",
     "zero",
 ]

@@ -9,7 +9,7 @@ from ...arrays import Array
 from .device.launch import LANES, parts
 from .device.mirror import mirror
 
-AWAY = True
+OWN_MEMORY = True
 """Whether kernels work on memory of their own."""
 
 
@@ -54,27 +54,27 @@ def to_host(*arrays: Array) -> None:
     mirror().pull(*arrays)
 
 
-def lend(array: Array) -> None:
+def sync_to_host(array: Array) -> None:
     """Download an array for the host to read, and take back at the next launch what it wrote."""
-    mirror().lend(array)
+    mirror().sync_to_host(array)
 
 
-def aside(array: Array) -> None:
+def to_device_async(array: Array) -> None:
     """Upload pinned memory beside what runs."""
     mirror().push_aside(array)
 
 
-def join() -> None:
+def wait_for_transfers() -> None:
     """Let launches wait for what was uploaded aside."""
     mirror().device.join()
 
 
-def stays(size: int) -> bool:
+def keeps_on_device(size: int) -> bool:
     """Whether a source that never changes is taken to the device as a whole."""
     return size <= RESIDENT
 
 
-class Crew:
+class NativeThreads:
     """The calling thread, which launches.
 
     Args:
@@ -84,13 +84,13 @@ class Crew:
     def __init__(self, patience: int) -> None:
         pass
 
-    def run(self, jobs: Sequence[Any]) -> None:
+    def run(self, tasks: Sequence[Any]) -> None:
         """Launch jobs (``minicnn.backends.program.Job``) one after another."""
-        for job in jobs:
-            for programs, span in job.parts:
+        for task in tasks:
+            for programs, span in task.parts:
                 for group in range(*span):
-                    if job.number[0] != group:
-                        job.number[0] = group
-                        to_device(job.number)
+                    if task.number[0] != group:
+                        task.number[0] = group
+                        to_device(task.number)
                     for program in programs:
                         program.run()

@@ -9,39 +9,39 @@ from ...arrays import Array
 from .layout import taps, unpacked
 
 
-def conv2d_image(x: Array, W: Array, b: Array, g: Array, y: Array) -> None:
+def conv2d_image(x: Array, W: Array, b: Array, window: Array, y: Array) -> None:
     """y[f, oy, ox] = b[f] + Σ W[f, c, kh, kw] · x[c, s·oy + d·kh − p, s·ox + d·kw − p]."""
     y[...] = b[:, None, None, None]
-    for i, j, places, pixels in taps(g, x.shape[1:3], y.shape[1:3]):
+    for i, j, places, pixels in taps(window, x.shape[1:3], y.shape[1:3]):
         y[places] += np.tensordot(W[:, :, i, j], x[pixels], 1)
 
 
-def conv2d_image_dx(dy: Array, W: Array, g: Array, dx: Array) -> None:
+def conv2d_image_dx(dy: Array, W: Array, window: Array, dx: Array) -> None:
     """dx[c, iy, ix] = Σ W[f, c, kh, kw] · dy[f, oy, ox] where s·o + d·k = i + p."""
     dx[...] = 0
-    for i, j, places, pixels in taps(g, dx.shape[1:3], dy.shape[1:3]):
+    for i, j, places, pixels in taps(window, dx.shape[1:3], dy.shape[1:3]):
         dx[pixels] += np.tensordot(W[:, :, i, j].T, dy[places], 1)
 
 
-def conv2d_image_dW_add(x: Array, dy: Array, g: Array, dW: Array) -> None:
+def conv2d_image_dW_add(x: Array, dy: Array, window: Array, dW: Array) -> None:
     """dW[f, c, kh, kw] += Σ dy[f, oy, ox] · x[c, s·oy + d·kh − p, s·ox + d·kw − p]."""
-    for i, j, places, pixels in taps(g, x.shape[1:3], dy.shape[1:3]):
+    for i, j, places, pixels in taps(window, x.shape[1:3], dy.shape[1:3]):
         dW[:, :, i, j] += np.tensordot(dy[places], x[pixels], axes=([1, 2, 3], [1, 2, 3]))
 
 
-def conv2d(x: Array, packed: Array, b: Array, g: Array, y: Array) -> None:
+def conv2d(x: Array, packed: Array, b: Array, window: Array, y: Array) -> None:
     """``conv2d_image`` of any number of images, from packed filters."""
-    conv2d_image(x, unpacked(packed, len(y)), b, g, y)
+    conv2d_image(x, unpacked(packed, len(y)), b, window, y)
 
 
-def conv2d_dx(dy: Array, packed: Array, g: Array, dx: Array) -> None:
+def conv2d_dx(dy: Array, packed: Array, window: Array, dx: Array) -> None:
     """``conv2d_image_dx`` of any number of images, from packed channels."""
-    conv2d_image_dx(dy, unpacked(packed, len(dx)).swapaxes(0, 1), g, dx)
+    conv2d_image_dx(dy, unpacked(packed, len(dx)).swapaxes(0, 1), window, dx)
 
 
-def conv2d_dW_add(x: Array, dy: Array, g: Array, dW: Array) -> None:
+def conv2d_dW_add(x: Array, dy: Array, window: Array, dW: Array) -> None:
     """``conv2d_image_dW_add`` of any number of images."""
-    conv2d_image_dW_add(x, dy, g, dW)
+    conv2d_image_dW_add(x, dy, window, dW)
 
 
 def plain_window(W: Array) -> Array:

@@ -21,9 +21,9 @@ def pack_quads(images: Array, index: Array, quads: Array) -> None:
     """quads[l, i, j] = pixels (i − 1, j − 1), (i − 1, j), (i, j − 1), (i, j) of image index[l] amid zeros, low byte first."""
     (_, H, W), (L, Hq, Wq) = images.shape, quads.shape
     top, left = (Hq - 1 - H) // 2 + 1, (Wq - 1 - W) // 2 + 1
-    framed = np.zeros((L, Hq + 1, Wq + 1), np.uint32)
-    framed[:, top : top + H, left : left + W] = images[index]
-    upper, lower = framed[:, :-1], framed[:, 1:]
+    padded = np.zeros((L, Hq + 1, Wq + 1), np.uint32)
+    padded[:, top : top + H, left : left + W] = images[index]
+    upper, lower = padded[:, :-1], padded[:, 1:]
     quads[...] = upper[..., :-1] | upper[..., 1:] << 8 | lower[..., :-1] << 16 | lower[..., 1:] << 24
 
 

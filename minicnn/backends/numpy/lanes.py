@@ -17,7 +17,7 @@ def choose_group(
     lanes: Array,
     rng: Array,
 ) -> None:
-    """place, index, labels, lanes, rng = those of group number[0] of a batch; dead lanes hold the group's first image."""
+    """place, index, labels, lanes, rng = those of group number[0] of a batch; padding lanes hold the group's first image."""
     L, start = len(index), number[0] * len(index)
     lanes[0] = min(L, count[0] - start)
     place[...] = start + np.where(np.arange(L) < lanes[0], np.arange(L), 0)
@@ -26,7 +26,7 @@ def choose_group(
 
 
 def gather(x: Array, index: Array, lanes: Array, xl: Array) -> None:
-    """xl[d, l] = x[index[l], d]; 0 in dead lanes."""
+    """xl[d, l] = x[index[l], d]; 0 in padding lanes."""
     n = lanes[0]
     xl[:, :n], xl[:, n:] = x[index[:n]].T, 0
 
@@ -52,7 +52,7 @@ def neighbours(outs: int, ins: int) -> tuple[Array, Array, Array]:
 
 
 def gather_resized(images: Array, affine: Array, index: Array, lanes: Array, xl: Array) -> None:
-    """xl = scale · v + shift, v = the grey levels, bilinearly, with half-pixel centres; shift in dead lanes."""
+    """xl = scale · v + shift, v = the grey levels, bilinearly, with half-pixel centres; shift in padding lanes."""
     (scale, shift), (_, H, W), (_, Ho, Wo, _), n = affine, images.shape, xl.shape, lanes[0]
     (top, bottom, down), (left, right, across) = neighbours(Ho, H), neighbours(Wo, W)
     v = np.moveaxis(images[index[:n]], 0, -1).astype(xl.dtype)

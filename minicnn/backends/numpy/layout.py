@@ -14,9 +14,11 @@ def along(start: int, stride: int, pixels: int, places: int) -> tuple[slice, sli
     return slice(first, end), slice(start + first * stride, start + end * stride, stride)
 
 
-def taps(g: Array, size: Shape, places: Shape, row: int = 0) -> Iterator[tuple[int, int, tuple[slice, ...], tuple[slice, ...]]]:
+def taps(
+    window: Array, size: Shape, places: Shape, row: int = 0
+) -> Iterator[tuple[int, int, tuple[slice, ...], tuple[slice, ...]]]:
     """For every tap (i, j) of a window, in places from a row on: an index of the output, and one of the map's pixels there."""
-    KH, KW, sh, sw, ph, pw, dh, dw = g.tolist()
+    KH, KW, sh, sw, ph, pw, dh, dw = window.tolist()
     for i in range(KH):
         rows, h = along(row * sh + i * dh - ph, sh, size[0], places[0])
         for j in range(KW):
@@ -24,22 +26,22 @@ def taps(g: Array, size: Shape, places: Shape, row: int = 0) -> Iterator[tuple[i
             yield i, j, (slice(None), rows, columns), (slice(None), h, w)
 
 
-def pad(x: Array, g: Array, framed: Array) -> None:
+def pad(x: Array, window: Array, padded: Array) -> None:
     """framed = x with zeros around every map, g[4] rows above and g[5] columns to the left."""
-    framed[...] = 0
-    framed[:, g[4] : g[4] + x.shape[1], g[5] : g[5] + x.shape[2]] = x
+    padded[...] = 0
+    padded[:, window[4] : window[4] + x.shape[1], window[5] : window[5] + x.shape[2]] = x
 
 
-def im2col(x: Array, g: Array, row: Array, cols: Array) -> None:
+def im2col(x: Array, window: Array, row: Array, cols: Array) -> None:
     """cols[c, kh, kw, r, ox] = x[c, s·(row + r) + d·kh − p, s·ox + d·kw − p], 0 outside the map."""
     cols[...] = 0
-    for i, j, places, pixels in taps(g, x.shape[1:3], cols.shape[3:5], int(row[0])):
+    for i, j, places, pixels in taps(window, x.shape[1:3], cols.shape[3:5], int(row[0])):
         cols[:, i, j][places] = x[pixels]
 
 
-def col2im_add(cols: Array, g: Array, row: Array, dx: Array) -> None:
+def col2im_add(cols: Array, window: Array, row: Array, dx: Array) -> None:
     """dx[c, s·(row + r) + d·kh − p, s·ox + d·kw − p] += cols[c, kh, kw, r, ox]."""
-    for i, j, places, pixels in taps(g, dx.shape[1:3], cols.shape[3:5], int(row[0])):
+    for i, j, places, pixels in taps(window, dx.shape[1:3], cols.shape[3:5], int(row[0])):
         dx[pixels] += cols[:, i, j][places]
 
 

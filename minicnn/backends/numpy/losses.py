@@ -1,6 +1,6 @@
 """Losses and their derivatives: y, target, dy (D, L), labels (L,); the first lanes[0] images are real, the others dead.
 
-scale is 1/N of a batch of N images; dead lanes count nothing and get dy = hy = 0. Of penalties y the least wins;
+scale is 1/N of a batch of N images; padding lanes count nothing and get dy = hy = 0. Of penalties y the least wins;
 j = rubbish[0] is that of the class of all patterns that are none of the others (LeCun et al. 1998, equation 9).
 """
 

@@ -85,7 +85,7 @@ def windows(draw):
     stride, dilation = both(draw(option(1, 4))), both(draw(option(1, 3)))
     before, after = both(draw(option(0, 3))), draw(st.none() | st.tuples(*[st.integers(0, 3)] * 2))
     window = Window(kernel, stride, before, dilation, after)
-    frame = window.framed_size((0, 0))
+    frame = window.padded_size((0, 0))
     least = [max(1, d * (k - 1) + 1 - p) for k, d, p in zip(kernel, dilation, frame, strict=True)]
     return window, sides(draw, least)
 
@@ -101,7 +101,7 @@ def convolutions(draw):
 def framed(x, window):
     """x in lanes with its background."""
     C, H, W, L = x.shape
-    return run(cpu.pad, x, window.array(), out=(C, *window.framed_size((H, W)), L))
+    return run(cpu.pad, x, window.array(), out=(C, *window.padded_size((H, W)), L))
 
 
 def packed(kernel, W, maps, others):
@@ -159,7 +159,7 @@ def test_packed_weights_lie_in_blocks_filled_up_with_zeros(dtype, maps, size):
 def test_pad_puts_zeros_around_every_map(dtype, case, seed):
     window, x_shape, _, _ = case
     (x,) = whole(seed, dtype, x_shape)
-    same(unpacked(framed(lanes(x), window)), naive.pad(x, window.array(), *window.framed_size(x_shape[2:])))
+    same(unpacked(framed(lanes(x), window)), naive.pad(x, window.array(), *window.padded_size(x_shape[2:])))
 
 
 @examples(200 if INTERPRET else 40)
@@ -223,7 +223,7 @@ def test_padding_and_cutting_out_are_adjoint(case):
         lambda x: framed(x, window),
         lambda y: y[:, top : top + H, left : left + W],
         in_lanes(x_shape),
-        (C, *window.framed_size((H, W)), N),
+        (C, *window.padded_size((H, W)), N),
     )
 
 

@@ -596,7 +596,7 @@ print(raises(m.BackendError, lambda: net.forward(np.ones((5, 3)))))
 """
     message = python(CHECKED + code, MINICNN_CHECK=1, MINICNN_CACHE=python.kept).splitlines()
     what = "expected kernels to keep to their buffers, got a write past the end of L.y"
-    assert message == [f"workspace: {what}; look at the kernels that write there in print(net.program())"]
+    assert message == [f"arena: {what}; look at the kernels that write there in print(net.program())"]
 
 
 def test_sound_layers_pass_in_check_mode(python):

@@ -1,4 +1,4 @@
-"""Losses and their derivatives against their oracles, PyTorch and finite differences; dead lanes count for nothing."""
+"""Losses and their derivatives against their oracles, PyTorch and finite differences; padding lanes count for nothing."""
 
 import naive
 import numpy as np
@@ -50,7 +50,7 @@ class Group:
         self.value, self.dy = np.array([7.0]), np.full((D, L), np.nan, dtype)
 
     def check(self, value, dy):
-        """The loss was added to 7; dy was written, and zero in dead lanes."""
+        """The loss was added to 7; dy was written, and zero in padding lanes."""
         eps = np.finfo(self.dtype).eps
         np.testing.assert_allclose(self.value[0], 7 + value / (2 * self.N), rtol=100 * eps)
         np.testing.assert_allclose(naive.from_lanes(self.dy, self.N), dy / (2 * self.N), rtol=100 * eps, atol=10 * eps)

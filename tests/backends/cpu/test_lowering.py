@@ -26,10 +26,10 @@ ELSEWHERE = {
 """Rules whose kernels round in another way, compared in their files' own tests: test_winograd.py, test_wide_dw.py and so on."""
 
 COVERED = {
-    lowering.convolution_squash,
-    lowering.subsample_squash,
-    lowering.subsample_squash_backward,
-    lowering.max_pool_squash_backward,
+    lowering.convolution_activation,
+    lowering.subsample_activation,
+    lowering.subsample_activation_backward,
+    lowering.max_pool_activation_backward,
 }
 HALVES = np.array(lowering.HALVES)
 TABLE = ((0, 1), (1, 2), (0, 2), (0, 1, 2), (1,))
@@ -127,7 +127,7 @@ def record(calls):
 
 
 class Maps:
-    """Arrays of a pool between two squashing functions, and the calls of its passes."""
+    """Arrays of a pool between two activation functions, and the calls of its passes."""
 
     def __init__(self, C=3, OH=2, OW=3, L=16, dtype="float32", g=HALVES, seed=0):
         rng = np.random.default_rng(seed)
@@ -321,7 +321,7 @@ def passes(maps):
 
 def untouched(calls):
     """Whether no rule takes calls."""
-    return lowering.rewriting(record(calls).calls) is None
+    return lowering.rewrite(record(calls).calls) is None
 
 
 @pytest.mark.parametrize("kind", ["forward", "backward", "max"])

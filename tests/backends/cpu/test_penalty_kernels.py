@@ -1,4 +1,4 @@
-"""RBF units and losses over penalties against their oracles; dead lanes count for nothing."""
+"""RBF units and losses over penalties against their oracles; padding lanes count for nothing."""
 
 import naive
 import numpy as np
@@ -79,7 +79,7 @@ class Group:
         self.rubbish, self.value = np.array([j], dtype), np.array([7.0])
 
     def written(self, expected, kernel, *arguments, holds=None):
-        """What a kernel writes, and that it is zero in dead lanes."""
+        """What a kernel writes, and that it is zero in padding lanes."""
         out = np.full((self.D, self.L), np.nan, self.dtype) if holds is None else holds
         kernel(*arguments, self.lanes, self.scale, out)
         close(naive.from_lanes(out, self.N), expected / (2 * self.N), self.dtype, 1)

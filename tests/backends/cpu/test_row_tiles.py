@@ -1,4 +1,4 @@
-"""The compiled tile functions for one image against their NumPy twins, by the same few lines of code.
+"""The compiled tile functions for one image against their NumPy forms, by the same few lines of code.
 
 As in ``test_tiles.py``: every function below is compiled, and also run as plain Python over ``row_twin``. Whole numbers make
 all sums exact, so the two must be equal.

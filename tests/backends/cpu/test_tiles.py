@@ -1,4 +1,4 @@
-"""The compiled tile functions against their NumPy twins, by the same few lines of code.
+"""The compiled tile functions against their NumPy forms, by the same few lines of code.
 
 Every function below is compiled with the project's flags and also run as plain Python over ``tile_twin``. Whole numbers
 make all sums exact, so the two must be equal.
@@ -18,6 +18,7 @@ from minicnn.backends.cpu import tiles
 from minicnn.backends.cpu.compile.host import OUTSIDE
 from minicnn.backends.cpu.compile.mode import INTERPRET
 from minicnn.backends.cpu.tiles import (
+    tile_activation,
     tile_add,
     tile_bias,
     tile_convolve,
@@ -34,7 +35,6 @@ from minicnn.backends.cpu.tiles import (
     tile_places,
     tile_put,
     tile_set,
-    tile_squash,
     tile_store,
     tile_sum_add,
     tile_sum_add_rows,
@@ -239,7 +239,7 @@ def squashing(kind):
     @kernel
     def squash(a, p, c):
         for i in range(p[0], p[1], tile_width(a)):
-            tile_store(tile_squash(vector_load(a, i), kind), c, i, 0, 1)
+            tile_store(tile_activation(vector_load(a, i), kind), c, i, 0, 1)
 
     @kernel
     def slope(y, dy, p, c):

@@ -88,9 +88,9 @@ def test_the_images_of_the_next_batch_are_sent_while_this_one_is_worked_on(devic
         assert sum(moved(log, "upload")) == NUMBERS, "expected the images to be there already"
     assert not moved(logs[5], "aside")
     for number, batch in ((0, 40), (1, 0)):  # the rooms that the last two batches were read from
-        (rooms,) = net._runner._stage._known.values()
+        (rooms,) = net._runner._staging._known.values()
         room = rooms.rooms[1 - number][0][:20]
-        there = mirror()._twins[id(owner_of(room))].block[: room.size]
+        there = mirror()._copies[id(owner_of(room))].block[: room.size]
         assert np.array_equal(there, IMAGES[batch : batch + 20].ravel())
 
 
@@ -124,7 +124,7 @@ def test_one_group_covers_a_batch_up_to_the_most(device):
 def test_parameters_go_and_come_when_they_are_asked_for(device):
     net, x = modern(), Pixels(IMAGES, Normalise(scale=1.0, shift=0.0))
     step(device, net, x)
-    block = mirror()._twins[id(owner_of(net.params.memory))].block
+    block = mirror()._copies[id(owner_of(net.params.memory))].block
     size = owner_of(net.params.memory).nbytes
     device.log.clear()
     net.params["F6.b"][...] = 7
@@ -145,7 +145,7 @@ def test_checkpoints_hold_what_is_on_the_device(device, tmp_path):
     net, sgd = modern(), m.SGD(momentum=0.9)
     sgd.step(net)
     for number, array in enumerate((net.params.memory, *sgd._moments.values())):
-        mirror()._twins[id(owner_of(array))].block.view(np.float32)[:] = 5 + number
+        mirror()._copies[id(owner_of(array))].block.view(np.float32)[:] = 5 + number
     save_training(tmp_path / "all", net, sgd, {})
     save_weights(tmp_path / "weights", net, {})
     other = models.lenet5_modern(threads=1)
@@ -156,7 +156,7 @@ def test_checkpoints_hold_what_is_on_the_device(device, tmp_path):
     assert (sgd.moments["velocity"] == 6).all()
     load_weights(tmp_path / "weights", net)
     sgd.step(net)
-    assert (mirror()._twins[id(owner_of(net.params.memory))].block.view(np.float32) == 5).all()
+    assert (mirror()._copies[id(owner_of(net.params.memory))].block.view(np.float32) == 5).all()
 
 
 def test_memory_does_not_grow_over_a_thousand_steps(device):
@@ -216,7 +216,7 @@ def test_views_of_one_array_have_one_twin(device):
     a = np.arange(24.0).reshape(4, 6)
     twins = Mirror(device)
     twins.push(a[1:3], a[:, 2:4])
-    assert len(twins._twins) == 1
+    assert len(twins._copies) == 1
     assert moved(device.log, "upload") == [192, 8 * (3 * 6 + 2)], "expected the whole once, then a span"
     a[...] = 0
     twins.pull(a[:, 2:4])
@@ -239,12 +239,12 @@ def test_a_twin_goes_with_its_array(device):
     del a
     gc.collect()
     assert device.used == 0
-    assert not twins._twins
+    assert not twins._copies
 
 
 def test_what_is_not_on_the_device_is_not_fetched(device):
     a = np.ones(3)
     mirror().pull(a)
-    mirror().lend(a)
+    mirror().sync_to_host(a)
     assert a.tolist() == [1, 1, 1]
     assert not device.log

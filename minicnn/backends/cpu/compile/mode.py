@@ -13,7 +13,7 @@ CHECK = os.environ.get("MINICNN_CHECK", "") not in ("", "0")
 """Bounds checks in every kernel and tile, NaN guard bands around every buffer."""
 
 INTERPRET = bool(_numba.DISABLE_JIT)
-"""``NUMBA_DISABLE_JIT=1``: kernels run as plain Python, tiles as their NumPy twins."""
+"""``NUMBA_DISABLE_JIT=1``: kernels run as plain Python, tiles as their NumPy forms."""
 
 CPU_NAME: str | None = _numba.CPU_NAME
 """``NUMBA_CPU_NAME``: the processor to compile for, the host for None."""

@@ -16,13 +16,13 @@ from ....arrays import Array
 from ..compile.host import HOST
 from ..compile.jit import Kernel, kernel, select
 from ..tiles import (
+    tile_activation,
     tile_bias,
     tile_inside,
     tile_multiply,
     tile_multiply_inside,
     tile_places,
     tile_put,
-    tile_squash,
     tile_store,
     tile_width,
     tile_zeros,
@@ -84,10 +84,10 @@ def pack_channels(W: Array, packed: Array) -> Kernel:
 
 
 @kernel
-def pad(x: Array, g: Array, framed: Array) -> None:
+def pad(x: Array, window: Array, padded: Array) -> None:
     """framed = x with a background of zeros around every map."""
-    (C, H, W, L), (_, Hf, Wf, _) = x.shape, framed.shape
-    top, left = g[4], g[5]
+    (C, H, W, L), (_, Hf, Wf, _) = x.shape, padded.shape
+    top, left = window[4], window[5]
     nothing = tile_zeros(x, 1, 1)
     for c in range(C):
         for h in range(Hf):
@@ -95,11 +95,11 @@ def pad(x: Array, g: Array, framed: Array) -> None:
             first, last = (left, left + W) if top <= h < top + H else (Wf, Wf)
             for lane in range(0, L, tile_width(x)):
                 for w in range(first):
-                    tile_store(nothing, framed, to + w * L + lane, 0, 1)
+                    tile_store(nothing, padded, to + w * L + lane, 0, 1)
                 for w in range(first, last):
-                    tile_store(vector_load(x, row + (w - left) * L + lane), framed, to + w * L + lane, 0, 1)
+                    tile_store(vector_load(x, row + (w - left) * L + lane), padded, to + w * L + lane, 0, 1)
                 for w in range(last, Wf):
-                    tile_store(nothing, framed, to + w * L + lane, 0, 1)
+                    tile_store(nothing, padded, to + w * L + lane, 0, 1)
 
 
 def tile_size(block: int, places: int) -> tuple[int, int]:
@@ -121,16 +121,16 @@ def touches(first: int, last: int, taps: int, dilation: int, size: int) -> bool:
 
 
 @cache
-def _forward(rows: int, cols: int, squash: int) -> Kernel:
-    """The forward kernel with tiles of so many filters and places, and with a squashing function or none."""
+def _forward(rows: int, cols: int, activation_number: int) -> Kernel:
+    """The forward kernel with tiles of so many filters and places, and with an activation function or none."""
 
     @kernel
-    def conv2d(x: Array, packed: Array, b: Array, g: Array, y: Array) -> None:
+    def conv2d(x: Array, packed: Array, b: Array, window: Array, y: Array) -> None:
         """y[f, oy, ox] = b[f] + Σ_{c, kh, kw} W[f, c, kh, kw] · x[c, s·oy + d·kh − p, s·ox + d·kw − p]."""
         C, H, W, L = x.shape
         F, OH, OW, _ = y.shape
         block = packed.shape[4]
-        KH, KW, sh, sw, ph, pw, dh, dw = g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7]
+        KH, KW, sh, sw, ph, pw, dh, dw = window[0], window[1], window[2], window[3], window[4], window[5], window[6], window[7]
         strip = max(1, OW // cols) * cols  # about a row: a block of maps is written in runs that long
         for first in range(0, OH * OW, strip):
             for f in range(0, F, rows):
@@ -163,8 +163,8 @@ def _forward(rows: int, cols: int, squash: int) -> Kernel:
                                         t = tile_multiply(t, packed, k, x, at, offset)
                                         k += KH * KW * block
                                         offset += H * W * L
-                        if squash != NONE:
-                            t = tile_squash(t, squash)
+                        if activation_number != NONE:
+                            t = tile_activation(t, activation_number)
                         tile_put(t, y, f * OH * OW * L + lane, OH * OW * L, min(rows, F - f), to)
 
     return conv2d
@@ -193,7 +193,7 @@ def _dx(rows: int, cols: int) -> Kernel:
     """The input gradient's kernel with tiles of so many channels and pixels."""
 
     @kernel
-    def conv2d_dx(dy: Array, packed: Array, g: Array, dx: Array) -> None:
+    def conv2d_dx(dy: Array, packed: Array, window: Array, dx: Array) -> None:
         """dx[c, iy, ix] = Σ W[f, c, kh, kw] · dy[f, oy, ox] over all f and all taps with s·o + d·k = i + p.
 
         Pixels of one residue mod s meet the same taps: i = r + s·n, o = n + (r + p − d·k) / s.
@@ -201,7 +201,7 @@ def _dx(rows: int, cols: int) -> Kernel:
         F, OH, OW, L = dy.shape
         C, H, W, _ = dx.shape
         block = packed.shape[4]
-        KH, KW, sh, sw, ph, pw, dh, dw = g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7]
+        KH, KW, sh, sw, ph, pw, dh, dw = window[0], window[1], window[2], window[3], window[4], window[5], window[6], window[7]
         for ry in range(min(sh, H)):
             h_first, h_step = taps_of(ry, KH, sh, ph, dh)
             h_last = h_first + (KH - 1 - h_first) // h_step * h_step
@@ -255,18 +255,18 @@ def _dx(rows: int, cols: int) -> Kernel:
 
 
 @select
-def conv2d(x: Array, packed: Array, b: Array, g: Array, y: Array) -> Kernel:
+def conv2d(x: Array, packed: Array, b: Array, window: Array, y: Array) -> Kernel:
     """The forward kernel whose tile suits the blocks of filters and the map."""
-    return conv2d_squashed(NONE, packed, y)
+    return conv2d_activated(NONE, packed, y)
 
 
-def conv2d_squashed(squash: int, packed: Array, y: Array) -> Kernel:
+def conv2d_activated(activation_number: int, packed: Array, y: Array) -> Kernel:
     """The forward kernel that stores f(y)."""
-    return _forward(*tile_size(packed.shape[4], y.shape[1] * y.shape[2]), squash)
+    return _forward(*tile_size(packed.shape[4], y.shape[1] * y.shape[2]), activation_number)
 
 
 @select
-def conv2d_dx(dy: Array, packed: Array, g: Array, dx: Array) -> Kernel:
+def conv2d_dx(dy: Array, packed: Array, window: Array, dx: Array) -> Kernel:
     """The input gradient's kernel whose tile suits the blocks of channels and the smallest residue class of pixels."""
-    places = max(1, dx.shape[1] // g[2]) * max(1, dx.shape[2] // g[3])
+    places = max(1, dx.shape[1] // window[2]) * max(1, dx.shape[2] // window[3])
     return _dx(*tile_size(packed.shape[4], places))

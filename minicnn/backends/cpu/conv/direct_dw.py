@@ -35,11 +35,11 @@ def _kernel(rows: int, cols: int, padded: bool, whole: bool) -> Kernel:
     """
 
     @kernel
-    def conv2d_dW_add(x: Array, dy: Array, g: Array, dW: Array) -> None:
+    def conv2d_dW_add(x: Array, dy: Array, window: Array, dW: Array) -> None:
         """dW[f, c, kh, kw] += Σ_{oy, ox, lanes} dy[f, oy, ox] · x[c, s·oy + d·kh − p, s·ox + d·kw − p]."""
         C, H, W, L = x.shape
         F, OH, OW, _ = dy.shape
-        KH, KW, sh, sw, ph, pw, dh, dw = g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7]
+        KH, KW, sh, sw, ph, pw, dh, dw = window[0], window[1], window[2], window[3], window[4], window[5], window[6], window[7]
         by_taps = KW >= TAPS
         channels, taps = (1, cols) if by_taps else (cols, 1)
         tap, step, dw_step = (dw, dw * L, 1) if by_taps else (0, H * W * L, KH * KW)
@@ -90,11 +90,11 @@ def tile_size(filters: int, cols: int) -> tuple[int, int]:
 
 
 @select
-def conv2d_dW_add(x: Array, dy: Array, g: Array, dW: Array) -> Kernel:
+def conv2d_dW_add(x: Array, dy: Array, window: Array, dW: Array) -> Kernel:
     """The weight gradient's kernel for this number of filters, this width of row, and columns of x outside the map or none."""
     F, C, _, width = dW.shape
     cols = width if TAPS <= width <= 5 else 4
     rows, cols = tile_size(F, cols)
     whole = F % rows == 0 and (width if width >= TAPS else C) % cols == 0
-    first, last = -g[5], (dy.shape[2] - 1) * g[3] - g[5] + (width - 1) * g[7]
+    first, last = -window[5], (dy.shape[2] - 1) * window[3] - window[5] + (width - 1) * window[7]
     return _kernel(rows, cols, bool(first < 0 or last >= x.shape[2]), whole)

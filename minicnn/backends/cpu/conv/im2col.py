@@ -11,14 +11,14 @@ from ..compile.jit import kernel
 
 
 @kernel
-def im2col(x: Array, g: Array, row: Array, cols: Array) -> None:
+def im2col(x: Array, window: Array, row: Array, cols: Array) -> None:
     """cols[(c, kh, kw), (oy, ox)] = x[c, s·oy + d·kh − p, s·ox + d·kw − p], zero outside the map.
 
     cols comes as (C, KH, KW, R, OW, L).
     """
     C, KH, KW, R, OW, L = cols.shape
     H, W = x.shape[1], x.shape[2]
-    sh, sw, ph, pw, dh, dw = g[2], g[3], g[4], g[5], g[6], g[7]
+    sh, sw, ph, pw, dh, dw = window[2], window[3], window[4], window[5], window[6], window[7]
     for c in range(C):
         for kh in range(KH):
             for kw in range(KW):
@@ -37,11 +37,11 @@ def im2col(x: Array, g: Array, row: Array, cols: Array) -> None:
 
 
 @kernel
-def col2im_add(cols: Array, g: Array, row: Array, dx: Array) -> None:
+def col2im_add(cols: Array, window: Array, row: Array, dx: Array) -> None:
     """dx[c, s·oy + d·kh − p, s·ox + d·kw − p] += cols[(c, kh, kw), (oy, ox)]: the adjoint of im2col."""
     C, KH, KW, R, OW, L = cols.shape
     H, W = dx.shape[1], dx.shape[2]
-    sh, sw, ph, pw, dh, dw = g[2], g[3], g[4], g[5], g[6], g[7]
+    sh, sw, ph, pw, dh, dw = window[2], window[3], window[4], window[5], window[6], window[7]
     for c in range(C):
         for kh in range(KH):
             for kw in range(KW):

@@ -13,15 +13,15 @@ import numpy as np
 from numba.extending import register_jitable
 
 from ....arrays import Array
-from ...scratch import Room
+from ...scratch import ScratchSpec
 from ..compile.host import LANES
 from ..compile.jit import Kernel, kernel
 from ..tiles import (
+    tile_activation,
     tile_bias,
     tile_multiply,
     tile_places,
     tile_put,
-    tile_squash,
     tile_store,
     tile_width,
     tile_zeros,
@@ -45,8 +45,8 @@ def take_places(x: Array, first: int, count: int, X: Array) -> None:
 
 
 @cache
-def pointwise(rows: int, cols: int, squash: int) -> Kernel:
-    """The kernel with tiles of so many filters and places, and with a squashing function or none."""
+def pointwise(rows: int, cols: int, activation_number: int) -> Kernel:
+    """The kernel with tiles of so many filters and places, and with an activation function or none."""
 
     @kernel
     def conv2d_pointwise(x: Array, packed: Array, b: Array, X: Array, y: Array) -> None:
@@ -68,23 +68,27 @@ def pointwise(rows: int, cols: int, squash: int) -> Kernel:
                             t = tile_multiply(t, packed, k, X, at, offset)
                             k += size
                             offset += places * L
-                        if squash != NONE:
-                            t = tile_squash(t, squash)
+                        if activation_number != NONE:
+                            t = tile_activation(t, activation_number)
                         tile_put(t, y, (f * P + first + p) * L + lane, P * L, some, at)
 
     return conv2d_pointwise
 
 
-def applies(x: Array, y: Array, g: Array) -> bool:
+def applies(x: Array, y: Array, window: Array) -> bool:
     """Whether a convolution is one of single taps without steps and border."""
-    plain = g[0] == g[1] == g[2] == g[3] == 1 and g[4] == g[5] == 0 and x.shape[1:3] == y.shape[1:3]
+    plain = (
+        window[0] == window[1] == window[2] == window[3] == 1 and window[4] == window[5] == 0 and x.shape[1:3] == y.shape[1:3]
+    )
     return bool(plain and x.dtype == np.float32 and x.shape[3] % LANES == 0)
 
 
-def rewritten(x: Array, packed: Array, b: Array, y: Array, squash: int) -> tuple[Kernel, tuple[Array | Room, ...]]:
+def rewritten(
+    x: Array, packed: Array, b: Array, y: Array, activation_number: int
+) -> tuple[Kernel, tuple[Array | ScratchSpec, ...]]:
     """The kernel for a convolution, and its arrays with room for some places of x."""
     channels, rows_of, columns_of, lanes = x.shape
     rows, cols = tile_size(packed.shape[4], rows_of * columns_of)
     fitting = max(1, ROOM // (channels * cols * lanes * x.itemsize))
     places = cols * min(fitting, rows_of * columns_of // cols)
-    return pointwise(rows, cols, squash), (x, packed, b, Room((channels, places, lanes), x.dtype), y)
+    return pointwise(rows, cols, activation_number), (x, packed, b, ScratchSpec((channels, places, lanes), x.dtype), y)

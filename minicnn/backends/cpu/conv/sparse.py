@@ -15,12 +15,12 @@ from ....arrays import Array
 from ..compile.host import HOST
 from ..compile.jit import Kernel, kernel, select
 from ..tiles import (
+    tile_activation,
     tile_add,
     tile_bias,
     tile_convolve,
     tile_correlate,
     tile_dot_rows,
-    tile_squash,
     tile_store,
     tile_sum_add_rows,
     tile_width,
@@ -57,7 +57,7 @@ def rows_for(first: Array) -> int:
 
 
 @cache
-def _forward(pixels: int, taps: int, L: int, squash: int) -> Kernel:
+def _forward(pixels: int, taps: int, L: int, activation_number: int) -> Kernel:
     """The forward kernel whose tiles hold so many pixels and go by so many taps of a row at a time."""
 
     @kernel
@@ -78,8 +78,8 @@ def _forward(pixels: int, taps: int, L: int, squash: int) -> Kernel:
                                 pixel = ((c * H + oy + kh) * width + ox) * L + lane
                                 for kw in range(0, KW, taps):
                                     t = tile_correlate(t, W, at + kh * KW + kw, taps, x, pixel + kw * L, L)
-                        if squash != NONE:
-                            t = tile_squash(t, squash)
+                        if activation_number != NONE:
+                            t = tile_activation(t, activation_number)
                         tile_store(t, y, ((f * OH + oy) * OW + ox) * L + lane, L, pixels)
 
     return sparse_conv2d
@@ -119,13 +119,13 @@ def _dx(pixels: int, taps: int, L: int) -> Kernel:
 @select
 def sparse_conv2d(x: Array, W: Array, b: Array, first: Array, links: Array, y: Array) -> Kernel:
     """The forward kernel whose tile suits the width of the output maps."""
-    return sparse_conv2d_squashed(NONE, W, y)
+    return sparse_conv2d_activated(NONE, W, y)
 
 
-def sparse_conv2d_squashed(squash: int, W: Array, y: Array) -> Kernel:
+def sparse_conv2d_activated(activation_number: int, W: Array, y: Array) -> Kernel:
     """The forward kernel that stores f(y)."""
     taps = taps_of(W.shape[2])
-    return _forward(covering_pixels(y.shape[2], taps), taps, y.shape[3], squash)
+    return _forward(covering_pixels(y.shape[2], taps), taps, y.shape[3], activation_number)
 
 
 @select

@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 
 from ....arrays import Array
-from ...scratch import Room
+from ...scratch import ScratchSpec
 from ..compile.host import LANES
 from ..compile.jit import Kernel, kernel
 from ..tiles import tile_multiply, tile_places, tile_put, tile_width, tile_zeros
@@ -24,9 +24,9 @@ def strided_pointwise_dx(rows: int, cols: int) -> Kernel:
     """The kernel with tiles of so many channels and places."""
 
     @kernel
-    def conv2d_dx_strided(dy: Array, packed: Array, g: Array, X: Array, dx: Array) -> None:
+    def conv2d_dx_strided(dy: Array, packed: Array, window: Array, X: Array, dx: Array) -> None:
         """dx[c, s·oy, s·ox] = Σ_f W[f, c] · dy[f, oy, ox], zero elsewhere."""
-        (F, OH, OW, L), (C, H, W, _), size, sh, sw = dy.shape, dx.shape, packed.shape[4], g[2], g[3]
+        (F, OH, OW, L), (C, H, W, _), size, sh, sw = dy.shape, dx.shape, packed.shape[4], window[2], window[3]
         places, rows_of_map = X.shape[1], dx.reshape(C, H * W * L)
         height = places // OW
         at = tile_places(cols, 0, cols, 0, L)
@@ -53,16 +53,16 @@ def strided_pointwise_dx(rows: int, cols: int) -> Kernel:
     return conv2d_dx_strided
 
 
-def applies(dy: Array, g: Array) -> bool:
+def applies(dy: Array, window: Array) -> bool:
     """Whether a convolution is one of single taps, with steps and without border."""
-    strided = g[0] == g[1] == 1 and g[4] == g[5] == 0 and max(g[2], g[3]) > 1
+    strided = window[0] == window[1] == 1 and window[4] == window[5] == 0 and max(window[2], window[3]) > 1
     return bool(strided and dy.dtype == np.float32 and dy.shape[3] % LANES == 0)
 
 
-def rewritten(dy: Array, packed: Array, g: Array, dx: Array) -> tuple[Kernel, tuple[Array | Room, ...]]:
+def rewritten(dy: Array, packed: Array, window: Array, dx: Array) -> tuple[Kernel, tuple[Array | ScratchSpec, ...]]:
     """The kernel for an input gradient, and its arrays with room for some rows of dy."""
     filters, high, wide, lanes = dy.shape
     fitting = max(1, ROOM // (filters * wide * lanes * dy.itemsize))
     places = min(fitting, high) * wide
-    X = Room((filters, places, lanes), dy.dtype)
-    return strided_pointwise_dx(*tile_size(packed.shape[4], wide)), (dy, packed, g, X, dx)
+    X = ScratchSpec((filters, places, lanes), dy.dtype)
+    return strided_pointwise_dx(*tile_size(packed.shape[4], wide)), (dy, packed, window, X, dx)

@@ -12,7 +12,7 @@ from functools import cache
 from numba.extending import register_jitable
 
 from ....arrays import Array
-from ...scratch import Room
+from ...scratch import ScratchSpec
 from ..compile.host import HOST, LANES
 from ..compile.jit import Kernel, kernel
 from ..tiles import tile_add, tile_outer, tile_store, tile_transposed, tile_width, tile_zeros
@@ -58,11 +58,11 @@ def wide_dw(rows: int, cols: int) -> Kernel:
     """The kernel with tiles of so many channels × vectors of filters."""
 
     @kernel
-    def conv2d_dW_wide(x: Array, dy: Array, g: Array, T: Array, dWt: Array, dW: Array) -> None:
+    def conv2d_dW_wide(x: Array, dy: Array, window: Array, T: Array, dWt: Array, dW: Array) -> None:
         """dW[f, c, kh, kw] += Σ_{oy, ox, lanes} dy[f, oy, ox] · x[c, s·oy + d·kh − p, s·ox + d·kw − p]."""
         C, H, W, L = x.shape
         F, OH, OW, _ = dy.shape
-        KH, KW, sh, sw, ph, pw, dh, dw = g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7]
+        KH, KW, sh, sw, ph, pw, dh, dw = window[0], window[1], window[2], window[3], window[4], window[5], window[6], window[7]
         blocks, places, _, size = T.shape
         height = places // OW
         dWt[:] = 0
@@ -108,11 +108,11 @@ def applies(x: Array, dy: Array) -> bool:
     return rest == 0 and (vectors % 2 == 0 or vectors % 3 == 0) and len(x) >= FEWEST and x.shape[3] % LANES == 0
 
 
-def rewritten(x: Array, dy: Array, g: Array, dW: Array) -> tuple[Kernel, tuple[Array | Room, ...]]:
+def rewritten(x: Array, dy: Array, window: Array, dW: Array) -> tuple[Kernel, tuple[Array | ScratchSpec, ...]]:
     """The kernel for a weight gradient, and its arrays with room for some rows of dy and for the sums."""
     (filters, high, wide, lanes), w = dy.shape, HOST.width(dy.itemsize)
     rows, cols = tile_size(len(x), filters // w)
     height = min(high, max(1, ROOM // (filters * wide * lanes * dy.itemsize)))
-    T = Room((filters // (cols * w), height * wide, lanes, cols * w), dy.dtype)
-    dWt = Room((*dW.shape[1:], filters), dW.dtype)
-    return wide_dw(rows, cols), (x, dy, g, T, dWt, dW)
+    T = ScratchSpec((filters // (cols * w), height * wide, lanes, cols * w), dy.dtype)
+    dWt = ScratchSpec((*dW.shape[1:], filters), dW.dtype)
+    return wide_dw(rows, cols), (x, dy, window, T, dWt, dW)

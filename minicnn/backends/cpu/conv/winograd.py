@@ -17,14 +17,14 @@ import numpy as np
 from numba.extending import register_jitable
 
 from ....arrays import Array
-from ...scratch import Room
+from ...scratch import ScratchSpec
 from ..compile.host import LANES, OUTSIDE
 from ..compile.jit import Kernel, kernel
 from ..tiles import (
+    tile_activation,
     tile_multiply,
     tile_places,
     tile_put,
-    tile_squash,
     tile_store,
     tile_width,
     tile_zeros,
@@ -42,7 +42,7 @@ from .winograd_plain import packed_sum
 FEWEST, SMALLEST = 32, 4
 """So many maps on both sides, and rows and columns of output, are worth the way through the matrices."""
 
-Rewritten = tuple[Kernel, tuple[Array | Room, ...]]
+Rewritten = tuple[Kernel, tuple[Array | ScratchSpec, ...]]
 """A kernel, and the arrays and rooms it works on."""
 
 
@@ -182,8 +182,8 @@ def put_outputs(four: tuple[Any, Any, Any, Any], y: Array, f: int, oy: int, ox: 
 
 
 @cache
-def winograd(rows: int, cols: int, size: int, squash: int, turned: bool) -> Kernel:
-    """The kernel with tiles of so many filters and patches, for blocks of that size, and with a squashing function or none."""
+def winograd(rows: int, cols: int, size: int, activation_number: int, turned: bool) -> Kernel:
+    """The kernel with tiles of so many filters and patches, for blocks of that size, with an activation or none."""
     first, last = (3, 0) if turned else (0, 3)
 
     @kernel
@@ -224,9 +224,9 @@ def winograd(rows: int, cols: int, size: int, squash: int, turned: bool) -> Kern
                                 y00, y01, y10, y11 = four_outputs(M, m, rows * width)
                                 y00, y01, y10, y11 = y00 + bias, y01 + bias, y10 + bias, y11 + bias
                                 seen = seen + y00 * y01 + y10 * y11
-                                if squash != NONE:
-                                    y00, y01 = tile_squash(y00, squash), tile_squash(y01, squash)
-                                    y10, y11 = tile_squash(y10, squash), tile_squash(y11, squash)
+                                if activation_number != NONE:
+                                    y00, y01 = tile_activation(y00, activation_number), tile_activation(y01, activation_number)
+                                    y10, y11 = tile_activation(y10, activation_number), tile_activation(y11, activation_number)
                                 put_outputs((y00, y01, y10, y11), y, f + i, oy, ox, lane)
                         finite = mended or vector_finite(seen)
                         mended = True
@@ -234,19 +234,23 @@ def winograd(rows: int, cols: int, size: int, squash: int, turned: bool) -> Kern
     return conv2d_winograd
 
 
-def applies(x: Array, y: Array, g: Array) -> bool:
+def applies(x: Array, y: Array, window: Array) -> bool:
     """Whether a convolution is one of 3 × 3, without steps and gaps, with enough maps to pay for the matrices."""
-    plain = g[0] == g[1] == 3 and g[2] == g[3] == g[6] == g[7] == 1 and max(g[4], g[5]) <= 2
+    plain = (
+        window[0] == window[1] == 3 and window[2] == window[3] == window[6] == window[7] == 1 and max(window[4], window[5]) <= 2
+    )
     enough = min(len(x), len(y)) >= FEWEST and min(y.shape[1:3]) >= SMALLEST
     return bool(plain and enough and x.dtype == np.float32 and x.shape[3] % LANES == 0)
 
 
-def rewritten(x: Array, packed: Array, b: Array, border: Sequence[int], y: Array, squash: int, turned: bool) -> Rewritten:
+def rewritten(
+    x: Array, packed: Array, b: Array, border: Sequence[int], y: Array, activation_number: int, turned: bool
+) -> Rewritten:
     """The kernel for a convolution, and its arrays with room for what it works with."""
     blocks, channels, _, _, size = packed.shape
     rows, cols = tile_size(size, ((y.shape[1] + 1) // 2) * ((y.shape[2] + 1) // 2))
     lanes = x.shape[3]
     shapes = (blocks, channels, 16, size), (16, channels * cols + 1, lanes), (16, rows, cols, lanes)
-    U, V, M = (Room(shape, x.dtype) for shape in shapes)
-    places = Room((cols, 4, 4), np.dtype(np.int64))
-    return winograd(rows, cols, size, squash, turned), (x, packed, b, np.array(border), U, places, V, M, y)
+    U, V, M = (ScratchSpec(shape, x.dtype) for shape in shapes)
+    places = ScratchSpec((cols, 4, 4), np.dtype(np.int64))
+    return winograd(rows, cols, size, activation_number, turned), (x, packed, b, np.array(border), U, places, V, M, y)

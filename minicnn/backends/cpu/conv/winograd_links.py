@@ -14,14 +14,14 @@ import numpy as np
 from numba.extending import register_jitable
 
 from ....arrays import Array
-from ...scratch import Room
+from ...scratch import ScratchSpec
 from ..compile.host import HOST, LANES
 from ..compile.jit import Kernel, kernel
 from ..tiles import (
+    tile_activation,
     tile_convolve,
     tile_correlate,
     tile_dot_rows,
-    tile_squash,
     tile_store,
     tile_sum_add_rows,
     tile_width,
@@ -50,8 +50,8 @@ from .winograd_rows import (
 
 
 @cache
-def _forward(height: int, squash: int, packed: bool, turned: bool, bordered: bool) -> Kernel:
-    """The forward kernel for maps of so many rows, with a squashing function or none.
+def _forward(height: int, activation_number: int, packed: bool, turned: bool, bordered: bool) -> Kernel:
+    """The forward kernel for maps of so many rows, with an activation function or none.
 
     Weights may be packed, and turned; x may have a border, whose code a kernel without one does not hold.
     """
@@ -102,8 +102,8 @@ def _forward(height: int, squash: int, packed: bool, turned: bool, bordered: boo
                             y0, y1 = two_outputs(M, oy * w, OH * w)
                             y0, y1 = y0 + bias, y1 + bias
                             seen = seen + y0 * y1
-                            if squash != NONE:
-                                y0, y1 = tile_squash(y0, squash), tile_squash(y1, squash)
+                            if activation_number != NONE:
+                                y0, y1 = tile_activation(y0, activation_number), tile_activation(y1, activation_number)
                             at = ((f * OH + oy) * OW + ox) * L + lane
                             tile_store(y0, y, at, 0, 1)
                             tile_store(y1, y, at + L, 0, 1)
@@ -193,29 +193,41 @@ def applies(x: Array, kernel: tuple[int, ...], links: int, y: Array) -> bool:
     return bool(fits and links >= 2 * (len(x) + len(y)) and x.dtype == np.float32 and x.shape[3] % LANES == 0)
 
 
-def forward(x: Array, W: Array, b: Array, first: Array, links: Array, y: Array, squash: int) -> Rewritten:
+def forward(x: Array, W: Array, b: Array, first: Array, links: Array, y: Array, activation_number: int) -> Rewritten:
     """The forward kernel over links, and its arrays with room for what it works in."""
-    kernel = _forward(y.shape[1], squash, packed=False, turned=False, bordered=False)
-    return kernel, (x, W, b, first, links, np.zeros(2, np.int64), *_rooms(x, len(W), y), y)
+    kernel = _forward(y.shape[1], activation_number, packed=False, turned=False, bordered=False)
+    return kernel, (x, W, b, first, links, np.zeros(2, np.int64), *_buffers(x, len(W), y), y)
 
 
-def dense(x: Array, packed: Array, b: Array, border: Sequence[int], y: Array, squash: int, turned: bool) -> Rewritten:
+def dense(
+    x: Array, packed: Array, b: Array, border: Sequence[int], y: Array, activation_number: int, turned: bool
+) -> Rewritten:
     """The forward kernel over all pairs of a channel and a map, for packed weights as they are or turned by half a turn."""
     F, C = len(y), len(x)
     f, c = np.divmod(np.arange(F * C), C)
     links, first = np.stack([f, c, np.arange(F * C)], axis=1), C * np.arange(F + 1)
-    kernel = _forward(y.shape[1], squash, packed=True, turned=turned, bordered=any(border))
-    return kernel, (x, packed, b, first, links, np.array(border), *_rooms(x, F * C, y), y)
+    kernel = _forward(y.shape[1], activation_number, packed=True, turned=turned, bordered=any(border))
+    return kernel, (x, packed, b, first, links, np.array(border), *_buffers(x, F * C, y), y)
 
 
-def _rooms(x: Array, kernels: int, y: Array) -> list[Room]:
+def _buffers(x: Array, kernels: int, y: Array) -> list[ScratchSpec]:
     """Room for U, V and M of the forward pass."""
     C, (_, OH, _, L) = len(x), y.shape
-    return [Room(shape, x.dtype) for shape in ((POINTS, kernels, TAPS), (POINTS, C, OH + TAPS - 1, L), (POINTS, OH, L))]
+    return [ScratchSpec(shape, x.dtype) for shape in ((POINTS, kernels, TAPS), (POINTS, C, OH + TAPS - 1, L), (POINTS, OH, L))]
 
 
 def backward(x: Array, dy: Array, W: Array, first: Array, maps: Array, kernels: Array, dx: Array, dW: Array) -> Rewritten:
     """The kernel of both gradients, and its arrays with room for what it works in."""
     (_, H, _, L), (F, OH, OW, _) = x.shape, dy.shape
     shapes = (2, POINTS, len(W), TAPS), (POINTS, OW // 2, H, L), (POINTS, F, OW // 2, OH, L)
-    return _backward(OH, rows_for(first)), (x, dy, W, first, maps, kernels, *(Room(shape, x.dtype) for shape in shapes), dx, dW)
+    return _backward(OH, rows_for(first)), (
+        x,
+        dy,
+        W,
+        first,
+        maps,
+        kernels,
+        *(ScratchSpec(shape, x.dtype) for shape in shapes),
+        dx,
+        dW,
+    )

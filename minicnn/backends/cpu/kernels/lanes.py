@@ -18,7 +18,7 @@ BLOCK = 16  # a constant count of steps, which LLVM unrolls: left to itself it p
 
 @kernel
 def gather(x: Array, index: Array, lanes: Array, xl: Array) -> None:
-    """xl[d, l] = x[index[l], d], 0 in dead lanes."""
+    """xl[d, l] = x[index[l], d], 0 in padding lanes."""
     (D, L), n = xl.shape, lanes[0]
     whole = D - D % BLOCK
     for start in range(0, whole, BLOCK):
@@ -64,7 +64,7 @@ def choose_group(
 ) -> None:
     """place = number · L, …; index, labels = those of the images there in a batch of count[0]; lanes = how many there are.
 
-    rng[:, 1] = the step, rng[:, 3] = the first place. Dead lanes hold the group's first image.
+    rng[:, 1] = the step, rng[:, 3] = the first place. Padding lanes hold the group's first image.
     """
     L = index.size
     start = number[0] * L
@@ -83,7 +83,7 @@ def choose_group(
 def gather_pixels(images: Array, affine: Array, index: Array, pad: Array, xl: Array) -> None:
     """xl[0, h + rows, w + columns, l] = a · images[index[l], h, w] + b, and b around; a, b = affine.
 
-    A dead lane holds the image that its index names.
+    A padding lane holds the image that its index names.
     """
     (N, H, W), (_, Hp, Wp, L) = images.shape, xl.shape
     rows, columns, background = pad[0], pad[1], affine[1]

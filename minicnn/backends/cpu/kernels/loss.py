@@ -1,7 +1,7 @@
 """Losses over the real lanes of a group, their derivatives, and the diagonals of their second derivatives.
 
 Legend: y (D, L) outputs or logits, lanes [n] how many of the L images are real, scale [1 / N] for a batch of N,
-value [1] float64 the batch's loss, which groups add to. The derivatives of a dead lane are zero whatever y holds there.
+value [1] float64 the batch's loss, which groups add to. The derivatives of a padding lane are zero whatever y holds there.
 """
 
 from __future__ import annotations

@@ -20,15 +20,15 @@ from ..tiles import tile_dot, tile_store, tile_sum_add, tile_width, tile_zeros, 
 
 
 @register_jitable
-def numbers(g: Array) -> tuple[int, int, int, int, int, int, int, int]:
+def numbers(window: Array) -> tuple[int, int, int, int, int, int, int, int]:
     """The eight numbers of g."""
-    return g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7]
+    return window[0], window[1], window[2], window[3], window[4], window[5], window[6], window[7]
 
 
 @register_jitable
-def halves(g: Array) -> bool:
+def halves(window: Array) -> bool:
     """Whether the windows are 2 × 2 and lie side by side."""
-    return bool(numbers(g) == (2, 2, 2, 2, 0, 0, 1, 1))
+    return bool(numbers(window) == (2, 2, 2, 2, 0, 0, 1, 1))
 
 
 @register_jitable
@@ -40,10 +40,10 @@ def inside(start: int, count: int, step: int, size: int) -> tuple[int, int]:
 
 
 @register_jitable
-def window_sums(x: Array, g: Array, scale: Any, bias: Any, y: Array) -> None:
+def window_sums(x: Array, window: Array, scale: Any, bias: Any, y: Array) -> None:
     """y = scale · Σ over the window of x + bias."""
     (H, W, L), (OH, OW, _) = x.shape, y.shape
-    if halves(g):
+    if halves(window):
         for oh in range(OH):
             for ow in range(OW):
                 h, w, out = 2 * oh, 2 * ow, y[oh, ow]
@@ -51,7 +51,7 @@ def window_sums(x: Array, g: Array, scale: Any, bias: Any, y: Array) -> None:
                 for lane in range(L):
                     out[lane] = scale * (x00[lane] + x01[lane] + x10[lane] + x11[lane]) + bias
         return
-    kh, kw, sh, sw, ph, pw, dh, dw = numbers(g)
+    kh, kw, sh, sw, ph, pw, dh, dw = numbers(window)
     for oh in range(OH):
         y[oh] = bias
         top, bottom = inside(oh * sh - ph, kh, dh, H)
@@ -66,12 +66,12 @@ def window_sums(x: Array, g: Array, scale: Any, bias: Any, y: Array) -> None:
 
 
 @register_jitable
-def window_spread(dy: Array, g: Array, scale: Any, dx: Array) -> None:
+def window_spread(dy: Array, window: Array, scale: Any, dx: Array) -> None:
     """dx = scale · Σ of dy over the windows that a pixel lies in: the adjoint of ``window_sums``."""
     (H, W, L), (OH, OW, _) = dx.shape, dy.shape
-    if not halves(g) or H > 2 * OH or W > 2 * OW:
+    if not halves(window) or H > 2 * OH or W > 2 * OW:
         dx[:] = 0
-    if halves(g):
+    if halves(window):
         for oh in range(OH):
             for ow in range(OW):
                 for i in range(2):
@@ -80,7 +80,7 @@ def window_spread(dy: Array, g: Array, scale: Any, dx: Array) -> None:
                         for lane in range(L):
                             pixel[lane] = scale * out[lane]
         return
-    kh, kw, sh, sw, ph, pw, dh, dw = numbers(g)
+    kh, kw, sh, sw, ph, pw, dh, dw = numbers(window)
     for oh in range(OH):
         top, bottom = inside(oh * sh - ph, kh, dh, H)
         for i in range(top, bottom):
@@ -94,40 +94,40 @@ def window_spread(dy: Array, g: Array, scale: Any, dx: Array) -> None:
 
 
 @kernel
-def avg_pool(x: Array, g: Array, y: Array) -> None:
+def avg_pool(x: Array, window: Array, y: Array) -> None:
     """y = 1 / (kh·kw) · Σ over the window of x, the border counted as zeros."""
-    scale, bias = x.dtype.type(1.0 / (g[0] * g[1])), x.dtype.type(0)
+    scale, bias = x.dtype.type(1.0 / (window[0] * window[1])), x.dtype.type(0)
     for c in range(x.shape[0]):
-        window_sums(x[c], g, scale, bias, y[c])
+        window_sums(x[c], window, scale, bias, y[c])
 
 
 @kernel
-def avg_pool_dx(dy: Array, g: Array, dx: Array) -> None:
+def avg_pool_dx(dy: Array, window: Array, dx: Array) -> None:
     """dx = 1 / (kh·kw) · Σ of dy over the windows that a pixel lies in."""
-    scale = dy.dtype.type(1.0 / (g[0] * g[1]))
+    scale = dy.dtype.type(1.0 / (window[0] * window[1]))
     for c in range(dy.shape[0]):
-        window_spread(dy[c], g, scale, dx[c])
+        window_spread(dy[c], window, scale, dx[c])
 
 
 @kernel
-def subsample(x: Array, coef: Array, b: Array, g: Array, y: Array) -> None:
+def subsample(x: Array, coef: Array, b: Array, window: Array, y: Array) -> None:
     """y[c] = coef[c] · Σ over the window of x[c] + b[c]."""
     for c in range(x.shape[0]):
-        window_sums(x[c], g, coef[c], b[c], y[c])
+        window_sums(x[c], window, coef[c], b[c], y[c])
 
 
 @kernel
-def subsample_dx(dy: Array, coef: Array, g: Array, dx: Array) -> None:
+def subsample_dx(dy: Array, coef: Array, window: Array, dx: Array) -> None:
     """dx[c] = coef[c] · Σ of dy[c] over the windows that a pixel lies in."""
     for c in range(dy.shape[0]):
-        window_spread(dy[c], g, coef[c], dx[c])
+        window_spread(dy[c], window, coef[c], dx[c])
 
 
 @kernel
-def subsample_dcoef_add(x: Array, dy: Array, g: Array, dcoef: Array) -> None:
+def subsample_dcoef_add(x: Array, dy: Array, window: Array, dcoef: Array) -> None:
     """dcoef[c] += Σ dy[c] · (Σ over the window of x[c])."""
     (_, H, W, L), (C, OH, OW, _) = x.shape, dy.shape
-    kh, kw, sh, sw, ph, pw, dh, dw = numbers(g)
+    kh, kw, sh, sw, ph, pw, dh, dw = numbers(window)
     for c in range(C):
         t = tile_zeros(x, 1, 1)
         for oh in range(OH):
@@ -150,29 +150,29 @@ def better(x: Any, t: Any, best: Any, at: Any) -> tuple[Any, Any]:
 
 
 @register_jitable
-def window_maxima(x: Array, g: Array, y: Array, tap: Array) -> None:
+def window_maxima(x: Array, window: Array, y: Array, argmax: Array) -> None:
     """y = max over the window of x, tap = i·kw + j of the winner."""
     (H, W, L), (OH, OW, _) = x.shape, y.shape
-    kh, kw, sh, sw, ph, pw, dh, dw = numbers(g)
+    kh, kw, sh, sw, ph, pw, dh, dw = numbers(window)
     for oh in range(OH):
         y[oh] = -np.inf
         top, bottom = inside(oh * sh - ph, kh, dh, H)
         for ow in range(OW):
             left, right = inside(ow * sw - pw, kw, dw, W)
-            tap[oh, ow] = top * kw + left if top < bottom and left < right else -1
+            argmax[oh, ow] = top * kw + left if top < bottom and left < right else -1
         for i in range(top, bottom):
             row = x[oh * sh - ph + i * dh]
             for j in range(kw):
                 t = np.int32(i * kw + j)
                 left, right = inside(j * dw - pw, OW, sw, W)
                 for ow in range(left, right):
-                    pixel, out, winner = row[ow * sw - pw + j * dw], y[oh, ow], tap[oh, ow]
+                    pixel, out, winner = row[ow * sw - pw + j * dw], y[oh, ow], argmax[oh, ow]
                     for lane in range(L):
                         out[lane], winner[lane] = better(pixel[lane], t, out[lane], winner[lane])
 
 
 @register_jitable
-def maxima_of_halves(x: Array, y: Array, tap: Array) -> None:
+def maxima_of_halves(x: Array, y: Array, argmax: Array) -> None:
     """``max_pool`` where ``halves`` and lanes fill vectors."""
     (_, H, W, L), (C, OH, OW, _) = x.shape, y.shape
     for c in range(C):
@@ -181,43 +181,43 @@ def maxima_of_halves(x: Array, y: Array, tap: Array) -> None:
                 for lane in range(0, L, tile_width(x)):
                     at, out = ((c * H + 2 * oh) * W + 2 * ow) * L + lane, ((c * OH + oh) * OW + ow) * L + lane
                     x00, x01, below = vector_load(x, at), vector_load(x, at + L), at + W * L
-                    best = vector_winner(x00, x01, vector_load(x, below), vector_load(x, below + L), tap, out)
+                    best = vector_winner(x00, x01, vector_load(x, below), vector_load(x, below + L), argmax, out)
                     tile_store(best, y, out, 0, 1)
 
 
 @kernel
-def max_pool(x: Array, g: Array, y: Array, tap: Array) -> None:
+def max_pool(x: Array, window: Array, y: Array, argmax: Array) -> None:
     """y = max over the window of x, tap = i·kw + j of the winner; −∞ and −1 where the window lies in the border."""
-    if halves(g) and x.shape[3] % tile_width(x) == 0:
-        maxima_of_halves(x, y, tap)
+    if halves(window) and x.shape[3] % tile_width(x) == 0:
+        maxima_of_halves(x, y, argmax)
     else:
         for c in range(x.shape[0]):
-            window_maxima(x[c], g, y[c], tap[c])
+            window_maxima(x[c], window, y[c], argmax[c])
 
 
 @register_jitable
-def winner_spread_halves(dy: Array, tap: Array, dx: Array) -> None:
+def winner_spread_halves(dy: Array, argmax: Array, dx: Array) -> None:
     """``winner_spread`` where ``halves``, without the rows and columns that no window covers."""
     (OH, OW, L), zero = dy.shape, dy.dtype.type(0)
     for oh in range(OH):
         for ow in range(OW):
             for i in range(2):
                 for j in range(2):
-                    pixel, out, winner, t = dx[2 * oh + i, 2 * ow + j], dy[oh, ow], tap[oh, ow], np.int32(2 * i + j)
+                    pixel, out, winner, t = dx[2 * oh + i, 2 * ow + j], dy[oh, ow], argmax[oh, ow], np.int32(2 * i + j)
                     for lane in range(L):
                         pixel[lane] = out[lane] if winner[lane] == t else zero
 
 
 @register_jitable
-def winner_spread(dy: Array, tap: Array, g: Array, dx: Array) -> None:
+def winner_spread(dy: Array, argmax: Array, window: Array, dx: Array) -> None:
     """dx = Σ of dy over the windows that a pixel is the winner of."""
     (H, W, L), (OH, OW, _), zero = dx.shape, dy.shape, dy.dtype.type(0)
-    if not halves(g) or H > 2 * OH or W > 2 * OW:
+    if not halves(window) or H > 2 * OH or W > 2 * OW:
         dx[:] = 0
-    if halves(g):
-        winner_spread_halves(dy, tap, dx)
+    if halves(window):
+        winner_spread_halves(dy, argmax, dx)
         return
-    kh, kw, sh, sw, ph, pw, dh, dw = numbers(g)
+    kh, kw, sh, sw, ph, pw, dh, dw = numbers(window)
     for oh in range(OH):
         top, bottom = inside(oh * sh - ph, kh, dh, H)
         for i in range(top, bottom):
@@ -226,13 +226,13 @@ def winner_spread(dy: Array, tap: Array, g: Array, dx: Array) -> None:
                 t = np.int32(i * kw + j)
                 left, right = inside(j * dw - pw, OW, sw, W)
                 for ow in range(left, right):
-                    pixel, out, winner = row[ow * sw - pw + j * dw], dy[oh, ow], tap[oh, ow]
+                    pixel, out, winner = row[ow * sw - pw + j * dw], dy[oh, ow], argmax[oh, ow]
                     for lane in range(L):
                         pixel[lane] += out[lane] if winner[lane] == t else zero
 
 
 @kernel
-def max_pool_dx(dy: Array, tap: Array, g: Array, dx: Array) -> None:
+def max_pool_dx(dy: Array, argmax: Array, window: Array, dx: Array) -> None:
     """dx = Σ of dy over the windows that a pixel is the winner of."""
     for c in range(dy.shape[0]):
-        winner_spread(dy[c], tap[c], g, dx[c])
+        winner_spread(dy[c], argmax[c], window, dx[c])

@@ -1,6 +1,6 @@
-"""Pools of 2 × 2 windows side by side, together with the squashing layers around them: one pass over the maps.
+"""Pools of 2 × 2 windows side by side, together with the activation layers around them: one pass over the maps.
 
-Legend: x (C, 2·OH, 2·OW, L), y (C, OH, OW, L); ``above`` is the squashing function that follows the pool, y = f(pool(x)), and
+Legend: x (C, 2·OH, 2·OW, L), y (C, OH, OW, L); ``above`` is the activation function that follows the pool, y = f(pool(x)), and
 ``below`` the one that made x. dx is the gradient of what went into ``below``, whose sums over each map are db_below: the
 gradient of the bias under it. The rules in ``lowering.py`` say which calls each of these stands for.
 """
@@ -12,7 +12,7 @@ from functools import cache
 from ....arrays import Array
 from ..compile.jit import Kernel, kernel
 from ..tiles import (
-    tile_squash,
+    tile_activation,
     tile_store,
     tile_sum_add,
     tile_width,
@@ -25,11 +25,11 @@ from ..tiles import (
 
 
 @cache
-def subsample_squashed(above: int) -> Kernel:
-    """The forward kernel with a squashing function after it."""
+def subsample_activated(above: int) -> Kernel:
+    """The forward kernel with an activation function after it."""
 
     @kernel
-    def subsample_squash(x: Array, coef: Array, b: Array, y: Array) -> None:
+    def subsample_activation(x: Array, coef: Array, b: Array, y: Array) -> None:
         """y[c] = f(coef[c] · Σ over the window of x[c] + b[c])."""
         C, OH, OW, L = y.shape
         right, down = L, 2 * OW * L
@@ -41,17 +41,17 @@ def subsample_squashed(above: int) -> Kernel:
                         at = (((c * OH + oh) * 2 * OW + ow) * 2) * L + lane
                         total = vector_load(x, at) + vector_load(x, at + right)
                         total = total + vector_load(x, at + down) + vector_load(x, at + down + right)
-                        tile_store(tile_squash(scale * total + bias, above), y, ((c * OH + oh) * OW + ow) * L + lane, 0, 1)
+                        tile_store(tile_activation(scale * total + bias, above), y, ((c * OH + oh) * OW + ow) * L + lane, 0, 1)
 
-    return subsample_squash
+    return subsample_activation
 
 
 @cache
 def subsample_backward(above: int, below: int) -> Kernel:
-    """The backward pass of a subsampling layer between two squashing functions."""
+    """The backward pass of a subsampling layer between two activation functions."""
 
     @kernel
-    def subsample_squash_backward(
+    def subsample_activation_backward(
         x: Array, y: Array, dy: Array, coef: Array, dx: Array, dcoef: Array, db: Array, db_below: Array
     ) -> None:
         """da = f'(a) dy, dcoef += Σ da · Σ window, db += Σ da, dx = g'(x) coef da, db_below += Σ dx."""
@@ -82,15 +82,15 @@ def subsample_backward(above: int, below: int) -> Kernel:
             tile_sum_add(s_b, db, c, 0, 1, 0, 1)
             tile_sum_add(s_below, db_below, c, 0, 1, 0, 1)
 
-    return subsample_squash_backward
+    return subsample_activation_backward
 
 
 @cache
 def max_pool_backward(below: int) -> Kernel:
-    """The backward pass of a max pool after a squashing function."""
+    """The backward pass of a max pool after an activation function."""
 
     @kernel
-    def max_pool_squash_backward(x: Array, dy: Array, tap: Array, dx: Array, db_below: Array) -> None:
+    def max_pool_activation_backward(x: Array, dy: Array, argmax: Array, dx: Array, db_below: Array) -> None:
         """dx = g'(x) dy at the winner of each window, 0 elsewhere; db_below += Σ dx."""
         C, OH, OW, L = dy.shape
         for c in range(C):
@@ -102,11 +102,11 @@ def max_pool_backward(below: int) -> Kernel:
                             out = ((c * OH + oh) * OW + ow) * L + lane
                             at = (((c * OH + oh) * 2 + i) * OW + ow) * 2 * L + lane
                             dout = vector_load(dy, out)
-                            left = vector_won(vector_slope(below, vector_load(x, at), dout), tap, out, 2 * i)
-                            right = vector_won(vector_slope(below, vector_load(x, at + L), dout), tap, out, 2 * i + 1)
+                            left = vector_won(vector_slope(below, vector_load(x, at), dout), argmax, out, 2 * i)
+                            right = vector_won(vector_slope(below, vector_load(x, at + L), dout), argmax, out, 2 * i + 1)
                             tile_store(left, dx, at, 0, 1)
                             tile_store(right, dx, at + L, 0, 1)
                             s_below = s_below + (left + right)
             tile_sum_add(s_below, db_below, c, 0, 1, 0, 1)
 
-    return max_pool_squash_backward
+    return max_pool_activation_backward

@@ -44,10 +44,10 @@ def sgd_step(p: Array, dp: Array, v: Array, lr: Any, momentum: Any, decay: Any, 
 
 
 @kernel(flat=True)
-def sgd(p: Array, dp: Array, v: Array, h: Array) -> None:
+def sgd(p: Array, dp: Array, v: Array, hyper: Array) -> None:
     """g = dp + wd p; v = μ v + g, at first v = g; p −= lr (g + μ v if Nesterov else v). h = lr, μ, Nesterov?, wd, first?."""
-    lr, momentum, decay = p.dtype.type(h[0]), p.dtype.type(h[1]), p.dtype.type(h[3])
-    nesterov, first = h[2] != 0, h[4] != 0
+    lr, momentum, decay = p.dtype.type(hyper[0]), p.dtype.type(hyper[1]), p.dtype.type(hyper[3])
+    nesterov, first = hyper[2] != 0, hyper[4] != 0
     if momentum == 0:
         for i in range(p.size):
             p[i] -= lr * (dp[i] + decay * p[i])
@@ -58,48 +58,48 @@ def sgd(p: Array, dp: Array, v: Array, h: Array) -> None:
 
 
 @kernel(flat=True)
-def sdlm(p: Array, dp: Array, r: Array, h: Array) -> None:
+def sdlm(p: Array, dp: Array, r: Array, hyper: Array) -> None:
     """p −= lr r dp, r = 1 / (μ + curvature) of each parameter. h = lr."""
-    lr = p.dtype.type(h[0])
+    lr = p.dtype.type(hyper[0])
     for i in range(p.size):
         p[i] -= lr * r[i] * dp[i]
 
 
 @register_jitable(**FLAGS)
-def share_of_square(fresh: Any, more: Any, g: Any) -> Any:
+def share_of_square(fresh: Any, more: Any, window: Any) -> Any:
     """fresh · g², or more · g · g in this order where g² overflows; ``more`` is a little above fresh, so it is larger else."""
-    share, other = fresh * (g * g), more * g * g
+    share, other = fresh * (window * window), more * window * window
     return other if other < share else share
 
 
-def second_moment(v: Any, g: Any, beta2: Any, fresh2: Any, more: Any) -> Any:
+def second_moment(v: Any, window: Any, beta2: Any, fresh2: Any, more: Any) -> Any:
     """β₂ v + (1 − β₂) g²; as in PyTorch, it does not overflow in float32 up to gradients of 10²⁰."""
-    return beta2 * v + share_of_square(fresh2, more, g)
+    return beta2 * v + share_of_square(fresh2, more, window)
 
 
-def plain_second_moment(v: Any, g: Any, beta2: Any, fresh2: Any, more: Any) -> Any:
+def plain_second_moment(v: Any, window: Any, beta2: Any, fresh2: Any, more: Any) -> Any:
     """``second_moment`` in float64, where no gradient is so large; LLVM makes g² + β₂ (v − g²) of it."""
-    return beta2 * v + fresh2 * g * g
+    return beta2 * v + fresh2 * window * window
 
 
 @overload(second_moment, strict=False)
-def _second_moment(v: Any, g: Any, beta2: Any, fresh2: Any, more: Any) -> Any:
+def _second_moment(v: Any, window: Any, beta2: Any, fresh2: Any, more: Any) -> Any:
     return second_moment if v is types.float32 else plain_second_moment
 
 
 @register_jitable
-def adam_step(p: Array, dp: Array, m: Array, v: Array, h: Array, coupled: Any, decoupled: Any) -> None:
+def adam_step(p: Array, dp: Array, m: Array, v: Array, hyper: Array, coupled: Any, decoupled: Any) -> None:
     """The step of ``adam`` with the weight decay in the gradient (coupled) or beside it (decoupled).
 
     Where ε is so small that a denormal v counts beside it, denormal numbers are not taken for zero.
     """
-    lr, beta1, beta2, eps = p.dtype.type(h[0]), p.dtype.type(h[1]), p.dtype.type(h[2]), p.dtype.type(h[3])
+    lr, beta1, beta2, eps = p.dtype.type(hyper[0]), p.dtype.type(hyper[1]), p.dtype.type(hyper[2]), p.dtype.type(hyper[3])
     one = p.dtype.type(1)
-    fresh1, fresh2 = p.dtype.type(1 - h[1]), p.dtype.type(1 - h[2])
-    step, root = lr / p.dtype.type(h[5]), p.dtype.type(math.sqrt(h[6]))
+    fresh1, fresh2 = p.dtype.type(1 - hyper[1]), p.dtype.type(1 - hyper[2])
+    step, root = lr / p.dtype.type(hyper[5]), p.dtype.type(math.sqrt(hyper[6]))
     keep = one - lr * decoupled
     more = fresh2 * p.dtype.type(1 + 2.0**-20)
-    tiny, mode = h[3] * math.sqrt(h[6]) < (SINGLE_EPS if p.itemsize == 4 else DOUBLE_EPS), 0
+    tiny, mode = hyper[3] * math.sqrt(hyper[6]) < (SINGLE_EPS if p.itemsize == 4 else DOUBLE_EPS), 0
     if tiny and not INTERPRET:
         mode = heed_denormals()
     for i in range(p.size):
@@ -112,15 +112,15 @@ def adam_step(p: Array, dp: Array, m: Array, v: Array, h: Array, coupled: Any, d
 
 
 @kernel(flat=True)
-def adam(p: Array, dp: Array, m: Array, v: Array, h: Array) -> None:
+def adam(p: Array, dp: Array, m: Array, v: Array, hyper: Array) -> None:
     """g = dp + wd p; m = β₁ m + (1 − β₁) g; v = β₂ v + (1 − β₂) g²; p −= lr (m / c₁) / (√(v / c₂) + ε).
 
     h = lr, β₁, β₂, ε, wd, c₁, c₂ with c = 1 − βᵗ in step t = 1, 2, …
     """
-    adam_step(p, dp, m, v, h, p.dtype.type(h[4]), p.dtype.type(0))
+    adam_step(p, dp, m, v, hyper, p.dtype.type(hyper[4]), p.dtype.type(0))
 
 
 @kernel(flat=True)
-def adamw(p: Array, dp: Array, m: Array, v: Array, h: Array) -> None:
+def adamw(p: Array, dp: Array, m: Array, v: Array, hyper: Array) -> None:
     """``adam`` with the weight decay beside the gradient: p −= lr wd p."""
-    adam_step(p, dp, m, v, h, p.dtype.type(0), p.dtype.type(h[4]))
+    adam_step(p, dp, m, v, hyper, p.dtype.type(0), p.dtype.type(hyper[4]))

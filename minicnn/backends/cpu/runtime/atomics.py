@@ -60,9 +60,9 @@ def count_up(typingctx: Any, array: Any, index: Any) -> Any:
 
 
 @register_jitable
-def meet(arrivals: Array, members: int) -> None:
+def meet(arrivals: Array, usable_threads: int) -> None:
     """Wait until so many threads have come here as often as this one; arrivals[0] counts them all."""
     before = count_up(arrivals, 0)
-    wanted = before - before % members + members
+    wanted = before - before % usable_threads + usable_threads
     while load_shared(arrivals, 0) < wanted:
         relax()

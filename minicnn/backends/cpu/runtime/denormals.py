@@ -1,7 +1,7 @@
 """Denormal numbers taken for zero while a program runs: arithmetic with them costs a hundred cycles and more on many cores.
 
 They come up where something decays: the momentum of a unit that no longer fires, the second moment of a tiny gradient, the
-slope of a saturated squashing function. The mode belongs to a thread and covers whole programs, not the interpreter.
+slope of a saturated activation function. The mode belongs to a thread and covers whole programs, not the interpreter.
 """
 
 from __future__ import annotations

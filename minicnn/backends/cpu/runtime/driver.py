@@ -108,21 +108,21 @@ class Native:
     """Jobs, one after another, as native code takes them: a table, and the call of ``run_parts`` on it as words.
 
     Args:
-        jobs: ``minicnn.backends.program.Job`` whose programs are machine code throughout; None where all members meet.
-        members: how many threads meet.
+        tasks: ``minicnn.backends.program.Job`` whose programs are machine code throughout; None where all members meet.
+        usable_threads: how many threads meet.
         arrivals: int64[1], where they count.
     """
 
-    def __init__(self, jobs: Sequence[Any], members: int, arrivals: Array) -> None:
+    def __init__(self, tasks: Sequence[Any], usable_threads: int, arrivals: Array) -> None:
         calls: list[tuple[int, tuple[Array, ...]]] = []
         parts = []
-        for job in jobs:
-            if job is None:
-                parts.append((0, 0, 0, 0, 1, 0, members))
+        for task in tasks:
+            if task is None:
+                parts.append((0, 0, 0, 0, 1, 0, usable_threads))
                 continue
-            for programs, span in job.parts:
+            for programs, span in task.parts:
                 own = [(call.bound.address, call.bound.arrays) for program in programs for call in program.calls]
-                parts.append((len(calls), len(calls) + len(own), *span, job.number.ctypes.data, 0))
+                parts.append((len(calls), len(calls) + len(own), *span, task.number.ctypes.data, 0))
                 calls += own
         self.status = np.zeros(1, np.int64)
         arrays = (*table_of(calls), np.array(parts, np.int64).reshape(-1, 7), arrivals, self.status)
@@ -130,7 +130,7 @@ class Native:
         self.address = run_parts.address(self.arrays)
         words = [word for array in self.arrays for word in words_of(array)]
         self.words = np.array(words + [0] * (-len(words) % STEP), np.int64)
-        self._kept = calls, jobs  # the arrays that the words point to
+        self._kept = calls, tasks  # the arrays that the words point to
 
     def run(self) -> None:
         """Run the jobs in this thread."""
@@ -143,21 +143,21 @@ class Native:
             raise BackendError("program", f"expected every kernel to end well, got status {status}", hint)
 
 
-def native(job: Any) -> Native:
+def native(task: Any) -> Native:
     """The job's native form, made once."""
-    if job.code is None:
-        job.code = Native([job], 1, np.zeros(1, np.int64))
-    code: Native = job.code
+    if task.code is None:
+        task.code = Native([task], 1, np.zeros(1, np.int64))
+    code: Native = task.code
     return code
 
 
-def relay(stages: Sequence[Sequence[Any]]) -> list[Native]:
+def relay(phases: Sequence[Sequence[Any]]) -> list[Native]:
     """Stages of jobs as what each thread does: its jobs, and between stages it meets the others."""
-    members, arrivals = max(map(len, stages)), aligned(ALIGNMENT).view(np.int64)
+    usable_threads, arrivals = max(map(len, phases)), aligned(ALIGNMENT).view(np.int64)
     found = []
-    for member in range(members):
+    for thread in range(usable_threads):
         own: list[Any] = []
-        for number, jobs in enumerate(stages):
-            own += [*([None] if number else []), *jobs[member : member + 1]]
-        found.append(Native(own, members, arrivals))
+        for number, tasks in enumerate(phases):
+            own += [*([None] if number else []), *tasks[thread : thread + 1]]
+        found.append(Native(own, usable_threads, arrivals))
     return found

@@ -116,12 +116,12 @@ def _work(mailbox: Array, awake: threading.Event, patience: Array) -> None:
         mailbox[ASLEEP] = 0
 
 
-def members(threads: int) -> int:
+def usable_threads(threads: int) -> int:
     """As many threads as there are to use."""
     return threads
 
 
-class Crew:
+class NativeThreads:
     """The calling thread and its helpers.
 
     Helpers are made when they are first needed, and again in a forked child, where those of the parent do not live.
@@ -135,20 +135,20 @@ class Crew:
         self._helpers: list[_Helper] = []
         self._owner = 0
 
-    def run(self, jobs: Sequence[Any]) -> None:
+    def run(self, tasks: Sequence[Any]) -> None:
         """Run jobs (``minicnn.backends.program.Job``) whose programs are machine code throughout, all at the same time."""
-        self._together([native(job) for job in jobs])
+        self._together([native(task) for task in tasks])
 
-    def run_stages(self, work: Any) -> None:
+    def run_schedule(self, work: Any) -> None:
         """Run the jobs of ``minicnn.backends.program.Stages``, machine code throughout, with one hand-over."""
         if work.code is None:
-            work.code = relay(work.stages)
+            work.code = relay(work.phases)
         self._together(work.code)
 
     def _together(self, codes: Sequence[Native]) -> None:
         """Give all but the first to helpers and run that one; an interrupt leaves no helper waiting for another."""
         mine, *others = codes
-        helpers = self._crew(len(others)) if others else []
+        helpers = self._native(len(others)) if others else []
         posted = [helper.posted for helper in helpers]
         mine.status[0] = PENDING
         try:
@@ -166,7 +166,7 @@ class Crew:
         for code in codes:
             code.check()
 
-    def _crew(self, count: int) -> list[_Helper]:
+    def _native(self, count: int) -> list[_Helper]:
         if self._owner != os.getpid():
             self._helpers, self._owner = [], os.getpid()
         while len(self._helpers) < count:

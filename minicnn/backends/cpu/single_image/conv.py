@@ -13,7 +13,7 @@ import numpy as np
 from ....arrays import Array
 from ..compile.host import HOST
 from ..compile.jit import Kernel, kernel, select
-from ..tiles import tile_bias, tile_squash, tile_width, tile_zeros
+from ..tiles import tile_activation, tile_bias, tile_width, tile_zeros
 from ..tiles.activation import NONE
 from ..tiles.rows import tile_rows, tile_scale, tile_store_rows, tile_window
 
@@ -31,22 +31,22 @@ def tile_for(filters: int, rows: int) -> tuple[int, int]:
     return min((tile for tile in TILES if tile[1] <= rows), key=work)
 
 
-def over_the_border(x: Array, g: Array, y: Array) -> bool:
+def over_the_border(x: Array, window: Array, y: Array) -> bool:
     """Whether any window of x reaches over its border."""
-    last = (np.array(y.shape[1:3]) - 1) * g[2:4] + (g[:2] - 1) * g[6:8] - g[4:6]
-    return bool(g[4:6].any() or (last >= x.shape[1:3]).any())
+    last = (np.array(y.shape[1:3]) - 1) * window[2:4] + (window[:2] - 1) * window[6:8] - window[4:6]
+    return bool(window[4:6].any() or (last >= x.shape[1:3]).any())
 
 
 @cache
-def _forward(m: int, n: int, step: int, border: bool, squash: int) -> Kernel:
+def _forward(m: int, n: int, step: int, border: bool, activation_number: int) -> Kernel:
     """The kernel with tiles of m filters × n rows, for windows ``step`` columns apart that may reach over the border or not."""
 
     @kernel
-    def conv2d_image(x: Array, W: Array, b: Array, g: Array, y: Array) -> None:
+    def conv2d_image(x: Array, W: Array, b: Array, window: Array, y: Array) -> None:
         """y[f, oy, ox] = b[f] + Σ_{c, kh, kw} W[f, c, kh, kw] · x[c, s·oy + d·kh − p, s·ox + d·kw − p]."""
         C, H, width, _ = x.shape
         F, OH, OW, _ = y.shape
-        KH, KW, sh, ph, pw, dh, dw = g[0], g[1], g[2], g[4], g[5], g[6], g[7]
+        KH, KW, sh, ph, pw, dh, dw = window[0], window[1], window[2], window[4], window[5], window[6], window[7]
         for f in range(0, F, m):
             rows = min(m, F - f)
             for start in range(0, OH, n):
@@ -65,20 +65,20 @@ def _forward(m: int, n: int, step: int, border: bool, squash: int) -> Kernel:
                                 t = tile_scale(t, W, at, C * KH * KW, rows, v)
                                 at += 1
                                 ix += dw
-                    if squash != NONE:
-                        t = tile_squash(t, squash)
+                    if activation_number != NONE:
+                        t = tile_activation(t, activation_number)
                     tile_store_rows(t, y, (f * OH + oy) * OW + ox, OH * OW, rows, OW, n, OW - ox)
 
     return conv2d_image
 
 
-def conv2d_image_squashed(squash: int, x: Array, g: Array, y: Array) -> Kernel:
-    """The kernel with a squashing function in its store, whose tile suits the number of filters and of rows."""
+def conv2d_image_activated(activation_number: int, x: Array, window: Array, y: Array) -> Kernel:
+    """The kernel with an activation function in its store, whose tile suits the number of filters and of rows."""
     m, n = tile_for(y.shape[0], y.shape[1])
-    return _forward(m, n, int(g[3]), over_the_border(x, g, y), squash)
+    return _forward(m, n, int(window[3]), over_the_border(x, window, y), activation_number)
 
 
 @select
-def conv2d_image(x: Array, W: Array, b: Array, g: Array, y: Array) -> Kernel:
+def conv2d_image(x: Array, W: Array, b: Array, window: Array, y: Array) -> Kernel:
     """The kernel whose tile suits the number of filters and of rows."""
-    return conv2d_image_squashed(NONE, x, g, y)
+    return conv2d_image_activated(NONE, x, window, y)

@@ -45,14 +45,14 @@ def _dx(rows: int, taps: int, step: int, whole: bool) -> Kernel:
     reach = rows + taps - 1
 
     @kernel
-    def conv2d_image_dx(dy: Array, W: Array, g: Array, dx: Array) -> None:
+    def conv2d_image_dx(dy: Array, W: Array, window: Array, dx: Array) -> None:
         """dx[c, s·oy + d·kh − p, s·ox + d·kw − p] += W[f, c, kh, kw] · dy[f, oy, ox], from zero.
 
         A tile sums over the filters what one column of taps sends to a channel; it is added to dx as far as it falls on it.
         """
         F, OH, OW, _ = dy.shape
         C, H, width, _ = dx.shape
-        KH, KW, sh, ph, pw, dh, dw = g[0], g[1], g[2], g[4], g[5], g[6], g[7]
+        KH, KW, sh, ph, pw, dh, dw = window[0], window[1], window[2], window[4], window[5], window[6], window[7]
         dx[:] = 0
         for oy in range(0, OH, rows):
             for ox in range(0, OW, tile_width(dy)):
@@ -73,11 +73,11 @@ def _dx(rows: int, taps: int, step: int, whole: bool) -> Kernel:
 
 
 @select
-def conv2d_image_dx(dy: Array, W: Array, g: Array, dx: Array) -> Kernel:
+def conv2d_image_dx(dy: Array, W: Array, window: Array, dx: Array) -> Kernel:
     """The kernel whose tile suits the height of the maps and of the window."""
     rows = rows_for(dy.shape[1])
-    taps = column_taps(int(g[0])) if g[2] == g[6] == 1 else 1
-    return _dx(rows, taps, int(g[3]), dy.shape[1] % rows == 0)
+    taps = column_taps(int(window[0])) if window[2] == window[6] == 1 else 1
+    return _dx(rows, taps, int(window[3]), dy.shape[1] % rows == 0)
 
 
 @cache
@@ -85,11 +85,11 @@ def _dW(rows: int, columns: int, step: int, border: bool, by_channels: bool, who
     """The kernel with tiles of some filters × taps of a row, or × channels, that divide dW or not."""
 
     @kernel
-    def conv2d_image_dW_add(x: Array, dy: Array, g: Array, dW: Array) -> None:
+    def conv2d_image_dW_add(x: Array, dy: Array, window: Array, dW: Array) -> None:
         """dW[f, c, kh, kw] += Σ_{oy, ox} dy[f, oy, ox] · x[c, s·oy + d·kh − p, s·ox + d·kw − p]."""
         C, H, width, _ = x.shape
         F, OH, OW, _ = dy.shape
-        KH, KW, sh, ph, pw, dh, dw = g[0], g[1], g[2], g[4], g[5], g[6], g[7]
+        KH, KW, sh, ph, pw, dh, dw = window[0], window[1], window[2], window[4], window[5], window[6], window[7]
         channels, taps = (columns, 1) if by_channels else (1, columns)
         apart, tap = (H * width, 0) if by_channels else (dw, dw)
         for f in range(0, F, rows):
@@ -123,11 +123,11 @@ def _dW(rows: int, columns: int, step: int, border: bool, by_channels: bool, who
 
 
 @select
-def conv2d_image_dW_add(x: Array, dy: Array, g: Array, dW: Array) -> Kernel:
+def conv2d_image_dW_add(x: Array, dy: Array, window: Array, dW: Array) -> Kernel:
     """The kernel whose tile suits the number of filters and the width of the window's row."""
     F, C, _, width = dW.shape
     columns = width if 3 <= width <= 5 else 4
     by_channels = width < 3
     rows, _ = tile_size(F, columns)
     whole = F % rows == 0 and (C if by_channels else width) % columns == 0
-    return _dW(rows, columns, int(g[3]), over_the_border(x, g, dy), by_channels, whole)
+    return _dW(rows, columns, int(window[3]), over_the_border(x, window, dy), by_channels, whole)

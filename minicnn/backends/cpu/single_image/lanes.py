@@ -27,12 +27,12 @@ ROWS = 8  # rows that are copied at a time
 
 
 @kernel
-def pad(x: Array, g: Array, framed: Array) -> None:
+def pad(x: Array, window: Array, padded: Array) -> None:
     """framed = x with a background of zeros around every map."""
     _, H, W, _ = x.shape
-    C, height, width, _ = framed.shape
+    C, height, width, _ = padded.shape
     for c in range(C):
         for h in range(0, height, ROWS):
             for w in range(0, width, tile_width(x)):
-                v = tile_window(ROWS, x, c * H * W, h - g[4], 1, H, w - g[5], 1, W, width - w)
-                tile_store_rows(v, framed, (c * height + h) * width + w, width, height - h, 0, 1, width - w)
+                v = tile_window(ROWS, x, c * H * W, h - window[4], 1, H, w - window[5], 1, W, width - w)
+                tile_store_rows(v, padded, (c * height + h) * width + w, width, height - h, 0, 1, width - w)

@@ -29,11 +29,11 @@ def _max_pool(rows: int, step: int, border: bool) -> Kernel:
     """The kernel for some rows of windows at a time, ``step`` columns apart, that may reach over the border or not."""
 
     @kernel
-    def max_pool(x: Array, g: Array, y: Array, tap: Array) -> None:
+    def max_pool(x: Array, window: Array, y: Array, argmax: Array) -> None:
         """y = max over the window of x, tap = i·kw + j of the winner; −∞ and −1 where the window lies in the border."""
         _, H, W, _ = x.shape
         C, OH, OW, _ = y.shape
-        kh, kw, sh, _, ph, pw, dh, dw = numbers(g)
+        kh, kw, sh, _, ph, pw, dh, dw = numbers(window)
         for c in range(C):
             for start in range(0, OH, rows):
                 oy = min(start, OH - rows)  # the last rows may overlap those before
@@ -50,15 +50,15 @@ def _max_pool(rows: int, step: int, border: bool) -> Kernel:
                                 t = tile_beat(t, v, i * kw + j, 0, 0, 1, 0, step, OW * step, OW - ox)
                     out = (c * OH + oy) * OW + ox
                     tile_store_rows(t, y, out, OW, rows, 0, 1, OW - ox)
-                    tile_store_taps(t, tap, out, OW, rows, OW - ox)
+                    tile_store_taps(t, argmax, out, OW, rows, OW - ox)
 
     return max_pool
 
 
 @select
-def max_pool(x: Array, g: Array, y: Array, tap: Array) -> Kernel:
+def max_pool(x: Array, window: Array, y: Array, argmax: Array) -> Kernel:
     """The kernel for this height of map, this stride and this border."""
-    return _max_pool(rows_for(y.shape[1], MOST), int(g[3]), over_the_border(x, g, y))
+    return _max_pool(rows_for(y.shape[1], MOST), int(window[3]), over_the_border(x, window, y))
 
 
 @cache
@@ -66,21 +66,21 @@ def _max_pool_dx(rows: int, times: int) -> Kernel:
     """The kernel for some rows of windows of so many columns at a time."""
 
     @kernel
-    def max_pool_dx(dy: Array, tap: Array, g: Array, dx: Array) -> None:
+    def max_pool_dx(dy: Array, argmax: Array, window: Array, dx: Array) -> None:
         """dx = dy where the pixel is the winner of its window, else 0."""
         C, OH, OW, _ = dy.shape
         _, H, W, _ = dx.shape
-        kh = g[0]
+        kh = window[0]
         if OH * kh < H or OW * times < W:
             dx[:] = 0
         for c in range(C):
             for start in range(0, OH, rows):
                 oy = min(start, OH - rows)
                 for ox in range(0, OW, tile_width(dy) // times):
-                    window, end = (c * OH + oy) * OW + ox, (OW - ox) * times
-                    v = tile_repeat(rows, times, dy, window, OW, rows, end)
+                    patch, end = (c * OH + oy) * OW + ox, (OW - ox) * times
+                    v = tile_repeat(rows, times, dy, patch, OW, rows, end)
                     for i in range(kh):
-                        won = tile_keep(v, times, tap, window, OW, rows, i * times, end)
+                        won = tile_keep(v, times, argmax, patch, OW, rows, i * times, end)
                         pixel = (c * H + oy * kh + i) * W + ox * times
                         tile_store_rows(won, dx, pixel, kh * W, rows, 0, 1, end)
 
@@ -88,6 +88,6 @@ def _max_pool_dx(rows: int, times: int) -> Kernel:
 
 
 @select
-def max_pool_dx(dy: Array, tap: Array, g: Array, dx: Array) -> Kernel:
+def max_pool_dx(dy: Array, argmax: Array, window: Array, dx: Array) -> Kernel:
     """The kernel for this height of map and width of window; that over lanes where windows do not lie side by side."""
-    return _max_pool_dx(rows_for(dy.shape[1], MOST), int(g[1])) if side_by_side(g) else pool.max_pool_dx
+    return _max_pool_dx(rows_for(dy.shape[1], MOST), int(window[1])) if side_by_side(window) else pool.max_pool_dx

@@ -27,9 +27,9 @@ WIDEST = 4
 """Columns of a window whose gradient a permutation of a vector spreads."""
 
 
-def side_by_side(g: Array) -> bool:
+def side_by_side(window: Array) -> bool:
     """Whether the windows are narrow and lie side by side, without a border."""
-    return bool((g[:2] == g[2:4]).all() and not g[4:6].any() and (g[6:] == 1).all() and g[1] <= WIDEST)
+    return bool((window[:2] == window[2:4]).all() and not window[4:6].any() and (window[6:] == 1).all() and window[1] <= WIDEST)
 
 
 @cache
@@ -37,11 +37,11 @@ def _avg_pool(rows: int, step: int, border: bool) -> Kernel:
     """The kernel for some rows of windows at a time, ``step`` columns apart, that may reach over the border or not."""
 
     @kernel
-    def avg_pool(x: Array, g: Array, y: Array) -> None:
+    def avg_pool(x: Array, window: Array, y: Array) -> None:
         """y = 1 / (kh·kw) · Σ over the window of x, the border counted as zeros."""
         _, H, W, _ = x.shape
         C, OH, OW, _ = y.shape
-        kh, kw, sh, _, ph, pw, dh, dw = numbers(g)
+        kh, kw, sh, _, ph, pw, dh, dw = numbers(window)
         scale = x.dtype.type(1.0 / (kh * kw))
         for c in range(C):
             for start in range(0, OH, rows):
@@ -62,9 +62,9 @@ def _avg_pool(rows: int, step: int, border: bool) -> Kernel:
 
 
 @select
-def avg_pool(x: Array, g: Array, y: Array) -> Kernel:
+def avg_pool(x: Array, window: Array, y: Array) -> Kernel:
     """The kernel for this height of map, this stride and this border."""
-    return _avg_pool(rows_for(y.shape[1], MOST), int(g[3]), over_the_border(x, g, y))
+    return _avg_pool(rows_for(y.shape[1], MOST), int(window[3]), over_the_border(x, window, y))
 
 
 @cache
@@ -72,7 +72,7 @@ def _subsample(rows: int, step: int) -> Kernel:
     """The kernel for some rows of windows at a time, ``step`` columns apart."""
 
     @kernel
-    def subsample(x: Array, coef: Array, b: Array, g: Array, y: Array) -> None:
+    def subsample(x: Array, coef: Array, b: Array, window: Array, y: Array) -> None:
         """y[c] = coef[c] · Σ over the window of x[c] + b[c]."""
         _, H, W, _ = x.shape
         C, OH, OW, _ = y.shape
@@ -81,19 +81,19 @@ def _subsample(rows: int, step: int) -> Kernel:
                 oy = min(start, OH - rows)  # the last rows may overlap those before
                 for ox in range(0, OW, tile_width(x)):
                     t = tile_bias(tile_zeros(x, rows, 1), b, c, 1)
-                    for i in range(g[0]):
-                        for j in range(g[1]):
-                            pixel = (c * H + oy * g[2] + i) * W + ox * step + j
-                            t = tile_plus(t, coef[c], tile_rows(rows, x, pixel, g[2] * W, rows, step, OW - ox))
+                    for i in range(window[0]):
+                        for j in range(window[1]):
+                            pixel = (c * H + oy * window[2] + i) * W + ox * step + j
+                            t = tile_plus(t, coef[c], tile_rows(rows, x, pixel, window[2] * W, rows, step, OW - ox))
                     tile_store_rows(t, y, (c * OH + oy) * OW + ox, OW, rows, 0, 1, OW - ox)
 
     return subsample
 
 
 @select
-def subsample(x: Array, coef: Array, b: Array, g: Array, y: Array) -> Kernel:
+def subsample(x: Array, coef: Array, b: Array, window: Array, y: Array) -> Kernel:
     """The kernel for this height of map and this stride."""
-    return _subsample(rows_for(y.shape[1], MOST), int(g[3]))
+    return _subsample(rows_for(y.shape[1], MOST), int(window[3]))
 
 
 @cache
@@ -101,7 +101,7 @@ def _subsample_dcoef(step: int) -> Kernel:
     """The kernel for windows ``step`` columns apart."""
 
     @kernel
-    def subsample_dcoef_add(x: Array, dy: Array, g: Array, dcoef: Array) -> None:
+    def subsample_dcoef_add(x: Array, dy: Array, window: Array, dcoef: Array) -> None:
         """dcoef[c] += Σ dy[c] · (Σ over the window of x[c])."""
         _, H, W, _ = x.shape
         C, OH, OW, _ = dy.shape
@@ -111,9 +111,9 @@ def _subsample_dcoef(step: int) -> Kernel:
             for oy in range(OH):
                 for ox in range(0, OW, tile_width(x)):
                     total = tile_zeros(x, 1, 1)
-                    for i in range(g[0]):
-                        for j in range(g[1]):
-                            pixel = (c * H + oy * g[2] + i) * W + ox * step + j
+                    for i in range(window[0]):
+                        for j in range(window[1]):
+                            pixel = (c * H + oy * window[2] + i) * W + ox * step + j
                             total = tile_plus(total, one, tile_rows(1, x, pixel, 0, 1, step, OW - ox))
                     t = tile_products(t, tile_rows(1, dy, (c * OH + oy) * OW + ox, 0, 1, 1, OW - ox), total)
             tile_sum_add(t, dcoef, c, 0, 1, 0, 1)
@@ -122,9 +122,9 @@ def _subsample_dcoef(step: int) -> Kernel:
 
 
 @select
-def subsample_dcoef_add(x: Array, dy: Array, g: Array, dcoef: Array) -> Kernel:
+def subsample_dcoef_add(x: Array, dy: Array, window: Array, dcoef: Array) -> Kernel:
     """The kernel for this stride."""
-    return _subsample_dcoef(int(g[3]))
+    return _subsample_dcoef(int(window[3]))
 
 
 @register_jitable
@@ -149,19 +149,19 @@ def _avg_pool_dx(rows: int, times: int) -> Kernel:
     """The kernel for some rows of windows of so many columns at a time."""
 
     @kernel
-    def avg_pool_dx(dy: Array, g: Array, dx: Array) -> None:
+    def avg_pool_dx(dy: Array, window: Array, dx: Array) -> None:
         """dx = dy / (kh·kw) at every pixel of the window."""
-        scale = dy.dtype.type(1.0 / (g[0] * g[1]))
+        scale = dy.dtype.type(1.0 / (window[0] * window[1]))
         for c in range(dy.shape[0]):
-            spread(rows, times, dy, c, scale, g[0], dx)
+            spread(rows, times, dy, c, scale, window[0], dx)
 
     return avg_pool_dx
 
 
 @select
-def avg_pool_dx(dy: Array, g: Array, dx: Array) -> Kernel:
+def avg_pool_dx(dy: Array, window: Array, dx: Array) -> Kernel:
     """The kernel for this height of map and width of window; that over lanes where windows do not lie side by side."""
-    return _avg_pool_dx(rows_for(dy.shape[1], MOST), int(g[1])) if side_by_side(g) else pool.avg_pool_dx
+    return _avg_pool_dx(rows_for(dy.shape[1], MOST), int(window[1])) if side_by_side(window) else pool.avg_pool_dx
 
 
 @cache
@@ -169,15 +169,15 @@ def _subsample_dx(rows: int, times: int) -> Kernel:
     """The kernel for some rows of windows of so many columns at a time."""
 
     @kernel
-    def subsample_dx(dy: Array, coef: Array, g: Array, dx: Array) -> None:
+    def subsample_dx(dy: Array, coef: Array, window: Array, dx: Array) -> None:
         """dx[c] = coef[c] · dy[c] at every pixel of the window."""
         for c in range(dy.shape[0]):
-            spread(rows, times, dy, c, coef[c], g[0], dx)
+            spread(rows, times, dy, c, coef[c], window[0], dx)
 
     return subsample_dx
 
 
 @select
-def subsample_dx(dy: Array, coef: Array, g: Array, dx: Array) -> Kernel:
+def subsample_dx(dy: Array, coef: Array, window: Array, dx: Array) -> Kernel:
     """The kernel for this height of map and width of window; that over lanes for wide windows."""
-    return _subsample_dx(rows_for(dy.shape[1], MOST), int(g[1])) if side_by_side(g) else pool.subsample_dx
+    return _subsample_dx(rows_for(dy.shape[1], MOST), int(window[1])) if side_by_side(window) else pool.subsample_dx

@@ -12,7 +12,7 @@ import numpy as np
 
 from ....arrays import Array
 from ..compile.jit import Kernel, kernel, select
-from ..tiles import tile_bias, tile_squash, tile_width, tile_zeros
+from ..tiles import tile_activation, tile_bias, tile_width, tile_zeros
 from ..tiles.activation import NONE
 from ..tiles.rows import (
     tile_add_window,
@@ -29,7 +29,7 @@ from .conv_backward import column_taps, rows_for
 
 
 @cache
-def _forward(rows: int, taps: int, squash: int) -> Kernel:
+def _forward(rows: int, taps: int, activation_number: int) -> Kernel:
     """The forward kernel whose tiles hold so many rows and go by so many taps of a column at a time."""
     reach = rows + taps - 1
 
@@ -51,22 +51,22 @@ def _forward(rows: int, taps: int, squash: int) -> Kernel:
                             for kw in range(KW):
                                 v = tile_rows(reach, x, pixel + kh * width + kw, width, reach, 1, OW - ox)
                                 t = tile_taps(t, W, at + kh * KW + kw, KW, taps, v)
-                    if squash != NONE:
-                        t = tile_squash(t, squash)
+                    if activation_number != NONE:
+                        t = tile_activation(t, activation_number)
                     tile_store_rows(t, y, (f * OH + oy) * OW + ox, OW, rows, 0, 1, OW - ox)
 
     return sparse_conv2d
 
 
-def sparse_conv2d_squashed(squash: int, W: Array, y: Array) -> Kernel:
-    """The forward kernel with a squashing function in its store, whose tile suits the height of the maps and of the kernels."""
-    return _forward(rows_for(y.shape[1]), column_taps(W.shape[1]), squash)
+def sparse_conv2d_activated(activation_number: int, W: Array, y: Array) -> Kernel:
+    """The forward kernel with an activation in its store, whose tile suits the height of the maps and of the kernels."""
+    return _forward(rows_for(y.shape[1]), column_taps(W.shape[1]), activation_number)
 
 
 @select
 def sparse_conv2d(x: Array, W: Array, b: Array, first: Array, links: Array, y: Array) -> Kernel:
     """The forward kernel whose tile suits the height of the maps and of the kernels."""
-    return sparse_conv2d_squashed(NONE, W, y)
+    return sparse_conv2d_activated(NONE, W, y)
 
 
 @cache

@@ -1,9 +1,10 @@
-"""Register tiles for the kernels: the compiled ones, or their NumPy twins where kernels run as plain Python."""
+"""Register tiles for the kernels: the compiled ones, or their NumPy forms where kernels run as plain Python."""
 
 from ..compile.mode import INTERPRET
 
 if INTERPRET:
     from .tile_numpy import (
+        tile_activation,
         tile_add,
         tile_bias,
         tile_convolve,
@@ -19,7 +20,6 @@ if INTERPRET:
         tile_places,
         tile_put,
         tile_set,
-        tile_squash,
         tile_store,
         tile_sum_add,
         tile_sum_add_rows,
@@ -40,6 +40,7 @@ if INTERPRET:
     )
 else:
     from .tile import (  # type: ignore[assignment]
+        tile_activation,
         tile_add,
         tile_bias,
         tile_grey,
@@ -47,7 +48,6 @@ else:
         tile_places,
         tile_put,
         tile_set,
-        tile_squash,
         tile_store,
         tile_sum_add,
         tile_sum_add_rows,
@@ -78,6 +78,7 @@ else:
     )
 
 __all__ = [
+    "tile_activation",
     "tile_add",
     "tile_bias",
     "tile_convolve",
@@ -93,7 +94,6 @@ __all__ = [
     "tile_places",
     "tile_put",
     "tile_set",
-    "tile_squash",
     "tile_store",
     "tile_sum_add",
     "tile_sum_add_rows",

@@ -1,4 +1,4 @@
-"""Squashing functions inside other kernels: by number, so that a compiled kernel can hold one as a constant.
+"""Activation functions inside other kernels: by number, so that a compiled kernel can hold one as a constant.
 
 A kernel that is specialised on one of these numbers computes y = f(a) before it stores, or multiplies by f'(a), which all of
 them write in terms of y. ``kernels/elementwise.py`` holds the same functions as kernels of their own. Products keep the order
@@ -20,7 +20,7 @@ NONE, RELU, SCALED_TANH, TANH, SIGMOID = range(5)
 NUMBERS = {"relu": RELU, "scaled_tanh": SCALED_TANH, "tanh": TANH, "sigmoid": SIGMOID}
 """The number of a kernel's function, by the kernel's name."""
 
-AMPLITUDE, SLOPE = 1.7159, 2 / 3  # LeNet-5's squashing function
+AMPLITUDE, SLOPE = 1.7159, 2 / 3  # LeNet-5's activation function
 
 # A tanh(S x) = x P(x²) / Q(x²) with A and S in the coefficients of tanh, and Q's highest one made 1, which saves a product
 SCALED_P = tuple(np.float32(AMPLITUDE * SLOPE ** (2 * n + 1) * c / (SLOPE**8 * Q[4])) for n, c in enumerate(P))
@@ -54,7 +54,7 @@ def sigmoid(x: Any) -> Any:
 
 
 @register_jitable
-def squash(kind: int, x: Any) -> Any:
+def activate(kind: int, x: Any) -> Any:
     """f(x)."""
     if kind == RELU:
         return relu(x)
@@ -94,7 +94,7 @@ def sigmoid_dx(y: Any, dy: Any) -> Any:
 
 
 @register_jitable
-def squash_dx(kind: int, y: Any, dy: Any) -> Any:
+def activate_dx(kind: int, y: Any, dy: Any) -> Any:
     """f'(a) dy for y = f(a)."""
     if kind == RELU:
         return relu_dx(y, dy)

@@ -1,4 +1,4 @@
-"""The squashing functions on float32 vectors in registers: the forms of ``functions.py``, operation by operation.
+"""The activation functions on float32 vectors in registers: the forms of ``functions.py``, operation by operation.
 
 So a kernel that squashes what it stores gives the bits of one that stores and a pointwise kernel after it.
 """
@@ -17,8 +17,8 @@ CONTRACT = ("contract",)
 """The flags of every sum, product and quotient here, as in ``functions.py``: Numba gives a kernel's own to those without."""
 
 
-def squashed(emit: Emit, kind: int, x: Any) -> Any:
-    """f(x), f the squashing function of that number."""
+def activated(emit: Emit, kind: int, x: Any) -> Any:
+    """f(x), f the activation function of that number."""
     return {NONE: _same, RELU: _relu, SCALED_TANH: _scaled_tanh, TANH: _tanh, SIGMOID: _sigmoid}[kind](emit, x)
 
 

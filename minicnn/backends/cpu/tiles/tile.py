@@ -15,7 +15,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from ..compile.host import HOST, OUTSIDE, PIXELS
-from .activation_vectors import squashed
+from .activation_vectors import activated
 from .emit import I32, I64, SCALAR_BYTES, Emit, TileType
 
 
@@ -141,8 +141,8 @@ def tile_bias(typingctx: Any, t: Any, b: Any, bi: Any, rows: Any) -> Any:
 
 
 @intrinsic(prefer_literal=True)
-def tile_squash(typingctx: Any, t: Any, kind: Any) -> Any:
-    """t[i, j] = f(t[i, j]), f the squashing function of that number."""
+def tile_activation(typingctx: Any, t: Any, kind: Any) -> Any:
+    """t[i, j] = f(t[i, j]), f the activation function of that number."""
     if not isinstance(kind, types.IntegerLiteral) or t.dtype is not types.float32:
         return None
 
@@ -150,7 +150,7 @@ def tile_squash(typingctx: Any, t: Any, kind: Any) -> Any:
         tile, emit = args[0], Emit(context, builder, t)
         for i in range(t.m):
             for j in range(t.n):
-                tile = emit.put(tile, squashed(emit, kind.literal_value, emit.at(tile, i, j)), i, j)
+                tile = emit.put(tile, activated(emit, kind.literal_value, emit.at(tile, i, j)), i, j)
         return tile
 
     return t(t, kind), codegen

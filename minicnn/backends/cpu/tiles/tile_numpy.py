@@ -9,7 +9,7 @@ import numpy as np
 
 from ....arrays import Array
 from ..compile.host import HOST, OUTSIDE, PIXELS
-from .activation import squash
+from .activation import activate
 
 
 def tile_width(like: Array) -> int:
@@ -135,9 +135,9 @@ def tile_bias(t: Array, b: Array, bi: int, rows: int) -> Array:
     return t + _flat(b)[bi + _clamped(len(t), rows)][:, None, None]
 
 
-def tile_squash(t: Array, kind: int) -> Array:
-    """t[i, j] = f(t[i, j]), f the squashing function of that number."""
-    return np.array([squash(kind, x) for x in t.reshape(-1)], t.dtype).reshape(t.shape)
+def tile_activation(t: Array, kind: int) -> Array:
+    """t[i, j] = f(t[i, j]), f the activation function of that number."""
+    return np.array([activate(kind, x) for x in t.reshape(-1)], t.dtype).reshape(t.shape)
 
 
 def tile_store(t: Array, c: Array, ci: int, cstep: int, rows: int) -> None:

@@ -101,7 +101,7 @@ def vector_all(typingctx: Any, like: Any, value: Any) -> Any:
 
 @intrinsic(prefer_literal=True)
 def vector_slope(typingctx: Any, kind: Any, y: Any, dy: Any) -> Any:
-    """f'(a) dy for y = f(a), f the squashing function of that number."""
+    """f'(a) dy for y = f(a), f the activation function of that number."""
     if not isinstance(kind, types.IntegerLiteral):
         return None
 
@@ -146,7 +146,7 @@ def vector_mended(typingctx: Any, t: Any, s: Any) -> Any:
 
 
 @intrinsic
-def vector_winner(typingctx: Any, t: Any, a: Any, b: Any, c: Any, tap: Any, i: Any) -> Any:
+def vector_winner(typingctx: Any, t: Any, a: Any, b: Any, c: Any, argmax: Any, i: Any) -> Any:
     """The largest of t, a, b, c, the first of equals and NaN before all; tap[i : i + w] = its number, from 0."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -158,23 +158,23 @@ def vector_winner(typingctx: Any, t: Any, a: Any, b: Any, c: Any, tap: Any, i: A
             larger, nan = builder.fcmp_ordered(">", value, best), builder.fcmp_unordered("uno", value, value)
             wins = builder.or_(larger, nan)
             best, at = builder.select(wins, value, best), builder.select(wins, ir.Constant(kind, [number] * t.w), at)
-        pointer = emit.address(tap, args[4], args[5], t.w)
+        pointer = emit.address(argmax, args[4], args[5], t.w)
         builder.store(at, builder.bitcast(pointer, kind.as_pointer())).align = 4
         return emit.single(best)
 
-    return t(t, t, t, t, tap, types.int64), codegen
+    return t(t, t, t, t, argmax, types.int64), codegen
 
 
 @intrinsic
-def vector_won(typingctx: Any, t: Any, tap: Any, i: Any, number: Any) -> Any:
+def vector_won(typingctx: Any, t: Any, argmax: Any, i: Any, number: Any) -> Any:
     """t where tap[i : i + w] is that number, else 0."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         emit = Emit(context, builder, t)
-        pointer = emit.address(tap, args[1], args[2], t.w)
+        pointer = emit.address(argmax, args[1], args[2], t.w)
         taps = builder.load(builder.bitcast(pointer, ir.VectorType(I32, t.w).as_pointer()))
         taps.align = 4
         mine = builder.icmp_signed("==", taps, emit.splat(builder.trunc(args[3], I32)))
         return emit.single(builder.select(mine, emit.at(args[0], 0, 0), ir.Constant(t.vector, [0.0] * t.w)))
 
-    return t(t, tap, types.int64, types.int64), codegen
+    return t(t, argmax, types.int64, types.int64), codegen

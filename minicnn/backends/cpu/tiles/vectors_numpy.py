@@ -6,7 +6,7 @@ import numpy as np
 
 from ....arrays import Array
 from ..compile.host import OUTSIDE
-from .activation import squash_dx
+from .activation import activate_dx
 from .tile_numpy import tile_width
 
 
@@ -31,9 +31,9 @@ def vector_all(like: Array, value: float) -> Array:
 
 
 def vector_slope(kind: int, y: Array, dy: Array) -> Array:
-    """f'(a) dy for y = f(a), f the squashing function of that number."""
+    """f'(a) dy for y = f(a), f the activation function of that number."""
     pairs = zip(y.reshape(-1), dy.reshape(-1), strict=True)
-    return np.array([squash_dx(kind, *pair) for pair in pairs], dy.dtype).reshape(dy.shape)
+    return np.array([activate_dx(kind, *pair) for pair in pairs], dy.dtype).reshape(dy.shape)
 
 
 def vector_finite(t: Array) -> bool:
@@ -46,17 +46,17 @@ def vector_mended(t: Array, s: Array) -> Array:
     return np.where(np.isfinite(t), t, s)
 
 
-def vector_winner(t: Array, a: Array, b: Array, c: Array, tap: Array, i: int) -> Array:
+def vector_winner(t: Array, a: Array, b: Array, c: Array, argmax: Array, i: int) -> Array:
     """The largest of t, a, b, c, the first of equals and NaN before all; tap[i : i + w] = its number, from 0."""
-    best, at = t, np.zeros(t.shape, tap.dtype)
+    best, at = t, np.zeros(t.shape, argmax.dtype)
     for number, value in enumerate((a, b, c), 1):
         wins = (value > best) | np.isnan(value)
-        best, at = np.where(wins, value, best), np.where(wins, tap.dtype.type(number), at)
-    tap.reshape(-1)[i : i + t.shape[2]] = at.reshape(-1)
+        best, at = np.where(wins, value, best), np.where(wins, argmax.dtype.type(number), at)
+    argmax.reshape(-1)[i : i + t.shape[2]] = at.reshape(-1)
     return best
 
 
-def vector_won(t: Array, tap: Array, i: int, number: int) -> Array:
+def vector_won(t: Array, argmax: Array, i: int, number: int) -> Array:
     """t where tap[i : i + w] is that number, else 0."""
     w = t.shape[2]
-    return np.where(tap.reshape(-1)[i : i + w] == number, t, t.dtype.type(0))
+    return np.where(argmax.reshape(-1)[i : i + w] == number, t, t.dtype.type(0))

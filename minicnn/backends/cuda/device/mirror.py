@@ -2,7 +2,7 @@
 
 Everything above the backend works with NumPy arrays. On a GPU they stand for memory of the device: each array that owns its
 memory gets a twin of the same size when a launch first names it or a view of it, with what it holds at that moment. Kernels
-work on the twins. What changes on either side afterwards crosses only on demand: ``push``, ``pull``, or ``lend``.
+work on the twins. What changes on either side afterwards crosses only on demand: ``push``, ``pull``, or ``sync_to_host``.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def vector(array: Array) -> Array:
     return bytes_of(owner)[start:end].view(array.dtype)
 
 
-class Twin:
+class DeviceCopy:
     """The memory of an owner on both sides.
 
     Attributes:
@@ -85,8 +85,8 @@ class Mirror:
 
     def __init__(self, device: Device) -> None:
         self.device = device
-        self._twins: dict[int, Twin] = {}
-        self._lent: dict[int, Twin] = {}
+        self._copies: dict[int, DeviceCopy] = {}
+        self._lent: dict[int, DeviceCopy] = {}
         self._launches = 0
         self._lock = threading.RLock()  # one book for the networks of all threads
 
@@ -103,36 +103,36 @@ class Mirror:
 
     def _send(self, array: Array, upload: Callable[[Any, int, Array], None]) -> None:
         owner = owner_of(array)
-        known = id(owner) in self._twins
-        twin = self._twin(owner)
+        known = id(owner) in self._copies
+        copy = self._copy_of(owner)
         if known:  # else all of it has just gone
             start, end = span(array, owner)
-            upload(twin.block, start, twin.host[start:end])
+            upload(copy.block, start, copy.host[start:end])
 
     def pull(self, *arrays: Array) -> None:
         """Download what kernels made of arrays, when they have."""
         with self._lock:
             for array in arrays:
                 owner = owner_of(array)
-                if twin := self._twins.get(id(owner)):
+                if copy := self._copies.get(id(owner)):
                     start, end = span(array, owner)
-                    self.device.download(twin.block, start, twin.host[start:end])
+                    self.device.download(copy.block, start, copy.host[start:end])
 
-    def lend(self, array: Array) -> None:
+    def sync_to_host(self, array: Array) -> None:
         """Let the host read an array, and write it until the next launch: all of its owner's memory comes, and goes back."""
         key = id(owner_of(array))
         with self._lock:
-            if twin := self._twins.get(key):
-                if twin.seen != self._launches:
-                    self.device.download(twin.block, 0, twin.host)
-                    twin.seen = self._launches
-                self._lent[key] = twin
+            if copy := self._copies.get(key):
+                if copy.seen != self._launches:
+                    self.device.download(copy.block, 0, copy.host)
+                    copy.seen = self._launches
+                self._lent[key] = copy
 
     def settle(self) -> None:
         """Take back what was lent."""
         with self._lock:
-            for twin in list(self._lent.values()):
-                self.device.upload(twin.block, 0, twin.host)
+            for copy in list(self._lent.values()):
+                self.device.upload(copy.block, 0, copy.host)
             self._lent.clear()
 
     def prepare(
@@ -152,26 +152,26 @@ class Mirror:
 
         return settled
 
-    def _twin(self, owner: Array) -> Twin:
+    def _copy_of(self, owner: Array) -> DeviceCopy:
         key = id(owner)
-        if key not in self._twins:
-            twin = self._twins[key] = Twin(owner, self.device)
-            self.device.upload(twin.block, 0, twin.host)
-            twin.seen = self._launches
+        if key not in self._copies:
+            copy = self._copies[key] = DeviceCopy(owner, self.device)
+            self.device.upload(copy.block, 0, copy.host)
+            copy.seen = self._launches
             weakref.finalize(owner, self._forget, key)
-        return self._twins[key]
+        return self._copies[key]
 
     def _forget(self, key: int) -> None:
-        self._twins.pop(key, None)
+        self._copies.pop(key, None)
         self._lent.pop(key, None)
 
     def _view(self, array: Array) -> Any:
         owner = owner_of(array)
-        twin = self._twin(owner)
+        copy = self._copy_of(owner)
         place = (address(array) - address(owner), array.shape, array.dtype)
-        if place not in twin.views:
-            twin.views[place] = self.device.view(twin.block, place[0], array)
-        return twin.views[place]
+        if place not in copy.views:
+            copy.views[place] = self.device.view(copy.block, place[0], array)
+        return copy.views[place]
 
 
 _current: Mirror | None = None

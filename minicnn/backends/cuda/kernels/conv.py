@@ -41,15 +41,15 @@ def pack_channels_kernel(W: Array, packed: Array) -> None:
         packed.flat[n] = W[f, c, tap] if c < C else W.dtype.type(0)
 
 
-def pad_kernel(x: Array, top: int, left: int, framed: Array) -> None:
+def pad_kernel(x: Array, top: int, left: int, padded: Array) -> None:
     """framed = x with a background of zeros around every map."""
     C, H, W, L = x.shape
-    _, rows, columns, _ = framed.shape
+    _, rows, columns, _ = padded.shape
     place, lane = cuda.blockIdx.x * ROWS + cuda.threadIdx.y, cuda.blockIdx.y * LANES + cuda.threadIdx.x
     if place < C * rows * columns and lane < L:
         c, h, w = place // (rows * columns), place // columns % rows - top, place % columns - left
         inside = 0 <= h < H and 0 <= w < W
-        framed.flat[place * L + lane] = x.flat[((c * H + h) * W + w) * L + lane] if inside else x.dtype.type(0)
+        padded.flat[place * L + lane] = x.flat[((c * H + h) * W + w) * L + lane] if inside else x.dtype.type(0)
 
 
 @inline
@@ -180,27 +180,27 @@ def pack_channels(W: Array, packed: Array) -> Iterator[Launch]:
 
 
 @operation
-def pad(x: Array, g: Array, framed: Array) -> Iterator[Launch]:
+def pad(x: Array, window: Array, padded: Array) -> Iterator[Launch]:
     """framed = x with a background of zeros around every map."""
-    C, rows, columns, L = framed.shape
-    yield launch(pad_kernel, lanes(L, C * rows * columns), x, int(g[4]), int(g[5]), framed)
+    C, rows, columns, L = padded.shape
+    yield launch(pad_kernel, lanes(L, C * rows * columns), x, int(window[4]), int(window[5]), padded)
 
 
 @operation
-def conv2d(x: Array, packed: Array, b: Array, g: Array, y: Array) -> Iterator[Launch]:
+def conv2d(x: Array, packed: Array, b: Array, window: Array, y: Array) -> Iterator[Launch]:
     """y[f, oy, ox] = b[f] + Σ W[f, c, kh, kw] · x[c, s·oy + d·kh − p, s·ox + d·kw − p], zeros outside the map."""
-    window, (_, H, W, _), (_, OH, OW, L) = [int(n) for n in g], x.shape, y.shape
-    KH, KW, sh, sw, ph, pw, dh, dw = window
+    patch, (_, H, W, _), (_, OH, OW, L) = [int(n) for n in window], x.shape, y.shape
+    KH, KW, sh, sw, ph, pw, dh, dw = patch
     ends = ((OH - 1) * sh + (KH - 1) * dh - ph, (OW - 1) * sw + (KW - 1) * dw - pw)
     padded = ph > 0 or pw > 0 or ends[0] >= H or ends[1] >= W
     blocks, size, width = len(packed), packed.shape[-1], pixels(OW)
-    yield launch(conv2d_kernel_of(size, width, padded), tiled(blocks, OH, OW, width, L), x, packed, b, *window, y)
+    yield launch(conv2d_kernel_of(size, width, padded), tiled(blocks, OH, OW, width, L), x, packed, b, *patch, y)
 
 
 @operation
-def conv2d_dx(dy: Array, packed: Array, g: Array, dx: Array) -> Iterator[Launch]:
+def conv2d_dx(dy: Array, packed: Array, window: Array, dx: Array) -> Iterator[Launch]:
     """dx[c, iy, ix] = Σ W[f, c, kh, kw] · dy[f, oy, ox] where s·o + d·k = i + padding."""
-    KH, KW, sh, sw, ph, pw, dh, dw = (int(n) for n in g)
+    KH, KW, sh, sw, ph, pw, dh, dw = (int(n) for n in window)
     _, H, W, L = dx.shape
     blocks, size, width = len(packed), packed.shape[-1], pixels(W)
     kernel = conv2d_dx_kernel_of(size, width, sh, sw)

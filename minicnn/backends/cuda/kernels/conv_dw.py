@@ -92,9 +92,9 @@ def fitting(count: int, most: int) -> int:
 
 
 @operation
-def conv2d_dW_add(x: Array, dy: Array, g: Array, dW: Array) -> Iterator[Launch]:
+def conv2d_dW_add(x: Array, dy: Array, window: Array, dW: Array) -> Iterator[Launch]:
     """dW[f, c, kh, kw] += Σ dy[f, oy, ox] · x[c, s·oy + d·kh − p, s·ox + d·kw − p]."""
-    KH, KW, sh, sw, ph, pw, dh, dw = (int(n) for n in g)
+    KH, KW, sh, sw, ph, pw, dh, dw = (int(n) for n in window)
     (_, H, W, L), (_, OH, OW, _), (F, C, _, _) = x.shape, dy.shape, dW.shape
     ends = ((OH - 1) * sh + (KH - 1) * dh - ph, (OW - 1) * sw + (KW - 1) * dw - pw)
     padded = ph > 0 or pw > 0 or ends[0] >= H or ends[1] >= W

@@ -15,7 +15,7 @@ from ..device.mirror import vector
 from ..device.operation import Launch, launch, operation
 from ..device.target import cuda
 
-AMPLITUDE, SLOPE = 1.7159, 2 / 3  # LeNet-5's squashing function
+AMPLITUDE, SLOPE = 1.7159, 2 / 3  # LeNet-5's activation function
 
 
 def copy_kernel(x: Array, y: Array) -> None:

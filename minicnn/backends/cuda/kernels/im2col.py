@@ -54,16 +54,16 @@ def col2im_add_kernel_of(sh: int, sw: int) -> Any:
 
 
 @operation
-def im2col(x: Array, g: Array, row: Array, cols: Array) -> Iterator[Launch]:
+def im2col(x: Array, window: Array, row: Array, cols: Array) -> Iterator[Launch]:
     """cols[c, kh, kw, r, ox] = x[c, s·(row + r) + d·kh − p, s·ox + d·kw − p], zero outside the map."""
-    _, _, *window = (int(n) for n in g)
+    _, _, *patch = (int(n) for n in window)
     C, KH, KW, R, OW, L = cols.shape
-    yield launch(im2col_kernel, lanes(L, C * KH * KW * R * OW), x, int(row[0]), *window, cols)
+    yield launch(im2col_kernel, lanes(L, C * KH * KW * R * OW), x, int(row[0]), *patch, cols)
 
 
 @operation
-def col2im_add(cols: Array, g: Array, row: Array, dx: Array) -> Iterator[Launch]:
+def col2im_add(cols: Array, window: Array, row: Array, dx: Array) -> Iterator[Launch]:
     """The adjoint of im2col, added to dx."""
-    _, _, sh, sw, ph, pw, dh, dw = (int(n) for n in g)
+    _, _, sh, sw, ph, pw, dh, dw = (int(n) for n in window)
     C, H, W, L = dx.shape
     yield launch(col2im_add_kernel_of(sh, sw), lanes(L, C * H * W), cols, int(row[0]), ph, pw, dh, dw, dx)

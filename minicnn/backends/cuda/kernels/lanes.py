@@ -20,7 +20,7 @@ SQUARE = (LANES, LANES + 1)  # a column more than used, so that reading columns 
 
 
 def gather_kernel(x: Array, index: Array, lanes: Array, xl: Array) -> None:
-    """xl[d, l] = x[index[l], d], 0 in dead lanes."""
+    """xl[d, l] = x[index[l], d], 0 in padding lanes."""
     square = cuda.shared.array(SQUARE, xl.dtype)
     D, L = xl.shape
     d, lane = cuda.blockIdx.x * LANES, cuda.blockIdx.y * LANES
@@ -73,7 +73,7 @@ def centre_of(o: int, outs: int, ins: int) -> Any:
 
 
 def gather_resized_kernel(images: Array, affine: Array, index: Array, lanes: Array, xl: Array) -> None:
-    """xl = a v + b, v the bilinear interpolation of the grey levels with half-pixel centres, a, b = affine; b in dead lanes."""
+    """xl = a v + b, v the grey levels interpolated bilinearly with half-pixel centres, a, b = affine; b in padding lanes."""
     (_, H, W), (_, tall, wide, L) = images.shape, xl.shape
     place, lane = cuda.blockIdx.x * ROWS + cuda.threadIdx.y, cuda.blockIdx.y * LANES + cuda.threadIdx.x
     if place < tall * wide and lane < L:
@@ -127,7 +127,7 @@ def squares(D: int, L: int) -> Shape:
 
 @operation
 def gather(x: Array, index: Array, lanes: Array, xl: Array) -> Iterator[Launch]:
-    """xl[d, l] = x[index[l], d]; dead lanes 0."""
+    """xl[d, l] = x[index[l], d]; padding lanes 0."""
     yield launch(gather_kernel, squares(*xl.shape), x, index, lanes, xl)
 
 

@@ -93,7 +93,7 @@ def subsample_dcoef_kernel(
 
 
 def max_pool_kernel(
-    x: Array, KH: int, KW: int, sh: int, sw: int, ph: int, pw: int, dh: int, dw: int, y: Array, tap: Array
+    x: Array, KH: int, KW: int, sh: int, sw: int, ph: int, pw: int, dh: int, dw: int, y: Array, argmax: Array
 ) -> None:
     """y = max over the window, tap = i·KW + j of the winner: the first of equals, and a NaN beats everything.
 
@@ -113,14 +113,14 @@ def max_pool_kernel(
                     if winner < 0 or pixel > best or math.isnan(pixel):
                         best, winner = pixel, i * KW + j
         y.flat[place * L + lane] = best
-        tap.flat[place * L + lane] = winner
+        argmax.flat[place * L + lane] = winner
 
 
 @cache
 def max_pool_dx_kernel_of(sh: int, sw: int) -> Any:
     """The adjoint for these strides."""
 
-    def max_pool_dx_kernel(dy: Array, tap: Array, KH: int, KW: int, ph: int, pw: int, dh: int, dw: int, dx: Array) -> None:
+    def max_pool_dx_kernel(dy: Array, argmax: Array, KH: int, KW: int, ph: int, pw: int, dh: int, dw: int, dx: Array) -> None:
         """dx = Σ of dy over the windows that a pixel is the winner of."""
         (_, OH, OW, L), (C, H, W, _) = dy.shape, dx.shape
         place, lane = cuda.blockIdx.x * ROWS + cuda.threadIdx.y, cuda.blockIdx.y * LANES + cuda.threadIdx.x
@@ -134,7 +134,7 @@ def max_pool_dx_kernel_of(sh: int, sw: int) -> Any:
                         column = w + pw - j * dw
                         if column % sw == 0 and 0 <= column // sw < OW:
                             at = ((c * OH + row // sh) * OW + column // sw) * L + lane
-                            if tap.flat[at] == i * KW + j:
+                            if argmax.flat[at] == i * KW + j:
                                 total += dy.flat[at]
             dx.flat[place * L + lane] = total
 
@@ -146,64 +146,64 @@ def per_map(value: float, like: Array) -> Array:
     return np.full(len(like), value, like.dtype)
 
 
-def sums(x: Array, g: Array, scale: Array, bias: Array, y: Array) -> Launch:
+def sums(x: Array, window: Array, scale: Array, bias: Array, y: Array) -> Launch:
     """y[c] = scale[c] · Σ over the window of x[c] + bias[c]."""
     C, OH, OW, L = y.shape
-    return launch(window_sums_kernel, lanes(L, C * OH * OW), x, *(int(n) for n in g), scale, bias, y)
+    return launch(window_sums_kernel, lanes(L, C * OH * OW), x, *(int(n) for n in window), scale, bias, y)
 
 
-def spread(dy: Array, g: Array, scale: Array, dx: Array) -> Launch:
+def spread(dy: Array, window: Array, scale: Array, dx: Array) -> Launch:
     """dx[c] = scale[c] · Σ of dy[c] over the windows that a pixel lies in: the adjoint of ``sums``."""
-    KH, KW, sh, sw, ph, pw, dh, dw = (int(n) for n in g)
+    KH, KW, sh, sw, ph, pw, dh, dw = (int(n) for n in window)
     C, H, W, L = dx.shape
     return launch(window_spread_kernel_of(sh, sw), lanes(L, C * H * W), dy, KH, KW, ph, pw, dh, dw, scale, dx)
 
 
 @operation
-def avg_pool(x: Array, g: Array, y: Array) -> Iterator[Launch]:
+def avg_pool(x: Array, window: Array, y: Array) -> Iterator[Launch]:
     """y = Σ window / (KH·KW); padding counts as zeros."""
-    yield sums(x, g, per_map(1 / (g[0] * g[1]), x), per_map(0, x), y)
+    yield sums(x, window, per_map(1 / (window[0] * window[1]), x), per_map(0, x), y)
 
 
 @operation
-def avg_pool_dx(dy: Array, g: Array, dx: Array) -> Iterator[Launch]:
+def avg_pool_dx(dy: Array, window: Array, dx: Array) -> Iterator[Launch]:
     """dx = Σ over the windows at the pixel of dy / (KH·KW)."""
-    yield spread(dy, g, per_map(1 / (g[0] * g[1]), dy), dx)
+    yield spread(dy, window, per_map(1 / (window[0] * window[1]), dy), dx)
 
 
 @operation
-def subsample(x: Array, coef: Array, b: Array, g: Array, y: Array) -> Iterator[Launch]:
+def subsample(x: Array, coef: Array, b: Array, window: Array, y: Array) -> Iterator[Launch]:
     """y[c] = coef[c] · Σ window + b[c]."""
-    yield sums(x, g, coef, b, y)
+    yield sums(x, window, coef, b, y)
 
 
 @operation
-def subsample_dx(dy: Array, coef: Array, g: Array, dx: Array) -> Iterator[Launch]:
+def subsample_dx(dy: Array, coef: Array, window: Array, dx: Array) -> Iterator[Launch]:
     """dx = coef[c] · dy at every pixel of the window."""
-    yield spread(dy, g, coef, dx)
+    yield spread(dy, window, coef, dx)
 
 
 @operation
-def subsample_dcoef_add(x: Array, dy: Array, g: Array, dcoef: Array) -> Iterator[Launch]:
+def subsample_dcoef_add(x: Array, dy: Array, window: Array, dcoef: Array) -> Iterator[Launch]:
     """dcoef[c] += Σ dy · Σ window."""
     C, OH, _, L = dy.shape
     height, count = share_rows(C, OH, L)
     partials = SCRATCH.take((count, C), dcoef.dtype)
-    window = (int(n) for n in g)
-    yield launch(subsample_dcoef_kernel, Shape((C, count), (LANES, ROWS)), x, dy, *window, height, partials)
+    patch = (int(n) for n in window)
+    yield launch(subsample_dcoef_kernel, Shape((C, count), (LANES, ROWS)), x, dy, *patch, height, partials)
     yield add_partials(partials, dcoef)
 
 
 @operation
-def max_pool(x: Array, g: Array, y: Array, tap: Array) -> Iterator[Launch]:
+def max_pool(x: Array, window: Array, y: Array, argmax: Array) -> Iterator[Launch]:
     """y = max of the window, tap = kh·KW + kw of the winner: the first of equals; NaN wins."""
     C, OH, OW, L = y.shape
-    yield launch(max_pool_kernel, lanes(L, C * OH * OW), x, *(int(n) for n in g), y, tap)
+    yield launch(max_pool_kernel, lanes(L, C * OH * OW), x, *(int(n) for n in window), y, argmax)
 
 
 @operation
-def max_pool_dx(dy: Array, tap: Array, g: Array, dx: Array) -> Iterator[Launch]:
+def max_pool_dx(dy: Array, argmax: Array, window: Array, dx: Array) -> Iterator[Launch]:
     """dx = Σ of dy over the windows that the pixel won."""
-    KH, KW, sh, sw, ph, pw, dh, dw = (int(n) for n in g)
+    KH, KW, sh, sw, ph, pw, dh, dw = (int(n) for n in window)
     C, H, W, L = dx.shape
-    yield launch(max_pool_dx_kernel_of(sh, sw), lanes(L, C * H * W), dy, tap, KH, KW, ph, pw, dh, dw, dx)
+    yield launch(max_pool_dx_kernel_of(sh, sw), lanes(L, C * H * W), dy, argmax, KH, KW, ph, pw, dh, dw, dx)

@@ -74,34 +74,34 @@ def add(x: Array, y: Array) -> Iterator[Launch]:
 
 
 @operation
-def sgd(p: Array, dp: Array, v: Array, h: Array) -> Iterator[Launch]:
+def sgd(p: Array, dp: Array, v: Array, hyper: Array) -> Iterator[Launch]:
     """g = dp + wd p; v = μ v + g, at first v = g; p −= lr (g + μ v if Nesterov else v). h = lr, μ, Nesterov?, wd, first?."""
-    yield launch(sgd_kernel, each(p.size), p, dp, v, numbers=lambda: tuple(map(float, h)))
+    yield launch(sgd_kernel, each(p.size), p, dp, v, numbers=lambda: tuple(map(float, hyper)))
 
 
 @operation
-def sdlm(p: Array, dp: Array, r: Array, h: Array) -> Iterator[Launch]:
+def sdlm(p: Array, dp: Array, r: Array, hyper: Array) -> Iterator[Launch]:
     """p −= lr r dp, r = 1 / (μ + curvature) of each parameter. h = lr."""
-    yield launch(sdlm_kernel, each(p.size), p, dp, r, numbers=lambda: tuple(map(float, h)))
+    yield launch(sdlm_kernel, each(p.size), p, dp, r, numbers=lambda: tuple(map(float, hyper)))
 
 
-def adam_numbers(h: Array, decoupled: bool) -> tuple[float, ...]:
+def adam_numbers(hyper: Array, decoupled: bool) -> tuple[float, ...]:
     """β₁, β₂, ε, the weight decay in the gradient, what p is kept by, and the factors of m and √v, from h."""
-    rate, beta1, beta2, eps, decay, fresh1, fresh2 = map(float, h)
+    rate, beta1, beta2, eps, decay, fresh1, fresh2 = map(float, hyper)
     coupled, keep = (0.0, 1 - rate * decay) if decoupled else (decay, 1.0)
     return beta1, beta2, eps, coupled, keep, rate / fresh1 if fresh1 else 0.0, math.sqrt(fresh2)
 
 
 @operation
-def adam(p: Array, dp: Array, m: Array, v: Array, h: Array) -> Iterator[Launch]:
+def adam(p: Array, dp: Array, m: Array, v: Array, hyper: Array) -> Iterator[Launch]:
     """g = dp + wd p; m = β₁ m + (1 − β₁) g; v = β₂ v + (1 − β₂) g²; p −= lr (m / c₁) / (√(v / c₂) + ε).
 
     h = lr, β₁, β₂, ε, wd, c₁, c₂ with c = 1 − βᵗ in step t = 1, 2, …
     """
-    yield launch(adam_kernel, each(p.size), p, dp, m, v, numbers=lambda: adam_numbers(h, decoupled=False))
+    yield launch(adam_kernel, each(p.size), p, dp, m, v, numbers=lambda: adam_numbers(hyper, decoupled=False))
 
 
 @operation
-def adamw(p: Array, dp: Array, m: Array, v: Array, h: Array) -> Iterator[Launch]:
+def adamw(p: Array, dp: Array, m: Array, v: Array, hyper: Array) -> Iterator[Launch]:
     """``adam`` with the weight decay beside the gradient: p −= lr wd p."""
-    yield launch(adam_kernel, each(p.size), p, dp, m, v, numbers=lambda: adam_numbers(h, decoupled=True))
+    yield launch(adam_kernel, each(p.size), p, dp, m, v, numbers=lambda: adam_numbers(hyper, decoupled=True))

@@ -92,7 +92,7 @@ def test_distorted_images_are_those_of_the_cpu():
     close(ours.grads.flat, theirs.grads.flat, 10)
 
 
-@pytest.mark.parametrize("loss", [m.Penalty(), m.MAP(2.0)], ids=["nearest", "map"])
+@pytest.mark.parametrize("loss", [m.MLE(), m.MAP(2.0)], ids=["nearest", "map"])
 def test_penalties_and_trained_centres_are_those_of_the_cpu(loss):
     ours, theirs = (m.Network(PENALTIES, (6,), backend=backend, threads=1, seed=1) for backend in ("cuda", "cpu"))
     x, labels = np.random.default_rng(0).standard_normal((20, 6)).astype(np.float32), np.arange(20) % 3
