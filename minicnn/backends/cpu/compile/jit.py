@@ -22,6 +22,7 @@ from numba.np.numpy_support import from_dtype
 from ...log import CompileLog
 from .cache import cache_for, words
 from .mode import CHECK, INTERPRET
+from .uninterrupted import uninterrupted
 
 FLAGS = {"nsz", "arcp", "contract", "afn", "reassoc"}
 """Fast-math without ``nnan`` and ``ninf``: a NaN stays a NaN, and ``isnan`` stays true."""
@@ -153,7 +154,7 @@ def _array_type(array: np.ndarray[Any, Any]) -> types.Array:
 def _compile(function: FunctionType, signature: tuple[types.Type, ...]) -> Machine:
     # Numba would also make each function callable from C, by code that nobody calls: a fifth of the time to compile.
     options: dict[str, Any] = {"fastmath": FLAGS, "error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
-    with LOG.binding(function.__name__) as binding:
+    with uninterrupted(), LOG.binding(function.__name__) as binding:
         dispatcher: Any = njit(boundscheck=CHECK, **options)(_renamed(function, signature))
         store = cache_for(dispatcher.py_func, binding.missed)
         if store is None:
