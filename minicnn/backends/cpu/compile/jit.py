@@ -151,10 +151,11 @@ def _array_type(array: np.ndarray[Any, Any]) -> types.Array:
     return types.Array(from_dtype(array.dtype), array.ndim, "C" if array.flags.c_contiguous else "A")
 
 
+@uninterrupted()
 def _compile(function: FunctionType, signature: tuple[types.Type, ...]) -> Machine:
     # Numba would also make each function callable from C, by code that nobody calls: a fifth of the time to compile.
     options: dict[str, Any] = {"fastmath": FLAGS, "error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
-    with uninterrupted(), LOG.binding(function.__name__) as binding:
+    with LOG.binding(function.__name__) as binding:
         dispatcher: Any = njit(boundscheck=CHECK, **options)(_renamed(function, signature))
         store = cache_for(dispatcher.py_func, binding.missed)
         if store is None:
