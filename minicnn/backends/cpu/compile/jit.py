@@ -80,7 +80,7 @@ class Kernel:
     def _machine(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> Machine:
         key = tuple((a.dtype, a.ndim, a.flags.c_contiguous) for a in arrays)
         if key not in self._compiled:
-            with COMPILING:
+            with COMPILING, uninterrupted():
                 if key not in self._compiled:
                     self._compiled[key] = _compile(self.function, tuple(_array_type(a) for a in arrays))
         return self._compiled[key]
@@ -151,7 +151,6 @@ def _array_type(array: np.ndarray[Any, Any]) -> types.Array:
     return types.Array(from_dtype(array.dtype), array.ndim, "C" if array.flags.c_contiguous else "A")
 
 
-@uninterrupted()
 def _compile(function: FunctionType, signature: tuple[types.Type, ...]) -> Machine:
     # Numba would also make each function callable from C, by code that nobody calls: a fifth of the time to compile.
     options: dict[str, Any] = {"fastmath": FLAGS, "error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
