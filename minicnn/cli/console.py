@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import ParamSpec
 
 from ..errors import MinicnnError, lacking, reason
-from ..train.interrupt import FINAL, end, handled
+from ..train.interrupt import FINAL, end, handled, none_lost
 from .streams import flushed, usable_streams
 
 TRACEBACK = "MINICNN_TRACEBACK"
@@ -54,7 +54,7 @@ def program(who: str = "error", stopped: str = "") -> Callable[[Callable[Given, 
     def made(main: Callable[Given, int]) -> Callable[Given, int]:
         @wraps(main)
         def run(*given: Given.args, **named: Given.kwargs) -> int:
-            with usable_streams(), handled(_terminating(), end):
+            with usable_streams(), none_lost(), handled(_terminating(), end):
                 return _run(lambda: main(*given, **named), who, stopped)
 
         return run

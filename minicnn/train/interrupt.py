@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -48,6 +50,37 @@ def handled(numbers: Iterable[int], handler: Callable[[int, FrameType | None], N
 def end(number: int, frame: FrameType | None) -> None:
     """A handler that ends what runs, with ``Terminated``."""
     raise Terminated(number)
+
+
+AGAIN = 0.02
+"""Seconds after which a signal that got lost comes again: by then the destructor or the callback has returned."""
+
+
+@contextmanager
+def none_lost() -> Iterator[None]:
+    """While it is entered, a signal whose exception Python cannot raise comes again a little later.
+
+    In a destructor, and in a function that C code calls, an exception is only reported: Ctrl-C while kernels are loaded would
+    print a traceback and stop nothing.
+    """
+    before, waiting = sys.unraisablehook, list[threading.Timer]()
+
+    def again(lost: sys.UnraisableHookArgs) -> None:
+        if not issubclass(lost.exc_type, KeyboardInterrupt):
+            before(lost)
+            return
+        number = getattr(lost.exc_value, "number", signal.SIGINT)
+        waiting.append(threading.Timer(AGAIN, os.kill, (os.getpid(), number)))
+        waiting[-1].daemon = True
+        waiting[-1].start()
+
+    sys.unraisablehook = again
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+        for timer in waiting:
+            timer.cancel()
 
 
 class Interrupt:

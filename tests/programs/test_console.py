@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -157,6 +158,50 @@ def test_a_signal_ends_the_program_with_its_number(capsys, number, code, words):
     assert program("bench", "go on with --resume")(main)() == code
     assert capsys.readouterr() == ("", f"bench: {words}; go on with --resume\n")
     assert cleaned == [True, True]
+
+
+class Dying:
+    """Is interrupted while it is destroyed, where Python can only report what a handler raises."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def __del__(self):
+        signal.raise_signal(self.number)
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "words"), [(signal.SIGINT, 130, "stopped"), (signal.SIGTERM, 143, "stopped by SIGTERM")]
+)
+def test_a_signal_that_comes_in_a_destructor_is_not_lost(capsys, number, code, words):
+    @program("error")
+    def main():
+        Dying(number)
+        time.sleep(10)
+        return 0
+
+    began, hook = time.monotonic(), sys.unraisablehook
+    assert main() == code
+    assert time.monotonic() - began < 5
+    assert capsys.readouterr().err == f"{words}\n"
+    assert sys.unraisablehook is hook
+
+
+def test_other_errors_in_a_destructor_are_reported_as_ever(capsys, monkeypatch):
+    seen = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda lost: seen.append(lost.exc_type))
+
+    class Broken:
+        def __del__(self):
+            raise ValueError
+
+    @program("error")
+    def main():
+        Broken()
+        return 0
+
+    assert main() == 0
+    assert seen == [ValueError]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, *FINAL])

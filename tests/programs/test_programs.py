@@ -113,6 +113,7 @@ def wait_for(process, start):
 
 def listen():
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background has it ignored
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and so has one of nohup
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import os
 import pickle
 import re
 import shutil
+import signal
 import threading
 import time
 from pathlib import Path
@@ -23,6 +24,7 @@ from minicnn import kernel
 from minicnn.backends import cpu
 from minicnn.backends.cpu import CHECK, INTERPRET
 from minicnn.backends.cpu.compile import cache, jit
+from minicnn.backends.cpu.compile.uninterrupted import SIGNALS, uninterrupted
 from minicnn.backends.cpu.kernels import pool
 
 BUDGET = 28
@@ -725,3 +727,44 @@ def test_numba_asks_our_cache_before_it_compiles_and_tells_it_afterwards():
     probe._cache = Spy()
     probe.compile((types.Array(types.float64, 1, "C"),))
     assert calls == ["load", "save"], "compile/jit.py puts its own cache into dispatcher._cache; Numba no longer uses it so"
+
+
+@compiled
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_waits_until_a_kernel_is_compiled(monkeypatch, number):
+    def ended(number, frame):
+        raise KeyboardInterrupt(number)
+
+    seen = []
+    monkeypatch.setattr(jit, "_forget_module", lambda library: (signal.raise_signal(number), seen.append("compiled")))
+    kernel, x = jit.kernel(lambda x: None), np.zeros(3)
+    before = signal.signal(number, ended)
+    try:
+        with pytest.raises(KeyboardInterrupt, match=str(int(number))):
+            kernel(x)
+        assert seen == ["compiled"]
+        assert signal.getsignal(number) is ended
+        kernel(x)
+        assert seen == ["compiled"]
+    finally:
+        signal.signal(number, before)
+
+
+def test_signals_are_left_alone_where_nobody_handles_them():
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    with uninterrupted():
+        for number, handler in before.items():
+            assert (signal.getsignal(number) is handler) == (not callable(handler))
+    assert {number: signal.getsignal(number) for number in SIGNALS} == before
+
+
+def test_other_threads_have_no_signals_to_wait_for():
+    def enter():
+        with uninterrupted():
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    seen = []
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    assert seen == [signal.getsignal(signal.SIGINT)]

@@ -22,6 +22,7 @@ from numba.np.numpy_support import from_dtype
 from ...log import CompileLog
 from .cache import cache_for, words
 from .mode import CHECK, INTERPRET
+from .uninterrupted import uninterrupted
 
 FLAGS = {"nsz", "arcp", "contract", "afn", "reassoc"}
 """Fast-math without ``nnan`` and ``ninf``: a NaN stays a NaN, and ``isnan`` stays true."""
@@ -79,7 +80,7 @@ class Kernel:
     def _machine(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> Machine:
         key = tuple((a.dtype, a.ndim, a.flags.c_contiguous) for a in arrays)
         if key not in self._compiled:
-            with COMPILING:
+            with COMPILING, uninterrupted():
                 if key not in self._compiled:
                     self._compiled[key] = _compile(self.function, tuple(_array_type(a) for a in arrays))
         return self._compiled[key]
