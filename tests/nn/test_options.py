@@ -43,7 +43,7 @@ REFUSED = {
     "Step(30, 0.1)": "expected nothing by position, got 2 arguments, 30, 0.1; give times, how many parts the run has and not "
     "how long one is, and factor by name",
     "OneCycle(0.1, 1000)": "expected nothing by position, got 2 arguments, 0.1, 1000; the peak is the optimiser's rate, and "
-    "the run knows its steps: give rise, start and end by name",
+    "the run knows its steps: give pct_start, div_factor and final_div_factor by name",
     "Affine(10)": "expected nothing by position, got 1 arguments, 10; give shift, scale, squeeze, shear and rotation by name",
     "Normalise(0.1307, 0.3081)": "expected nothing by position, got 2 arguments, 0.1307, 0.3081; give scale and shift by name, "
     "or a mean and a deviation to Normalise.standard",
