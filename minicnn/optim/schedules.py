@@ -135,7 +135,9 @@ class OneCycle(Options):
     pct_start: float = 0.3
     div_factor: float = 25.0
     final_div_factor: float = 1e4
-    order: ClassVar[str] = "the peak is the optimiser's rate, and the run knows its steps: give pct_start, div_factor and final_div_factor by name"
+    order: ClassVar[str] = (
+        "the peak is the optimiser's rate, and the run knows its steps: give pct_start, div_factor and final_div_factor by name"
+    )
 
     def __post_init__(self) -> None:
         _share("OneCycle", "pct_start", self.pct_start)
