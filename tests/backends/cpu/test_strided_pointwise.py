@@ -27,7 +27,7 @@ def run(dy, W, g, size):
 
 
 @pytest.mark.interpreted
-@pytest.mark.parametrize("room", [strided_pointwise.ROOM, 1])
+@pytest.mark.parametrize("scratch", [strided_pointwise.SCRATCH_BYTES, 1])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @examples(8)
 @given(
@@ -37,12 +37,12 @@ def run(dy, W, g, size):
     lanes=st.sampled_from((16, 32)),
     seed=st.integers(0, 99),
 )
-def test_it_is_the_gradient_of_the_input(dtype, room, maps, size, stride, lanes, seed):
+def test_it_is_the_gradient_of_the_input(dtype, scratch, maps, size, stride, lanes, seed):
     (C, F), rng, window = maps, np.random.default_rng(seed), Window((1, 1), stride)
     W = rng.integers(-3, 4, (F, C, 1, 1)).astype(dtype)
     dy = rng.integers(-3, 4, (lanes, F, *window.out_size(size))).astype(dtype)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(strided_pointwise, "ROOM", room)
+        patch.setattr(strided_pointwise, "SCRATCH_BYTES", scratch)
         dx = run(naive.to_lanes(dy, lanes), W, window.array(), size)
     np.testing.assert_array_equal(naive.from_lanes(dx, lanes), naive.conv2d_dx(dy, W, window.array(), *size))
 
