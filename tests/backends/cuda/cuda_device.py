@@ -18,7 +18,7 @@ class Memory:
 
     Attributes:
         name: what it calls itself.
-        log: what was asked for, in order: ("upload" | "aside" | "download", bytes), ("join", 0), ("launch", 0).
+        log: what was asked for, in order: ("upload" | "async" | "download", bytes), ("join", 0), ("launch", 0).
     """
 
     name = "ordinary memory"
@@ -52,8 +52,8 @@ class Memory:
         self.log.append(("download", data.size))
         data[...] = block[start : start + data.size]
 
-    def upload_aside(self, block, start, data):
-        self.log.append(("aside", data.size))
+    def upload_async(self, block, start, data):
+        self.log.append(("async", data.size))
         block[start : start + data.size] = data
 
     def join(self):
