@@ -170,7 +170,7 @@ def test_moved_images_are_what_their_amounts_say(amounts):
         np.testing.assert_allclose(image, expected, rtol=0, atol=1e-12)
 
 
-def test_strains_begin_with_the_images_and_flip_a_tenth_of_the_pixels():
+def test_perturbations_begin_with_the_images_and_flip_a_tenth_of_the_pixels():
     sources = perturbations(PIXELS, seed=3)
     assert next(iter(sources.values())) is PIXELS
     assert all(source.shape == PIXELS.shape for source in sources.values())

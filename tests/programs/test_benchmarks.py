@@ -118,8 +118,8 @@ def test_peak_is_a_rate_that_a_vector_unit_reaches():
     assert 1 < peak.best < 2000
 
 
-def test_machine_facts_name_versions_and_no_place():
-    metadata = harness.machine_facts(1, peers=("torch", "a_library_that_is_absent"))
+def test_machine_info_name_versions_and_no_place():
+    metadata = harness.machine_info(1, peers=("torch", "a_library_that_is_absent"))
     assert metadata["a_library_that_is_absent"] is None
     assert metadata["numpy"] == np.__version__
     assert metadata["cpu"]
@@ -265,7 +265,7 @@ def check_schema(report):
     assert [means["pass"] for means in batch["geometric_means"]] == ["forward", "input", "weight", "all"]
     everything = batch["geometric_means"][-1]
     assert everything["control_low"] <= everything["direct_over_direct"] <= everything["control_high"]
-    assert batch["door"]["median_s"] > 0
+    assert batch["loading"]["median_s"] > 0
 
 
 def check_row(row, torch):

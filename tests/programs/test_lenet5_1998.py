@@ -54,7 +54,7 @@ def test_a_run_is_judged_after_its_last_pass(run, module, tmp_path):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_row_is_a_column_of_the_table_of_strains(run, module, monkeypatch, capsys, tmp_path):
+def test_a_row_is_a_column_of_the_table_of_perturbations(run, module, monkeypatch, capsys, tmp_path):
     run(*FEW, "--passes", 1, "--out", tmp_path)
     monkeypatch.setattr(sys, "argv", ["robustness.py", str(tmp_path / "540"), "--source", "subset", "--threads", "1"])
     assert module("robustness").main() == 0
