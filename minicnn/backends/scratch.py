@@ -47,6 +47,10 @@ class Scratch:
             self._bytes = aligned(max(ends[-1], self.LEAST))
         return tuple(self._array(a, at) if isinstance(a, ScratchSpec) else a for a, at in zip(arrays, ends, strict=False))
 
+    def fill(self, value: float, dtype: np.dtype[Any]) -> None:
+        """Set every number, for tests that look for reads of what nobody wrote."""
+        self._bytes[: len(self._bytes) // dtype.itemsize * dtype.itemsize].view(dtype)[...] = value
+
     def _size(self, array: Array | ScratchSpec) -> int:
         if not isinstance(array, ScratchSpec):
             return 0
