@@ -11,7 +11,7 @@ Layers record ``conv2d``, ``conv2d_dx``, ``conv2d_dW_add`` and their sparse form
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import prod
 from typing import Any
 
@@ -24,6 +24,9 @@ from .workspace import Workspace
 
 FEW = 4
 """Up to so many channels a frame pays."""
+
+WIDE = 16
+"""A frame of more pixels than so many maps and outputs is not made: wide padding with large dilation would take any memory."""
 
 SPREAD = 5
 """Rows of so many taps are spread over dx: with fewer, what dx meets outside dy costs less than the steps between the tiles."""
@@ -76,10 +79,16 @@ class Convolutions:
             "outer_add": self._outer_add,
         }
 
-    def lowered(self, call: Call, workspace: Workspace) -> list[Call]:
-        """The calls that do what a recorded call says."""
-        rule = self._rules.get(call.name)
-        return [call] if rule is None else list(rule(call, workspace))
+    def lowered(self, recorded: Iterable[Call], workspace: Workspace) -> list[Call]:
+        """The calls that do what the calls of a program say."""
+        workspace.begin()
+        done: list[Call] = []
+        for call in recorded:
+            rule = self._rules.get(call.name)
+            done += [call] if rule is None else rule(call, workspace)
+            workspace.changed(call.arrays if rule is None else call.arrays[-1:])  # which of them others write, none says
+        workspace.end()
+        return done
 
     @property
     def names(self) -> list[str]:
@@ -149,7 +158,7 @@ class Convolutions:
                 calls += self._dx_by_columns(call, workspace, window, dys, ws, dxs)
             elif self._alone(dy):
                 calls.append(self._make(call, "conv2d_image_dx", dys, ws, window, dxs))
-            elif groups == 1 and W.shape[3] == SPREAD and tuple(window[2:]) == (1, 1, 0, 0, 1, 1):
+            elif groups == 1 and spreads(dy, W, window, dx):
                 first, table = by_link(all_links(len(W), len(dx)), 1, len(dx))
                 calls.append(self._make(call, "sparse_conv2d_dx", dy, W.reshape(-1, *W.shape[2:]), first, table, dx))
             else:
@@ -206,7 +215,7 @@ class Convolutions:
     ) -> tuple[Array, Array, list[Call]]:
         """x in a frame of zeros where that pays, the window there, and the call that writes it unless an earlier pass did."""
         sides = frame(x, W, window, y)
-        if sides == x.shape[1:3] or len(x) > FEW:
+        if sides == x.shape[1:3] or len(x) > FEW or prod(sides) > WIDE * (prod(x.shape[1:3]) + prod(y.shape[1:3])):
             return x, window, []
         padded, new = workspace.copy(x, window, (len(x), *sides, x.shape[3]))
         inner = np.array([*window[:4], 0, 0, *window[6:]])
@@ -222,6 +231,12 @@ def covers(call: Call, x: Array, W: Array, window: Array, y: Array) -> bool:
 def by_columns(call: Call) -> bool:
     """Whether the layer asks for im2col."""
     return call.options.get("algorithm") == "im2col"
+
+
+def spreads(dy: Array, W: Array, window: Array, dx: Array) -> bool:
+    """Whether dx is made by spreading every row of dy over the taps, which needs a window without border, gaps and steps."""
+    inside = all(n + k - 1 == m for n, k, m in zip(dy.shape[1:3], W.shape[2:], dx.shape[1:3], strict=True))
+    return inside and W.shape[3] == SPREAD and tuple(window[2:]) == (1, 1, 0, 0, 1, 1)
 
 
 def frame(x: Array, W: Array, window: Array, y: Array) -> tuple[int, int]:

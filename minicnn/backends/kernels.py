@@ -42,13 +42,13 @@ class Kernels(Protocol):
 
     # --- convolution: x (C, H, W, L), y (F, OH, OW, L), W (F, C/groups, KH, KW): each group of filters reads its channels ---
 
-    def conv2d(self, x: Array, W: Array, b: Array, window: Array, y: Array, algorithm: str = "auto") -> None:
+    def conv2d(self, x: Array, W: Array, b: Array, window: Array, y: Array, *, algorithm: str = "auto") -> None:
         """y[f, oy, ox] = b[f] + Σ W[f, c, kh, kw] · x[c, s·oy + d·kh − p, s·ox + d·kw − p], zeros outside the map."""
 
-    def conv2d_dx(self, dy: Array, W: Array, window: Array, dx: Array, algorithm: str = "auto") -> None:
+    def conv2d_dx(self, dy: Array, W: Array, window: Array, dx: Array, *, algorithm: str = "auto") -> None:
         """dx[c, iy, ix] = Σ W[f, c, kh, kw] · dy[f, oy, ox] where s·o + d·k = i + padding."""
 
-    def conv2d_dW_add(self, x: Array, dy: Array, window: Array, dW: Array, algorithm: str = "auto") -> None:
+    def conv2d_dW_add(self, x: Array, dy: Array, window: Array, dW: Array, *, algorithm: str = "auto") -> None:
         """dW[f, c, kh, kw] += Σ dy[f, oy, ox] · x[c, s·oy + d·kh − p, s·ox + d·kw − p]."""
 
     def im2col(self, x: Array, window: Array, row: Array, cols: Array) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -23,13 +24,15 @@ class Operation:
     """
 
     def __init__(self, name: str, rules: Convolutions) -> None:
+        stated = inspect.signature(getattr(Kernels, name))
         self.__name__, self.__doc__, self._rules = name, getattr(Kernels, name).__doc__, rules
+        self.__signature__ = stated.replace(parameters=list(stated.parameters.values())[1:])
 
     def __call__(self, *arrays: Array, **options: str) -> None:
         """Run it at once."""
         call = Call("", self.__name__, self, arrays, options)
         workspace = Workspace(Derived(np.empty(0)), Scratch())
-        for each in self._rules.lowered(call, workspace):
+        for each in self._rules.lowered([call], workspace):
             function, given, _ = each.bound
             function(*given)
 

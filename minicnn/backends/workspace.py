@@ -62,6 +62,9 @@ class Derived:
 class Workspace:
     """What the lowering of one group's programs takes memory from.
 
+    The first program is the group's forward pass: the copies that it leaves behind serve the later ones. What a later one
+    copies is its own, as another of them may run in between.
+
     Args:
         derived: arrays derived from the parameters, shared by all groups.
         scratch: memory for calls that never run side by side.
@@ -70,18 +73,36 @@ class Workspace:
     def __init__(self, derived: Derived, scratch: Scratch) -> None:
         self.derived, self.scratch = derived, scratch
         self._copies: dict[tuple[int, bytes, Shape], Array] = {}
+        self._source: dict[tuple[int, bytes, Shape], Array] = {}
+        self._first: dict[tuple[int, bytes, Shape], Array] | None = None
+
+    def begin(self) -> None:
+        """Lowering of a program begins."""
+        self._source = dict(self._first or {})
+
+    def end(self) -> None:
+        """The program is lowered."""
+        if self._first is None:
+            self._first = self._source
 
     def room(self, shape: Shape, dtype: np.dtype[Any]) -> Array:
         """Scratch for a few calls in a row that take no other."""
         return self.scratch.filled([ScratchSpec(shape, dtype)])[0]
 
     def copy(self, x: Array, window: Array, shape: Shape) -> tuple[Array, bool]:
-        """A padded copy of x for later passes of the same group, and whether it is new and must be written."""
+        """Memory for a padded copy of x, and whether it must be written: no earlier call did, or x may have changed since."""
         key = (x.ctypes.data, window.tobytes(), shape)
-        new = key not in self._copies
-        if new:
+        if key not in self._copies:
             self._copies[key] = allocated(shape, x.dtype)
-        return self._copies[key], new
+        stale = key not in self._source
+        self._source[key] = x
+        return self._copies[key], stale
+
+    def changed(self, arrays: Iterable[Array]) -> None:
+        """Calls that follow find other numbers in these arrays, and in what shares memory with them."""
+        for array in arrays:
+            for key in [key for key, x in self._source.items() if np.may_share_memory(x, array)]:
+                del self._source[key]
 
     def fill(self, value: float, dtype: np.dtype[Any]) -> None:
         """Set every number, for tests that look for reads of what nobody wrote."""

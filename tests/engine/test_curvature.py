@@ -12,7 +12,7 @@ from strategies import STRATEGIES, examples
 
 import minicnn as m
 from minicnn import MSE, ContractError, CrossEntropy, Dense, Network, Plan
-from minicnn.nn import conv_im2col
+from minicnn.backends import convolution
 from minicnn.nn.losses import Loss
 
 RNG = np.random.default_rng(0)
@@ -29,7 +29,7 @@ def test_a_layer_carries_back_its_squared_jacobian_whatever_its_options(kind):
 
 
 def test_columns_of_a_few_rows_at_a_time(monkeypatch):
-    monkeypatch.setattr(conv_im2col, "COLUMNS", 1)
+    monkeypatch.setattr(convolution, "COLUMNS", 1)
     check_curvature(m.Conv2d(3, 3, padding="same", algorithm="im2col"), (2, 5, 6))
 
 

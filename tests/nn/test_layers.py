@@ -12,7 +12,7 @@ from strategies import STRATEGIES, examples
 
 import minicnn as m
 from minicnn import Conv2d, Dense, Flatten, Network, OptionError, ShapeError, SparseConv2d, Subsample, models
-from minicnn.nn import conv_im2col
+from minicnn.backends import convolution
 from minicnn.nn.base import LAYERS
 from minicnn.testing import check_layer
 
@@ -53,28 +53,39 @@ def test_every_layer_of_the_package_has_a_strategy():
     ],
 )
 def test_convolution_by_a_few_rows_of_columns_at_a_time(layer, in_shape, monkeypatch):
-    whole = layer.plan(in_shape).work["cols"].shape
-    monkeypatch.setattr(conv_im2col, "COLUMNS", 2 * prod(whole[:3]) * whole[4])  # the columns of two rows
-    assert layer.plan(in_shape).work["cols"].shape[3] == 2 < whole[3]
+    whole = columns_of(layer, in_shape)
+    monkeypatch.setattr(convolution, "COLUMNS", 2 * prod(whole[:3]) * whole[4])  # the columns of two rows
+    assert columns_of(layer, in_shape)[3] == 2 < whole[3]
     check_layer(layer, in_shape)
+
+
+def columns_of(layer, in_shape):
+    """The shape of the most columns that a layer's network holds at a time, without lanes."""
+    calls = Network([layer], in_shape, threads=1).program().calls
+    return max(call.arrays[-1].shape[:-1] for call in calls if call.name == "im2col")
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(1 << 14, 4), (1, 1)])
 def test_the_columns_of_a_large_map_are_bounded(columns, rows, monkeypatch):
-    monkeypatch.setattr(conv_im2col, "COLUMNS", columns)
-    assert Conv2d(8, 5, algorithm="im2col").plan((4, 44, 44)).work["cols"].shape == (4, 5, 5, rows, 40)
+    monkeypatch.setattr(convolution, "COLUMNS", columns)
+    assert columns_of(Conv2d(8, 5, algorithm="im2col"), (4, 44, 44)) == (4, 5, 5, rows, 40)
 
 
 def test_auto_multiplies_where_the_window_is_the_whole_map_and_convolves_elsewhere():
-    def buffers(*args, **options):
-        plan = Conv2d(4, *args, **options).plan((2, 5, 5))
-        return {*plan.work, *plan.derived}
+    def kernels(*args, **options):
+        net = Network([Conv2d(4, *args, **options)], (2, 5, 5), dtype="float64", threads=1)
+        programs = [net._runner.group(0, True, 16).backward(net._slots.take(1)[0], input_grad=True)]
+        calls = [*net.program().calls, *programs[0].calls]
+        return {call.name for call in calls} - {"row_sum_add"}
 
-    assert buffers(5) == {"xt"}
-    assert buffers(5, algorithm="im2col") == {"cols"}
-    assert buffers(4) == buffers(5, padding=1) == {"packed", "packed_dx"}
-    assert buffers(5, algorithm="direct") == {"packed"}, "a window of five taps without border spreads dy, unpacked"
-    assert buffers(4, algorithm="im2col") == {"cols"}
+    product = {"gemm_bias", "outer_add", "gemm_tn"}
+    columns = {"im2col", "gemm_bias", "gemm_nt_add", "zero", "gemm_tn", "col2im_add"}
+    packed = {"pack_filters", "conv2d", "conv2d_dW_add", "pack_channels", "conv2d_dx"}
+    assert kernels(5) == product
+    assert kernels(5, algorithm="im2col") == kernels(4, algorithm="im2col") == columns
+    assert kernels(4) == packed - {"pack_channels"}  # made for the network's own passes, of which none asks for dx
+    assert kernels(5, padding=1) == packed | {"pad"} - {"pack_channels"}
+    assert kernels(5, algorithm="direct") == {"pack_filters", "conv2d", "conv2d_dW_add", "sparse_conv2d_dx"}
 
 
 # --- layers are values ---

@@ -244,7 +244,7 @@ def lower(program: Program, workspace: Workspace, moving: bool = False, fuse: bo
         moving: let a call write its output over an input that no later call is given, where its rule allows it.
         fuse: let one kernel stand for several calls.
     """
-    calls = [made for call in program.calls for made in CONVOLUTIONS.lowered(call, workspace)]
+    calls = CONVOLUTIONS.lowered(program.calls, workspace)
     return Program(fused(calls, workspace.scratch, moving) if fuse else calls)
 
 

@@ -21,4 +21,4 @@ conv2d, conv2d_dx, conv2d_dW_add, sparse_conv2d, sparse_conv2d_dx, sparse_conv2d
 
 def lower(program: Program, workspace: Workspace, moving: bool = False, fuse: bool = True) -> Program:
     """The program in kernels of this backend; none does the work of several calls."""
-    return Program(made for call in program.calls for made in CONVOLUTIONS.lowered(call, workspace))
+    return Program(CONVOLUTIONS.lowered(program.calls, workspace))
