@@ -222,6 +222,50 @@ def test_a_backend_says_where_its_kernels_work(backend):
     assert signatures({name: getattr(backend, name) for name in stated}) == stated
 
 
+MACHINE = {"register", "registers", "tile", "tiles", "block", "blocks", "pack", "packed", "packing", "simd"}
+"""Words of kernels, which no name in a layer has a part of."""
+
+
+def names_in(tree):
+    """Every name that a file's code uses or gives."""
+    for node in ast.walk(tree):
+        for field in ("id", "attr", "arg", "name", "asname"):
+            if isinstance(found := getattr(node, field, None), str):
+                yield found
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if name_of(path).startswith("nn")], ids=name_of)
+def test_layers_are_mathematics_and_know_no_kernel(path):
+    """They name no lanes that kernels come in, no registers, tiles, blocks and packed weights, and choose by no size."""
+    tree = ast.parse(path.read_text())
+    named = {name for name in names_in(tree) if MACHINE & set(name.lower().replace(".", "_").split("_"))}
+    assert not named, f"expected names of mathematics, got {sorted(named)}"
+    assert not {"LANES", "VECTORS", "WIDTH"} & set(names_in(tree)), "expected no number of lanes"
+    compared = [node for node in ast.walk(tree) if isinstance(node, ast.Compare | ast.BinOp) and is_lanes(node)]
+    assert not compared, f"expected no choice by the number of lanes, got {[ast.unparse(node) for node in compared]}"
+    assert not {name for name in imports(path) if name.startswith(".backends.")} - {".backends.kernels", ".backends.log"}
+
+
+def is_lanes(node):
+    """Whether something is compared with, or divided by, the length of an array's last axis."""
+    return any(ast.unparse(part).endswith(("shape[-1]", "shape[3]")) for part in ast.iter_child_nodes(node))
+
+
+def test_a_convolution_can_be_read_at_a_glance():
+    lines = len((ROOT / "nn" / "conv.py").read_text().splitlines())
+    assert lines <= 180, f"expected at most 180 lines of Conv2d, got {lines}"
+
+
+def test_no_method_of_a_layer_or_loss_takes_more_than_nine_arguments():
+    """Itself and the recorder counted."""
+    own = [path for path in FILES if name_of(path).startswith("nn.")]
+    classes = [node for path in own for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)]
+    methods = {f"{c.name}.{f.name}": f.args for c in classes for f in c.body if isinstance(f, ast.FunctionDef)}
+    counts = {name: len([*a.posonlyargs, *a.args, *a.kwonlyargs]) for name, a in methods.items()}
+    assert counts["Conv2d.backward"] > 5
+    assert not {name: n for name, n in counts.items() if n > 9}
+
+
 def test_one_file_names_the_compiler_of_the_cuda_backend():
     own = [path for path in FILES if path.is_relative_to(ROOT / "backends" / "cuda")]
     naming = [name_of(path) for path in own if any(name.split(".")[0] == "numba" for name in imports(path))]

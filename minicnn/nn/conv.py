@@ -33,9 +33,9 @@ class Conv2d(Layer):
         dilation: pixels between taps.
         groups: into how many groups channels and filters fall.
         bias: whether b is added.
-        algorithm: ``"im2col"`` writes every window as a column and multiplies; ``"direct"`` computes the same sums from
-            register tiles; ``"auto"`` takes direct, except where the window is the whole map: x is the one column then,
-            and the convolution a matrix product (``benchmarks/conv_bench.py`` shows why).
+        algorithm: ``"im2col"`` writes every window as a column and multiplies; ``"direct"`` computes the same sums without
+            columns; ``"auto"`` takes direct, except where the window is the whole map: x is the one column then, and the
+            convolution a matrix product (``benchmarks/conv_bench.py`` shows why).
         init: how W starts.
         bias_init: how b starts.
 

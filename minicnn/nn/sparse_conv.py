@@ -23,7 +23,7 @@ Table = tuple[tuple[int, ...], ...]
 class SparseConv2d(Layer):
     """y[f] = b[f] + Σ_j W[k(f) + j] ⋆ x[table[f][j]]: every output map reads only the channels that its row lists.
 
-    x (C, H, W, L), y (maps, OH, OW, L), b (maps,). The kernels lie packed, W (kernels, KH, KW), in the order of the table:
+    x (C, H, W, L), y (maps, OH, OW, L), b (maps,). The kernels lie in a row, W (kernels, KH, KW), in the order of the table:
     map 0's kernels, one for each of its channels, then map 1's. With ``tied``, the maps of a group share one set of kernels,
     applied in the order in which each row lists its channels, and one bias; b is (groups,) then. Every map starts by its
     own fan-in, channels × KH × KW (LeCun et al. 1998, section II.B and table I).

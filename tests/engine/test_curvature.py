@@ -33,6 +33,14 @@ def test_columns_of_a_few_rows_at_a_time(monkeypatch):
     check_curvature(m.Conv2d(3, 3, padding="same", algorithm="im2col"), (2, 5, 6))
 
 
+@pytest.mark.parametrize("algorithm", ["auto", "direct", "im2col"])
+@pytest.mark.parametrize(("groups", "padding", "channels"), [(1, 1, 2), (2, 1, 4), (2, (0, 2), 4), (3, 1, 6), (2, 0, 10)])
+def test_grouped_and_padded_convolutions_carry_back_their_squared_jacobian(algorithm, groups, padding, channels):
+    """With few channels the squares of the map are padded apart, with more than four they are not."""
+    layer = m.Conv2d(2 * groups, (3, 2), stride=(1, 2), padding=padding, groups=groups, algorithm=algorithm)
+    check_curvature(layer, (channels, 4, 5))
+
+
 @pytest.mark.parametrize("images", [1, 16, 33])
 def test_images_add_up_over_groups_and_dead_lanes_count_for_nothing(images):
     layers = [("C", m.Conv2d(2, 2)), m.Tanh(), m.Flatten(), ("F", Dense(3))]

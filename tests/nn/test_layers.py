@@ -14,7 +14,7 @@ import minicnn as m
 from minicnn import Conv2d, Dense, Flatten, Network, OptionError, ShapeError, SparseConv2d, Subsample, models
 from minicnn.backends import convolution
 from minicnn.nn.base import LAYERS
-from minicnn.testing import check_layer
+from minicnn.testing import check_gradient, check_layer
 
 EXAMPLES = {m.Conv2d: 40, m.SparseConv2d: 25}
 KINDS = pytest.mark.parametrize("kind", STRATEGIES, ids=lambda kind: kind.__name__)
@@ -57,6 +57,17 @@ def test_convolution_by_a_few_rows_of_columns_at_a_time(layer, in_shape, monkeyp
     monkeypatch.setattr(convolution, "COLUMNS", 2 * prod(whole[:3]) * whole[4])  # the columns of two rows
     assert columns_of(layer, in_shape)[3] == 2 < whole[3]
     check_layer(layer, in_shape)
+
+
+@pytest.mark.parametrize("backend", ["cpu", "numpy"])
+@pytest.mark.parametrize("algorithm", ["auto", "direct", "im2col"])
+@pytest.mark.parametrize(("groups", "channels"), [(1, 1), (1, 4), (2, 4), (1, 6), (3, 6)])
+@pytest.mark.parametrize("padding", [0, 1, (2, 0)])
+def test_convolutions_in_groups_with_padding_have_their_gradients(groups, channels, padding, algorithm, backend):
+    layer = Conv2d(3 * groups, (3, 2), padding=padding, groups=groups, algorithm=algorithm)
+    for lanes, images in ((16, 17), (1, 2)):
+        net = Network([layer], (channels, 4, 5), dtype="float64", backend=backend, threads=1, lanes=lanes)
+        check_gradient(net, np.random.default_rng(0).standard_normal((images, channels, 4, 5)))
 
 
 def columns_of(layer, in_shape):
