@@ -14,7 +14,7 @@ from .layout import taps
 def conv2d(x: Array, W: Array, b: Array, window: Array, y: Array) -> None:
     """y[f, oy, ox] = b[f] + Σ W[f, c, kh, kw] · x[c, s·oy + d·kh − p, s·ox + d·kw − p]."""
     y[...] = b[:, None, None, None]
-    for own, ys, ws in by_group(len(x) // W.shape[1], x, y, W):
+    for own, ys, ws in by_group(W.shape[1], x, y, W):
         for i, j, places, pixels in taps(window, x.shape[1:3], y.shape[1:3]):
             ys[places] += np.tensordot(ws[:, :, i, j], own[pixels], 1)
 
@@ -22,20 +22,21 @@ def conv2d(x: Array, W: Array, b: Array, window: Array, y: Array) -> None:
 def conv2d_dx(dy: Array, W: Array, window: Array, dx: Array) -> None:
     """dx[c, iy, ix] = Σ W[f, c, kh, kw] · dy[f, oy, ox] where s·o + d·k = i + p."""
     dx[...] = 0
-    for own, dys, ws in by_group(len(dx) // W.shape[1], dx, dy, W):
+    for own, dys, ws in by_group(W.shape[1], dx, dy, W):
         for i, j, places, pixels in taps(window, dx.shape[1:3], dy.shape[1:3]):
             own[pixels] += np.tensordot(ws[:, :, i, j].T, dys[places], 1)
 
 
 def conv2d_dW_add(x: Array, dy: Array, window: Array, dW: Array) -> None:
     """dW[f, c, kh, kw] += Σ dy[f, oy, ox] · x[c, s·oy + d·kh − p, s·ox + d·kw − p]."""
-    for own, dys, dws in by_group(len(x) // dW.shape[1], x, dy, dW):
+    for own, dys, dws in by_group(dW.shape[1], x, dy, dW):
         for i, j, places, pixels in taps(window, x.shape[1:3], dy.shape[1:3]):
             dws[:, :, i, j] += np.tensordot(dys[places], own[pixels], axes=([1, 2, 3], [1, 2, 3]))
 
 
-def by_group(groups: int, *arrays: Array) -> Iterator[tuple[Array, ...]]:
-    """Views of the arrays' parts for one group of channels and filters after another."""
+def by_group(channels: int, *arrays: Array) -> Iterator[tuple[Array, ...]]:
+    """Views of the arrays' parts for one group of so many channels, and of its filters, after another; channels come first."""
+    groups = len(arrays[0]) // channels if channels else 1  # a map without a link reads none
     return zip(*(np.split(a, groups) for a in arrays), strict=True)
 
 
