@@ -86,7 +86,7 @@ GIGABYTES = 24 << 30
             "Conv2d(2**31 - 1, 3)",
             (1, 8, 8),
             16,
-            "4,912.0 GiB or more; make it smaller, or lanes fewer: most of it is for layer",
+            "4,768.0 GiB or more; make it smaller, or lanes fewer: most of it is for layer",
         ),
         ("Flatten()", (2**34,), 16, "2,048.0 GiB or more; make it smaller, or lanes fewer: most of it is for "),
     ],
@@ -102,9 +102,8 @@ def test_a_network_larger_than_memory_is_refused_before_it_takes_any(layer, in_s
     ("layer", "in_shape", "shape"),
     [
         ("Dense(2**31 - 1)", (2**12,), "2147483647×4096"),
-        ("Conv2d(1, 3, padding=2**30)", (1, 8, 8), "1×2147483656×2147483656"),
+        ("Conv2d(1, 3, padding=2**30)", (1, 8, 8), "1×2147483654×2147483654"),
         ("Conv2d(1, 3, padding=2**30)", (8, 8, 8), "1×2147483654×2147483654"),
-        ("Conv2d(4, 3, padding='same', dilation=2**30)", (1, 8, 8), "1×2147483656×2147483656"),
         ("Conv2d(2**31 - 1, 5)", (2**20, 8, 8), "2147483647×1048576×5×5"),
     ],
 )
