@@ -80,7 +80,7 @@ GIGABYTES = 24 << 30
             "Dense(10)",
             (4,),
             2**80,
-            "207,165,582,859,042,816.0 GiB or more; make it smaller, or lanes fewer: most of it is for ",
+            "63,050,394,783,186,944.0 GiB or more; make it smaller, or lanes fewer: most of it is for ",
         ),
         (
             "Conv2d(2**31 - 1, 3)",
