@@ -13,6 +13,9 @@ from .alignment import aligned
 from .program import Call, Program
 from .scratch import Scratch, ScratchSpec
 
+ROOMS = 1 << 16
+"""Bytes that rooms begin with: few, as every group has its own."""
+
 
 def allocated(shape: Shape, dtype: np.dtype[Any]) -> Array:
     """Zeros that start at a multiple of the alignment."""
@@ -71,7 +74,7 @@ class Workspace:
     """
 
     def __init__(self, derived: Derived, scratch: Scratch) -> None:
-        self.derived, self.scratch = derived, scratch
+        self.derived, self.scratch, self._rooms = derived, scratch, Scratch(ROOMS)
         self._copies: dict[tuple[int, bytes, Shape], Array] = {}
         self._source: dict[tuple[int, bytes, Shape], Array] = {}
         self._first: dict[tuple[int, bytes, Shape], Array] | None = None
@@ -86,8 +89,8 @@ class Workspace:
             self._first = self._source
 
     def room(self, shape: Shape, dtype: np.dtype[Any]) -> Array:
-        """Scratch for a few calls in a row that take no other."""
-        return self.scratch.filled([ScratchSpec(shape, dtype)])[0]
+        """Memory of the group's own for a few calls in a row that take no other."""
+        return self._rooms.filled([ScratchSpec(shape, dtype)])[0]
 
     def copy(self, x: Array, window: Array, shape: Shape) -> tuple[Array, bool]:
         """Memory for a padded copy of x, and whether it must be written: no earlier call did, or x may have changed since."""
@@ -106,6 +109,7 @@ class Workspace:
 
     def fill(self, value: float, dtype: np.dtype[Any]) -> None:
         """Set every number, for tests that look for reads of what nobody wrote."""
-        self.scratch.fill(value, dtype)
+        for scratch in (self.scratch, self._rooms):
+            scratch.fill(value, dtype)
         for copy in self._copies.values():
             copy[...] = value
