@@ -58,7 +58,8 @@ class Derived:
 
     def refresh(self, programs: Iterable[Program]) -> Program:
         """The program that makes what these programs read, of the parameters as they are then."""
-        read = {array.ctypes.data for program in programs for call in program.calls for array in call.arrays}
+        given = (array for program in programs for call in program.calls for array in call.arrays)
+        read = {array.ctypes.data for array in given if isinstance(array, np.ndarray)}  # a callable may be given None
         return Program(call for call in self._calls.values() if call.arrays[-1].ctypes.data in read)
 
 
@@ -103,7 +104,7 @@ class Workspace:
 
     def changed(self, arrays: Iterable[Array]) -> None:
         """Calls that follow find other numbers in these arrays, and in what shares memory with them."""
-        for array in arrays:
+        for array in (array for array in arrays if isinstance(array, np.ndarray)):
             for key in [key for key, x in self._source.items() if np.may_share_memory(x, array)]:
                 del self._source[key]
 
