@@ -240,7 +240,7 @@ def test_lenet5_takes_that_way_forward_and_back():
     ],
 )
 def test_a_dense_convolution_of_five_takes_that_way(layer, forward, backward):
-    width = 13 if layer.padding == (2, 1) and layer.kernel == 5 else 14
+    width = 13 if layer.padding == (2, 1) and layer.kernel_size == 5 else 14
     net = Network([("C1", Conv2d(16, 1)), ("C3", layer), Flatten()], (2, 14, width), threads=1)
     took = [(call.where, call.kernel.__name__) for call in net.program().calls]
     assert {name for where, name in took if where == "C3 forward"} == {forward}
