@@ -23,10 +23,10 @@ Table = tuple[tuple[int, ...], ...]
 class SparseConv2d(Layer):
     """y[f] = b[f] + Σ_j W[k(f) + j] ⋆ x[table[f][j]]: every output map reads only the channels that its row lists.
 
-    x (C, H, W, L), y (maps, OH, OW, L), b (maps,). The kernels lie in a row, W (kernels, KH, KW), in the order of the table:
-    map 0's kernels, one for each of its channels, then map 1's. With ``tied``, the maps of a group share one set of kernels,
-    applied in the order in which each row lists its channels, and one bias; b is (groups,) then. Every map starts by its
-    own fan-in, channels × KH × KW (LeCun et al. 1998, section II.B and table I).
+    x (C, H, W, L), y (maps, OH, OW, L), b (maps,). The kernels lie packed, W (kernels, KH, KW), in the order of the table:
+    map 0's kernels, one for each of its channels, then map 1's. With ``group_sizes``, the maps of a group share one set of
+    kernels, applied in the order in which each row lists its channels, and one bias; b is (groups,) then. Every map starts by
+    its own fan-in, channels × KH × KW (LeCun et al. 1998, section II.B and table I).
 
     Args:
         table: for each output map, the channels it reads, in order.
@@ -38,10 +38,10 @@ class SparseConv2d(Layer):
     Raises:
         OptionError: an empty table or row, a channel listed twice or negative, or groups that do not fit the table.
 
-    >>> layer = SparseConv2d(((0, 1), (1, 2), (0, 1, 2)), kernel=5)
+    >>> layer = SparseConv2d(((0, 1), (1, 2), (0, 1, 2)), kernel_size=5)
     >>> layer.plan((3, 14, 14)).params["W"].shape
     (7, 5, 5)
-    >>> SparseConv2d(((0, 1), (1, 2), (2, 0)), 5, tied=(3,)).plan((3, 14, 14)).params["W"].shape
+    >>> SparseConv2d(((0, 1), (1, 2), (2, 0)), 5, group_sizes=(3,)).plan((3, 14, 14)).params["W"].shape
     (2, 5, 5)
     """
 

@@ -118,7 +118,9 @@ class Cosine:
 
 @dataclass(frozen=True, kw_only=True)
 class OneCycle(Options):
-    """Up from 1/start to 1 along half a cosine, then down to 1/(start·end): ``torch.optim.lr_scheduler.OneCycleLR``.
+    """Up from 1/div_factor to 1 along half a cosine, then down to 1/(div_factor · final_div_factor).
+
+    It is ``torch.optim.lr_scheduler.OneCycleLR``.
 
     The optimiser's rate is the peak (Smith and Topin, *Super-Convergence*, 2018).
 
@@ -134,7 +136,9 @@ class OneCycle(Options):
     pct_start: float = 0.3
     div_factor: float = 25.0
     final_div_factor: float = 1e4
-    order: ClassVar[str] = "the peak is the optimiser's rate, and the run knows its steps: give rise, start and end by name"
+    order: ClassVar[str] = (
+        "the peak is the optimiser's rate, and the run knows its steps: give pct_start, div_factor and final_div_factor by name"
+    )
 
     def __post_init__(self) -> None:
         _share("OneCycle", "pct_start", self.pct_start)
@@ -142,7 +146,7 @@ class OneCycle(Options):
         number("OneCycle", "final_div_factor", self.final_div_factor, 0, math.inf, "()")
 
     def __call__(self, step: int, total: int) -> float:
-        """The factor, with PyTorch's phase ends rise·total − 1 and total − 1."""
+        """The factor, with PyTorch's phase ends pct_start·total − 1 and total − 1."""
         low, last = 1 / self.div_factor, 1 / (self.div_factor * self.final_div_factor)
         top = self.pct_start * total - 1
         if step < top:

@@ -60,7 +60,7 @@ AGAIN = 0.02
 def none_lost() -> Iterator[None]:
     """While it is entered, a signal whose exception Python cannot raise comes again a little later.
 
-    In a destructor, and in a function that C code calls, an exception is only reported: Ctrl-C while kernels are loaded would
+    In a destructor, and in a function that C code calls, an exception is only reported: Ctrl-C there would
     print a traceback and stop nothing.
     """
     before, waiting = sys.unraisablehook, list[threading.Timer]()

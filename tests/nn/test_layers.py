@@ -126,7 +126,7 @@ def test_layers_differ_by_kind_and_by_option():
 
 
 def test_asdict_holds_the_options():
-    assert asdict(m.MaxPool2d(3, stride=2)) == {"kernel": 3, "stride": 2, "padding": 0}
+    assert asdict(m.MaxPool2d(3, stride=2)) == {"kernel_size": 3, "stride": 2, "padding": 0}
     assert asdict(Dense(2, bias=False, init=m.FanInUniform(1.5)))["init"] == {"gain": 1.5}
 
 
@@ -156,7 +156,7 @@ def padded(got):
 
 def tied(got):
     """What groups say that are not the table's three maps."""
-    what = f"expected tied as the sizes of groups of 3 maps in all, got {got}"
+    what = f"expected group_sizes as the sizes of groups of 3 maps in all, got {got}"
     return what, "let the sizes add up to the number of rows of the table"
 
 
@@ -177,7 +177,7 @@ def rate(got):
 
 def slope(got):
     """What a slope says."""
-    return f"expected slope as a finite number, got {got}", "give slope=0.01"
+    return f"expected negative_slope as a finite number, got {got}", "give negative_slope=0.01"
 
 
 def half(got):
@@ -206,51 +206,51 @@ OPTIONS = {
         "give groups that divide 3",
     ),
     "Conv2d(2, 3, algorithm='fft')": ("expected algorithm as one of auto, im2col, direct, got 'fft'", 'leave it at "auto"'),
-    "Conv2d(2, 0)": whole("kernel", 1, "0"),
-    "Conv2d(2, (3, 3, 3))": whole("kernel", 1, "(3, 3, 3)"),
-    "Conv2d(2, [3, 3])": whole("kernel", 1, "[3, 3]"),
-    "Conv2d(2, 2.5)": whole("kernel", 1, "2.5"),
-    "Conv2d(2, True)": whole("kernel", 1, "True"),
+    "Conv2d(2, 0)": whole("kernel_size", 1, "0"),
+    "Conv2d(2, (3, 3, 3))": whole("kernel_size", 1, "(3, 3, 3)"),
+    "Conv2d(2, [3, 3])": whole("kernel_size", 1, "[3, 3]"),
+    "Conv2d(2, 2.5)": whole("kernel_size", 1, "2.5"),
+    "Conv2d(2, True)": whole("kernel_size", 1, "True"),
     "Conv2d(2, 3, stride=(1, 0))": whole("stride", 1, "(1, 0)"),
     "Conv2d(2, 3, dilation=0)": whole("dilation", 1, "0"),
     "Conv2d(2, 3, padding=-1)": whole("padding", 0, "-1"),
     "Conv2d(2, 3, padding='valid')": padded("'valid' with stride 1"),
     "Conv2d(2, 3, stride=(2, 1), padding='same')": padded("'same' with stride (2, 1)"),
     "Conv2d(2**31, 3)": huge("filters", 2**31),
-    "Conv2d(2, 2**55)": huge("kernel", 2**55),
+    "Conv2d(2, 2**55)": huge("kernel_size", 2**55),
     "Conv2d(2, 3, stride=2**70)": huge("stride", 2**70),
     "Conv2d(2, 3, stride=(1, 2**70))": huge("stride", (1, 2**70)),
     "Conv2d(2, 3, padding=2**55)": huge("padding", 2**55, least=0),
     "Conv2d(2, 3, dilation=2**40)": huge("dilation", 2**40),
     "Conv2d(2, 3, groups=2**70)": huge("groups", 2**70),
     "Conv2d(2, 3, bias=5)": truth("bias", 5),
-    "SparseConv2d(((0,),), 2**70)": huge("kernel", 2**70),
+    "SparseConv2d(((0,),), 2**70)": huge("kernel_size", 2**70),
     "Subsample(2**64)": huge("window", 2**64),
-    "AvgPool2d(2**15 + 1)": huge("kernel", 2**15 + 1, most=2**15),
+    "AvgPool2d(2**15 + 1)": huge("kernel_size", 2**15 + 1, most=2**15),
     "MaxPool2d(2, stride=2**70)": huge("stride", 2**70),
     "MaxPool2d(2, padding=2**55)": huge("padding", 2**55, least=0),
     "Dense(10**12)": huge("units", 10**12),
     "Dense(10, bias=84)": truth("bias", 84),
     "RBF(((1.0,),), trainable=1)": truth("trainable", 1),
     "LeakyReLU(10**400)": slope(10**400),
-    "SparseConv2d(((0,),), 0)": whole("kernel", 1, "0"),
+    "SparseConv2d(((0,),), 0)": whole("kernel_size", 1, "0"),
     "SparseConv2d((), 3)": empty("()"),
     "SparseConv2d(((0,), ()), 3)": empty("((0,), ())"),
     "SparseConv2d(((0, -1),), 3)": row(0, "(0, -1)"),
     "SparseConv2d(((0,), (1, 2, 1)), 3)": row(1, "(1, 2, 1)"),
-    "SparseConv2d(((0,), (1,), (2,)), 3, tied=(2,))": tied("(2,)"),
-    "SparseConv2d(((0,), (1,), (2,)), 3, tied=(3, 0))": tied("(3, 0)"),
-    "SparseConv2d(((0,), (1,), (2,)), 3, tied=(4, -1))": tied("(4, -1)"),
-    "SparseConv2d(((0, 1), (1, 2), (0,)), 3, tied=(3,))": (
+    "SparseConv2d(((0,), (1,), (2,)), 3, group_sizes=(2,))": tied("(2,)"),
+    "SparseConv2d(((0,), (1,), (2,)), 3, group_sizes=(3, 0))": tied("(3, 0)"),
+    "SparseConv2d(((0,), (1,), (2,)), 3, group_sizes=(4, -1))": tied("(4, -1)"),
+    "SparseConv2d(((0, 1), (1, 2), (0,)), 3, group_sizes=(3,))": (
         "expected map 2 to read 2 channels as map 0, got 1",
         "tie only maps with equally many channels",
     ),
     "Subsample(0)": whole("window", 1, "0"),
-    "AvgPool2d(0)": whole("kernel", 1, "0"),
+    "AvgPool2d(0)": whole("kernel_size", 1, "0"),
     "AvgPool2d(2, 0)": whole("stride", 1, "0"),
     "AvgPool2d(2, 2, -1)": whole("padding", 0, "-1"),
     "AvgPool2d((4, 3), padding=2)": half("2 for kernel (4, 3)"),
-    "MaxPool2d(0)": whole("kernel", 1, "0"),
+    "MaxPool2d(0)": whole("kernel_size", 1, "0"),
     "MaxPool2d(2, (1, 0))": whole("stride", 1, "(1, 0)"),
     "MaxPool2d(2, 2, -1)": whole("padding", 0, "-1"),
     "MaxPool2d(2, padding=(1, 2))": half("(1, 2) for kernel 2"),

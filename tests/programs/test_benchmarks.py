@@ -77,7 +77,7 @@ def test_timing_statistics():
     assert timing.median == 3.0
     assert timing.quartiles == (2.0, 4.0)
     assert timing.spread == pytest.approx(2 / 3)
-    metadata = timing.metadata()
+    metadata = timing.facts()
     assert metadata == {
         "median_s": 3.0,
         "quartile_1_s": 2.0,

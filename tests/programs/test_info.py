@@ -21,12 +21,12 @@ def told(capsys):
 
 
 def test_versions_threads_vectors_and_the_cache(told):
-    metadata = told()
-    assert metadata["numba"][0].isdigit()
-    assert metadata["minicnn"] == info.__version__
-    assert metadata["threads"].endswith("processors")
-    assert "float32" in metadata["backend cpu"]
-    assert list(metadata) == list(info.metadata())
+    facts = told()
+    assert facts["numba"][0].isdigit()
+    assert facts["minicnn"] == info.__version__
+    assert facts["threads"].endswith("processors")
+    assert "float32" in facts["backend cpu"]
+    assert list(facts) == list(info.facts())
 
 
 def test_a_gpu_is_named_with_its_compute_capability(told):
