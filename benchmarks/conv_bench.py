@@ -185,7 +185,7 @@ class Own:
         total = Program()
         for slot in slots[1:] if sums else []:
             Recorder(self.net.backend, total).add(slot.grads.flat, self.net.grads.flat)
-        prepare = packing(self.net._prepare, programs)
+        prepare = self.prepare(programs)
         tasks = self.tasks([programs[number::SLOTS] for number in range(len(slots))])
 
         def work() -> None:
@@ -196,6 +196,10 @@ class Own:
             total.run()
 
         return work
+
+    def prepare(self, programs: Sequence[Program]) -> Program:
+        """What packs the weights that programs read packed."""
+        return self.net._preparation.of(programs)
 
     def tasks(self, shares: Sequence[Sequence[Program]]) -> list[Task]:
         """One task for each thread, which runs its part of the shares."""
@@ -236,16 +240,6 @@ def rest(whole: Program, part: Program) -> Program:
 def identity(call: Call) -> tuple[str, tuple[tuple[int, ...], ...]]:
     """A call's kernel and the shapes of its arrays."""
     return call.name, tuple(array.shape for array in call.arrays)
-
-
-def packing(prepare: Program, programs: Sequence[Program]) -> Program:
-    """The calls of ``prepare`` whose outputs (their last arrays) the programs read."""
-    read = [array for program in programs for call in program.calls for array in call.arrays]
-    program = Program()
-    for call in prepare.calls:
-        if any(np.may_share_memory(call.arrays[-1], array) for array in read):
-            program.append(call)
-    return program
 
 
 class Torch:

@@ -20,6 +20,7 @@ from minicnn.backends.cpu import lowering
 from minicnn.backends.executor import Executor
 from minicnn.backends.program import Call, Program, Task
 from minicnn.backends.scratch import Scratch
+from minicnn.backends.workspace import Workspace
 from minicnn.nn import Conv2d, ReLU
 
 COLUMNS = (
@@ -62,7 +63,7 @@ def networks(one: bool) -> dict[str, Network]:
 def cases() -> Iterator[Case]:
     """The first place in each network's training program where each rule applies, for each different kernel."""
     for name, net in (networks(one=False) | networks(one=True)).items():
-        with mock.patch.object(Program, "fused", lambda program, backend, scratch, moving=False: program):
+        with mock.patch.object(cpu, "lower", unfused):
             calls = net.program().calls
         at, seen = 0, set()
         while at < len(calls):
@@ -77,6 +78,11 @@ def cases() -> Iterator[Case]:
                     seen.add(kind)
                     break
             at += count
+
+
+def unfused(program: Program, workspace: Workspace, moving: bool = False, fuse: bool = True) -> Program:
+    """The program in kernels of which none stands for several calls."""
+    return lowering.lower(program, workspace, fuse=False)
 
 
 def fill(case: Case) -> None:

@@ -171,7 +171,7 @@ def _check_buffers(net: Network, x: Array, seed: int) -> None:
     dx = net.backward(dy)
     for junk in (np.nan, 1e30):
         for group in net._trace.groups:
-            group.arena.fill(junk)
+            group.fill(junk)
         assert np.array_equal(net.forward(x, train=True), y), (
             f"forward: expected to read only what was written, got other outputs over {junk}"
         )

@@ -152,7 +152,7 @@ def test_a_source_that_asks_for_what_nobody_has_is_refused():
         def load(self, k, weather):
             raise AssertionError
 
-    with pytest.raises(ContractError, match="door: expected arguments that the network has, got weather in load; use or plan"):
+    with pytest.raises(ContractError, match="load: expected arguments that the network has, got weather in load; use or plan"):
         network().predict(Weather())
 
 

@@ -206,7 +206,11 @@ def test_the_table_of_perturbations_has_a_column_for_each_folder(run, tmp_path):
     [
         ("records", ["--source", "subset", "--limit", 5], "--limit: expected a number from 12 to 6000, got 5; leave it out"),
         ("records", ["--source", "subset", "--limit", 0], "--limit: expected a number from 12 to 6000, got 0; leave it out"),
-        ("records", ["--source", "subset", "--epochs", 0], "Run: expected epochs as a whole number of at least 1, got 0"),
+        (
+            "records",
+            ["--source", "subset", "--epochs", 0],
+            "TrainingOptions: expected epochs as a whole number of at least 1, got 0",
+        ),
         ("records", ["--source", "subset", "--seeds", 0], "--seeds: expected at least 1, got 0; leave it out"),
         (
             "records",

@@ -9,9 +9,9 @@ from packing import packed
 from strategies import examples
 
 from minicnn import Conv2d, Flatten, Network, ReLU, ScaledTanh, Sigmoid, Tanh
-from minicnn.backends import cpu
 from minicnn.backends.cpu import INTERPRET
 from minicnn.backends.cpu.conv import pointwise
+from minicnn.backends.cpu.conv.direct import pack_channels, pack_filters
 from minicnn.backends.cpu.tiles.activation import NONE
 from minicnn.nn.window import Window
 
@@ -41,7 +41,7 @@ def test_it_is_a_product_over_all_pixels_and_so_is_its_adjoint(dtype, scratch, m
     x, dy = (rng.integers(-3, 4, (n, *size, lanes)).astype(dtype) for n in (C, F))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pointwise, "SCRATCH_BYTES", scratch)
-        y, dx = run(x, packed(cpu.pack_filters, W, F), b, F), run(dy, packed(cpu.pack_channels, W, C), np.zeros(C, dtype), C)
+        y, dx = run(x, packed(pack_filters, W, F), b, F), run(dy, packed(pack_channels, W, C), np.zeros(C, dtype), C)
     np.testing.assert_array_equal(y, np.tensordot(W[:, :, 0, 0], x, 1) + b[:, None, None, None])
     np.testing.assert_array_equal(dx, np.tensordot(W[:, :, 0, 0].T, dy, 1))
 

@@ -10,9 +10,9 @@ from packing import packed
 from strategies import examples
 
 from minicnn import Conv2d, Flatten, Network
-from minicnn.backends import cpu
 from minicnn.backends.cpu import INTERPRET
 from minicnn.backends.cpu.conv import strided_pointwise
+from minicnn.backends.cpu.conv.direct import pack_channels
 from minicnn.nn.window import Window
 from minicnn.testing import check_adjoint
 
@@ -22,7 +22,7 @@ MAPS = st.integers(1, 17) if INTERPRET else st.sampled_from((3, 8, 13))  # a ker
 def run(dy, W, g, size):
     """dx, full of NaN before."""
     dx = np.full((W.shape[1], *size, dy.shape[3]), np.nan, dy.dtype)
-    scratch_arrays.run(*strided_pointwise.rewritten(dy, packed(cpu.pack_channels, W, len(dx)), g, dx))
+    scratch_arrays.run(*strided_pointwise.rewritten(dy, packed(pack_channels, W, len(dx)), g, dx))
     return dx
 
 

@@ -1,12 +1,14 @@
 """GPUs in ordinary memory: one whose launches execute the kernels' PTX on the CPU, and one that is idle."""
 
+import pkgutil
 import re
 import weakref
+from importlib import import_module
 
 import numpy as np
 import ptx
 
-from minicnn.backends import cuda
+from minicnn.backends.cuda import kernels
 from minicnn.backends.cuda.device.mirror import mirror
 from minicnn.backends.cuda.device.operation import Operation
 
@@ -119,4 +121,5 @@ def over_the_host(operation):
     return call
 
 
-KERNELS = {name: over_the_host(operation) for name, operation in vars(cuda).items() if isinstance(operation, Operation)}
+FILES = [import_module(f"{kernels.__name__}.{file.name}") for file in pkgutil.iter_modules(kernels.__path__)]
+KERNELS = {n: over_the_host(each) for file in FILES for n, each in vars(file).items() if isinstance(each, Operation)}
