@@ -16,7 +16,9 @@ from .errors import (
 from .network import Network
 from .nn import (
     RBF,
+    Add,
     AvgPool2d,
+    Concat,
     Conv2d,
     Dense,
     Dropout,
@@ -48,10 +50,12 @@ __all__ = [
     "SGD",
     "Adam",
     "AdamW",
+    "Add",
     "AvgPool2d",
     "BackendError",
     "Buffer",
     "CheckpointError",
+    "Concat",
     "Constant",
     "ContractError",
     "Conv2d",

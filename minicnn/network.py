@@ -13,8 +13,8 @@ from .backends.executor import shares
 from .backends.lock import shared_lock
 from .backends.program import Program, Recorder, Schedule, Task
 from .engine import inputs
-from .engine.bind import Named, checked_shape, plan_chain
 from .engine.curvature import curvature
+from .engine.graph import Item, checked_shapes, plan_graph
 from .engine.handle import Handle
 from .engine.inputs import Targets, targets
 from .engine.memory import Identity, ParameterVector
@@ -54,7 +54,7 @@ class Network(Handle):
 
     def __init__(
         self,
-        layers: Sequence[Named],
+        layers: Sequence[Item],
         in_shape: Shape,
         dtype: str = "float32",
         backend: str = "cpu",
@@ -69,10 +69,11 @@ class Network(Handle):
             raise OptionError("Network", what, "give lanes=16 or leave it out")
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**64:
             raise OptionError("Network", f"expected seed as a whole number from 0 to 2^64 − 1, got {seed!r}", "give seed=0")
-        self.in_shape = checked_shape(in_shape)
+        self.in_shapes = checked_shapes(in_shape)
+        self.in_shape = next(iter(self.in_shapes.values()))
         self.dtype, self.seed, self.steps = np.dtype(dtype), seed, 0
         self.backend = backends.get(backend)
-        self.layers = plan_chain(layers, self.in_shape)
+        self.layers = plan_graph(layers, self.in_shapes)
         check_memory(self.layers, self.in_shape, self.dtype, lanes)
         shapes = shapes_of(self.layers)
         self.params = ParameterVector(shapes, self.dtype, self.backend.sync_to_host)

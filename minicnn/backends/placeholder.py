@@ -123,6 +123,13 @@ def _placeholder(array: Array, recording: Recording) -> Placeholder:
     return found
 
 
+def _hidden(value: Any, recording: Recording) -> Any:
+    """A placeholder for an array, and for each of several."""
+    if isinstance(value, tuple):
+        return tuple(_hidden(each, recording) for each in value)
+    return _placeholder(value, recording) if isinstance(value, np.ndarray) else value
+
+
 @contextmanager
 def placeholders(recording: Recording, arrays: Mapping[str, Any], known: frozenset[str]) -> Iterator[dict[str, Any]]:
     """Placeholders for arrays, while a method records.
@@ -132,7 +139,7 @@ def placeholders(recording: Recording, arrays: Mapping[str, Any], known: frozens
         arrays: what the method asks for, by name; what is no array stays.
         known: the names of those whose numbers never change, which may be looked at.
     """
-    given = {n: _placeholder(a, recording) if isinstance(a, np.ndarray) and n not in known else a for n, a in arrays.items()}
+    given = {n: a if n in known else _hidden(a, recording) for n, a in arrays.items()}
     try:
         yield given
     finally:

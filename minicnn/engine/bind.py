@@ -1,19 +1,18 @@
-"""From layers in a row to their arrays: the shapes of their inputs, and the names that their methods ask for."""
+"""From layers and what they read to their arrays: the shapes of their inputs, and the names that their methods ask for."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from math import prod
 from typing import Any
 
 import numpy as np
 
 from ..arrays import Array, Shape
 from ..backends.placeholder import Recording, placeholders
-from ..errors import ContractError, OptionError, ShapeError
-from ..nn.base import MOST, RESERVED, Layer, Plan
+from ..errors import ContractError
+from ..nn.base import RESERVED, Layer, Plan
 
 
 @dataclass
@@ -24,17 +23,28 @@ class PlacedLayer:
         index: its place, counted from 0.
         name: its name in the network.
         layer: the layer.
-        in_shape: shape of its input, without lanes.
+        in_shapes: shapes of what it reads, without lanes.
         plan: what it asked for.
+        inputs: the numbers of the values that it reads; the network's inputs come first, then the layers' outputs.
+        value: the number of the value that it writes.
+        owner: the name that its parameters stand under: its own, or that of the layer that it is once more.
         shared: parameters, consts, derived and state by name.
     """
 
     index: int
     name: str
     layer: Layer
-    in_shape: Shape
+    in_shapes: tuple[Shape, ...]
     plan: Plan
+    inputs: tuple[int, ...]
+    value: int
+    owner: str
     shared: dict[str, Array] = field(default_factory=dict)
+
+    @property
+    def in_shape(self) -> Shape:
+        """Shape of what it reads first, without lanes."""
+        return self.in_shapes[0]
 
     @property
     def who(self) -> str:
@@ -109,47 +119,3 @@ def record(who: str, method: Callable[..., None], k: Any, available: Mapping[str
 def constant(array: Array, dtype: np.dtype[Any]) -> Array:
     """A const as kernels take it: contiguous, floats in the network's dtype, whole numbers as int64."""
     return np.array(array, dtype if array.dtype.kind == "f" else np.int64, order="C")
-
-
-Named = Layer | tuple[str, Layer]
-"""A layer, or a pair of its name and the layer."""
-
-
-def checked_shape(shape: Any) -> Shape:
-    """The shape of one image as a tuple of positive whole numbers."""
-    sizes = tuple(shape) if isinstance(shape, Sequence) else ()
-    if not sizes or not all(isinstance(s, int) and not isinstance(s, bool) and s > 0 for s in sizes):
-        raise OptionError("Network", f"expected in_shape as positive whole numbers, got {shape!r}", "give (C, H, W) or (D,)")
-    if prod(sizes) > MOST:
-        raise OptionError("Network", f"expected in_shape of at most 2^40 numbers in all, got {shape!r}", "give smaller images")
-    return sizes
-
-
-def plan_chain(layers: Sequence[Named], in_shape: Shape) -> list[PlacedLayer]:
-    """Ask every layer what it needs, given what the one before it makes."""
-    if not layers:
-        raise OptionError("Network", "expected at least one layer, got none", "give a list of layers")
-    planned: list[PlacedLayer] = []
-    chain, shape = str(in_shape), in_shape
-    for index, item in enumerate(layers):
-        name, layer = item if isinstance(item, tuple) and len(item) == 2 else (str(index), item)
-        if not isinstance(layer, Layer) or not isinstance(name, str) or not name or "." in name:
-            what = f"expected a Layer or a pair (name without dots, Layer), got {item!r}"
-            raise OptionError("Network", what, 'write for example ("C1", Conv2d(6, 5))')
-        if name in [b.name for b in planned]:
-            raise OptionError("Network", f"expected every name once, got {name!r} again", "rename one of the layers")
-        title = layer.label if name == str(index) else f"{name} {layer.label}"
-        try:
-            plan = layer.plan(shape)
-        except ShapeError as error:
-            hint = error.hint
-            raise ShapeError(describe(index, name, layer), error.what, hint, f"{chain} → {title} ✗") from None
-        except MemoryError:
-            what, hint = "expected constants that fit into memory, got larger ones", "make the layer or its input smaller"
-            raise ShapeError(describe(index, name, layer), what, hint, f"{chain} → {title} ✗") from None
-        placed = PlacedLayer(index, name, layer, shape, plan)
-        placed.check_names()
-        planned.append(placed)
-        shape = plan.out_shape
-        chain += f" → {title} → {shape}"
-    return planned

@@ -7,12 +7,13 @@ equations 22 to 27).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, Shape
 from ..backends.executor import Executor
 from ..backends.program import Program
 from ..errors import ContractError
@@ -26,6 +27,8 @@ from .group import Context, LaneGroup
 from .inputs import Targets
 from .memory import ParameterVector
 from .prepare import Preparation
+from .shared import shapes_of
+from .values import Gradients, Values
 
 
 class Curved(LaneGroup):
@@ -45,18 +48,18 @@ class Curved(LaneGroup):
                 raise ContractError(placed.who, "expected a method curvature, got none", hint)
         super().__init__(context, train=True, keep=True)
 
-    def _gradients(self) -> tuple[list[str], list[list[dict[str, Spec]]]]:
-        """As in a group, but none takes turns; and beside them the second derivatives, squares, and the layers' buffers."""
-        s = self.context
-        held, names, buffers = "dy", ["dy"], {"dy": s.spec(s.out_shape), "hy": s.spec(s.out_shape)}
-        for placed in reversed(s.layers):
-            if not placed.plan.view:
-                held = f"{placed.name}.dx"
-                buffers |= {held: s.spec(placed.in_shape), f"{placed.name}.hx": s.spec(placed.in_shape)}
-                buffers |= {f"{placed.name}.{n}": b.spec(s.dtype, s.lanes) for n, b in placed.plan.curvature.items()}
-                buffers |= {f"{placed.name}.{n}2": self._spec(placed, n) for n in _squared(placed)}
-            names.append(held)
-        return names[::-1], [[buffers]]
+    def _gradients(self, values: Values) -> Gradients:
+        """As in a group, but none takes turns."""
+        return Gradients(values, self.context.out_shape, turns=False)
+
+    def _own(self) -> dict[str, Spec]:
+        """What a group has; and beside it the second derivatives, squares, and the layers' buffers."""
+        s, own = self.context, super()._own()
+        own |= {_second(held.name): s.spec(held.shape) for row in self._back.rows for held in row}
+        for placed in s.layers:
+            own |= {f"{placed.name}.{n}": b.spec(s.dtype, s.lanes) for n, b in placed.plan.curvature.items()}
+            own |= {f"{placed.name}.{n}2": self._spec(placed, n) for n in _squared(placed)}
+        return own
 
     def _spec(self, placed: PlacedLayer, name: str) -> Spec:
         """The shape and dtype of an array that is to be squared."""
@@ -66,11 +69,9 @@ class Curved(LaneGroup):
             return placed.plan.saved[name].spec(self.context.dtype, self.context.lanes)
         return placed.shared[name].shape, placed.shared[name].dtype
 
-    def second(self, index: int) -> Array:
-        """The second derivatives by the input of a layer, or by the network's output, with lanes."""
-        layers, first = self.context.layers, self._dy_of[index]
-        shape = layers[index].in_shape if index < len(layers) else self.context.out_shape
-        return self._shaped(f"{first[:-2]}h{first[-1]}", shape)
+    def second(self, value: int, shape: Shape) -> Array:
+        """The second derivatives by a value in a shape, with lanes."""
+        return self._shaped(_second(self._back.names[value]), shape)
 
     def curvature(self, loss: Loss, slot: Slot, scale: Array, total: ParameterVector, of_input: bool) -> Program:
         """The program from the output to the second derivatives by the parameters, added to ``total``.
@@ -89,28 +90,37 @@ class Curved(LaneGroup):
         if loss.curvature is None:
             hint = "give it one as minicnn.nn.losses.Loss says, or train with MSE or CrossEntropy"
             raise ContractError(k.where, "expected a method curvature, got none", hint)
-        hy = self.second(len(self.context.layers)).reshape(-1, self.context.lanes)
+        hy = self["hy"].reshape(-1, self.context.lanes)
         record(k.where, loss.curvature, k, self.loss_names(loss, slot, scale) | {"hy": hy}, loss.consts())
+        wanted = self.context.values.wanted(of_input)
         for placed in reversed(self.context.layers):
-            if placed.layer.curvature is not None and not placed.plan.view:
-                names = self._all_names(placed, of_input)
-                names |= {f"h{p}": total[f"{placed.name}.{p}"] for p in placed.plan.params}
-                k.where = f"{placed.name} curvature"
-                for name in _squared(placed):
-                    k.square(names[name], names[f"{name}2"])
-                record(placed.who, placed.layer.curvature, k, names, placed.plan.consts)
+            if placed.layer.curvature is None or placed.plan.view or not wanted[placed.value]:
+                continue
+            names, sums = self._all_names(placed, wanted)
+            names |= {f"h{p}": total[f"{placed.owner}.{p}"] for p in placed.plan.params}
+            k.where = f"{placed.name} curvature"
+            for name in _squared(placed):
+                k.square(names[name], names[f"{name}2"])
+            record(placed.who, placed.layer.curvature, k, names, placed.plan.consts)
+            for part, whole in sums:
+                k.add(part, whole)
         return self._lowered(program, fuse=False)
 
-    def _all_names(self, placed: PlacedLayer, of_input: bool) -> dict[str, Any]:
-        """The arrays that the curvature of a layer may name, but for those of its parameters."""
+    def _all_names(self, placed: PlacedLayer, wanted: Sequence[bool]) -> tuple[dict[str, Any], list[tuple[Array, Array]]]:
+        """The arrays that the curvature of a layer may name, without its parameters'; and what is then added to what."""
         names = self._names(placed)
         names |= {n: self[f"{placed.name}.{n}"] for n in (*placed.plan.curvature, *(f"{s}2" for s in _squared(placed)))}
-        names["dy"] = self._shaped(self._dy_of[placed.index + 1], placed.plan.out_shape)
-        names["hy"] = self.second(placed.index + 1)
-        first = not of_input and all(b.plan.view for b in self.context.layers[: placed.index])
-        names["dx"] = None if first else self._shaped(self._dy_of[placed.index], placed.in_shape)
-        names["hx"] = None if first else self.second(placed.index)
-        return names
+        names["dy"] = self._shaped(self._back.names[placed.value], placed.plan.out_shape)
+        names["hy"] = self.second(placed.value, placed.plan.out_shape)
+        dxs, _ = self._dx_of(placed, wanted)
+        hxs, sums = self._dx_of(placed, wanted, _second)
+        return names | {"dx": dxs[0], "dxs": dxs, "hx": hxs[0], "hxs": hxs}, sums
+
+
+def _second(name: str) -> str:
+    """The buffer of second derivatives beside one of gradients: ``C1.hx`` beside ``C1.dx``."""
+    layer, dot, own = name.rpartition(".")
+    return f"{layer}{dot}h{own[1:]}"
 
 
 def _squared(placed: PlacedLayer) -> list[str]:
@@ -151,7 +161,7 @@ def curvature(
     """
     backend, count = context.backend, len(chosen)
     group = Curved(replace(context, lanes=backend.group_lanes(count, context.lanes)))
-    shapes = {f"{b.name}.{p}": q.shape for b in context.layers for p, q in b.plan.params.items()}
+    shapes = shapes_of(context.layers)
     gradient, total = (ParameterVector(shapes, context.dtype, backend.sync_to_host) for _ in range(2))
     slot = Slot(gradient, np.zeros(2, np.int64), backend)
     batch = Batch(count, context.dtype, backend.pinned)
@@ -164,8 +174,8 @@ def curvature(
         programs.append(group.load(vectors.source, "target", vectors.in_order))
     programs += [group.forward, group.loss(loss, slot, batch.scale, targets.labels is not None)]
     programs += [group.backward(slot, of_input), group.curvature(loss, slot, batch.scale, total, of_input)]
-    hx = np.empty((count, *context.in_shape), context.dtype) if of_input else None
-    programs += [] if hx is None else [group.unpack(group.second(0), hx)]
+    hx = np.empty((count, *context.in_shapes[0]), context.dtype) if of_input else None
+    programs += [] if hx is None else [group.unpack(group.second(0, context.in_shapes[0]), hx)]
     preparation.of(programs).run()
     executor.run([group.task(programs, 0, -(-count // group.context.lanes), 1)])
     if hx is not None:

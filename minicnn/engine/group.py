@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -18,9 +18,10 @@ from ..nn.base import Spec
 from ..nn.losses import told_apart
 from .accumulate import Slot
 from .batch import Batch
-from .bind import PlacedLayer, record, signature_of
+from .bind import PlacedLayer, record
 from .inputs import Arrays, Source
 from .memory import Arena
+from .values import Activations, Gradients, Held, Values
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Context:
     """What all groups of a network have in common."""
 
     layers: Sequence[PlacedLayer]
-    in_shape: Shape
+    values: Values
+    in_shapes: Sequence[Shape]
     dtype: np.dtype[Any]
     lanes: int
     backend: ModuleType
@@ -62,19 +64,14 @@ class LaneGroup:
         self.context, self.train, self._keep = context, train, keep
         self._workspace = Workspace(context.derived, scratch or Scratch())
         s = context
-        self._y_of, activations = self._activations()
-        one: dict[str, Spec] = {"index": ((s.lanes,), np.dtype(np.int64)), "lanes": ((1,), np.dtype(np.int64))}
-        one |= {"labels": ((s.lanes,), np.dtype(np.int64)), "number": ((1,), np.dtype(np.int64))}
-        one |= {"place": ((s.lanes,), np.dtype(np.int64))}
-        one |= {"target": s.spec(s.out_shape), "in": s.spec(s.in_shape)}
-        one |= {"rng": ((len(s.layers), 4), np.dtype(np.uint64))}
-        for placed in s.layers:
-            one |= {f"{placed.name}.{n}": b.spec(s.dtype, s.lanes) for n, b in placed.plan.saved.items()}
-        regions: list[Sequence[dict[str, Spec]]] = [[one]]
-        regions += activations
+        values = context.values
+        self._held = Activations(values, train, keep)
+        rows = self._held.rows
         if train or keep:
-            self._dy_of, turns = self._gradients()
-            regions += turns
+            self._back = self._gradients(values)
+            rows = rows + self._back.rows
+        regions: list[Sequence[Mapping[str, Spec]]] = [[self._own()], *map(self._region, rows)]
+        s = context
         regions.append([{f"{b.name}.{n}": w.spec(s.dtype, s.lanes) for n, w in b.plan.work.items()} for b in s.layers])
         self.arena = Arena(regions, guards=s.backend.CHECK)
         self["rng"][:, 0] = s.seed
@@ -83,41 +80,25 @@ class LaneGroup:
         self._programs: dict[Any, Program] = {}
         self.forward = self._record_forward()
 
-    def _activations(self) -> tuple[list[str], list[list[dict[str, Spec]]]]:
-        """Which buffer holds each layer's output, and the regions: one for training, two that take turns for inference."""
-        held, writer = "in", None
-        names: list[str] = []
-        buffers: list[dict[str, Spec]] = []
-        for placed in self.context.layers:
-            if not placed.plan.view and not self._over(placed, writer):
-                held = f"{placed.name}.y"
-                buffers.append({held: self.context.spec(placed.plan.out_shape)})
-            writer = writer if placed.plan.view else placed
-            names.append(held)
-        kept = self.train or self._keep
-        turns = [[buffer] for buffer in buffers] if kept else [buffers[0::2], buffers[1::2]]
-        return names, [region for region in turns if region]
+    def _own(self) -> dict[str, Spec]:
+        """What a group has for itself: which images it holds, its inputs, the target, and what layers save."""
+        s = self.context
+        whole = np.dtype(np.int64)
+        own: dict[str, Spec] = {"index": ((s.lanes,), whole), "lanes": ((1,), whole), "labels": ((s.lanes,), whole)}
+        own |= {"number": ((1,), whole), "place": ((s.lanes,), whole), "target": s.spec(s.out_shape)}
+        own |= {name: s.spec(shape) for name, shape in zip(self._held.names, s.in_shapes, strict=False)}
+        own |= {"rng": ((len(s.layers), 4), np.dtype(np.uint64))}
+        for placed in s.layers:
+            own |= {f"{placed.name}.{n}": b.spec(s.dtype, s.lanes) for n, b in placed.plan.saved.items()}
+        return own
 
-    def _over(self, placed: PlacedLayer, writer: PlacedLayer | None) -> bool:
-        """Whether a layer may write y over x, which ``writer`` wrote."""
-        if self._keep or writer is None or not placed.plan.inplace:
-            return False
-        needed = "x" in signature_of(placed.layer.backward) or "y" in signature_of(writer.layer.backward)
-        return not (self.train and needed)
+    def _gradients(self, values: Values) -> Gradients:
+        """Where gradients lie, which take turns."""
+        return Gradients(values, self.context.out_shape, turns=True)
 
-    def _gradients(self) -> tuple[list[str], list[list[dict[str, Spec]]]]:
-        """Which buffer holds the gradient of each layer's input and, last, of the network's output."""
-        held = "dy"
-        names = [held]
-        regions: list[list[dict[str, Spec]]] = [[{held: self.context.spec(self.context.out_shape)}], []]
-        turn = 1
-        for placed in reversed(self.context.layers):
-            if not placed.plan.view and not placed.plan.inplace:
-                held = f"{placed.name}.dx"
-                regions[turn].append({held: self.context.spec(placed.in_shape)})
-                turn = 1 - turn
-            names.append(held)
-        return names[::-1], [region for region in regions if region]
+    def _region(self, row: Sequence[Held]) -> list[dict[str, Spec]]:
+        """Buffers over each other."""
+        return [{held.name: self.context.spec(held.shape)} for held in row]
 
     def fill(self, value: float) -> None:
         """Set every number of every buffer, for tests that look for reads of what nobody wrote."""
@@ -133,7 +114,8 @@ class LaneGroup:
 
     def output(self, index: int) -> Array:
         """The output of a layer, with lanes."""
-        return self._shaped(self._y_of[index], self.context.layers[index].plan.out_shape)
+        placed = self.context.layers[index]
+        return self._shaped(self._held.names[placed.value], placed.plan.out_shape)
 
     @property
     def y(self) -> Array:
@@ -143,14 +125,14 @@ class LaneGroup:
     @property
     def dx(self) -> Array:
         """The gradient of the network's input, with lanes."""
-        return self._shaped(self._dy_of[0], self.context.in_shape)
+        return self._shaped(self._back.names[0], self.context.in_shapes[0])
 
     def _names(self, placed: PlacedLayer) -> dict[str, Any]:
         """The arrays that both passes of a layer may name."""
-        x = self[("in", *self._y_of)[placed.index]].reshape(*placed.in_shape, self.context.lanes)
+        xs = tuple(self._shaped(self._held.names[v], s) for v, s in zip(placed.inputs, placed.in_shapes, strict=True))
         own = [*placed.plan.saved, *placed.plan.work]
         names: dict[str, Any] = placed.shared | {n: self[f"{placed.name}.{n}"] for n in own}
-        names |= {"x": x, "y": self.output(placed.index), "lanes": self["lanes"]}
+        names |= {"x": xs[0], "xs": xs, "y": self.output(placed.index), "lanes": self["lanes"]}
         return names | {"train": self.train, "rng": self["rng"][placed.index]}
 
     def _recorder(self) -> tuple[Recorder, Program]:
@@ -196,18 +178,39 @@ class LaneGroup:
         key = ("backward", id(slot), input_grad)
         if key not in self._programs:
             k, program = self._recorder()
+            wanted = self.context.values.wanted(input_grad)
             for placed in reversed(self.context.layers):
-                if placed.plan.view:
+                if placed.plan.view or not wanted[placed.value]:
                     continue
-                names = self._names(placed)
-                names["dy"] = self._shaped(self._dy_of[placed.index + 1], placed.plan.out_shape)
-                first = not input_grad and all(b.plan.view for b in self.context.layers[: placed.index])
-                names["dx"] = None if first else self._shaped(self._dy_of[placed.index], placed.in_shape)
-                names |= {f"d{p}": slot.grads[f"{placed.name}.{p}"] for p in placed.plan.params}
+                dxs, sums = self._dx_of(placed, wanted)
+                names = self._names(placed) | {"dx": dxs[0], "dxs": dxs}
+                names["dy"] = self._shaped(self._back.names[placed.value], placed.plan.out_shape)
+                names |= {f"d{p}": slot.grads[f"{placed.owner}.{p}"] for p in placed.plan.params}
                 k.where = f"{placed.name} backward"
                 record(placed.who, placed.layer.backward, k, names, placed.plan.consts)
+                for part, total in sums:
+                    k.add(part, total)
             self._programs[key] = self._lowered(program, moving=not self._keep)
         return self._programs[key]
+
+    def _dx_of(
+        self, placed: PlacedLayer, wanted: Sequence[bool], buffer: Callable[[str], str] = str
+    ) -> tuple[tuple[Array | None, ...], list[tuple[Array, Array]]]:
+        """Where a layer writes the gradients of what it reads, and what is then added to what.
+
+        Args:
+            placed: the layer.
+            wanted: for each value whether its gradient is.
+            buffer: which buffer stands for one of gradients.
+        """
+        dxs: list[Array | None] = []
+        sums: list[tuple[Array, Array]] = []
+        for value, shape, writes in zip(placed.inputs, placed.in_shapes, self._back.writes[placed.index], strict=True):
+            dx = self._shaped(buffer(writes.name), shape) if wanted[value] else None
+            dxs.append(dx)
+            if dx is not None and writes.total is not None:
+                sums.append((dx, self._shaped(buffer(writes.total), shape)))
+        return tuple(dxs), sums
 
     def loss_names(self, loss: Any, slot: Slot, scale: Array) -> dict[str, Any]:
         """The arrays that the passes of a loss may name."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from types import ModuleType
@@ -17,13 +17,15 @@ from ..backends.executor import Executor, thread_count
 from ..backends.lock import HandleLock, SharedLock, shared_lock
 from ..backends.workspace import Derived
 from .accumulate import GradientSlots
-from .bind import PlacedLayer, plan_chain
+from .bind import PlacedLayer
+from .graph import items_of, plan_graph
 from .group import Context
 from .memory import Identity, ParameterVector
 from .prepare import Preparation
 from .runner import Runner
 from .shared import preparation, provide, set_state, state_of
 from .trace import Trace
+from .values import Values
 
 HANDLE = {"_lock", "_context", "_executor", "_preparation", "_slots", "_runner", "_trace"}
 """What a copy of a network makes anew."""
@@ -34,6 +36,7 @@ class Handle:
 
     layers: Sequence[PlacedLayer]
     in_shape: Shape
+    in_shapes: Mapping[str, Shape]
     dtype: np.dtype[Any]
     seed: int
     steps: int
@@ -46,9 +49,9 @@ class Handle:
         self._asked = threads
         self.grads = ParameterVector(self.identity.shapes, self.dtype, self.backend.sync_to_host)
         provide(self.layers, self.params, self.dtype)
-        self._context = Context(
-            self.layers, self.in_shape, self.dtype, lanes, self.backend, self.seed, Derived(self.params.memory)
-        )
+        values, shapes = Values(self.layers, len(self.in_shapes)), list(self.in_shapes.values())
+        derived = Derived(self.params.memory)
+        self._context = Context(self.layers, values, shapes, self.dtype, lanes, self.backend, self.seed, derived)
         self._lock = HandleLock(lock, WeakMethod(self._take_memory))
         self._take_memory()
 
@@ -123,13 +126,13 @@ class Handle:
         with self.atomic():
             more = {name: value for name, value in vars(self).items() if name not in HANDLE}
             values = {"params": self.params.flat.copy(), "grads": self.grads.flat.copy(), "kept": state_of(self.layers)}
-            layers = [(placed.name, placed.layer) for placed in self.layers]
+            layers = items_of(self.layers, self.in_shapes)
             return more | values | {"layers": layers, "lanes": self.lanes, "backend": backends.name_of(self.backend)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         made = ("params", "grads", "kept", "layers", "lanes", "backend")
         self.__dict__.update((name, value) for name, value in state.items() if name not in made)
-        self.backend, self.layers = backends.get(state["backend"]), plan_chain(state["layers"], self.in_shape)
+        self.backend, self.layers = backends.get(state["backend"]), plan_graph(state["layers"], self.in_shapes)
         self.identity.claimed = True
         self.params = ParameterVector(self.identity.shapes, self.dtype, self.backend.sync_to_host)
         self.params.flat[...] = state["params"]

@@ -10,18 +10,22 @@ import numpy as np
 
 from ..arrays import Array, Shape
 from ..backends.program import Program, Recorder
+from ..nn.base import Buffer
 from .bind import PlacedLayer, constant, record
 from .memory import ParameterVector
 
 
 def shapes_of(layers: Sequence[PlacedLayer]) -> dict[str, Shape]:
     """The shapes of all parameters by name, in the order in which they lie."""
-    return {f"{placed.name}.{name}": param.shape for placed in layers for name, param in placed.plan.params.items()}
+    own = [placed for placed in layers if placed.owner == placed.name]
+    return {f"{placed.name}.{name}": param.shape for placed in own for name, param in placed.plan.params.items()}
 
 
 def initialise(layers: Sequence[PlacedLayer], params: ParameterVector, seed: int) -> None:
     """Set the parameters to their starting values, which follow from the seed."""
     for placed in layers:
+        if placed.owner != placed.name:
+            continue
         for number, (name, param) in enumerate(placed.plan.params.items()):
             rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(placed.index, number)))
             params[f"{placed.name}.{name}"][...] = param.init(rng, param.shape, param.fan_in, param.fan_out)
@@ -29,26 +33,33 @@ def initialise(layers: Sequence[PlacedLayer], params: ParameterVector, seed: int
 
 def provide(layers: Sequence[PlacedLayer], params: ParameterVector, dtype: np.dtype[Any]) -> None:
     """Give every layer its parameters, constants, and zeros for what is derived and for its state."""
+    states: dict[str, dict[str, Array]] = {}
     for placed in layers:
         plan = placed.plan
-        placed.shared |= {p: params[f"{placed.name}.{p}"] for p in plan.params}
+        placed.shared |= {p: params[f"{placed.owner}.{p}"] for p in plan.params}
         placed.shared |= {n: constant(a, dtype) for n, a in plan.consts.items()}
-        for buffers in (plan.derived, plan.state):
-            for name, buffer in buffers.items():
-                shape, own = buffer.spec(dtype, 0)
-                placed.shared[name] = np.zeros(shape[: len(buffer.shape)], own)
+        placed.shared |= {n: _zeros(b, dtype) for n, b in plan.derived.items()}
+        if placed.owner == placed.name:
+            states[placed.name] = {n: _zeros(b, dtype) for n, b in plan.state.items()}
+        placed.shared |= states[placed.owner]
+
+
+def _zeros(buffer: Buffer, dtype: np.dtype[Any]) -> Array:
+    shape, own = buffer.spec(dtype, 0)
+    return np.zeros(shape[: len(buffer.shape)], own)
 
 
 def state_of(layers: Sequence[PlacedLayer]) -> dict[str, Array]:
     """Copies of what layers keep over passes beside parameters, by layer and name."""
-    return {f"{placed.name}.{name}": placed.shared[name].copy() for placed in layers for name in placed.plan.state}
+    own = [placed for placed in layers if placed.owner == placed.name]
+    return {f"{placed.name}.{name}": placed.shared[name].copy() for placed in own for name in placed.plan.state}
 
 
 def set_state(layers: Sequence[PlacedLayer], values: Mapping[str, Array]) -> None:
     """Let layers go on from what others of their kind kept."""
     for placed in layers:
         for name in placed.plan.state:
-            placed.shared[name][...] = values[f"{placed.name}.{name}"]
+            placed.shared[name][...] = values[f"{placed.owner}.{name}"]
 
 
 def preparation(layers: Sequence[PlacedLayer], backend: ModuleType) -> Program:

@@ -37,7 +37,7 @@ class Lane:
 
     def __init__(self, context: Context, train: bool) -> None:
         group = self.group = LaneGroup(context, train)
-        self.x, self.target = group["in"].reshape(context.in_shape), group["target"].reshape(context.out_shape)
+        self.x, self.target = group["in"].reshape(context.in_shapes[0]), group["target"].reshape(context.out_shape)
         self.y = group.y.reshape(1, *context.out_shape)
         self.index, self.label, self.step = group["index"], group["labels"], group["rng"][:, 1]
         group["lanes"][0] = 1

@@ -66,7 +66,7 @@ class Trace:
     def backward(self, dy: inputs.Arrays, input_grad: bool) -> Array | None:
         """dE/dx where it is wanted, and the gradients of the parameters added up."""
         origin = self._staging.take("dy", dy, np.arange(self.images))
-        dx = np.empty((self.images, *self._context.in_shape), self._context.dtype) if input_grad else None
+        dx = np.empty((self.images, *self._context.in_shapes[0]), self._context.dtype) if input_grad else None
         slots = self._slots.take(len(self.groups))
         for slot in slots:
             slot.reset.run()

@@ -6,6 +6,7 @@ from .conv import Conv2d
 from .dense import Dense
 from .dropout import Dropout
 from .flatten import Flatten
+from .graph import Add, Concat
 from .pool import AvgPool2d, MaxPool2d
 from .rbf import RBF
 from .sparse_conv import SparseConv2d
@@ -13,7 +14,9 @@ from .subsample import Subsample
 
 __all__ = [
     "RBF",
+    "Add",
     "AvgPool2d",
+    "Concat",
     "Conv2d",
     "Dense",
     "Dropout",

@@ -13,7 +13,7 @@ from ..arrays import Array, Shape
 from ..errors import Options, ShapeError
 from .init import Fan, Init
 
-RESERVED = ("x", "y", "dx", "dy", "hx", "hy", "lanes", "train", "rng")
+RESERVED = ("x", "xs", "y", "dx", "dxs", "dy", "hx", "hy", "lanes", "train", "rng")
 """Names that the network itself binds; a plan may not use them."""
 
 MOST = 2**40
@@ -117,6 +117,7 @@ class Layer(Options):
     argument after ``k`` is bound by its name, from
 
     - ``x y dx dy``: input, output and their gradients, with lanes last; ``dx`` is None where nobody needs it;
+    - ``xs dxs`` for a layer that joins several inputs: all of them in order, and their gradients;
     - ``lanes`` (int64[1], how many lanes are real), ``rng`` (uint64[4]: seed, step, layer, first image);
     - ``train`` (a bool): a layer that differs in training asks for it in both passes, as there is a backward pass of either;
     - the names of the plan: parameters, their gradients (``d`` + name), consts, derived, saved, work, state.
@@ -153,6 +154,9 @@ class Layer(Options):
     """Record dx from dy, and add the gradients of the parameters."""
     prepare: ClassVar[Callable[..., None] | None] = None
     """Record how ``derived`` follows from the parameters; runs before every pass."""
+
+    joins: ClassVar[bool] = False
+    """Whether it reads several inputs; ``plan`` is given the shape of each then."""
 
     least_wins: ClassVar[bool] = False
     """Whether its outputs are penalties, of which the smallest one names the class."""

@@ -1,0 +1,194 @@
+"""Where the values of a network and their gradients lie: which share memory, as nobody needs both at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..arrays import Shape
+from .bind import PlacedLayer, signature_of
+
+
+class Values:
+    """Who writes and who reads every value: the inputs of a network, and the outputs of its layers.
+
+    A view is no value of its own: what reads it reads the value that it looks at.
+
+    Args:
+        layers: the layers.
+        inputs: how many inputs the network has.
+
+    Attributes:
+        origin: for each value, the one whose memory it is seen through.
+        readers: the layers that read each value, first to last; of a view none.
+    """
+
+    def __init__(self, layers: Sequence[PlacedLayer], inputs: int) -> None:
+        self.layers, self.inputs = layers, inputs
+        count = inputs + len(layers)
+        self.origin = list(range(count))
+        self.readers: list[list[PlacedLayer]] = [[] for _ in range(count)]
+        for placed in layers:
+            if placed.plan.view:
+                self.origin[placed.value] = self.origin[placed.inputs[0]]
+            else:
+                for value in dict.fromkeys(self.origin[each] for each in placed.inputs):
+                    self.readers[value].append(placed)
+        self.last = self.origin[-1]
+
+    def reads(self, placed: PlacedLayer) -> list[int]:
+        """The values that a layer reads, views looked through."""
+        return [self.origin[value] for value in placed.inputs]
+
+    def writer(self, value: int) -> PlacedLayer | None:
+        """The layer that writes a value; None for an input."""
+        return None if value < self.inputs else self.layers[value - self.inputs]
+
+    def read_by_one(self, placed: PlacedLayer) -> int | None:
+        """What a layer reads first, where it reads that once, and nobody else does."""
+        first, *others = self.reads(placed)
+        return first if self.readers[first] == [placed] and first not in others and first != self.last else None
+
+    def wanted(self, of_input: bool) -> list[bool]:
+        """For each value whether its gradient is wanted: where a trained layer, or a wanted input, is above it."""
+        wanted = [of_input] * self.inputs
+        for placed in self.layers:
+            wanted.append(bool(placed.plan.params) or any(wanted[value] for value in placed.inputs))
+        return wanted
+
+
+@dataclass
+class Held:
+    """A buffer, and from when to when it holds what somebody needs, in steps of a pass.
+
+    Attributes:
+        name: its name in the arena.
+        shape: without lanes.
+        first: the step that writes it first.
+        last: the step that reads it last.
+    """
+
+    name: str
+    shape: Shape
+    first: int
+    last: int
+
+
+def in_turns(held: Sequence[Held]) -> list[list[Held]]:
+    """Buffers in as few rows as they come to, one after another: those of a row are never in use at one step."""
+    rows: list[list[Held]] = []
+    for each in sorted(held, key=lambda h: h.first):
+        row = next((row for row in rows if row[-1].last < each.first), None)
+        if row is None:
+            rows.append([each])
+        else:
+            row.append(each)
+    return rows
+
+
+class Activations:
+    """Which buffer holds each value.
+
+    Args:
+        values: the network's.
+        train: whether there is a backward pass.
+        keep: keep every value also where nobody needs it.
+
+    Attributes:
+        names: for each value, the name of its buffer.
+        rows: the buffers of the layers' outputs; in training each in a row of its own.
+    """
+
+    def __init__(self, values: Values, train: bool, keep: bool) -> None:
+        one = values.inputs == 1
+        self.names = ["in" if one else f"in.{number}" for number in range(values.inputs)]
+        held: dict[str, Held] = {}
+        for step, placed in enumerate(values.layers):
+            for value in values.reads(placed):
+                if value >= values.inputs:
+                    held[self.names[value]].last = step
+            over = None if keep else self._over(values, placed, train)
+            if placed.plan.view:
+                self.names.append(self.names[placed.inputs[0]])
+            elif over is not None:
+                self.names.append(self.names[over])
+            else:
+                name = f"{placed.name}.y"
+                held[name] = Held(name, placed.plan.out_shape, step, step)
+                self.names.append(name)
+        if values.last >= values.inputs:
+            held[self.names[values.last]].last = len(values.layers)
+        self.rows = [[each] for each in held.values()] if train or keep else in_turns(list(held.values()))
+
+    @staticmethod
+    def _over(values: Values, placed: PlacedLayer, train: bool) -> int | None:
+        """The value that a layer may write its output over: one that it alone reads and no backward pass needs."""
+        if placed.plan.view or not placed.plan.inplace:
+            return None
+        x = values.read_by_one(placed)
+        writer = None if x is None else values.writer(x)
+        if writer is None:
+            return None
+        needed = "x" in signature_of(placed.layer.backward) or "y" in signature_of(writer.layer.backward)
+        return None if train and needed else x
+
+
+@dataclass(frozen=True)
+class Writes:
+    """Where a layer writes the gradient of something that it reads.
+
+    Attributes:
+        name: the buffer.
+        total: the buffer that it is added to; None for the first who writes, where this is that buffer.
+    """
+
+    name: str
+    total: str | None = None
+
+
+class Gradients:
+    """Which buffer holds the gradient of each value, and where a value has several readers, what they write before it is added.
+
+    On the way back the last reader of a value comes first and writes; the others write beside it and are added, in order.
+
+    Args:
+        values: the network's.
+        turns: buffers may lie over each other, and dx over dy where a layer allows it.
+
+    Attributes:
+        names: for each value, the name of its gradient's buffer.
+        writes: for each layer, where it writes the gradients of what it reads.
+        rows: the buffers.
+    """
+
+    def __init__(self, values: Values, out_shape: Shape, turns: bool) -> None:
+        layers, end = values.layers, len(values.layers)
+        self.names = [""] * len(values.origin)
+        self.names[values.last] = "dy"
+        self.writes: list[list[Writes]] = [[] for _ in layers]
+        held = {"dy": Held("dy", out_shape, -1, end if values.last < values.inputs else -1)}
+        for placed in reversed(layers):
+            if placed.plan.view:
+                continue
+            step = end - 1 - placed.index
+            dy = self.names[placed.value]
+            held[dy].last = max(held[dy].last, step)
+            over = values.read_by_one(placed) if turns and placed.plan.inplace else None
+            for number, (value, shape) in enumerate(zip(values.reads(placed), placed.in_shapes, strict=True)):
+                own = f"{placed.name}.dx" + (str(number) if number else "")
+                if self.names[value]:
+                    total = self.names[value]
+                    held[own] = Held(own, shape, step, step)
+                    held[total].last = max(held[total].last, step)
+                    self.writes[placed.index].append(Writes(own, total))
+                    continue
+                name = dy if value == over and number == 0 else own
+                if name == own:
+                    held[own] = Held(own, shape, step, step)
+                self.names[value] = name
+                if value < values.inputs:
+                    held[name].last = end
+                self.writes[placed.index].append(Writes(name))
+        for value, origin in enumerate(values.origin):
+            self.names[value] = self.names[origin]
+        self.rows = in_turns(list(held.values())) if turns else [[each] for each in held.values()]
