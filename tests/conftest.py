@@ -106,7 +106,15 @@ INTERPRETED = {
 """What also runs with kernels as plain Python, and in check mode: the kernels, and the layers over them."""
 
 
+LONGEST = (
+    *("test_kernels_networks", "test_layers", "test_jit", "test_hunt", "test_report", "test_numpy_kernels", "test_cli"),
+    *("test_winograd_links", "test_benchmarks", "test_lenet5_1998", "test_cuda_memory", "test_cuda", "test_conv_kernels"),
+)
+"""Files that take longest. They come first: begun last, they would run in one process while the others have nothing to do."""
+
+
 def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
     for item in items:
         if item.path.stem in INTERPRETED:
             item.add_marker("interpreted")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from minicnn.backends import cuda
+from minicnn.backends.cuda.kernels import conv, conv_dw
 from ptx.costs import Cost, by_kernel, cost_of
 from ptx.recording import recorded, training_step
 
@@ -26,9 +27,9 @@ def test_a_dense_convolution_counts_as_its_formula_says():
     x, y, dx = np.zeros((3, 10, 9, 32), np.float32), np.zeros((8, 4, 7, 32), np.float32), np.zeros((3, 10, 9, 32), np.float32)
     packed, g, b = np.zeros((1, 3, 3, 3, 8), np.float32), np.array([3, 3, 2, 1, 0, 0, 1, 1]), np.zeros(8, np.float32)
     with recorded() as recorder:
-        cuda.conv2d(x, packed, b, g, y)
-        cuda.conv2d_dx(y, np.zeros((1, 8, 3, 3, 3), np.float32), g, dx)
-        cuda.conv2d_dW_add(x, y, g, np.zeros((8, 3, 3, 3), np.float32))
+        conv.conv2d(x, packed, b, g, y)
+        conv.conv2d_dx(y, np.zeros((1, 8, 3, 3, 3), np.float32), g, dx)
+        conv_dw.conv2d_dW_add(x, y, g, np.zeros((8, 3, 3, 3), np.float32))
     assert [cost_of(launch).multiply_adds for launch in recorder.launches] == [8 * 4 * 7 * 32 * 3 * 9] * 3 + [0]
 
 
