@@ -258,6 +258,35 @@ class Kernels(Protocol):
     def gather_resized(self, images: Array, affine: Array, index: Array, lanes: Array, xl: Array) -> None:
         """xl = affine[0] · (images, resized bilinearly) + affine[1]."""
 
+    # --- batch statistics: x (C, P, L), row and rows (G, 3, C) as groups tell them, moments, stats and means (2, C) ---
+
+    def channel_moments(self, x: Array, lanes: Array, row: Array) -> None:
+        """row = how many numbers of real lanes a channel has, their mean, and Σ (x − mean)²."""
+
+    def merge_moments(self, rows: Array, eps: Array, moments: Array, stats: Array) -> None:
+        """moments and stats of all groups, merged in their order (Chan, Golub and LeVeque 1983)."""
+
+    def track_moments(self, rows: Array, moments: Array, momentum: Array, mean: Array, var: Array, batches: Array) -> None:
+        """mean, var += m · (those of the batch, unbiased, − mean, var); m = momentum, or 1/batches where that is negative."""
+
+    def fixed_stats(self, mean: Array, var: Array, eps: Array, stats: Array) -> None:
+        """stats = mean and 1/√(var + ε)."""
+
+    def normalize(self, x: Array, stats: Array, W: Array, b: Array, y: Array) -> None:
+        """y = W · x̂ + b."""
+
+    def normalize_sums(self, x: Array, dy: Array, stats: Array, lanes: Array, row: Array) -> None:
+        """row = how many numbers of real lanes a channel has, Σ dy, and Σ dy·x̂."""
+
+    def add_sums(self, row: Array, dW: Array, db: Array) -> None:
+        """db += Σ dy and dW += Σ dy·x̂, as ``row`` tells them."""
+
+    def merge_sums(self, rows: Array, means: Array) -> None:
+        """means = Σ dy and Σ dy·x̂ of all groups, added in their order, over how many numbers there are."""
+
+    def normalize_dx(self, x: Array, dy: Array, stats: Array, W: Array, means: Array, lanes: Array, dx: Array) -> None:
+        """dx = W/√(variance + ε) · (dy − mean dy − x̂ · mean dy·x̂), 0 in padding lanes."""
+
     # --- distortions: u (elements, L) random numbers, maps (6, L), knots (2, G, G, L), y (1, H, W, L) ---
 
     def draw_uniform(self, seed: Array, rng: Array, index: Array, reach: Array, u: Array) -> None:

@@ -77,6 +77,17 @@ class Call:
         return f"{self.where:16} {self.name}({shapes})"
 
 
+@dataclass(frozen=True, eq=False)
+class Barrier(Call):
+    """Where a pass needs what all groups of a batch have told. It stands in a program so that no rule of lowering looks across.
+
+    Attributes:
+        merge: gives, for a number of groups, the program that runs once when all have come here.
+    """
+
+    merge: Callable[[int], Program] = lambda groups: Program()
+
+
 class Program:
     """A list of calls; to run it is to walk it.
 
@@ -104,6 +115,21 @@ class Program:
         for call in self.calls:
             function, arrays, _ = call.bound
             function(*arrays)
+
+    def cut(self) -> tuple[list[Program], list[Barrier]]:
+        """The parts between the barriers, and the barriers."""
+        parts, barriers = [Program()], []
+        for call in self.calls:
+            if isinstance(call, Barrier):
+                barriers.append(call)
+                parts.append(Program())
+            else:
+                parts[-1].append(call)
+        return parts, barriers
+
+    def alone(self) -> Program:
+        """The program of a batch that is one group: nobody waits at a barrier."""
+        return Program(each for call in self.calls for each in (call.merge(1).calls if isinstance(call, Barrier) else (call,)))
 
     def from_zero(self, backend: ModuleType, total: Array) -> Program:
         """The same program on a vector that it adds to, whatever that holds: what is not simply written is cleared first.

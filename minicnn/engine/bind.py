@@ -62,6 +62,9 @@ class PlacedLayer:
             plan.saved,
             plan.work,
             plan.curvature,
+            plan.measured,
+            {f"rows{name[3:]}": None for name in plan.measured},
+            plan.merged,
             plan.state,
         )
         seen = set(RESERVED)

@@ -12,8 +12,8 @@ from ..nn.base import MOST, Layer, Plan
 from .bind import PlacedLayer, describe
 
 Item = Layer | tuple[Any, ...]
-"""A layer; a pair (name, layer); or (name, layer, inputs), where inputs is the name of what it reads, or several. The name of an
-earlier item in place of the layer means that item's layer once more, with the same parameters."""
+"""A layer; a pair (name, layer); or (name, layer, inputs), where inputs is the name of what it reads, or several names. The
+name of an earlier item in place of the layer means that item's layer once more, with the same parameters."""
 
 INPUT = "input"
 """The name of a network's only input."""

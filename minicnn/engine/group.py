@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array, Shape
-from ..backends.program import Call, Part, Program, Recorder, Task
+from ..backends.program import Barrier, Call, Part, Program, Recorder, Task
 from ..backends.scratch import Scratch
 from ..backends.workspace import Derived, Workspace
 from ..errors import BackendError, ContractError
@@ -21,6 +21,7 @@ from .batch import Batch
 from .bind import PlacedLayer, record
 from .inputs import Arrays, Source
 from .memory import Arena
+from .shared import rows_of
 from .values import Activations, Gradients, Held, Values
 
 
@@ -42,6 +43,10 @@ class Context:
         """Shape of the network's output, without lanes."""
         return self.layers[-1].plan.out_shape
 
+    def measures(self, train: bool) -> bool:
+        """Whether a pass waits for what all groups of a batch tell."""
+        return any(placed.layer.measures(train) for placed in self.layers)
+
     def spec(self, shape: Shape, dtype: np.dtype[Any] | None = None) -> Spec:
         """A buffer with lanes."""
         return (*shape, self.lanes), dtype or self.dtype
@@ -58,22 +63,34 @@ class LaneGroup:
         train: what layers are told: whether this is training.
         keep: keep every activation, also those that only a person wants to see; there is a backward pass in any case.
         scratch: memory for rooms, where the group shares it with others that never run beside it.
+        rows: what all groups of a batch tell, by layer and name; None for a group that is the whole batch.
+        number: its place among them.
     """
 
-    def __init__(self, context: Context, train: bool, keep: bool = False, scratch: Scratch | None = None) -> None:
-        self.context, self.train, self._keep = context, train, keep
+    def __init__(
+        self,
+        context: Context,
+        train: bool,
+        keep: bool = False,
+        scratch: Scratch | None = None,
+        rows: Mapping[str, Array] | None = None,
+        number: int = 0,
+    ) -> None:
+        self.context, self.train, self._keep, self._place = context, train, keep, number
+        self._rows = rows_of(context.layers, context.dtype, 1) if rows is None else rows
         self._workspace = Workspace(context.derived, scratch or Scratch())
         s = context
         values = context.values
         self._held = Activations(values, train, keep)
-        rows = self._held.rows
+        held = self._held.rows
         if train or keep:
             self._back = self._gradients(values)
-            rows = rows + self._back.rows
-        regions: list[Sequence[Mapping[str, Spec]]] = [[self._own()], *map(self._region, rows)]
+            held = held + self._back.rows
+        regions: list[Sequence[Mapping[str, Spec]]] = [[self._own()], *map(self._region, held)]
         s = context
         regions.append([{f"{b.name}.{n}": w.spec(s.dtype, s.lanes) for n, w in b.plan.work.items()} for b in s.layers])
         self.arena = Arena(regions, guards=s.backend.CHECK)
+        self["number"][0] = number
         self["rng"][:, 0] = s.seed
         self["rng"][:, 2] = np.arange(len(s.layers))
         self._loads: dict[str, tuple[Source | Array, Program]] = {}
@@ -132,6 +149,10 @@ class LaneGroup:
         xs = tuple(self._shaped(self._held.names[v], s) for v, s in zip(placed.inputs, placed.in_shapes, strict=True))
         own = [*placed.plan.saved, *placed.plan.work]
         names: dict[str, Any] = placed.shared | {n: self[f"{placed.name}.{n}"] for n in own}
+        for name in placed.plan.measured:
+            names[name] = self._rows[f"{placed.name}.{name}"][self._place]
+        if not placed.layer.measures(self.train):
+            names |= {n: placed.shared.get(f"running_{n}", placed.shared[n]) for n in placed.plan.merged}
         names |= {"x": xs[0], "xs": xs, "y": self.output(placed.index), "lanes": self["lanes"]}
         return names | {"train": self.train, "rng": self["rng"][placed.index]}
 
@@ -149,10 +170,30 @@ class LaneGroup:
         for placed in self.context.layers:
             if not placed.plan.view:
                 k.where = f"{placed.name} forward"
+                if placed.layer.measures(self.train):
+                    assert placed.layer.measure is not None
+                    record(placed.who, placed.layer.measure, k, self._names(placed), placed.plan.consts)
+                    self._meet(k, program, placed, placed.layer.merge, placed.layer.track if self.train else None)
                 first = len(program)
                 record(placed.who, placed.layer.forward, k, self._names(placed), placed.plan.consts)
                 self._check_written(placed, program.calls[first:])
         return self._lowered(program)
+
+    def _meet(self, k: Recorder, program: Program, placed: PlacedLayer, *methods: Callable[..., None] | None) -> None:
+        """Let all groups of the batch come to this place, and record what then runs once."""
+        rows = {n: self._rows[f"{placed.name}.{n}"] for n in placed.plan.measured}
+
+        def merge(groups: int) -> Program:
+            names = placed.shared | {f"rows{n[3:]}": each[:groups] for n, each in rows.items()}
+            once = Program()
+            own = Recorder(self.context.backend, once)
+            own.where = f"{placed.name} merge"
+            for method in methods:
+                if method is not None:
+                    record(placed.who, method, own, names, placed.plan.consts)
+            return once
+
+        program.append(Barrier(k.where, "barrier", None, (), merge=merge))
 
     def _check_written(self, placed: PlacedLayer, calls: Sequence[Call]) -> None:
         """Refuse a layer whose calls leave y alone; one of plain Python may know it without being given it."""
@@ -187,6 +228,10 @@ class LaneGroup:
                 names["dy"] = self._shaped(self._back.names[placed.value], placed.plan.out_shape)
                 names |= {f"d{p}": slot.grads[f"{placed.owner}.{p}"] for p in placed.plan.params}
                 k.where = f"{placed.name} backward"
+                if placed.layer.measure_back is not None:
+                    record(placed.who, placed.layer.measure_back, k, names, placed.plan.consts)
+                    if placed.layer.measures(self.train):
+                        self._meet(k, program, placed, placed.layer.merge_back)
                 record(placed.who, placed.layer.backward, k, names, placed.plan.consts)
                 for part, total in sums:
                     k.add(part, total)
@@ -278,14 +323,14 @@ class LaneGroup:
 
     def work(self, parts: Sequence[Part]) -> Task:
         """A job on this group's memory."""
-        return Task(parts, self["number"], self._check)
+        return Task(parts, self["number"], self.check)
 
     def run(self, *programs: Program) -> None:
         """Run programs call by call, for the group that was chosen last."""
         number = int(self["number"][0])
         self.task(programs, number, number + 1, 1).run()
 
-    def _check(self) -> None:
+    def check(self) -> None:
         """Look at the guard bands, where there are any."""
         if broken := self.arena.broken_guards():
             what = f"expected kernels to keep to their buffers, got a write past the end of {', '.join(broken)}"

@@ -10,13 +10,16 @@ import numpy as np
 
 from ..arrays import Array
 from ..backends.executor import Executor
-from ..backends.program import Schedule, Task
+from ..backends.program import Program, Schedule, Task
+from ..errors import DataError
 from ..nn.losses import Loss, is_value, told_apart
 from . import inputs
 from .accumulate import SLOTS, GradientSlots, Slot
 from .batch import CAPACITY, Batch, Taken, stage_of
+from .bind import PlacedLayer
 from .group import Context, LaneGroup
 from .inputs import Targets
+from .phases import ONCE, PhasedGroups
 from .prepare import Preparation
 from .single import Single
 
@@ -40,9 +43,6 @@ class Score(NamedTuple):
         """Share of the images that were recognised."""
         return self.correct / self.images
 
-
-ONCE = (0, 1, 1)
-"""The span of what is done once, whatever the group."""
 
 KEPT = 4
 """How many kinds of batch are remembered with their jobs."""
@@ -83,6 +83,7 @@ class Runner:
         self._schedules: dict[Any, tuple[Schedule, Any]] = {}
         self._staging = stage_of(self._backend)
         self._single = Single(context, executor, preparation, slots, self._staging)
+        self._phased = PhasedGroups(context, executor)
         self._loss: tuple[Loss | None, Hashable] = (None, None)
         self._allocate(CAPACITY)
 
@@ -101,6 +102,8 @@ class Runner:
     ) -> Score:
         """The loss of the chosen images, with gradients added up in training; those of ``then`` come next."""
         told = self._told(loss)
+        if train:
+            check_images(self._context.layers, len(chosen))
         if self._alone(chosen):
             label = None if targets.labels is None else targets.labels[0]
             return Score(*self._single.score(loss, told, source, chosen, label, targets.vectors, step, train), images=1)
@@ -125,13 +128,23 @@ class Runner:
 
     def _scoring(self, kind: Kind, loss: Loss, origin: Taken, vectors: Taken | None, slots: list[Slot]) -> Schedule:
         """What each thread does for a batch that is scored: one slot's groups after another's, then a part of the sums."""
+        sums = self._slots.sums(kind.groups, self._executor.threads) if kind.train and len(slots) > 1 else []
+        if self._context.measures(kind.train):
+
+            def programs_of(number: int, group: LaneGroup) -> list[Program]:
+                slot = slots[number % SLOTS]
+                programs = [*self._loads(group, origin, vectors), group.forward]
+                programs.append(group.loss(loss, slot, self._batch.scale, kind.labelled))
+                return [*programs, group.backward(slot, False, fresh=number < SLOTS)] if kind.train else programs
+
+            groups = self._phased.take(kind.train, kind.lanes, kind.groups)
+            return self._schedule_of(self._phased.phases(groups, programs_of), sums)
         tasks = []
         for thread in range(min(self._executor.threads, len(slots))):
             group, parts = self.group(thread, kind.train, kind.lanes), []
             for number in range(thread, len(slots), self._executor.threads):
                 slot = slots[number]
-                programs = [group.choose(self._batch), group.load(origin.source, "in", origin.in_order)]
-                programs += [] if vectors is None else [group.load(vectors.source, "target", vectors.in_order)]
+                programs = self._loads(group, origin, vectors)
                 programs += [group.forward, group.loss(loss, slot, self._batch.scale, kind.labelled)]
                 first = number
                 if kind.train:
@@ -141,8 +154,12 @@ class Runner:
                     programs += [group.backward(slot, False)] if kind.train else []
                     parts.append((programs, (first, kind.groups, SLOTS)))
             tasks.append(group.work(parts))
-        sums = self._slots.sums(kind.groups, self._executor.threads) if kind.train and len(slots) > 1 else []
-        return self._schedule_of(tasks, sums)
+        return self._schedule_of([tasks], sums)
+
+    def _loads(self, group: LaneGroup, origin: Taken, vectors: Taken | None = None) -> list[Program]:
+        """What brings a group its images, and its target where that is vectors."""
+        programs = [group.choose(self._batch), group.load(origin.source, "in", origin.in_order)]
+        return programs if vectors is None else [*programs, group.load(vectors.source, "target", vectors.in_order)]
 
     def predict(self, source: inputs.Source, chosen: Array, step: int) -> Array:
         """The outputs for the chosen images."""
@@ -160,20 +177,27 @@ class Runner:
 
     def _predicting(self, origin: Taken, groups: int, lanes: int) -> Schedule:
         """What each thread does for a batch whose outputs are wanted."""
+        if self._context.measures(train=False):
+            all_groups = self._phased.take(False, lanes, groups)
+            return self._schedule_of(
+                self._phased.phases(
+                    all_groups, lambda _, group: [*self._loads(group, origin), group.forward, group.unpack(group.y, self._y)]
+                )
+            )
         usable_threads = min(self._executor.threads, groups)
         tasks = []
         for thread in range(usable_threads):
             group = self.group(thread, False, lanes)
-            programs = [group.choose(self._batch), group.load(origin.source, "in", origin.in_order)]
-            programs += [group.forward, group.unpack(group.y, self._y)]
+            programs = [*self._loads(group, origin), group.forward, group.unpack(group.y, self._y)]
             tasks.append(group.task(programs, thread, groups, usable_threads))
-        return self._schedule_of(tasks)
+        return self._schedule_of([tasks])
 
-    def _schedule_of(self, tasks: list[Task], sums: Sequence[Task] = ()) -> Schedule:
-        """What is derived from the parameters, where there is any, the tasks, and the sums."""
+    def _schedule_of(self, phases: list[list[Task]], sums: Sequence[Task] = ()) -> Schedule:
+        """What is derived from the parameters, where there is any, the phases, and the sums."""
+        tasks = [task for phase in phases for task in phase]
         prepare = self._preparation.of([program for task in tasks for programs, _ in task.parts for program in programs])
         first = [[Task([([prepare], ONCE)], np.zeros(1, np.int64))]] if prepare.calls else []
-        return Schedule([*first, tasks, *([sums] if sums else [])])
+        return Schedule([*first, *phases, *([sums] if sums else [])])
 
     def _alone(self, chosen: Array) -> bool:
         """Whether the batch is one image, on a backend that has kernels for that."""
@@ -191,6 +215,7 @@ class Runner:
         """Fill the batch; what reads or writes the old one's memory is made anew where it has to grow."""
         if len(chosen) > len(self._batch.index):
             self._groups.clear()
+            self._phased.clear()
             self._schedules.clear()
             self._allocate(2 * len(chosen))
         self._backend.to_device(*self._batch.fill(chosen, labels, step))
@@ -199,6 +224,18 @@ class Runner:
         context = self._context
         self._y = np.empty((images, *context.out_shape), context.dtype)
         self._batch = Batch(images, context.dtype, self._backend.pinned)  # the last: its size says that there is room
+
+
+def check_images(layers: Sequence[PlacedLayer], images: int) -> None:
+    """Refuse a training batch with fewer images than a layer needs.
+
+    Raises:
+        DataError: there are too few.
+    """
+    for placed in layers:
+        if images < placed.plan.images:
+            what = f"expected a training batch of at least {placed.plan.images} images, got {images}"
+            raise DataError(placed.who, what, "leave out a last batch that is so small, or give larger ones")
 
 
 def identity(source: inputs.Source | None) -> int:

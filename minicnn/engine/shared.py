@@ -38,15 +38,21 @@ def provide(layers: Sequence[PlacedLayer], params: ParameterVector, dtype: np.dt
         plan = placed.plan
         placed.shared |= {p: params[f"{placed.owner}.{p}"] for p in plan.params}
         placed.shared |= {n: constant(a, dtype) for n, a in plan.consts.items()}
-        placed.shared |= {n: _zeros(b, dtype) for n, b in plan.derived.items()}
+        placed.shared |= {n: _filled(b, dtype) for buffers in (plan.derived, plan.merged) for n, b in buffers.items()}
         if placed.owner == placed.name:
-            states[placed.name] = {n: _zeros(b, dtype) for n, b in plan.state.items()}
+            states[placed.name] = {n: _filled(b, dtype) for n, b in plan.state.items()}
         placed.shared |= states[placed.owner]
 
 
-def _zeros(buffer: Buffer, dtype: np.dtype[Any]) -> Array:
+def _filled(buffer: Buffer, dtype: np.dtype[Any]) -> Array:
     shape, own = buffer.spec(dtype, 0)
-    return np.zeros(shape[: len(buffer.shape)], own)
+    return np.full(shape[: len(buffer.shape)], buffer.start, own)
+
+
+def rows_of(layers: Sequence[PlacedLayer], dtype: np.dtype[Any], groups: int) -> dict[str, Array]:
+    """Memory for what so many groups of a batch tell, by layer and name."""
+    measured = {f"{placed.name}.{n}": b.spec(dtype, 0) for placed in layers for n, b in placed.plan.measured.items()}
+    return {name: np.zeros((groups, *shape), own) for name, (shape, own) in measured.items()}
 
 
 def state_of(layers: Sequence[PlacedLayer]) -> dict[str, Array]:

@@ -137,6 +137,7 @@ class Single:
         """Remember a kind of batch, and forget the oldest."""
         if len(self._tasks) >= KEPT:
             del self._tasks[next(iter(self._tasks))]
+        programs = [program.alone() for program in programs]
         task = group.task([self._preparation.of(programs), *programs], 0, 1, 1)
         self._tasks[key] = ARRAYS if isinstance(source, Arrays) else source, task
 

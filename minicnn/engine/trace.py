@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from ..arrays import Array
 from ..backends.executor import Executor
+from ..backends.program import Program
 from ..backends.scratch import Scratch
 from . import inputs
 from .accumulate import SLOTS, GradientSlots
@@ -15,6 +17,8 @@ from .batch import CAPACITY, Batch, stage_of
 from .bind import PlacedLayer
 from .group import Context, LaneGroup
 from .prepare import Preparation
+from .runner import check_images
+from .shared import rows_of
 
 
 class Trace:
@@ -42,26 +46,40 @@ class Trace:
 
     def forward(self, source: inputs.Source, chosen: Array, step: int, train: bool) -> Array:
         """The outputs for the chosen images, in training or not."""
+        if train:
+            check_images(self._context.layers, len(chosen))
         if len(chosen) > len(self._batch.index):
             self.groups, self._batch = [], Batch(2 * len(chosen), self._context.dtype, self._backend.pinned)
         self._backend.to_device(*self._batch.fill(chosen, None, step))
         context = replace(self._context, lanes=self._backend.group_lanes(len(chosen), self._context.lanes))
         fitting = [group for group in self.groups if group.context.lanes == context.lanes and group.train == train]
         needed = range(-(-len(chosen) // context.lanes))
-        self.groups = [*fitting[: len(needed)], *(self._group(context, train, i) for i in needed[len(fitting) :])]
+        rows = None
+        if context.measures(train) and len(fitting) != len(needed):
+            fitting, rows = [], rows_of(context.layers, context.dtype, len(needed))
+        self.groups = [*fitting[: len(needed)], *(self._group(context, train, rows, i) for i in needed[len(fitting) :])]
         origin = self._staging.take("in", source, chosen)
         y = np.empty((len(chosen), *self._context.out_shape), self._context.dtype)
         (self._preparation.whole + self._preparation.derived.refresh(group.forward for group in self.groups)).run()
-        for i, group in enumerate(self.groups):
-            programs = [group.choose(self._batch), group.load(origin.source, "in", origin.in_order)]
-            programs += [group.forward, group.unpack(group.y, y)]
-            self._executor.run([group.task(programs, i, i + 1, 1)])
+        loads = [[group.choose(self._batch), group.load(origin.source, "in", origin.in_order)] for group in self.groups]
+        self._run([[*load, g.forward, g.unpack(g.y, y)] for load, g in zip(loads, self.groups, strict=True)])
         self._backend.to_host(y)
         return y
 
-    def _group(self, context: Context, train: bool, number: int) -> LaneGroup:
+    def _group(self, context: Context, train: bool, rows: Mapping[str, Array] | None, number: int) -> LaneGroup:
         """A new group; those of one slot, and of one thread's slots, may share their scratch."""
-        return LaneGroup(context, train, keep=True, scratch=self._scratch[number % SLOTS % self._executor.threads])
+        scratch = self._scratch[number % SLOTS % self._executor.threads]
+        return LaneGroup(context, train, keep=True, scratch=scratch, rows=rows, number=number)
+
+    def _run(self, programs: Sequence[Sequence[Program]]) -> None:
+        """Run the programs of each group, one group after another; all come to a barrier before any goes on."""
+        cut = [Program(call for each in own for call in each.calls).cut() for own in programs]
+        merges = [barrier.merge(len(self.groups)) for barrier in cut[0][1]]
+        for number in range(len(cut[0][0])):
+            for i, group in enumerate(self.groups):
+                self._executor.run([group.task([cut[i][0][number]], i, i + 1, 1)])
+            if number < len(merges):
+                merges[number].run()
 
     def backward(self, dy: inputs.Arrays, input_grad: bool) -> Array | None:
         """dE/dx where it is wanted, and the gradients of the parameters added up."""
@@ -72,10 +90,9 @@ class Trace:
             slot.reset.run()
         passes = [group.backward(slots[i % SLOTS], input_grad) for i, group in enumerate(self.groups)]
         self._preparation.derived.refresh(passes).run()
-        for i, group in enumerate(self.groups):
-            programs = [group.load(origin.source, "dy", in_order=True), passes[i]]
-            programs += [] if dx is None else [group.unpack(group.dx, dx)]
-            self._executor.run([group.task(programs, i, i + 1, 1)])
+        ends = [[] if dx is None else [group.unpack(group.dx, dx)] for group in self.groups]
+        loads = [group.load(origin.source, "dy", in_order=True) for group in self.groups]
+        self._run([[load, back, *end] for load, back, end in zip(loads, passes, ends, strict=True)])
         self._executor.run(self._slots.sums(len(self.groups), threads=1))
         if dx is not None:
             self._backend.to_host(dx)

@@ -7,6 +7,7 @@ from .dense import Dense
 from .dropout import Dropout
 from .flatten import Flatten
 from .graph import Add, Concat
+from .norm import BatchNorm1d, BatchNorm2d
 from .pool import AvgPool2d, MaxPool2d
 from .rbf import RBF
 from .sparse_conv import SparseConv2d
@@ -16,6 +17,8 @@ __all__ = [
     "RBF",
     "Add",
     "AvgPool2d",
+    "BatchNorm1d",
+    "BatchNorm2d",
     "Concat",
     "Conv2d",
     "Dense",

@@ -55,11 +55,13 @@ class Buffer:
         shape: its shape; the lanes of a group come as a further last axis unless ``lanes`` is False.
         dtype: ``"float"`` for the network's own, or the name of a NumPy dtype.
         lanes: whether there is one such array for each image of a group.
+        start: what an array of the state holds at first.
     """
 
     shape: Shape
     dtype: str = "float"
     lanes: bool = True
+    start: float = 0.0
 
     def __post_init__(self) -> None:
         check_size(self.shape)
@@ -86,10 +88,14 @@ class Plan:
         saved: written by forward, read by backward.
         work: used inside one call only; layers share the memory.
         curvature: used inside the curvature pass only; there is memory for it only where a curvature is asked for.
-        state: persists over passes and is not trained; written in ``prepare`` only, as threads share it.
+        measured: what each group tells of its part of a batch, without lanes; names begin with ``row``. ``rows`` + the rest
+            of the name holds what all groups told.
+        merged: written from that once for the batch. Where a pass measures nothing, ``running_`` + its name stands for it.
+        state: persists over passes and is not trained; written in ``prepare`` and ``track`` only, as threads share it.
         connections: how many multiplications by a parameter and additions of one an image takes (the paper's count).
         inplace: y may be written over x, and dx over dy, where nobody else needs them.
         view: forward and backward do nothing; y is x, and dx is dy, in another shape.
+        images: a training batch must hold so many.
     """
 
     out_shape: Shape
@@ -99,10 +105,13 @@ class Plan:
     saved: Mapping[str, Buffer] = field(default_factory=dict)
     work: Mapping[str, Buffer] = field(default_factory=dict)
     curvature: Mapping[str, Buffer] = field(default_factory=dict)
+    measured: Mapping[str, Buffer] = field(default_factory=dict)
+    merged: Mapping[str, Buffer] = field(default_factory=dict)
     state: Mapping[str, Buffer] = field(default_factory=dict)
     connections: int = 0
     inplace: bool = False
     view: bool = False
+    images: int = 1
 
     def __post_init__(self) -> None:
         check_size(self.out_shape)
@@ -155,6 +164,17 @@ class Layer(Options):
     prepare: ClassVar[Callable[..., None] | None] = None
     """Record how ``derived`` follows from the parameters; runs before every pass."""
 
+    measure: ClassVar[Callable[..., None] | None] = None
+    """Record what a group tells of its images, before ``forward``; only where ``measures`` says so."""
+    merge: ClassVar[Callable[..., None]]
+    """Record what follows from what all groups of a batch told; it runs once, when all have."""
+    track: ClassVar[Callable[..., None] | None] = None
+    """Record what training keeps of it, behind ``merge``."""
+    measure_back: ClassVar[Callable[..., None] | None] = None
+    """Record what a group tells of its gradients, before ``backward``."""
+    merge_back: ClassVar[Callable[..., None]]
+    """Record what follows from that, for ``backward``."""
+
     joins: ClassVar[bool] = False
     """Whether it reads several inputs; ``plan`` is given the shape of each then."""
 
@@ -167,6 +187,10 @@ class Layer(Options):
     def plan(self, in_shape: Shape) -> Plan:
         """Shapes, parameters and buffers for an input of this shape; ShapeError where it does not fit."""
         raise NotImplementedError
+
+    def measures(self, train: bool) -> bool:
+        """Whether a pass needs what all groups of a batch tell."""
+        return False
 
     @property
     def label(self) -> str:

@@ -52,6 +52,17 @@ from .kernels.elementwise import (
 from .kernels.gemm import row_sum_add
 from .kernels.lanes import choose_group, gather, gather_resized, scatter
 from .kernels.loss import count_hits, cross_entropy, cross_entropy_dy, cross_entropy_hy, mse, mse_dy, mse_hy, one_hot
+from .kernels.norm import (
+    add_sums,
+    channel_moments,
+    fixed_stats,
+    merge_moments,
+    merge_sums,
+    normalize,
+    normalize_dx,
+    normalize_sums,
+    track_moments,
+)
 from .kernels.penalty import count_least, map_penalty, map_penalty_dy, map_penalty_hy, map_shares, penalty, penalty_dy
 from .kernels.rbf import rbf_hW_add, rbf_hx
 from .kernels.softmax import softmax, softmax_dx, softmax_hx
@@ -81,9 +92,11 @@ __all__ = [
     "adam",
     "adamw",
     "add",
+    "add_sums",
     "affine_inverse",
     "avg_pool",
     "avg_pool_dx",
+    "channel_moments",
     "check_call",
     "choose_group",
     "col2im_add",
@@ -98,6 +111,7 @@ __all__ = [
     "cross_entropy_hy",
     "draw_uniform",
     "dropout",
+    "fixed_stats",
     "from_zero",
     "gather",
     "gather_pixels",
@@ -118,9 +132,14 @@ __all__ = [
     "map_shares",
     "max_pool",
     "max_pool_dx",
+    "merge_moments",
+    "merge_sums",
     "mse",
     "mse_dy",
     "mse_hy",
+    "normalize",
+    "normalize_dx",
+    "normalize_sums",
     "one_hot",
     "outer_add",
     "pack_quads",
@@ -161,6 +180,7 @@ __all__ = [
     "to_device",
     "to_device_async",
     "to_host",
+    "track_moments",
     "usable_threads",
     "wait_for_transfers",
     "warp",

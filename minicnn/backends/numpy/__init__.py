@@ -13,6 +13,7 @@ from .distortion import *
 from .lanes import *
 from .layout import *
 from .losses import *
+from .normalisation import *
 from .outputs import *
 from .pool import *
 from .random import *
