@@ -351,7 +351,7 @@ def threads(page: Page, x: float, y: float) -> float:
     page.box(x, y, 540, height, "#f7f7f7", dashes="4 3")
     page.words(x + 10, y + 19, PHASES[1][0], 13, bold=True)
     page.words(x + 10, y + 38, "80 images in lanes of 16 are five groups; group i adds into gradient slot i mod 8", 12)
-    at = y + 56
+    at: float = y + 56
     for thread, groups in rows:
         page.words(x + 10, at + 12, f"{thread}: a Task on its own arena", 12, bold=True)
         at += 24

@@ -229,7 +229,7 @@ class Kernels(Protocol):
     def adamw(self, p: Array, dp: Array, m: Array, v: Array, hyper: Array) -> None:
         """One step of AdamW; h as for adam."""
 
-    # --- the door: lanes from images in memory, and back ---
+    # --- loading: lanes from images in memory, and back ---
 
     def choose_group(
         self,
