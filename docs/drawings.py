@@ -325,12 +325,11 @@ def way(found: Way) -> str:
         page.words(26, y + 35, f"{hop.file}", 11)
     left = 16 + wide + 50
     page.words(left, 30, "What they run: a Schedule, recorded at the first batch of a kind", 14, bold=True)
-    y = 46.0
-    y = phase(page, left, y, *PHASES[0])
-    page.arrow([(left + 260, y), (left + 260, y + 20)])
-    y = threads(page, left, y + 20)
-    page.arrow([(left + 260, y), (left + 260, y + 20)])
-    phase(page, left, y + 20, *PHASES[2])
+    low = phase(page, left, 46.0, *PHASES[0])
+    page.arrow([(left + 260, low), (left + 260, low + 20)])
+    low = threads(page, left, low + 20)
+    page.arrow([(left + 260, low), (left + 260, low + 20)])
+    phase(page, left, low + 20, *PHASES[2])
     return str(page)
 
 

@@ -59,7 +59,7 @@ def test_every_optimiser_takes_the_steps_of_the_compiled_backend(optimizer):
 
 
 def test_a_network_of_everything_is_that_of_the_compiled_backend():
-    """Its passes that keep everything, masks of dropout among them, and depth first, in a batch of vectors with padding lanes."""
+    """Its passes that keep everything, masks of dropout among them, and depth first, in a batch with padding lanes."""
     ours, theirs = both(LAYERS, SHAPE)
     rng = np.random.default_rng(0)
     x, dy = (rng.standard_normal((34, *shape)) for shape in (SHAPE, (5,)))
