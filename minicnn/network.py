@@ -233,7 +233,7 @@ class Network(Handle):
         return Schedule([tasks])
 
     def run(self, work: Schedule) -> None:
-        """Run stages one after another, at most one job of each for each thread."""
+        """Run phases one after another, at most one task of each for each thread."""
         with self._lock.call():
             self._executor.run_schedule(work)
 

@@ -57,7 +57,7 @@ def close(got, expected):
 
 
 def check_curvature(layer, in_shape, seed=0):
-    """A layer's curvature is its squared Jacobian times a random hy, for groups of 16 lanes, ragged, and of one image."""
+    """A layer's curvature is its squared Jacobian times a random hy, for groups of 16 lanes, with padding, and of one image."""
     for lanes in (16, 1):
         net = Network([("layer", layer)], in_shape, dtype="float64", threads=1, seed=seed, lanes=lanes)
         rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""How many threads there are to use, and the team of threads that shares the groups of a batch."""
+"""How many threads there are to use, and the threads that share the groups of a batch."""
 
 from __future__ import annotations
 
@@ -77,14 +77,14 @@ def shares(length: int, threads: int, passes: int = 1) -> list[slice]:
 
 
 class Executor:
-    """A fixed number of threads that run one job each, the caller being the first of them.
+    """A fixed number of threads that run one task each, the caller being the first of them.
 
-    Jobs that are machine code throughout go to the backend's crew, which runs them without the interpreter; others, such as
+    Tasks that are machine code throughout go to the backend's native threads, which need no interpreter; others, such as
     those of check mode, run call by call.
 
     Args:
         threads: how many there are.
-        backend: the backend whose kernels the jobs call.
+        backend: the backend whose kernels the tasks call.
         lock: that of the network handle they are for; None where there is none.
     """
 
@@ -98,7 +98,7 @@ class Executor:
         self._owner = 0
 
     def run(self, tasks: Sequence[Task]) -> None:
-        """Run up to ``threads`` jobs at the same time, and return when all are done."""
+        """Run up to ``threads`` tasks at the same time, and return when all are done."""
         if len(tasks) == 1 and tasks[0].code is not None:
             self.run_alone(tasks[0])
             return
@@ -116,7 +116,7 @@ class Executor:
             helper.result()
 
     def _submit(self, tasks: Sequence[Task], helpers: list[Future[None]]) -> None:
-        """Give jobs to helpers, and note what will tell how they end.
+        """Give tasks to helpers, and note what will tell how they end.
 
         Raises:
             BackendError: there is no thread left to make one of them.
@@ -126,19 +126,19 @@ class Executor:
             for task in tasks:
                 assert pool is not None
                 helpers.append(pool.submit(self._work, task))
-        except RuntimeError as error:  # the job waits in the pool all the same
+        except RuntimeError as error:  # the task waits in the pool all the same
             assert pool is not None
             pool.shutdown(cancel_futures=True)
             self._pool = None
             raise no_thread(error) from error
 
     def _work(self, task: Task) -> None:
-        """Run a job in a helper."""
+        """Run a task in a helper."""
         with self._lock.at_work():
             task.run()
 
     def run_schedule(self, work: Schedule) -> None:
-        """Run stages one after another: with one hand-over where all is machine code and every thread has a processor."""
+        """Run phases one after another: with one hand-over if all is machine code and every thread has a processor."""
         if work.code is not None or self._in_one_go(work.phases):
             self._native.run_schedule(work)
             return
@@ -146,12 +146,12 @@ class Executor:
             self.run(tasks)
 
     def _in_one_go(self, phases: Sequence[Sequence[Task]]) -> bool:
-        """Whether threads may wait for each other between stages."""
+        """Whether threads may wait for each other between phases."""
         ready = not (self._backend.CHECK or self._backend.OWN_MEMORY or self._busy)
         return ready and all(task.native for tasks in phases for task in tasks)
 
     def run_alone(self, task: Task) -> None:
-        """Run a job that is too small to look at twice: straight away where its machine code is known."""
+        """Run a single task: at once if its machine code is known."""
         if task.code is None:
             self.run([task])
         else:

@@ -4,7 +4,7 @@ Every kernel takes arrays only: inputs, constants, outputs last. It returns None
 last axis, L of them (``lanes``). Outputs are written, except where the name says ``add``.
 
 Legend: C channels, H × W maps, F filters, OH × OW output maps, D elements of an image, N images in memory;
-g int64[8] = kernel, stride, padding, dilation of a window, rows before columns (``Window.array``);
+window int64[8] = kernel, stride, padding, dilation of a window, rows before columns (``Window.array``);
 lanes int64[1] = how many of the L images are real; scale [1] = 1/N of the batch;
 rng uint64[4] = seed, step, layer, first image.
 """
@@ -92,7 +92,7 @@ class Kernels(Protocol):
         """dx = Σ over the windows at the pixel of dy / (KH·KW)."""
 
     def max_pool(self, x: Array, window: Array, y: Array, argmax: Array) -> None:
-        """y = max of the window, tap = kh·KW + kw of the winner: the first of equals; NaN wins."""
+        """y = max of the window, argmax = kh·KW + kw of the winner: the first of equals; NaN wins."""
 
     def max_pool_dx(self, dy: Array, argmax: Array, window: Array, dx: Array) -> None:
         """dx = Σ of dy over the windows that the pixel won."""
@@ -229,7 +229,7 @@ class Kernels(Protocol):
     def adamw(self, p: Array, dp: Array, m: Array, v: Array, hyper: Array) -> None:
         """One step of AdamW; h as for adam."""
 
-    # --- the door: lanes from images in memory, and back ---
+    # --- loading: lanes from images in memory, and back ---
 
     def choose_group(
         self,

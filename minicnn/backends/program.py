@@ -31,7 +31,7 @@ class BoundCall(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One kernel with the arrays it works on. It is compiled when it is first made, so that a rewritten call costs nothing.
+    """One kernel with the arrays it works on. It is compiled on first use, so calls that lowering replaces never are.
 
     Attributes:
         where: the layer and pass that asked for it.
@@ -177,7 +177,7 @@ class Task:
         parts: programs with the groups to run them for, in order.
         number: int64[1], where the programs read which group it is.
         check: called after every group where a backend is in check mode.
-        code: what a backend remembers, to run the job without the interpreter.
+        code: what a backend remembers, to run the task without the interpreter.
     """
 
     parts: Sequence[Part]
@@ -205,10 +205,10 @@ class Task:
 
 @dataclass(eq=False)
 class Schedule:
-    """What threads do for a batch: a stage begins when all jobs of the one before it are done.
+    """What threads do for a batch: a phase begins when all tasks of the one before it are done.
 
     Attributes:
-        phases: the jobs of each, which run side by side.
+        phases: the tasks of each, which run side by side.
         code: what a backend remembers, to run them with one hand-over.
     """
 

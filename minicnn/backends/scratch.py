@@ -26,10 +26,10 @@ class ScratchSpec(NamedTuple):
 
 
 class Scratch:
-    """Memory for the rooms of calls that never run side by side: each call takes it from its start.
+    """Work space of calls that never run side by side: each call takes it from its start.
 
-    >>> scratch, room = Scratch(), ScratchSpec((2, 3), np.dtype("float32"))
-    >>> (a, b), (c,) = scratch.filled([room, room]), scratch.filled([room])
+    >>> scratch, spec = Scratch(), ScratchSpec((2, 3), np.dtype("float32"))
+    >>> (a, b), (c,) = scratch.filled([spec, spec]), scratch.filled([spec])
     >>> np.may_share_memory(a, b), np.may_share_memory(a, c)
     (False, True)
 
@@ -38,13 +38,13 @@ class Scratch:
     """
 
     LEAST = 4 << 20
-    """Bytes, of which only those that are used take memory: enough for most calls, so that all of them lie over each other."""
+    """Initial size in bytes. Untouched pages cost no memory, and a large start means that the block is rarely replaced."""
 
     def __init__(self, least: int = LEAST) -> None:
         self._least, self._blocks = least, [aligned(0)]
 
     def filled(self, arrays: Sequence[Array | ScratchSpec]) -> tuple[Array, ...]:
-        """The arrays of a call, with memory in place of every room."""
+        """The arrays of a call, with memory in place of every ``ScratchSpec``."""
         ends = list(accumulate((self._size(a) for a in arrays), initial=0))
         if ends[-1] > len(self._blocks[-1]):
             self._blocks.append(aligned(max(ends[-1], self._least)))

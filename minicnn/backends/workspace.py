@@ -14,7 +14,7 @@ from .program import Call, Program
 from .scratch import Scratch, ScratchSpec
 
 ROOMS = 1 << 16
-"""Bytes that rooms begin with: few, as every group has its own."""
+"""Initial size in bytes of a group's own scratch."""
 
 
 def allocated(shape: Shape, dtype: np.dtype[Any]) -> Array:

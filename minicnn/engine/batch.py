@@ -135,7 +135,7 @@ class HostStaging:
 
 @dataclass
 class _Buffers:
-    """Rooms for the chosen images of a source, whose it is where it never changes, and what is in the second one already."""
+    """Buffers for the chosen images of a source: its owner if it never changes, and what the second one holds already."""
 
     owner: Callable[[], Any]
     rooms: list[tuple[Array, inputs.Source]]
@@ -195,7 +195,7 @@ def stage_of(backend: ModuleType) -> HostStaging | DeviceStaging:
 def _buffers(
     known: dict[Any, _Buffers], which: str, source: Any, count: int, allocate: Callable[[int], Array], copies: int
 ) -> _Buffers:
-    """Rooms for so many images of a source. Arrays share them; a source that never changes has its own, while it lives."""
+    """Buffers for so many images of a source. Arrays share them; a source that never changes has its own, while it lives."""
     shape, dtype = source.rows.shape[1:], source.dtype
     key, each = (which, dtype, shape, id(source) if source.fixed else None), prod(shape) * dtype.itemsize
     found = known.get(key)

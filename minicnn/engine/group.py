@@ -60,9 +60,9 @@ class LaneGroup:
 
     Args:
         context: the network's.
-        train: what layers are told: whether this is training.
+        train: whether this is training.
         keep: keep every activation, also those that only a person wants to see; there is a backward pass in any case.
-        scratch: memory for rooms, where the group shares it with others that never run beside it.
+        scratch: work space, if the group shares it with others that never run beside it.
         rows: what all groups of a batch tell, by layer and name; None for a group that is the whole batch.
         number: its place among them.
     """
@@ -300,7 +300,7 @@ class LaneGroup:
         return self._loads[into][1]
 
     def choose(self, batch: Batch) -> Program:
-        """The program that takes the images of group ``number`` of a batch; the rest of the lanes are dead."""
+        """The program that takes the images of group ``number`` of a batch; the other lanes are padding."""
         key = ("choose", id(batch))
         if key not in self._programs:
             k, program = self._recorder()
@@ -322,7 +322,7 @@ class LaneGroup:
         return self.work([(programs, (first, end, stride))])
 
     def work(self, parts: Sequence[Part]) -> Task:
-        """A job on this group's memory."""
+        """A task on this group's memory."""
         return Task(parts, self["number"], self.check)
 
     def run(self, *programs: Program) -> None:

@@ -1,4 +1,4 @@
-"""All memory in two forms: one flat vector of parameters with named views, and one aligned arena for each arena."""
+"""All memory in two forms: one flat vector of parameters with named views, and one aligned arena for each group."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..nn.base import Spec
 
 
 def keep(array: Array) -> None:
-    """Lend nothing: who reads the vector reads the memory that kernels work on."""
+    """Do nothing: the vector is the memory that kernels work on."""
 
 
 class ParameterVector(Mapping[str, Array]):

@@ -1,4 +1,4 @@
-"""What memory a network needs at least, told before any of it is taken: afterwards the system may end the process."""
+"""Least memory of a network, checked before any is taken: afterwards the system may end the process."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def gather(rows: Array, chosen: Array, out: Array) -> None:
     [[3.0], [1.0]]
     """
     if direct(rows, out.dtype):
-        np.take(rows, chosen, axis=0, out=out, mode="clip")  # other modes go through a buffer, and the door checks the numbers
+        np.take(rows, chosen, axis=0, out=out, mode="clip")  # other modes go through a buffer; the numbers were checked
         return
     # Here np.take would first make a contiguous copy of all rows.
     step = max(1, PIECE // (out.itemsize * math.prod(rows.shape[1:])))

@@ -45,11 +45,11 @@ class Score(NamedTuple):
 
 
 KEPT = 4
-"""How many kinds of batch are remembered with their jobs."""
+"""How many kinds of batch are remembered with their schedules."""
 
 
 class Kind(NamedTuple):
-    """What jobs for a batch depend on, beside where they read it.
+    """What the schedule for a batch depends on, beside where it reads it.
 
     Attributes:
         loss: what tells the loss from others.
@@ -204,7 +204,7 @@ class Runner:
         return len(chosen) == 1 and not self._backend.OWN_MEMORY
 
     def _run(self, key: Any, record: Callable[[], Schedule], origins: Any) -> None:
-        """Run the stages for a kind of batch, recorded when the first one comes; the last few kinds are remembered."""
+        """Run the schedule for a kind of batch, recorded at the first one; the last few kinds are remembered."""
         if key not in self._schedules:
             if len(self._schedules) >= KEPT:
                 del self._schedules[next(iter(self._schedules))]

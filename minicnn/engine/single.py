@@ -19,7 +19,7 @@ from .inputs import Arrays, Source
 from .prepare import Preparation
 
 KEPT = 8
-"""How many kinds of batch are remembered with their jobs."""
+"""How many kinds of batch are remembered with their tasks."""
 
 
 class Lane:
@@ -61,7 +61,7 @@ class Single:
 
     Args:
         context: what groups have in common.
-        executor: who runs jobs.
+        executor: runs tasks.
         preparation: refreshes what is derived from the parameters.
         slots: where gradients are added.
         stage: says where to read a source.

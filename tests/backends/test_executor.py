@@ -1,4 +1,4 @@
-"""Threads: how many there are to use, and a team that shares work, passes errors on and survives a fork."""
+"""Threads: how many there are to use, and threads that share work, pass errors on and survive a fork."""
 
 import gc
 import os

@@ -1,5 +1,6 @@
 """The NumPy backend: networks on it compute what compiled ones do, to rounding, and need no compiler."""
 
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,7 @@ def test_every_optimiser_takes_the_steps_of_the_compiled_backend(optimizer):
 
 
 def test_a_network_of_everything_is_that_of_the_compiled_backend():
-    """Its passes that keep everything, masks of dropout among them, and depth first, in a ragged batch of vectors."""
+    """Its passes that keep everything, masks of dropout among them, and depth first, in a batch with padding lanes."""
     ours, theirs = both(LAYERS, SHAPE)
     rng = np.random.default_rng(0)
     x, dy = (rng.standard_normal((34, *shape)) for shape in (SHAPE, (5,)))
@@ -277,11 +278,23 @@ def entered(work):
     return {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in paths}
 
 
-def test_what_a_training_step_enters_can_be_read_in_an_afternoon():
-    """The first step of a network: its layers record their passes, a batch goes through, and the parameters are updated."""
+def read_for_a_step():
+    """The files, with their lines, that LeNet-5's first step enters, in which passes are recorded and parameters updated."""
     net, update = m.models.lenet5(backend="numpy"), m.SGD(0.1, momentum=0.9)
     x, labels = np.zeros((32, *net.in_shape), np.float32), np.zeros(32, np.int64)
-    read = entered(lambda: (net.loss_and_grads(m.MSE(1, -1), x, labels), update.step(net)))
+    return entered(lambda: (net.loss_and_grads(m.MSE(1, -1), x, labels), update.step(net)))
+
+
+def test_what_a_training_step_enters_can_be_read_in_an_afternoon():
+    read = read_for_a_step()
     assert {"network.py", "nn/sparse_conv.py", "backends/numpy/conv.py", "optim/optimizers.py"} <= set(read)
     assert not any(name.startswith(("backends/cpu", "backends/cuda")) for name in read)
     assert sum(read.values()) <= READ, f"expected at most {READ} lines, got {sum(read.values())} in {sorted(read.items())}"
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/design.md"])
+def test_a_page_says_how_much_there_is_to_read(page):
+    read, text = read_for_a_step(), (ROOT.parent / page).read_text("utf-8")
+    files, lines = re.search(r"enters (\d+) files\s+with about (\d,\d00) lines", text).groups()
+    assert int(files) == len(read)
+    assert abs(int(lines.replace(",", "")) - sum(read.values())) <= 50, "expected the nearest hundred"

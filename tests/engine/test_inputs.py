@@ -1,4 +1,4 @@
-"""The door: every kind of array comes in whole or is refused in words, and none is ever written to."""
+"""Inputs: every kind of array comes in whole or is refused in words, and none is ever written to."""
 
 import re
 
@@ -269,7 +269,7 @@ def resized(images, rows, columns):
 
 
 def seen(source):
-    """What a network of views sees of a source, with an index that is out of order and ragged."""
+    """What a network of views sees of a source, with an index that is out of order and leaves padding lanes."""
     index = np.array([19, 0, 3, 3, *range(1, 18)])
     net = Network([Flatten()], source.shape[1:], dtype="float64", threads=1)
     return net.forward(source, index=index).reshape(-1, *source.shape[1:]), index

@@ -189,7 +189,7 @@ def test_batches_that_are_done_are_not_kept_in_memory():
     net.predict(images(100, "float64"))
     tracemalloc.start()
     for seed in range(10):
-        net.predict(images(100, "float64", seed))  # 230 kB, which the door converts to 115 kB
+        net.predict(images(100, "float64", seed))  # 230 kB, which loading converts to 115 kB
     used = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     assert used < 3 * 115_200, f"expected at most a batch or two to be remembered, got {used} bytes of ten batches of 115 kB"

@@ -100,6 +100,21 @@ def test_auto_multiplies_where_the_window_is_the_whole_map_and_convolves_elsewhe
     assert kernels(5, algorithm="direct") == {"pack_filters", "conv2d", "conv2d_dW_add", "sparse_conv2d_dx"}
 
 
+@pytest.mark.parametrize(
+    ("kernel", "options", "size", "product"),
+    [
+        ((4, 5), {}, (4, 5), True),
+        ((4, 5), {}, (5, 5), False),
+        ((4, 5), {"padding": (0, 1)}, (4, 5), False),
+        ((1, 1), {}, (1, 1), True),
+        ((1, 1), {"dilation": 2}, (1, 1), False),
+    ],
+)
+def test_only_the_whole_undilated_map_is_multiplied(kernel, options, size, product):
+    net = Network([Conv2d(4, kernel, **options)], (2, *size), dtype="float64", threads=1)
+    assert any(call.name == "gemm_bias" for call in net.program(train=False).calls) == product
+
+
 # --- layers are values ---
 
 

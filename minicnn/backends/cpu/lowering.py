@@ -39,7 +39,7 @@ class Rewrite(NamedTuple):
     Attributes:
         replaced: how many they are.
         kernel: what is called in their place.
-        arrays: what it works on, and rooms.
+        arrays: what it works on, and scratch.
         moves: an output and the input it may be written over, element by element.
     """
 

@@ -38,7 +38,7 @@ def warp(
 ) -> None:
     """y[0, h, w] = affine of the grey level, bilinearly, at o + A · (h, w) + the spline down the columns of bent.
 
-    Places are counted from the centre, (h, w) too; bent is empty where there is no spline. NumPy needs no rooms where, quad.
+    Places are counted from the centre, (h, w) too; bent is empty where there is no spline. NumPy needs no scratch where, quad.
     """
     (_, H, W, L), (_, Hq, Wq) = y.shape, quads.shape
     h, w = (np.arange(n, dtype=y.dtype) - (n - 1) / 2 for n in (H, W))

@@ -1,4 +1,4 @@
-"""Losses and their derivatives: y, target, dy (D, L), labels (L,); the first lanes[0] images are real, the others dead.
+"""Losses and their derivatives: y, target, dy (D, L), labels (L,); the first lanes[0] images are real, the others padding.
 
 scale is 1/N of a batch of N images; padding lanes count nothing and get dy = hy = 0. Of penalties y the least wins;
 j = rubbish[0] is that of the class of all patterns that are none of the others (LeCun et al. 1998, equation 9).
@@ -11,7 +11,7 @@ from .outputs import softmax
 
 
 def live(values: Array, lanes: Array) -> Array:
-    """The values in real lanes, 0 in dead ones."""
+    """The values in real lanes, 0 in padding lanes."""
     return np.where(np.arange(values.shape[-1]) < lanes[0], values, 0)
 
 

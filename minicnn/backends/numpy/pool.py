@@ -47,7 +47,7 @@ def avg_pool_dx(dy: Array, window: Array, dx: Array) -> None:
 
 
 def max_pool(x: Array, window: Array, y: Array, argmax: Array) -> None:
-    """y = max of the window, tap = kh·KW + kw of the winner: the first of equals; NaN wins."""
+    """y = max of the window, argmax = kh·KW + kw of the winner: the first of equals; NaN wins."""
     y[...], argmax[...] = -np.inf, -1
     for i, j, at, pixels in taps(window, x.shape[1:3], y.shape[1:3]):
         wins = (x[pixels] > y[at]) | np.isnan(x[pixels]) | (argmax[at] < 0)

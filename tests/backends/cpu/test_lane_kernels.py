@@ -23,7 +23,7 @@ doors = st.fixed_dictionaries(
 
 
 def pick(n, L, seed, N=40):
-    """An index of L lanes with n real ones; the dead ones point far outside."""
+    """An index of L lanes with n real ones; padding lanes point far outside."""
     index = np.full(L, 10**15)
     index[:n] = np.random.default_rng(seed).permutation(N)[:n]
     return index, np.array([n])

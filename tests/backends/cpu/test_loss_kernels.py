@@ -36,7 +36,7 @@ groups = st.fixed_dictionaries(
 
 
 class Group:
-    """N images in L lanes, the dead ones full of junk, as part of a batch of 2 N."""
+    """N images in L lanes, padding lanes full of junk, as part of a batch of 2 N."""
 
     def __init__(self, dtype, N, D, L, seed, junk, smoothing):
         rng = np.random.default_rng(seed)

@@ -64,7 +64,7 @@ def names(program):
 
 
 def outcome(layers, shape, rules):
-    """What a network gives for 21 images, whose last group is ragged, and for one."""
+    """What a network gives for 21 images, whose last group is incomplete, and for one."""
     rng = np.random.default_rng(5)
     with nullcontext() if rules else unfused():
         net = Network(layers, shape, threads=1, seed=3)

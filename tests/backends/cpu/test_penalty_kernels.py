@@ -67,7 +67,7 @@ def test_gradient_of_radial_basis_functions():
 
 
 class Group:
-    """Penalties of N images in L lanes, the dead ones full of junk, as part of a batch of 2 N."""
+    """Penalties of N images in L lanes, padding lanes full of junk, as part of a batch of 2 N."""
 
     def __init__(self, dtype, N, D, L, seed, junk, j, spread):
         rng = np.random.default_rng(seed)

@@ -38,7 +38,7 @@ from minicnn.backends.cpu.tiles.rows import (
     tile_window,
 )
 
-pytestmark = pytest.mark.skipif(INTERPRET, reason="without compilation there are only the twins")
+pytestmark = pytest.mark.skipif(INTERPRET, reason="without compilation there are only the NumPy forms")
 
 NUMBERS, LANES = 900, 16
 M, N = 4, 3
@@ -155,7 +155,7 @@ WAYS = (rows, listed, window, columns, scale, correlate, spread, products, wide_
 
 
 def twin(function):
-    """The function of a kernel, as plain Python over the twins."""
+    """The function of a kernel, as plain Python over the NumPy forms."""
     plain = function.__wrapped__
     twins = {name: getattr(row_numpy, name) for name in row_tiles.__all__}
     twins |= {name: getattr(tile_numpy, name) for name in tiles.__all__ if hasattr(tile_numpy, name)}

@@ -55,7 +55,7 @@ from minicnn.backends.cpu.tiles import (
 from minicnn.backends.cpu.tiles.activation import NONE
 from minicnn.backends.cpu.tiles.activation import NUMBERS as NUMBERS_OF_FUNCTIONS
 
-pytestmark = pytest.mark.skipif(INTERPRET, reason="without compilation there are only the twins")
+pytestmark = pytest.mark.skipif(INTERPRET, reason="without compilation there are only the NumPy forms")
 
 NUMBERS, LANES = 600, 16
 M, N = 4, 3
@@ -234,7 +234,7 @@ def beyond(a, p, c):
 
 
 def squashing(kind):
-    """Kernels that squash a tile, and multiply a vector by the derivative."""
+    """Kernels that apply an activation function to a tile, and multiply a vector by the derivative."""
 
     @kernel
     def squash(a, p, c):
@@ -250,7 +250,7 @@ def squashing(kind):
 
 
 def twin(function):
-    """The function of a kernel, as plain Python over the twins."""
+    """The function of a kernel, as plain Python over the NumPy forms."""
     plain = function.__wrapped__
     twins = {n: getattr(vectors_numpy if n.startswith("vector") else tile_numpy, n) for n in tiles.__all__}
     return FunctionType(plain.__code__, plain.__globals__ | twins, closure=plain.__closure__)
@@ -364,7 +364,7 @@ SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40, -1e-40, 1e-7, 9.1, -9.2, 8
 
 @SQUASHES
 def test_squashing_in_registers_gives_the_bits_of_the_pointwise_kernels(name):
-    """A kernel that squashes what it stores must not differ from one that stores and a pointwise kernel after it."""
+    """A kernel that activates what it stores must not differ from one that stores and an elementwise kernel after it."""
     values = np.linspace(-12, 12, 2000, dtype=np.float32)
     a = np.array([*SPECIAL, *values, *np.geomspace(1e-38, 110, 1000), *-np.geomspace(1e-38, 110, 1000)], np.float32)
     got, expected = np.zeros_like(a), np.zeros_like(a)

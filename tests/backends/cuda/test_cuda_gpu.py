@@ -44,7 +44,7 @@ everywhere = pytest.mark.parametrize("backend", ["cpu", pytest.param("cuda", mar
 
 @pytest.fixture(autouse=True)
 def _own_device():
-    """Every test begins with the GPU itself and without twins."""
+    """Every test begins with the GPU itself and without device copies."""
     use(None)
     yield
     use(None)

@@ -135,7 +135,7 @@ def test_parameters_go_and_come_when_they_are_asked_for(device):
     net.params["F6.b"][...] = 0
     assert (block[slice(*at)].view(np.float32) == 7).all()
     step(device, net, x)
-    assert size not in moved(step(device, net, x), "upload"), "expected what was lent to go back once"
+    assert size not in moved(step(device, net, x), "upload"), "expected the device copy to be written back once"
     block.view(np.float32)[:] = 3  # as a kernel would
     step(device, net, x)
     assert (net.params.flat == 3).all()

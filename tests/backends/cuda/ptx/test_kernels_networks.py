@@ -29,7 +29,7 @@ def both(_on_device):
 
 @pytest.mark.parametrize("name", LENETS)
 def test_training_a_lenet_is_training_it_on_the_cpu(name):
-    """Steps of ragged batches: losses, hits, gradients and parameters, and what the networks predict after them."""
+    """Steps of batches with padding lanes: losses, hits, gradients and parameters, and what the networks predict after them."""
     make, x, loss, optimizer = LENETS[name]
     ours, theirs = make(backend="cuda", seed=3), make(backend="cpu", seed=3, threads=1)
     updates = optimizer(), optimizer()

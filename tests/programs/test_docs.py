@@ -1,0 +1,177 @@
+"""The pages: their drawings are what the code gives, and the names in them exist."""
+
+import ast
+import contextlib
+import importlib.util
+import inspect
+import re
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+import minicnn
+from minicnn.backends.kernels import Kernels
+
+ROOT = Path(minicnn.__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+SOURCES = ("minicnn", "tests", "benchmarks", "examples", "docs")
+
+BELOW = ("", "minicnn", "minicnn/backends/cpu", "tests", "benchmarks", "examples", "docs")
+"""Where a file may be that a page names."""
+
+FILE = re.compile(r"[\w./-]*\w\.(?:py|md|svg|png|toml|safetensors|json)|[\w.-]+(?:/[\w.-]+)*/")
+DOTTED = re.compile(r"(?<![\w./-])[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
+CLASS = re.compile(r"(?<![\w./-])[A-Z]\w*[a-z]\w*")
+SNAKE = re.compile(r"(?<![\w./-])[a-z]+(?:_[a-z0-9]+)+(?![\w/.-])")
+
+MADE = re.compile(r"runs/.*|model\.safetensors")
+"""Files that programs write."""
+
+VARIABLES = {"net": minicnn.Network, "k": Kernels, "x": np.empty(0), "W": np.empty(0)}
+"""What pages call by these names."""
+
+OTHERS = {"True", "False", "None", "cuda.blockIdx.x", "numba.cuda", "sm_80", "sm_90", "ru_maxrss", "sched_yield"}
+"""Names of others: Python, CUDA and the operating system."""
+
+
+def load_script():
+    """The script docs/drawings.py as a module."""
+    spec = importlib.util.spec_from_file_location("drawings", ROOT / "docs" / "drawings.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_drawings_and_tables_are_what_the_script_makes():
+    for path, text in load_script().made().items():
+        assert path.read_text("utf-8") == text, f"expected {path.name} to be what the code gives: run python docs/drawings.py"
+
+
+@pytest.mark.parametrize(("backend", "end"), [("numpy", "conv2d"), ("cpu", "Native.run")])
+def test_the_traced_way_ends_at_the_first_kernel(backend, end):
+    way = load_script().traced(backend)
+    assert (way.hops[0].name, way.hops[-1].name) == ("Network.loss_and_grads", end)
+    assert {hop.file for hop in way.hops} <= set(way.files)
+
+
+def test_no_boxes_of_the_drawing_of_modules_overlap():
+    script = load_script()
+    drawn = script.modules()
+    boxes = [tuple(map(float, found)) for found in re.findall(r"<rect x='(\d+)' y='(\d+)' width='(\d+)' height='(\d+)'", drawn)]
+    assert len(boxes) == len(script.MAY_IMPORT)
+    for n, (x, y, width, height) in enumerate(boxes):
+        for x2, y2, width2, height2 in boxes[:n]:
+            assert x + width <= x2 or x2 + width2 <= x or y + height <= y2 or y2 + height2 <= y
+
+
+# --- names ---
+
+
+@cache
+def trees():
+    """The syntax trees of the project's code, by path."""
+    paths = [path for folder in SOURCES for path in (ROOT / folder).rglob("*.py")]
+    return {path: ast.parse(path.read_text("utf-8")) for path in paths}
+
+
+@cache
+def classes():
+    """Every class of the project, with the modules that define one of that name."""
+    found = {}
+    for path, tree in trees().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                found.setdefault(node.name, []).append(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    return found
+
+
+@cache
+def names():
+    """Every name that a definition, an argument or an assignment of the project gives, and every name of a file."""
+    found = set()
+    for path, tree in trees().items():
+        found |= {path.stem, path.parent.name}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef | ast.FunctionDef):
+                found.add(node.name)
+            elif isinstance(node, ast.arg | ast.keyword):
+                found.add(node.arg)
+            elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+                found.add(node.id if isinstance(node, ast.Name) else node.attr)
+    return found
+
+
+def exists(name):
+    """Whether a dotted name is a module, or an attribute of a module, a class or a variable that pages use."""
+    first, *rest = name.split(".")
+    starts = [VARIABLES[first]] if first in VARIABLES else []
+    for module in classes().get(first, ()):
+        with contextlib.suppress(ImportError):
+            starts.append(getattr(importlib.import_module(module), first, None))
+    for base in ("minicnn.", "minicnn.backends.", ""):
+        with contextlib.suppress(ImportError):
+            starts.append(importlib.import_module(base + first))
+    return any(has(start, rest) for start in starts)
+
+
+def has(start, parts):
+    """Whether attributes lead on from an object; a submodule is imported, and a field may have no default."""
+    for n, part in enumerate(parts):
+        if isinstance(start, ModuleType) and not hasattr(start, part):
+            with contextlib.suppress(ImportError):
+                importlib.import_module(f"{start.__name__}.{part}")
+        if not hasattr(start, part):
+            return n == len(parts) - 1 and part in inspect.get_annotations(start) if isinstance(start, type) else False
+        start = getattr(start, part)
+    return True
+
+
+def quoted(page):
+    """What stands in backticks on a page, outside blocks of code."""
+    text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.M | re.S)
+    return sorted(set(re.findall(r"`([^`\n]+)`", text)))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_that_a_page_names_exists(page):
+    named = {word for text in quoted(page) for word in text.split() if FILE.fullmatch(word) and not MADE.fullmatch(word)}
+    missing = [name for name in named if not any((ROOT / folder / name).exists() for folder in BELOW)]
+    assert not missing, f"expected files of the project, got {sorted(missing)}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_name_of_the_code_that_a_page_names_exists(page):
+    texts = [text for text in quoted(page) if not FILE.search(text)]
+    missing = {name for text in texts for name in DOTTED.findall(text) if name not in OTHERS and not exists(name)}
+    missing |= {name for text in texts for name in CLASS.findall(text) if name not in classes()}
+    missing |= {name for text in texts for name in SNAKE.findall(text) if name not in names()}
+    assert not missing - OTHERS, f"expected names of the code, got {sorted(missing - OTHERS)}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_of_a_page_leads_somewhere(page):
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8")):
+        if not link.startswith("http"):
+            name, _, part = link.partition("#")
+            other = page.parent / name if name else page
+            assert other.exists(), link
+            assert not part or part in anchors(other), link
+
+
+def anchors(page):
+    """The headings of a page, as links name them."""
+    heads = [line.lstrip("# ").lower() for line in page.read_text("utf-8").splitlines() if line.startswith("#")]
+    return [re.sub(r"[^\w -]", "", head).replace(" ", "-") for head in heads]
+
+
+def test_a_name_that_is_gone_is_seen():
+    assert exists("Network.share")
+    assert exists("Score.correct")
+    assert exists("nn.losses.reject_scores")
+    assert not exists("Network.shares")
+    assert not exists("minicnn.slots.Slot")
+    assert "Room" not in classes()
+    assert "rooms_of" not in names()
