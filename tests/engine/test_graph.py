@@ -1,0 +1,219 @@
+"""Networks that are graphs: values that several layers read, joins, and layers that are used once more, against PyTorch."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import examples
+
+import minicnn as m
+from minicnn import Network
+from minicnn.errors import ContractError, OptionError, ShapeError
+
+SHAPE = (3, 8, 8)
+FIRE = [
+    ("squeeze", m.Conv2d(4, 1)),
+    ("act", m.ReLU()),
+    ("e1", m.Conv2d(5, 1), "act"),
+    ("e3", m.Conv2d(6, 3, padding=1), "act"),
+    ("both", m.Concat(), ("e1", "e3")),
+    ("out", m.Dense(4)),
+]
+BLOCK = [
+    ("c1", m.Conv2d(3, 3, padding=1)),
+    ("act", m.ReLU()),
+    ("c2", m.Conv2d(3, 3, padding=1)),
+    ("sum", m.Add(), ("c2", "input")),
+    ("act2", m.ReLU()),
+    ("again", "c1", "act2"),
+    ("sum2", m.Add(), ("again", "act2", "act")),
+    ("out", m.Dense(4)),
+]
+
+
+@st.composite
+def graphs(draw):
+    """Items over maps of one size: each reads any one or several of the values before it; the last join all that is left."""
+    items, channels, convs = [], {"input": 3}, []
+    for number in range(draw(st.integers(2, 7))):
+        name, kind = f"v{number}", draw(st.sampled_from(("conv", "relu", "tanh", "norm", "add", "concat", "again")))
+        read = draw(st.sampled_from(sorted(channels)))
+        several = tuple(draw(st.lists(st.sampled_from(sorted(channels)), min_size=2, max_size=3)))
+        if kind == "again" and convs:
+            owner = draw(st.sampled_from(convs))
+            fitting = [value for value in sorted(channels) if channels[value] == owner[1]]
+            items.append((name, owner[0], draw(st.sampled_from(fitting))))
+            channels[name] = owner[2]
+        elif kind == "add" and len({channels[value] for value in several}) == 1:
+            items.append((name, m.Add(), several))
+            channels[name] = channels[several[0]]
+        elif kind in ("add", "concat"):
+            items.append((name, m.Concat(), several))
+            channels[name] = sum(channels[value] for value in several)
+        elif kind in ("relu", "tanh", "norm"):
+            items.append((name, {"relu": m.ReLU(), "tanh": m.Tanh(), "norm": m.BatchNorm2d()}[kind], read))
+            channels[name] = channels[read]
+        else:
+            filters = draw(st.integers(1, 4))
+            items.append((name, m.Conv2d(filters, 3, padding=1), read))
+            channels[name] = filters
+            convs.append((name, channels[read], filters))
+    read = {value for item in items for value in ((item[2],) if isinstance(item[2], str) else item[2])}
+    left = tuple(item[0] for item in items if item[0] not in read)
+    return [*items, *([("all", m.Concat(), left)] if len(left) > 1 else []), ("out", m.Dense(4))]
+
+
+def check_with_torch(items, images, backend="cpu", seed=0):
+    torch = pytest.importorskip("torch")
+    from torch_graph import evaluated
+
+    rng = np.random.default_rng(seed)
+    net = Network(items, SHAPE, dtype="float64", threads=2, backend=backend, seed=seed)
+    x, labels = rng.standard_normal((images, *SHAPE)), rng.integers(0, 4, images)
+    given_x = torch.tensor(x, requires_grad=True)
+    y, params = evaluated(net, given_x)
+    loss = torch.nn.functional.cross_entropy(y, torch.tensor(labels))
+    loss.backward()
+    assert net.loss_and_grads(m.CrossEntropy(), x, labels) == pytest.approx(loss.item(), abs=1e-12)
+    for name, grad in net.grads.items():
+        np.testing.assert_allclose(grad, params[name].grad.numpy(), rtol=0, atol=1e-11, err_msg=name)
+    np.testing.assert_allclose(net.forward(x, train=True), y.detach().numpy(), rtol=0, atol=1e-11)
+    dy = rng.standard_normal(y.shape)
+    for tensor in (given_x, *params.values()):
+        tensor.grad = None
+    evaluated_y, params = evaluated(net, given_x)
+    evaluated_y.backward(torch.tensor(dy))
+    np.testing.assert_allclose(net.backward(dy), given_x.grad.numpy(), rtol=0, atol=1e-11)
+    for name, grad in net.grads.items():
+        np.testing.assert_allclose(grad, params[name].grad.numpy(), rtol=0, atol=1e-11, err_msg=name)
+
+
+@pytest.mark.torch
+@examples(40)
+@given(items=graphs(), images=st.sampled_from((2, 16, 37)), seed=st.integers(0, 2**32 - 1))
+def test_any_graph_has_the_gradients_that_pytorch_finds(items, images, seed):
+    check_with_torch(items, images, seed=seed)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("backend", ["cpu", "numpy"])
+@pytest.mark.parametrize("images", [1, 2, 16, 37])
+@pytest.mark.parametrize("items", [FIRE, BLOCK], ids=["fire", "block"])
+def test_a_graph_has_the_gradients_that_pytorch_finds(items, images, backend):
+    check_with_torch(items, images, backend)
+
+
+@pytest.mark.parametrize("items", [FIRE, BLOCK], ids=["fire", "block"])
+def test_bits_do_not_depend_on_threads(items):
+    x, labels = np.random.default_rng(0).standard_normal((100, *SHAPE)).astype("float32"), np.arange(100) % 4
+    found = []
+    for threads in (1, 2, 3, 8):
+        net, sgd = Network(items, SHAPE, threads=threads), m.SGD(0.1, momentum=0.9)
+        for _ in range(3):
+            loss = net.loss_and_grads(m.CrossEntropy(), x, labels)
+            sgd.step(net)
+        found.append((loss, net.params.flat.tobytes(), net.predict(x).tobytes()))
+    assert found == [found[0]] * 4
+
+
+def test_activations_of_branches_take_turns_where_nobody_needs_both():
+    net = Network(FIRE, SHAPE, threads=1)
+    arrays = net._runner.group(0, False, 16).arena.arrays
+    assert not np.may_share_memory(arrays["e1.y"], arrays["e3.y"])
+    assert not np.may_share_memory(arrays["squeeze.y"], arrays["e1.y"])
+    assert np.may_share_memory(arrays["squeeze.y"], arrays["both.y"])
+
+
+def test_a_copy_reads_the_same_values():
+    net = Network(BLOCK, SHAPE, threads=1)
+    x = np.random.default_rng(0).standard_normal((3, *SHAPE)).astype("float32")
+    for other in (pickle.loads(pickle.dumps(net)), copy.deepcopy(net), net.share()):
+        np.testing.assert_array_equal(other.predict(x), net.predict(x))
+
+
+def test_a_layer_that_is_used_once_more_has_one_set_of_parameters():
+    net = Network(BLOCK, SHAPE, threads=1)
+    assert list(net.params) == ["c1.W", "c1.b", "c2.W", "c2.b", "out.W", "out.b"]
+
+
+def test_curvature_goes_through_joins():
+    net = Network([("c", m.Conv2d(3, 1)), ("sum", m.Add(), ("c", "input")), ("out", m.Dense(4))], SHAPE, threads=1)
+    found = net.curvature(m.MSE(), np.ones((2, *SHAPE)), np.array([0, 1]))
+    chain = Network([("c", m.Conv2d(3, 1)), ("out", m.Dense(4))], SHAPE, threads=1)
+    for name, value in chain.params.items():
+        value[...] = net.params[name]
+    np.testing.assert_array_equal(found["c.W"], chain.curvature(m.MSE(), np.ones((2, *SHAPE)), np.array([0, 1]))["c.W"])
+
+
+@pytest.mark.parametrize(
+    ("items", "error", "message"),
+    [
+        ([("a", m.ReLU(), "b")], OptionError, "Network: expected inputs of a from before it, got 'b'; give one of: input"),
+        ([("a", "b")], OptionError, "Network: expected the name of a layer before a, got 'b'; put that layer first"),
+        (
+            [("a", m.ReLU()), ("input", m.ReLU())],
+            OptionError,
+            "Network: expected every name once, got 'input' again; rename one of the layers",
+        ),
+        (
+            [("a", m.ReLU()), ("b", m.ReLU(), "input")],
+            OptionError,
+            "Network: expected every value to be read, or to be the last, got 'a', which nobody reads; let a later layer read it, or leave it out",
+        ),
+        (
+            [("a", m.Conv2d(2, 3)), ("b", m.Add(), ("a", "input"))],
+            ShapeError,
+            "expected inputs of one shape, got (2, 6, 6) and (3, 8, 8); change the size or number of channels of one of them before the sum",
+        ),
+        (
+            [("a", m.MaxPool2d(2)), ("b", m.Concat(), ("a", "input"))],
+            ShapeError,
+            "expected inputs that differ in their channels alone, got (3, 4, 4) and (3, 8, 8); change the size of one of them before",
+        ),
+        ([("a", m.Add())], ShapeError, 'expected two inputs or more, got 1; write ("sum", Add(), ("a", "b"))'),
+        (
+            [("a", m.ReLU()), ("b", m.ReLU(), ("a", "input"))],
+            ShapeError,
+            "expected one input, got 2; join them with Add or Concat first",
+        ),
+        (
+            [("a", m.Conv2d(2, 3)), ("b", "a", "a")],
+            ShapeError,
+            "expected parameters of {'W': (2, 3, 3, 3), 'b': (2,)} as in a, got an input for which they are {'W': (2, 2, 3, 3), 'b': (2,)}; "
+            "give it an input of the same shape",
+        ),
+        (
+            [("a", m.ReLU(), 3)],
+            OptionError,
+            "expected a Layer, a pair (name without dots, Layer) or (name, Layer, names of its inputs), got",
+        ),
+        (
+            [("a", m.ReLU(), ())],
+            OptionError,
+            "expected a Layer, a pair (name without dots, Layer) or (name, Layer, names of its inputs), got",
+        ),
+    ],
+)
+def test_a_graph_that_cannot_be_is_refused(items, error, message):
+    with pytest.raises(error) as refused:
+        Network(items, SHAPE)
+    assert message in f"{refused.value.who}: {refused.value.what}; {refused.value.hint}"
+
+
+def test_a_value_that_two_read_is_not_overwritten():
+    net = Network([("c", m.Conv2d(3, 1)), ("a", m.ReLU()), ("sum", m.Add(), ("a", "c")), ("out", m.Dense(4))], SHAPE, threads=1)
+    arrays = net._runner.group(0, True, 16).arena.arrays
+    assert "a.y" in arrays and not np.may_share_memory(arrays["a.y"], arrays["c.y"])
+
+
+def test_a_join_that_asks_for_what_there_is_not_is_refused():
+    class Odd(m.Add):
+        def forward(self, k, xs, y, other):
+            k.copy(xs[0], y)
+
+    net = Network([("c", m.Conv2d(3, 1)), ("odd", Odd(), ("c", "input"))], SHAPE)
+    with pytest.raises(ContractError, match="expected arguments that the network has, got other in forward"):
+        net.predict(np.ones((2, *SHAPE)))
