@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from links import by
 from strategies import both, examples, option, sides, widths
 
 from minicnn.backends import cpu
@@ -17,6 +16,7 @@ from minicnn.backends.cpu import INTERPRET
 from minicnn.backends.cpu.by_lanes import outer
 from minicnn.nn.window import BLOCKS, Window, blocks, filter_block
 from minicnn.testing import check_adjoint
+from minicnn.testing.cases.passes import by
 
 BAND = 512
 DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -6,7 +6,6 @@ import pytest
 import scratch_arrays
 from hypothesis import given
 from hypothesis import strategies as st
-from links import by
 from packing import packed
 from strategies import examples
 
@@ -20,6 +19,7 @@ from minicnn.backends.program import Program, Recorder
 from minicnn.backends.scratch import Scratch
 from minicnn.nn.window import Window
 from minicnn.testing import check_adjoint
+from minicnn.testing.cases.passes import by
 
 WINDOW = Window((5, 5)).array()
 HEIGHTS = st.integers(1, 6) if INTERPRET else st.sampled_from((1, 4, 6))  # a kernel for each has to be compiled
