@@ -1,4 +1,4 @@
-"""Distortions: what they cost beside the training step, for a group of 16 images on one thread.
+"""The cost of distortions compared with a training step, for a group of 16 images on one thread.
 
 Run: python benchmarks/augment_bench.py [--quick] [--json FILE]
 """
@@ -31,7 +31,7 @@ COLUMNS = (
 
 
 def loading(source: Any, backend: Any) -> Work:
-    """One group's way into lanes, as a training step takes it, for a new step at every call."""
+    """Load one group into lanes as a training step does, as a new step at every call."""
     program = Program()
     x, rng, index = np.empty((*source.shape[1:], LANES), np.float32), np.zeros(4, np.uint64), np.arange(LANES)
     names = {"rng": rng} if isinstance(source, Distorted) else {"lanes": np.array([LANES])}
@@ -45,7 +45,7 @@ def loading(source: Any, backend: Any) -> Work:
 
 
 def measure(name: str, normalise: Normalise, size: int, digits: Any, rounds: int) -> dict[str, Any]:
-    """One row of the table: microseconds a group."""
+    """One row of the table, in microseconds for a group."""
     net, optimizer, loss = getattr(models, name)(threads=1), SGD(0.01, momentum=0.9), CrossEntropy()
     pixels = Pixels(digits.train_images, normalise, size)
 
@@ -67,7 +67,7 @@ def benchmark(given: Sequence[str]) -> None:
     options = harness.arguments("Distortions: what they cost beside the training step.").parse_args(given)
     harness.check_arguments(options)
     harness.check_one_thread(options, "a group")
-    machine = harness.machine_facts(1, peers=())
+    machine = harness.machine_info(1, peers=())
     rounds = options.repeats or (3 if options.quick else 25)
     say(f"{harness.machine_line(machine)}\nmicroseconds a group of {LANES} images, medians of {rounds} samples")
     say(harness.heading(COLUMNS))

@@ -1,15 +1,15 @@
-"""Convolution: im2col against direct against PyTorch, pass by pass.
+"""Convolution: im2col, direct and PyTorch compared, pass by pass.
 
-Every contender works in its own layout on the same float32 numbers, and all results are compared before anything is timed.
-minicnn runs as it does in a network: recorded programs over the lane groups of the batch, weights packed anew for every
-pass that reads them packed, and for the weight gradient the slots cleared before and summed after. PyTorch runs under
-``inference_mode``, with its tensors contiguous and as channels_last; the table shows the faster of the two. There is no bias.
+All contenders work in their own layout on the same float32 numbers, and their results are compared before timing. minicnn runs
+as in a network: recorded programs over the lane groups of the batch. Weights are packed again for every pass that reads them
+packed; for the weight gradient the slots are cleared before and summed after. PyTorch runs under ``inference_mode`` with
+contiguous and with channels_last tensors; the table shows the faster one. There is no bias.
 
-``direct`` is what ``algorithm="auto"`` takes: register tiles, or a matrix product where the window is the whole map.
-GFLOP/s are nominal, two operations for each multiply-add of the definition, also where padding is multiplied. The peak is
-the best that a loop of multiply-adds on registers reaches before the first row; the loop also runs in turn with the
-contenders, and the last lines tell how fast it then was. ``±`` is the distance between the quartiles of the direct figure,
-and ``control`` is direct over direct: the same contender, measured twice.
+``direct`` is the choice of ``algorithm="auto"``: register tiles, or a matrix product if the window is the whole map. GFLOP/s
+are nominal: two operations for each multiply-add of the definition, even if padding is multiplied. The peak is the best speed
+of a loop of multiply-adds on registers, measured before the first row. The same loop also runs in turn with the contenders, and
+the last lines show its speed then. ``±`` is the distance between the quartiles of the direct figure. ``control`` is direct over
+direct: the same contender, measured twice.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ PASSES = (FORWARD, INPUT, WEIGHT)
 
 @dataclass(frozen=True)
 class Case:
-    """A convolution as it occurs in networks: square kernels on square maps."""
+    """A convolution as in real networks: square kernels on square maps."""
 
     name: str
     channels: int
@@ -53,7 +53,7 @@ class Case:
 
     @property
     def layer(self) -> Conv2d:
-        """The layer, by the algorithm that it picks itself."""
+        """The layer, with its own choice of algorithm."""
         return Conv2d(
             self.filters,
             self.kernel,
@@ -66,33 +66,33 @@ class Case:
 
     @property
     def in_shape(self) -> tuple[int, int, int]:
-        """One image."""
+        """The shape of one image."""
         return self.channels, self.size, self.size
 
     @property
     def weight_shape(self) -> tuple[int, int, int, int]:
-        """The weights."""
+        """The shape of the weights."""
         return self.filters, self.channels // self.groups, self.kernel, self.kernel
 
     @property
     def out_shape(self) -> tuple[int, ...]:
-        """One image's output."""
+        """The shape of one image's output."""
         return self.layer.plan(self.in_shape).out_shape
 
     @property
     def multiply_adds(self) -> int:
-        """For one image, in each of the passes."""
+        """Multiply-adds for one image, equal in all passes."""
         return prod(self.out_shape) * prod(self.weight_shape[1:])
 
     def reduction(self, which: str, batch: int) -> int:
-        """How many products a number of the result is the sum of, at most."""
+        """The largest number of products in one sum of the result."""
         taps = self.kernel**2
         places = batch * prod(self.out_shape[1:])
         return {FORWARD: prod(self.weight_shape[1:]), INPUT: self.filters // self.groups * taps, WEIGHT: places}[which]
 
     @property
     def label(self) -> str:
-        """The case in a line."""
+        """The case as one line of text."""
         extras = (("p", self.padding, 0), ("s", self.stride, 1), ("d", self.dilation, 1), ("g", self.groups, 1))
         options = "".join(f" {letter}{value}" for letter, value, usual in extras if value != usual)
         return f"{self.name} {self.channels}→{self.filters} {self.kernel}×{self.kernel}{options} on {self.size}×{self.size}"
@@ -118,13 +118,13 @@ CASES = (
     Case("5×5", 32, 32, 5, 16, padding=2),
 )
 QUICK = (CASES[0], CASES[2], CASES[3], CASES[7])
-DOOR = CASES[5]
-"""The images that the conversion to lanes is measured on."""
+LOADING = CASES[5]
+"""The case whose images are used to measure loading into lanes."""
 
 
 @dataclass(frozen=True)
 class Data:
-    """The numbers that all contenders get."""
+    """The arrays that all contenders get."""
 
     x: Array
     weights: Array
@@ -132,7 +132,7 @@ class Data:
 
     @staticmethod
     def of(case: Case, batch: int) -> Data:
-        """Random numbers for a case."""
+        """Random arrays for a case."""
         rng = np.random.default_rng(0)
         shapes = (batch, *case.in_shape), case.weight_shape, (batch, *case.out_shape)
         x, weights, dy = (rng.standard_normal(shape, dtype=np.float32) for shape in shapes)
@@ -140,30 +140,30 @@ class Data:
 
 
 class Contender(Protocol):
-    """Something that can compute the passes of a convolution."""
+    """An implementation of the passes of a convolution."""
 
     def work(self, which: str) -> Work:
-        """The pass, to be called again and again."""
+        """A function that computes the pass, to be called repeatedly."""
 
     def answer(self, which: str) -> Array:
-        """What the pass computes, as PyTorch lays it out, by one call of it."""
+        """The result of one call of the pass, in PyTorch's layout."""
 
 
 class Own:
-    """minicnn: a network of one convolution, its passes as programs over all lane groups of a batch.
+    """minicnn: a network of one convolution, with its passes as programs over all lane groups of a batch.
 
     Args:
         case: the convolution.
-        data: its numbers.
-        algorithm: how to compute it.
-        threads: how many threads share the groups.
+        data: the arrays.
+        algorithm: the algorithm of the convolution.
+        threads: the number of threads that share the groups.
     """
 
     def __init__(self, case: Case, data: Data, algorithm: str, threads: int) -> None:
         self.net = Network([("conv", replace(case.layer, algorithm=algorithm))], case.in_shape, threads=threads)
         self.net.load_params({"conv.W": data.weights})
-        self.net.forward(data.x)  # leaves every group with its x, framed where there is padding
-        self.net.backward(data.dy)  # and with its dy
+        self.net.forward(data.x)  # leaves x in every group, padded if the window is
+        self.net.backward(data.dy)  # and dy in every group
         self.data, self.executor = data, Executor(threads, self.net.backend)
         self.groups = self.net._trace.groups
         self.slots = self.net._slots.take(len(self.groups))
@@ -180,12 +180,12 @@ class Own:
         return [rest(whole, part) for whole, part in zip(both, weight, strict=True)]
 
     def work(self, which: str) -> Work:
-        """The pass as a network runs a batch: packing, then every slot's groups on one thread, then the sum of the slots."""
+        """The pass as in a network: packing, then each slot's groups on one thread, then the sum of the slots."""
         programs, slots, sums = self.programs(which), self.slots, which == WEIGHT
         total = Program()
         for slot in slots[1:] if sums else []:
             Recorder(self.net.backend, total).add(slot.grads.flat, self.net.grads.flat)
-        prepare = packing(self.net._prepare, programs)
+        prepare = self.prepare(programs)
         tasks = self.tasks([programs[number::SLOTS] for number in range(len(slots))])
 
         def work() -> None:
@@ -197,15 +197,19 @@ class Own:
 
         return work
 
+    def prepare(self, programs: Sequence[Program]) -> Program:
+        """What packs the weights that programs read packed."""
+        return self.net._preparation.of(programs)
+
     def tasks(self, shares: Sequence[Sequence[Program]]) -> list[Task]:
-        """One job for each thread, which runs its part of the shares."""
+        """One task for each thread, which runs its part of the shares."""
         usable_threads = min(self.executor.threads, len(shares))
         number = np.zeros(1, np.int64)
         own = [[program for share in shares[thread::usable_threads] for program in share] for thread in range(usable_threads)]
         return [Task([(programs, (0, 1, 1))], number) for programs in own]
 
     def answer(self, which: str) -> Array:
-        """The result of one call, whose buffers held NaN before it."""
+        """The result of one call, with NaN in its buffers before."""
         outputs = [self.net.grads.flat] if which == WEIGHT else [g.y if which == FORWARD else g.dx for g in self.groups]
         for output in outputs:
             output[...] = np.nan
@@ -214,15 +218,15 @@ class Own:
             return self.net.grads["conv.W"].copy()
         return np.concatenate([np.moveaxis(output, -1, 0) for output in outputs])[: len(self.data.x)]
 
-    def door(self) -> Work:
-        """The conversion of the batch from (N, C, H, W) to lanes."""
+    def loading(self) -> Work:
+        """Loading the batch from (N, C, H, W) into lanes."""
         images = Arrays(self.data.x)
         tasks = self.tasks([[group.load(images, "in")] for group in self.groups])
         return lambda: self.executor.run(tasks)
 
 
 def rest(whole: Program, part: Program) -> Program:
-    """The calls of a program that are not a part of it."""
+    """The calls of a program that do not belong to a part of it."""
     left = Counter(map(identity, part.calls))
     program = Program()
     for call in whole.calls:
@@ -238,23 +242,13 @@ def identity(call: Call) -> tuple[str, tuple[tuple[int, ...], ...]]:
     return call.name, tuple(array.shape for array in call.arrays)
 
 
-def packing(prepare: Program, programs: Sequence[Program]) -> Program:
-    """Those calls of ``prepare`` whose outputs, which stand last, the programs read."""
-    read = [array for program in programs for call in program.calls for array in call.arrays]
-    program = Program()
-    for call in prepare.calls:
-        if any(np.may_share_memory(call.arrays[-1], array) for array in read):
-            program.append(call)
-    return program
-
-
 class Torch:
-    """PyTorch, with its tensors in one memory format; only the gradient that is asked for is computed.
+    """PyTorch, with its tensors in one memory format; only the requested gradient is computed.
 
     Args:
         torch: the module.
         case: the convolution.
-        data: its numbers.
+        data: the arrays.
         layout: the name of the memory format.
     """
 
@@ -276,7 +270,7 @@ class Torch:
         return lambda: backward(dy, x, weights, None, stride, padding, dilation, False, [0, 0], c.groups, wanted)
 
     def answer(self, which: str) -> Array:
-        """The result of one call."""
+        """The result of one call of the pass."""
         result: Any = self.work(which)()
         tensor = {FORWARD: lambda: result, INPUT: lambda: result[0], WEIGHT: lambda: result[1]}[which]()
         return np.ascontiguousarray(tensor.numpy())
@@ -287,7 +281,7 @@ LAYOUTS = ("contiguous", "channels_last")
 
 
 def contenders(case: Case, batch: int, threads: int, torch: Any | None) -> dict[str, Contender]:
-    """All who compute a case, by name."""
+    """All contenders for a case, by name."""
     data = Data.of(case, batch)
     own: dict[str, Contender] = {name: Own(case, data, way, threads) for name, way in ((IM2COL, "im2col"), (DIRECT, "auto"))}
     peers = {f"torch {layout}": Torch(torch, case, data, layout) for layout in LAYOUTS} if torch else {}
@@ -295,9 +289,9 @@ def contenders(case: Case, batch: int, threads: int, torch: Any | None) -> dict[
 
 
 def compare(case: Case, batch: int, which: str, found: Mapping[str, Contender]) -> None:
-    """Hold every contender's result against the last one's.
+    """Compare every contender's result with the last one's.
 
-    Sums of n products of normal numbers in another order differ by about ε·n at most.
+    Sums of n products of normally distributed numbers in another order differ by at most about ε·n.
 
     Raises:
         BenchmarkError: two results differ.
@@ -307,22 +301,22 @@ def compare(case: Case, batch: int, which: str, found: Mapping[str, Contender]) 
     last, expected = list(answers.items())[-1]
     for name, answer in answers.items():
         worst = float(np.abs(answer - expected).max()) if answer.shape == expected.shape else np.inf
-        if not worst <= tolerance:  # also where it is NaN
+        if not worst <= tolerance:  # also if it is NaN
             what = f"{case.label}, {which}: {name} and {last} differ by {worst:.2g}, more than {tolerance:.2g}"
             raise BenchmarkError(what, code=1)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One pass of one case, measured.
+    """One measured pass of one case.
 
     Attributes:
         case: the convolution.
         which: the pass.
-        batch: how many images.
-        timings: of the contenders, by name.
+        batch: the number of images.
+        timings: the timings of the contenders, by name.
         peak: GFLOP/s of the peak loop before the first row.
-        peak_meanwhile: GFLOP/s of the peak loop in turn with the contenders.
+        peak_meanwhile: GFLOP/s of the peak loop when run in turn with the contenders.
     """
 
     case: Case
@@ -334,38 +328,38 @@ class Row:
 
     @property
     def share(self) -> float:
-        """What part of the peak direct reaches."""
+        """The share of the peak that direct reaches."""
         return self.gflops(DIRECT) / self.peak
 
     def gflops(self, name: str) -> float:
-        """What a contender reached."""
+        """GFLOP/s of a contender."""
         return gflops(self.batch * self.case.multiply_adds, self.timings[name])
 
     @property
     def torch(self) -> str | None:
-        """The faster of PyTorch's layouts, or None where PyTorch is absent."""
+        """The faster of PyTorch's layouts, or None if PyTorch is not installed."""
         names = [f"torch {layout}" for layout in LAYOUTS if f"torch {layout}" in self.timings]
         return max(names, key=self.gflops, default=None)
 
     def over(self, name: str | None) -> float | None:
-        """How many times as fast as another contender direct is."""
+        """The speed of direct relative to another contender."""
         return None if name is None else self.gflops(DIRECT) / self.gflops(name)
 
     def cells(self) -> tuple[object, ...]:
-        """The row as the table shows it."""
+        """The row's cells in the table."""
         torch = self.torch and self.gflops(self.torch)
         layout = self.torch and self.torch.removeprefix("torch ").removeprefix("channels_")
         figures = (self.gflops(IM2COL), self.gflops(DIRECT), torch, layout, self.over(IM2COL), self.over(self.torch))
         return self.case.label, self.which, *figures, self.share, self.timings[DIRECT].spread, self.over(CONTROL)
 
-    def facts(self) -> dict[str, Any]:
+    def figures(self) -> dict[str, Any]:
         """The row for JSON."""
-        facts: dict[str, Any] = {"case": self.case.label, "pass": self.which, "batch": self.batch}
-        facts["multiply_adds"] = self.batch * self.case.multiply_adds
-        facts["contenders"] = {name: {"gflops": self.gflops(name), **t.facts()} for name, t in self.timings.items()}
-        facts |= {"torch": self.torch, "direct_over_im2col": self.over(IM2COL), "direct_over_torch": self.over(self.torch)}
-        facts |= {"direct_over_direct": self.over(CONTROL), "direct_share_of_peak": self.share}
-        return facts | {"peak_gflops": self.peak, "peak_meanwhile_gflops": self.peak_meanwhile}
+        figures: dict[str, Any] = {"case": self.case.label, "pass": self.which, "batch": self.batch}
+        figures["multiply_adds"] = self.batch * self.case.multiply_adds
+        figures["contenders"] = {name: {"gflops": self.gflops(name), **t.figures()} for name, t in self.timings.items()}
+        figures |= {"torch": self.torch, "direct_over_im2col": self.over(IM2COL), "direct_over_torch": self.over(self.torch)}
+        figures |= {"direct_over_direct": self.over(CONTROL), "direct_share_of_peak": self.share}
+        return figures | {"peak_gflops": self.peak, "peak_meanwhile_gflops": self.peak_meanwhile}
 
 
 COLUMNS = (
@@ -385,7 +379,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Effort:
-    """How long to measure: samples for every figure, and seconds that a sample lasts at least."""
+    """Duration of the measurement: samples for each figure, and the least seconds of a sample."""
 
     rounds: int
     least: float
@@ -400,13 +394,13 @@ def measure(found: Mapping[str, Contender], case: Case, batch: int, which: str, 
     return Row(case, which, batch, timings, peak.best, meanwhile)
 
 
-def door_row(batch: int, threads: int, effort: Effort) -> dict[str, Any]:
-    """What the conversion of a batch from (N, C, H, W) to lanes costs, next to the forward pass over it."""
-    own = Own(DOOR, Data.of(DOOR, batch), "auto", threads)
-    timings = interleaved({"lanes": own.door(), FORWARD: own.work(FORWARD)}, effort.rounds, effort.least, threads)
+def loading_row(batch: int, threads: int, effort: Effort) -> dict[str, Any]:
+    """The time of loading a batch from (N, C, H, W) into lanes, compared with its forward pass."""
+    own = Own(LOADING, Data.of(LOADING, batch), "auto", threads)
+    timings = interleaved({"lanes": own.loading(), FORWARD: own.work(FORWARD)}, effort.rounds, effort.least, threads)
     lanes, forward = timings["lanes"], timings[FORWARD]
     share = lanes.median / forward.median
-    return {"case": DOOR.label, "batch": batch, **lanes.facts(), "forward_s": forward.median, "share_of_forward": share}
+    return {"case": LOADING.label, "batch": batch, **lanes.figures(), "forward_s": forward.median, "share_of_forward": share}
 
 
 def summaries(rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -428,14 +422,14 @@ def summaries(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 
 def say_summary(means: Mapping[str, Any]) -> None:
-    """One line of geometric means under the table."""
+    """Print a line of geometric means under the table."""
     figures = (means[IM2COL], means[DIRECT], means["torch"], "", means["direct_over_im2col"], means["direct_over_torch"])
     ends = (means["direct_share_of_peak"], "", means["direct_over_direct"])
     say(harness.line(COLUMNS, ("geometric mean", means["pass"], *figures, *ends)))
 
 
 def say_control(rows: Sequence[Row], means: Mapping[str, Any]) -> None:
-    """The control in words: what differences are worth."""
+    """Print the range of the control: smaller differences mean nothing."""
     low, high = means["control_low"], means["control_high"]
     say(f"control: direct over direct lies between {low:.2f} and {high:.2f}; smaller differences in a row mean nothing")
     before, meanwhile = rows[0].peak, [row.peak_meanwhile for row in rows]
@@ -444,38 +438,38 @@ def say_control(rows: Sequence[Row], means: Mapping[str, Any]) -> None:
 
 
 WELL = 0.6
-"""PyTorch runs a row well where it reaches this share of the peak."""
+"""PyTorch runs a row well if it reaches this share of the peak."""
 
 
 def against_torch(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """How direct compares where PyTorch runs a row well, and where it does not: the mean and the worst row."""
+    """The mean and worst ratio of direct to PyTorch, for rows that PyTorch runs well and for the others."""
     found = []
     for well in (False, True):
         ratios = [row.over(row.torch) or 0 for row in rows if row.torch and (row.gflops(row.torch) >= WELL * row.peak) == well]
-        facts = {"torch_runs_well": well, "rows": len(ratios), "geometric_mean": geometric_mean(ratios)}
-        found.append({**facts, "least": min(ratios, default=None)})
+        figures = {"torch_runs_well": well, "rows": len(ratios), "geometric_mean": geometric_mean(ratios)}
+        found.append({**figures, "least": min(ratios, default=None)})
     return found
 
 
-def say_against_torch(facts: Mapping[str, Any]) -> None:
-    """One group of rows in words."""
-    where = f"{'at least' if facts['torch_runs_well'] else 'less than'} {WELL:.0%} of the peak"
-    if facts["rows"]:
-        figures = f"{facts['geometric_mean']:.2f} times as fast in the geometric mean, {facts['least']:.2f} in the worst row"
-        say(f"where torch reaches {where} ({facts['rows']} rows): {figures}")
+def say_against_torch(found: Mapping[str, Any]) -> None:
+    """Print the result for one group of rows."""
+    where = f"{'at least' if found['torch_runs_well'] else 'less than'} {WELL:.0%} of the peak"
+    if found["rows"]:
+        figures = f"{found['geometric_mean']:.2f} times as fast in the geometric mean, {found['least']:.2f} in the worst row"
+        say(f"where torch reaches {where} ({found['rows']} rows): {figures}")
 
 
-def say_door(door: Mapping[str, Any]) -> None:
-    """The conversion in words."""
-    what = f"(N, C, H, W) to lanes: {1e6 * door['median_s']:.1f} µs for a batch of {door['batch']} on {door['case']}"
-    say(f"{what}, {door['share_of_forward']:.1%} of its direct forward pass; not in the table")
+def say_loading(loading: Mapping[str, Any]) -> None:
+    """Print the time of loading."""
+    what = f"(N, C, H, W) to lanes: {1e6 * loading['median_s']:.1f} µs for a batch of {loading['batch']} on {loading['case']}"
+    say(f"{what}, {loading['share_of_forward']:.1%} of its direct forward pass; not in the table")
 
 
 def parse(given: Sequence[str]) -> argparse.Namespace:
-    """The options, checked.
+    """Parse and check the options.
 
     Raises:
-        BenchmarkError: one that cannot be measured.
+        BenchmarkError: an option that cannot be measured.
     """
     parser = harness.arguments("Convolution: im2col against direct against PyTorch.")
     parser.add_argument(
@@ -497,7 +491,7 @@ def benchmark(given: Sequence[str]) -> None:
     options = parse(given)
     effort = Effort(options.repeats or (5 if options.quick else 15), 0.002 if options.quick else 0.01)
     harness.keep_to(options.threads)
-    machine = harness.machine_facts(options.threads)
+    machine = harness.machine_info(options.threads)
     say(harness.machine_line(machine))
     torch = harness.peer("torch")
     peak = Peak(options.threads)
@@ -506,7 +500,7 @@ def benchmark(given: Sequence[str]) -> None:
     say(harness.compile_line())
     if options.json is not None:
         settings = {"threads": options.threads, "quick": options.quick, "samples": effort.rounds, "least_s": effort.least}
-        report = {"benchmark": "conv", "machine": machine, "settings": settings, "compile": harness.compile_facts()}
+        report = {"benchmark": "conv", "machine": machine, "settings": settings, "compile": harness.compile_info()}
         harness.write_json(options.json, report | {"batches": batches})
 
 
@@ -526,14 +520,14 @@ def one_batch(cases: Sequence[Case], batch: int, peak: Peak, torch: Any | None, 
     groups = against_torch(rows)
     for group in groups:
         say_against_torch(group)
-    door = door_row(batch, peak.threads, effort)
-    say_door(door)
+    loading = loading_row(batch, peak.threads, effort)
+    say_loading(loading)
     return {
         "batch": batch,
-        "rows": [row.facts() for row in rows],
+        "rows": [row.figures() for row in rows],
         "geometric_means": means,
         "against_torch": groups,
-        "door": door,
+        "loading": loading,
     }
 
 

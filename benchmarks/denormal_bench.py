@@ -1,4 +1,4 @@
-"""Denormal numbers and saturated units: what they cost a kernel by itself, and in a program, where they count as zero.
+"""Denormal numbers and saturated units: their cost in a single kernel, and in a program, which flushes denormals to zero.
 
 Run: python benchmarks/denormal_bench.py [--quick] [--json FILE]
 """
@@ -29,12 +29,12 @@ DENORMAL = 1e-40
 
 
 def normal(rng: np.random.Generator, *shape: int, scale: float = 1.0) -> Array:
-    """Random numbers of about that size."""
+    """Random numbers of about this size."""
     return (scale * rng.normal(size=shape)).astype(np.float32)
 
 
 def cases(rng: np.random.Generator, small: float) -> list[tuple[str, str, tuple[Array, ...]]]:
-    """Kernels of LeNet-5 with their arguments, of which one is ``small`` where it can be in training."""
+    """Kernels of LeNet-5 with their arguments; one argument is ``small`` if that can happen in training."""
     W, x, b, y = normal(rng, 84, 120), normal(rng, 120, LANES, scale=small), normal(rng, 84), normal(rng, 84, LANES)
     p, dp, v = normal(rng, PARAMETERS), np.zeros(PARAMETERS, np.float32), normal(rng, PARAMETERS, scale=small)
     moments = normal(rng, PARAMETERS), np.abs(normal(rng, PARAMETERS, scale=small))
@@ -64,7 +64,7 @@ def in_a_program(name: str, arrays: tuple[Array, ...]) -> Work:
 
 
 def measure(number: int, rounds: int) -> list[Any]:
-    """One row of the table. Every contender has arrays of its own, since flushing makes zeros of what it writes."""
+    """One row of the table. Every contender has its own arrays, because flushing overwrites denormals with zeros."""
 
     def fresh(small: float) -> tuple[str, str, tuple[Array, ...]]:
         return cases(np.random.default_rng(0), small)[number]
@@ -81,7 +81,7 @@ def benchmark(given: Sequence[str]) -> None:
     options = harness.arguments("What denormal numbers cost, and what they cost in a program.").parse_args(given)
     harness.check_arguments(options)
     harness.check_one_thread(options, "a kernel")
-    machine = harness.machine_facts(1, peers=())
+    machine = harness.machine_info(1, peers=())
     rounds = options.repeats or (3 if options.quick else 25)
     say(f"{harness.machine_line(machine)}\nmicroseconds a call, float32, medians of {rounds} samples")
     say(harness.heading(COLUMNS))

@@ -1,6 +1,7 @@
-"""From the start of a process to 99 % on MNIST's test set: ``examples/train_mnist.py --fast`` and the same recipe in PyTorch.
+"""Time from process start to 99 % on MNIST's test set: ``examples/train_mnist.py --fast`` and the same recipe in PyTorch.
 
-Whole processes, in turn, kernels cached and files read before. Run: python benchmarks/fast_bench.py [--threads N] [--seeds N]
+Measures whole processes, in turn, with kernels cached and files read before. Run: python benchmarks/fast_bench.py [--threads N]
+[--seeds N]
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def benchmark(given: Sequence[str]) -> None:
     options = parser.parse_args(given)
     harness.check_arguments(options)
     harness.keep_to(options.threads)
-    machine = harness.machine_facts(options.threads)
+    machine = harness.machine_info(options.threads)
     say(f"{harness.machine_line(machine)}\n{harness.heading(COLUMNS)}")
     torch, rows = harness.peer("torch") is not None, []
     with tempfile.TemporaryDirectory() as folder:
@@ -53,7 +54,7 @@ def benchmark(given: Sequence[str]) -> None:
         for seed in range(-1, 1 if options.quick else options.seeds):
             own = run([*example, "--seed", str(max(seed, 0))], options.threads)
             theirs = run([str(HERE / "peers/torch_fast.py"), "--seed", str(max(seed, 0))], options.threads) if torch else None
-            if seed >= 0:  # the first of each only warms caches
+            if seed >= 0:  # the first run of each only warms the caches
                 rows.append((seed, *own, *(theirs or (None, None)), theirs and theirs[0] / own[0]))
                 say(harness.line(COLUMNS, [str(seed), *rows[-1][1:]]))
     medians: list[Any] = [

@@ -1,4 +1,4 @@
-"""What every rewriting rule saves: the calls of a network's programs that it replaces, one by one and as the one it makes.
+"""The gain of every rewriting rule: the calls that it replaces, one by one, against the one call that it makes.
 
 Run: python benchmarks/fusion_bench.py [--quick] [--json FILE]
 """
@@ -20,6 +20,7 @@ from minicnn.backends.cpu import lowering
 from minicnn.backends.executor import Executor
 from minicnn.backends.program import Call, Program, Task
 from minicnn.backends.scratch import Scratch
+from minicnn.backends.workspace import Workspace
 from minicnn.nn import Conv2d, ReLU
 
 COLUMNS = (
@@ -32,12 +33,12 @@ COLUMNS = (
     Column("control", 7, ".2f"),
 )
 ROUNDING = 1e-4
-"""Sums of a map, and Winograd's products, come in another order."""
+"""Tolerance: sums over a map, and Winograd's products, are computed in another order."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """Calls of a network's program that a rule replaces, and the call that it makes of them."""
+    """Calls of a network's program that a rule replaces, and the call that replaces them."""
 
     rule: str
     network: str
@@ -46,13 +47,13 @@ class Case:
 
     @property
     def arrays(self) -> list[Array]:
-        """What the calls read and write, each memory once; what the fused call has beside that is room of its own."""
+        """The arrays that the calls read and write, each memory once; other arrays of the fused call are scratch."""
         found = [array for call in self.calls for array in call.arrays]
         return list({array.ctypes.data: array for array in found}.values())
 
 
 def networks(one: bool) -> dict[str, Network]:
-    """The networks in which the rules occur; one has maps enough for Winograd's matrices."""
+    """The networks in which the rules apply; one has enough maps for Winograd's transforms."""
     if one:
         return {"lenet5, one": models.lenet5(threads=1, lanes=1), "modern, one": models.lenet5_modern(threads=1, lanes=1)}
     many = Network([Conv2d(32, 3, padding=1), ReLU(), Conv2d(32, 3, padding=1), ReLU()], (1, 14, 14), threads=1)
@@ -60,9 +61,9 @@ def networks(one: bool) -> dict[str, Network]:
 
 
 def cases() -> Iterator[Case]:
-    """The first place in each network's training program where each rule applies, and where each kernel is another one."""
+    """The first place in each network's training program where each rule applies, for each different kernel."""
     for name, net in (networks(one=False) | networks(one=True)).items():
-        with mock.patch.object(Program, "fused", lambda program, backend, scratch, moving=False: program):
+        with mock.patch.object(cpu, "lower", unfused):
             calls = net.program().calls
         at, seen = 0, set()
         while at < len(calls):
@@ -79,8 +80,13 @@ def cases() -> Iterator[Case]:
             at += count
 
 
+def unfused(program: Program, workspace: Workspace, moving: bool = False, fuse: bool = True) -> Program:
+    """The program in kernels of which none stands for several calls."""
+    return lowering.lower(program, workspace, fuse=False)
+
+
 def fill(case: Case) -> None:
-    """Random numbers in every array of float32, zeros in what says who won; tables of numbers stay."""
+    """Random numbers in every float32 array, zeros in arrays of winners; integer tables are left alone."""
     rng = np.random.default_rng(0)
     for array in case.arrays:
         if array.dtype == np.float32:
@@ -88,7 +94,7 @@ def fill(case: Case) -> None:
 
 
 def work(calls: Sequence[Call]) -> Work:
-    """Running calls by the driver."""
+    """A function that runs the calls through the driver."""
     executor, task = Executor(1, cpu), Task([([Program(calls)], (0, 1, 1))], np.zeros(1, np.int64))
     return lambda: executor.run([task])
 
@@ -97,7 +103,7 @@ def compare(case: Case) -> None:
     """Run both ways on the same numbers.
 
     Raises:
-        BenchmarkError: something that the fused call writes comes out otherwise.
+        BenchmarkError: an output of the fused call differs.
     """
     fill(case)
     before = [array.copy() for array in case.fused.arrays]
@@ -128,7 +134,7 @@ def benchmark(given: Sequence[str]) -> None:
     options = harness.arguments("What every rewriting rule saves.").parse_args(given)
     harness.check_arguments(options)
     harness.check_one_thread(options, "a call")
-    machine = harness.machine_facts(1, peers=())
+    machine = harness.machine_info(1, peers=())
     rounds = options.repeats or (3 if options.quick else 15)
     say(f"{harness.machine_line(machine)}\nmicroseconds for a group of 16 images, or for one; medians of {rounds} samples")
     say(harness.heading(COLUMNS))

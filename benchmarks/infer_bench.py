@@ -1,9 +1,9 @@
-"""Inference: the outputs of 1, 32 and 256 images, minicnn against ONNX Runtime and PyTorch.
+"""Inference on 1, 32 and 256 images: minicnn, ONNX Runtime and PyTorch.
 
-Everybody gets the same float32 array (N, C, H, W) and gives back an array (N, 10), by the public call: ``net.predict(x)``,
-``session.run(None, {"x": x})``, and the module under ``inference_mode`` in the faster of contiguous and channels_last, whose
-conversion counts. Outputs are compared before anything is timed. The whole process keeps to as many processors as there are
-threads; before every sample all threads of the process have come to rest. Run: python benchmarks/infer_bench.py
+All get the same float32 array (N, C, H, W) and return an array (N, 10) by their public call: ``net.predict(x)``,
+``session.run(None, {"x": x})``, and the module under ``inference_mode`` in the faster of contiguous and channels_last,
+conversion included. Outputs are compared before timing. The process is limited to as many processors as there are threads, and
+all its threads are idle before every sample. Run: python benchmarks/infer_bench.py
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def torch_works(case: Case, net: Network, x: Array) -> dict[str, Work]:
 
 
 def works_of(case: Case, net: Network, x: Array, threads: int) -> dict[str, Work]:
-    """What is timed, by name."""
+    """The timed functions, by name."""
     works: dict[str, Work] = {"own": lambda: net.predict(x), "control": lambda: net.predict(x)}
     if harness.peer("onnxruntime") is not None and harness.peer("onnx") is not None:
         from peers import onnx_peer
@@ -65,7 +65,7 @@ def works_of(case: Case, net: Network, x: Array, threads: int) -> dict[str, Work
 
 
 def compare(case: Case, works: Mapping[str, Any]) -> None:
-    """Look at everybody's outputs.
+    """Compare the outputs of all contenders.
 
     Raises:
         BenchmarkError: they differ.
@@ -91,7 +91,7 @@ def measure(case: Case, batch: int, threads: int, rounds: int, least: float) -> 
     row |= {"torch_us": layout and us[layout], "layout": layout.split()[1] if layout else ABSENT}
     row |= {"over_onnx": us["onnx"] / us["own"] if "onnx" in us else None}
     row |= {"over_best": min(peers.values()) / us["own"] if peers else None, "control": us["control"] / us["own"]}
-    return row | {"timings": {name: timing.facts() for name, timing in found.items()}}
+    return row | {"timings": {name: timing.figures() for name, timing in found.items()}}
 
 
 def benchmark(given: Sequence[str]) -> None:
@@ -100,7 +100,7 @@ def benchmark(given: Sequence[str]) -> None:
     options = parser.parse_args(given)
     harness.check_arguments(options)
     harness.keep_to(options.threads)
-    machine = harness.machine_facts(options.threads, ("torch", "onnxruntime"))
+    machine = harness.machine_info(options.threads, ("torch", "onnxruntime"))
     say(harness.machine_line(machine))
     rounds, least = options.repeats or (3 if options.quick else 11), 0.002 if options.quick else 0.03
     say(f"µs a call, float32, medians of {rounds} samples\n{harness.heading(COLUMNS)}")

@@ -1,9 +1,9 @@
-"""The roofline of a training step of LeNet-5: every kernel of the recorded program, timed alone, on one thread.
+"""The roofline of a training step of LeNet-5: every kernel of the recorded program, timed alone on one thread.
 
-A kernel runs many times over the same arrays, as it finds them in a training step: in the second cache. Its multiply-adds are
-those of the definition, its bytes those of all arrays that it is given, each counted once. The roofs are the multiply-add
-loop and the copy of 256 KiB, which a read and a write of the second cache make. Run: python benchmarks/roofline.py
-[--model NAME] [--plot FILE]
+A kernel runs many times over the same arrays, which lie in the second-level cache, as in a training step. Its multiply-adds are
+those of the definition; its bytes are those of all its arrays, each counted once. The roofs are the multiply-add loop and a
+copy of 256 KiB, limited by reads and writes of the second-level cache. Run: python benchmarks/roofline.py [--model NAME]
+[--plot FILE]
 """
 
 from __future__ import annotations
@@ -53,17 +53,17 @@ class Row:
 
     @property
     def gflops(self) -> float:
-        """Billions of operations a second."""
+        """Billions of operations per second."""
         return 2e-9 * self.multiply_adds / self.seconds
 
     @property
     def intensity(self) -> float:
-        """Operations a byte."""
+        """Operations per byte."""
         return 2 * self.multiply_adds / self.bytes
 
 
 def over_links(name: str, shapes: Sequence[tuple[int, ...]]) -> int:
-    """Those of a convolution over links, or of both its gradients in one call, by the shapes of the arrays."""
+    """Multiply-adds of a convolution over links, or of both its gradients in one call, by the shapes of the arrays."""
     if name.endswith("dW_add + sparse_conv2d_dx"):
         links, maps, weights, times = shapes[4], shapes[1], shapes[2], 2
     elif name == "sparse_conv2d_dW_add":
@@ -76,7 +76,7 @@ def over_links(name: str, shapes: Sequence[tuple[int, ...]]) -> int:
 
 
 def multiply_adds(call: Call) -> int:
-    """Multiply-adds by weights of what a call computes, by the definition; 0 for what is bound by memory."""
+    """Multiply-adds by weights in a call, by the definition; 0 for kernels that memory limits."""
     kind = call.name.split(" + ")[0]
     shapes: list[tuple[int, ...]] = [array.shape for array in call.arrays]
     if "sparse_conv2d" in call.name:
@@ -93,7 +93,7 @@ def multiply_adds(call: Call) -> int:
 
 
 def seconds_of(executor: Executor, call: Call) -> float:
-    """The least mean time of some hundred calls."""
+    """The least mean time over about a hundred calls."""
     task = Task([([Program([call])], (0, CALLS, 1))], np.zeros(1, np.int64))
     executor.run([task])
     return min(harness.seconds(lambda: executor.run([task]), 3) for _ in range(7)) / CALLS
@@ -102,7 +102,7 @@ def seconds_of(executor: Executor, call: Call) -> float:
 def rows_of(net: Network, case: Case) -> list[Row]:
     """Every call of a training step for one group, in order."""
     data = data_of(case, net.in_shape[1])
-    for _ in range(3):  # so that buffers hold what they hold in training
+    for _ in range(3):  # so that buffers hold the same values as in training
         net.loss_and_grads(case.loss, data.source, data.labels, np.arange(case.batch))
     executor, group = Executor(1, net.backend), net._runner.group(0, train=True, lanes=net.lanes)
     calls = [call for load in group._loads.values() for call in load[1].calls] + net.program().calls
@@ -114,7 +114,7 @@ def rows_of(net: Network, case: Case) -> list[Row]:
 
 
 def copy_rate(net: Network) -> float:
-    """Bytes a second of a copy, reads and writes counted."""
+    """Bytes per second of a copy, reads and writes counted."""
     x, y = (np.zeros(COPIED // 4, np.float32) for _ in range(2))
     program = Program()
     Recorder(net.backend, program).copy(x, y)
@@ -122,7 +122,7 @@ def copy_rate(net: Network) -> float:
 
 
 def draw(rows: Sequence[Row], peak: float, rate: float, picture: Path) -> None:
-    """The kernels under the two roofs, in a picture."""
+    """Plot the kernels under the two roofs."""
     figure = plots.blank(8, 5)
     axes = figure.subplots()
     reach = np.array([0.1, peak / rate * 1e9, 300.0])
@@ -156,7 +156,7 @@ def benchmark(given: Sequence[str]) -> None:
         names = ", ".join(case.name for case in CASES)
         raise BenchmarkError(f"expected --model as one of {names}, got {options.model!r}")
     harness.keep_to(1)
-    net, machine, peak = case.make(threads=1, seed=1), harness.machine_facts(1, ()), Peak(1)
+    net, machine, peak = case.make(threads=1, seed=1), harness.machine_info(1, ()), Peak(1)
     rows, rate = rows_of(net, case), copy_rate(net)
     total = sum(row.seconds for row in rows)
     say(f"{harness.machine_line(machine)}\n{case.name}, one group of {net.lanes} images\n{harness.heading(COLUMNS)}")
@@ -172,8 +172,8 @@ def benchmark(given: Sequence[str]) -> None:
     if options.plot is not None:
         draw(rows, peak.best, rate, options.plot)
     if options.json is not None:
-        facts: list[dict[str, Any]] = [vars(row) | {"gflops": row.gflops} for row in rows]
-        harness.write_json(options.json, {"benchmark": "roofline", "machine": machine, "rows": facts, "bytes_per_s": rate})
+        rows_json: list[dict[str, Any]] = [vars(row) | {"gflops": row.gflops} for row in rows]
+        harness.write_json(options.json, {"benchmark": "roofline", "machine": machine, "rows": rows_json, "bytes_per_s": rate})
 
 
 if __name__ == "__main__":

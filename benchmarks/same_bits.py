@@ -1,8 +1,8 @@
 """Two checkouts on one machine: do they compute the same bits, and which is faster?
 
 Run: python benchmarks/same_bits.py OTHER [--time] [--steps 100], where OTHER is the folder of another checkout. Each checkout
-trains the networks of its own ``harness/workloads.py`` in a process of its own; without --time the hashes of parameters,
-losses, predictions and curvature are compared, with --time their speeds, in pairs of processes, A B A B ….
+trains the networks of its own ``harness/workloads.py`` in a process of its own. Without --time the hashes of parameters,
+losses, predictions and curvature are compared; with --time the speeds are, in pairs of processes, A B A B ….
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parents[1]
 STEPS, ONE_BY_ONE = 100, 50
 SERVED = 4000
-"""One-image predictions that are timed."""
+"""Number of timed predictions of one image."""
 
 
 # --- what runs inside a checkout ---
@@ -40,7 +40,7 @@ def hashed(array: Any) -> str:
 
 
 def bits(steps: str, only: str) -> dict[str, str]:
-    """Hashes by what was computed: every workload, both dtypes, one and two threads, groups of 1 and 16 images."""
+    """Hashes by name: every workload, both dtypes, one and two threads, groups of 1 and 16 images."""
     from harness.workloads import WORKLOADS
 
     found: dict[str, str] = {}
@@ -53,12 +53,12 @@ def bits(steps: str, only: str) -> dict[str, str]:
 
 
 def trained_bits(work: Workload, steps: int, options: dict[str, Any], differentiable: bool) -> dict[str, str]:
-    """Hashes of what one network is after some steps, and of what it computes then.
+    """Hashes of a network after some steps, and of its results then.
 
     Args:
-        work: how it is trained.
-        steps: how often, at most 50 times where it takes images one by one.
-        options: of ``Network``.
+        work: the network and its training.
+        steps: the number of steps, at most 50 if it takes images one by one.
+        options: options of ``Network``.
         differentiable: whether it has a curvature, which softmax lacks.
     """
     import numpy as np
@@ -81,7 +81,7 @@ def trained_bits(work: Workload, steps: int, options: dict[str, Any], differenti
 
 
 def times(threads: str) -> dict[str, float]:
-    """Seconds by what was done, and the most memory in MB, after everything has been done once untimed."""
+    """Seconds by name, and the peak memory in MB, after everything has run once untimed."""
     import numpy as np
     from harness.workloads import WORKLOADS, train
 
@@ -111,7 +111,7 @@ def times(threads: str) -> dict[str, float]:
 
 
 def start() -> dict[str, float]:
-    """Seconds from the first import to the end of a first step, and the most memory in MB."""
+    """Seconds from the first import to the end of the first step, and the peak memory in MB."""
     started = time.perf_counter()
     from harness.workloads import WORKLOADS, train
 
@@ -127,10 +127,10 @@ def start() -> dict[str, float]:
 
 
 def ask(checkout: Path, *question: str, **variables: str) -> dict[str, Any]:
-    """What the checkout's own copy of this script answers.
+    """The answer of the checkout's own copy of this script.
 
     Raises:
-        SystemExit: it failed.
+        SystemExit: that process failed.
     """
     script = checkout / "benchmarks" / Path(__file__).name
     environment = {**os.environ, "PYTHONPATH": str(checkout), **variables}
@@ -143,7 +143,7 @@ def ask(checkout: Path, *question: str, **variables: str) -> dict[str, Any]:
 
 
 def compare_bits(other: Path, steps: int, only: str) -> int:
-    """Print which hashes differ; 1 if any does."""
+    """Print the names of hashes that differ; returns 1 if any does, else 0."""
     old, new = (ask(checkout, "bits", str(steps), only) for checkout in (other, HERE))
     differ = [key for key in old | new if old.get(key) != new.get(key)]
     for key in differ:
@@ -153,7 +153,7 @@ def compare_bits(other: Path, steps: int, only: str) -> int:
 
 
 def compare_times(other: Path, pairs: int) -> int:
-    """Print the ratio of the other checkout's figures to this one's: above 1, this one takes less."""
+    """Print the ratios of the other checkout's figures to this one's; above 1 means that this one takes less."""
     samples: dict[str, list[tuple[float, float]]] = {}
 
     def pair(what: str, *question: str, **variables: str) -> None:
@@ -179,7 +179,7 @@ def compare_times(other: Path, pairs: int) -> int:
 
 
 def answer(question: Sequence[str]) -> int:
-    """Answer another process in JSON."""
+    """Print the answer to another process as JSON."""
     what, *arguments = question
     answers: dict[str, Callable[..., Any]] = {"bits": bits, "times": times, "start": start}
     found = answers[what](*arguments)
@@ -188,7 +188,7 @@ def answer(question: Sequence[str]) -> int:
 
 
 def main(given: Sequence[str]) -> int:
-    """Compare, or answer a comparing process."""
+    """Compare two checkouts, or answer a process that does."""
     if given[:1] == ["--answer"]:
         return answer(given[1:])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -1,6 +1,7 @@
-"""Starting: importing minicnn, and from the start of a process to the end of the first step on MNIST, cold and warm.
+"""Start-up time: importing minicnn, and from process start to the end of the first step on MNIST, cold and warm.
 
-Each in processes of its own; a cold one finds an empty kernel cache. Run: python benchmarks/startup_bench.py [--source S]
+Every measurement is a process of its own; a cold one has an empty kernel cache. Run: python benchmarks/startup_bench.py
+[--source S]
 """
 
 from __future__ import annotations
@@ -46,13 +47,13 @@ COLUMNS = (
 
 
 def row(what: str, runs: Sequence[processes.Finished]) -> dict[str, Any]:
-    """The figures of some runs of one kind."""
+    """The figures of several runs of one kind."""
     seconds = [run.seconds for run in runs]
-    facts: dict[str, Any] = {"what": what, "seconds": statistics.median(seconds), "least": min(seconds), "most": max(seconds)}
-    facts["megabytes"] = statistics.median(int(run.output.split()[-1]) / 1024 for run in runs)
+    figures: dict[str, Any] = {"what": what, "seconds": statistics.median(seconds), "least": min(seconds), "most": max(seconds)}
+    figures["megabytes"] = statistics.median(int(run.output.split()[-1]) / 1024 for run in runs)
     told = runs[-1].output.split()[:-1]
     kernels, compiled, compiling = (int(told[0]), int(told[1]), float(told[2])) if told else (None, None, None)
-    return facts | {"kernels": kernels, "compiled": compiled, "compile_seconds": compiling}
+    return figures | {"kernels": kernels, "compiled": compiled, "compile_seconds": compiling}
 
 
 def benchmark(given: Sequence[str]) -> None:
@@ -61,7 +62,7 @@ def benchmark(given: Sequence[str]) -> None:
     parser.add_argument("--source", default="auto", help="where MNIST comes from, as for the example")
     options = parser.parse_args(given)
     harness.check_arguments(options)
-    machine = harness.machine_facts(options.threads, ())
+    machine = harness.machine_info(options.threads, ())
     say(f"{harness.machine_line(machine)}\n{harness.heading(COLUMNS)}")
     repeats = options.repeats or (1 if options.quick else 5)
     rows = []

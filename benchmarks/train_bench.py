@@ -1,13 +1,13 @@
-"""Training: an epoch of 60,000 images, minicnn against PyTorch (eager and compiled) and JAX.
+"""Training: an epoch of 60,000 images with minicnn, PyTorch (eager and compiled) and JAX.
 
-All start from the same weights, take the same images in the same order, and use the same loss and optimiser; their losses
-over the first 100 steps are compared before anything is timed. Images are in memory, each engine's in its own form: 8-bit
-pixels for minicnn, except in the rows that say floats and for ``cifar_cnn``, where it gets the float32 (N, C, H, W) array
-that PyTorch gets; PyTorch in the faster of contiguous and channels_last, JAX in NHWC. Validation is outside. The whole
-process keeps to as many processors as there are threads. Run: python benchmarks/train_bench.py [--threads N] [--quick]
+All start from the same weights, take the same images in the same order, and use the same loss and optimiser. Their losses over
+the first 100 steps are compared before timing. Images are in memory in each library's own form: 8-bit pixels for minicnn,
+except in the rows that say floats and for ``cifar_cnn``, where it gets PyTorch's float32 (N, C, H, W) array; PyTorch in the
+faster of contiguous and channels_last; JAX in NHWC. Validation is excluded. The process is limited to as many processors as
+there are threads. Run: python benchmarks/train_bench.py [--threads N] [--quick]
 
-With ``--backend cuda`` it is minicnn on a GPU against PyTorch on the same one, eager and as CUDA graphs, both in float32
-without TF32, the images on the device; batches are those of the recipes, 512 and 4,096.
+With ``--backend cuda`` minicnn and PyTorch are compared on the same GPU; PyTorch runs eagerly and as CUDA graphs. Both use
+float32 without TF32, with the images on the device; batches are those of the recipes, 512 and 4,096.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from minicnn.optim import Optimizer
 
 IMAGES = 60_000
 AGREE = 100
-"""Steps whose losses are compared."""
+"""Number of steps whose losses are compared."""
 
 LARGE = (512, 4096)
-"""Batches that a GPU gets beside that of the recipe."""
+"""Batch sizes on a GPU in addition to that of the recipe."""
 
 FASTEST = {"cpu": "compiled", "cuda": "graphs"}
-"""PyTorch's other form on each backend."""
+"""PyTorch's second form on each backend."""
 
 COLUMNS = (
     Column("network", 14),
@@ -52,11 +52,11 @@ COLUMNS = (
 
 
 class Own:
-    """minicnn at its training loop: one call of ``step`` is one step.
+    """minicnn's training loop: each call of ``step`` is one step.
 
     Args:
         case: the network and its recipe.
-        threads: how many threads share a batch.
+        threads: the number of threads that share a batch.
     """
 
     def __init__(self, case: Case, threads: int) -> None:
@@ -66,14 +66,14 @@ class Own:
         self._next = order(len(self.data.images), case.batch)
 
     def step(self) -> float:
-        """One step; its loss."""
+        """One step; returns its loss."""
         loss = self.net.loss_and_grads(self.case.loss, self.data.source, self.data.labels, self._next())
         self.optimizer.step(self.net)
         return loss
 
 
 def peers_of(case: Case, own: Own, backend: str) -> dict[str, Any]:
-    """Everybody else who is installed, from the same weights."""
+    """All other installed contenders, with the same initial weights."""
     if backend == "cuda":
         return peers_on_gpu(case, own)
     found: dict[str, Any] = {}
@@ -92,7 +92,7 @@ def peers_of(case: Case, own: Own, backend: str) -> dict[str, Any]:
 
 
 def peers_on_gpu(case: Case, own: Own) -> dict[str, Any]:
-    """PyTorch, if it is installed for that GPU."""
+    """PyTorch on this GPU, if it is installed with CUDA."""
     torch = harness.peer("torch")
     if torch is None or not torch.cuda.is_available():
         return {}
@@ -116,13 +116,13 @@ def compare(case: Case, own: Own, theirs: Mapping[str, Any]) -> None:
     for name, peer in theirs.items():
         got = np.array([float(peer.step()) for _ in range(AGREE)])
         worst = float(np.max(np.abs(got - expected) / np.maximum(expected, 0.05)))
-        if not worst < 0.02:  # rounding grows with the steps; another rule differs by far more
+        if not worst < 0.02:  # rounding grows with the steps, but a different update rule differs by far more
             what = f"{case.name}: losses of {name} differ by {worst:.1%} within {AGREE} steps; nothing was timed"
             raise BenchmarkError(what, code=1)
 
 
 def several(contender: Any, steps: int) -> harness.Work:
-    """Some steps of a contender, to the end of the last."""
+    """Run some steps of a contender and wait for the last."""
     finish = getattr(contender, "finish", lambda: None)
 
     def work() -> None:
@@ -134,7 +134,7 @@ def several(contender: Any, steps: int) -> harness.Work:
 
 
 def measure(case: Case, backend: str, threads: int, peak: Peak | None, rounds: int, steps: int) -> dict[str, Any]:
-    """One row of the table; a GPU has no peak to compare with."""
+    """One row of the table; a GPU has no peak figure."""
     own, control = Own(case, threads), Own(case, threads)
     peers = peers_of(case, own, backend)
     compare(case, own, peers)
@@ -149,7 +149,7 @@ def measure(case: Case, backend: str, threads: int, peak: Peak | None, rounds: i
     row |= {"over_eager": eager and epoch[eager] / epoch["own"]}
     row |= {"over_best": min(theirs.values()) / epoch["own"] if theirs else None}
     row |= {"control": epoch["control"] / epoch["own"], "share_of_peak": rate / peak.best if peak else None}
-    return row | {"timings": {name: timing.facts() for name, timing in found.items()}}
+    return row | {"timings": {name: timing.figures() for name, timing in found.items()}}
 
 
 def best(epoch: Mapping[str, float], form: str) -> str | None:
@@ -158,10 +158,10 @@ def best(epoch: Mapping[str, float], form: str) -> str | None:
 
 
 def on_gpu(cases: Sequence[Case]) -> list[Case]:
-    """The cases with networks on a GPU, each with its own batch and with large ones.
+    """The cases with networks on a GPU, each with its own batch size and with large ones.
 
     Raises:
-        BenchmarkError: there is no GPU that can be used.
+        BenchmarkError: there is no usable GPU.
     """
     try:
         backends.get("cuda")
@@ -186,7 +186,7 @@ def benchmark(given: Sequence[str]) -> None:
         cases = on_gpu(cases)
     else:
         harness.keep_to(options.threads)
-    machine = harness.machine_facts(options.threads, ("torch", "jax"))
+    machine = harness.machine_info(options.threads, ("torch", "jax"))
     say(harness.machine_line(machine))
     rounds, steps = options.repeats or (3 if options.quick else 9), 10 if options.quick else 60
     peak = Peak(options.threads) if options.backend == "cpu" else None

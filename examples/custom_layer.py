@@ -1,4 +1,4 @@
-"""A layer of your own, with kernels of its own, checked by minicnn's contract suite and trained for a few steps.
+"""A layer of your own with its own kernels, checked by minicnn's contract suite and trained for a few steps.
 
 Swish with a trainable slope for every channel: y = x · σ(βx) (Ramachandran, Zoph and Le 2017, section 5).
 Run: python examples/custom_layer.py
@@ -62,7 +62,7 @@ def swish_dbeta_add(x, beta, dy, dbeta):
 
 @dataclass(frozen=True)
 class Swish(Layer):
-    """y = x · σ(β[c]·x), with one trainable β a channel, 1 at first."""
+    """y = x · σ(β[c]·x), with one trainable β for each channel, initially 1."""
 
     def plan(self, in_shape):
         return Plan(out_shape=in_shape, params={"beta": Param((in_shape[0],), Constant(1.0))})
@@ -86,7 +86,7 @@ def main() -> int:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 4, 256)
     x = 0.5 * rng.standard_normal((256, 1, 12, 12)).astype("float32")
-    x[np.arange(256), 0, :, 3 * labels] += 0.5  # a bar whose column is the class
+    x[np.arange(256), 0, :, 3 * labels] += 0.5  # a bar whose column depends on the class
     net = Network([("C1", Conv2d(4, 3)), ("swish", Swish()), MaxPool2d(2), Dense(4)], in_shape=(1, 12, 12), seed=1)
     optimizer, loss = SGD(0.05, momentum=0.9), CrossEntropy()
     for step in range(31):

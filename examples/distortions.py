@@ -1,4 +1,4 @@
-"""Draw every kind of distortion, and the strains of examples/robustness.py.
+"""Draw every kind of distortion, and the perturbations of examples/robustness.py.
 
 Run: python examples/distortions.py [--out docs/pictures]
 """
@@ -9,7 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))  # python -P leaves it out
+sys.path.insert(0, str(Path(__file__).parent))  # python -P omits it
 
 import numpy as np
 
@@ -51,11 +51,11 @@ def main() -> int:
     drawn = {name: np.stack([source.look([1 + step % 2 * 3], step)[0] for step in range(8)]) for name, source in rows.items()}
     plots.rows_of_images(drawn, options.out / "distortions.png")
 
-    net = Network([Flatten()], (1, 32, 32))  # the network that shows what it sees
+    net = Network([Flatten()], (1, 32, 32))  # returns its input
     test = Pixels(digits.test_images[:8], INK, 32)
     seen = {name: net.predict(source).reshape(-1, 32, 32) for name, source in perturbations(test).items()}
-    plots.rows_of_images(seen, options.out / "strains.png")
-    print(f"wrote distortions.png and strains.png to {options.out}")
+    plots.rows_of_images(seen, options.out / "perturbations.png")
+    print(f"wrote distortions.png and perturbations.png to {options.out}")
     return 0
 
 

@@ -1,7 +1,7 @@
-"""The shortest way from a started process to a modern LeNet-5 above 99 % on MNIST: ``python examples/train_mnist.py --fast``.
+"""The fastest way to train a modern LeNet-5 to above 99 % on MNIST: ``python examples/train_mnist.py --fast``.
 
-Three passes over all 60,000 images by one-cycle Adam. The recipe was chosen on 5,000 held-out images (docs/choices.md); here
-nothing is held out, and the test set is read once, at the end.
+Three epochs over all 60,000 images with one-cycle Adam. The recipe was chosen on 5,000 held-out images (docs/choices.md). Here
+no images are held out, and the test set is read once, at the end.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NORMALISE = Normalise.standard(0.1307, 0.3081)
 
 
 def train(options: argparse.Namespace, folder: Path) -> int:
-    """Train, tell the accuracy, keep the weights."""
+    """Train, print the accuracy, save the weights."""
     net = minicnn.models.lenet5_modern(backend=options.backend, threads=options.threads, seed=options.seed)
     loss, optimizer = CrossEntropy(), Adam(RATE)
     digits = load_mnist(options.data, options.source)

@@ -1,9 +1,9 @@
-"""How far LeNet-5's 60,000 parameters go with today's means: distortions, one-cycle rates, averaged weights.
+"""The best results of LeNet-5's 60,000 parameters with today's methods: distortions, one-cycle rates, averaged weights.
 
 Run: python examples/records.py [--model classic|modern] [--no-augment] [--seeds 5] [--choose]
 
-Trains on all training images, once a seed, and reads the test images once for each. With --choose it holds out one image in
-twelve, reads their error instead and leaves the test images alone: that is how the recipes below were chosen.
+Trains on all training images, once for each seed, and reads the test images once for each. With --choose it holds out one image
+in twelve, measures the error on those and does not read the test images. The recipes below were chosen in this way.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))  # python -P leaves it out
+sys.path.insert(0, str(Path(__file__).parent))  # python -P omits it
 
 
 import numpy as np
@@ -37,7 +37,7 @@ HELD_OUT = 12  # one image in twelve validates: 5,000 of 60,000
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained: cross-entropy, batches of 64, and what is listed here."""
+    """Training of a network: cross-entropy, batches of 64, and the settings listed here."""
 
     network: Callable[..., Network]
     normalise: Normalise
@@ -73,7 +73,7 @@ RECIPES = {
         models.lenet5_modern, TORCH, 28, lambda: AdamW(1e-3, weight_decay=0.1), ConstantRate(), 40, 0.9998
     ),
 }
-"""By the network, and whether its training images are distorted; chosen on held-out images, see docs/reproduction.md."""
+"""By network, and whether its training images are distorted; chosen on held-out images, see docs/reproduction.md."""
 
 
 def arguments() -> argparse.Namespace:
@@ -94,7 +94,7 @@ def arguments() -> argparse.Namespace:
 
 @dataclass(frozen=True)
 class Parts:
-    """The images to learn from, those to watch while learning, and those whose error is the result."""
+    """The images to train on, those to watch during training, and those on which the result is measured."""
 
     learn: Dataset
     watch: Dataset
@@ -118,7 +118,7 @@ def parts(recipe: Recipe, options: argparse.Namespace, digits: ImageDataset, see
 
 
 def run(recipe: Recipe, options: argparse.Namespace, digits: ImageDataset, seed: int, folder: Path) -> float | None:
-    """Train one network; its error in per cent, or None where the loss was no finite number."""
+    """Train one network; returns its error in per cent, or None if the loss was not finite."""
     data = parts(recipe, options, digits, seed)
     net = recipe.network(threads=options.threads, seed=seed)
     net.check(LOSS, data.judge.images, data.judge.targets, data.judge.chosen)
@@ -141,7 +141,7 @@ def run(recipe: Recipe, options: argparse.Namespace, digits: ImageDataset, seed:
             discard(folder / RESULT, "a result")
         rows = trainer.fit(options.resume and (folder / LAST).exists())
         if trainer.interrupted:
-            raise KeyboardInterrupt  # it was not this seed alone that was to stop
+            raise KeyboardInterrupt  # the interrupt was meant for all seeds
         if len(rows) < epochs:
             return None
         optimizer.copy_to(net)

@@ -1,9 +1,9 @@
-"""How well trained networks read turned, shifted, scaled and noisy digits.
+"""The errors of trained networks on rotated, shifted, scaled and noisy digits.
 
 Run: python examples/robustness.py FOLDER [FOLDER …]
 
-A folder holds runs of examples/records.py or a row of examples/lenet5_1998/reproduce.py, one a seed, and becomes a column: the
-mean error over its seeds, on the test images. Nothing is chosen by these numbers.
+A folder holds the runs of examples/records.py, or of a row of examples/lenet5_1998/reproduce.py, one for each seed. It becomes
+a column: the mean error over its seeds on the test images. Nothing is chosen by these numbers.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))  # python -P leaves it out
+sys.path.insert(0, str(Path(__file__).parent))  # python -P omits it
 
 import numpy as np
 
@@ -40,7 +40,7 @@ def arguments() -> argparse.Namespace:
 
 
 def errors(weights: Path, digits: ImageDataset, threads: int | None) -> dict[str, float]:
-    """The error in per cent under each strain."""
+    """The error in per cent under each perturbation."""
     metadata = checkpoint.read_metadata(weights)
     if metadata.get("model") not in tuple(NETWORKS):
         what = f"expected weights of {' or '.join(NETWORKS)}, got {metadata.get('model')!r}"
@@ -55,7 +55,7 @@ def errors(weights: Path, digits: ImageDataset, threads: int | None) -> dict[str
 
 
 def column(folder: Path, digits: ImageDataset, threads: int | None) -> dict[str, float]:
-    """Mean errors over the seeds of a folder, which must differ in nothing else."""
+    """Mean errors over the seeds of a folder, whose runs must not differ otherwise."""
     paths = sorted(folder.glob(f"seed-*/{BEST}"))
     if not paths:
         raise CheckpointError(str(folder), f"expected seed-0/{BEST} and so on, got none", "train with examples/records.py")

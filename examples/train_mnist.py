@@ -1,6 +1,6 @@
 """Train LeNet-5 on MNIST: the 1998 network, the one with shared C3 kernels, or the modern one.
 
-Run: python examples/train_mnist.py [--model classic|lenet5s|modern], or --fast for 99 % in as few seconds as it takes.
+Run: python examples/train_mnist.py [--model classic|lenet5s|modern], or with --fast for 99 % in a few seconds.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))  # python -P leaves it out
+sys.path.insert(0, str(Path(__file__).parent))  # python -P omits it
 
 import fast
 import numpy as np
@@ -34,7 +34,7 @@ HELD_OUT = 12  # one image in twelve validates: 5,000 of 60,000
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a model is trained with unless the command line says otherwise."""
+    """The default training of a model; the command line can change it."""
 
     model: str
     normalise: Normalise
@@ -80,11 +80,11 @@ def arguments() -> argparse.Namespace:
 
 
 FIXED = ("epochs", "batch_size", "lr", "optimizer", "limit", "resume")
-"""Options that --fast has settled."""
+"""Options that --fast fixes."""
 
 
 def check_fast(options: argparse.Namespace) -> None:
-    """Refuse what --fast does not take."""
+    """Refuse options that --fast fixes."""
     settled = {f"--{name.replace('_', '-')}": getattr(options, name) for name in FIXED}
     given = [name for name, value in settled.items() if value is not None and value is not False]
     if options.model != "classic":
@@ -94,7 +94,7 @@ def check_fast(options: argparse.Namespace) -> None:
 
 
 def training_part(digits: ImageDataset, limit: int | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The images to learn from and those to choose by."""
+    """The images to train on and those for validation."""
     count = len(digits.train_images)
     if limit is not None and not HELD_OUT <= limit <= count:
         raise OptionError("--limit", f"expected a number from {HELD_OUT} to {count}, got {limit}", "leave it out to use all")
@@ -133,7 +133,7 @@ def main() -> int:
 
 
 def train(options: argparse.Namespace, folder: Path) -> int:
-    """Train a model by its recipe, and write what became of it."""
+    """Train a model by its recipe, and write the results."""
     recipe = RECIPES[options.model]
     optimizer_name = options.optimizer or recipe.optimizer
     lr = recipe.lr if options.lr is None else options.lr

@@ -1,4 +1,4 @@
-"""The two types that every file speaks of."""
+"""Types and helpers for arrays that every module uses."""
 
 from typing import Any
 
@@ -12,5 +12,5 @@ Shape = tuple[int, ...]
 
 
 def same(a: Array, b: Array) -> bool:
-    """Whether two arrays are the same memory."""
+    """Whether two arrays of equal size begin at the same address."""
     return bool(a.size == b.size and a.ctypes.data == b.ctypes.data)

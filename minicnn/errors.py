@@ -1,4 +1,4 @@
-"""The errors of minicnn and their one message form: who, what was expected and what came, what to do."""
+"""The errors of minicnn. All messages have one form: who, what was expected and what came, what to do."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class MinicnnError(Exception):
 
 
 class OptionError(MinicnnError, ValueError):
-    """A hyper-parameter or option lies outside what it may be."""
+    """A hyper-parameter or option is outside its allowed range."""
 
 
 def number(who: str, name: str, value: object, low: float, high: float, ends: str = "[)") -> float:
-    """An option as a finite float in an interval, whose ends ``ends`` says to be open or closed.
+    """Check that an option is a finite number in an interval; ``ends`` says which ends are closed, for example ``"[)"``.
 
     >>> number("SGD", "momentum", 0.9, 0, 1)
     0.9
@@ -60,13 +60,13 @@ def flag(who: str, name: str, value: object) -> None:
 
 
 class ShapeError(MinicnnError, ValueError):
-    """Shapes do not fit: a layer to its input, or an array to the network's door.
+    """Shapes do not fit: those of a layer and its input, or of an array given to the network.
 
     Args:
         who: the layer or array concerned.
         what: what was expected and what came.
         hint: what the reader can do, as an imperative.
-        chain: the shapes from the network's input to the layer that did not fit, where there is a network.
+        chain: the shapes from the network's input to the layer that did not fit, if the layer is part of a network.
     """
 
     def __init__(self, who: str, what: str, hint: str, chain: str = "") -> None:
@@ -80,7 +80,7 @@ class ShapeError(MinicnnError, ValueError):
 
 
 class ContractError(MinicnnError, TypeError):
-    """A layer does not keep the layer contract, for example it names an array that nobody provides."""
+    """A layer breaks the layer contract, for example by naming an array that does not exist."""
 
 
 class BackendError(MinicnnError, RuntimeError):
@@ -88,13 +88,13 @@ class BackendError(MinicnnError, RuntimeError):
 
 
 def no_thread(error: RuntimeError) -> BackendError:
-    """The error for a helper thread that the system does not give."""
+    """The error for a thread that the operating system refuses to start."""
     hint = "give threads=1, or raise the limit on threads (ulimit -u, or that of the container)"
     return BackendError("threads", f"expected to start a helper thread, got: {error}", hint)
 
 
 class DataError(MinicnnError, ValueError):
-    """A data file or an array of data is not what it should be."""
+    """A data file or an array of data is invalid."""
 
 
 class CheckpointError(MinicnnError, ValueError):
@@ -102,11 +102,11 @@ class CheckpointError(MinicnnError, ValueError):
 
 
 class OutputError(MinicnnError):
-    """A result cannot be written."""
+    """A result file cannot be written."""
 
 
 def reason(fault: OSError) -> str:
-    """What the operating system said, in words that go after "got".
+    """The operating system's message for an error, in words that fit after "got".
 
     Args:
         fault: the error.
@@ -121,9 +121,9 @@ def lacking(who: str, package: str, fault: ImportError, kind: type[MinicnnError]
     """The error for a package that cannot be imported.
 
     Args:
-        who: what needs it.
-        package: its name, as pip knows it.
-        fault: what the import came to.
+        who: the function or program that needs it.
+        package: its name on the package index.
+        fault: the error of the import.
         kind: the error's class.
 
     >>> print(lacking("pictures", "matplotlib", ModuleNotFoundError()))
@@ -136,10 +136,10 @@ def lacking(who: str, package: str, fault: ImportError, kind: type[MinicnnError]
 
 
 def need(*packages: str) -> None:
-    """Refuse to begin without packages that are needed before the end.
+    """Raise an error now if packages are missing that are needed later.
 
     Raises:
-        OutputError: one is not installed.
+        OutputError: a package is not installed.
     """
     for package in packages:
         if find_spec(package) is None:
@@ -147,17 +147,17 @@ def need(*packages: str) -> None:
 
 
 class Options:
-    """Base of classes that hold options: arguments that do not fit are refused in words, and not by a bare TypeError.
+    """Base of classes that hold options. Wrong arguments raise an OptionError with a hint instead of a bare TypeError.
 
     Attributes:
-        order: what to say to somebody who gives more by position than there is.
+        order: the hint for a caller who gives too many arguments by position.
     """
 
     order: ClassVar[str] = "give the options by name"
 
     def __new__(cls, *given: Any, **named: Any) -> Self:
-        """Check the arguments against those that ``__init__`` takes."""
-        if given or named:  # a copy is made without any, and filled afterwards
+        """Check the arguments against the signature of ``__init__``."""
+        if given or named:  # copies are made without arguments and filled afterwards
             _check(cls, given, named)
         return super().__new__(cls)
 

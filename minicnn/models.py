@@ -1,10 +1,10 @@
 """The LeNet-5 family.
 
 "The paper" is LeCun, Bottou, Bengio and Haffner, *Gradient-Based Learning Applied to Document Recognition*, Proc. IEEE
-86(11), 1998. Layers have its names: C convolution, S subsampling, F full connection, and their place; f(C1) is the
-squashing that follows C1.
+86(11), 1998. Layers have the paper's names: C convolution, S subsampling, F fully connected, then the number of the layer;
+f(C1) is the activation after C1.
 
-Legend: ``options`` of every model go to ``Network``: dtype, backend, threads, seed, lanes.
+Legend: the ``options`` of every model are passed on to ``Network``: dtype, backend, threads, seed, lanes.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def c3_table() -> tuple[tuple[int, ...], ...]:
 
 
 def cyclic_table() -> tuple[tuple[int, ...], ...]:
-    """Table I's channel sets in the cyclic order of ``lenet5s``, where one kernel meets its channels in turn.
+    """Table I's channel sets in the cyclic order of ``lenet5s``: a shared kernel meets its channels in turn.
 
     >>> cyclic_table()[5], cyclic_table()[14]
     ((5, 0, 1), (2, 3, 5, 0))
@@ -63,12 +63,12 @@ def cyclic_table() -> tuple[tuple[int, ...], ...]:
 def lenet5(activation: str = "scaled_tanh", **options: Any) -> Network:
     """The network of the paper (section II.B), with ten dense output units: 60,850 parameters.
 
-    32×32 → C1 6 maps 5×5 → S2 trainable 2×2 → C3 16 maps 5×5 by table I → S4 → C5 120 → F6 84 → 10; every layer up to F6
-    is squashed. The paper's images are MNIST **padded** to 32×32, background −0.1 and ink 1.175; published code often
-    resizes instead, or leaves C3 dense.
+    32×32 → C1 6 maps 5×5 → S2 trainable 2×2 → C3 16 maps 5×5 by table I → S4 → C5 120 → F6 84 → 10; an activation follows
+    every layer up to F6. The paper's images are MNIST **padded** to 32×32, background −0.1 and ink 1.175. Published code often
+    resizes instead, or makes C3 dense.
 
     Args:
-        activation: ``"scaled_tanh"``, the paper's 1.7159 · tanh(2a/3) started in ±2.4/fan_in, or ``"sigmoid"``.
+        activation: ``"scaled_tanh"``, the paper's 1.7159 · tanh(2a/3) with initial weights in ±2.4/fan_in, or ``"sigmoid"``.
         **options: see ``Network``.
 
     Raises:
@@ -77,22 +77,22 @@ def lenet5(activation: str = "scaled_tanh", **options: Any) -> Network:
     >>> len(lenet5(threads=1).params.flat)
     60850
     """
-    squashes: dict[str, tuple[Layer, Init]] = {
+    activations: dict[str, tuple[Layer, Init]] = {
         "scaled_tanh": (ScaledTanh(), FanInUniform(2.4)),
         "sigmoid": (Sigmoid(), GlorotUniform()),
     }
-    if activation not in squashes:
-        expected = " or ".join(squashes)
+    if activation not in activations:
+        expected = " or ".join(activations)
         raise OptionError("lenet5", f"expected activation {expected}, got {activation!r}", 'give activation="scaled_tanh"')
-    activation_number, init = squashes[activation]
-    return Network([*_up_to_f6(activation_number, init), ("output", Dense(10, init=init))], (1, 32, 32), **options)
+    function, init = activations[activation]
+    return Network([*_up_to_f6(function, init), ("output", Dense(10, init=init))], (1, 32, 32), **options)
 
 
 def lenet5_1998(**options: Any) -> Network:
-    """The network of the paper with its output layer, ten units that say how far F6 is from a digit's code: 60,000 parameters.
+    """The network of the paper with its RBF output: ten distances between F6 and the codes of the digits; 60,000 parameters.
 
-    As ``lenet5`` up to F6, started uniform in ±2.4/fan_in with biases at zero. The smallest output wins; it is trained with
-    ``Penalty`` or ``MAP``.
+    Up to F6 it is ``lenet5``, with initial weights uniform in ±2.4/fan_in and zero biases. The smallest output wins. Train it
+    with ``MLE`` or ``MAP``.
 
     >>> len(lenet5_1998(threads=1).params.flat)
     60000
@@ -100,8 +100,8 @@ def lenet5_1998(**options: Any) -> Network:
     return Network([*_up_to_f6(ScaledTanh(), FanInUniform(2.4)), ("output", RBF())], (1, 32, 32), **options)
 
 
-def _up_to_f6(activation_number: Layer, init: Init) -> list[tuple[str, Layer]]:
-    """The six layers with parameters, each followed by the squashing."""
+def _up_to_f6(activation: Layer, init: Init) -> list[tuple[str, Layer]]:
+    """The six layers with parameters, each followed by the activation."""
     layers: list[tuple[str, Layer]] = [
         ("C1", Conv2d(6, 5, init=init)),
         ("S2", Subsample(2, init=init)),
@@ -110,18 +110,18 @@ def _up_to_f6(activation_number: Layer, init: Init) -> list[tuple[str, Layer]]:
         ("C5", Conv2d(120, 5, init=init)),
         ("F6", Dense(84, init=init)),
     ]
-    return [layer for name, block in layers for layer in ((name, block), (f"f({name})", activation_number))]
+    return [layer for name, block in layers for layer in ((name, block), (f"f({name})", activation))]
 
 
 def lenet5s(**options: Any) -> Network:
     """LeNet-5 with shared C3 kernels: 59,719 parameters.
 
-    C3's 16 maps fall into four groups that share one kernel set and one bias each: 3 channels at 6 cyclic places, 4 at 6,
-    4 of 5 (without the third) at 3, and all 6 once: 17 kernels. Average pooling, ReLU, linear output. Its images are MNIST
+    C3's 16 maps form four groups, each with one shared kernel set and one bias: 3 channels at 6 cyclic positions, 4 at 6, 4 of
+    5 (without the third) at 3, and all 6 once: 17 kernels. Average pooling, ReLU, linear output. Its images are MNIST
     **resized** to 32×32 and normalised by (x − 0.1307)/0.3081.
 
-    In published code for it the class is defined, but another network is trained; the channel order is the cyclic one
-    here, and matters, because the kernels are shared.
+    Published code for this network defines the class but trains another one. The channel order here is the cyclic one. It
+    matters, because the kernels are shared.
 
     >>> len(lenet5s(threads=1).params.flat)
     59719
@@ -148,14 +148,14 @@ def lenet5s(**options: Any) -> Network:
 
 
 def lenet5_modern(num_classes: int = 10, **options: Any) -> Network:
-    """LeNet-5 as it is usually written today: 61,706 parameters for ten classes.
+    """LeNet-5 as it is usually written today, for images of 28×28: 61,706 parameters for ten classes.
 
-    28×28 → C1 6 maps 5×5 with padding 2 → ReLU → max-pooling → C3 16 maps, every one reading all 6 → ReLU → max-pooling →
-    120 → 84 → num_classes logits. Published code says of it that it takes 32×32 images; with padding 2 it takes 28×28
-    (32×32 would leave 16·6·6 = 576 inputs for C5, not 400).
+    28×28 → C1 6 maps 5×5 with padding 2 → ReLU → max-pooling → C3 16 maps, each reading all 6 → ReLU → max-pooling → 120 →
+    84 → num_classes logits. Published code claims an input of 32×32, but with padding 2 it is 28×28: 32×32 would give C5
+    16·6·6 = 576 inputs instead of 400.
 
     Args:
-        num_classes: how many outputs.
+        num_classes: number of outputs.
         **options: see ``Network``.
 
     >>> len(lenet5_modern(threads=1).params.flat)

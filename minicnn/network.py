@@ -139,7 +139,7 @@ class Network(Handle):
         """
         source, chosen, given = self._checked(loss, x, target, index)
         with self._lock.call():
-            return curvature(self._context, self._executor, self._prepare, loss, source, given, chosen, self.steps)[0]
+            return curvature(self._context, self._executor, self._preparation, loss, source, given, chosen, self.steps)[0]
 
     def predict(self, x: Any, index: Any = None) -> Array:
         """The outputs (N, …) for images (N, C, H, W) or a Source, without dropout; one image alone may differ by rounding.
@@ -242,8 +242,10 @@ class Network(Handle):
         """The recorded program of one group; ``print`` shows its listing."""
         with self._lock.call():
             group = self._runner.group(0, train, self._context.lanes)
-            program = self._prepare + group.forward
-            return program + group.backward(self._slots.take(1)[0], input_grad=False) if train else program
+            programs = [group.forward]
+            if train:
+                programs.append(group.backward(self._slots.take(1)[0], input_grad=False))
+            return sum(programs, self._preparation.of(programs))
 
     def summary(self) -> str:
         """The layers as a table: name, layer, output shape, parameters and connections."""

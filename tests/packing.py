@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minicnn.nn.window import blocks, filter_block
+from minicnn.backends.packing import blocks, filter_block
 
 
 def packed(kernel, W, maps):

@@ -177,8 +177,10 @@ def signatures(functions):
     return {name: list(inspect.signature(function).parameters) for name, function in functions.items()}
 
 
-ALONE = {"conv2d_image", "conv2d_image_dW_add", "conv2d_image_dx"}
-"""Kernels for groups of one image, which a GPU never has."""
+def arrays_of(functions):
+    """The arrays that kernels take; options, which are given by name, are for lowering alone."""
+    parameters = {name: inspect.signature(function).parameters.values() for name, function in functions.items()}
+    return {name: [p.name for p in found if p.kind is not p.KEYWORD_ONLY] for name, found in parameters.items()}
 
 
 BACKENDS = pytest.mark.parametrize("backend", [cpu, numpy, cuda], ids=["cpu", "numpy", "cuda"])
@@ -194,12 +196,11 @@ def offered(backend):
     return set(getattr(backend, "__all__", vars(backend)))
 
 
-@pytest.mark.parametrize(("backend", "missing"), [(cpu, set()), (numpy, set()), (cuda, ALONE)], ids=["cpu", "numpy", "cuda"])
-def test_the_backend_has_the_kernels_of_the_protocol_with_the_same_arguments(backend, missing):
-    stated = signatures({n: f for n, f in vars(kernels.Kernels).items() if inspect.isfunction(f) and not n.startswith("_")})
-    assert missing <= set(stated)
-    stated = {name: arguments[1:] for name, arguments in stated.items() if name not in {"call", *missing}}
-    written = signatures(kernels_of(backend))
+@BACKENDS
+def test_the_backend_has_the_kernels_of_the_protocol_with_the_same_arguments(backend):
+    stated = arrays_of({n: f for n, f in vars(kernels.Kernels).items() if inspect.isfunction(f) and not n.startswith("_")})
+    stated = {name: arguments[1:] for name, arguments in stated.items() if name != "call"}
+    written = arrays_of(kernels_of(backend))
     assert sorted(written) == sorted(stated)
     assert written == stated
 
@@ -219,6 +220,50 @@ def test_a_backend_says_where_its_kernels_work(backend):
     functions = {n: f for n, f in vars(interface.Place).items() if inspect.isfunction(f) and not n.startswith("_")}
     stated = {name: arguments[1:] for name, arguments in signatures(functions).items()}
     assert signatures({name: getattr(backend, name) for name in stated}) == stated
+
+
+MACHINE = {"register", "registers", "tile", "tiles", "block", "blocks", "pack", "packed", "packing", "simd"}
+"""Words of kernels, which no name in a layer has a part of."""
+
+
+def names_in(tree):
+    """Every name that a file's code uses or gives."""
+    for node in ast.walk(tree):
+        for field in ("id", "attr", "arg", "name", "asname"):
+            if isinstance(found := getattr(node, field, None), str):
+                yield found
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if name_of(path).startswith("nn")], ids=name_of)
+def test_layers_are_mathematics_and_know_no_kernel(path):
+    """They name no lanes that kernels come in, no registers, tiles, blocks and packed weights, and choose by no size."""
+    tree = ast.parse(path.read_text())
+    named = {name for name in names_in(tree) if MACHINE & set(name.lower().replace(".", "_").split("_"))}
+    assert not named, f"expected names of mathematics, got {sorted(named)}"
+    assert not {"LANES", "VECTORS", "WIDTH"} & set(names_in(tree)), "expected no number of lanes"
+    compared = [node for node in ast.walk(tree) if isinstance(node, ast.Compare | ast.BinOp) and is_lanes(node)]
+    assert not compared, f"expected no choice by the number of lanes, got {[ast.unparse(node) for node in compared]}"
+    assert not {name for name in imports(path) if name.startswith(".backends.")} - {".backends.kernels", ".backends.log"}
+
+
+def is_lanes(node):
+    """Whether something is compared with, or divided by, the length of an array's last axis."""
+    return any(ast.unparse(part).endswith(("shape[-1]", "shape[3]")) for part in ast.iter_child_nodes(node))
+
+
+def test_a_convolution_can_be_read_at_a_glance():
+    lines = len((ROOT / "nn" / "conv.py").read_text().splitlines())
+    assert lines <= 180, f"expected at most 180 lines of Conv2d, got {lines}"
+
+
+def test_no_method_of_a_layer_or_loss_takes_more_than_nine_arguments():
+    """Itself and the recorder counted."""
+    own = [path for path in FILES if name_of(path).startswith("nn.")]
+    classes = [node for path in own for node in ast.parse(path.read_text()).body if isinstance(node, ast.ClassDef)]
+    methods = {f"{c.name}.{f.name}": f.args for c in classes for f in c.body if isinstance(f, ast.FunctionDef)}
+    counts = {name: len([*a.posonlyargs, *a.args, *a.kwonlyargs]) for name, a in methods.items()}
+    assert counts["Conv2d.backward"] > 5
+    assert not {name: n for name, n in counts.items() if n > 9}
 
 
 def test_one_file_names_the_compiler_of_the_cuda_backend():

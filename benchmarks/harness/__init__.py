@@ -1,7 +1,7 @@
-"""What all benchmarks share: interleaved timing, statistics, the peak of the vector unit, machine facts, tables and JSON.
+"""Shared by all benchmarks: interleaved timing, statistics, the peak of the vector unit, machine data, tables and JSON.
 
-A benchmark names its contenders, ``interleaved`` runs them in turn, A B C A B C …, so that whatever else the machine does
-meets all of them, and every figure comes with its spread.
+``interleaved`` runs a benchmark's contenders in turn, A B C A B C …, so that other load on the machine affects all of them.
+Every figure comes with its spread.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Array = np.ndarray[Any, Any]
 Work = Callable[[], object]
 
 ABSENT = "–"
-"""What a table shows where there is no figure."""
+"""Shown in a table if there is no figure."""
 
 
 class BenchmarkError(Exception):
@@ -64,8 +64,8 @@ class Timing:
     """How long one call of a contender took.
 
     Attributes:
-        samples: seconds a call, one number for each round.
-        calls: how many calls each sample is the mean of.
+        samples: mean seconds for a call, one number for each round.
+        calls: the number of calls in each sample.
     """
 
     samples: tuple[float, ...]
@@ -88,25 +88,25 @@ class Timing:
         low, high = self.quartiles
         return (high - low) / self.median
 
-    def facts(self) -> dict[str, Any]:
+    def figures(self) -> dict[str, Any]:
         """The figures for JSON."""
         low, high = self.quartiles
-        facts = {"median_s": self.median, "quartile_1_s": low, "quartile_3_s": high}
-        facts |= {"min_s": min(self.samples), "max_s": max(self.samples)}
-        return {**facts, "spread": self.spread, "samples": len(self.samples), "calls": self.calls}
+        figures = {"median_s": self.median, "quartile_1_s": low, "quartile_3_s": high}
+        figures |= {"min_s": min(self.samples), "max_s": max(self.samples)}
+        return {**figures, "spread": self.spread, "samples": len(self.samples), "calls": self.calls}
 
 
 def interleaved(contenders: Mapping[str, Work], rounds: int, least: float, threads: int = 1) -> dict[str, Timing]:
     """Time the contenders in turn, A B C A B C ….
 
-    Every contender is called untimed first: once to warm up, thrice to learn how many calls make a sample, and once before
-    every sample, so that no sample begins with the caches that another contender left.
+    Every contender is called untimed: once to warm up, thrice to find the number of calls in a sample, and once before every
+    sample, so that no sample starts with the caches of another contender.
 
     Args:
-        contenders: what to call, by name.
-        rounds: how many samples each contender gets.
-        least: how many seconds a sample lasts at least, about.
-        threads: how many threads the contenders use; where there are several, ``settle`` comes before every sample.
+        contenders: the functions to call, by name.
+        rounds: the number of samples for each contender.
+        least: the approximate least seconds of a sample.
+        threads: the number of threads the contenders use; if above 1, ``settle`` is called before every sample.
     """
     with quiet_collector():
         calls = {name: calls_for(work, least) for name, work in contenders.items()}
@@ -121,13 +121,13 @@ def interleaved(contenders: Mapping[str, Work], rounds: int, least: float, threa
 
 
 def calls_for(work: Work, least: float) -> int:
-    """How many calls take ``least`` seconds, at least one, by the fastest of three after a warm-up."""
+    """The number of calls that take ``least`` seconds, at least one, by the fastest of three after a warm-up."""
     work()
     return max(1, math.ceil(least / max(1e-9, min(seconds(work, 1) for _ in range(3)))))
 
 
 def seconds(work: Work, calls: int) -> float:
-    """Mean seconds of so many calls."""
+    """Mean seconds of a call over this many calls."""
     turns = range(calls)
     started = time.perf_counter()
     for _ in turns:
@@ -137,7 +137,7 @@ def seconds(work: Work, calls: int) -> float:
 
 @contextmanager
 def quiet_collector() -> Iterator[None]:
-    """Keep Python's garbage collector away from the clock."""
+    """Keep Python's garbage collector out of the timing."""
     was_on = gc.isenabled()
     gc.collect()
     gc.disable()
@@ -149,11 +149,11 @@ def quiet_collector() -> Iterator[None]:
 
 
 PAUSE = 0.005
-"""Seconds that ``settle`` sleeps at a time: the system accounts for the time of threads about every 4 ms."""
+"""Seconds of one pause in ``settle``: the system updates the CPU time of threads about every 4 ms."""
 
 
 def settle(pauses: int = 20) -> None:
-    """Wait until no thread of this process works: OpenMP's helpers spin for some 10 ms after a contender has returned."""
+    """Wait until all threads of this process are idle: OpenMP's helpers spin for some 10 ms after a contender has returned."""
     for _ in range(pauses):
         before = time.process_time()
         time.sleep(PAUSE)
@@ -165,7 +165,7 @@ def settle(pauses: int = 20) -> None:
 
 
 def geometric_mean(values: Iterable[float]) -> float | None:
-    """The geometric mean, or None of nothing.
+    """The geometric mean; None if there are no values.
 
     >>> geometric_mean([1.0, 4.0])
     2.0
@@ -175,7 +175,7 @@ def geometric_mean(values: Iterable[float]) -> float | None:
 
 
 def gflops(multiply_adds: int, timing: Timing) -> float:
-    """Billions of operations a second by the median, a multiply-add counted as two."""
+    """Billions of operations per second by the median, with a multiply-add counted as two."""
     return 2e-9 * multiply_adds / timing.median
 
 
@@ -190,24 +190,24 @@ PEAK_SAMPLES, PEAK_SECONDS = 25, 0.005
 
 @kernel
 def multiply_add_loop(a: Array, b: Array, repeats: Array, c: Array) -> None:
-    """c = repeats[0] times over, nothing but multiply-adds of registers: a number times two vectors, added to a tile."""
+    """c = repeats[0] times nothing but multiply-adds on registers: a number times two vectors, added to a tile."""
     for _ in range(repeats[0]):
         t = tile_zeros(b, PEAK_ROWS, PEAK_COLUMNS)
         for _ in range(PEAK_STEPS):
-            t = tile_outer(t, a, 0, 0, 1, b, 0)  # the same each time, so that nothing is loaded
+            t = tile_outer(t, a, 0, 0, 1, b, 0)  # the same operands each time, so that nothing is loaded
         tile_store(t, c, 0, PEAK_COLUMNS * tile_width(b), PEAK_ROWS)
 
 
 class Peak:
-    """A contender that does as many multiply-adds a second as the project's tiles can, on every thread at once.
+    """A contender that makes as many multiply-adds per second as the project's tiles can, on every thread at once.
 
     Args:
-        threads: how many threads.
-        dtype: of the numbers.
+        threads: the number of threads.
+        dtype: the dtype of the numbers.
 
     Attributes:
-        multiply_adds: how many a call makes, over all threads.
-        best: GFLOP/s of the fastest of some samples taken when it was made, while nothing else ran.
+        multiply_adds: multiply-adds of a call, over all threads.
+        best: GFLOP/s of the fastest sample taken at construction, while nothing else ran.
     """
 
     def __init__(self, threads: int, dtype: str = "float32") -> None:
@@ -235,9 +235,9 @@ class Peak:
 
 
 def keep_to(threads: int) -> None:
-    """Keep the process to as many processors as contenders have threads: some libraries take all they may.
+    """Limit the process to as many processors as there are threads: some libraries use all they can.
 
-    It must come before those libraries are imported. PyTorch's threads are set, too.
+    Call it before those libraries are imported. It also sets PyTorch's threads.
     """
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
@@ -247,32 +247,32 @@ def keep_to(threads: int) -> None:
 
 
 def peer(name: str) -> Any | None:
-    """A library to compare with, or None where it is not installed."""
+    """A library to compare with, or None if it is not installed."""
     try:
         return importlib.import_module(name)
     except ImportError:
         return None
 
 
-def machine_facts(threads: int, peers: Sequence[str] = ("torch",)) -> dict[str, Any]:
-    """What the figures depend on: processor, threads, vector unit and versions; None for a peer that is absent."""
-    facts: dict[str, Any] = {"cpu": cpu_name(), "processors": usable_cpus(), "threads": threads, "vector_unit": HOST.name}
+def machine_info(threads: int, peers: Sequence[str] = ("torch",)) -> dict[str, Any]:
+    """The conditions of a measurement: processor, threads, vector unit and versions; None for a peer that is not installed."""
+    info: dict[str, Any] = {"cpu": cpu_name(), "processors": usable_cpus(), "threads": threads, "vector_unit": HOST.name}
     versions = {"python": platform.python_version(), "numpy": np.__version__, "numba": numba.__version__}
     versions |= {"minicnn": minicnn.__version__}
     found = {name: peer(name) for name in peers}
-    return facts | versions | {name: getattr(module, "__version__", None) for name, module in found.items()}
+    return info | versions | {name: getattr(module, "__version__", None) for name, module in found.items()}
 
 
-def machine_line(facts: Mapping[str, Any]) -> str:
-    """The machine in one line."""
-    hardware = f"{facts['cpu']}, {facts['vector_unit']}, {facts['threads']} of {facts['processors']} processors"
+def machine_line(info: Mapping[str, Any]) -> str:
+    """The machine as one line of text."""
+    hardware = f"{info['cpu']}, {info['vector_unit']}, {info['threads']} of {info['processors']} processors"
     known = ("cpu", "processors", "threads", "vector_unit")
-    versions = (f"{name} {version or ABSENT}" for name, version in facts.items() if name not in known)
+    versions = (f"{name} {version or ABSENT}" for name, version in info.items() if name not in known)
     return f"{hardware}; {', '.join(versions)}"
 
 
 def cpu_name() -> str:
-    """What the processor calls itself."""
+    """The processor's name."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -281,16 +281,16 @@ def cpu_name() -> str:
     return names[0] if names else platform.machine()
 
 
-def compile_facts() -> dict[str, Any]:
-    """What making the kernels took so far, apart from all timings: seconds, kernels in all, and those no cache held."""
+def compile_info() -> dict[str, Any]:
+    """The cost of making the kernels so far, outside all timings: seconds, all kernels, and those that no cache held."""
     return {"seconds": LOG.seconds, "kernels": LOG.bound, "compiled": len(LOG.compiled)}
 
 
 def compile_line() -> str:
-    """``compile_facts`` in words."""
-    facts = compile_facts()
-    made = f"{facts['compiled']} compiled, {facts['kernels'] - facts['compiled']} from the cache"
-    return f"minicnn's kernels: {made}, {facts['seconds']:.1f} s in all, outside of all timings"
+    """``compile_info`` as text."""
+    info = compile_info()
+    made = f"{info['compiled']} compiled, {info['kernels'] - info['compiled']} from the cache"
+    return f"minicnn's kernels: {made}, {info['seconds']:.1f} s in all, outside of all timings"
 
 
 # --- what the reader sees ---
@@ -301,9 +301,9 @@ class Column:
     """A column of a table.
 
     Attributes:
-        title: its heading.
-        width: in characters.
-        form: how a number is formatted.
+        title: the heading.
+        width: the width in characters.
+        form: the format of a number.
     """
 
     title: str
@@ -329,7 +329,7 @@ def line(columns: Sequence[Column], values: Sequence[object]) -> str:
 
 
 def say(text: str = "") -> None:
-    """Print at once, also into a pipe."""
+    """Print a line and flush it."""
     print(text, flush=True)
 
 
@@ -337,7 +337,7 @@ def probe(file: Path, option: str = "--json") -> None:
     """Refuse a file that cannot be written, before anything is measured.
 
     Raises:
-        BenchmarkError: it cannot.
+        BenchmarkError: the file cannot be written.
     """
     existed = file.exists()
     try:
@@ -349,7 +349,7 @@ def probe(file: Path, option: str = "--json") -> None:
 
 
 def write_json(file: Path, report: Mapping[str, Any]) -> None:
-    """Write a report.
+    """Write a report as JSON.
 
     Raises:
         BenchmarkError: the file cannot be written.
@@ -364,15 +364,15 @@ def write_json(file: Path, report: Mapping[str, Any]) -> None:
 
 
 class Arguments(argparse.ArgumentParser):
-    """A parser whose complaints are one sentence."""
+    """A parser whose errors are one sentence."""
 
     def error(self, message: str) -> NoReturn:
-        """Leave it to ``run`` to say so and to exit with code 2."""
+        """Raise the error, so that ``run`` prints it and exits with code 2."""
         raise BenchmarkError(message)
 
 
 def arguments(description: str) -> Arguments:
-    """A parser with the options that every benchmark has."""
+    """A parser with the options of every benchmark."""
     parser = Arguments(description=description)
     parser.add_argument("--json", type=path, metavar="FILE", help="write the same figures to a file")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads for every contender (default 1)")
@@ -382,7 +382,7 @@ def arguments(description: str) -> Arguments:
 
 
 def check_arguments(options: argparse.Namespace) -> None:
-    """Refuse what cannot be measured.
+    """Refuse options that cannot be measured.
 
     Raises:
         BenchmarkError: an option, or a mode of minicnn that makes timings meaningless.
@@ -401,17 +401,17 @@ def check_arguments(options: argparse.Namespace) -> None:
 
 
 def check_one_thread(options: argparse.Namespace, what: str) -> None:
-    """Refuse several threads for what only one does.
+    """Refuse several threads for a benchmark of one thread.
 
     Raises:
-        BenchmarkError: more threads are asked for.
+        BenchmarkError: more than one thread is requested.
     """
     if options.threads > 1:
         raise BenchmarkError(f"expected --threads 1, {what} being one thread's, got {options.threads}")
 
 
 def run(name: str, benchmark: Callable[[Sequence[str]], None], arguments: Sequence[str]) -> int:
-    """Run a benchmark; what goes wrong becomes one sentence and an exit code."""
+    """Run a benchmark; an error becomes one sentence and an exit code."""
 
     @program(name)
     def main() -> int:

@@ -1,4 +1,4 @@
-"""The networks that are trained and run in benchmarks, with the images and the recipe of each."""
+"""The networks of the benchmarks, each with its images and recipe."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ class Case:
     """One network with its recipe.
 
     Attributes:
-        name: what the table calls it.
-        make: makes the network.
-        batch: images a step.
+        name: the name in the table.
+        make: a function that makes the network.
+        batch: images in a step.
         loss: the loss.
-        adam: Adam at 1e-3 rather than gradient descent with momentum 0.9.
+        adam: whether to use Adam at 1e-3 instead of gradient descent with momentum 0.9.
         rate: the learning rate.
-        normalise: what a grey level of MNIST becomes; None for random colour images of CIFAR's size.
-        floats: whether minicnn, too, gets float32 images (N, C, H, W), rather than MNIST's 8-bit pixels.
+        normalise: the normalisation of MNIST's grey levels; None for random colour images of CIFAR's size.
+        floats: whether minicnn also gets float32 images (N, C, H, W) instead of MNIST's 8-bit pixels.
     """
 
     name: str
@@ -62,12 +62,12 @@ CASES = (
 
 @dataclass(frozen=True)
 class Data:
-    """What all contenders train on.
+    """The training data of all contenders.
 
     Attributes:
         images: (N, C, H, W) float32, as the networks see them.
         labels: (N,) class numbers.
-        source: the images as minicnn gets them: 8-bit pixels, or the same array.
+        source: the images for minicnn: 8-bit pixels, or the same array.
     """
 
     images: Array
@@ -76,7 +76,7 @@ class Data:
 
 
 def data_of(case: Case, size: int, images: int = 60_000) -> Data:
-    """So many images for a network that sees size × size pixels; MNIST's packaged subset, repeated, or random numbers."""
+    """Images of size × size for a network; MNIST's packaged subset, repeated, or random numbers."""
     if case.normalise is None:
         rng = np.random.default_rng(0)
         values = rng.standard_normal((images // 2, 3, size, size), dtype=np.float32)
@@ -92,7 +92,7 @@ def data_of(case: Case, size: int, images: int = 60_000) -> Data:
 
 
 def order(images: int, batch: int) -> Callable[[], Array]:
-    """A function that gives the images of one batch after another, shuffled anew every epoch."""
+    """A function that returns the image numbers of one batch after another, shuffled again every epoch."""
     rng, waiting = np.random.default_rng(0), np.arange(0)
 
     def following() -> Array:
@@ -106,7 +106,7 @@ def order(images: int, batch: int) -> Callable[[], Array]:
 
 
 def multiply_adds(net: Network) -> int:
-    """Nominal multiply-adds of a training step for one image: links that exist, once forward and twice backward.
+    """Nominal multiply-adds of a training step for one image: existing links, once forward and twice backward.
 
     The input gradient of the first layer is not computed. Biases and pools are not counted.
 
@@ -119,7 +119,7 @@ def multiply_adds(net: Network) -> int:
 
 
 def links(bound: Any) -> int:
-    """Multiply-adds by a weight that a convolution or dense layer makes for one image."""
+    """Multiply-adds by weights of a convolution or dense layer for one image."""
     if "W" not in bound.plan.params or type(bound.layer).__name__ == "Subsample":
         return 0
     places = int(np.prod(bound.plan.out_shape[1:]))

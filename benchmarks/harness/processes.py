@@ -1,4 +1,4 @@
-"""Whole processes: how long they take from start to end, and what they print."""
+"""Runs whole processes, with their time from start to end and their output."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from harness import BenchmarkError
 
 @dataclass(frozen=True)
 class Finished:
-    """A process that has ended well.
+    """A process that has ended successfully.
 
     Attributes:
         seconds: from its start to its end.
-        output: what it printed.
+        output: the text it printed.
     """
 
     seconds: float
@@ -26,10 +26,10 @@ class Finished:
 
 
 def python(arguments: Sequence[str], variables: Mapping[str, str]) -> Finished:
-    """Run this Python with some arguments and further environment variables.
+    """Run this Python with arguments and additional environment variables.
 
     Raises:
-        BenchmarkError: it failed.
+        BenchmarkError: the process failed.
     """
     started = time.perf_counter()
     command = [sys.executable, *arguments]

@@ -1,6 +1,6 @@
-"""Networks, data and optimisers that are trained the same way in two checkouts, to compare their bits and their times.
+"""Networks, data and optimisers that two checkouts train in the same way, to compare their bits and times.
 
-Everything is random and seeded, and only the public API is used.
+All data is random and seeded, and only the public API is used.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ TORCH = Normalise.standard(0.1307, 0.3081)
 
 @dataclass(frozen=True)
 class Workload:
-    """A network and how it is trained.
+    """A network and its training.
 
     Attributes:
-        make: the network, given the options of ``Network``.
-        source: the images, given their number.
+        make: makes the network from the options of ``Network``.
+        source: makes the given number of images.
         loss: the loss.
-        optimizer: a new optimiser.
-        batch: images a step.
-        one_by_one: whether the steps are the 1998 network's: one image each, with rates from the curvature.
+        optimizer: makes a new optimiser.
+        batch: images in a step.
+        one_by_one: whether to train as in 1998: one image a step, with rates from the curvature.
     """
 
     make: Callable[..., m.Network]
@@ -44,7 +44,7 @@ class Workload:
 
 
 def digits(count: int) -> Array:
-    """Random pictures (count, 28, 28) of bytes."""
+    """Random images (count, 28, 28) of bytes."""
     return np.random.default_rng(7).integers(0, 256, (count, 28, 28)).astype(np.uint8)
 
 
@@ -80,7 +80,7 @@ def cifar(**options: Any) -> m.Network:
 
 
 def every_layer(**options: Any) -> m.Network:
-    """A network that has every layer but ``RBF``, which the 1998 network ends with."""
+    """A network with every layer except ``RBF``, which the 1998 network has."""
     table = tuple((c % 8, (c + 3) % 8, (c + 5) % 8) for c in range(12))
     layers: list[Named] = [
         ("strided", m.Conv2d(8, 3, stride=2, padding=1)),
@@ -126,13 +126,13 @@ WORKLOADS = {
 
 
 def batches(workload: Workload, steps: int, images: int = IMAGES) -> Iterator[Array]:
-    """The numbers of the images of each step."""
+    """The image numbers of each step."""
     for step in range(steps):
         yield (np.arange(workload.batch) + step * workload.batch) % images
 
 
 def train(workload: Workload, net: m.Network, optimizer: Any, source: Any, steps: int, images: int = IMAGES) -> float:
-    """Train so many steps; the sum of the losses."""
+    """Train this many steps and return the sum of the losses."""
     labels, total = classes(images), 0.0
     if workload.one_by_one:
         optimizer.estimate(net, workload.loss, source, labels, np.arange(50))

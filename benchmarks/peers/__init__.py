@@ -1,1 +1,1 @@
-"""The other side of the comparisons: PyTorch, JAX and ONNX Runtime."""
+"""The libraries that minicnn is compared with: PyTorch, JAX and ONNX Runtime."""

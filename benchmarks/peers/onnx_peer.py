@@ -1,4 +1,4 @@
-"""ONNX Runtime: a network exported from minicnn's layers with the ``onnx`` helpers, run with all optimisations."""
+"""ONNX Runtime: a network exported with the ``onnx`` helpers from minicnn's layers, run with all optimisations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OPSET, IR = 17, 8
 
 
 class Graph:
-    """The nodes and constants of a model on the way to its end."""
+    """The nodes and constants of a model under construction."""
 
     def __init__(self) -> None:
         self.nodes: list[Any] = []
@@ -23,20 +23,20 @@ class Graph:
         self.last = "x"
 
     def constant(self, value: Any) -> str:
-        """The name of a new constant."""
+        """Add a constant and return its name."""
         name = f"c{len(self.constants)}"
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value, np.float32), name))
         return name
 
     def then(self, operator: str, *constants: Any, **options: Any) -> None:
-        """An operator on the last result and some constants."""
+        """Apply an operator to the last result and some constants."""
         out = f"n{len(self.nodes)}"
         inputs = [self.last, *(self.constant(value) for value in constants)]
         self.nodes.append(helper.make_node(operator, inputs, [out], **options))
         self.last = out
 
     def add(self, bound: Any, p: Any) -> None:
-        """The operators of one of minicnn's layers."""
+        """Add the operators of one of minicnn's layers."""
         layer, kind, W, b = bound.layer, type(bound.layer).__name__, p.get(f"{bound.name}.W"), p.get(f"{bound.name}.b")
         if kind == "Conv2d":
             self.then("Conv", W, b, pads=[*layer.window.padding] * 2)
@@ -64,7 +64,7 @@ class Graph:
 
 
 def dense(layer: Any, W: Array) -> Array:
-    """The kernels of a sparse convolution in an array (F, C, KH, KW), zero where there is no link."""
+    """The kernels of a sparse convolution as an array (F, C, KH, KW), zero where there is no link."""
     full = np.zeros((len(layer.table), 1 + max(map(max, layer.table)), *W.shape[1:]), W.dtype)
     for f, c, k in layer.links:
         full[f, c] = W[k]
@@ -72,7 +72,7 @@ def dense(layer: Any, W: Array) -> Array:
 
 
 def session(net: Network, threads: int) -> Any:
-    """A session that computes what the network computes."""
+    """A session that computes the same as the network."""
     graph = Graph()
     for bound in net.layers:
         graph.add(bound, net.params)

@@ -1,6 +1,6 @@
-"""The recipe of ``examples/train_mnist.py --fast`` in PyTorch, as a process of its own: eager, channels_last, fused Adam.
+"""The recipe of ``examples/train_mnist.py --fast`` in PyTorch, in a process of its own: eager, channels_last, fused Adam.
 
-The images are loaded by minicnn's reader, so that both read the same file in the same way, and lie in memory as float32
+The images are loaded by minicnn's reader, so both read the same file in the same way, and are kept in memory as float32
 tensors. Run: python benchmarks/peers/torch_fast.py --seed N --threads N
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
-sys.path.insert(0, str(Path(__file__).parents[1]))  # not this folder, where a run as a program looks
+sys.path.insert(0, str(Path(__file__).parents[1]))  # not this file's folder, which Python puts first
 from fast import BATCH, CYCLE, EPOCHS, NORMALISE, RATE
 
 from minicnn import models
@@ -24,7 +24,7 @@ from minicnn.data.pixels import shuffled
 
 
 def module_of(seed: int) -> Any:
-    """The network, from the weights that minicnn starts from."""
+    """The network, with minicnn's initial weights."""
     import torch
 
     from peers.torch_peers import modern
@@ -33,7 +33,7 @@ def module_of(seed: int) -> Any:
 
 
 def tensor(images: Any) -> Any:
-    """Grey levels as the network sees them."""
+    """Grey levels as the network's input."""
     import torch
 
     values = images.astype(np.float32) * np.float32(NORMALISE.scale) + np.float32(NORMALISE.shift)
@@ -42,7 +42,7 @@ def tensor(images: Any) -> Any:
 
 @program("torch_fast")
 def main() -> int:
-    """Train and tell the accuracy."""
+    """Train, and print the accuracy."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)

@@ -1,6 +1,6 @@
-"""The networks as somebody who wants speed writes them in PyTorch: C3 is one dense convolution with masked weights.
+"""The networks in PyTorch, written for speed: C3 is one dense convolution with masked weights.
 
-Keys of the state_dicts are minicnn's names; ``pack`` and ``unpack`` go between packed and dense kernels of C3.
+The state_dicts have minicnn's names; ``pack`` and ``unpack`` convert between packed and dense kernels of C3.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from minicnn import Network, SparseConv2d
 
 
 class Subsample(nn.Module):
-    """One coefficient and one bias a map for the sum of every 2×2 window."""
+    """One coefficient and one bias for each map, applied to the sum of every 2×2 window."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class Subsample(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The mean, times four coefficients, plus the bias."""
+        """The mean times four coefficients, plus the bias."""
         return F.avg_pool2d(x, 2) * (4 * self.weight) + self.bias
 
 
@@ -40,7 +40,7 @@ class Sparse(nn.Module):
         index[links[:, 0], links[:, 1]] = links[:, 2]
         self.weight, self.bias = nn.Parameter(torch.zeros(kernels, 5, 5)), nn.Parameter(torch.zeros(len(groups)))
         self.index: Tensor
-        self.register_buffer("index", torch.from_numpy(index), persistent=False)  # so that it goes where the module goes
+        self.register_buffer("index", torch.from_numpy(index), persistent=False)  # moves with the module to its device
         self.group: Tensor
         self.register_buffer("group", torch.from_numpy(np.repeat(np.arange(len(groups)), groups)), persistent=False)
 
@@ -52,24 +52,24 @@ class Sparse(nn.Module):
 def classic(net: Network) -> nn.Sequential:
     """The network of 1998 with the activation function of the paper."""
 
-    class Squash(nn.Module):
+    class ScaledTanh(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             return 1.7159 * torch.tanh(2 / 3 * x)
 
     parts: dict[str, nn.Module] = {
         "C1": nn.Conv2d(1, 6, 5),
-        "f1": Squash(),
+        "f1": ScaledTanh(),
         "S2": Subsample(6),
-        "f2": Squash(),
+        "f2": ScaledTanh(),
         "C3": Sparse(_sparse(net)),
-        "f3": Squash(),
+        "f3": ScaledTanh(),
         "S4": Subsample(16),
-        "f4": Squash(),
+        "f4": ScaledTanh(),
         "C5": nn.Conv2d(16, 120, 5),
-        "f5": Squash(),
+        "f5": ScaledTanh(),
         "flatten": nn.Flatten(),
         "F6": nn.Linear(120, 84),
-        "f6": Squash(),
+        "f6": ScaledTanh(),
         "output": nn.Linear(84, 10),
     }
     return _filled(parts, net)

@@ -1,7 +1,7 @@
-"""JAX at the same training loop: one jitted function a step, images in NHWC, buffers donated.
+"""JAX in the same training loop: one jitted function for a step, images in NHWC, buffers donated.
 
-The network is read off minicnn's layers, so that it cannot be another one. NHWC is XLA's faster layout for these networks on
-a CPU; the weights of the first dense layer are permuted once, to fit.
+The network is built from minicnn's layers, so that it is the same network. NHWC is XLA's faster layout for these networks on a
+CPU; the weights of the first dense layer are permuted once to match.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Parameters = dict[str, Any]
 
 
 def _table(layer: Any) -> np.ndarray[Any, Any]:
-    """For every map and channel the number of its kernel; the number past the last one where there is no link."""
+    """The kernel number of every map and channel; the number past the last kernel if there is no link."""
     links = np.array(layer.links)
     index = np.full((len(layer.table), links[:, 1].max() + 1), links[:, 2].max() + 1)
     index[links[:, 0], links[:, 1]] = links[:, 2]
@@ -49,18 +49,18 @@ def _layer(bound: Any, p: Parameters, x: Any) -> Any:
         return lax.reduce_window(x, -jnp.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
     if kind == "Dense":
         return x.reshape(len(x), -1) @ p[f"{name}.W"].T + p[f"{name}.b"]
-    return _squash(kind, x)
+    return _elementwise(kind, x)
 
 
-def _squash(kind: str, x: Any) -> Any:
-    """The output of a layer without parameters that works element by element, or of none."""
+def _elementwise(kind: str, x: Any) -> Any:
+    """The output of an elementwise layer without parameters, or x if there is none."""
     if kind == "ScaledTanh":
         return 1.7159 * jnp.tanh(2 / 3 * x)
     return jnp.maximum(x, 0) if kind == "ReLU" else x
 
 
 def _parameters(net: Network) -> Parameters:
-    """A copy of the parameters, those of a dense layer after maps in the order of NHWC."""
+    """A copy of the parameters; those of a dense layer after maps are in NHWC order."""
     taken: Parameters = {}
     maps: Any = None
     for bound in net.layers:
@@ -75,11 +75,11 @@ def _parameters(net: Network) -> Parameters:
 
 
 class Jax:
-    """One call of ``step`` is one step of training.
+    """Each call of ``step`` is one training step.
 
     Args:
         case: the network and its recipe.
-        net: minicnn's network, whose parameters it starts from.
+        net: minicnn's network, which has the initial parameters.
         data: the images.
     """
 
@@ -101,7 +101,7 @@ class Jax:
         def adam(p: Parameters, g: Parameters, m: Parameters, v: Parameters, t: Any) -> Any:
             m = {k: 0.9 * m[k] + 0.1 * g[k] for k in p}
             v = {k: 0.999 * v[k] + 0.001 * g[k] ** 2 for k in p}
-            c1, c2 = -jnp.expm1(t * np.log(0.9)), -jnp.expm1(t * np.log(0.999))  # 1 − βᵗ, without its cancellation
+            c1, c2 = -jnp.expm1(t * np.log(0.9)), -jnp.expm1(t * np.log(0.999))  # 1 − βᵗ without cancellation
             return {k: p[k] - rate * (m[k] / c1) / (jnp.sqrt(v[k] / c2) + 1e-8) for k in p}, m, v
 
         def momentum(p: Parameters, g: Parameters, m: Parameters, v: Parameters, t: Any) -> Any:
@@ -120,7 +120,7 @@ class Jax:
         self._next = order(len(data.images), case.batch)
 
     def step(self) -> Any:
-        """One step; its loss, which nobody waits for."""
+        """One step; returns its loss without waiting for it."""
         self._state, loss = self._step(self._state, self.images, self.labels, self._next())
         return loss
 

@@ -1,4 +1,4 @@
-"""PyTorch at its training loop, eager or compiled, in either memory format."""
+"""PyTorch's training loop, eager or compiled, in either memory format."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from peers.torch_peers import MODULES
 
 
 def forget_compiled() -> None:
-    """Let the next network be compiled, too: after eight of one function PyTorch runs the others uncompiled."""
+    """Allow the next network to be compiled: PyTorch compiles only eight versions of a function and runs others eagerly."""
     torch.compiler.reset()
 
 
 class Torch:
-    """One call of ``step`` is one step of training, with fused optimisers.
+    """Each call of ``step`` is one training step, with a fused optimiser.
 
     Args:
         case: the network and its recipe.
-        net: minicnn's network, whose parameters it starts from.
+        net: minicnn's network, which has the initial parameters.
         data: the images.
         channels_last: the memory format.
-        compiled: whether ``torch.compile`` makes one function of the network and its loss.
-        device: where it computes and has its images.
+        compiled: whether ``torch.compile`` compiles the network and its loss into one function.
+        device: the device of the network and its images.
     """
 
     def __init__(self, case: Case, net: Network, data: Data, channels_last: bool, compiled: bool, device: str = "cpu") -> None:
@@ -52,11 +52,11 @@ class Torch:
         self.device, self.batch, self._next = device, case.batch, order(len(data.images), case.batch)
 
     def step(self) -> Any:
-        """One step; its loss as a tensor, which nobody waits for."""
+        """One step; returns its loss as a tensor without waiting for it."""
         return self.learn(torch.from_numpy(self._next()).to(self.device))
 
     def learn(self, index: Any) -> Any:
-        """A step with these images."""
+        """One step with these images."""
         self.optimizer.zero_grad()
         loss = self.loss(self.images[index], self.targets[index])
         loss.backward()

@@ -1,4 +1,4 @@
-"""PyTorch at its training loop on a GPU: eager, or every step as one replay of a CUDA graph."""
+"""PyTorch's training loop on a GPU: eager, or every step as a replay of a CUDA graph."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from minicnn import Network
 from peers.train_torch import Torch
 
 WARM_UP = 3
-"""Steps before a graph is recorded, as PyTorch's documentation asks for: libraries choose their algorithms in them."""
+"""Steps before a graph is recorded, as PyTorch's documentation requires: libraries choose their algorithms in them."""
 
 
 def without_tf32() -> None:
-    """Let convolutions and matrix products keep all bits of float32, as minicnn's do."""
+    """Make convolutions and matrix products use full float32 precision, as minicnn does."""
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
 
 
 class Eager(Torch):
-    """One call of ``step`` launches one step.
+    """Each call of ``step`` launches one step.
 
     Args:
         case: the network and its recipe.
-        net: minicnn's network, whose parameters it starts from.
+        net: minicnn's network, which has the initial parameters.
         data: the images.
         channels_last: the memory format.
     """
@@ -40,7 +40,7 @@ class Eager(Torch):
 
 
 class Graphs(Eager):
-    """A step recorded once, replayed with other images."""
+    """A step recorded once and replayed with other images."""
 
     def __init__(self, case: Case, net: Network, data: Data, channels_last: bool) -> None:
         super().__init__(case, net, data, channels_last)
@@ -48,7 +48,7 @@ class Graphs(Eager):
             if "capturable" in group:
                 group["capturable"] = True  # Adam counts its steps on the device
         self._index = torch.arange(self.batch, device=self.device)
-        cuda: Any = torch.cuda  # whose streams have no types
+        cuda: Any = torch.cuda  # its streams have no types
         to_device_async = cuda.Stream()
         to_device_async.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(to_device_async):
@@ -67,7 +67,7 @@ class Graphs(Eager):
 
 
 def undone(optimizer: Any, work: Callable[[], object]) -> None:
-    """Do some steps, then give parameters and the optimizer's memory what they had at the start, in place."""
+    """Run some steps, then restore parameters and optimizer state in place."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     start = [p.detach().clone() for p in parameters]
     work()
@@ -81,4 +81,4 @@ def undone(optimizer: Any, work: Callable[[], object]) -> None:
 
 
 FORMS: dict[str, Callable[[Case, Network, Data, bool], Eager]] = {"eager": Eager, "graphs": Graphs}
-"""What minicnn is compared with on a GPU."""
+"""The contenders on a GPU."""

@@ -1,4 +1,4 @@
-"""One run of the LeNet-5 of 1998: pass after pass, each with rates from the curvature taken before it; saved after each."""
+"""One run of the LeNet-5 of 1998: in each pass, estimate the curvature, train on every image, save."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from minicnn.train.metrics import write_json
 
 PAPER = Normalise.between(-0.1, 1.175)
 MU = 84 * 0.02
-"""The paper's 0.02, for a loss that is a mean over the 84 numbers of F6 and not their sum; see docs/reproduction.md."""
-ESTIMATE = 500  # patterns that the curvature is taken from
+"""The paper's 0.02, rescaled: this loss is a mean over the 84 numbers of F6, not their sum; see docs/reproduction.md."""
+ESTIMATE = 500  # patterns for the estimate of the curvature
 PLAIN = 10  # one batch in ten is not distorted: 60,000 of the paper's 600,000 images
 DISTORTIONS = Affine(shift=2, scale=0.15, squeeze=0.15, shear=0.15)
 HELD_OUT = 5000
@@ -40,9 +40,9 @@ class Row:
     """A row of the table.
 
     Attributes:
-        size: how many training images.
-        distorted: whether they are distorted anew in each pass.
-        batch: images a step; the paper has 1.
+        size: the number of training images.
+        distorted: whether they are distorted again in each pass.
+        batch: images in a step; the paper has 1.
     """
 
     size: int
@@ -51,13 +51,13 @@ class Row:
 
     @property
     def name(self) -> str:
-        """The name of its folder."""
+        """The name of the row's folder."""
         return f"{self.size}{'-distorted' * self.distorted}{f'-batch-{self.batch}' * (self.batch > 1)}"
 
 
 @dataclass(frozen=True)
 class Pass:
-    """What a pass came to: the mean loss while learning, errors in per cent after it, seconds of learning alone."""
+    """The result of a pass: mean training loss, errors in per cent after the pass, seconds of training alone."""
 
     number: int
     loss: float
@@ -68,14 +68,14 @@ class Pass:
 
 @dataclass(frozen=True)
 class Task:
-    """What is the same for all runs.
+    """The settings shared by all runs.
 
     Attributes:
         digits: the data.
         loss: equation 8 or 9.
-        passes: how many.
-        validate: hold out 5,000 of 60,000 training images and judge by these; the test images are not read.
-        threads: as ``Network`` takes them.
+        passes: the number of passes.
+        validate: hold out 5,000 of 60,000 training images for validation; the test images are not read.
+        threads: threads, as for ``Network``.
     """
 
     digits: ImageDataset
@@ -86,7 +86,7 @@ class Task:
 
     @cached_property
     def common(self) -> dict[str, Any]:
-        """What must be the same for two runs to stand in one row of the table."""
+        """The settings that must be equal for two runs in one row of the table."""
         digits, (images, labels, judged) = self.digits, self.judged()
         data = {"learned": identities.examples(Pixels(digits.train_images, PAPER, 32), digits.train_labels, self.learn)}
         data["judged"] = identities.examples(images, labels, judged)
@@ -96,7 +96,7 @@ class Task:
 
     @property
     def learn(self) -> Array:
-        """The images that may be learned from."""
+        """The images that may be trained on."""
         return self._parts[0]
 
     @property
@@ -105,7 +105,7 @@ class Task:
         return split(count, count * HELD_OUT // 60_000, 0) if self.validate else (np.arange(count), np.arange(0))
 
     def judged(self) -> tuple[Pixels, Array, Array]:
-        """Images, their labels and the numbers of those whose error is the result."""
+        """The images, labels and image numbers on which the result is measured."""
         digits = self.digits
         if self.validate:
             return Pixels(digits.train_images, PAPER, 32), digits.train_labels, self._parts[1]
@@ -113,17 +113,17 @@ class Task:
 
 
 def identity(task: Task, row: Row, seed: int) -> dict[str, Any]:
-    """What must be the same for a run to go on."""
+    """Everything that must be equal for a run to resume."""
     distortions = f"{DISTORTIONS}, but for one batch in {PLAIN}" if row.distorted else ""
     return {"seed": seed, **asdict(row), "distortions": distortions} | task.common
 
 
 def run(task: Task, row: Row, seed: int, folder: Path, resume: bool, log: Callable[[str], None]) -> list[Pass]:
-    """Train one network, or go on with it; the passes in order, the last of which is the result.
+    """Train one network, or resume its training; returns the passes in order. The last one is the result.
 
     Raises:
-        CheckpointError: resume, and what is in the folder is of another run.
-        OptionError: the folder cannot be written to, or another process writes there.
+        CheckpointError: with ``resume``, the folder holds another run.
+        OptionError: the folder is not writable, or another process holds it.
     """
     with FolderLock(folder, "--out"):
         net, optimizer = models.lenet5_1998(threads=task.threads, seed=seed), SDLM(LENET5_RATES[0], MU)
@@ -148,7 +148,7 @@ def run(task: Task, row: Row, seed: int, folder: Path, resume: bool, log: Callab
 
 
 def restore(path: Path, net: Network, optimizer: SDLM, known: dict[str, Any], most: int) -> list[Pass]:
-    """The passes that were done, and the network as it was after them."""
+    """Load the finished passes, and the network after them."""
     metadata = checkpoint.read_metadata(path)
     hint = "resume with the options it was started with, or give another folder"
     identities.check(path, known, metadata.get("run"), hint)
@@ -163,9 +163,9 @@ def restore(path: Path, net: Network, optimizer: SDLM, known: dict[str, Any], mo
 def one_pass(
     task: Task, row: Row, net: Network, optimizer: SDLM, sources: tuple[Source, Source], order: Array, number: int
 ) -> Pass:
-    """Take the curvature, learn from every image once, and read the errors."""
+    """Estimate the curvature, train on every image once, and measure the errors."""
     labels, (plain, distorted) = task.digits.train_labels, sources
-    optimizer.lr = LENET5_RATES[number] * row.batch  # a batch's gradient is a mean, the paper's passes add up single ones
+    optimizer.lr = LENET5_RATES[number] * row.batch  # a batch's gradient is a mean; the paper adds the steps of single images
     optimizer.estimate(net, task.loss, plain, labels, order[:ESTIMATE])
     started, loss = time.perf_counter(), 0.0
     for step, first in enumerate(range(0, len(order), row.batch)):
@@ -179,12 +179,12 @@ def one_pass(
 
 
 def error(net: Network, loss: Loss, images: Source, labels: Array, chosen: Array) -> float:
-    """The share of wrong images in per cent."""
+    """The share of misclassified images in per cent."""
     score = net.evaluate(loss, images, labels, chosen)
     return 100 * (score.images - score.correct) / score.images
 
 
 def line(done: Pass) -> str:
-    """A pass in words."""
+    """A pass as one line of text."""
     errors = f"training error {done.train_error:.2f} %, judged {done.judged_error:.2f} %"
     return f"pass {done.number:2}: loss {done.loss:.3f}, {errors}, {done.seconds:.1f} s"

@@ -1,11 +1,12 @@
-"""Reproduce LeNet-5 as published: RBF output on the codes of the digits, a rate for every parameter, one image at a time.
+"""Reproduce LeNet-5 as published: RBF output on the codes of the digits, a rate for each parameter, one image a step.
 
 Run: python examples/lenet5_1998/reproduce.py [--seeds 5] [--resume], or with --size or --distortions for a single row of the
 table.
 
-Each run makes twenty passes over the training images and is saved after each, so that --resume goes on. The result is the
-error after the last pass; the errors of earlier ones are drawn and choose nothing. With --validate 5,000 of 60,000 training
-images are held out and judged by, and the test images are not read: that is how what the paper leaves open was chosen.
+Each run makes twenty passes over the training images and is saved after each, so that --resume can continue it. The result is
+the error after the last pass. Errors after earlier passes are only plotted. With --validate, 5,000 of the 60,000 training
+images are held out for validation and the test images are not read: settings that the paper leaves open were chosen in this
+way.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import argparse
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))  # python -P leaves it out
+sys.path.insert(0, str(Path(__file__).parent))  # python -P omits it
 
 from passes import Row, Task, run
 from results import PUBLISHED, draw, results, table
@@ -48,7 +49,7 @@ def arguments() -> argparse.Namespace:
 
 
 def check(options: argparse.Namespace) -> None:
-    """Refuse numbers that cannot be."""
+    """Refuse invalid numbers."""
     for name, least, most in (("seeds", 1, None), ("first", 0, None), ("batch", 1, None), ("passes", 1, len(LENET5_RATES))):
         value = getattr(options, name)
         if value < least or (most is not None and value > most):
@@ -57,7 +58,7 @@ def check(options: argparse.Namespace) -> None:
 
 
 def chosen(options: argparse.Namespace, images: int) -> list[Row]:
-    """The rows to train: all that were published, or the one that is asked for."""
+    """The rows to train: all published ones, or the one given by the options."""
     if options.size is None and not options.distortions:
         every = [Row(min(size, images), distorted, options.batch) for size, distorted in PUBLISHED]
         return list(dict.fromkeys(every))

@@ -1,4 +1,4 @@
-"""The table and the pictures of the runs of ``reproduce.py``: whatever finished runs a folder holds."""
+"""The table and figures of the runs of ``reproduce.py``: all finished runs in a folder."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from minicnn.train import checkpoint, history, plots
 from minicnn.train.metrics import read_json
 
 PUBLISHED = {(60_000, False): 0.95, (60_000, True): 0.8, (30_000, False): 1.15, (15_000, False): 1.7}
-"""Test errors in per cent by the number of training images and whether they were distorted; those of fewer images are read
-off the paper's figure 6."""
+"""Published test errors in per cent, by the number of training images and whether they were distorted; those of fewer images
+are read off the paper's figure 6."""
 
-SHOWN = 96  # more than a network of this size misreads
+SHOWN = 96  # more images than a network of this size misclassifies
 FIELDS = {"size": int, "distorted": bool, "batch": int, "seed": int, "error": float, "passes": list}
 Found = dict[Row, list[dict[str, Any]]]
 
 
 def results(folder: Path, task: Task) -> Found:
-    """The results of this task, whatever their rows, by row and in the order of their seeds."""
+    """The results of this task, by row and in the order of the seeds."""
     found: Found = defaultdict(list)
     for path in folder.glob(f"*/seed-*/{RESULT}"):
         metadata = read_json(path, {"error": float})
@@ -43,7 +43,7 @@ def results(folder: Path, task: Task) -> Found:
 
 
 def table(found: Found) -> str:
-    """Published beside measured errors in Markdown, a column for each size of a batch, every seed printed."""
+    """Published and measured errors as a Markdown table: a column for each batch size, with every seed."""
     batches = sorted({row.batch for row in found})
     heads = ["training images", "published", *("one image a step" if b == 1 else f"batches of {b}" for b in batches)]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
@@ -56,7 +56,7 @@ def table(found: Found) -> str:
 
 
 def cell(runs: list[dict[str, Any]]) -> str:
-    """Mean ± deviation, then every seed's error."""
+    """Mean ± standard deviation, then the error of every seed."""
     if not runs:
         return "–"
     errors = [metadata["error"] for metadata in runs]
@@ -66,7 +66,7 @@ def cell(runs: list[dict[str, Any]]) -> str:
 
 
 def draw(folder: Path, found: Found, digits: ImageDataset) -> None:
-    """The paper's figures 5, 6 and 8 from the runs of one image a step: the last for the first seed of the largest row."""
+    """The paper's figures 5, 6 and 8 from the runs of one image a step; figure 8 uses the first seed of the largest row."""
     single = {row: runs for row, runs in found.items() if row.batch == 1}
     if not single:
         return
@@ -84,7 +84,7 @@ def draw(folder: Path, found: Found, digits: ImageDataset) -> None:
 
 
 def errors_of(runs: list[dict[str, Any]], which: str) -> Any:
-    """The mean error after each pass that all runs have made."""
+    """The mean error after each pass that all runs have finished."""
     passes = min(len(metadata["passes"]) for metadata in runs)
     return np.mean([[done[which] for done in metadata["passes"][:passes]] for metadata in runs], axis=0)
 
@@ -112,7 +112,7 @@ def sizes(rows: dict[int, list[dict[str, Any]]], path: Path) -> None:
 
 
 def axes_of(label: str) -> tuple[Any, Any]:
-    """An empty picture of errors."""
+    """An empty figure for errors."""
     figure = plots.blank(6, 4)
     axes = figure.subplots()
     axes.set(xlabel=label, ylabel="error (%)")
@@ -120,7 +120,7 @@ def axes_of(label: str) -> tuple[Any, Any]:
 
 
 def save(figure: Any, axes: Any, path: Path) -> None:
-    """Finish and write it."""
+    """Finish and write a figure."""
     axes.set_ylim(0, None)
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, fontsize=8)

@@ -6,11 +6,13 @@ caller's thread, one after another.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from ..arrays import Array
 from .alignment import aligned
+from .program import Program
+from .workspace import Workspace
 
 OWN_MEMORY = False
 """Whether kernels work on memory of their own."""
@@ -82,8 +84,9 @@ def check_call(where: str, function: Callable[..., object]) -> None:
     """Any callable over arrays can be called."""
 
 
-def rewrite(calls: Sequence[Any]) -> None:
-    """No calls are fused."""
+def lower(program: Program, workspace: Workspace, moving: bool = False, fuse: bool = True) -> Program:
+    """Every recorded call is a kernel."""
+    return program
 
 
 def from_zero(call: Any) -> None:
@@ -101,9 +104,9 @@ __all__ = [
     "from_zero",
     "group_lanes",
     "keeps_on_device",
+    "lower",
     "pinned",
     "require",
-    "rewrite",
     "sync_to_host",
     "to_device",
     "to_device_async",

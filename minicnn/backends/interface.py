@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from ..arrays import Array
+from .program import Program
+from .workspace import Workspace
 
 
 class Place(Protocol):
@@ -55,8 +57,8 @@ class Place(Protocol):
     def check_call(self, where: str, function: Callable[..., object]) -> None:
         """Raise a BackendError where this backend cannot call a function that a layer gives to ``k.call``."""
 
-    def rewrite(self, calls: Sequence[Any]) -> Any:
-        """How many of the first calls of a program can be replaced, by which kernel on which arrays; or None."""
+    def lower(self, program: Program, workspace: Workspace, moving: bool = False, fuse: bool = True) -> Program:
+        """The kernels that do what a program recorded; one may stand for several calls where ``fuse`` is set."""
 
     def from_zero(self, call: Any) -> Any:
         """The kernel that writes what a call of a program adds to the last of its arrays; or None."""

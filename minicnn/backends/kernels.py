@@ -34,40 +34,22 @@ class Kernels(Protocol):
     def gemm_nt_add(self, dy: Array, x: Array, dW: Array) -> None:
         """dW += dy xᵀ."""
 
-    def outer_add(self, dy: Array, x: Array, xt: Array, dW: Array) -> None:
-        """dW += dy xᵀ for few columns; xt (P, K filled up to a multiple of 32) is room for xᵀ."""
+    def outer_add(self, dy: Array, x: Array, dW: Array) -> None:
+        """dW += dy xᵀ for few columns."""
 
     def row_sum_add(self, dy: Array, db: Array) -> None:
         """db[m] += Σ_p dy[m, p]."""
 
-    # --- convolution: x (C, H, W, L), y (F, OH, OW, L), W (F, C, KH, KW) ---
+    # --- convolution: x (C, H, W, L), y (F, OH, OW, L), W (F, C/groups, KH, KW): each group of filters reads its channels ---
 
-    def pack_filters(self, W: Array, packed: Array) -> None:
-        """packed[block, c, kh, kw, i] = W[size·block + i, c, kh, kw], 0 past the last filter; size is packed's last extent."""
-
-    def pack_channels(self, W: Array, packed: Array) -> None:
-        """packed[block, f, kh, kw, i] = W[f, size·block + i, kh, kw], zero past the last channel."""
-
-    def pad(self, x: Array, window: Array, padded: Array) -> None:
-        """framed = x with the window's background of zeros around every map."""
-
-    def conv2d(self, x: Array, packed: Array, b: Array, window: Array, y: Array) -> None:
+    def conv2d(self, x: Array, W: Array, b: Array, window: Array, y: Array, *, algorithm: str = "auto") -> None:
         """y[f, oy, ox] = b[f] + Σ W[f, c, kh, kw] · x[c, s·oy + d·kh − p, s·ox + d·kw − p], zeros outside the map."""
 
-    def conv2d_dx(self, dy: Array, packed: Array, window: Array, dx: Array) -> None:
+    def conv2d_dx(self, dy: Array, W: Array, window: Array, dx: Array, *, algorithm: str = "auto") -> None:
         """dx[c, iy, ix] = Σ W[f, c, kh, kw] · dy[f, oy, ox] where s·o + d·k = i + padding."""
 
-    def conv2d_dW_add(self, x: Array, dy: Array, window: Array, dW: Array) -> None:
+    def conv2d_dW_add(self, x: Array, dy: Array, window: Array, dW: Array, *, algorithm: str = "auto") -> None:
         """dW[f, c, kh, kw] += Σ dy[f, oy, ox] · x[c, s·oy + d·kh − p, s·ox + d·kw − p]."""
-
-    def conv2d_image(self, x: Array, W: Array, b: Array, window: Array, y: Array) -> None:
-        """``conv2d`` of one image, from weights as they are."""
-
-    def conv2d_image_dx(self, dy: Array, W: Array, window: Array, dx: Array) -> None:
-        """``conv2d_dx`` of one image, from weights as they are."""
-
-    def conv2d_image_dW_add(self, x: Array, dy: Array, window: Array, dW: Array) -> None:
-        """``conv2d_dW_add`` of one image."""
 
     def im2col(self, x: Array, window: Array, row: Array, cols: Array) -> None:
         """cols[c, kh, kw, r, ox] = x[c, s·(row + r) + d·kh − p, s·ox + d·kw − p], zero outside the map."""
@@ -75,16 +57,16 @@ class Kernels(Protocol):
     def col2im_add(self, cols: Array, window: Array, row: Array, dx: Array) -> None:
         """The adjoint of im2col, added to dx."""
 
-    # --- sparse convolution: kernels W (K, KH, KW), links (n, 3) = map, channel, kernel, sorted; first = where each begins ---
+    # --- sparse convolution: kernels W (K, KH, KW), links (n, 3) = map, channel, kernel ---
 
-    def sparse_conv2d(self, x: Array, W: Array, b: Array, first: Array, links: Array, y: Array) -> None:
+    def sparse_conv2d(self, x: Array, W: Array, b: Array, links: Array, y: Array) -> None:
         """y[f] = b[f] + Σ over the links of map f of W[k] ⋆ x[c]."""
 
-    def sparse_conv2d_dx(self, dy: Array, W: Array, first: Array, links: Array, dx: Array) -> None:
+    def sparse_conv2d_dx(self, dy: Array, W: Array, links: Array, dx: Array) -> None:
         """dx[c] = Σ over the links of channel c of W[k] ∗ dy[f]."""
 
-    def sparse_conv2d_dW_add(self, x: Array, dy: Array, first: Array, maps: Array, kernels: Array, dW: Array) -> None:
-        """dW[k] += dy[f] ⋆ x[c] over the links, sorted by channel."""
+    def sparse_conv2d_dW_add(self, x: Array, dy: Array, links: Array, dW: Array) -> None:
+        """dW[k] += dy[f] ⋆ x[c] over the links."""
 
     def spread(self, b: Array, group: Array, bias: Array) -> None:
         """bias[f] = b[group[f]]."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -13,7 +13,6 @@ from ..arrays import Array, same
 from ..errors import ContractError
 from .kernels import NAMES
 from .placeholder import plain
-from .scratch import Scratch
 
 
 class BoundCall(NamedTuple):
@@ -39,12 +38,14 @@ class Call:
         name: the kernel's name.
         kernel: a kernel of the backend, or any callable.
         arrays: what it works on.
+        options: what a layer asks of lowering, which alone reads it.
     """
 
     where: str
     name: str
     kernel: Any
     arrays: tuple[Array, ...]
+    options: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def bound(self) -> BoundCall:
@@ -103,28 +104,6 @@ class Program:
         for call in self.calls:
             function, arrays, _ = call.bound
             function(*arrays)
-
-    def fused(self, backend: ModuleType, scratch: Scratch, moving: bool = False) -> Program:
-        """The same program in fewer calls, by the backend's rewriting rules.
-
-        Args:
-            backend: whose rules.
-            scratch: memory for the rooms of the calls that come in.
-            moving: let a call write its output over an input that no later call is given, where its rule allows it.
-        """
-        calls, rest = [], self.calls
-        while rest:
-            found = backend.rewrite(rest)
-            if found is None:
-                calls.append(rest[0])
-                rest = rest[1:]
-                continue
-            name = " + ".join(call.name for call in rest[: found.replaced])
-            call, rest = Call(rest[0].where, name, found.kernel, scratch.filled(found.arrays)), rest[found.replaced :]
-            if moving and found.moves is not None and not any(later.given(found.moves[1]) for later in rest):
-                call, *rest = (each.moved(*found.moves) for each in (call, *rest))
-            calls.append(call)
-        return Program(calls)
 
     def from_zero(self, backend: ModuleType, total: Array) -> Program:
         """The same program on a vector that it adds to, whatever that holds: what is not simply written is cleared first.
@@ -228,12 +207,12 @@ class Recorder:
         if kernel is None:
             known = ", ".join(sorted(n for n in NAMES if hasattr(self._backend, n)))
             raise ContractError(self.where, f"expected a kernel of the backend, got k.{name}", f"use k.call or one of: {known}")
-        return lambda *arrays: self._record(name, kernel, arrays)
+        return lambda *arrays, **options: self._record(name, kernel, arrays, options)
 
     def call(self, function: Any, *arrays: Array) -> None:
         """Record a kernel of your own (``minicnn.kernel``), or any callable over these arrays, such as a BLAS routine."""
         self._backend.check_call(self.where, function)
-        self._record(getattr(function, "__name__", repr(function)), function, arrays)
+        self._record(getattr(function, "__name__", repr(function)), function, arrays, {})
 
-    def _record(self, name: str, kernel: Any, arrays: tuple[Array, ...]) -> None:
-        self._program.append(Call(self.where, name, kernel, tuple(map(plain, arrays))))
+    def _record(self, name: str, kernel: Any, arrays: tuple[Array, ...], options: Mapping[str, str]) -> None:
+        self._program.append(Call(self.where, name, kernel, tuple(map(plain, arrays)), options))

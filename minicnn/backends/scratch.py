@@ -32,20 +32,28 @@ class Scratch:
     >>> (a, b), (c,) = scratch.filled([room, room]), scratch.filled([room])
     >>> np.may_share_memory(a, b), np.may_share_memory(a, c)
     (False, True)
+
+    Args:
+        least: bytes to begin with.
     """
 
     LEAST = 4 << 20
     """Bytes, of which only those that are used take memory: enough for most calls, so that all of them lie over each other."""
 
-    def __init__(self) -> None:
-        self._bytes = aligned(0)
+    def __init__(self, least: int = LEAST) -> None:
+        self._least, self._blocks = least, [aligned(0)]
 
     def filled(self, arrays: Sequence[Array | ScratchSpec]) -> tuple[Array, ...]:
         """The arrays of a call, with memory in place of every room."""
         ends = list(accumulate((self._size(a) for a in arrays), initial=0))
-        if ends[-1] > len(self._bytes):
-            self._bytes = aligned(max(ends[-1], self.LEAST))
+        if ends[-1] > len(self._blocks[-1]):
+            self._blocks.append(aligned(max(ends[-1], self._least)))
         return tuple(self._array(a, at) if isinstance(a, ScratchSpec) else a for a, at in zip(arrays, ends, strict=False))
+
+    def fill(self, value: float, dtype: np.dtype[Any]) -> None:
+        """Set every number, for tests that look for reads of what nobody wrote."""
+        for block in self._blocks:
+            block[: len(block) // dtype.itemsize * dtype.itemsize].view(dtype)[...] = value
 
     def _size(self, array: Array | ScratchSpec) -> int:
         if not isinstance(array, ScratchSpec):
@@ -53,4 +61,4 @@ class Scratch:
         return -(-prod(array.shape) * array.dtype.itemsize // ALIGNMENT) * ALIGNMENT + STAGGER
 
     def _array(self, room: ScratchSpec, at: int) -> Array:
-        return self._bytes[at : at + prod(room.shape) * room.dtype.itemsize].view(room.dtype).reshape(room.shape)
+        return self._blocks[-1][at : at + prod(room.shape) * room.dtype.itemsize].view(room.dtype).reshape(room.shape)

@@ -1,4 +1,4 @@
-"""The command line: ``python -m minicnn info`` says what is usable here, ``warmup`` compiles what the model zoo needs."""
+"""The command line: ``python -m minicnn info`` reports the installation, ``warmup`` compiles the kernels of the models."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ ZOO: dict[str, tuple[Callable[..., Network], Loss, Callable[[float], Optimizer],
 
 
 BATCHES = (144, 64, 1)
-"""Images in a batch, for whose kinds there are kernels: more than eight groups, fewer, and a single image."""
+"""Batch sizes that use different kernels: more than eight lane groups, fewer, and a single image."""
 
 
 def warmup(options: argparse.Namespace) -> int:
-    """Do with each model what training, validation and inference do."""
+    """Compile the kernels of every model for training, validation and inference."""
     log = backends.get("cpu").LOG
-    # More than one thread meets kernels of its own, and what is warmed up on one processor may run on many.
+    # Several threads use further kernels, and the cache may be used on a machine with more processors.
     threads = max(2, usable_cpus()) if options.threads is None else options.threads
     for name, (model, loss, optimizer, size) in ZOO.items():
         before, started = len(log.compiled), time.perf_counter()
@@ -47,7 +47,7 @@ def warmup(options: argparse.Namespace) -> int:
                 net.evaluate(loss, images, labels, index=batch)
                 net.predict(images, index=batch)
                 net.forward(images, index=batch)
-        for update in (optimizer, AdamW):  # one that every example takes by --optimizer
+        for update in (optimizer, AdamW):  # AdamW is available for every model through --optimizer
             update(0.01).step(net)
         print(f"{len(log.compiled) - before} kernels compiled in {time.perf_counter() - started:.1f} s", flush=True)
     print(f"{log.bound} kernels ready, {log.bound - len(log.compiled)} of them from the cache")

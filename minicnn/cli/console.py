@@ -1,8 +1,8 @@
-"""What every program of the project shares: one sentence and an exit code for whatever goes wrong, and its paths.
+"""The frame of every command-line program: errors become one sentence and an exit code.
 
-Exit codes: 0 for success; 2 where the request, the machine or a file does not allow it, as argparse has it; 1 for a fault of
-the program itself; 128 + the signal's number after a signal: 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP, 141 where
-the reader of the output has gone.
+Exit codes: 0 for success; 2 for an error in the request, the machine or a file, as in argparse; 1 for a fault of the program
+itself; 128 + n after signal n: 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP, 141 if the reader of the output has
+closed it.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ from ..train.interrupt import FINAL, end, handled, none_lost
 from .streams import flushed, usable_streams
 
 TRACEBACK = "MINICNN_TRACEBACK"
-"""The environment variable that shows where an error comes from, when it is set."""
+"""If this environment variable is set, errors are printed with their traceback."""
 
 OPTIONAL = ("safetensors", "matplotlib", "tqdm", "torch", "jax", "onnx", "onnxruntime")
-"""Packages that a program may miss."""
+"""Packages that may be missing."""
 
 REQUEST, FAULT = 2, 1
 UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
-"""What a stream says that cannot be written; files have names, which their errors carry."""
+"""Error numbers of a stream that cannot be written. Errors of files carry a file name instead."""
 
 Given = ParamSpec("Given")
 
 
 def program(who: str = "error", stopped: str = "") -> Callable[[Callable[Given, int]], Callable[Given, int]]:
-    """Make a program of its main function: what goes wrong becomes one sentence on standard error, and an exit code.
+    """Decorate the main function of a program: an error becomes one sentence on standard error and an exit code.
 
     Args:
-        who: what stands before the sentence.
-        stopped: what to say after Ctrl-C and other signals that end it, for example how to go on.
+        who: the prefix of the sentence.
+        stopped: printed after Ctrl-C or another signal that ends the program, for example how to resume.
 
     >>> @program("example")
     ... def main() -> int:
@@ -63,7 +63,7 @@ def program(who: str = "error", stopped: str = "") -> Callable[[Callable[Given, 
 
 
 def _terminating() -> list[int]:
-    """The signals that would end the process at once; who runs the program may have handlers of its own."""
+    """The signals whose handling is the default: they would end the process at once. Handlers of a caller are left alone."""
     return [number for number in FINAL if signal.getsignal(number) is signal.SIG_DFL]
 
 
@@ -72,7 +72,7 @@ def _run(main: Callable[[], int], who: str, stopped: str) -> int:
     words = ""
     try:
         code = main()
-    except SystemExit as error:  # argparse has said what there is to say
+    except SystemExit as error:  # argparse has already printed its message
         exits, code = error, 0
     except KeyboardInterrupt as error:
         words, code = _of_a_signal(error, who, stopped)
@@ -83,7 +83,7 @@ def _run(main: Callable[[], int], who: str, stopped: str) -> int:
         words = f"{who}: {words}"
         if os.environ.get(TRACEBACK):
             words = f"{''.join(traceback.format_exception(error))}{words}"
-    with handled([signal.SIGINT, *FINAL], lambda number, frame: None):  # it is ending
+    with handled([signal.SIGINT, *FINAL], lambda number, frame: None):  # the program is ending: ignore further signals
         lost = flushed(sys.stdout)
         if lost is not None and code == 0:
             words, code, exits = f"{who}: {_unwritten(lost)}", REQUEST, None
@@ -106,7 +106,7 @@ def _of_a_signal(error: KeyboardInterrupt, who: str, stopped: str) -> tuple[str,
 
 
 def sentence(error: Exception) -> tuple[str, int]:
-    """An error in one sentence, and the exit code.
+    """Describe an error in one sentence, with the exit code.
 
     >>> sentence(FileNotFoundError(2, "No such file or directory", "a.png"))
     ('a.png: expected a file or folder that can be used, got no such file or directory; check it and its permissions', 2)
@@ -119,7 +119,7 @@ def sentence(error: Exception) -> tuple[str, int]:
 
 
 def _expected(error: Exception) -> str | None:
-    """The sentence for what a request, a machine or a file may bring about."""
+    """The sentence for an error of the request, the machine or a file; None for any other error."""
     words = None
     match error:
         case MinicnnError():
@@ -155,10 +155,10 @@ def _unwritten(lost: OSError) -> str:
 
 
 def path(text: str) -> Path:
-    """An argument of the command line as a path, ``~`` being the home folder: a shell leaves that as it is in ``--out=~/runs``.
+    """Convert a command-line argument to a path. ``~`` is expanded, because a shell does not expand it in ``--out=~/runs``.
 
     Raises:
-        argparse.ArgumentTypeError: no path can be that.
+        argparse.ArgumentTypeError: the text is not a path.
 
     >>> path("runs/classic").parts
     ('runs', 'classic')

@@ -1,4 +1,4 @@
-"""What there is to work with on this machine: ``python -m minicnn info``."""
+"""``python -m minicnn info``: versions, backends and hardware of this machine."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ PACKAGES = ("numpy", "numba", "llvmlite", "numba-cuda", "safetensors", "tqdm", "
 
 
 def info(options: argparse.Namespace) -> int:
-    """Print ``facts``."""
-    for name, fact in facts().items():
+    """Print the result of ``installation``."""
+    for name, fact in installation().items():
         print(f"{name + ':':16} {fact}")
     return 0
 
 
-def facts() -> dict[str, str]:
-    """What is usable, by name: versions, the CPU's vector unit and threads, the GPU or why there is none.
+def installation() -> dict[str, str]:
+    """Describe this installation: versions, the CPU's vector unit and threads, and the GPU or the reason why it is unusable.
 
-    >>> [name for name in facts() if name.startswith("backend")]
+    >>> [name for name in installation() if name.startswith("backend")]
     ['backend cpu', 'backend numpy', 'backend cuda']
     """
     found = {"minicnn": __version__, "Python": f"{platform.python_version()} on {platform.system()} {platform.machine()}"}
@@ -48,7 +48,7 @@ def version(package: str) -> str:
 
 
 def usable(backend: str, what: Callable[[], str]) -> str:
-    """What a backend works with, or why it cannot be used."""
+    """Describe a backend's hardware, or say why the backend cannot be used."""
     try:
         backends.get(backend)
         return f"usable: {what()}"
@@ -70,7 +70,7 @@ def gpu() -> str:
 
 
 def kernel_cache() -> str:
-    """Where compiled kernels are, and whether further ones are kept."""
+    """The directory of compiled kernels, and whether new ones are stored there."""
     try:
         backends.get("cpu")
     except BackendError:

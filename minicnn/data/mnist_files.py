@@ -1,4 +1,4 @@
-"""What the four published files of MNIST hold."""
+"""Sizes and checksums of the four published files of MNIST."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Published(NamedTuple):
-    """What one file of MNIST holds, unpacked: its size in bytes and its SHA-256."""
+    """Size in bytes and SHA-256 of one unpacked file of MNIST."""
 
     size: int
     sha256: str

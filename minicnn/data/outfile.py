@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and what is left of those whose writer died."""
+"""Write files completely or not at all, and remove the temporary files of processes that died."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if sys.platform != "win32":
     import fcntl
 
 PART = re.compile(r"\.[0-9a-f]{16}\.part")
-"""The name of a file that is not whole yet."""
+"""The name of a temporary file that is still being written."""
 
 StrPath = str | os.PathLike[str]
 
 
 @contextmanager
 def outfile(path: StrPath, what: str, kind: type[MinicnnError] = OutputError) -> Iterator[IO[bytes]]:
-    """A file to write bytes to: until it is whole and on the disk, an older file of that name stays in place.
+    """Open a file for writing bytes. An older file of that name stays in place until the new one is complete and on the disk.
 
     Args:
         path: the file.
-        what: what is written, with its article, for the message.
+        what: the content, with its article, for the error message.
         kind: the error's class.
 
     Raises:
@@ -50,7 +50,7 @@ def outfile(path: StrPath, what: str, kind: type[MinicnnError] = OutputError) ->
     try:
         try:
             with open(part, "xb") as file:
-                claim(file.fileno())  # so that ``sweep`` leaves it alone
+                claim(file.fileno())  # protects the file from ``sweep``
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -65,14 +65,14 @@ def outfile(path: StrPath, what: str, kind: type[MinicnnError] = OutputError) ->
 
 
 def discard(path: StrPath, what: str) -> None:
-    """Remove a file that a new one will replace, where there is one.
+    """Remove a file, if it exists, that will be written anew later.
 
     Args:
         path: the file.
-        what: what is written there later, with its article, for the message.
+        what: the content that will be written, with its article, for the error message.
 
     Raises:
-        OutputError: it cannot be removed.
+        OutputError: the file cannot be removed.
     """
     try:
         Path(path).unlink(missing_ok=True)
@@ -82,7 +82,7 @@ def discard(path: StrPath, what: str) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove the parts in a folder that nobody is writing any more."""
+    """Remove temporary files in a folder that no process is writing any more."""
     with suppress(OSError):
         for part in [path for path in folder.iterdir() if PART.fullmatch(path.name)]:
             with suppress(OSError), open(part, "r+b") as file:
@@ -91,10 +91,10 @@ def sweep(folder: Path) -> None:
 
 
 def claim(descriptor: int) -> bool | None:
-    """Lock an open file until it is closed, at the latest when the process ends.
+    """Lock an open file. The lock ends when the file is closed or the process ends.
 
     Returns:
-        Whether it is ours now; None where the file system cannot lock.
+        Whether the lock was obtained; None if the file system has no locks.
     """
     if sys.platform == "win32":
         return None

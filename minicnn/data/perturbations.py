@@ -1,4 +1,4 @@
-"""Images that are harder to read than those of a test set: turned, shifted, scaled, noisy, each by a given amount."""
+"""Test images made harder by a fixed amount: rotated, shifted, scaled or noisy."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from .pixels import Array, Pixels
 
 @dataclass(frozen=True, eq=False)
 class Moved:
-    """Images as a network's source, all moved by the same amounts about the centre: scaled, then turned, then shifted.
+    """A source of images that are all transformed alike about the centre: scaled, then rotated, then shifted.
 
     Args:
         pixels: the images, with fit ``"pad"``.
-        down: pixels.
-        right: pixels.
-        scale: factor.
+        down: shift in pixels.
+        right: shift in pixels.
+        scale: scale factor.
         rotation: degrees, anticlockwise.
 
     >>> from minicnn.data import Normalise
@@ -36,11 +36,11 @@ class Moved:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(N, 1, rows, columns) as the network sees them."""
+        """(N, 1, rows, columns), the network's input."""
         return self.pixels.shape
 
     def load(self, k: Any, index: Array, x: Array) -> None:
-        """Record the kernels that bring the chosen images into lanes."""
+        """Record the kernels that load the chosen images into lanes."""
         amounts = [self.down, self.right, math.log(self.scale), 0, 0, math.radians(self.rotation)]
         u = np.array(amounts, x.dtype)[:, None].repeat(x.shape[-1], axis=1)
         at, taps = Elastic().spline(max(x.shape[1:3]))
@@ -48,20 +48,21 @@ class Moved:
 
 
 def noisy(pixels: Pixels, share: float, seed: int) -> Pixels:
-    """The images with a share of their pixels, drawn for each image, turned from grey level v to 255 − v."""
+    """Invert a random share of the pixels of each image: grey level v becomes 255 − v."""
     flipped = np.random.default_rng(seed).random(pixels.images.shape) < share
     return replace(pixels, images=np.where(flipped, 255 - pixels.images, pixels.images))
 
 
 def perturbations(pixels: Pixels, seed: int = 0) -> dict[str, Pixels | Moved]:
-    """What the 1998 paper says LeNet-5 stands (figure 13 and its text), as sources by name, the images themselves first.
+    """The perturbations that LeNet-5 reads according to the 1998 paper (figure 13 and its text), by name.
 
-    Rotation by up to 30° each way, scale over a factor of 2, shifts, and a tenth of the pixels flipped. The paper shifts by
-    half a character's height in a larger field; here a character keeps inside the plane, which leaves 4 pixels.
+    Rotation by up to 30° both ways, scale over a factor of 2, shifts, and a tenth of the pixels inverted; the unchanged images
+    come first. The paper shifts by half a character's height in a larger field. Here a character must stay inside the image,
+    which allows shifts of 4 pixels.
 
     Args:
         pixels: the images, with fit ``"pad"``.
-        seed: of the noise.
+        seed: seed of the noise.
 
     >>> from minicnn.data import Normalise
     >>> len(perturbations(Pixels(np.zeros((2, 28, 28), np.uint8), Normalise(scale=1, shift=0))))

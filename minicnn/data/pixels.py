@@ -1,4 +1,4 @@
-"""Pixels on their way into a network: 8-bit in memory; gathered, normalised, padded or resized as they enter lanes."""
+"""Pixels as network input: stored as 8-bit grey levels, normalised and padded or resized while they are loaded into lanes."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Normalise(Options):
     """x = grey level · scale + shift, for grey levels 0 … 255.
 
     Args:
-        scale: units of x a grey level.
-        shift: what background becomes.
+        scale: change of x for one grey level.
+        shift: value of the background, grey level 0.
 
     >>> round(Normalise.standard(0.1307, 0.3081).shift, 4)
     -0.4242
@@ -32,7 +32,7 @@ class Normalise(Options):
 
     @staticmethod
     def between(background: float, ink: float) -> Normalise:
-        """Grey level 0 becomes ``background`` and 255 ``ink``; the 1998 paper has −0.1 and 1.175."""
+        """Map grey level 0 to ``background`` and 255 to ``ink``; the 1998 paper uses −0.1 and 1.175."""
         return Normalise(scale=(ink - background) / 255, shift=background)
 
     @staticmethod
@@ -43,17 +43,17 @@ class Normalise(Options):
 
 @dataclass(frozen=True, eq=False)
 class Pixels:
-    """Grey images as a network's source.
+    """A source of grey images.
 
     Args:
-        images: (N, H, W) uint8; not to be changed afterwards, as a GPU keeps a copy.
-        normalise: what a grey level becomes.
-        size: rows and columns that the network sees; those of the images for None.
-        fit: ``"pad"`` puts background around the image, ``"resize"`` stretches it bilinearly.
+        images: (N, H, W) uint8; do not change them afterwards, because a GPU keeps a copy.
+        normalise: how grey levels become numbers.
+        size: rows and columns of the network's input; those of the images for None.
+        fit: ``"pad"`` surrounds the image with background, ``"resize"`` stretches it bilinearly.
 
     Raises:
         DataError: images are not uint8 of rank 3, or have no pixels.
-        OptionError: a size that ``fit`` cannot make.
+        OptionError: ``fit`` cannot make this size.
 
     >>> Pixels(np.zeros((2, 28, 28), np.uint8), Normalise.between(-0.1, 1.175), 32, "pad").shape
     (2, 1, 32, 32)
@@ -84,26 +84,26 @@ class Pixels:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(N, 1, rows, columns) as the network sees them."""
+        """(N, 1, rows, columns), the network's input."""
         count, rows, columns = self.images.shape
         return (count, 1, self.size or rows, self.size or columns)
 
     @property
     def rows(self) -> Array:
-        """The images in memory, one a row."""
+        """The images as they are stored, one a row."""
         return self.images
 
     @cached_property
     def readable(self) -> Array:
-        """All images as kernels take them: where they lie, or copied once where their layout does not allow that."""
+        """All images in a layout that kernels can read; copied once if theirs is another."""
         return readable(self.images)
 
     def over(self, rows: Array) -> Pixels:
-        """The same over other rows."""
+        """The same source over other images."""
         return replace(self, images=rows)
 
     def load(self, k: Any, index: Array, lanes: Array, x: Array) -> None:
-        """Record the kernel that brings the chosen images into lanes."""
+        """Record the kernel that loads the chosen images into lanes."""
         images, affine = self.readable, self.affine(x.dtype)
         if self.fit == "resize":
             k.gather_resized(images, affine, index, lanes, x)
@@ -112,20 +112,20 @@ class Pixels:
         k.gather_pixels(images, affine, index, pad, x)
 
     def affine(self, dtype: Any) -> Array:
-        """The normalisation as kernels take it: units a grey level, and what background becomes."""
+        """The normalisation as kernels take it: scale and shift."""
         return np.array([self.normalise.scale, self.normalise.shift], dtype)
 
 
 def split(images: int, validation: int, seed: int) -> tuple[Array, Array]:
-    """The numbers of the images to train on and those to choose by, drawn without overlap, each in rising order.
+    """Draw training and validation images without overlap; returns both lists of image numbers, in increasing order.
 
     Args:
-        images: how many there are.
-        validation: how many to hold out.
-        seed: of the draw.
+        images: the number of images.
+        validation: how many to hold out for validation.
+        seed: seed of the draw.
 
     Raises:
-        OptionError: nothing would be left to train on.
+        OptionError: no image would be held out, or none left to train on.
 
     >>> train, held_out = split(10, 3, seed=0); len(train), len(held_out)
     (7, 3)
@@ -138,5 +138,5 @@ def split(images: int, validation: int, seed: int) -> tuple[Array, Array]:
 
 
 def shuffled(index: Array, seed: int, epoch: int) -> Array:
-    """The images of an epoch in its own order, which depends on the seed and the epoch alone, so that a run can resume."""
+    """Shuffle the image numbers for an epoch. The order depends only on seed and epoch, so that a run can resume."""
     return np.random.default_rng([seed, epoch]).permutation(index)

@@ -90,6 +90,7 @@ class HostStaging:
     def __init__(self) -> None:
         self._buffers: dict[Any, _Buffers] = {}
         self._lent: dict[int, _Lent] = {}
+        self._last: tuple[Callable[[], Any], Taken] = (_nobody, Taken(None))
 
     def take(self, which: str, source: Any, chosen: Array) -> Taken:
         """Where to read the chosen images of a source.
@@ -99,11 +100,17 @@ class HostStaging:
             source: where they are.
             chosen: their numbers.
         """
+        owner, taken = self._last
+        if owner() is source:
+            return taken
         rows = getattr(source, "rows", None)
         if rows is None:
             return Taken(source)
         if direct(rows, source.dtype) and (source.fixed or rows.nbytes > ROOM):
-            return Taken(self._borrowed(source, rows))
+            taken = Taken(self._borrowed(source, rows))
+            if source.fixed:
+                self._last = _weak(source), taken
+            return taken
         count, shape = len(chosen), rows.shape[1:]
         if count * prod(shape) * source.dtype.itemsize > ROOM:
             memory = np.empty((count, *shape), source.dtype)
@@ -203,6 +210,10 @@ def _buffers(
         owner = _weak(source) if source.fixed else _anyone
         found = known[key] = _Buffers(owner, [(room, source.over(room)) for room in memory])
     return found
+
+
+def _nobody() -> None:
+    """The owner of what was never taken."""
 
 
 def _anyone() -> bool:

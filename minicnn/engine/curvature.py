@@ -25,6 +25,7 @@ from .bind import PlacedLayer, record, signature_of
 from .group import Context, LaneGroup
 from .inputs import Targets
 from .memory import ParameterVector
+from .prepare import Preparation
 
 
 class Curved(LaneGroup):
@@ -98,7 +99,7 @@ class Curved(LaneGroup):
                 for name in _squared(placed):
                     k.square(names[name], names[f"{name}2"])
                 record(placed.who, placed.layer.curvature, k, names, placed.plan.consts)
-        return program
+        return self._lowered(program, fuse=False)
 
     def _all_names(self, placed: PlacedLayer, of_input: bool) -> dict[str, Any]:
         """The arrays that the curvature of a layer may name, but for those of its parameters."""
@@ -122,7 +123,7 @@ def _squared(placed: PlacedLayer) -> list[str]:
 def curvature(
     context: Context,
     executor: Executor,
-    prepare: Program,
+    preparation: Preparation,
     loss: Loss,
     source: inputs.Source,
     targets: Targets,
@@ -137,7 +138,7 @@ def curvature(
     Args:
         context: what groups have in common.
         executor: who runs programs.
-        prepare: refreshes what is derived from the parameters.
+        preparation: refreshes what is derived from the parameters.
         loss: the loss.
         source: where the images are.
         targets: what they should come to.
@@ -165,7 +166,7 @@ def curvature(
     programs += [group.backward(slot, of_input), group.curvature(loss, slot, batch.scale, total, of_input)]
     hx = np.empty((count, *context.in_shape), context.dtype) if of_input else None
     programs += [] if hx is None else [group.unpack(group.second(0), hx)]
-    prepare.run()
+    preparation.of(programs).run()
     executor.run([group.task(programs, 0, -(-count // group.context.lanes), 1)])
     if hx is not None:
         backend.to_host(hx)

@@ -12,6 +12,7 @@ import numpy as np
 from ..arrays import Array, Shape
 from ..backends.program import Call, Part, Program, Recorder, Task
 from ..backends.scratch import Scratch
+from ..backends.workspace import Derived, Workspace
 from ..errors import BackendError, ContractError
 from ..nn.base import Spec
 from ..nn.losses import told_apart
@@ -32,6 +33,7 @@ class Context:
     lanes: int
     backend: ModuleType
     seed: int
+    derived: Derived
 
     @property
     def out_shape(self) -> Shape:
@@ -57,7 +59,8 @@ class LaneGroup:
     """
 
     def __init__(self, context: Context, train: bool, keep: bool = False, scratch: Scratch | None = None) -> None:
-        self.context, self.train, self._keep, self._scratch = context, train, keep, scratch or Scratch()
+        self.context, self.train, self._keep = context, train, keep
+        self._workspace = Workspace(context.derived, scratch or Scratch())
         s = context
         self._y_of, activations = self._activations()
         one: dict[str, Spec] = {"index": ((s.lanes,), np.dtype(np.int64)), "lanes": ((1,), np.dtype(np.int64))}
@@ -116,6 +119,11 @@ class LaneGroup:
             names.append(held)
         return names[::-1], [region for region in regions if region]
 
+    def fill(self, value: float) -> None:
+        """Set every number of every buffer, for tests that look for reads of what nobody wrote."""
+        self.arena.fill(value)
+        self._workspace.fill(value, self.context.dtype)
+
     def __getitem__(self, name: str) -> Array:
         return self.arena.arrays[name]
 
@@ -149,6 +157,11 @@ class LaneGroup:
         program = Program()
         return Recorder(self.context.backend, program), program
 
+    def _lowered(self, program: Program, **options: bool) -> Program:
+        """A recorded program in the backend's kernels."""
+        lowered: Program = self.context.backend.lower(program, self._workspace, **options)
+        return lowered
+
     def _record_forward(self) -> Program:
         k, program = self._recorder()
         for placed in self.context.layers:
@@ -157,7 +170,7 @@ class LaneGroup:
                 first = len(program)
                 record(placed.who, placed.layer.forward, k, self._names(placed), placed.plan.consts)
                 self._check_written(placed, program.calls[first:])
-        return program.fused(self.context.backend, self._scratch)
+        return self._lowered(program)
 
     def _check_written(self, placed: PlacedLayer, calls: Sequence[Call]) -> None:
         """Refuse a layer whose calls leave y alone; one of plain Python may know it without being given it."""
@@ -193,7 +206,7 @@ class LaneGroup:
                 names |= {f"d{p}": slot.grads[f"{placed.name}.{p}"] for p in placed.plan.params}
                 k.where = f"{placed.name} backward"
                 record(placed.who, placed.layer.backward, k, names, placed.plan.consts)
-            self._programs[key] = program.fused(self.context.backend, self._scratch, moving=not self._keep)
+            self._programs[key] = self._lowered(program, moving=not self._keep)
         return self._programs[key]
 
     def loss_names(self, loss: Any, slot: Slot, scale: Array) -> dict[str, Any]:

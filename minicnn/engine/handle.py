@@ -15,15 +15,17 @@ from .. import backends
 from ..arrays import Shape
 from ..backends.executor import Executor, thread_count
 from ..backends.lock import HandleLock, SharedLock, shared_lock
+from ..backends.workspace import Derived
 from .accumulate import GradientSlots
 from .bind import PlacedLayer, plan_chain
 from .group import Context
 from .memory import Identity, ParameterVector
+from .prepare import Preparation
 from .runner import Runner
 from .shared import preparation, provide, set_state, state_of
 from .trace import Trace
 
-HANDLE = {"_lock", "_context", "_executor", "_prepare", "_slots", "_runner", "_trace"}
+HANDLE = {"_lock", "_context", "_executor", "_preparation", "_slots", "_runner", "_trace"}
 """What a copy of a network makes anew."""
 
 
@@ -44,16 +46,19 @@ class Handle:
         self._asked = threads
         self.grads = ParameterVector(self.identity.shapes, self.dtype, self.backend.sync_to_host)
         provide(self.layers, self.params, self.dtype)
-        self._context = Context(self.layers, self.in_shape, self.dtype, lanes, self.backend, self.seed)
+        self._context = Context(
+            self.layers, self.in_shape, self.dtype, lanes, self.backend, self.seed, Derived(self.params.memory)
+        )
         self._lock = HandleLock(lock, WeakMethod(self._take_memory))
         self._take_memory()
 
     def _take_memory(self) -> None:
         self._executor = Executor(self.backend.usable_threads(thread_count(self._asked)), self.backend, self._lock)
-        self._prepare = preparation(self.layers, self.backend)
+        self._context = replace(self._context, derived=Derived(self.params.memory))
+        self._preparation = Preparation(self.layers, preparation(self.layers, self.backend), self._context.derived)
         self._slots = GradientSlots(self.grads, self.backend)
-        self._runner = Runner(self._context, self._executor, self._prepare, self._slots)
-        self._trace = Trace(self._context, self._executor, self._prepare, self._slots)
+        self._runner = Runner(self._context, self._executor, self._preparation, self._slots)
+        self._trace = Trace(self._context, self._executor, self._preparation, self._slots)
 
     @property
     def threads(self) -> int:

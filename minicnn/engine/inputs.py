@@ -145,7 +145,9 @@ def labels(who: str, given: Array, images: int, classes: int, chosen: Array) -> 
     if given.shape != (images,) or given.dtype.kind not in "iu":
         what = f"expected {images} whole class numbers, got dtype {given.dtype} and shape {given.shape}"
         raise DataError(who, what, "give one label for each image")
-    taken = given[chosen].astype(np.int64, copy=False)
+    taken = given[chosen]
+    if taken.dtype != _INDEX:
+        taken = taken.astype(_INDEX)
     if not _below(taken, classes):
         what = f"expected labels from 0 to {classes - 1}, got {taken.min()} to {taken.max()}"
         raise DataError(who, what, "check the labels or the width of the last layer")
@@ -187,12 +189,13 @@ def index(who: str, chosen: Any, images: int) -> Array:
     return taken
 
 
-_INDEX = np.dtype(np.int64)
+_INDEX, _UNSIGNED = np.dtype(np.int64), np.dtype(np.uint64)
 
 
 def _below(numbers: Array, end: int) -> bool:
     """Whether all of some int64 are from 0 to below an end: as numbers without a sign, negative ones are the largest."""
-    return bool(0 <= numbers[0] < end if len(numbers) == 1 else np.maximum.reduce(numbers.view(np.uint64)) < end)
+    unsigned = numbers.view(_UNSIGNED)
+    return bool(unsigned[unsigned.argmax()] < end)  # max, a ufunc, takes twice as long for a batch
 
 
 class Targets(NamedTuple):

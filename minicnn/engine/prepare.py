@@ -1,14 +1,32 @@
-"""Which part of what follows from the parameters a group needs: derived arrays that its programs never read are not made."""
+"""What must be made of the parameters before programs run: the arrays that layers derive, and those that lowering asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ..backends.program import Call, Program
+from ..backends.workspace import Derived
 from .bind import PlacedLayer
 
 
-def needed(prepare: Program, layers: Sequence[PlacedLayer], programs: Sequence[Program]) -> Program:
+class Preparation:
+    """The programs that refresh what follows from the parameters.
+
+    Args:
+        layers: the layers.
+        whole: the calls that all layers recorded in ``prepare``.
+        derived: what lowering derives.
+    """
+
+    def __init__(self, layers: Sequence[PlacedLayer], whole: Program, derived: Derived) -> None:
+        self._layers, self.whole, self.derived = layers, whole, derived
+
+    def of(self, programs: Sequence[Program]) -> Program:
+        """What these programs need."""
+        return needed(self.whole, self._layers, programs) + self.derived.refresh(programs)
+
+
+def needed(prepare: Program, layers: Sequence[PlacedLayer], programs: Iterable[Program]) -> Program:
     """The calls of ``prepare`` without those that only make derived arrays which no call of the programs is given.
 
     Where a program holds a call of plain Python all are kept, as that may know an array without being given it.
@@ -18,6 +36,7 @@ def needed(prepare: Program, layers: Sequence[PlacedLayer], programs: Sequence[P
         layers: the layers.
         programs: what a group runs.
     """
+    programs = list(programs)
     if not all(program.native for program in (prepare, *programs)):
         return prepare
     derived = [placed.shared[name] for placed in layers for name in placed.plan.derived]

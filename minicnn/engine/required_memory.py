@@ -22,7 +22,10 @@ def installed() -> int:
 
 
 def needed(placed: PlacedLayer, dtype: np.dtype[np.generic], lanes: int) -> int:
-    """Bytes for a layer: its parameters with their gradients, and for a group of lanes its output and buffers."""
+    """Bytes for a layer: its parameters with their gradients, and for a group of lanes its output and buffers.
+
+    What a backend packs and pads for its kernels comes on top; it knows only when it lowers the programs.
+    """
     plan = placed.plan
     numbers = 2 * sum(prod(param.shape) for param in plan.params.values()) + lanes * prod(plan.out_shape)
     for buffers, shared in ((plan.derived, True), (plan.state, True), (plan.saved, False), (plan.work, False)):

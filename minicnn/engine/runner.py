@@ -10,13 +10,14 @@ import numpy as np
 
 from ..arrays import Array
 from ..backends.executor import Executor
-from ..backends.program import Program, Schedule, Task
+from ..backends.program import Schedule, Task
 from ..nn.losses import Loss, is_value, told_apart
 from . import inputs
 from .accumulate import SLOTS, GradientSlots, Slot
 from .batch import CAPACITY, Batch, Taken, stage_of
 from .group import Context, LaneGroup
 from .inputs import Targets
+from .prepare import Preparation
 from .single import Single
 
 
@@ -71,17 +72,17 @@ class Runner:
     Args:
         context: what groups have in common.
         executor: the threads.
-        prepare: refreshes what is derived from the parameters.
+        preparation: refreshes what is derived from the parameters.
         slots: where gradients are added.
     """
 
-    def __init__(self, context: Context, executor: Executor, prepare: Program, slots: GradientSlots) -> None:
+    def __init__(self, context: Context, executor: Executor, preparation: Preparation, slots: GradientSlots) -> None:
         self._context, self._executor, self._slots, self._backend = context, executor, slots, context.backend
-        self._prepare = Task([([prepare], ONCE)], np.zeros(1, np.int64))
+        self._preparation = preparation
         self._groups: dict[tuple[int, bool, int], LaneGroup] = {}
         self._schedules: dict[Any, tuple[Schedule, Any]] = {}
         self._staging = stage_of(self._backend)
-        self._single = Single(context, executor, prepare, slots, self._staging)
+        self._single = Single(context, executor, preparation, slots, self._staging)
         self._loss: tuple[Loss | None, Hashable] = (None, None)
         self._allocate(CAPACITY)
 
@@ -169,8 +170,10 @@ class Runner:
         return self._schedule_of(tasks)
 
     def _schedule_of(self, tasks: list[Task], sums: Sequence[Task] = ()) -> Schedule:
-        """What is derived from the parameters, the jobs, and the sums."""
-        return Schedule([[self._prepare], tasks, *([sums] if sums else [])])
+        """What is derived from the parameters, where there is any, the tasks, and the sums."""
+        prepare = self._preparation.of([program for task in tasks for programs, _ in task.parts for program in programs])
+        first = [[Task([([prepare], ONCE)], np.zeros(1, np.int64))]] if prepare.calls else []
+        return Schedule([*first, tasks, *([sums] if sums else [])])
 
     def _alone(self, chosen: Array) -> bool:
         """Whether the batch is one image, on a backend that has kernels for that."""

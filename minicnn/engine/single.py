@@ -16,7 +16,7 @@ from .accumulate import GradientSlots
 from .batch import DeviceStaging, HostStaging
 from .group import Context, LaneGroup
 from .inputs import Arrays, Source
-from .prepare import needed
+from .prepare import Preparation
 
 KEPT = 8
 """How many kinds of batch are remembered with their jobs."""
@@ -62,15 +62,20 @@ class Single:
     Args:
         context: what groups have in common.
         executor: who runs jobs.
-        prepare: refreshes what is derived from the parameters.
+        preparation: refreshes what is derived from the parameters.
         slots: where gradients are added.
         stage: says where to read a source.
     """
 
     def __init__(
-        self, context: Context, executor: Executor, prepare: Program, slots: GradientSlots, stage: HostStaging | DeviceStaging
+        self,
+        context: Context,
+        executor: Executor,
+        preparation: Preparation,
+        slots: GradientSlots,
+        stage: HostStaging | DeviceStaging,
     ) -> None:
-        self._context, self._executor, self._prepare, self._slots = replace(context, lanes=1), executor, prepare, slots
+        self._context, self._executor, self._preparation, self._slots = replace(context, lanes=1), executor, preparation, slots
         self._staging = stage
         self._lanes: dict[bool, Lane] = {}
         self._tasks: dict[Any, tuple[Source, Task]] = {}
@@ -132,7 +137,7 @@ class Single:
         """Remember a kind of batch, and forget the oldest."""
         if len(self._tasks) >= KEPT:
             del self._tasks[next(iter(self._tasks))]
-        task = group.task([needed(self._prepare, self._context.layers, programs), *programs], 0, 1, 1)
+        task = group.task([self._preparation.of(programs), *programs], 0, 1, 1)
         self._tasks[key] = ARRAYS if isinstance(source, Arrays) else source, task
 
 

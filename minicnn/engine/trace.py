@@ -8,13 +8,13 @@ import numpy as np
 
 from ..arrays import Array
 from ..backends.executor import Executor
-from ..backends.program import Program
 from ..backends.scratch import Scratch
 from . import inputs
 from .accumulate import SLOTS, GradientSlots
 from .batch import CAPACITY, Batch, stage_of
 from .bind import PlacedLayer
 from .group import Context, LaneGroup
+from .prepare import Preparation
 
 
 class Trace:
@@ -23,12 +23,12 @@ class Trace:
     Args:
         context: what groups have in common.
         executor: who runs programs, one at a time.
-        prepare: refreshes what is derived from the parameters.
+        preparation: refreshes what is derived from the parameters.
         slots: where gradients are added.
     """
 
-    def __init__(self, context: Context, executor: Executor, prepare: Program, slots: GradientSlots) -> None:
-        self._context, self._executor, self._prepare, self._slots = context, executor, prepare, slots
+    def __init__(self, context: Context, executor: Executor, preparation: Preparation, slots: GradientSlots) -> None:
+        self._context, self._executor, self._preparation, self._slots = context, executor, preparation, slots
         self._backend = context.backend
         self._batch = Batch(CAPACITY, context.dtype, self._backend.pinned)
         self._scratch = [Scratch() for _ in range(executor.threads)]
@@ -51,7 +51,7 @@ class Trace:
         self.groups = [*fitting[: len(needed)], *(self._group(context, train, i) for i in needed[len(fitting) :])]
         origin = self._staging.take("in", source, chosen)
         y = np.empty((len(chosen), *self._context.out_shape), self._context.dtype)
-        self._prepare.run()
+        (self._preparation.whole + self._preparation.derived.refresh(group.forward for group in self.groups)).run()
         for i, group in enumerate(self.groups):
             programs = [group.choose(self._batch), group.load(origin.source, "in", origin.in_order)]
             programs += [group.forward, group.unpack(group.y, y)]
@@ -70,8 +70,10 @@ class Trace:
         slots = self._slots.take(len(self.groups))
         for slot in slots:
             slot.reset.run()
+        passes = [group.backward(slots[i % SLOTS], input_grad) for i, group in enumerate(self.groups)]
+        self._preparation.derived.refresh(passes).run()
         for i, group in enumerate(self.groups):
-            programs = [group.load(origin.source, "dy", in_order=True), group.backward(slots[i % SLOTS], input_grad)]
+            programs = [group.load(origin.source, "dy", in_order=True), passes[i]]
             programs += [] if dx is None else [group.unpack(group.dx, dx)]
             self._executor.run([group.task(programs, i, i + 1, 1)])
         self._executor.run(self._slots.sums(len(self.groups), threads=1))

@@ -112,7 +112,7 @@ class LeakyReLU(_Elementwise):
         negative_slope: steepness of the negative side.
 
     Raises:
-        OptionError: slope is not a finite number.
+        OptionError: negative_slope is not a finite number.
     """
 
     negative_slope: float = 0.01
@@ -130,18 +130,18 @@ class LeakyReLU(_Elementwise):
         """The shape stays."""
         return Plan(in_shape, consts={"negative_slope": np.array([float(self.negative_slope)])}, inplace=True)
 
-    def forward(self, k: Kernels, x: Array, y: Array, slope: Array) -> None:
+    def forward(self, k: Kernels, x: Array, y: Array, negative_slope: Array) -> None:
         """y = x where x > 0, else slope · x."""
-        k.leaky_relu(x, slope, y)
+        k.leaky_relu(x, negative_slope, y)
 
-    def backward(self, k: Kernels, x: Array, dy: Array, slope: Array, dx: Array | None) -> None:
+    def backward(self, k: Kernels, x: Array, dy: Array, negative_slope: Array, dx: Array | None) -> None:
         """dx = dy where x > 0, else slope · dy."""
         if dx is not None:
-            k.leaky_relu_dx(x, slope, dy, dx)
+            k.leaky_relu_dx(x, negative_slope, dy, dx)
 
-    def curvature(self, k: Kernels, x: Array, hy: Array, slope2: Array, hx: Array | None) -> None:
+    def curvature(self, k: Kernels, x: Array, hy: Array, negative_slope2: Array, hx: Array | None) -> None:
         """hx = hy where x > 0, else slope² · hy."""
-        self.backward(k, x, hy, slope2, hx)
+        self.backward(k, x, hy, negative_slope2, hx)
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 from math import prod
-from types import ModuleType
 from typing import ClassVar
 
 from ..arrays import Array, Shape
 from ..backends.kernels import Kernels
 from ..errors import OptionError, ShapeError, flag
-from . import conv_direct, conv_im2col, conv_image, conv_whole
 from .base import Layer, Param, Plan
 from .init import Constant, Init, TorchDefault
 from .views import maps, zeros
@@ -35,9 +33,9 @@ class Conv2d(Layer):
         dilation: pixels between taps.
         groups: into how many groups channels and filters fall.
         bias: whether b is added.
-        algorithm: ``"im2col"`` writes every window as a column and multiplies; ``"direct"`` computes the same sums from
-            register tiles; ``"auto"`` takes direct, except where the window is the whole map: x is the one column then,
-            and the convolution a matrix product (``benchmarks/conv_bench.py`` shows why).
+        algorithm: ``"im2col"`` writes every window as a column and multiplies; ``"direct"`` computes the same sums without
+            columns; ``"auto"`` takes direct, except where the window is the whole map: x is the one column then, and the
+            convolution a matrix product (``benchmarks/conv_bench.py`` shows why).
         init: how W starts.
         bias_init: how b starts.
 
@@ -90,14 +88,8 @@ class Conv2d(Layer):
             raise OptionError("Conv2d", what, "give the padding in pixels")
         return Window.same(kernel, dilation)
 
-    def _way(self, size: Pair) -> ModuleType:
-        """The file that states the passes for maps of this size."""
-        if self.algorithm == "auto":
-            return conv_whole if self.window.covers(size) else conv_direct
-        return conv_im2col if self.algorithm == "im2col" else conv_direct
-
     def plan(self, in_shape: Shape) -> Plan:
-        """W and b, and the buffers of the algorithm."""
+        """W (filters, C/groups, KH, KW) and b (filters,)."""
         if len(in_shape) != 3:
             raise ShapeError("Conv2d", f"expected an input (C, H, W), got {in_shape}", "put it before Flatten and Dense layers")
         channels, size, window = in_shape[0], (in_shape[1], in_shape[2]), self.window
@@ -114,91 +106,24 @@ class Conv2d(Layer):
         else:
             consts["b"] = zeros(self.filters)
         links = prod(out) * self.filters * (fan_in + self.bias)
-        buffers = self._way(size).buffers(shape, in_shape, out, window, self.groups)
-        consts |= buffers.pop("consts", {})
-        return Plan((self.filters, *out), params, consts, connections=links, **buffers)
+        return Plan((self.filters, *out), params, consts, connections=links)
 
-    def prepare(self, k: Kernels, W: Array, packed: Array | None = None, packed_dx: Array | None = None) -> None:
-        """Pack the weights for the tiles, where the algorithm has tiles."""
-        if packed is not None:
-            conv_direct.prepare(k, W, packed, packed_dx)
-
-    def forward(
-        self,
-        k: Kernels,
-        x: Array,
-        y: Array,
-        W: Array,
-        b: Array,
-        window: Array,
-        packed: Array | None = None,
-        padded: Array | None = None,
-        inner: Array | None = None,
-        cols: Array | None = None,
-    ) -> None:
+    def forward(self, k: Kernels, x: Array, y: Array, W: Array, b: Array, window: Array) -> None:
         """y = W ⋆ x + b."""
-        if packed is not None and conv_image.alone(x):
-            conv_image.forward(k, x, y, W, b, window, self.groups, padded, inner)
-        elif packed is not None:
-            conv_direct.forward(k, x, y, b, window, packed, padded, inner)
-        elif cols is not None:
-            conv_im2col.forward(k, x, y, W, b, window, cols, self.groups)
-        else:
-            conv_whole.forward(k, x, y, W, b, self.groups)
+        k.conv2d(x, W, b, window, y, algorithm=self.algorithm)
 
     def backward(
-        self,
-        k: Kernels,
-        x: Array,
-        dy: Array,
-        W: Array,
-        window: Array,
-        dx: Array | None,
-        dW: Array,
-        db: Array | None = None,
-        packed: Array | None = None,
-        packed_dx: Array | None = None,
-        first_source: Array | None = None,
-        sources: Array | None = None,
-        padded: Array | None = None,
-        inner: Array | None = None,
-        cols: Array | None = None,
-        xt: Array | None = None,
+        self, k: Kernels, x: Array, dy: Array, W: Array, window: Array, dx: Array | None, dW: Array, db: Array | None = None
     ) -> None:
         """dW += dy ⋆ x, db += Σ dy, dx = W ∗ dy (the full convolution)."""
         if db is not None:
             k.row_sum_add(maps(dy), db)
-        if packed is not None and conv_image.alone(x):
-            conv_image.backward(k, x, dy, W, window, dx, dW, self.groups, padded, inner)
-        elif packed is not None:
-            conv_direct.dW_add(k, x, dy, window, dW, self.groups, padded, inner)
-            if dx is not None and packed_dx is not None:
-                conv_direct.dx_packed(k, dy, packed_dx, window, dx)
-            elif dx is not None and first_source is not None and sources is not None:
-                conv_direct.dx_spread(k, dy, W, first_source, sources, dx)
-        elif cols is not None:
-            conv_im2col.backward(k, x, dy, W, window, dx, dW, cols, self.groups)
-        elif xt is not None:
-            conv_whole.backward(k, x, dy, W, dx, dW, xt, self.groups)
+        k.conv2d_dW_add(x, dy, window, dW, algorithm=self.algorithm)
+        if dx is not None:
+            k.conv2d_dx(dy, W, window, dx, algorithm=self.algorithm)
 
     def curvature(
-        self,
-        k: Kernels,
-        x2: Array,
-        hy: Array,
-        W2: Array,
-        window: Array,
-        hx: Array | None,
-        hW: Array,
-        hb: Array | None = None,
-        packed: Array | None = None,
-        packed_dx2: Array | None = None,
-        first_source: Array | None = None,
-        sources: Array | None = None,
-        framed2: Array | None = None,
-        inner: Array | None = None,
-        cols: Array | None = None,
-        xt: Array | None = None,
+        self, k: Kernels, x2: Array, hy: Array, W2: Array, window: Array, hx: Array | None, hW: Array, hb: Array | None = None
     ) -> None:
         """hW += hy ⋆ x², hb += Σ hy, hx = W² ∗ hy."""
-        self.backward(k, x2, hy, W2, window, hx, hW, hb, packed, packed_dx2, first_source, sources, framed2, inner, cols, xt)
+        self.backward(k, x2, hy, W2, window, hx, hW, hb)

@@ -11,7 +11,7 @@ from ..backends.kernels import Kernels
 from ..errors import flag
 from .base import Layer, Param, Plan
 from .init import Constant, Init, TorchDefault
-from .views import room_for_transpose, rows, transposed_room, zeros
+from .views import rows, zeros
 from .window import count
 
 
@@ -47,28 +47,25 @@ class Dense(Layer):
         """W (units, D) and b (units,) for D inputs."""
         d = prod(in_shape)
         params = {"W": Param((self.units, d), self.init, fan_in=d, fan_out=self.units)}
-        work = {"xt": room_for_transpose(in_shape)}
         if not self.bias:
-            return Plan((self.units,), params, {"b": zeros(self.units)}, work=work, connections=self.units * d)
+            return Plan((self.units,), params, {"b": zeros(self.units)}, connections=self.units * d)
         params["b"] = Param((self.units,), self.bias_init, fan_in=d, fan_out=self.units)
-        return Plan((self.units,), params, work=work, connections=self.units * (d + 1))
+        return Plan((self.units,), params, connections=self.units * (d + 1))
 
     def forward(self, k: Kernels, x: Array, y: Array, W: Array, b: Array) -> None:
         """y = W x + b."""
         k.gemm_bias(W, rows(x), b, y)
 
-    def backward(
-        self, k: Kernels, x: Array, dy: Array, W: Array, xt: Array, dx: Array | None, dW: Array, db: Array | None = None
-    ) -> None:
+    def backward(self, k: Kernels, x: Array, dy: Array, W: Array, dx: Array | None, dW: Array, db: Array | None = None) -> None:
         """dW += dy xᵀ, db += Σ dy, dx = Wᵀ dy."""
-        k.outer_add(dy, rows(x), transposed_room(xt), dW)
+        k.outer_add(dy, rows(x), dW)
         if db is not None:
             k.row_sum_add(dy, db)
         if dx is not None:
             k.gemm_tn(W, dy, rows(dx))
 
     def curvature(
-        self, k: Kernels, x2: Array, hy: Array, W2: Array, xt: Array, hx: Array | None, hW: Array, hb: Array | None = None
+        self, k: Kernels, x2: Array, hy: Array, W2: Array, hx: Array | None, hW: Array, hb: Array | None = None
     ) -> None:
         """hW += hy (x²)ᵀ, hb += Σ hy, hx = (W²)ᵀ hy."""
-        self.backward(k, x2, hy, W2, xt, hx, hW, hb)
+        self.backward(k, x2, hy, W2, hx, hW, hb)

@@ -195,7 +195,7 @@ class MAP(Loss):
         rubbish_penalty: the penalty of the rubbish class, above 0.
 
     Raises:
-        OptionError: j is not above 0 or not finite.
+        OptionError: rubbish_penalty is not above 0 or not finite.
 
     >>> MAP(rubbish_penalty=2.0).consts()
     {'rubbish': (2.0,)}
@@ -204,7 +204,7 @@ class MAP(Loss):
     rubbish_penalty: float = 1.0
 
     def __post_init__(self) -> None:
-        number("MAP", "j", self.rubbish_penalty, 0, math.inf, "()")
+        number("MAP", "rubbish_penalty", self.rubbish_penalty, 0, math.inf, "()")
 
     def consts(self) -> Mapping[str, tuple[float, ...]]:
         """The rubbish class's penalty."""

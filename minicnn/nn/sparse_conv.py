@@ -24,9 +24,9 @@ class SparseConv2d(Layer):
     """y[f] = b[f] + Σ_j W[k(f) + j] ⋆ x[table[f][j]]: every output map reads only the channels that its row lists.
 
     x (C, H, W, L), y (maps, OH, OW, L), b (maps,). The kernels lie packed, W (kernels, KH, KW), in the order of the table:
-    map 0's kernels, one for each of its channels, then map 1's. With ``tied``, the maps of a group share one set of kernels,
-    applied in the order in which each row lists its channels, and one bias; b is (groups,) then. Every map starts by its
-    own fan-in, channels × KH × KW (LeCun et al. 1998, section II.B and table I).
+    map 0's kernels, one for each of its channels, then map 1's. With ``group_sizes``, the maps of a group share one set of
+    kernels, applied in the order in which each row lists its channels, and one bias; b is (groups,) then. Every map starts by
+    its own fan-in, channels × KH × KW (LeCun et al. 1998, section II.B and table I).
 
     Args:
         table: for each output map, the channels it reads, in order.
@@ -38,10 +38,10 @@ class SparseConv2d(Layer):
     Raises:
         OptionError: an empty table or row, a channel listed twice or negative, or groups that do not fit the table.
 
-    >>> layer = SparseConv2d(((0, 1), (1, 2), (0, 1, 2)), kernel=5)
+    >>> layer = SparseConv2d(((0, 1), (1, 2), (0, 1, 2)), kernel_size=5)
     >>> layer.plan((3, 14, 14)).params["W"].shape
     (7, 5, 5)
-    >>> SparseConv2d(((0, 1), (1, 2), (2, 0)), 5, tied=(3,)).plan((3, 14, 14)).params["W"].shape
+    >>> SparseConv2d(((0, 1), (1, 2), (2, 0)), 5, group_sizes=(3,)).plan((3, 14, 14)).params["W"].shape
     (2, 5, 5)
     """
 
@@ -97,7 +97,7 @@ class SparseConv2d(Layer):
         return [(f, c, int(starts[self._firsts[f]]) + j) for f, row in enumerate(self.table) for j, c in enumerate(row)]
 
     def plan(self, in_shape: Shape) -> Plan:
-        """W (kernels, KH, KW), b (maps,), and the links sorted by map and by channel."""
+        """W (kernels, KH, KW), b (groups,), and the links."""
         kh, kw = pair("SparseConv2d", "kernel_size", self.kernel_size, least=1)
         channels = 1 + max(max(row) for row in self.table)
         if len(in_shape) != 3 or in_shape[0] < channels:
@@ -105,7 +105,6 @@ class SparseConv2d(Layer):
             raise ShapeError("SparseConv2d", what, "let the table list only channels that there are")
         out = Window((kh, kw)).places("SparseConv2d", (in_shape[1], in_shape[2]))
         links = np.array(self.links)
-        sources = links[np.argsort(links[:, 1], kind="stable")]
         fan_of_group = np.array([len(self.table[f]) * kh * kw for f in np.unique(self._firsts)])
         fan_of_kernel = np.zeros(links[:, 2].max() + 1)
         fan_of_kernel[links[:, 2]] = fan_of_group[self._group[links[:, 0]]]
@@ -114,65 +113,31 @@ class SparseConv2d(Layer):
             "W": Param((len(fan_of_kernel), kh, kw), self.init, fan_of_kernel[:, None, None], int(users.max()) * kh * kw),
             "b": Param((len(self._sizes),), self.bias_init, fan_of_group, 1),
         }
-        consts = {
-            "links": links,
-            "first": np.searchsorted(links[:, 0], np.arange(len(self.table) + 1)),
-            "sources": sources,
-            "first_source": np.searchsorted(sources[:, 1], np.arange(in_shape[0] + 1)),
-            "source_maps": sources[:, 0].copy(),
-            "source_kernels": sources[:, 2].copy(),
-            "group": self._group,
-        }
+        consts = {"links": links}
         connections = prod(out) * (len(links) * kh * kw + len(self.table))
         derived = {"bias": Buffer((len(self.table),), lanes=False)}
         return Plan((len(self.table), *out), params, consts, derived, connections=connections)
 
-    def prepare(self, k: Kernels, b: Array, group: Array, bias: Array) -> None:
+    def prepare(self, k: Kernels, b: Array, bias: Array) -> None:
         """Give every map the bias of its group."""
-        k.spread(b, group, bias)
+        k.spread(b, self._group, bias)
 
-    def forward(self, k: Kernels, x: Array, y: Array, W: Array, bias: Array, first: Array, links: Array) -> None:
+    def forward(self, k: Kernels, x: Array, y: Array, W: Array, bias: Array, links: Array) -> None:
         """y = W ⋆ x + b over the links."""
-        k.sparse_conv2d(x, W, bias, first, links, y)
+        k.sparse_conv2d(x, W, bias, links, y)
 
-    def backward(
-        self,
-        k: Kernels,
-        x: Array,
-        dy: Array,
-        W: Array,
-        first_source: Array,
-        sources: Array,
-        source_maps: Array,
-        source_kernels: Array,
-        group: Array,
-        dx: Array | None,
-        dW: Array,
-        db: Array,
-    ) -> None:
+    def backward(self, k: Kernels, x: Array, dy: Array, W: Array, links: Array, dx: Array | None, dW: Array, db: Array) -> None:
         """db += Σ dy, dW += dy ⋆ x, dx = W ∗ dy over the links."""
-        k.group_sum_add(maps(dy), group, db)
-        k.sparse_conv2d_dW_add(x, dy, first_source, source_maps, source_kernels, dW)
+        k.group_sum_add(maps(dy), self._group, db)
+        k.sparse_conv2d_dW_add(x, dy, links, dW)
         if dx is not None:
-            k.sparse_conv2d_dx(dy, W, first_source, sources, dx)
+            k.sparse_conv2d_dx(dy, W, links, dx)
 
     def curvature(
-        self,
-        k: Kernels,
-        x2: Array,
-        hy: Array,
-        W2: Array,
-        first_source: Array,
-        sources: Array,
-        source_maps: Array,
-        source_kernels: Array,
-        group: Array,
-        hx: Array | None,
-        hW: Array,
-        hb: Array,
+        self, k: Kernels, x2: Array, hy: Array, W2: Array, links: Array, hx: Array | None, hW: Array, hb: Array
     ) -> None:
         """hb += Σ hy, hW += hy ⋆ x², hx = W² ∗ hy over the links; what maps share is summed over them."""
-        self.backward(k, x2, hy, W2, first_source, sources, source_maps, source_kernels, group, hx, hW, hb)
+        self.backward(k, x2, hy, W2, links, hx, hW, hb)
 
 
 def _whole_numbers(values: object) -> bool:

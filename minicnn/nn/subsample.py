@@ -13,7 +13,7 @@ from ..backends.kernels import Kernels
 from ..errors import ShapeError
 from .base import Buffer, Layer, Param, Plan
 from .init import Constant, Init, TorchDefault
-from .views import maps, zeros
+from .views import maps
 from .window import Pair, Window, by, pair
 
 
@@ -45,23 +45,28 @@ class Subsample(Layer):
     def __post_init__(self) -> None:
         pair("Subsample", "window", self.window, least=1)
 
+    @property
+    def windows(self) -> Window:
+        """The windows, side by side."""
+        size = pair("Subsample", "window", self.window, least=1)
+        return Window(size, stride=size)
+
     def plan(self, in_shape: Shape) -> Plan:
         """W (C,) and b (C,)."""
-        size = pair("Subsample", "window", self.window, least=1)
+        windows = self.windows
+        size = windows.kernel
         if len(in_shape) != 3:
             raise ShapeError("Subsample", f"expected an input (C, H, W), got {in_shape}", "put it after a convolution")
         if in_shape[1] % size[0] or in_shape[2] % size[1]:
             what = f"window {by(size)} does not tile the {by(in_shape[1:])} map of its input {in_shape}"
             raise ShapeError("Subsample", what, "choose a kernel or padding that leaves a multiple of the window")
-        window = Window(size, stride=size)
-        out = window.out_size((in_shape[1], in_shape[2]))
+        out = windows.out_size((in_shape[1], in_shape[2]))
         channels, fan_in = in_shape[0], prod(size)
         params = {
             "W": Param((channels,), self.init, fan_in, 1),
             "b": Param((channels,), self.bias_init, fan_in, 1),
         }
-        consts = {"window": window.array(), "pixel": Window((1, 1)).array(), "ones": np.ones(channels), "none": zeros(channels)}
-        sums = {"sums": Buffer((channels, *out))}
+        consts, sums = {"window": windows.array()}, {"sums": Buffer((channels, *out))}
         links = channels * prod(out) * (fan_in + 1)
         return Plan((channels, *out), params, consts, curvature=sums, connections=links)
 
@@ -79,22 +84,11 @@ class Subsample(Layer):
             k.subsample_dx(dy, W, window, dx)
 
     def curvature(
-        self,
-        k: Kernels,
-        x: Array,
-        hy: Array,
-        W2: Array,
-        window: Array,
-        ones: Array,
-        none: Array,
-        pixel: Array,
-        sums: Array,
-        hx: Array | None,
-        hW: Array,
-        hb: Array,
+        self, k: Kernels, x: Array, hy: Array, W2: Array, sums: Array, hx: Array | None, hW: Array, hb: Array
     ) -> None:
         """hW += Σ hy · (Σ window)², hb += Σ hy, hx = W² · hy at every pixel of the window."""
-        k.subsample(x, ones, none, window, sums)
+        window, pixel = self.windows.array(), Window((1, 1)).array()
+        k.subsample(x, np.ones(hb.shape, hb.dtype), np.zeros(hb.shape, hb.dtype), window, sums)
         k.square(sums, sums)
         k.subsample_dcoef_add(sums, hy, pixel, hW)
         k.row_sum_add(maps(hy), hb)

@@ -14,23 +14,6 @@ Pair = tuple[int, int]
 MOST = 2**31 - 1
 """The largest size that an option may have: with larger ones the kernels' 64-bit arithmetic on places could overflow."""
 
-BLOCKS = (8, 7, 6, 5, 4, 3)
-"""How many filters packed weights may hold side by side, the rows of a register tile."""
-
-
-def filter_block(filters: int) -> int:
-    """The size of the blocks that waste least on so many filters; the largest of equals.
-
-    >>> [filter_block(n) for n in (1, 6, 10, 16)]
-    [1, 6, 5, 8]
-    """
-    return filters if filters < min(BLOCKS) else min(BLOCKS, key=lambda size: (blocks(filters, size) * size, -size))
-
-
-def blocks(filters: int, size: int) -> int:
-    """How many blocks of that size there are, the last one filled up with zeros."""
-    return -(-filters // size)
-
 
 def pair(who: str, name: str, value: int | Pair, least: int, most: int = MOST) -> Pair:
     """An option given as one number or as (rows, columns), checked to be whole, at least ``least`` and at most ``most``.
@@ -121,10 +104,6 @@ class Window:
             what = f"expected a map of at least {by(reach)}, the reach of its window, got {by(padded)} with padding"
             raise ShapeError(who, what, "choose a smaller kernel or dilation, or more padding")
         return out
-
-    def covers(self, size: Pair) -> bool:
-        """Whether the window is the whole map, so that the convolution is a matrix product."""
-        return self.kernel == size and not self.padded and self.dilation == (1, 1)
 
     def array(self) -> np.ndarray[Any, np.dtype[np.int64]]:
         """What kernels take: kernel, stride, padding and dilation, rows before columns."""

@@ -1,4 +1,4 @@
-"""Optimisers, and what goes with them: schedules of the learning rate, averages of the parameters."""
+"""Optimisers, learning-rate schedules, and averages of the parameters."""
 
 from .optimizers import SGD, Adam, AdamW, Optimizer
 from .sdlm import SDLM

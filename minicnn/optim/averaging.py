@@ -1,4 +1,4 @@
-"""Averages of the parameters over training steps: often better than the parameters of any one step."""
+"""Averages of the parameters over training steps, which often test better than the parameters of a single step."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 class ParameterAverage(Optimizer):
-    """Another optimiser, which keeps the average a of the parameters p beside its steps: a += (1 − d)(p − a).
+    """Wraps an optimiser and keeps a running average a of the parameters p: a += (1 − d)(p − a) after each step.
 
-    d = min(decay, 1 − 1/t) in step t = 1, 2, …: the mean of all steps at first, then an exponential average over about
-    1/(1 − decay) of them. The average lies with the moments, so a checkpoint holds it and a run resumes exactly.
+    d = min(decay, 1 − 1/t) in step t = 1, 2, …: first the mean of all steps, then an exponential average over about
+    1/(1 − decay) of them. The average is stored with the moments, so a checkpoint contains it and a run resumes exactly.
 
     Args:
-        optimizer: what makes the steps.
-        decay: of the average, in [0, 1).
+        optimizer: the optimiser that makes the steps.
+        decay: decay of the average, in [0, 1).
 
     Raises:
         OptionError: decay outside [0, 1).
@@ -53,28 +53,28 @@ class ParameterAverage(Optimizer):
         average += (1 - min(self.decay, 1 - 1 / self.steps)) * (net.params.flat - average)
 
     def load(self, steps: int, moments: dict[str, Array]) -> None:
-        """Go on from a checkpoint.
+        """Restore the state from a checkpoint.
 
         Raises:
-            CheckpointError: the vectors are not this optimiser's.
+            CheckpointError: the vectors do not belong to this optimiser.
         """
         super().load(steps, moments)
         self.inner.load(steps, {name: self.moments[name] for name in self.inner.names if self.moments})
 
     def __copy__(self) -> Self:
-        twin = super().__copy__()
-        twin.inner = copy(self.inner)
-        return twin
+        other = super().__copy__()
+        other.inner = copy(self.inner)
+        return other
 
     def options(self) -> dict[str, Any]:
-        """The options by name, those of the other optimiser with them."""
+        """The options by name, including those of the wrapped optimiser."""
         return self.inner.options() | {"average": self.decay}
 
     def copy_to(self, net: Network) -> None:
-        """Set the parameters of the network to the average; this ends its training.
+        """Replace the network's parameters by the average, at the end of training.
 
         Raises:
-            ContractError: there was no step yet, or the average is that of another network.
+            ContractError: there was no step yet, or the average belongs to another network.
         """
         if not self.moments:
             raise ContractError("ParameterAverage", "expected at least one step before, got none", "train the network first")

@@ -1,4 +1,4 @@
-"""Optimisers over the flat vectors of a network, one fused kernel each, with PyTorch's conventions."""
+"""Optimisers over the flat parameter vector of a network: one fused kernel each, with PyTorch's conventions."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 
 class Optimizer(Options):
-    """Base of the optimisers: a learning rate, moment vectors as long as the parameters, and a step count.
+    """Base of the optimisers: a learning rate, moment vectors of the parameters' length, and a step count.
 
     Attributes:
         lr: the learning rate of the next step; schedules set it.
-        steps: how many steps were taken.
+        steps: the number of steps taken.
     """
 
     order: ClassVar[str] = "the network is given to step: give the options behind lr by name"
     names: tuple[str, ...] = ()
-    """The moment vectors, in the order in which the kernel takes them."""
+    """Names of the moment vectors, in the order of the kernel's arguments."""
 
     def __init__(self, lr: float) -> None:
         self.lr = number(type(self).__name__, "lr", lr, 0, math.inf)
@@ -41,7 +41,7 @@ class Optimizer(Options):
         """Update the parameters of a network by its gradients.
 
         Raises:
-            ContractError: the moments are those of another network.
+            ContractError: the moments belong to another network.
         """
         with net.update():
             known = self._bound is not None and self._bound[0] is net
@@ -50,12 +50,12 @@ class Optimizer(Options):
             self._update(net, *moments.values())
 
     def check(self, net: Network) -> None:
-        """Refuse a network other than the one whose moments these are, also one of the same size.
+        """Refuse a network other than the one that was trained so far, even one of the same size.
 
-        A copy that was made without its network is for any with the same names and shapes.
+        A copy made without its network accepts any network with the same parameter names and shapes.
 
         Raises:
-            ContractError: the moments are those of another network.
+            ContractError: the moments belong to another network.
         """
         of: Identity | None = self.__dict__.get("_of")
         if of is None or of is net.identity:
@@ -66,13 +66,13 @@ class Optimizer(Options):
             raise ContractError(type(self).__name__, f"expected the network of its moments, got {what or 'another one'}", hint)
 
     def _own(self, net: Network) -> dict[str, Array]:
-        """The moments, zeros at first, checked to be those of this network."""
+        """The moments for this network; zeros at first."""
         params = net.params.memory
         for name, moment in self._moments.items():
             if moment.shape != params.shape or moment.dtype != params.dtype:
                 what = f"expected {name} as long as the {len(params)} parameters, got {len(moment)} of {moment.dtype}"
                 raise ContractError(type(self).__name__, what, "use an optimiser of its own for each network")
-        self.__dict__.setdefault("_of", net.identity)  # in one go, so that of two threads with two networks one is refused
+        self.__dict__.setdefault("_of", net.identity)  # atomic: if two threads bring two networks, one of them is refused
         self.check(net)
         self._of, self._sync = net.identity, net.backend.sync_to_host
         if not self._moments:
@@ -91,7 +91,7 @@ class Optimizer(Options):
         raise NotImplementedError
 
     def _run(self, kernel: Any, net: Network, moments: tuple[Array, ...], *numbers: float) -> None:
-        """Run an update kernel over the network's vectors and the moments, each thread on a part of them."""
+        """Run an update kernel; each thread updates its part of the parameters."""
         if self._bound is None or self._bound[0] is not net:
             h = np.zeros(len(numbers))
             self._bound = (net, net.over_parameters(kernel, moments, h), h)
@@ -100,14 +100,14 @@ class Optimizer(Options):
         net.run(work)
 
     def options(self) -> dict[str, Any]:
-        """The options by name, for logs and checkpoints."""
+        """The options by name, for log lines and checkpoints."""
         raise NotImplementedError
 
     def load(self, steps: int, moments: dict[str, Array]) -> None:
-        """Go on from a checkpoint.
+        """Restore the state from a checkpoint.
 
         Raises:
-            CheckpointError: the vectors are not this optimiser's.
+            CheckpointError: the vectors do not belong to this optimiser.
         """
         if moments and tuple(moments) != self.names:
             what = f"expected the vectors {', '.join(self.names)}, got {', '.join(moments)}"
@@ -117,7 +117,7 @@ class Optimizer(Options):
         self.steps, self._moments = steps, {name: v.copy() for name, v in moments.items()}
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the network: where it is copied or pickled together with this, both copies belong together again."""
+        """The state without the network. Network and optimiser that are pickled or copied together are bound again."""
         with nullcontext() if self._bound is None else self._bound[0].atomic():
             for moment in self._moments.values():
                 if self._sync is not None:
@@ -126,10 +126,10 @@ class Optimizer(Options):
             return {**vars(self), "_moments": moments, "_bound": None, "_lend": None}
 
     def __copy__(self) -> Self:
-        """A copy for the same network, with moments of its own."""
-        twin = object.__new__(type(self))
-        twin.__dict__.update(self.__getstate__())
-        return twin
+        """A copy for the same network, with its own moments."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__getstate__())
+        return other
 
 
 class SGD(Optimizer):
@@ -138,11 +138,11 @@ class SGD(Optimizer):
     Args:
         lr: learning rate.
         momentum: μ in [0, 1).
-        nesterov: look ahead; needs momentum.
+        nesterov: Nesterov momentum; needs momentum above 0.
         weight_decay: λ.
 
     Raises:
-        OptionError: an option outside what it may be.
+        OptionError: an option is outside its range.
     """
 
     names = ("velocity",)
@@ -167,8 +167,8 @@ class SGD(Optimizer):
 class Adam(Optimizer):
     """m = β₁m + (1 − β₁)g;  v = β₂v + (1 − β₂)g²;  p −= lr · m̂ / (√v̂ + ε), g = dp + λp: ``torch.optim.Adam``.
 
-    Kingma and Ba, *Adam*, 2015, algorithm 1. In float32, as in PyTorch, v holds squares of gradients from about 10⁻²⁰ to
-    10²⁰: the step of smaller ones is m̂ / ε, that of larger ones 0.
+    Kingma and Ba, *Adam*, 2015, algorithm 1. In float32, as in PyTorch, v can hold squares of gradients from about 10⁻²⁰ to
+    10²⁰. For smaller gradients the step is m̂ / ε, for larger ones 0.
 
     Args:
         lr: learning rate.
@@ -177,7 +177,7 @@ class Adam(Optimizer):
         weight_decay: λ, added to the gradient.
 
     Raises:
-        OptionError: an option outside what it may be.
+        OptionError: an option is outside its range.
     """
 
     names = ("m", "v")
@@ -203,9 +203,10 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with p −= lr · λ · p beside the step, in place of λp in the gradient: ``torch.optim.AdamW``.
+    """Adam with decoupled weight decay: p −= lr · λ · p in addition to the step, instead of λp in the gradient.
 
-    Loshchilov and Hutter, *Decoupled Weight Decay Regularization*, 2019, algorithm 2. Arguments as for ``Adam``.
+    ``torch.optim.AdamW``; Loshchilov and Hutter, *Decoupled Weight Decay Regularization*, 2019, algorithm 2. Arguments as for
+    ``Adam``.
     """
 
     kernel = "adamw"

@@ -1,6 +1,6 @@
-"""Learning-rate schedules: values that give the factor on the learning rate for a step of a run.
+"""Learning-rate schedules: functions that give the factor on the learning rate for each step of a run.
 
-A schedule is called with the number of the step, from 0, and the number of steps of the whole run; the rate of that step
+A schedule is called with the number of the step, from 0, and the number of steps of the run. The learning rate of that step
 is the optimiser's initial rate times the result.
 """
 
@@ -29,7 +29,7 @@ def _share(who: str, name: str, value: float) -> None:
 
 @dataclass(frozen=True)
 class ConstantRate:
-    """The factor is 1.
+    """A constant factor of 1.
 
     >>> ConstantRate()(7, 10)
     1.0
@@ -45,8 +45,8 @@ class StepDecay(Options):
     """The factor is multiplied by ``factor`` after each of ``times`` equal parts of the run.
 
     Args:
-        times: into how many parts the run falls.
-        factor: what the rate is multiplied by between them.
+        times: the number of equal parts.
+        factor: the factor from one part to the next.
 
     >>> [StepDecay(times=2, factor=0.1)(s, 4) for s in range(4)]
     [1.0, 1.0, 0.1, 0.1]
@@ -61,19 +61,19 @@ class StepDecay(Options):
         number("StepDecay", "factor", self.factor, 0, math.inf)
 
     def __call__(self, step: int, total: int) -> float:
-        """factor to the number of parts that are over."""
+        """``factor`` to the power of the parts completed."""
         return float(self.factor ** (step * self.times // total))
 
 
 @dataclass(frozen=True)
 class PiecewiseConstant:
-    """The run falls into as many equal parts as there are rates, each with its own; the optimiser's rate is the first.
+    """Divides the run into equal parts, one for each rate. The optimiser's rate corresponds to the first one.
 
     Args:
         rates: the rates, finite and at least 0, the first above 0.
 
     Raises:
-        OptionError: there are none, or one is not what it should be.
+        OptionError: there are no rates, or one of them is invalid.
 
     >>> [PiecewiseConstant((0.5, 0.25))(s, 4) for s in range(4)]
     [1.0, 1.0, 0.5, 0.5]
@@ -90,17 +90,17 @@ class PiecewiseConstant:
             number("PiecewiseConstant", f"rates[{place}]", rate, 0, math.inf, "[)" if place else "()")
 
     def __call__(self, step: int, total: int) -> float:
-        """The rate of the part that the step is in, over the first."""
+        """The rate of the current part, divided by the first rate."""
         return self.rates[step * len(self.rates) // total] / self.rates[0]
 
 
 LENET5_RATES = (5e-4,) * 2 + (2e-4,) * 3 + (1e-4,) * 3 + (5e-5,) * 4 + (1e-5,) * 8
-"""η of ``SDLM`` in each of the 20 passes of LeCun et al. 1998: ``PiecewiseConstant(LENET5_RATES)`` for a run of 20."""
+"""η of ``SDLM`` for each of the 20 passes of LeCun et al. 1998; for a run of 20 passes: ``PiecewiseConstant(LENET5_RATES)``."""
 
 
 @dataclass(frozen=True)
 class Cosine:
-    """From 1 down to ``floor`` along half a cosine (Loshchilov and Hutter 2017, equation 5, without restarts).
+    """A half cosine from 1 down to ``floor`` (Loshchilov and Hutter 2017, equation 5, without restarts).
 
     >>> round(Cosine()(5, 10), 3)
     0.5
@@ -118,14 +118,15 @@ class Cosine:
 
 @dataclass(frozen=True, kw_only=True)
 class OneCycle(Options):
-    """Up from 1/start to 1 along half a cosine, then down to 1/(start·end): ``torch.optim.lr_scheduler.OneCycleLR``.
+    """Up from 1/div_factor to 1 along a half cosine, then down: ``torch.optim.lr_scheduler.OneCycleLR``.
 
-    The optimiser's rate is the peak (Smith and Topin, *Super-Convergence*, 2018).
+    The last factor is 1/(div_factor·final_div_factor). The optimiser's rate is the peak (Smith and Topin,
+    *Super-Convergence*, 2018).
 
     Args:
-        pct_start: share of the steps that go up.
-        div_factor: the peak over the first rate.
-        final_div_factor: the first rate over the last.
+        pct_start: share of the steps in which the rate rises.
+        div_factor: the peak divided by the first rate.
+        final_div_factor: the first rate divided by the last.
 
     >>> round(OneCycle()(0, 100), 6)
     0.04
@@ -134,7 +135,9 @@ class OneCycle(Options):
     pct_start: float = 0.3
     div_factor: float = 25.0
     final_div_factor: float = 1e4
-    order: ClassVar[str] = "the peak is the optimiser's rate, and the run knows its steps: give rise, start and end by name"
+    order: ClassVar[str] = (
+        "the peak is the optimiser's rate, and the run knows its steps: give pct_start, div_factor and final_div_factor by name"
+    )
 
     def __post_init__(self) -> None:
         _share("OneCycle", "pct_start", self.pct_start)
@@ -142,7 +145,7 @@ class OneCycle(Options):
         number("OneCycle", "final_div_factor", self.final_div_factor, 0, math.inf, "()")
 
     def __call__(self, step: int, total: int) -> float:
-        """The factor, with PyTorch's phase ends rise·total − 1 and total − 1."""
+        """The factor; as in PyTorch the phases end at steps pct_start·total − 1 and total − 1."""
         low, last = 1 / self.div_factor, 1 / (self.div_factor * self.final_div_factor)
         top = self.pct_start * total - 1
         if step < top:
@@ -151,17 +154,17 @@ class OneCycle(Options):
 
 
 def _anneal(first: float, last: float, share: float) -> float:
-    """From first to last along half a cosine."""
+    """A half cosine from first to last."""
     return last + (first - last) / 2 * (1 + math.cos(math.pi * min(share, 1.0)))
 
 
 @dataclass(frozen=True)
 class LinearWarmUp:
-    """A straight rise over the first ``share`` of the steps, then another schedule over the rest.
+    """A linear rise over the first ``share`` of the steps, then another schedule over the remaining steps.
 
     Args:
-        share: share of the steps that warm up.
-        then: the schedule after that.
+        share: share of the steps in the rise.
+        then: the schedule after the rise.
 
     >>> [LinearWarmUp(0.5)(s, 8) for s in range(5)]
     [0.25, 0.5, 0.75, 1.0, 1.0]
@@ -174,6 +177,6 @@ class LinearWarmUp:
         _share("LinearWarmUp", "share", self.share)
 
     def __call__(self, step: int, total: int) -> float:
-        """(step + 1) / steps of the rise, then ``then``."""
+        """(step + 1) / steps of the rise, then the factor of ``then``."""
         rise = round(self.share * total)
         return (step + 1) / rise if step < rise else self.then(step - rise, total - rise)

@@ -1,4 +1,4 @@
-"""Stochastic diagonal Levenberg–Marquardt: a rate for every parameter, from the curvature of the loss along it."""
+"""Stochastic diagonal Levenberg–Marquardt: a learning rate for each parameter, from the curvature of the loss."""
 
 from __future__ import annotations
 
@@ -18,17 +18,16 @@ if TYPE_CHECKING:
 class SDLM(Optimizer):
     """p_k −= ε_k · dp_k,  ε_k = lr / (μ + h_kk): LeCun et al. 1998, appendix C, equations 18 to 21.
 
-    h_kk is the diagonal of the Gauss–Newton matrix, the mean over some hundred patterns. ``estimate`` takes it, before the
-    first step and, as the paper has it, anew before each pass, and then it is held, so that a step costs what plain gradient
-    descent does, but for one more number read for each parameter. The paper's gradient is that of one pattern, so its batches
-    are of one image.
+    h_kk is the diagonal of the Gauss–Newton matrix, averaged over some hundred patterns. Call ``estimate`` before the first
+    step and, as in the paper, again before each pass. In between the estimate is kept, so a step costs little more than plain
+    gradient descent. The paper uses the gradient of one pattern, that is, batches of one image.
 
     Args:
-        lr: η, the rate of all parameters together; the paper's table of them is ``schedules.LENET5_RATES``.
-        mu: μ, above 0, which bounds the rate where the curvature is small: ε_k ≤ lr / μ.
+        lr: η, the common rate of all parameters; ``schedules.LENET5_RATES`` has the paper's values.
+        mu: μ, above 0; it bounds the rate where the curvature is small: ε_k ≤ lr / μ.
 
     Raises:
-        OptionError: an option outside what it may be.
+        OptionError: an option is outside its range.
 
     >>> from minicnn import MSE, Dense, Network
     >>> net = Network([("F", Dense(1))], in_shape=(1,), dtype="float64", threads=1)
@@ -46,19 +45,19 @@ class SDLM(Optimizer):
         self.mu = number("SDLM", "mu", mu, 0, math.inf, "()")
 
     def estimate(self, net: Network, loss: Any, x: Any, target: Any, index: Any = None) -> None:
-        """Take the curvature anew, as the mean over some patterns.
+        """Estimate the curvature, as the mean over some patterns.
 
         Args:
-            net: the network that is trained.
+            net: the network.
             loss: the loss.
             x: images (N, C, H, W), or a Source of them.
             target: class numbers (N,), or vectors (N, D) where the loss takes them.
-            index: which of the N images count; all for None.
+            index: the numbers of the images to use; all for None.
 
         Raises:
-            ContractError: a layer or the loss has no ``curvature``; a curvature is negative or no finite number; or this
-                optimiser belongs to another network.
-            ShapeError, DataError: x, target or index is not what it should be.
+            ContractError: a layer or the loss has no ``curvature``; a curvature is negative or not finite; or this optimiser
+                belongs to another network.
+            ShapeError, DataError: x, target or index is invalid.
         """
         with net.atomic():
             curvature = net.curvature(loss, x, target, index).flat
@@ -71,7 +70,7 @@ class SDLM(Optimizer):
             inverse[...] = 1 / (self.mu + curvature)
 
     def _own(self, net: Network) -> dict[str, Array]:
-        """The vector, after the first estimate."""
+        """The vector of the estimate."""
         if not self._moments:
             what = "expected an estimate of the curvature before the first step, got none"
             raise ContractError("SDLM", what, "call estimate(net, loss, x, target) before each pass")
@@ -85,14 +84,14 @@ class SDLM(Optimizer):
 
     @property
     def moments(self) -> dict[str, Array]:
-        """The vector by name; empty before the first step, as a run that starts there takes an estimate first."""
+        """The vector by name; empty before the first step, because a run that starts there estimates first."""
         return super().moments if self.steps else {}
 
     def rates(self, net: Network) -> dict[str, Array]:
-        """ε_k by the names of the parameters.
+        """ε_k by parameter name.
 
         Raises:
-            ContractError: there was no estimate, or it is one of another network.
+            ContractError: there was no estimate yet, or it belongs to another network.
         """
         inverse = self._own(net)["inverse"]
         net.backend.sync_to_host(inverse)

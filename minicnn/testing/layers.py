@@ -11,11 +11,13 @@ import numpy as np
 
 from ..arrays import Array, Shape
 from ..backends.executor import Executor
+from ..backends.workspace import Derived
 from ..engine.accumulate import GradientSlots, Slot
 from ..engine.bind import signature_of
 from ..engine.group import Context
 from ..engine.inputs import Arrays
 from ..engine.memory import ParameterVector
+from ..engine.prepare import Preparation
 from ..engine.shared import preparation
 from ..engine.trace import Trace
 from ..network import Network
@@ -60,9 +62,9 @@ class Traced:
     def __init__(self, subject: Subject, x: Array) -> None:
         self.net, self.x = subject.network(), x
         net = self.net
-        context = Context(net.layers, net.in_shape, net.dtype, net.lanes, net.backend, net.seed)
+        context = Context(net.layers, net.in_shape, net.dtype, net.lanes, net.backend, net.seed, Derived(net.params.memory))
         self.slots = GradientSlots(net.grads, net.backend)
-        prepare = preparation(net.layers, net.backend)
+        prepare = Preparation(net.layers, preparation(net.layers, net.backend), context.derived)
         self._trace = Trace(context, Executor(1, net.backend), prepare, self.slots)
         self.groups = self._trace.groups
 
@@ -180,7 +182,7 @@ def _check_buffers(s: Subject) -> None:
     dx = traced.backward(dy)
     for junk in (np.nan, 1e30):
         for group in traced.groups:
-            group.arena.fill(junk)
+            group.fill(junk)
         same = np.array_equal(traced.forward(), y)
         assert same, f"forward: expected to read only what was written, got other outputs over {junk}"
         for group in traced.groups:
@@ -197,7 +199,7 @@ def _check_padding(s: Subject) -> None:
     traced.backward(dy)
     for junk in (np.nan, 1e30):
         for group in traced.groups:
-            group.arena.fill(junk)
+            group.fill(junk)
         traced.forward()
         for group in traced.groups:
             group["dy"][...] = junk

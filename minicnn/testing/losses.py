@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..arrays import Array
+from ..backends.workspace import Derived
 from ..engine.accumulate import Slot
 from ..engine.batch import Batch
 from ..engine.bind import signature_of
@@ -71,7 +72,8 @@ class Subject:
         """
         net = Network([Flatten()], (self.outputs,), dtype, self.backend, threads=1, lanes=self.lanes)
         lanes = net.backend.group_lanes(len(y), net.lanes)
-        group = Curved(Context(net.layers, net.in_shape, net.dtype, lanes, net.backend, net.seed))
+        derived = Derived(net.params.memory)
+        group = Curved(Context(net.layers, net.in_shape, net.dtype, lanes, net.backend, net.seed, derived))
         slot, none = Slot(net.grads, np.zeros(2, np.int64), net.backend), ParameterVector({}, net.dtype)
         batch = Batch(len(y), net.dtype, net.backend.pinned)
         net.backend.to_device(*batch.fill(np.arange(len(y)), target if self.labelled else None, 0))
@@ -82,7 +84,7 @@ class Subject:
             run.append(group.curvature(self.loss, slot, batch.scale, none, of_input=False))
         dy, hy, untouched = [], [], True
         for number in range(-(-len(y) // lanes)):
-            group.arena.fill(junk)
+            group.fill(junk)
             group["hy"][...] = junk if self.loss.curvature is not None else 0
             group.task(loads, number, number + 1, 1).run()
             live = int(group["lanes"][0])

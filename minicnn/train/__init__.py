@@ -1,4 +1,4 @@
-"""Training: the loop over epochs, checkpoints, and what a person sees of both."""
+"""Training: the loop over epochs, checkpoints, log lines and plots."""
 
 from .history import EpochResult
 from .run import Dataset, TrainingOptions

@@ -1,13 +1,13 @@
-"""Checkpoints: a network's weights, and what training needs to go on, in one safetensors file each.
+"""Checkpoints: one safetensors file for the weights of a network, or for the whole state of training.
 
-Tensors have PyTorch's names and layouts, ``C1.weight`` for ``C1.W`` and ``C1.bias`` for ``C1.b``, so a weights file is a
+Tensors have PyTorch's names and layouts: ``C1.weight`` for ``C1.W``, ``C1.bias`` for ``C1.b``. So a weights file is the
 ``state_dict`` of a PyTorch module with the same layer names, and the other way round. A training checkpoint also has the
-optimiser's vectors, ``optimizer.m``, each as long as all parameters together. Everything else is one JSON document in the
-header's metadata, under ``minicnn``: the number of this format, the kind, the version that wrote it, the caller's metadata,
-and for training the optimiser's class and both step counts.
+optimiser's vectors, such as ``optimizer.m``, each as long as all parameters together. The rest is one JSON document in the
+header's metadata, under ``minicnn``: the version of this format, the kind, the version of minicnn, the caller's metadata, and
+for training the optimiser's class and both step counts.
 
-Loading checks everything before it changes anything. Dtypes must be the network's, because a resumed run is to be exact;
-only a file without that document, as PyTorch writes it, may be float32 for a float64 network, which is exact as well.
+Loading checks everything before it changes anything. The dtype must be the network's, so that a resumed run is exact. Only a
+file without that document, such as PyTorch's, may be float32 for a float64 network; this conversion is exact as well.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ TORCH = {"W": "weight", "b": "bias"}
 WEIGHTS = {"format": int, "kind": str, KEY: str, "facts": dict}
 TRAINING = WEIGHTS | {"optimizer": str, "optimizer_steps": int, "network_steps": int}
 FIELDS: dict[str, dict[str, type]] = {"weights": WEIGHTS, "training": TRAINING}
-"""The fields of the JSON document by the kind of checkpoint."""
+"""The fields of the JSON document, by the kind of checkpoint."""
 WORDS = {int: "a whole number from 0 to 2^63 − 1", str: "text", dict: "a JSON object"}
 
 
 def save_weights(path: StrPath, net: Network, metadata: Mapping[str, Any]) -> None:
-    """Save the parameters of a network, for use.
+    """Save the parameters of a network.
 
     Args:
-        path: the file; an older one is replaced only by a whole new one.
+        path: the file; an older one stays in place until the new one is complete.
         net: the network.
-        metadata: anything that JSON holds, for ``read_metadata``.
+        metadata: any JSON data, returned by ``read_metadata``.
 
     Raises:
-        CheckpointError: the file cannot be written, or the metadata or the parameters' names do not fit into it.
+        CheckpointError: the file cannot be written, or the metadata or the parameters' names cannot be stored.
 
     >>> import tempfile
     >>> from minicnn import Dense
@@ -59,25 +59,25 @@ def save_weights(path: StrPath, net: Network, metadata: Mapping[str, Any]) -> No
     >>> bool((other.params.flat == net.params.flat).all())
     True
     """
-    with net.atomic():  # a whole update, whoever trains meanwhile
+    with net.atomic():  # a whole update, even if another thread trains
         tensors = {name: net.params[ours].copy() for name, ours in _names(path, net).items()}
     safetensors_file.write(path, tensors, _metadata(path, "weights", metadata))
 
 
 def load_weights(path: StrPath, net: Network) -> dict[str, Any]:
-    """Load the parameters of a network from any checkpoint, or from a file of another program with these names and shapes.
+    """Load the parameters of a network from a checkpoint, or from another program's file with these names and shapes.
 
     Args:
         path: the file.
-        net: the network; after an error it is as it was.
+        net: the network; it is unchanged after an error.
 
     Returns:
-        The metadata; none for a file of another program.
+        The metadata; empty for another program's file.
 
     Raises:
-        CheckpointError: the file cannot be read, or is not of this network.
+        CheckpointError: the file cannot be read, or does not match this network.
 
-    An example is at ``save_weights``.
+    See ``save_weights`` for an example.
     """
     metadata, params = read_weights(path, net)
     net.load_params(params)
@@ -88,13 +88,13 @@ def save_training(path: StrPath, net: Network, optimizer: Optimizer, metadata: M
     """Save a network and its optimiser in the middle of training.
 
     Args:
-        path: the file; an older one is replaced only by a whole new one.
+        path: the file; an older one stays in place until the new one is complete.
         net: the network.
-        optimizer: the optimiser that trains it. Its options are not saved: make it anew from the metadata.
-        metadata: anything that JSON holds, for ``read_metadata``.
+        optimizer: its optimiser. Its options are not saved: make it again from the metadata.
+        metadata: any JSON data, returned by ``read_metadata``.
 
     Raises:
-        CheckpointError: the file cannot be written, the metadata or the parameters' names do not fit into it, or the optimiser
+        CheckpointError: the file cannot be written, the metadata or the parameters' names cannot be stored, or the optimiser
             belongs to another network.
 
     >>> import tempfile
@@ -124,20 +124,20 @@ def save_training(path: StrPath, net: Network, optimizer: Optimizer, metadata: M
 
 
 def load_training(path: StrPath, net: Network, optimizer: Optimizer) -> dict[str, Any]:
-    """Load a network and its optimiser, to go on as if there had been no break.
+    """Load a network and its optimiser, to resume training exactly.
 
     Args:
         path: the file, from ``save_training``.
-        net: the network; after an error it is as it was.
-        optimizer: an optimiser of the class and with the options of the one saved; after an error it is as it was.
+        net: the network; it is unchanged after an error.
+        optimizer: an optimiser of the saved class and with the same options; it is unchanged after an error.
 
     Returns:
         The metadata.
 
     Raises:
-        CheckpointError: the file cannot be read, or is not of this network and this optimiser.
+        CheckpointError: the file cannot be read, or does not match this network and optimiser.
 
-    An example is at ``save_training``.
+    See ``save_training`` for an example.
     """
     document, tensors = _read(path, own=True)
     if document["kind"] != "training":
@@ -146,7 +146,7 @@ def load_training(path: StrPath, net: Network, optimizer: Optimizer) -> dict[str
         what = f"expected the vectors of {_class(optimizer)}, got those of {short(document['optimizer'])}"
         raise CheckpointError(os.fspath(path), what, "resume with the optimiser that was saved")
     steps = document["optimizer_steps"]
-    vectors = optimizer.names if steps else ()  # there are none before the first step
+    vectors = optimizer.names if steps else ()  # before the first step there are no vectors
     names = _names(path, net)
     _check(path, net, tensors, _shapes(net, names) | {VECTOR + name: net.params.flat.shape for name in vectors})
     with net.update():
@@ -158,7 +158,7 @@ def load_training(path: StrPath, net: Network, optimizer: Optimizer) -> dict[str
 
 
 def read_metadata(path: StrPath) -> dict[str, Any]:
-    """Read the metadata alone, for example to make the network that the file is for.
+    """Read only the metadata, for example to make the network before loading it.
 
     Args:
         path: the file, from ``save_weights`` or ``save_training``.
@@ -178,7 +178,7 @@ def read_metadata(path: StrPath) -> dict[str, Any]:
 
 
 def version(path: StrPath) -> str:
-    """The version of minicnn that wrote a checkpoint, as it says.
+    """The version of minicnn that a checkpoint says it was written by.
 
     Raises:
         CheckpointError: the file cannot be read, or is not a checkpoint of minicnn.
@@ -187,15 +187,15 @@ def version(path: StrPath) -> str:
 
 
 def check_saving(path: StrPath, net: Network, metadata: Mapping[str, Any]) -> None:
-    """Find out before training whether ``save_weights`` and ``save_training`` would refuse, as far as that can be told.
+    """Check before training that ``save_weights`` and ``save_training`` will be able to write, as far as this can be known.
 
     Args:
-        path: the file, which need not be there.
+        path: the file, which need not exist yet.
         net: the network.
-        metadata: what is to be saved with it.
+        metadata: the metadata to be saved.
 
     Raises:
-        CheckpointError: the path is a folder, or the metadata or the parameters' names do not fit into a file.
+        CheckpointError: the path is a folder, or the metadata or the parameters' names cannot be stored.
     """
     if os.path.isdir(path):
         what = "expected to write a checkpoint, got a directory"
@@ -205,10 +205,10 @@ def check_saving(path: StrPath, net: Network, metadata: Mapping[str, Any]) -> No
 
 
 def read_weights(path: StrPath, net: Network) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Read what ``load_weights`` loads: the metadata, and the parameters by the names of the network, which stays as it is.
+    """Read what ``load_weights`` would load, without changing the network: metadata and parameters by name.
 
     Raises:
-        CheckpointError: as ``load_weights``.
+        CheckpointError: see ``load_weights``.
     """
     document, tensors = _read(path)
     if document and document["kind"] == "training":
@@ -219,13 +219,13 @@ def read_weights(path: StrPath, net: Network) -> tuple[dict[str, Any], dict[str,
 
 
 def _class(optimizer: Optimizer) -> str:
-    """The class of an optimiser and, in brackets, of those inside it."""
+    """The class name of an optimiser, with those of wrapped optimisers in brackets."""
     inside = [_class(value) for value in vars(optimizer).values() if isinstance(value, Optimizer)]
     return type(optimizer).__name__ + (f"({', '.join(inside)})" if inside else "")
 
 
 def _names(path: StrPath, net: Network) -> dict[str, str]:
-    """Our name of every parameter by PyTorch's."""
+    """The network's parameter names by PyTorch's names."""
     names: dict[str, str] = {}
     for ours in net.params:
         layer, _, param = ours.partition(".")
@@ -255,7 +255,7 @@ def _metadata(path: StrPath, kind: str, metadata: Mapping[str, Any], **more: Any
 
 
 def _read(path: StrPath, own: bool = False) -> tuple[dict[str, Any], dict[str, Array]]:
-    """The checked document, empty for a file of another program unless it is to be our ``own``; and the tensors."""
+    """The checked document and the tensors. The document of another program's file is empty, and an error for ``own``."""
     metadata, tensors = safetensors_file.read(path)
     if KEY in metadata:
         return _document(path, metadata[KEY]), tensors
@@ -277,7 +277,7 @@ def _document(path: StrPath, text: str) -> dict[str, Any]:
         safetensors_file.refuse(path, "weights or training as its kind", short(kind))
     for name, type_ in FIELDS[kind].items():
         value = found.get(name)
-        if type(value) is not type_ or (isinstance(value, int) and not 0 <= value < 2**63):  # True is an int to isinstance
+        if type(value) is not type_ or (isinstance(value, int) and not 0 <= value < 2**63):  # isinstance takes True for an int
             safetensors_file.refuse(path, f"{name} in its metadata as {WORDS[type_]}", short(value))
     return found
 
@@ -285,7 +285,7 @@ def _document(path: StrPath, text: str) -> dict[str, Any]:
 def _check(
     path: StrPath, net: Network, tensors: Mapping[str, Array], shapes: Mapping[str, Shape], foreign: bool = False
 ) -> None:
-    """Refuse tensors whose names, shapes or dtypes are not those expected."""
+    """Refuse tensors whose names, shapes or dtypes differ from the expected ones."""
     who = os.fspath(path)
     for name, shape in shapes.items():
         if name not in tensors:

@@ -1,4 +1,4 @@
-"""Warnings in words for training that goes wrong without an error: saturated units, dead units, accuracy at chance."""
+"""Warnings about training that goes wrong without an error: saturated units, dead units, accuracy at chance level."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from ..network import Network
 from ..nn import Layer, ReLU, ScaledTanh, Sigmoid, Tanh
 
 SAMPLE = 64
-"""Images whose activations are looked at."""
+"""Number of images on which activations are examined."""
 
 RANGE: dict[type[Layer], tuple[float, float]] = {Sigmoid: (0.0, 1.0), Tanh: (-1.0, 1.0), ScaledTanh: (-1.7159, 1.7159)}
 
 
 def chance(accuracy: float, classes: int, images: int) -> str | None:
-    """A warning where the accuracy is what guessing would give.
+    """A warning if the accuracy is at chance level, else None.
 
-    That is a quarter above 1/classes, for classes of unequal size, and three standard deviations of a guesser's score.
+    Chance level is a quarter above 1/classes, for classes of unequal size, plus three standard deviations of random guessing.
 
     >>> chance(0.1, 10, 5000)
     'accuracy 10.0 % is what guessing gives: try another learning rate or initialisation, and check labels and normalisation'
@@ -31,12 +31,12 @@ def chance(accuracy: float, classes: int, images: int) -> str | None:
 
 
 def saturation(net: Network, x: Any, index: Any) -> list[str]:
-    """Warnings for layers most of whose outputs lie at the ends of their range, or most of whose units are always zero.
+    """Warnings for layers whose outputs are mostly saturated, or whose units are mostly always zero.
 
     Args:
         net: the network.
         x: images or a Source.
-        index: which of them may be looked at.
+        index: the numbers of the images that may be used.
     """
     looked_at = [placed for placed in net.layers if type(placed.layer) in RANGE or isinstance(placed.layer, ReLU)]
     with net.atomic():

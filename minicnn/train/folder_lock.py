@@ -1,8 +1,8 @@
-"""A lock on a folder, so that one process at a time writes there.
+"""A lock on a folder: only one process at a time writes there.
 
-The file ``.lock`` in the folder names its holder. The operating system locks that file too and lets go of it when the process
-ends, whatever ends it, so that a dead process's lock is broken by the next one without a race. A file system that cannot lock
-leaves the question whether the process that is named still runs.
+The file ``.lock`` in the folder names its holder. The operating system also locks that file, and releases it when the process
+ends for any reason. So the next process can take over the lock of a dead one without a race. If the file system has no
+locks, the named process is checked instead: does it still run?
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from ..errors import OptionError
 
 LOCK = ".lock"
 PATIENCE = 0.1
-"""Seconds in which a holder that has just locked the file has written its name into it."""
+"""Seconds within which a new holder has written its name into the locked file."""
 
 
 @dataclass(frozen=True)
 class Holder:
-    """A process as a lock names it.
+    """A process, as the lock file names it.
 
     Attributes:
-        pid: its id, which another process may have later.
-        host: the name of its machine, as ids repeat on others.
-        boot: the start of that machine's kernel, which containers share though each has a host name of its own.
-        started: when it started, in clock ticks since that; 0 where the system does not tell.
+        pid: its process id, which may be given to another process later.
+        host: the name of its machine, since ids are unique on one machine only.
+        boot: when that machine's kernel started; containers share it, although each has its own host name.
+        started: when the process started, in clock ticks since boot; 0 if unknown.
     """
 
     pid: int
@@ -45,19 +45,19 @@ class Holder:
 
     @staticmethod
     def here() -> Holder:
-        """The process that asks."""
+        """The current process."""
         boot = ""
         with suppress(OSError):
             boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return Holder(os.getpid(), platform.node(), boot, _started(os.getpid()))
 
     def may_be_elsewhere(self) -> bool:
-        """Whether it may run on another machine."""
+        """Whether the process may run on another machine."""
         here = Holder.here()
         return self.host != here.host and (not here.boot or self.boot != here.boot)
 
     def lives(self) -> bool:
-        """Whether the process runs, or may run."""
+        """Whether the process is still running, or might be."""
         here = Holder.here()
         if self.host != here.host:
             return True
@@ -71,7 +71,7 @@ class Holder:
 
 
 def _started(pid: int) -> int:
-    """When a process started, by ``/proc``; 0 where there is none, or it has ended and only its parent has not noticed."""
+    """The start time of a process from ``/proc``; 0 if there is no such process, or only a zombie."""
     try:
         state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return 0 if state in "ZX" else int(fields[18])
@@ -81,7 +81,7 @@ def _started(pid: int) -> int:
 
 @dataclass
 class _Held:
-    """A lock of this process: the thread that has it, how often, and the open file."""
+    """A lock held by this process: its thread, how often it was entered, and the open file."""
 
     thread: int
     descriptor: int
@@ -90,7 +90,7 @@ class _Held:
 
 @dataclass
 class _Own:
-    """The locks of this process by the path of their file."""
+    """The locks held by this process, by the path of the lock file."""
 
     held: dict[str, _Held] = field(default_factory=dict)
     guard: threading.Lock = field(default_factory=threading.Lock)
@@ -100,19 +100,19 @@ _OWN = _Own()
 
 
 def prepare(folder: str | os.PathLike[str], who: str) -> Path:
-    """Make a folder, and find out whether it can be written to.
+    """Create a folder if needed, and check that it is writable.
 
     Args:
         folder: the folder.
-        who: the option that names it, for messages.
+        who: the option that names the folder, for messages.
 
     Raises:
-        OptionError: it cannot be made or written to.
+        OptionError: the folder cannot be created or written to.
     """
     try:
         path = Path(folder)
         path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path) as probe:  # of a name of its own, as others may be probing
+        with tempfile.TemporaryFile(dir=path) as probe:  # a unique name, because other processes may be probing too
             probe.write(b"\0")
         return path
     except (OSError, ValueError) as fault:
@@ -120,16 +120,16 @@ def prepare(folder: str | os.PathLike[str], who: str) -> Path:
 
 
 class FolderLock:
-    """A folder that this thread alone writes to while the lock is entered; it is made where it is missing.
+    """A context in which only this thread writes to a folder, which is created if it is missing.
 
-    The thread may enter it again. Entering removes what a dead process has left half written.
+    The lock is reentrant. Entering it removes incomplete files of dead processes.
 
     Args:
         folder: the folder.
-        who: the option that names it, for messages.
+        who: the option that names the folder, for messages.
 
     Raises:
-        OptionError: on entering, the folder cannot be written to, or another process or thread has the lock.
+        OptionError: on entering, the folder is not writable, or another process or thread holds the lock.
 
     >>> with tempfile.TemporaryDirectory() as place, FolderLock(place):
     ...     os.listdir(place)
@@ -157,7 +157,7 @@ class FolderLock:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         with _OWN.guard:
             held = _OWN.held.get(self._path)
-            if held is None:  # the child of a fork, which does not have its parent's locks
+            if held is None:  # in a forked child, which does not hold its parent's locks
                 return
             held.depth -= 1
             if held.depth == 0:
@@ -168,14 +168,14 @@ class FolderLock:
                 os.close(held.descriptor)
 
     def _take(self) -> int:
-        """The open lock file, locked and with our name in it."""
+        """Open and lock the lock file, and write this process's name into it."""
         while True:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
             try:
                 ours = claim(descriptor)
                 if ours is False:
                     self._refuse(_named(descriptor), "wait until it ends")
-                if _names(self._path, descriptor):  # else its holder has just let go and removed it
+                if _names(self._path, descriptor):  # otherwise its holder has just released and removed it
                     holder = _read(descriptor)
                     if holder and (holder.may_be_elsewhere() if ours else holder.lives()):
                         self._refuse(holder, f"wait until it ends, delete {LOCK} there if it has")
@@ -200,7 +200,7 @@ def _unusable(folder: str | os.PathLike[str], who: str, fault: Exception) -> NoR
 
 
 def _names(path: str, descriptor: int) -> bool:
-    """Whether a path still names an open file."""
+    """Whether a path still refers to an open file."""
     try:
         return os.path.samestat(os.stat(path), os.fstat(descriptor))
     except FileNotFoundError:
@@ -208,7 +208,7 @@ def _names(path: str, descriptor: int) -> bool:
 
 
 def _read(descriptor: int) -> Holder | None:
-    """The process that a lock file names, if it does."""
+    """The process that a lock file names, or None."""
     try:
         os.lseek(descriptor, 0, os.SEEK_SET)
         found = json.loads(os.read(descriptor, 4096))
@@ -220,7 +220,7 @@ def _read(descriptor: int) -> Holder | None:
 
 
 def _named(descriptor: int) -> Holder | None:
-    """The same for one that has been locked a moment ago."""
+    """Like ``_read``, but waits for the name if the file was locked a moment ago."""
     until = time.monotonic() + PATIENCE
     while (holder := _read(descriptor)) is None and time.monotonic() < until:
         time.sleep(PATIENCE / 20)
@@ -228,8 +228,8 @@ def _named(descriptor: int) -> Holder | None:
 
 
 def _forget() -> None:
-    """In the child of a fork: let go of the parent's open files, else the child would keep the locks of a dead parent."""
-    _OWN.guard = threading.Lock()  # another thread of the parent may have had it
+    """Close the parent's lock files in a forked child; otherwise the child would keep the locks of a dead parent."""
+    _OWN.guard = threading.Lock()  # another thread of the parent may have held it
     for held in _OWN.held.values():
         os.close(held.descriptor)
     _OWN.held.clear()

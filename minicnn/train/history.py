@@ -1,4 +1,4 @@
-"""What a run has come to: a row for each finished epoch, and the tally of the one in progress."""
+"""The results of a run: a row for each finished epoch, and running sums for the current one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class EpochResult:
-    """One epoch: losses are means over images, accuracies shares, ``seconds`` training alone."""
+    """The result of one epoch: mean losses, accuracies from 0 to 1, and ``seconds`` of training without validation."""
 
     epoch: int
     train_loss: float
@@ -35,7 +35,7 @@ class EpochResult:
 
 @dataclass
 class Tally:
-    """Sums over the steps of an epoch so far."""
+    """Running sums over the steps of the current epoch."""
 
     steps: int = 0
     loss: float = 0.0
@@ -44,7 +44,7 @@ class Tally:
     seconds: float = 0.0
 
     def add(self, score: Score, seconds: float) -> None:
-        """Count one step more."""
+        """Add one step."""
         self.steps += 1
         self.loss += score.loss * score.images
         self.correct += score.correct
@@ -53,15 +53,15 @@ class Tally:
 
 
 def record(path: str | os.PathLike[str], cls: type[T], found: Any) -> T:
-    """One object of a file as a dataclass of whole numbers from 0, finite numbers, and what is true or false.
+    """Read one JSON object as a dataclass of non-negative integers, finite numbers and booleans.
 
     Args:
-        path: the file.
+        path: the file, for messages.
         cls: the dataclass.
-        found: what stands in the file.
+        found: the value in the file.
 
     Raises:
-        CheckpointError: it is something else.
+        CheckpointError: the value does not fit the dataclass.
 
     >>> record("last", Tally, {"steps": 1, "loss": 2.5, "correct": 3, "images": 4, "seconds": 0.5}).loss
     2.5
@@ -77,15 +77,15 @@ def record(path: str | os.PathLike[str], cls: type[T], found: Any) -> T:
 
 
 def records(path: str | os.PathLike[str], cls: type[T], found: Any) -> list[T]:
-    """A list of such objects, which their first field counts from 1.
+    """Read a list of such objects, numbered from 1 in their first field.
 
     Args:
-        path: the file.
+        path: the file, for messages.
         cls: the dataclass.
-        found: what stands in the file.
+        found: the value in the file.
 
     Raises:
-        CheckpointError: it is something else.
+        CheckpointError: the value is not such a list.
     """
     if not isinstance(found, list):
         refuse(path, f"a list of objects of {', '.join(_kinds(cls))}", found)
@@ -100,16 +100,16 @@ def records(path: str | os.PathLike[str], cls: type[T], found: Any) -> list[T]:
 def restore(
     path: str | os.PathLike[str], metadata: Mapping[str, Any], images: int, batch_size: int
 ) -> tuple[list[EpochResult], Tally]:
-    """The rows and the tally of a checkpoint.
+    """Read the rows and the running sums of a checkpoint.
 
     Args:
         path: the file, for messages.
-        metadata: what stands in it.
-        images: how many an epoch has.
-        batch_size: how many a step has.
+        metadata: its metadata.
+        images: the number of images in an epoch.
+        batch_size: the number of images in a step.
 
     Raises:
-        CheckpointError: they are not those of a run over so many images.
+        CheckpointError: they do not fit a run over this number of images.
     """
     rows = records(path, EpochResult, metadata.get("rows"))
     for row in rows:
@@ -130,7 +130,7 @@ def restore(
 
 
 def refuse(path: str | os.PathLike[str], expected: str, found: Any) -> NoReturn:
-    """Refuse what stands in a file.
+    """Refuse a value in a file.
 
     Raises:
         CheckpointError: always.
@@ -150,7 +150,7 @@ def _whole(value: Any) -> bool:
 def _finite(value: Any) -> bool:
     try:
         return type(value) in (int, float) and math.isfinite(value)
-    except OverflowError:  # a whole number that is too large for a float
+    except OverflowError:  # an integer too large for a float
         return False
 
 
@@ -159,4 +159,4 @@ KINDS = {
     "float": ("a finite number", _finite),
     "bool": ("true or false", lambda value: type(value) is bool),
 }
-"""What the fields of a dataclass must be, in words and as a function, by their annotation."""
+"""What a dataclass field must be, by its annotation: in words, and as a check."""

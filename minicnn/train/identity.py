@@ -1,7 +1,8 @@
-"""What a run's result depends on, as JSON: it must be the same for the run to go on, and a difference is told in words.
+"""The identity of a run: everything that its result depends on, as JSON. A run resumes only with an equal identity.
 
-An object is its class and its state, an array a hash of its bytes, a function its code. Left out is what does not shape the
-result (threads), what a checkpoint brings (steps, moments, parameters), and what cannot be seen from here: the code of classes.
+An object is described by its class and state, an array by a hash of its bytes, a function by its code. Left out are options
+that do not change the result (threads), values stored in a checkpoint (steps, moments, parameters), and the code of classes,
+which cannot be read from here.
 """
 
 from __future__ import annotations
@@ -28,16 +29,16 @@ from ..optim import Optimizer
 Array = np.ndarray[Any, Any]
 CLASS = "class"
 BLOCK = 1 << 24
-"""Bytes of an array that are hashed at a time, where they do not lie together."""
+"""Number of bytes hashed at a time if an array is not contiguous."""
 SHOWN = 5
-"""Differences that are told one by one."""
+"""How many differences a message lists."""
 NONE = object()
 ADDRESS = re.compile(" at 0x[0-9a-f]+")
-"""What an object is called that does not tell what it is."""
+"""Matches the address in a default ``repr``, which does not identify an object."""
 
 
 def describe(value: Any) -> Any:
-    """A value as JSON, which is the same for values that act alike, and differs for others.
+    """Describe a value as JSON: equal for values that behave alike, different otherwise.
 
     Args:
         value: anything: numbers, arrays, layers, losses, optimisers, networks, sources of images, functions.
@@ -50,16 +51,16 @@ def describe(value: Any) -> Any:
 
 
 def check(who: str | os.PathLike[str], here: Any, saved: Any, hint: str) -> None:
-    """Refuse what was saved by another run than the one that is to go on.
+    """Refuse a checkpoint that belongs to another run.
 
     Args:
-        who: the file.
-        here: the description of the run that is to go on.
-        saved: the one in the file.
+        who: the checkpoint file.
+        here: the description of the current run.
+        saved: the description in the file.
         hint: what the reader can do, as an imperative.
 
     Raises:
-        CheckpointError: they differ; the message names the differences.
+        CheckpointError: they differ; the message lists the differences.
 
     >>> check("last", {"seed": 1, "batch": 32}, {"seed": 2, "batch": 32}, "give another folder")
     Traceback (most recent call last):
@@ -73,11 +74,11 @@ def check(who: str | os.PathLike[str], here: Any, saved: Any, hint: str) -> None
 
 
 class _Description:
-    """Describes values that may share arrays, each of which is hashed once."""
+    """Describes values. An array that several values share is hashed once."""
 
     def __init__(self) -> None:
         self._hashes: dict[Any, str] = {}
-        self._open: set[int] = set()  # the objects that are being described, against circles
+        self._open: set[int] = set()  # objects that are being described, to detect cycles
 
     def __call__(self, value: Any) -> Any:
         if isinstance(value, np.generic):
@@ -97,7 +98,7 @@ class _Description:
             self._open.remove(id(value))
 
     def _several(self, value: Any) -> Any:
-        """What may hold other values."""
+        """Describe a container."""
         if isinstance(value, Mapping):
             return {key if isinstance(key, str) else repr(key): self(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
@@ -109,7 +110,7 @@ class _Description:
         return self._callable(value) or self._object(value)
 
     def _callable(self, value: Any) -> Any:
-        """A function, method or class; None for anything else."""
+        """Describe a function, method or class; None for anything else."""
         if isinstance(value, functools.partial):
             return {CLASS: "partial", "func": self(value.func), "args": self(value.args), "keywords": self(value.keywords)}
         if isinstance(value, types.MethodType):
@@ -128,7 +129,7 @@ class _Description:
         return {CLASS: type(value).__qualname__} | state
 
     def network(self, net: Network) -> dict[str, Any]:
-        """A network, without its seed and its parameters."""
+        """Describe a network without its seed and parameters."""
         layers = [{"name": bound.name, "layer": self(bound.layer)} for bound in net.layers]
         backend = net.backend.__name__.rpartition(".")[2]
         rest = {"dtype": str(net.dtype), "lanes": net.lanes, "backend": backend}
@@ -144,7 +145,7 @@ class _Description:
 
 
 def network(net: Network) -> dict[str, Any]:
-    """A network by its layers, shapes, dtype, lanes and backend; without its seed and its parameters.
+    """Describe a network by layers, shapes, dtype, lanes and backend, without its seed and parameters.
 
     Args:
         net: the network.
@@ -153,22 +154,22 @@ def network(net: Network) -> dict[str, Any]:
 
 
 def examples(images: Any, targets: Any, index: Any) -> dict[str, Any]:
-    """Images with their targets as ``describe`` takes them: class numbers count by value, whatever holds them.
+    """Images and targets in the form that ``describe`` takes; class numbers count by value, whatever their dtype.
 
     Args:
         images: (N, …), or a Source.
         targets: class numbers (N,), or vectors (N, D).
-        index: the numbers of those that count.
+        index: the numbers of the images used.
     """
     if not hasattr(images, "load"):
         images = np.asarray(images)
-    aims = np.asarray(targets)
-    aims = aims.astype(np.int64) if aims.dtype.kind in "iu" else aims
-    return {"images": images, "targets": aims, "index": np.asarray(index, np.int64)}
+    targets = np.asarray(targets)
+    targets = targets.astype(np.int64) if targets.dtype.kind in "iu" else targets
+    return {"images": images, "targets": targets, "index": np.asarray(index, np.int64)}
 
 
 def _state(value: Any) -> dict[str, Any]:
-    """The attributes of an object, but for what is computed from others; an optimiser's are those that a user gave."""
+    """An object's attributes without those computed from others; for an optimiser, the options that the user gave."""
     state: dict[str, Any] = {}
     computed: set[str] = set()
     for base in type(value).__mro__:
@@ -190,7 +191,7 @@ def _code(code: types.CodeType) -> str:
 
 
 def _constant(item: Any) -> str:
-    return repr(sorted(map(repr, item))) if isinstance(item, frozenset) else repr(item)  # whose order changes
+    return repr(sorted(map(repr, item))) if isinstance(item, frozenset) else repr(item)  # the order of a frozenset changes
 
 
 def _hash(array: Array) -> str:
@@ -206,7 +207,7 @@ def _hash(array: Array) -> str:
 
 
 def _differences(path: str, here: Any, saved: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Where two descriptions differ, as deep as they have the same form."""
+    """Where two descriptions differ, as deep as their structure agrees."""
     if isinstance(here, dict) and isinstance(saved, dict) and here.get(CLASS) == saved.get(CLASS):
         for name in [*here, *(name for name in saved if name not in here)]:
             deeper = f"{path}.{name}" if path else name
@@ -219,7 +220,7 @@ def _differences(path: str, here: Any, saved: Any) -> Iterator[tuple[str, Any, A
 
 
 def _at(path: str, value: Any) -> str:
-    """A place and what is there, in one printable line, though both may come from a file."""
+    """A path with its value, in one printable line, since both may come from a file."""
     text = f"no {path}" if value is NONE else f"{path} {_words(value)}"
     return textwrap.shorten("".join(c if c.isprintable() else " " for c in text), 120)
 

@@ -1,4 +1,4 @@
-"""Signals that ask a program to end: they take effect between two steps while something trains, at once elsewhere."""
+"""Signals that ask a program to end. During training they take effect between two steps, elsewhere at once."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from contextlib import ExitStack, contextmanager
 from types import FrameType, TracebackType
 
 FINAL = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
-"""What a system, a supervisor or a terminal that closes sends."""
+"""Signals sent by the system, a supervisor or a closing terminal."""
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM or SIGHUP, as an exception: what cleans up after Ctrl-C cleans up after these.
+    """SIGTERM or SIGHUP as an exception. It is a KeyboardInterrupt, so code that cleans up after Ctrl-C handles it too.
 
     Args:
-        number: the signal's.
+        number: the number of the signal.
     """
 
     def __init__(self, number: int) -> None:
@@ -28,17 +28,17 @@ class Terminated(KeyboardInterrupt):
 
 @contextmanager
 def handled(numbers: Iterable[int], handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """While it is entered, these signals call ``handler``; afterwards whoever had them before has them again.
+    """A context in which these signals call ``handler``; on exit the earlier handlers are restored.
 
-    An ignored signal stays ignored: it belongs to a background job, or to nohup. Outside the main thread nothing is handled,
-    because only the main thread may.
+    Ignored signals stay ignored, as in a background job or under nohup. Outside the main thread nothing changes, because only
+    the main thread can set handlers.
     """
     before = {}
     try:
         if threading.current_thread() is threading.main_thread():
             for number in numbers:
                 old = signal.getsignal(number)
-                if old not in (signal.SIG_IGN, None):  # None: a handler that is not Python's, and could not be given back
+                if old not in (signal.SIG_IGN, None):  # None: not a Python handler, so it could not be restored
                     before[number] = old
                     signal.signal(number, handler)
         yield
@@ -48,19 +48,19 @@ def handled(numbers: Iterable[int], handler: Callable[[int, FrameType | None], N
 
 
 def end(number: int, frame: FrameType | None) -> None:
-    """A handler that ends what runs, with ``Terminated``."""
+    """A signal handler that raises ``Terminated``."""
     raise Terminated(number)
 
 
 AGAIN = 0.02
-"""Seconds after which a signal that got lost comes again: by then the destructor or the callback has returned."""
+"""Seconds until a lost signal is sent again; by then the destructor or callback has returned."""
 
 
 @contextmanager
 def none_lost() -> Iterator[None]:
-    """While it is entered, a signal whose exception Python cannot raise comes again a little later.
+    """A context in which a signal is sent again if Python could not raise its exception.
 
-    In a destructor, and in a function that C code calls, an exception is only reported: Ctrl-C while kernels are loaded would
+    In destructors and in callbacks from C, Python only prints an exception. Without this, Ctrl-C while kernels are loaded could
     print a traceback and stop nothing.
     """
     before, waiting = sys.unraisablehook, list[threading.Timer]()
@@ -84,11 +84,10 @@ def none_lost() -> Iterator[None]:
 
 
 class Interrupt:
-    """While it is entered, Ctrl-C, SIGTERM and SIGHUP only set ``asked``; a second Ctrl-C raises KeyboardInterrupt as usual.
+    """A context in which Ctrl-C, SIGTERM and SIGHUP only set ``asked``; a second Ctrl-C raises KeyboardInterrupt as usual.
 
-    SIGTERM and SIGHUP come again at its end, to whoever had them before: what was in hand is saved by then, and a program
-    that is told to end does end. Both are often sent twice, by a terminal that closes or by ``timeout``, so a second one
-    changes nothing.
+    On exit SIGTERM and SIGHUP are sent again to the earlier handler: by then the results are saved, and the program ends as
+    asked. A second SIGTERM or SIGHUP has no further effect, because a closing terminal and ``timeout`` often send two.
 
     >>> with Interrupt() as interrupt:
     ...     interrupt.asked

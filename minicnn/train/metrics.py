@@ -1,4 +1,4 @@
-"""Results in words and numbers, and as files that later runs read."""
+"""Metrics, text tables, and result files in JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Array = np.ndarray[Any, Any]
 
 
 def confusion(predicted: Array, labels: Array, classes: int) -> Array:
-    """counts[t, p]: how many images of class t were taken for class p.
+    """counts[t, p]: the number of images of class t that were classified as p.
 
     >>> confusion(np.array([0, 1, 1]), np.array([0, 1, 0]), 2)
     array([[1, 1],
@@ -27,7 +27,7 @@ def confusion(predicted: Array, labels: Array, classes: int) -> Array:
 
 
 def confusion_table(counts: Array) -> str:
-    """A confusion matrix as text: a row for each true class, a column for each answer."""
+    """A confusion matrix as text: a row for each true class, a column for each predicted class."""
     classes = len(counts)
     width = max(5, len(str(counts.max())) + 1)
     head = "true\\answer" + "".join(str(p).rjust(width) for p in range(classes)) + "   right"
@@ -40,25 +40,25 @@ def confusion_table(counts: Array) -> str:
 
 
 def write_json(path: Path, metadata: Mapping[str, Any]) -> None:
-    """Write a result, whole or not at all.
+    """Write a result as JSON, completely or not at all.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the file cannot be written.
     """
     with outfile(path, "a result") as file:
         file.write(f"{json.dumps(metadata, indent=2)}\n".encode())
 
 
 def read_json(path: Path, fields: Mapping[str, type]) -> dict[str, Any]:
-    """Read a result of an earlier run.
+    """Read the result of an earlier run.
 
     Args:
         path: the file.
-        fields: what it must hold, by name: the types of the values. A float is finite, and may be written as a whole number;
-            an ``error`` is a share in per cent.
+        fields: the required names with the types of their values. A float must be finite and may be written as an integer; an
+            ``error`` must lie between 0 and 100 per cent.
 
     Raises:
-        DataError: it cannot be read, or is something else.
+        DataError: the file cannot be read, or does not have these fields.
     """
     hint = "delete it, or give another folder"
     try:
@@ -81,7 +81,7 @@ def read_json(path: Path, fields: Mapping[str, type]) -> dict[str, Any]:
 
 
 def of(kind: type, value: object) -> bool:
-    """Whether a value of a JSON document is of a type.
+    """Whether a JSON value is of a type.
 
     >>> of(float, 1), of(int, True), of(float, float("nan"))
     (True, False, False)

@@ -1,4 +1,4 @@
-"""Pictures: learning curves, kernels, confused images. Drawn with matplotlib, without a display."""
+"""Plots of learning curves, kernels and misclassified images, drawn with matplotlib without a display."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ INK, ACCENT, SOFT = "#1f2933", "#c2410c", "#2563eb"
 
 
 def blank(width: float, height: float) -> Any:
-    """An empty figure, of so many inches.
+    """An empty figure of this size in inches.
 
     Raises:
         OutputError: matplotlib is not installed.
     """
     try:
-        from matplotlib.figure import Figure  # no pyplot: nothing global, no display
+        from matplotlib.figure import Figure  # not pyplot, which keeps global state and may need a display
     except ImportError as fault:
         raise lacking("pictures", "matplotlib", fault) from fault
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def save(figure: Any, path: Path, dpi: int) -> None:
-    """Write a figure in the format that its name ends with, whole or not at all.
+    """Write a figure in the format given by the file name's suffix, completely or not at all.
 
     Args:
-        figure: of matplotlib.
+        figure: a matplotlib figure.
         path: the file.
-        dpi: dots an inch, where the format has dots.
+        dpi: dots per inch, for formats made of pixels.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the file cannot be written.
     """
     with outfile(path, "a picture") as file:
         figure.savefig(file, dpi=dpi, format=path.suffix[1:] or "png")
@@ -49,11 +49,11 @@ def learning_curves(rows: Sequence[EpochResult], path: Path) -> None:
     """Loss and error rate of training and validation by epoch.
 
     Args:
-        rows: one an epoch.
+        rows: one for each epoch.
         path: the PNG to write.
 
     Raises:
-        OutputError: it cannot be written, or matplotlib is not installed.
+        OutputError: the file cannot be written, or matplotlib is not installed.
     """
     figure = blank(9, 3.6)
     from matplotlib.ticker import LogLocator, NullFormatter
@@ -79,14 +79,14 @@ def learning_curves(rows: Sequence[EpochResult], path: Path) -> None:
 
 
 def kernels(weights: Array, path: Path) -> None:
-    """The kernels of a first layer, one scale for all, white for zero.
+    """The kernels of a first layer, on one scale, with white for zero.
 
     Args:
         weights: (F, KH, KW).
         path: the PNG to write.
 
     Raises:
-        OutputError: it cannot be written, or matplotlib is not installed.
+        OutputError: the file cannot be written, or matplotlib is not installed.
     """
     figure = blank(1.4 * len(weights) + 0.8, 1.9)
     limit = float(np.abs(weights).max())
@@ -100,17 +100,17 @@ def kernels(weights: Array, path: Path) -> None:
 
 
 def confused(images: Array, labels: Array, outputs: Array, path: Path, most: int = 24) -> None:
-    """The images that were taken most surely for another class.
+    """The misclassified images with the highest confidence.
 
     Args:
         images: (N, H, W) grey levels.
         labels: (N,) classes.
-        outputs: (N, K), larger for surer.
+        outputs: (N, K), larger means more confident.
         path: the PNG to write.
-        most: how many to show.
+        most: the largest number of images to show.
 
     Raises:
-        OutputError: it cannot be written, or matplotlib is not installed.
+        OutputError: the file cannot be written, or matplotlib is not installed.
     """
     right = outputs[np.arange(len(labels)), labels]
     margin = outputs.max(axis=1) - right
@@ -130,14 +130,14 @@ def confused(images: Array, labels: Array, outputs: Array, path: Path, most: int
 
 
 def rows_of_images(rows: Mapping[str, Array], path: Path) -> None:
-    """Images in rows with a name each, dark ink on white.
+    """Rows of images, each with a title, dark ink on white.
 
     Args:
-        rows: name → images (n, H, W), as many in every row, larger for more ink.
+        rows: title → images (n, H, W), the same number in every row; larger means more ink.
         path: the PNG to write.
 
     Raises:
-        OutputError: it cannot be written, or matplotlib is not installed.
+        OutputError: the file cannot be written, or matplotlib is not installed.
     """
     columns = len(next(iter(rows.values())))
     figure = blank(1.6 + 0.75 * columns, 0.78 * len(rows))

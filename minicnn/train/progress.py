@@ -1,4 +1,4 @@
-"""What a person sees while a network trains: a bar on a terminal, plain lines elsewhere."""
+"""Progress of training: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Log = Callable[[str], None]
 
 
 def say(line: str) -> None:
-    """Print a line without tearing a progress bar; nothing where there is no standard output."""
+    """Print a line without breaking a progress bar; does nothing without a standard output."""
     if sys.stdout is None:
         return
     try:
@@ -24,12 +24,12 @@ def say(line: str) -> None:
 
 
 class Bar:
-    """A progress bar over the images of an epoch; nothing where the output is not a terminal or tqdm is missing.
+    """A progress bar over the images of an epoch; invisible if the output is not a terminal or tqdm is missing.
 
     Args:
-        title: what stands before the bar.
-        images: how many images the epoch has.
-        done: how many of them were done before.
+        title: the text before the bar.
+        images: the number of images in the epoch.
+        done: how many of them were done in an earlier run.
     """
 
     def __init__(self, title: str, images: int, done: int = 0) -> None:
@@ -43,7 +43,7 @@ class Bar:
         self._bar = tqdm(total=images, initial=done, desc=title, unit=" images", leave=False, mininterval=0.2)
 
     def advance(self, images: int, loss: float) -> None:
-        """So many more images are done, the last batch with this loss."""
+        """Count this many images as done; ``loss`` is that of the last batch."""
         if self._bar is not None:
             self._bar.set_postfix_str(f"loss {loss:.4f}", refresh=False)
             self._bar.update(images)

@@ -1,4 +1,4 @@
-"""What training is given: images with their targets, and how to train."""
+"""The inputs of training: images with their targets, and the options."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ..optim.schedules import ConstantRate, Schedule
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images with their targets, or some of them.
+    """Images with their targets, or a selection of them.
 
     Args:
         images: (N, C, H, W), or a Source.
         targets: class numbers (N,), or vectors (N, D).
-        index: the numbers of those that count; all for None.
+        index: the numbers of the selected images; all for None.
     """
 
     images: Any
@@ -29,26 +29,26 @@ class Dataset:
 
     @property
     def chosen(self) -> np.ndarray[Any, Any]:
-        """The numbers of the images that count."""
+        """The numbers of the selected images."""
         return np.arange(self.images.shape[0]) if self.index is None else np.asarray(self.index)
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """How a network is trained.
+    """Options of a training run.
 
     Args:
-        epochs: passes over the training images.
-        batch_size: images a step.
-        seed: of the order of the images.
+        epochs: number of passes over the training images.
+        batch_size: images in a step.
+        seed: seed of the order of the images.
         schedule: factor on the optimiser's learning rate for each step.
-        folder: where checkpoints go, made if missing; nothing is saved for None. No other run writes there meanwhile.
-        metadata: what else to write into checkpoints.
-        log_every: log the loss every so many steps; never for 0.
-        decay: factor on the learning rate after every epoch, whatever their number, so that a run can be continued.
+        folder: the folder of the checkpoints, created if missing and locked against other runs; None saves nothing.
+        metadata: further data to store in checkpoints.
+        log_every: log the loss after this many steps; 0 for never.
+        decay: factor on the learning rate after every epoch. It is independent of ``epochs``, so a run can be extended.
 
     Raises:
-        OptionError: an option outside what it may be.
+        OptionError: an option is outside its range.
     """
 
     epochs: int

@@ -1,4 +1,4 @@
-"""Safetensors files: read with suspicion, written all or nothing.
+"""Read and write safetensors files. Reading checks everything; writing replaces a file completely or not at all.
 
 A file is the header's length (8 bytes, little-endian), the header (JSON: name → dtype, shape and place of a tensor, and a
 map ``__metadata__`` of text), then the tensors' bytes. Source: the format's description at
@@ -22,11 +22,11 @@ from ..data.outfile import StrPath, outfile
 from ..errors import CheckpointError, lacking, reason
 
 MOST_HEADER = 100_000_000
-"""Bytes of a header at most, says the format."""
+"""Largest header in bytes, by the format's specification."""
 
 
 def _safetensors() -> Any:
-    """The package, imported where a file is read or written: whoever does neither can do without it."""
+    """The safetensors package, imported on first use so that other features work without it."""
     try:
         import safetensors.numpy
     except ImportError as fault:
@@ -41,7 +41,7 @@ def read(path: StrPath) -> tuple[dict[str, str], dict[str, Array]]:
         path: the file.
 
     Raises:
-        CheckpointError: the file cannot be read, or is not one whole safetensors file in which every name occurs once.
+        CheckpointError: the file cannot be read, or is not a complete safetensors file with unique names.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -70,7 +70,7 @@ def read(path: StrPath) -> tuple[dict[str, str], dict[str, Array]]:
 
 
 def write(path: StrPath, tensors: Mapping[str, Array], metadata: dict[str, str]) -> None:
-    """Write a file, all or nothing: until it is whole and on the disk, an older file of that name stays in place.
+    """Write a file. An older file of that name stays in place until the new one is complete and on the disk.
 
     Args:
         path: the file.
@@ -80,7 +80,7 @@ def write(path: StrPath, tensors: Mapping[str, Array], metadata: dict[str, str])
     Raises:
         CheckpointError: the file cannot be written.
     """
-    # safetensors writes an array's memory as it lies, so every array must lie in C order; ascontiguousarray loses shape ().
+    # safetensors writes the memory of an array, so it must be in C order; ascontiguousarray would change shape () to (1,).
     ordered = {name: np.array(tensor, order="C") for name, tensor in tensors.items()}
     content = _safetensors().numpy.save(ordered, metadata)
     with outfile(path, "a checkpoint", CheckpointError) as file:
@@ -88,14 +88,14 @@ def write(path: StrPath, tensors: Mapping[str, Array], metadata: dict[str, str])
 
 
 def parse(path: StrPath, text: str) -> Any:
-    """Parse JSON in which no object has a key twice and every number is finite.
+    """Parse JSON. Repeated keys in an object and numbers that are not finite are errors.
 
     Args:
-        path: the file that the text comes from.
+        path: the file of the text, for messages.
         text: the JSON.
 
     Raises:
-        CheckpointError: the text is something else.
+        CheckpointError: the text is not such JSON.
     """
     try:
         return json.loads(text, object_pairs_hook=_once, parse_float=_finite, parse_constant=_not_json)
@@ -104,12 +104,12 @@ def parse(path: StrPath, text: str) -> Any:
 
 
 def refuse(path: StrPath, expected: str, fault: str) -> NoReturn:
-    """Refuse a file in one printable line, though the fault may quote names from the file.
+    """Refuse a file with a message in one printable line, although it may quote names from the file.
 
     Args:
         path: the file.
-        expected: what was expected.
-        fault: what is wrong.
+        expected: what was expected, in words.
+        fault: what is wrong, in words.
 
     Raises:
         CheckpointError: always.
@@ -120,7 +120,7 @@ def refuse(path: StrPath, expected: str, fault: str) -> NoReturn:
 
 
 def _content(file: BinaryIO) -> tuple[bytes, bool]:
-    """A file's bytes, and whether these are all; those of tensors are read only if there are as many as the header says."""
+    """A file's bytes, and whether they are complete; the tensors are read only if the file is as long as its header says."""
     size = os.fstat(file.fileno()).st_size
     content = file.read(8)
     length = int.from_bytes(content, "little")
@@ -132,7 +132,7 @@ def _content(file: BinaryIO) -> tuple[bytes, bool]:
 
 
 def _tensor_bytes(header: bytes) -> int:
-    """How many bytes follow a header; 0 where it does not say."""
+    """The number of bytes after a header; 0 if the header does not tell."""
     try:
         tensors = json.loads(header)
         ends = [tensor["data_offsets"][1] for name, tensor in tensors.items() if name != "__metadata__"]
@@ -142,7 +142,7 @@ def _tensor_bytes(header: bytes) -> int:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    # Readers differ in which of two equal keys they take, safetensors' own included.
+    # Readers differ in which of two equal keys they use; safetensors' own readers do, too.
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:

@@ -36,11 +36,11 @@ class Trainer:
     Args:
         net: the network.
         loss: the loss.
-        optimizer: the optimiser, which may have stepped before; its rate is the unit of schedule and decay, and stays so.
-        run: how to train.
-        train: images to learn from.
-        validation: images to choose by; the test set has no place here.
-        log: where lines go.
+        optimizer: the optimiser, which may have taken steps before; schedule and decay multiply its rate, which is not changed.
+        run: the options.
+        train: images to train on.
+        validation: images to choose the best weights by; do not use the test set.
+        log: called with each line of the log.
     """
 
     def __init__(
@@ -65,12 +65,12 @@ class Trainer:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Steps of a pass; the last batch may be smaller."""
+        """Steps in an epoch; the last batch may be smaller."""
         return math.ceil(len(self._chosen) / self.run.batch_size)
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What must be the same for a run to go on, as JSON: whatever shapes its result, the data by a hash of their bytes."""
+        """The identity of this run as JSON: everything that shapes its result, the data by a hash. It must match to resume."""
         if self._identity is None:
             run, train, held_out = self.run, self.train, self.validation
             known: dict[str, Any] = {"batch_size": run.batch_size, "seed": run.seed, "decay": run.decay, "lr": self.lr}
@@ -78,27 +78,27 @@ class Trainer:
             parts = {"loss": self.loss, "optimizer": self.optimizer}
             parts["training"] = identity.examples(train.images, train.targets, self._chosen)
             parts["validation"] = identity.examples(held_out.images, held_out.targets, held_out.chosen)
-            if run.schedule != ConstantRate():  # it is spread over all epochs, so their number counts
+            if run.schedule != ConstantRate():  # spread over all epochs, so the number of epochs matters
                 known, parts = known | {"epochs": run.epochs}, parts | {"schedule": run.schedule}
             self._identity = known | identity.describe(parts)
         return self._identity
 
     def fit(self, resume: bool = False) -> list[EpochResult]:
-        """Train until ``run.epochs`` epochs are done; a second call goes on where the first one ended.
+        """Train until ``run.epochs`` epochs are done; a second call continues where the first one ended.
 
-        Stops early, with a word, on Ctrl-C (after the step in progress) and when the loss is not a finite number. SIGTERM and
-        SIGHUP are Ctrl-C to it, and come again when what was learned is saved, so that the program ends as it would have.
+        Stops early, with a log line, on Ctrl-C (after the current step) and when the loss is not finite. SIGTERM and SIGHUP act
+        like Ctrl-C and are sent again after saving, so that they still end the program.
 
         Args:
-            resume: go on where the checkpoint in ``run.folder`` stopped.
+            resume: continue from the checkpoint in ``run.folder``.
 
         Returns:
-            One row an epoch.
+            One result for each epoch.
 
         Raises:
-            CheckpointError: resume, and the checkpoint is missing, damaged or of another run; or nothing can be saved.
-            OptionError: the folder cannot be written to, or another process writes there.
-            ShapeError, DataError: images or targets, of training or validation, are not what they should be.
+            CheckpointError: with ``resume``, the checkpoint is missing, damaged or of another run; or nothing can be saved.
+            OptionError: the folder is not writable, or another process holds it.
+            ShapeError, DataError: images or targets, for training or validation, are invalid.
         """
         for examples in (self.train, self.validation):
             self.net.check(self.loss, examples.images, examples.targets, examples.chosen)
@@ -116,7 +116,7 @@ class Trainer:
         return self.rows
 
     def _prepare(self, folder: Path, resume: bool) -> None:
-        """Find out before training what would be found out after its first epoch, or at its end."""
+        """Check before training everything that could otherwise fail after the first epoch or at the end."""
         for name in (LAST, BEST):
             checkpoint.check_saving(folder / name, self.net, self.run.metadata)
         if resume:
@@ -133,11 +133,11 @@ class Trainer:
             self.interrupted = interrupt.asked
 
     def _compile(self) -> None:
-        """Run every kernel once on a batch, so that no epoch's time holds a compilation; nothing of it stays."""
+        """Run every kernel once on a batch, so that no epoch includes compilation; then restore the network's state."""
         log = self.net.backend.LOG
         log.log = lambda: self.log(log.words())
         few = self._chosen[: self.run.batch_size]
-        with self.net.update():  # nobody sees the step
+        with self.net.update():  # hides the step from other threads
             params, steps = self.net.params.flat.copy(), self.net.steps
             try:
                 self.net.score_and_grads(self.loss, self.train.images, self.train.targets, few)
@@ -148,7 +148,7 @@ class Trainer:
         log.log = None
 
     def _epoch(self, interrupt: Interrupt) -> bool:
-        """One epoch, or the rest of one; False where training ends early."""
+        """Train one epoch, or the rest of one; False if training ends early."""
         epoch, size = len(self.rows) + 1, self.run.batch_size
         order = shuffled(self._chosen, self.run.seed, epoch)
         total = self.run.epochs * self.steps_per_epoch
@@ -172,7 +172,7 @@ class Trainer:
     def _step(self, index: np.ndarray[Any, Any], following: np.ndarray[Any, Any]) -> Score:
         started = time.perf_counter()
         then = following if len(following) else None
-        with self.net.atomic():  # another thread's gradients must not come between
+        with self.net.atomic():  # so that another thread cannot replace the gradients
             score = self.net.score_and_grads(self.loss, self.train.images, self.train.targets, index, then)
             self.optimizer.step(self.net)
         self._tally.add(score, time.perf_counter() - started)
@@ -191,7 +191,7 @@ class Trainer:
         best = all(row.val_accuracy > earlier.val_accuracy for earlier in self.rows)
         self.rows.append(row)
         self._tally = Tally()
-        if self._folder is not None:  # before a word is said: whoever reads may be gone
+        if self._folder is not None:  # before logging, since the reader of the log may be gone
             if best:
                 checkpoint.save_weights(self._folder / BEST, self.net, self.run.metadata)
             self._save(self._folder)

@@ -97,7 +97,7 @@ def test_a_source_that_computes_is_refused():
         def load(self, k, index, x):
             x[...] = X[index].T
 
-    with pytest.raises(m.ContractError, match=r"^door: expected load to record"):
+    with pytest.raises(m.ContractError, match=r"^load: expected load to record"):
         m.Network([m.Dense(2)], (4,), threads=1).predict(Source())
 
 

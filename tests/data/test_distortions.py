@@ -152,7 +152,7 @@ def test_a_source_that_asks_for_what_nobody_has_is_refused():
         def load(self, k, weather):
             raise AssertionError
 
-    with pytest.raises(ContractError, match="door: expected arguments that the network has, got weather in load; use or plan"):
+    with pytest.raises(ContractError, match="load: expected arguments that the network has, got weather in load; use or plan"):
         network().predict(Weather())
 
 
@@ -170,7 +170,7 @@ def test_moved_images_are_what_their_amounts_say(amounts):
         np.testing.assert_allclose(image, expected, rtol=0, atol=1e-12)
 
 
-def test_strains_begin_with_the_images_and_flip_a_tenth_of_the_pixels():
+def test_perturbations_begin_with_the_images_and_flip_a_tenth_of_the_pixels():
     sources = perturbations(PIXELS, seed=3)
     assert next(iter(sources.values())) is PIXELS
     assert all(source.shape == PIXELS.shape for source in sources.values())

@@ -12,7 +12,6 @@ import minicnn as m
 from minicnn.arrays import same
 from minicnn.backends.cpu import INTERPRET
 from minicnn.data import Normalise, Pixels
-from minicnn.engine.prepare import needed
 from minicnn.engine.single import KEPT
 from minicnn.nn.base import Buffer, Layer, Param, Plan
 
@@ -185,13 +184,13 @@ class Chained(Layer):
 
 def kept_by(network):
     """What of the network's preparation is left for one image."""
-    return needed(network._prepare, network.layers, [network._runner._single._lane(train=False).group.forward])
+    return network._preparation.of([network._runner._single._lane(train=False).group.forward])
 
 
 @pytest.mark.skipif(INTERPRET, reason="without compilation nothing is left out")
 def test_derived_arrays_that_nobody_reads_are_not_made():
     network = m.Network([Chained()], (3,), threads=1)
-    assert len(network._prepare) == 4
+    assert len(network._preparation.whole) == 4
     kept = kept_by(network)
     a, b, c, s = (network.layers[0].shared[name] for name in "abcs")
     assert [same(call.arrays[1], array) for call, array in zip(kept.calls, (a, b, s), strict=True)] == [True] * 3
@@ -201,7 +200,7 @@ def test_derived_arrays_that_nobody_reads_are_not_made():
 
 def test_all_are_made_where_a_program_calls_plain_python():
     network = m.Network([Chained(call=True)], (3,), threads=1)
-    assert kept_by(network) is network._prepare
+    assert kept_by(network).calls == network._preparation.whole.calls
 
 
 @pytest.mark.skipif(INTERPRET, reason="without compilation nothing is left out")
@@ -212,4 +211,9 @@ def test_weights_are_not_packed_for_one_image():
     names = [call.name for programs, _ in task.parts for program in programs for call in program.calls]
     assert [name for name in names if name.startswith("pack")] == []
     assert "spread" in names, "expected the bias of tied maps to be spread"
-    assert {call.name for call in network._prepare.calls} == {"pack_filters", "pack_channels", "spread"}
+    assert {call.name for call in network._preparation.whole.calls} == {"spread"}
+    assert {call.name for call in network.program().calls if "prepare" in call.where} == {
+        "pack_filters",
+        "pack_channels",
+        "spread",
+    }

@@ -12,9 +12,9 @@ from strategies import STRATEGIES, examples
 
 import minicnn as m
 from minicnn import Conv2d, Dense, Flatten, Network, OptionError, ShapeError, SparseConv2d, Subsample, models
-from minicnn.nn import conv_im2col
+from minicnn.backends import convolution
 from minicnn.nn.base import LAYERS
-from minicnn.testing import check_layer
+from minicnn.testing import check_gradient, check_layer
 
 EXAMPLES = {m.Conv2d: 40, m.SparseConv2d: 25}
 KINDS = pytest.mark.parametrize("kind", STRATEGIES, ids=lambda kind: kind.__name__)
@@ -54,29 +54,52 @@ def test_every_layer_of_the_package_has_a_strategy():
     ],
 )
 def test_convolution_by_a_few_rows_of_columns_at_a_time(layer, in_shape, monkeypatch):
-    whole = layer.plan(in_shape).work["cols"].shape
-    monkeypatch.setattr(conv_im2col, "COLUMNS", 2 * prod(whole[:3]) * whole[4])  # the columns of two rows
-    assert layer.plan(in_shape).work["cols"].shape[3] == 2 < whole[3]
+    whole = columns_of(layer, in_shape)
+    monkeypatch.setattr(convolution, "COLUMNS", 2 * prod(whole[:3]) * whole[4])  # the columns of two rows
+    assert columns_of(layer, in_shape)[3] == 2 < whole[3]
     for check in check_layer(layer, in_shape):
         check()
 
 
+@pytest.mark.parametrize("backend", ["cpu", "numpy"])
+@pytest.mark.parametrize("algorithm", ["auto", "direct", "im2col"])
+@pytest.mark.parametrize(("groups", "channels"), [(1, 1), (1, 4), (2, 4), (1, 6), (3, 6)])
+@pytest.mark.parametrize("padding", [0, 1, (2, 0)])
+def test_convolutions_in_groups_with_padding_have_their_gradients(groups, channels, padding, algorithm, backend):
+    layer = Conv2d(3 * groups, (3, 2), padding=padding, groups=groups, algorithm=algorithm)
+    for lanes, images in ((16, 17), (1, 2)):
+        net = Network([layer], (channels, 4, 5), dtype="float64", backend=backend, threads=1, lanes=lanes)
+        check_gradient(net, np.random.default_rng(0).standard_normal((images, channels, 4, 5)))
+
+
+def columns_of(layer, in_shape):
+    """The shape of the most columns that a layer's network holds at a time, without lanes."""
+    calls = Network([layer], in_shape, threads=1).program().calls
+    return max(call.arrays[-1].shape[:-1] for call in calls if call.name == "im2col")
+
+
 @pytest.mark.parametrize(("columns", "rows"), [(1 << 14, 4), (1, 1)])
 def test_the_columns_of_a_large_map_are_bounded(columns, rows, monkeypatch):
-    monkeypatch.setattr(conv_im2col, "COLUMNS", columns)
-    assert Conv2d(8, 5, algorithm="im2col").plan((4, 44, 44)).work["cols"].shape == (4, 5, 5, rows, 40)
+    monkeypatch.setattr(convolution, "COLUMNS", columns)
+    assert columns_of(Conv2d(8, 5, algorithm="im2col"), (4, 44, 44)) == (4, 5, 5, rows, 40)
 
 
 def test_auto_multiplies_where_the_window_is_the_whole_map_and_convolves_elsewhere():
-    def buffers(*args, **options):
-        plan = Conv2d(4, *args, **options).plan((2, 5, 5))
-        return {*plan.work, *plan.derived}
+    def kernels(*args, **options):
+        net = Network([Conv2d(4, *args, **options)], (2, 5, 5), dtype="float64", threads=1)
+        group = net._runner.group(0, True, net.lanes)
+        programs = [group.forward, group.backward(net._slots.take(1)[0], input_grad=True)]
+        calls = [call for program in (net._preparation.of(programs), *programs) for call in program.calls]
+        return {call.name for call in calls} - {"row_sum_add"}
 
-    assert buffers(5) == {"xt"}
-    assert buffers(5, algorithm="im2col") == {"cols"}
-    assert buffers(4) == buffers(5, padding=1) == {"packed", "packed_dx"}
-    assert buffers(5, algorithm="direct") == {"packed"}, "a window of five taps without border spreads dy, unpacked"
-    assert buffers(4, algorithm="im2col") == {"cols"}
+    product = {"gemm_bias", "outer_add", "gemm_tn"}
+    columns = {"im2col", "gemm_bias", "gemm_nt_add", "zero", "gemm_tn", "col2im_add"}
+    packed = {"pack_filters", "conv2d", "conv2d_dW_add", "pack_channels", "conv2d_dx"}
+    assert kernels(5) == product
+    assert kernels(5, algorithm="im2col") == kernels(4, algorithm="im2col") == columns
+    assert kernels(4) == packed
+    assert kernels(5, padding=1) == packed | {"pad"}
+    assert kernels(5, algorithm="direct") == {"pack_filters", "conv2d", "conv2d_dW_add", "sparse_conv2d_dx"}
 
 
 # --- layers are values ---
@@ -105,7 +128,7 @@ def test_layers_differ_by_kind_and_by_option():
 
 
 def test_asdict_holds_the_options():
-    assert asdict(m.MaxPool2d(3, stride=2)) == {"kernel": 3, "stride": 2, "padding": 0}
+    assert asdict(m.MaxPool2d(3, stride=2)) == {"kernel_size": 3, "stride": 2, "padding": 0}
     assert asdict(Dense(2, bias=False, init=m.FanInUniform(1.5)))["init"] == {"gain": 1.5}
 
 
@@ -135,7 +158,7 @@ def padded(got):
 
 def tied(got):
     """What groups say that are not the table's three maps."""
-    what = f"expected tied as the sizes of groups of 3 maps in all, got {got}"
+    what = f"expected group_sizes as the sizes of groups of 3 maps in all, got {got}"
     return what, "let the sizes add up to the number of rows of the table"
 
 
@@ -156,7 +179,7 @@ def rate(got):
 
 def slope(got):
     """What a slope says."""
-    return f"expected slope as a finite number, got {got}", "give slope=0.01"
+    return f"expected negative_slope as a finite number, got {got}", "give negative_slope=0.01"
 
 
 def half(got):
@@ -185,51 +208,51 @@ OPTIONS = {
         "give groups that divide 3",
     ),
     "Conv2d(2, 3, algorithm='fft')": ("expected algorithm as one of auto, im2col, direct, got 'fft'", 'leave it at "auto"'),
-    "Conv2d(2, 0)": whole("kernel", 1, "0"),
-    "Conv2d(2, (3, 3, 3))": whole("kernel", 1, "(3, 3, 3)"),
-    "Conv2d(2, [3, 3])": whole("kernel", 1, "[3, 3]"),
-    "Conv2d(2, 2.5)": whole("kernel", 1, "2.5"),
-    "Conv2d(2, True)": whole("kernel", 1, "True"),
+    "Conv2d(2, 0)": whole("kernel_size", 1, "0"),
+    "Conv2d(2, (3, 3, 3))": whole("kernel_size", 1, "(3, 3, 3)"),
+    "Conv2d(2, [3, 3])": whole("kernel_size", 1, "[3, 3]"),
+    "Conv2d(2, 2.5)": whole("kernel_size", 1, "2.5"),
+    "Conv2d(2, True)": whole("kernel_size", 1, "True"),
     "Conv2d(2, 3, stride=(1, 0))": whole("stride", 1, "(1, 0)"),
     "Conv2d(2, 3, dilation=0)": whole("dilation", 1, "0"),
     "Conv2d(2, 3, padding=-1)": whole("padding", 0, "-1"),
     "Conv2d(2, 3, padding='valid')": padded("'valid' with stride 1"),
     "Conv2d(2, 3, stride=(2, 1), padding='same')": padded("'same' with stride (2, 1)"),
     "Conv2d(2**31, 3)": huge("filters", 2**31),
-    "Conv2d(2, 2**55)": huge("kernel", 2**55),
+    "Conv2d(2, 2**55)": huge("kernel_size", 2**55),
     "Conv2d(2, 3, stride=2**70)": huge("stride", 2**70),
     "Conv2d(2, 3, stride=(1, 2**70))": huge("stride", (1, 2**70)),
     "Conv2d(2, 3, padding=2**55)": huge("padding", 2**55, least=0),
     "Conv2d(2, 3, dilation=2**40)": huge("dilation", 2**40),
     "Conv2d(2, 3, groups=2**70)": huge("groups", 2**70),
     "Conv2d(2, 3, bias=5)": truth("bias", 5),
-    "SparseConv2d(((0,),), 2**70)": huge("kernel", 2**70),
+    "SparseConv2d(((0,),), 2**70)": huge("kernel_size", 2**70),
     "Subsample(2**64)": huge("window", 2**64),
-    "AvgPool2d(2**15 + 1)": huge("kernel", 2**15 + 1, most=2**15),
+    "AvgPool2d(2**15 + 1)": huge("kernel_size", 2**15 + 1, most=2**15),
     "MaxPool2d(2, stride=2**70)": huge("stride", 2**70),
     "MaxPool2d(2, padding=2**55)": huge("padding", 2**55, least=0),
     "Dense(10**12)": huge("units", 10**12),
     "Dense(10, bias=84)": truth("bias", 84),
     "RBF(((1.0,),), trainable=1)": truth("trainable", 1),
     "LeakyReLU(10**400)": slope(10**400),
-    "SparseConv2d(((0,),), 0)": whole("kernel", 1, "0"),
+    "SparseConv2d(((0,),), 0)": whole("kernel_size", 1, "0"),
     "SparseConv2d((), 3)": empty("()"),
     "SparseConv2d(((0,), ()), 3)": empty("((0,), ())"),
     "SparseConv2d(((0, -1),), 3)": row(0, "(0, -1)"),
     "SparseConv2d(((0,), (1, 2, 1)), 3)": row(1, "(1, 2, 1)"),
-    "SparseConv2d(((0,), (1,), (2,)), 3, tied=(2,))": tied("(2,)"),
-    "SparseConv2d(((0,), (1,), (2,)), 3, tied=(3, 0))": tied("(3, 0)"),
-    "SparseConv2d(((0,), (1,), (2,)), 3, tied=(4, -1))": tied("(4, -1)"),
-    "SparseConv2d(((0, 1), (1, 2), (0,)), 3, tied=(3,))": (
+    "SparseConv2d(((0,), (1,), (2,)), 3, group_sizes=(2,))": tied("(2,)"),
+    "SparseConv2d(((0,), (1,), (2,)), 3, group_sizes=(3, 0))": tied("(3, 0)"),
+    "SparseConv2d(((0,), (1,), (2,)), 3, group_sizes=(4, -1))": tied("(4, -1)"),
+    "SparseConv2d(((0, 1), (1, 2), (0,)), 3, group_sizes=(3,))": (
         "expected map 2 to read 2 channels as map 0, got 1",
         "tie only maps with equally many channels",
     ),
     "Subsample(0)": whole("window", 1, "0"),
-    "AvgPool2d(0)": whole("kernel", 1, "0"),
+    "AvgPool2d(0)": whole("kernel_size", 1, "0"),
     "AvgPool2d(2, 0)": whole("stride", 1, "0"),
     "AvgPool2d(2, 2, -1)": whole("padding", 0, "-1"),
     "AvgPool2d((4, 3), padding=2)": half("2 for kernel (4, 3)"),
-    "MaxPool2d(0)": whole("kernel", 1, "0"),
+    "MaxPool2d(0)": whole("kernel_size", 1, "0"),
     "MaxPool2d(2, (1, 0))": whole("stride", 1, "(1, 0)"),
     "MaxPool2d(2, 2, -1)": whole("padding", 0, "-1"),
     "MaxPool2d(2, padding=(1, 2))": half("(1, 2) for kernel 2"),

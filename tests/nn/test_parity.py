@@ -50,7 +50,7 @@ def subsample(layer, x, W, b):
 
 
 def pooled(function):
-    return lambda layer, x: function(x, both(layer.kernel), layer.stride and both(layer.stride), both(layer.padding))
+    return lambda layer, x: function(x, both(layer.kernel_size), layer.stride and both(layer.stride), both(layer.padding))
 
 
 def rbf(layer, x, W=None):
@@ -70,7 +70,7 @@ TORCH = {
     m.Tanh: lambda layer, x: torch.tanh(x),
     m.ScaledTanh: lambda layer, x: 1.7159 * torch.tanh(2 / 3 * x),
     m.ReLU: lambda layer, x: F.relu(x),
-    m.LeakyReLU: lambda layer, x: F.leaky_relu(x, float(layer.slope)),
+    m.LeakyReLU: lambda layer, x: F.leaky_relu(x, float(layer.negative_slope)),
     m.Softmax: lambda layer, x: F.softmax(x, 1),
     m.RBF: rbf,
 }

@@ -57,7 +57,7 @@ def test_losses_and_gradients_are_pytorchs(loss, trainable):
     a = torch.from_numpy(IMAGES) @ W.T + b
     y = ((1.7159 * torch.tanh(2 * a / 3))[:, None] - centres).square().sum(dim=2)
     right = y[torch.arange(21), torch.from_numpy(LABELS)]
-    rubbish = torch.full((21, 1), -getattr(loss, "j", 0.0), dtype=torch.float64)
+    rubbish = torch.full((21, 1), -getattr(loss, "rubbish_penalty", 0.0), dtype=torch.float64)
     rivals = torch.logsumexp(torch.cat([-y, rubbish], dim=1), dim=1) if isinstance(loss, MAP) else 0
     expected = (right + rivals).mean()
     expected.backward()
@@ -113,7 +113,7 @@ def by_input(net, loss, x, labels):
     chosen = np.arange(len(x))
     given = targets(loss, labels, len(x), chosen, net.dtype, net.out_shape)
     source = inputs.source("x", x, net.dtype, net.in_shape)
-    total, hx = curvature(net._context, net._executor, net._prepare, loss, source, given, chosen, 0, of_input=True)
+    total, hx = curvature(net._context, net._executor, net._preparation, loss, source, given, chosen, 0, of_input=True)
     return hx, total
 
 
@@ -182,5 +182,5 @@ def test_an_input_of_another_length_than_the_centres():
 
 @pytest.mark.parametrize("j", [0, -1.0, float("inf"), "1"])
 def test_a_rubbish_class_without_a_penalty(j):
-    with pytest.raises(OptionError, match=r"^MAP: expected j "):
+    with pytest.raises(OptionError, match=r"^MAP: expected rubbish_penalty "):
         MAP(j)

@@ -112,10 +112,10 @@ def test_check_layer_finds(layer, words):
     assert re.search(words, first_failure(check_layer(layer, (6,))))
 
 
-@pytest.mark.parametrize("tied", [(), 2, (0.5, 1.5)])
-def test_tied_options(tied):
+@pytest.mark.parametrize("sizes", [(), 2, (0.5, 1.5)])
+def test_group_sizes_options(sizes):
     with pytest.raises(OptionError):
-        SparseConv2d(((0,), (1,)), 3, group_sizes=tied)
+        SparseConv2d(((0,), (1,)), 3, group_sizes=sizes)
 
 
 @pytest.mark.parametrize("table", [((0, 1.5),), 3, ((True, 0),), (3,), "ab", [[0, 1]]])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from strategies import examples
 
 from minicnn import Conv2d, Network, OptionError, ShapeError
-from minicnn.nn.window import BLOCKS, Window, blocks, by, count, filter_block, pair
+from minicnn.nn.window import Window, by, count, pair
 
 
 def numbers(low, high):
@@ -81,13 +81,6 @@ def test_a_window_knows_its_frame():
     assert Window((3, 3), after=(0, 1)).padded
 
 
-def test_only_the_whole_undilated_map_is_covered():
-    assert Window((4, 5)).covers((4, 5))
-    assert not Window((4, 5)).covers((5, 4))
-    assert not Window((4, 5), padding=(0, 1)).covers((4, 5))
-    assert not Window((1, 1), dilation=(2, 2)).covers((1, 1))
-
-
 def test_the_message_of_a_window_that_does_not_fit():
     message = (
         "Conv2d: expected a map of at least 5×7, the reach of its window, got 6×6 with padding; "
@@ -116,20 +109,5 @@ def test_an_option_that_is_no_count(value):
         count("Dense", "units", value)
 
 
-def test_blocks_round_up():
-    assert [blocks(n, 8) for n in (1, 8, 9)] == [1, 1, 2]
+def test_a_shape_in_words():
     assert by((28, 28, 6)) == "28×28×6"
-
-
-@pytest.mark.parametrize("filters", range(1, 40))
-def test_no_other_block_of_filters_wastes_less(filters):
-    size = filter_block(filters)
-    if filters < min(BLOCKS):
-        assert size == filters
-        return
-    filled = {other: blocks(filters, other) * other for other in BLOCKS}
-    assert size == max(other for other in BLOCKS if filled[other] == min(filled.values()))
-
-
-def test_the_numbers_of_maps_that_convolutions_are_tested_with_reach_every_size_of_block():
-    assert {filter_block(n) for n in range(1, 18)} == {1, 2, *BLOCKS}

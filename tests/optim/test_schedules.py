@@ -28,11 +28,17 @@ def rates_of(make, total):
     return rates
 
 
-def one_cycle(total, rise=0.3, start=25.0, end=1e4):
+def one_cycle(total, pct_start=0.3, div_factor=25.0, final_div_factor=1e4):
     rates = []
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=1.0, total_steps=total, pct_start=rise, div_factor=start, final_div_factor=end, cycle_momentum=False
+        optimizer,
+        max_lr=1.0,
+        total_steps=total,
+        pct_start=pct_start,
+        div_factor=div_factor,
+        final_div_factor=final_div_factor,
+        cycle_momentum=False,
     )
     for step in range(total):
         rates.append(optimizer.param_groups[0]["lr"])
@@ -43,7 +49,9 @@ def one_cycle(total, rise=0.3, start=25.0, end=1e4):
 
 
 @pytest.mark.parametrize("total", [2, 3, 7, 100])
-@pytest.mark.parametrize("options", [{}, {"rise": 0.45}, {"rise": 0.9, "start": 10.0, "end": 100.0}, {"rise": 0.0}])
+@pytest.mark.parametrize(
+    "options", [{}, {"pct_start": 0.45}, {"pct_start": 0.9, "div_factor": 10.0, "final_div_factor": 100.0}, {"pct_start": 0.0}]
+)
 def test_one_cycle_is_pytorchs(total, options):
     assert factors(OneCycle(**options), total) == pytest.approx(one_cycle(total, **options), rel=1e-9)
 
@@ -78,7 +86,7 @@ def test_warm_up_rises_in_a_straight_line_and_hands_over():
 @examples(200)
 @given(
     schedule=st.one_of(
-        st.builds(OneCycle, rise=st.floats(0, 1), start=st.floats(1, 100), end=st.floats(1, 1e5)),
+        st.builds(OneCycle, pct_start=st.floats(0, 1), div_factor=st.floats(1, 100), final_div_factor=st.floats(1, 1e5)),
         st.builds(Cosine, st.floats(0, 1)),
         st.builds(StepDecay, times=st.integers(1, 5), factor=st.floats(0.01, 1)),
         st.builds(LinearWarmUp, st.floats(0, 1), st.sampled_from([ConstantRate(), Cosine(), OneCycle(), StepDecay()])),
@@ -102,10 +110,13 @@ def test_a_rise_of_one_step_is_at_its_peak_at_once():
         (lambda: StepDecay(times=0), "StepDecay: expected times as a whole number of at least 1, got 0; give times=1"),
         (lambda: Cosine(floor=-0.1), "Cosine: expected floor in [0, 1], got -0.1; choose floor as a share of the run"),
         (lambda: Cosine(floor=1.1), "Cosine: expected floor in [0, 1], got 1.1; choose floor as a share of the run"),
-        (lambda: OneCycle(pct_start=2), "OneCycle: expected rise in [0, 1], got 2; choose rise as a share of the run"),
+        (
+            lambda: OneCycle(pct_start=2),
+            "OneCycle: expected pct_start in [0, 1], got 2; choose pct_start as a share of the run",
+        ),
         (
             lambda: OneCycle(pct_start=float("nan")),
-            "OneCycle: expected rise in [0, 1], got nan; choose rise as a share of the run",
+            "OneCycle: expected pct_start in [0, 1], got nan; choose pct_start as a share of the run",
         ),
         (lambda: LinearWarmUp(share=-1), "LinearWarmUp: expected share in [0, 1], got -1; choose share as a share of the run"),
     ],
@@ -118,9 +129,9 @@ def test_an_option_outside_its_range(make, message):
 @pytest.mark.parametrize(
     ("schedule", "options"),
     [
-        (OneCycle, {"start": 0}),
-        (OneCycle, {"end": 0}),
-        (OneCycle, {"start": -1}),
+        (OneCycle, {"div_factor": 0}),
+        (OneCycle, {"final_div_factor": 0}),
+        (OneCycle, {"div_factor": -1}),
         (StepDecay, {"factor": -0.5}),
         (StepDecay, {"times": 1.5}),
     ],

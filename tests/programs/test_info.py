@@ -26,7 +26,7 @@ def test_versions_threads_vectors_and_the_cache(told):
     assert metadata["minicnn"] == info.__version__
     assert metadata["threads"].endswith("processors")
     assert "float32" in metadata["backend cpu"]
-    assert list(metadata) == list(info.metadata())
+    assert list(metadata) == list(info.installation())
 
 
 def test_a_gpu_is_named_with_its_compute_capability(told):

@@ -54,7 +54,7 @@ def test_a_run_is_judged_after_its_last_pass(run, module, tmp_path):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_row_is_a_column_of_the_table_of_strains(run, module, monkeypatch, capsys, tmp_path):
+def test_a_row_is_a_column_of_the_table_of_perturbations(run, module, monkeypatch, capsys, tmp_path):
     run(*FEW, "--passes", 1, "--out", tmp_path)
     monkeypatch.setattr(sys, "argv", ["robustness.py", str(tmp_path / "540"), "--source", "subset", "--threads", "1"])
     assert module("robustness").main() == 0
@@ -96,7 +96,7 @@ def test_validation_leaves_the_test_images_alone(run, module, monkeypatch, tmp_p
     monkeypatch.setattr(module("reproduce"), "load_mnist", lambda *given: blind)
     code, out, _ = run(*FEW, "--passes", 1, "--validate", "--loss", "eq8", "--out", tmp_path)
     assert code == 0
-    assert "Penalty(); judged by the held-out images" in out
+    assert "MLE(); judged by the held-out images" in out
     result = json.loads((tmp_path / "540" / "seed-0" / "result.json").read_text())
     assert (result["validate"], result["learn_from"]) == (True, 5500)
 
@@ -119,7 +119,7 @@ def test_the_published_network_has_60_000_parameters_and_rates_of_the_published_
         (["--batch", 0], "--batch: expected at least 1, got 0; leave it out for what is published"),
         (["--passes", 21], "--passes: expected 1 to 20, got 21; leave it out for what is published"),
         (["--size", 6001], "--size: expected a number from 1 to 6000, got 6001; leave it out to use all"),
-        (["--j", 0], "MAP: expected j in (0, inf), got 0.0; choose j in that range"),
+        (["--j", 0], "MAP: expected rubbish_penalty in (0, inf), got 0.0; choose rubbish_penalty in that range"),
         (["--out", __file__], f"--out: expected a folder to write to, got {__file__}: File exists; give another folder"),
     ],
 )
@@ -134,7 +134,7 @@ def test_a_run_of_other_options_is_not_gone_on_with(run, tmp_path):
     run(*FEW, "--passes", 1, "--out", tmp_path)
     code, _, err = run(*FEW, "--passes", 2, "--out", tmp_path, "--resume", "--loss", "eq8")
     assert code == 2
-    assert "last.safetensors: expected a run with loss 'Penalty()', got loss 'MAP(rubbish_penalty=10.0)'; " in err
+    assert "last.safetensors: expected a run with loss 'MLE()', got loss 'MAP(rubbish_penalty=10.0)'; " in err
     assert err.endswith("resume with the options it was started with, or give another folder\n")
 
 

@@ -1,4 +1,4 @@
-"""The records and the table of strains as a user runs them."""
+"""The records and the table of perturbations as a user runs them."""
 
 import importlib.util
 import json
@@ -186,7 +186,7 @@ def test_robustness_refuses_weights_that_do_not_say_how_images_come_in(run, tmp_
     assert err.count("\n") == 1
 
 
-def test_the_table_of_strains_has_a_column_for_each_folder(run, tmp_path):
+def test_the_table_of_perturbations_has_a_column_for_each_folder(run, tmp_path):
     run("records", *SMALL, "--model", "modern", "--seeds", 2, "--out", tmp_path / "with")
     run("records", *SMALL, "--model", "classic", "--no-augment", "--seeds", 1, "--out", tmp_path / "without")
     code, out, _ = run("robustness", tmp_path / "with", tmp_path / "without", "--source", "subset")
@@ -206,7 +206,11 @@ def test_the_table_of_strains_has_a_column_for_each_folder(run, tmp_path):
     [
         ("records", ["--source", "subset", "--limit", 5], "--limit: expected a number from 12 to 6000, got 5; leave it out"),
         ("records", ["--source", "subset", "--limit", 0], "--limit: expected a number from 12 to 6000, got 0; leave it out"),
-        ("records", ["--source", "subset", "--epochs", 0], "Run: expected epochs as a whole number of at least 1, got 0"),
+        (
+            "records",
+            ["--source", "subset", "--epochs", 0],
+            "TrainingOptions: expected epochs as a whole number of at least 1, got 0",
+        ),
         ("records", ["--source", "subset", "--seeds", 0], "--seeds: expected at least 1, got 0; leave it out"),
         (
             "records",

@@ -20,7 +20,7 @@ def test_the_weights_read_the_packaged_test_images_as_stated():
     assert net.evaluate(CrossEntropy(), pixels, digits.test_labels).correct == RIGHT
 
 
-def test_the_facts_in_the_weights_are_those_in_the_table():
+def test_the_metadata_of_the_weights_are_those_in_the_table():
     metadata = checkpoint.read_metadata(WEIGHTS)
     assert (metadata["model"], metadata["augment"], metadata["seed"], metadata["learned_from"]) == ("modern", True, 0, 60000)
     told = (ROOT / "docs" / "reproduction.md").read_text()

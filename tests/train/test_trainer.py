@@ -190,7 +190,7 @@ def test_rows_say_losses_accuracies_and_speed():
 @pytest.mark.parametrize(("option", "value"), [("epochs", 0), ("batch_size", -1), ("epochs", 1.5), ("batch_size", True)])
 def test_bad_run_options_are_refused(option, value):
     with pytest.raises(
-        OptionError, match=f"Run: expected {option} as a whole number of at least 1, got {value}; give {option}=1"
+        OptionError, match=f"TrainingOptions: expected {option} as a whole number of at least 1, got {value}; give {option}=1"
     ):
         TrainingOptions(**({"epochs": 1} | {option: value}))
 
@@ -410,7 +410,7 @@ def test_the_folder_is_made_and_may_be_text(tmp_path):
 
 @pytest.mark.parametrize("folder", ["", 7, b"runs", True])
 def test_a_folder_that_is_no_path(folder):
-    message = f"Run: expected folder as a path, got {folder!r}; give folder='runs' or leave it out"
+    message = f"TrainingOptions: expected folder as a path, got {folder!r}; give folder='runs' or leave it out"
     with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
         TrainingOptions(1, folder=folder)
 
@@ -424,7 +424,7 @@ def untrained(subject):
 def test_what_would_be_refused_after_an_epoch_is_refused_before(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(
-        OptionError, match=r"^Run: expected a folder to write to, got .*/file: File exists; give another folder"
+        OptionError, match=r"^TrainingOptions: expected a folder to write to, got .*/file: File exists; give another folder"
     ):
         untrained(settings(tmp_path / "file")).fit()
     with pytest.raises(CheckpointError, match="expected metadata that JSON gives back as it is, got others"):
@@ -450,7 +450,9 @@ with FolderLock({str(tmp_path)!r}):
 """
     process = python.start(code)
     process.stdout.readline()
-    with pytest.raises(OptionError, match=f"Run: expected a folder that no other run writes to, .* process {process.pid} on"):
+    with pytest.raises(
+        OptionError, match=f"TrainingOptions: expected a folder that no other run writes to, .* process {process.pid} on"
+    ):
         untrained(settings(tmp_path)).fit()
     process.kill()
     process.wait()

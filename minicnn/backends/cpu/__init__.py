@@ -22,22 +22,15 @@ from .by_lanes import (
     gemm_tn,
     max_pool,
     max_pool_dx,
-    outer_add,
-    pad,
     rbf,
     rbf_dW_add,
     rbf_dx,
-    sparse_conv2d,
-    sparse_conv2d_dW_add,
-    sparse_conv2d_dx,
     subsample,
     subsample_dcoef_add,
     subsample_dx,
 )
 from .compile.jit import LOG
 from .compile.mode import CHECK, INTERPRET
-from .conv.direct import conv2d, conv2d_dx, pack_channels, pack_filters
-from .conv.direct_dw import conv2d_dW_add
 from .conv.im2col import col2im_add, im2col
 from .conv.sparse import group_sum_add, spread
 from .kernels.dropout import dropout
@@ -64,10 +57,18 @@ from .kernels.rbf import rbf_hW_add, rbf_hx
 from .kernels.softmax import softmax, softmax_dx, softmax_hx
 from .kernels.update import adam, adamw, add, sdlm, sgd
 from .kernels.warp import affine_inverse, draw_uniform, pack_quads, spline_along, warp
-from .lowering import from_zero, rewrite
+from .lowering import (
+    conv2d,
+    conv2d_dW_add,
+    conv2d_dx,
+    from_zero,
+    lower,
+    outer_add,
+    sparse_conv2d,
+    sparse_conv2d_dW_add,
+    sparse_conv2d_dx,
+)
 from .runtime.native_threads import IMPATIENT, PATIENT, NativeThreads, usable_threads
-from .single_image.conv import conv2d_image
-from .single_image.conv_backward import conv2d_image_dW_add, conv2d_image_dx
 
 __all__ = [
     "CHECK",
@@ -89,9 +90,6 @@ __all__ = [
     "conv2d",
     "conv2d_dW_add",
     "conv2d_dx",
-    "conv2d_image",
-    "conv2d_image_dW_add",
-    "conv2d_image_dx",
     "copy",
     "count_hits",
     "count_least",
@@ -113,6 +111,7 @@ __all__ = [
     "keeps_on_device",
     "leaky_relu",
     "leaky_relu_dx",
+    "lower",
     "map_penalty",
     "map_penalty_dy",
     "map_penalty_hy",
@@ -124,10 +123,7 @@ __all__ = [
     "mse_hy",
     "one_hot",
     "outer_add",
-    "pack_channels",
-    "pack_filters",
     "pack_quads",
-    "pad",
     "penalty",
     "penalty_dy",
     "pinned",
@@ -139,7 +135,6 @@ __all__ = [
     "relu",
     "relu_dx",
     "require",
-    "rewrite",
     "row_sum_add",
     "scaled_tanh",
     "scaled_tanh_dx",

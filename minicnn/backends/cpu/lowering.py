@@ -13,14 +13,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...arrays import Array, same
-from ..scratch import ScratchSpec
-from .by_lanes import outer
+from ..convolution import Convolutions
+from ..operation import Operation
+from ..program import Call, Program
+from ..scratch import Scratch, ScratchSpec
+from ..workspace import Workspace
+from . import by_lanes
 from .compile.host import LANES
 from .compile.jit import COMPILING, Kernel
-from .conv import pointwise, strided_pointwise, wide_dw, winograd, winograd_links
+from .conv import direct, direct_dw, im2col, pointwise, strided_pointwise, wide_dw, winograd, winograd_links
 from .conv.direct import conv2d_activated
 from .conv.sparse import sparse_conv2d_activated
+from .kernels import elementwise
 from .kernels.pool_fused import max_pool_backward, subsample_activated, subsample_backward
+from .single_image import conv as image_conv
+from .single_image import conv_backward as image_conv_backward
 from .single_image import sparse_conv as image_sparse_conv
 from .single_image.conv import conv2d_image_activated
 from .tiles.activation import NONE, NUMBERS
@@ -214,7 +221,50 @@ def rewrite(calls: Sequence[Any]) -> Rewrite | None:
         return next((found for rule in RULES if (found := rule(calls)) is not None), None)
 
 
-FROM_ZERO: dict[str, Any] = {"outer_add": outer}
+CONVOLUTIONS = Convolutions(
+    {kernel.__name__: kernel for kernel in (
+        by_lanes.gemm_bias, by_lanes.gemm_nt_add, by_lanes.gemm_tn, by_lanes.outer_add, by_lanes.pad, by_lanes.sparse_conv2d,
+        by_lanes.sparse_conv2d_dW_add, by_lanes.sparse_conv2d_dx, direct.conv2d, direct.conv2d_dx, direct_dw.conv2d_dW_add,
+        direct.pack_channels, direct.pack_filters, im2col.col2im_add, im2col.im2col, elementwise.zero, image_conv.conv2d_image,
+        image_conv_backward.conv2d_image_dW_add, image_conv_backward.conv2d_image_dx,
+    )}
+)  # fmt: skip
+
+conv2d, conv2d_dx, conv2d_dW_add, sparse_conv2d, sparse_conv2d_dx, sparse_conv2d_dW_add, outer_add = (  # noqa: N816
+    Operation(name, CONVOLUTIONS) for name in CONVOLUTIONS.names
+)
+
+
+def lower(program: Program, workspace: Workspace, moving: bool = False, fuse: bool = True) -> Program:
+    """The program in kernels of this backend.
+
+    Args:
+        program: what layers recorded.
+        workspace: memory for scratch, and for what is derived from the parameters.
+        moving: let a call write its output over an input that no later call is given, where its rule allows it.
+        fuse: let one kernel stand for several calls.
+    """
+    calls = CONVOLUTIONS.lowered(program.calls, workspace)
+    return Program(fused(calls, workspace.scratch, moving) if fuse else calls)
+
+
+def fused(calls: Sequence[Call], scratch: Scratch, moving: bool = False) -> list[Call]:
+    """The same in fewer calls, by the rules."""
+    done, rest = [], list(calls)
+    while rest:
+        found = rewrite(rest)
+        if found is None:
+            done.append(rest.pop(0))
+            continue
+        name = " + ".join(call.name for call in rest[: found.replaced])
+        call, rest = Call(rest[0].where, name, found.kernel, scratch.filled(found.arrays)), rest[found.replaced :]
+        if moving and found.moves is not None and not any(later.given(found.moves[1]) for later in rest):
+            call, *rest = (each.moved(*found.moves) for each in (call, *rest))
+        done.append(call)
+    return done
+
+
+FROM_ZERO: dict[str, Any] = {"outer_add": by_lanes.outer}
 """Kernels that write what those of these names add to zeros: where they hold most of the parameters, zeros cost too much."""
 
 

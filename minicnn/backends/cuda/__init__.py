@@ -1,10 +1,8 @@
 """The CUDA backend: the operations of the protocol as launches on an NVIDIA GPU."""
 
-from ..defaults import CHECK, IMPATIENT, INTERPRET, PATIENT, from_zero, rewrite, usable_threads
+from ..defaults import CHECK, IMPATIENT, INTERPRET, PATIENT, from_zero, usable_threads
 from .device.gpu import LOG
 from .device.operation import check_call
-from .kernels.conv import conv2d, conv2d_dx, pack_channels, pack_filters, pad
-from .kernels.conv_dw import conv2d_dW_add
 from .kernels.dropout import dropout
 from .kernels.elementwise import (
     copy,
@@ -21,7 +19,7 @@ from .kernels.elementwise import (
     tanh_dx,
     zero,
 )
-from .kernels.gemm import gemm_bias, gemm_nt_add, gemm_tn, outer_add
+from .kernels.gemm import gemm_bias, gemm_nt_add, gemm_tn
 from .kernels.im2col import col2im_add, im2col
 from .kernels.lanes import choose_group, gather, gather_pixels, gather_resized, scatter
 from .kernels.loss import count_hits, cross_entropy, cross_entropy_dy, cross_entropy_hy, mse, mse_dy, mse_hy, one_hot
@@ -30,9 +28,19 @@ from .kernels.pool import avg_pool, avg_pool_dx, max_pool, max_pool_dx, subsampl
 from .kernels.rbf import rbf, rbf_dW_add, rbf_dx, rbf_hW_add, rbf_hx
 from .kernels.reduce import group_sum_add, row_sum_add
 from .kernels.softmax import softmax, softmax_dx, softmax_hx
-from .kernels.sparse_conv import sparse_conv2d, sparse_conv2d_dW_add, sparse_conv2d_dx, spread
+from .kernels.sparse_conv import spread
 from .kernels.update import adam, adamw, add, sdlm, sgd
 from .kernels.warp import affine_inverse, draw_uniform, pack_quads, spline_along, warp
+from .lowering import (
+    conv2d,
+    conv2d_dW_add,
+    conv2d_dx,
+    lower,
+    outer_add,
+    sparse_conv2d,
+    sparse_conv2d_dW_add,
+    sparse_conv2d_dx,
+)
 from .memory import (
     OWN_MEMORY,
     NativeThreads,
@@ -90,6 +98,7 @@ __all__ = [
     "keeps_on_device",
     "leaky_relu",
     "leaky_relu_dx",
+    "lower",
     "map_penalty",
     "map_penalty_dy",
     "map_penalty_hy",
@@ -101,10 +110,7 @@ __all__ = [
     "mse_hy",
     "one_hot",
     "outer_add",
-    "pack_channels",
-    "pack_filters",
     "pack_quads",
-    "pad",
     "penalty",
     "penalty_dy",
     "pinned",
@@ -116,7 +122,6 @@ __all__ = [
     "relu",
     "relu_dx",
     "require",
-    "rewrite",
     "row_sum_add",
     "scaled_tanh",
     "scaled_tanh_dx",

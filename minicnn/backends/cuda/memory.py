@@ -1,4 +1,4 @@
-"""Where this backend's kernels work: on a device, on a whole batch at a time, in the order of one stream."""
+"""Memory and execution on a GPU: arrays have device copies, a whole batch is one group, and everything runs on one stream."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from .device.launch import LANES, parts
 from .device.mirror import mirror
 
 OWN_MEMORY = True
-"""Whether kernels work on memory of their own."""
+"""Whether kernels work on copies of the arrays in device memory."""
 
 
 MOST_LANES = 4096
-"""A larger batch goes in parts, so that memory stays bounded."""
+"""The largest group. A larger batch is divided into several, so that memory stays bounded."""
 
 RESIDENT = 1 << 30
-"""A source of at most so many bytes stays on the device."""
+"""A source of at most this many bytes stays on the device."""
 
 
 def require() -> None:
-    """Find the device.
+    """Find the device now.
 
     Raises:
-        BackendError: there is none that can be used.
+        BackendError: there is no usable device.
     """
     mirror()
 
 
 def current() -> Any:
-    """The device in use."""
+    """The device."""
     return mirror().device
 
 
 def group_lanes(images: int, lanes: int) -> int:
-    """The batch, padded to whole warps, is one group."""
+    """Lanes of a group: the whole batch, rounded up to warps."""
     return min(parts(images, LANES) * LANES, MOST_LANES)
 
 
@@ -45,47 +45,47 @@ def pinned(size: int) -> Array:
 
 
 def to_device(*arrays: Array) -> None:
-    """Upload what the host wrote into these arrays."""
+    """Upload these arrays after writing to them."""
     mirror().push(*arrays)
 
 
 def to_host(*arrays: Array) -> None:
-    """Download what kernels wrote into these arrays, when it is there."""
+    """Download these arrays before reading them; waits for the kernels that write them."""
     mirror().pull(*arrays)
 
 
 def sync_to_host(array: Array) -> None:
-    """Download an array for the host to read, and take back at the next launch what it wrote."""
+    """Download an array for the host; it is uploaded again at the next launch, because the host may write to it."""
     mirror().sync_to_host(array)
 
 
 def to_device_async(array: Array) -> None:
-    """Upload pinned memory beside what runs."""
-    mirror().push_aside(array)
+    """Upload an array in pinned memory while kernels run."""
+    mirror().push_async(array)
 
 
 def wait_for_transfers() -> None:
-    """Let launches wait for what was uploaded aside."""
+    """Make later launches wait for asynchronous uploads."""
     mirror().device.join()
 
 
 def keeps_on_device(size: int) -> bool:
-    """Whether a source that never changes is taken to the device as a whole."""
+    """Whether a source of this size that never changes is copied to the device as a whole."""
     return size <= RESIDENT
 
 
 class NativeThreads:
-    """The calling thread, which launches.
+    """The calling thread, which launches the kernels.
 
     Args:
-        patience: not needed.
+        patience: not used.
     """
 
     def __init__(self, patience: int) -> None:
         pass
 
     def run(self, tasks: Sequence[Any]) -> None:
-        """Launch jobs (``minicnn.backends.program.Job``) one after another."""
+        """Launch tasks (``minicnn.backends.program.Task``) one after another."""
         for task in tasks:
             for programs, span in task.parts:
                 for group in range(*span):

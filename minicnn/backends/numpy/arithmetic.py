@@ -20,8 +20,8 @@ def gemm_nt_add(dy: Array, x: Array, dW: Array) -> None:
     dW += dy @ x.T
 
 
-def outer_add(dy: Array, x: Array, xt: Array, dW: Array) -> None:
-    """dW += dy xᵀ; NumPy does without the room xt for xᵀ."""
+def outer_add(dy: Array, x: Array, dW: Array) -> None:
+    """dW += dy xᵀ."""
     dW += dy @ x.T
 
 

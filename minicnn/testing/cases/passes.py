@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from ...arrays import Array, Shape
-from ...nn.window import blocks, filter_block
 from .draw import Case, Draw
 
 # --- products and sums ---
@@ -35,7 +32,7 @@ def gemm_nt_add(d: Draw) -> Case:
 
 def outer_add(d: Draw) -> Case:
     W, x, _, dy = product(d)
-    return [dy, x, d.room(d.L, -(-len(x) // 32) * 32), W], [3]
+    return [dy, x, W], [2]
 
 
 def row_sum_add(d: Draw) -> Case:
@@ -85,75 +82,34 @@ def leaky_relu_dx(d: Draw) -> Case:
 # --- convolutions ---
 
 
-def convolution(d: Draw, lanes: int | None = None) -> tuple[Array, ...]:
-    L, (window, size, out) = lanes or d.L, d.window()
+def convolution(d: Draw) -> tuple[Array, Array, Array, Array, Array]:
+    """A window, and arrays of a convolution in groups."""
+    window, size, out = d.window()
     C, F = d.rng.choice([1, 3], 2)  # for other numbers other kernels have to be compiled
-    return window.array(), d.normal(C, *size, L), d.normal(F, C, *window.kernel), d.normal(F), d.normal(F, *out, L)
-
-
-def packed(W: Array, axis: int) -> Array:
-    """The weights in blocks of filters (0) or channels (1), by another formula than the kernels'."""
-    W = np.moveaxis(W, axis, 0)
-    size = filter_block(len(W))
-    rows = np.concatenate([W, np.zeros((blocks(len(W), size) * size - len(W), *W.shape[1:]), W.dtype)])
-    return np.ascontiguousarray(np.stack(np.split(rows, len(rows) // size)).transpose(0, 2, 3, 4, 1))
-
-
-def pack_filters(d: Draw) -> Case:
-    _, _, W, _, _ = convolution(d)
-    return [W, d.room(*packed(W, 0).shape)], [1]
-
-
-def pack_channels(d: Draw) -> Case:
-    _, _, W, _, _ = convolution(d)
-    return [W, d.room(*packed(W, 1).shape)], [1]
-
-
-def pad(d: Draw) -> Case:
-    window, size, _ = d.window()
-    C = d.size(1, 3)
-    return [d.normal(C, *size, d.L), window.array(), d.room(C, *window.padded_size(size), d.L)], [2]
-
-
-def many(d: Draw) -> int:
-    """Lanes for the kernels that have none for one image."""
-    return max(16, d.L)
+    groups = d.rng.choice([1, 2])
+    x, y = d.normal(groups * C, *size, d.L), d.normal(groups * F, *out, d.L)
+    return window.array(), x, d.normal(groups * F, C, *window.kernel), d.normal(groups * F), y
 
 
 def conv2d(d: Draw) -> Case:
-    g, x, W, b, y = convolution(d, many(d))
-    return [x, packed(W, 0), b, g, d.room(*y.shape)], [4]
-
-
-def conv2d_dx(d: Draw) -> Case:
-    g, x, W, _, dy = convolution(d, many(d))
-    return [dy, packed(W, 1), g, d.room(*x.shape)], [3]
-
-
-def conv2d_dW_add(d: Draw) -> Case:
-    g, x, W, _, dy = convolution(d, many(d))
-    return [x, dy, g, W], [3]
-
-
-def conv2d_image(d: Draw) -> Case:
-    g, x, W, b, y = convolution(d, 1)
+    g, x, W, b, y = convolution(d)
     return [x, W, b, g, d.room(*y.shape)], [4]
 
 
-def conv2d_image_dx(d: Draw) -> Case:
-    g, x, W, _, dy = convolution(d, 1)
+def conv2d_dx(d: Draw) -> Case:
+    g, x, W, _, dy = convolution(d)
     return [dy, W, g, d.room(*x.shape)], [3]
 
 
-def conv2d_image_dW_add(d: Draw) -> Case:
-    g, x, W, _, dy = convolution(d, 1)
+def conv2d_dW_add(d: Draw) -> Case:
+    g, x, W, _, dy = convolution(d)
     return [x, dy, g, W], [3]
 
 
 def columns(d: Draw) -> tuple[Array, Array, Array, Shape]:
     g, x, W, _, y = convolution(d)
     rows = int(d.rng.integers(y.shape[1]))
-    return x, g, np.array([rows]), (*W.shape[1:], d.size(1, y.shape[1] - rows), *y.shape[2:])
+    return x, g, np.array([rows]), (len(x), *W.shape[2:], d.size(1, y.shape[1] - rows), *y.shape[2:])
 
 
 def im2col(d: Draw) -> Case:
@@ -166,36 +122,29 @@ def col2im_add(d: Draw) -> Case:
     return [d.normal(*shape), g, row, x], [3]
 
 
-def by(links: Sequence[tuple[int, int, int]], column: int, count: int) -> tuple[Array, Array]:
-    """Where the links of each map (0) or channel (1) begin, and the links sorted so."""
-    table = np.array(sorted(links, key=lambda link: link[column]))
-    return np.searchsorted(table[:, column], np.arange(count + 1)), table
-
-
-def links(d: Draw) -> tuple[list[tuple[int, int, int]], Array, Array, Array, Array]:
+def links(d: Draw) -> tuple[Array, Array, Array, Array, Array]:
     C, F, K = d.size(1, 4), d.size(1, 4), d.size(1, 4)
     pairs = d.rng.permutation(C * F)[: d.size(1, C * F)]
     window = (d.size(1, 3), d.size(1, 3))
     out = (d.size(1, 3), d.size(1, 4))
     size = [o + k - 1 for o, k in zip(out, window, strict=True)]
-    table = [(int(p) // C, int(p) % C, int(d.rng.integers(K))) for p in pairs]
+    table = np.array([(int(p) // C, int(p) % C, int(d.rng.integers(K))) for p in pairs])
     return table, d.normal(C, *size, d.L), d.normal(K, *window), d.normal(F), d.normal(F, *out, d.L)
 
 
 def sparse_conv2d(d: Draw) -> Case:
     table, x, W, b, y = links(d)
-    return [x, W, b, *by(table, 0, len(b)), d.room(*y.shape)], [5]
+    return [x, W, b, table, d.room(*y.shape)], [4]
 
 
 def sparse_conv2d_dx(d: Draw) -> Case:
     table, x, W, _, dy = links(d)
-    return [dy, W, *by(table, 1, len(x)), d.room(*x.shape)], [4]
+    return [dy, W, table, d.room(*x.shape)], [3]
 
 
 def sparse_conv2d_dW_add(d: Draw) -> Case:
     table, x, W, _, dy = links(d)
-    first, sorted_links = by(table, 1, len(x))
-    return [x, dy, first, sorted_links[:, 0].copy(), sorted_links[:, 2].copy(), W], [5]
+    return [x, dy, table, W], [3]
 
 
 # --- pools ---

@@ -256,12 +256,12 @@ def test_a_directory_that_another_process_removes_meanwhile_is_no_obstacle(monke
 
 def test_info_says_where_kernels_are_and_whether_they_are_kept(monkeypatch, tmp_path):
     monkeypatch.setattr(cache, "kernel_directory", lambda: tmp_path)
-    assert info.facts()["kernel cache"] == str(tmp_path)
+    assert info.installation()["kernel cache"] == str(tmp_path)
     monkeypatch.setattr(cache, "kept", lambda: False)
     read = f"{tmp_path}, which can only be read: what it lacks is compiled in each process"
-    assert info.facts()["kernel cache"] == read
+    assert info.installation()["kernel cache"] == read
     monkeypatch.setattr(cache, "kernel_directory", lambda: None)
-    assert info.facts()["kernel cache"] == "none: kernels are compiled in each process"
+    assert info.installation()["kernel cache"] == "none: kernels are compiled in each process"
 
 
 def test_the_words_for_those_who_wait_tell_whether_kernels_are_kept(monkeypatch, tmp_path):

@@ -9,14 +9,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from links import by
 from strategies import both, examples, option, sides, widths
 
 from minicnn.backends import cpu
 from minicnn.backends.cpu import INTERPRET
-from minicnn.backends.cpu.by_lanes import outer
-from minicnn.nn.window import BLOCKS, Window, blocks, filter_block
+from minicnn.backends.cpu.by_lanes import outer, outer_add, pad, sparse_conv2d, sparse_conv2d_dW_add, sparse_conv2d_dx
+from minicnn.backends.cpu.conv.direct import conv2d, conv2d_dx, pack_channels, pack_filters
+from minicnn.backends.cpu.conv.direct_dw import conv2d_dW_add
+from minicnn.backends.cpu.single_image.conv import conv2d_image
+from minicnn.backends.cpu.single_image.conv_backward import conv2d_image_dW_add, conv2d_image_dx
+from minicnn.backends.packing import BLOCKS, blocks, filter_block
+from minicnn.nn.window import Window
 from minicnn.testing import check_adjoint
-from minicnn.testing.cases.passes import by
 
 BAND = 512
 DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -101,7 +106,7 @@ def convolutions(draw):
 def framed(x, window):
     """x in lanes with its background."""
     C, H, W, L = x.shape
-    return run(cpu.pad, x, window.array(), out=(C, *window.padded_size((H, W)), L))
+    return run(pad, x, window.array(), out=(C, *window.padded_size((H, W)), L))
 
 
 def packed(kernel, W, maps, others):
@@ -115,21 +120,21 @@ def forward(x, W, b, window):
     F, C, _, _ = W.shape
     out = (F, *window.out_size(x.shape[1:3]), x.shape[3])
     if x.shape[3] == 1:
-        return run(cpu.conv2d_image, x, W, b, window.array(), out=out)
-    return run(cpu.conv2d, x, packed(cpu.pack_filters, W, F, C), b, window.array(), out=out)
+        return run(conv2d_image, x, W, b, window.array(), out=out)
+    return run(conv2d, x, packed(pack_filters, W, F, C), b, window.array(), out=out)
 
 
 def input_gradient(dy, W, window, size):
     """The adjoint of ``forward`` in x."""
     F, C, _, _ = W.shape
     if dy.shape[3] == 1:
-        return run(cpu.conv2d_image_dx, dy, W, window.array(), out=(C, *size, 1))
-    return run(cpu.conv2d_dx, dy, packed(cpu.pack_channels, W, C, F), window.array(), out=(C, *size, dy.shape[3]))
+        return run(conv2d_image_dx, dy, W, window.array(), out=(C, *size, 1))
+    return run(conv2d_dx, dy, packed(pack_channels, W, C, F), window.array(), out=(C, *size, dy.shape[3]))
 
 
 def weight_gradient(x, dy, window, dW):
     """The adjoint of ``forward`` in W, added to dW."""
-    kernel = cpu.conv2d_image_dW_add if x.shape[3] == 1 else cpu.conv2d_dW_add
+    kernel = conv2d_image_dW_add if x.shape[3] == 1 else conv2d_dW_add
     return run(kernel, x, dy, window.array(), out=dW)
 
 
@@ -149,8 +154,8 @@ def test_packed_weights_lie_in_blocks_filled_up_with_zeros(dtype, maps, size):
     (W,) = whole(maps, dtype, (maps, 3, 2, 4))
     filled = np.concatenate([W, np.zeros((blocks(maps, size) * size - maps, 3, 2, 4))]).reshape(-1, size, 3, 2, 4)
     expected = np.moveaxis(filled, 1, -1)
-    same(run(cpu.pack_filters, W, out=expected.shape), expected)
-    same(run(cpu.pack_channels, W.swapaxes(0, 1).copy(), out=expected.shape), expected)
+    same(run(pack_filters, W, out=expected.shape), expected)
+    same(run(pack_channels, W.swapaxes(0, 1).copy(), out=expected.shape), expected)
 
 
 @DTYPES
@@ -291,18 +296,18 @@ def tables(draw):
 
 def sparse_forward(x, W, b, links, out):
     """y in lanes over the links."""
-    return run(cpu.sparse_conv2d, x, W, b, *by(links, 0, len(b)), out=(len(b), *out, x.shape[3]))
+    return run(sparse_conv2d, x, W, b, *by(links, 0, len(b)), out=(len(b), *out, x.shape[3]))
 
 
 def sparse_input_gradient(dy, W, links, x_shape):
     """The adjoint of ``sparse_forward`` in x."""
-    return run(cpu.sparse_conv2d_dx, dy, W, *by(links, 1, x_shape[0]), out=x_shape)
+    return run(sparse_conv2d_dx, dy, W, *by(links, 1, x_shape[0]), out=x_shape)
 
 
 def sparse_weight_gradient(x, dy, links, dW):
     """The adjoint of ``sparse_forward`` in W, added to dW."""
     first, table = by(links, 1, len(x))
-    return run(cpu.sparse_conv2d_dW_add, x, dy, first, table[:, 0].copy(), table[:, 2].copy(), out=dW)
+    return run(sparse_conv2d_dW_add, x, dy, first, table[:, 0].copy(), table[:, 2].copy(), out=dW)
 
 
 @DTYPES
@@ -441,7 +446,7 @@ def test_row_sums_are_added(dtype, product, seed):
 def test_outer_products_are_added_or_written(dtype, M, K, L, seed):
     dy, x, dW = whole(seed, dtype, (M, L), (K, L), (M, K))
     room = np.full((L, -(-K // 32) * 32), np.nan, dtype)
-    same(run(lambda dy, x, dW: cpu.outer_add(dy, x, room, dW), dy, x, out=dW), dW + dy @ x.T)
+    same(run(lambda dy, x, dW: outer_add(dy, x, room, dW), dy, x, out=dW), dW + dy @ x.T)
     same(run(lambda dy, x, dW: outer(dy, x, room, dW), dy, x, out=np.full_like(dW, np.nan)), dy @ x.T)
 
 

@@ -460,7 +460,7 @@ def test_float32_arithmetic_stays_float32(name):
     function = (pool.avg_pool if name == "avg_pool" else getattr(cpu, name)).function
     rank = {"avg_pool": 4, "softmax": 2}.get(name, 1)
     arrays = [
-        types.Array(types.int64 if a == "g" else types.float32, 1 if a == "g" else rank, "C")
+        types.Array(types.int64 if a == "window" else types.float32, 1 if a == "window" else rank, "C")
         for a in inspect.signature(function).parameters
     ]
     dispatcher = njit(fastmath=jit.FLAGS, error_model="numpy")(function)

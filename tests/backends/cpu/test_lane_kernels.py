@@ -1,4 +1,4 @@
-"""The door: what goes into lanes and comes back, against plain indexing and PyTorch's interpolation."""
+"""Loading into lanes and copying back, against plain indexing and PyTorch's interpolation."""
 
 import naive
 import numpy as np

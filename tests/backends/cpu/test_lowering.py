@@ -12,6 +12,7 @@ from minicnn.backends import cpu
 from minicnn.backends.cpu import INTERPRET, lowering
 from minicnn.backends.program import Program, Recorder
 from minicnn.backends.scratch import Scratch
+from minicnn.backends.workspace import Derived, Workspace
 from minicnn.nn import Conv2d, Dense, Flatten, MaxPool2d, ReLU, ScaledTanh, Sigmoid, SparseConv2d, Subsample, Tanh
 
 pytestmark = pytest.mark.skipif(INTERPRET, reason="the rules are for compiled kernels")
@@ -47,8 +48,15 @@ def normal(rng, *shape):
 
 
 def unfused():
-    """Networks record their programs without any rule."""
-    return mock.patch.object(Program, "fused", lambda program, backend, scratch, moving=False: program)
+    """Networks lower their programs without any rule for neighbours."""
+    return lowered_by(lambda program, workspace, moving, fuse: lowering.lower(program, workspace, moving, fuse=False))
+
+
+def lowered_by(lower):
+    """Networks lower their programs in another way."""
+    return mock.patch.object(
+        cpu, "lower", lambda program, workspace, moving=False, fuse=True: lower(program, workspace, moving, fuse)
+    )
 
 
 def names(program):
@@ -105,18 +113,22 @@ def test_convolutions_of_one_image_are_fused(squash):
         results = []
         for rules in (False, True):
             y = np.zeros((F, out, out, 1), np.float32)
-            program = run([("conv2d_image", x, W, b, g, y), (squash, y, y)], rules)
-            assert len(program) == 2 - rules
+            calls = names(run([("conv2d", x, W, b, g, y), (squash, y, y)], rules))
+            assert calls == ["pad"] * (pad > 0) + ([f"conv2d_image + {squash}"] if rules else ["conv2d_image", squash])
             results.append(y)
         np.testing.assert_array_equal(*results)
 
 
 def run(calls, rules):
-    """Record calls, fuse them or not, run them."""
-    program = record(calls)
-    program = program.fused(cpu, Scratch()) if rules else program
+    """Record calls, lower them, fuse them or not, run them."""
+    program = lowered(calls, fuse=rules)
     program.run()
     return program
+
+
+def lowered(calls, **options):
+    """Calls in the backend's kernels."""
+    return lowering.lower(record(calls), Workspace(Derived(np.empty(0)), Scratch()), **options)
 
 
 def record(calls):
@@ -214,12 +226,8 @@ def test_pools_in_a_network(squash):
 
 def pooled_network(moving):
     """A network with two pools, whose gradients lie over what they are the gradients of, or in room of their own."""
-    fused = Program.fused
     layers = [("C1", Conv2d(6, 5)), ReLU(), MaxPool2d(2), ("C3", Conv2d(8, 3)), Tanh(), ("S4", Subsample(2)), Tanh()]
-    with mock.patch.object(
-        Program, "fused", lambda p, backend, scratch, moving=False: fused(p, backend, scratch, moving and wanted)
-    ):
-        wanted = moving
+    with lowered_by(lambda program, workspace, wanted, fuse: lowering.lower(program, workspace, wanted and moving, fuse)):
         net = Network([*layers, Flatten(), Dense(4)], (1, 16, 16), threads=1, seed=3)
         rng = np.random.default_rng(5)
         net.loss_and_grads(m.MSE(), normal(rng, 40, 1, 16, 16), normal(rng, 40, 4))
@@ -238,12 +246,12 @@ def test_the_gradient_of_a_pools_input_lies_over_it():
 def test_nothing_is_written_over_what_a_later_call_reads():
     maps = Maps()
     calls = maps.winners("relu")
-    (fused,) = record(calls).fused(cpu, Scratch(), moving=True).calls
+    (fused,) = lowered(calls, moving=True).calls
     assert lowering.same(fused.arrays[0], fused.arrays[3])
-    kept, reader = record([*calls, ("copy", maps.x, np.empty_like(maps.x))]).fused(cpu, Scratch(), moving=True).calls
+    kept, reader = lowered([*calls, ("copy", maps.x, np.empty_like(maps.x))], moving=True).calls
     assert not lowering.same(kept.arrays[0], kept.arrays[3])
     assert lowering.same(reader.arrays[0], maps.x)
-    moved, reader = record([*calls, ("copy", maps.dx, np.empty_like(maps.x))]).fused(cpu, Scratch(), moving=True).calls
+    moved, reader = lowered([*calls, ("copy", maps.dx, np.empty_like(maps.x))], moving=True).calls
     assert lowering.same(moved.arrays[3], reader.arrays[0])
     assert lowering.same(reader.arrays[0], maps.x)
 
@@ -284,10 +292,10 @@ def test_what_is_written_first_is_what_zeros_would_become(n, threads):
 def test_only_what_is_not_written_first_is_cleared():
     """Parts that are written lie between others, at the end, and twice in one program, where the second call adds."""
     total = np.full(20, 7, np.float32)
-    room, dy, x = np.zeros((16, 32), np.float32), np.ones((2, 16), np.float32), np.ones((3, 16), np.float32)
+    dy, x = np.ones((2, 16), np.float32), np.ones((3, 16), np.float32)
     first, last = total[4:10].reshape(2, 3), total[14:].reshape(2, 3)
-    calls = [("row_sum_add", dy, total[2:4]), ("outer_add", dy, x, room, first), ("outer_add", dy, x, room, first)]
-    program = record([*calls, ("outer_add", dy, x, room, last)]).from_zero(cpu, total)
+    calls = [("row_sum_add", dy, total[2:4]), ("outer_add", dy, x, first), ("outer_add", dy, x, first)]
+    program = lowered([*calls, ("outer_add", dy, x, last)]).from_zero(cpu, total)
     assert names(program) == ["zero", "zero", "row_sum_add", "outer", "outer_add", "outer"]
     assert [call.arrays[0].size for call in program.calls[:2]] == [4, 4]
     program.run()
@@ -297,8 +305,8 @@ def test_only_what_is_not_written_first_is_cleared():
 def test_what_is_added_elsewhere_is_not_written():
     """A layer of one's own may add to an array of its own, and to every second number of a vector's part."""
     total, own = np.zeros(12, np.float32), np.full((2, 3), 7, np.float32)
-    room, dy, x = np.zeros((16, 32), np.float32), np.ones((2, 16), np.float32), np.ones((3, 16), np.float32)
-    program = record([("outer_add", dy, x, room, own), ("gemm_nt_add", dy, x, total.reshape(2, 6)[:, :3])])
+    dy, x = np.ones((2, 16), np.float32), np.ones((3, 16), np.float32)
+    program = lowered([("outer_add", dy, x, own), ("gemm_nt_add", dy, x, total.reshape(2, 6)[:, :3])])
     program = program.from_zero(cpu, total)
     assert names(program) == ["zero", "outer_add", "gemm_nt_add"]
     assert program.calls[0].arrays[0].size == 12
@@ -321,7 +329,7 @@ def passes(maps):
 
 def untouched(calls):
     """Whether no rule takes calls."""
-    return lowering.rewrite(record(calls).calls) is None
+    return lowering.rewrite(lowered(calls, fuse=False).calls) is None
 
 
 @pytest.mark.parametrize("kind", ["forward", "backward", "max"])
@@ -353,8 +361,8 @@ def test_a_function_that_is_not_in_place_is_left_alone():
     assert untouched([first, *rest])
     W, b, g = np.zeros((3, 3, 1, 1), np.float32), maps.b, np.array([1, 1, 1, 1, 0, 0, 1, 1])
     image, y = np.zeros((3, 4, 6, 1), np.float32), np.zeros((3, 4, 6, 1), np.float32)
-    assert untouched([("conv2d_image", image, W, b, g, y), ("tanh", y, image)])
-    assert untouched([("conv2d_image", image, W, b, g, y), ("copy", y, image), ("tanh", y, y)])
+    assert untouched([("conv2d", image, W, b, g, y), ("tanh", y, image)])
+    assert untouched([("conv2d", image, W, b, g, y), ("copy", y, image), ("tanh", y, y)])
 
 
 def test_a_bias_that_maps_share_is_left_alone():

@@ -9,9 +9,9 @@ from packing import packed
 from strategies import examples
 
 from minicnn import Conv2d, Flatten, Network, ReLU, ScaledTanh, Sigmoid, Tanh
-from minicnn.backends import cpu
 from minicnn.backends.cpu import INTERPRET
 from minicnn.backends.cpu.conv import pointwise
+from minicnn.backends.cpu.conv.direct import pack_channels, pack_filters
 from minicnn.backends.cpu.tiles.activation import NONE
 from minicnn.nn.window import Window
 
@@ -26,7 +26,7 @@ def run(x, weights, b, maps):
 
 
 @pytest.mark.interpreted
-@pytest.mark.parametrize("room", [pointwise.ROOM, 1 << 12])
+@pytest.mark.parametrize("scratch", [pointwise.SCRATCH_BYTES, 1 << 12])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @examples(8)
 @given(
@@ -35,13 +35,13 @@ def run(x, weights, b, maps):
     lanes=st.sampled_from((16, 32)),
     seed=st.integers(0, 99),
 )
-def test_it_is_a_product_over_all_pixels_and_so_is_its_adjoint(dtype, room, maps, size, lanes, seed):
+def test_it_is_a_product_over_all_pixels_and_so_is_its_adjoint(dtype, scratch, maps, size, lanes, seed):
     (C, F), rng = maps, np.random.default_rng(seed)
     W, b = rng.integers(-3, 4, (F, C, 1, 1)).astype(dtype), rng.integers(-3, 4, F).astype(dtype)
     x, dy = (rng.integers(-3, 4, (n, *size, lanes)).astype(dtype) for n in (C, F))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pointwise, "ROOM", room)
-        y, dx = run(x, packed(cpu.pack_filters, W, F), b, F), run(dy, packed(cpu.pack_channels, W, C), np.zeros(C, dtype), C)
+        patch.setattr(pointwise, "SCRATCH_BYTES", scratch)
+        y, dx = run(x, packed(pack_filters, W, F), b, F), run(dy, packed(pack_channels, W, C), np.zeros(C, dtype), C)
     np.testing.assert_array_equal(y, np.tensordot(W[:, :, 0, 0], x, 1) + b[:, None, None, None])
     np.testing.assert_array_equal(dx, np.tensordot(W[:, :, 0, 0].T, dy, 1))
 

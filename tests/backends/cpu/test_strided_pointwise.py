@@ -10,9 +10,9 @@ from packing import packed
 from strategies import examples
 
 from minicnn import Conv2d, Flatten, Network
-from minicnn.backends import cpu
 from minicnn.backends.cpu import INTERPRET
 from minicnn.backends.cpu.conv import strided_pointwise
+from minicnn.backends.cpu.conv.direct import pack_channels
 from minicnn.nn.window import Window
 from minicnn.testing import check_adjoint
 
@@ -22,12 +22,12 @@ MAPS = st.integers(1, 17) if INTERPRET else st.sampled_from((3, 8, 13))  # a ker
 def run(dy, W, g, size):
     """dx, full of NaN before."""
     dx = np.full((W.shape[1], *size, dy.shape[3]), np.nan, dy.dtype)
-    scratch_arrays.run(*strided_pointwise.rewritten(dy, packed(cpu.pack_channels, W, len(dx)), g, dx))
+    scratch_arrays.run(*strided_pointwise.rewritten(dy, packed(pack_channels, W, len(dx)), g, dx))
     return dx
 
 
 @pytest.mark.interpreted
-@pytest.mark.parametrize("room", [strided_pointwise.ROOM, 1])
+@pytest.mark.parametrize("scratch", [strided_pointwise.SCRATCH_BYTES, 1])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @examples(8)
 @given(
@@ -37,12 +37,12 @@ def run(dy, W, g, size):
     lanes=st.sampled_from((16, 32)),
     seed=st.integers(0, 99),
 )
-def test_it_is_the_gradient_of_the_input(dtype, room, maps, size, stride, lanes, seed):
+def test_it_is_the_gradient_of_the_input(dtype, scratch, maps, size, stride, lanes, seed):
     (C, F), rng, window = maps, np.random.default_rng(seed), Window((1, 1), stride)
     W = rng.integers(-3, 4, (F, C, 1, 1)).astype(dtype)
     dy = rng.integers(-3, 4, (lanes, F, *window.out_size(size))).astype(dtype)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(strided_pointwise, "ROOM", room)
+        patch.setattr(strided_pointwise, "SCRATCH_BYTES", scratch)
         dx = run(naive.to_lanes(dy, lanes), W, window.array(), size)
     np.testing.assert_array_equal(naive.from_lanes(dx, lanes), naive.conv2d_dx(dy, W, window.array(), *size))
 

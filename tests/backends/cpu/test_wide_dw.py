@@ -38,18 +38,18 @@ def run(x, dy, g, shape, start=0.0):
 
 
 @pytest.mark.interpreted
-@pytest.mark.parametrize("room", [wide_dw.ROOM, 1])
+@pytest.mark.parametrize("scratch", [wide_dw.SCRATCH_BYTES, 1])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @examples(8)
 @given(
     case=windows(), channels=CHANNELS, vectors=st.sampled_from((2, 3)), lanes=st.sampled_from((16, 32)), seed=st.integers(0, 99)
 )
-def test_it_adds_the_gradient_of_the_weights(dtype, room, case, channels, vectors, lanes, seed):
+def test_it_adds_the_gradient_of_the_weights(dtype, scratch, case, channels, vectors, lanes, seed):
     (window, size), filters, rng = case, vectors * HOST.width(np.dtype(dtype).itemsize), np.random.default_rng(seed)
     x = rng.integers(-3, 4, (lanes, channels, *size)).astype(dtype)
     dy = rng.integers(-3, 4, (lanes, filters, *window.out_size(size))).astype(dtype)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(wide_dw, "ROOM", room)
+        patch.setattr(wide_dw, "SCRATCH_BYTES", scratch)
         g, shape = window.array(), (filters, channels, *window.kernel)
         dW = run(naive.to_lanes(x, lanes), naive.to_lanes(dy, lanes), g, shape, start=5)
     np.testing.assert_array_equal(dW, naive.conv2d_dW(x, dy, g) + 5)

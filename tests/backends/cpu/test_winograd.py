@@ -13,9 +13,9 @@ from packing import packed
 from strategies import examples
 
 from minicnn import CrossEntropy, Flatten, Network, ReLU, ScaledTanh, Sigmoid, Tanh
-from minicnn.backends import cpu
 from minicnn.backends.cpu import INTERPRET
 from minicnn.backends.cpu.conv import winograd
+from minicnn.backends.cpu.conv.direct import pack_channels, pack_filters
 from minicnn.backends.cpu.tiles.activation import NONE
 from minicnn.nn import Conv2d
 from minicnn.nn.window import Window
@@ -44,13 +44,13 @@ def forward(x, W, b, padding):
     """y in lanes."""
     _, H, width, _ = x.shape
     shape = (len(W), H + 2 * padding[0] - 2, width + 2 * padding[1] - 2)
-    return run(x, packed(cpu.pack_filters, W, len(W)), b, padding, shape, turned=False)
+    return run(x, packed(pack_filters, W, len(W)), b, padding, shape, turned=False)
 
 
 def backward(dy, W, padding, size):
     """dx in lanes."""
     channels, border = W.shape[1], (2 - padding[0], 2 - padding[1])
-    return run(dy, packed(cpu.pack_channels, W, channels), np.zeros(channels, W.dtype), border, (channels, *size), turned=True)
+    return run(dy, packed(pack_channels, W, channels), np.zeros(channels, W.dtype), border, (channels, *size), turned=True)
 
 
 @pytest.mark.interpreted

@@ -6,6 +6,7 @@ import pytest
 import scratch_arrays
 from hypothesis import given
 from hypothesis import strategies as st
+from links import by
 from packing import packed
 from strategies import examples
 
@@ -14,12 +15,13 @@ from minicnn.backends import cpu
 from minicnn.backends.cpu import INTERPRET
 from minicnn.backends.cpu.compile.host import HOST
 from minicnn.backends.cpu.conv import winograd_links
+from minicnn.backends.cpu.conv.direct import pack_channels, pack_filters
 from minicnn.backends.cpu.tiles.activation import NONE
 from minicnn.backends.program import Program, Recorder
 from minicnn.backends.scratch import Scratch
+from minicnn.backends.workspace import Derived, Workspace
 from minicnn.nn.window import Window
 from minicnn.testing import check_adjoint
-from minicnn.testing.cases.passes import by
 
 WINDOW = Window((5, 5)).array()
 HEIGHTS = st.integers(1, 6) if INTERPRET else st.sampled_from((1, 4, 6))  # a kernel for each has to be compiled
@@ -165,7 +167,7 @@ def dense_forward(x, W, b, padding):
     """y in lanes, full of NaN before."""
     out = Window((5, 5), padding=padding).out_size(x.shape[1:3])
     y = np.full((len(W), *out, x.shape[-1]), np.nan, x.dtype)
-    scratch_arrays.run(*winograd_links.dense(x, packed(cpu.pack_filters, W, len(W)), b, padding, y, NONE, turned=False))
+    scratch_arrays.run(*winograd_links.dense(x, packed(pack_filters, W, len(W)), b, padding, y, NONE, turned=False))
     return y
 
 
@@ -173,7 +175,7 @@ def dense_backward(dy, W, padding, size):
     """dx in lanes, full of NaN before."""
     channels, border = W.shape[1], (4 - padding[0], 4 - padding[1])
     dx, none = np.full((channels, *size, dy.shape[-1]), np.nan, dy.dtype), np.zeros(channels, dy.dtype)
-    scratch_arrays.run(*winograd_links.dense(dy, packed(cpu.pack_channels, W, channels), none, border, dx, NONE, turned=True))
+    scratch_arrays.run(*winograd_links.dense(dy, packed(pack_channels, W, channels), none, border, dx, NONE, turned=True))
     return dx
 
 
@@ -240,7 +242,7 @@ def test_lenet5_takes_that_way_forward_and_back():
     ],
 )
 def test_a_dense_convolution_of_five_takes_that_way(layer, forward, backward):
-    width = 13 if layer.padding == (2, 1) and layer.kernel == 5 else 14
+    width = 13 if layer.padding == (2, 1) and layer.kernel_size == 5 else 14
     net = Network([("C1", Conv2d(16, 1)), ("C3", layer), Flatten()], (2, 14, width), threads=1)
     took = [(call.where, call.kernel.__name__) for call in net.program().calls]
     assert {name for where, name in took if where == "C3 forward"} == {forward}
@@ -249,17 +251,17 @@ def test_a_dense_convolution_of_five_takes_that_way(layer, forward, backward):
 
 def gradients(kind, dy, other, links, window=(5, 5, 1, 1, 0, 0, 1, 1)):
     """The calls of both gradients of a convolution of 4 channels and 12 maps, dW's as a dense or a sparse one's."""
-    first, table = by(links, 1, 4)
-    maps, kernels = table[:, 0].copy(), table[:, 2].copy()
+    links = np.array(links)
+    others = links if kind == "sparse" else np.column_stack([links[:, :2], links[::-1, 2]])
     x, W, dx = np.zeros((4, 10, 10, 16), np.float32), np.zeros((48, 5, 5), np.float32), np.zeros((4, 10, 10, 16), np.float32)
     program = Program()
     k = Recorder(cpu, program)
     if kind == "dense":
         k.conv2d_dW_add(x, dy, np.array(window), np.zeros((12, 4, 5, 5), np.float32))
     else:
-        k.sparse_conv2d_dW_add(x, dy, first, maps, kernels if kind == "sparse" else kernels[::-1].copy(), W.copy())
-    k.sparse_conv2d_dx(other, W, first, table, dx)
-    return [call.name for call in program.fused(cpu, Scratch()).calls]
+        k.sparse_conv2d_dW_add(x, dy, others, W.copy())
+    k.sparse_conv2d_dx(other, W, links, dx)
+    return [call.name for call in cpu.lower(program, Workspace(Derived(np.empty(0)), Scratch())).calls]
 
 
 @needs_the_rule

@@ -1,12 +1,14 @@
 """GPUs in ordinary memory: one whose launches execute the kernels' PTX on the CPU, and one that is idle."""
 
+import pkgutil
 import re
 import weakref
+from importlib import import_module
 
 import numpy as np
 import ptx
 
-from minicnn.backends import cuda
+from minicnn.backends.cuda import kernels
 from minicnn.backends.cuda.device.mirror import mirror
 from minicnn.backends.cuda.device.operation import Operation
 
@@ -18,7 +20,7 @@ class Memory:
 
     Attributes:
         name: what it calls itself.
-        log: what was asked for, in order: ("upload" | "aside" | "download", bytes), ("join", 0), ("launch", 0).
+        log: what was asked for, in order: ("upload" | "async" | "download", bytes), ("join", 0), ("launch", 0).
     """
 
     name = "ordinary memory"
@@ -52,8 +54,8 @@ class Memory:
         self.log.append(("download", data.size))
         data[...] = block[start : start + data.size]
 
-    def upload_aside(self, block, start, data):
-        self.log.append(("aside", data.size))
+    def upload_async(self, block, start, data):
+        self.log.append(("async", data.size))
         block[start : start + data.size] = data
 
     def join(self):
@@ -119,4 +121,5 @@ def over_the_host(operation):
     return call
 
 
-KERNELS = {name: over_the_host(operation) for name, operation in vars(cuda).items() if isinstance(operation, Operation)}
+FILES = [import_module(f"{kernels.__name__}.{file.name}") for file in pkgutil.iter_modules(kernels.__path__)]
+KERNELS = {n: over_the_host(each) for file in FILES for n, each in vars(file).items() if isinstance(each, Operation)}

@@ -82,11 +82,11 @@ def test_the_images_of_the_next_batch_are_sent_while_this_one_is_worked_on(devic
     logs = [step(device, net, x, batch=a, then=b) for a, b in zip(batches, [*batches[1:], None], strict=True)]
     for log in logs[2:5]:  # both rooms are there
         names = [name for name, _ in log]
-        assert names.index("launch") < names.index("aside") < names.index("download")
-        assert moved(log, "aside") == [20 * 784]
+        assert names.index("launch") < names.index("async") < names.index("download")
+        assert moved(log, "async") == [20 * 784]
         assert names.index("join") < names.index("launch")
         assert sum(moved(log, "upload")) == NUMBERS, "expected the images to be there already"
-    assert not moved(logs[5], "aside")
+    assert not moved(logs[5], "async")
     for number, batch in ((0, 40), (1, 0)):  # the rooms that the last two batches were read from
         (rooms,) = net._runner._staging._known.values()
         room = rooms.rooms[1 - number][0][:20]
@@ -209,17 +209,17 @@ def test_memory_of_a_network_is_freed_with_it(device):
     assert used - left[1] > 4 * parameters
 
 
-# --- twins ---
+# --- copies ---
 
 
 def test_views_of_one_array_have_one_twin(device):
     a = np.arange(24.0).reshape(4, 6)
-    twins = Mirror(device)
-    twins.push(a[1:3], a[:, 2:4])
-    assert len(twins._copies) == 1
+    copies = Mirror(device)
+    copies.push(a[1:3], a[:, 2:4])
+    assert len(copies._copies) == 1
     assert moved(device.log, "upload") == [192, 8 * (3 * 6 + 2)], "expected the whole once, then a span"
     a[...] = 0
-    twins.pull(a[:, 2:4])
+    copies.pull(a[:, 2:4])
     assert a.ravel()[2:22].tolist() == [*range(2, 22)]
     assert not a.ravel()[:2].any()
     assert not a.ravel()[22:].any()
@@ -232,14 +232,14 @@ def test_a_vector_spans_rows_that_lie_apart():
 
 
 def test_a_twin_goes_with_its_array(device):
-    twins = Mirror(device)
+    copies = Mirror(device)
     a = np.zeros(1000)
-    twins.push(a)
+    copies.push(a)
     assert device.used == 8000
     del a
     gc.collect()
     assert device.used == 0
-    assert not twins._copies
+    assert not copies._copies
 
 
 def test_what_is_not_on_the_device_is_not_fetched(device):

@@ -1,3 +1,3 @@
-"""How Python functions become machine code, for which processor, and where it is kept."""
+"""Compiles Python functions to machine code for this processor, and stores the result between processes."""
 
-import numba  # noqa: F401 (the package to install, so that it is the one that an error names)
+import numba  # noqa: F401 (the package to install: errors name it)

@@ -1,9 +1,9 @@
-"""Where compiled kernels are kept between processes, and why a stale or foreign one is never loaded.
+"""The disk cache of compiled kernels. A stale or foreign kernel is never loaded.
 
-Numba's own disk cache ignores changes in imported files and in the compile modes, and two processes that compile variants
-of one function at the same time can later load the wrong one. So minicnn keeps a directory of its own, named by a hash of
-everything that shapes the machine code, and gives every specialisation a file of its own. A directory that can only be
-read is read. Where there is none and none can be made, kernels are compiled anew in each process.
+Numba's own disk cache does not notice changes in imported files or in the compile modes, and it can load the wrong kernel if
+two processes compile variants of one function at the same time. So minicnn has its own cache directory, named by a hash of
+everything that shapes the machine code, with a separate file for every specialisation. A read-only directory is used for
+reading. Without a directory, kernels are compiled in each process.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .mode import CHECK, CPU_FEATURES, CPU_NAME
 from .settings import shaping
 
 KEEP_SECONDS = 30 * 24 * 3600
-"""A cache directory of other sources is removed when it has not been used for so long."""
+"""A cache directory of other sources is removed when it has not been used for this long."""
 
 
 def cache_root() -> Path:
@@ -56,7 +56,7 @@ def sources_key() -> str:
 
 
 def kernel_directory() -> Path | None:
-    """The cache directory of this version under the settings as they are now, or None where there is none."""
+    """The cache directory for these sources and the current settings, or None if there is none."""
     return _directory(shaping())
 
 
@@ -68,9 +68,9 @@ def _directory(settings: str) -> Path | None:
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "used").touch()
         _prune(root, keep=directory)
-    except RuntimeError:  # there is no home directory
+    except RuntimeError:  # no home directory
         return None
-    except OSError:  # somebody else's: it may be read all the same
+    except OSError:  # not ours, but it may be readable
         return directory if os.path.isdir(directory) and os.access(directory, os.R_OK | os.X_OK) else None
     return directory
 
@@ -78,20 +78,20 @@ def _directory(settings: str) -> Path | None:
 def _prune(root: Path, keep: Path) -> None:
     for other in root.glob("kernels-*"):
         stamp = other / "used"
-        with suppress(OSError):  # another process may be removing it, or may not let this one
+        with suppress(OSError):  # another process may be removing it, or may have locked it
             age = time.time() - (stamp if stamp.exists() else other).stat().st_mtime
             if other != keep and age > KEEP_SECONDS:
                 shutil.rmtree(other, ignore_errors=True)
 
 
 def kept() -> bool:
-    """Whether kernels that are compiled now are kept for later runs."""
+    """Whether newly compiled kernels are stored for later runs."""
     directory = kernel_directory()
     return directory is not None and os.access(directory, os.W_OK)
 
 
 def words() -> str:
-    """What to tell a user who waits for the compiler."""
+    """The message for a user who waits for the compiler."""
     if kept():
         return "compiling kernels; later runs load them from the cache"
     return "compiling kernels, anew in every run, as no cache can be written; set MINICNN_CACHE to a folder that can"
@@ -123,7 +123,7 @@ class _Locator(_CacheLocator):
 
 
 class _Implementation(CompileResultCacheImpl):
-    """Not set up by Numba, which would let ``NUMBA_CACHE_LOCATOR_CLASSES`` put the files elsewhere, under a key of its own."""
+    """Constructed without Numba, whose ``NUMBA_CACHE_LOCATOR_CLASSES`` could put the files elsewhere, under another key."""
 
     def __init__(self, py_func: Any) -> None:
         source = inspect.getfile(py_func)
@@ -135,7 +135,7 @@ class _Implementation(CompileResultCacheImpl):
 
 
 class KernelCache(Cache):
-    """Numba's function cache, in minicnn's directory, which never lets a damaged file or a full disk stop a run."""
+    """Numba's function cache in minicnn's directory. A damaged file or a full disk never stops a run."""
 
     _impl_class = _Implementation  # type: ignore[assignment]
 
@@ -144,27 +144,27 @@ class KernelCache(Cache):
         self._on_miss = on_miss
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """The cached kernel, or None when there is none or its file is damaged.
+        """The cached kernel, or None if there is none or its file is damaged.
 
-        Numba would fill its registries of functions first, which takes longer than loading thirty kernels (it imports SciPy
-        where that is installed), and which only compiling needs.
+        Numba would fill its function registries first. This takes longer than loading thirty kernels (it imports SciPy if
+        that is installed), and only compiling needs the registries.
         """
         try:
-            rtsys.initialize(target_context)  # the symbols that machine code may refer to
+            rtsys.initialize(target_context)  # symbols that machine code may refer to
             found = self._load_overload(sig, target_context)
-        except Exception:  # whatever a damaged pickle raises: compile again
+        except Exception:  # any error of a damaged pickle: compile again
             found = None
         if found is None:
             self._on_miss()
         return found
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Write the compiled kernel; a disk that refuses costs a compilation in the next process, no more."""
+        """Store the compiled kernel. If that fails, the next process compiles it again."""
         try:
             super().save_overload(sig, data)
         except OSError:
             return
-        except Exception:  # a damaged index: begin a new one
+        except Exception:  # the index is damaged: start a new one
             self._begin_anew(sig, data)
 
     def _begin_anew(self, sig: Any, data: Any) -> None:
@@ -176,7 +176,7 @@ class KernelCache(Cache):
 
 
 def cache_for(function: Any, on_miss: Callable[[], None]) -> KernelCache | None:
-    """A cache for one specialisation, or None where nothing can be cached; ``on_miss`` runs before a compilation."""
+    """A cache for one specialisation, or None if it cannot be cached; ``on_miss`` runs before a compilation."""
     if kernel_directory() is None:
         return None
     try:

@@ -1,7 +1,7 @@
-"""What a kernel's machine code depends on outside its own body: a stamp that changes when any of it does.
+"""A stamp of everything outside a kernel's own body that its machine code depends on.
 
-Numba's cache looks at the file that a function stands in. The value of an imported constant, or the body of a helper in
-another file, is frozen into the machine code all the same.
+Numba's cache checks only the file of the function itself, although the values of imported constants and the bodies of helper
+functions in other files are also compiled into the machine code.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 
 def stamp(function: FunctionType) -> str:
-    """A hash of a function's file and, as far as its code names them, of helpers, modules and constants."""
+    """A hash of a function's file and of the helpers, modules and constants that its code names."""
     digest = hashlib.sha256()
     waiting: list[Any] = [function]
     seen: set[int] = set()
@@ -37,7 +37,7 @@ def stamp(function: FunctionType) -> str:
 
 
 def _names(code: CodeType) -> list[str]:
-    """The globals that code and the functions inside it name."""
+    """The global names used by a code object and the functions inside it."""
     inner = [const for const in code.co_consts if isinstance(const, CodeType)]
     return sorted({*code.co_names, *(name for part in inner for name in _names(part))})
 
@@ -52,7 +52,7 @@ def _unwrapped(value: Any) -> Any:
 
 
 def _source(value: FunctionType | ModuleType) -> bytes:
-    """The file of a function or module; nothing where there is none."""
+    """The source file of a function or module; empty if there is none."""
     try:
         return Path(inspect.getfile(value)).read_bytes()
     except (TypeError, OSError):

@@ -1,7 +1,7 @@
-"""What the host's vector unit offers: register width, register count, fused multiply-add.
+"""The vector unit of the host: register width, number of registers, fused multiply-add.
 
-Numba compiles for the features in ``NUMBA_CPU_FEATURES`` where that is set and for the host's otherwise; so does this file,
-so that forcing a smaller machine by that variable also changes the tiles.
+Numba compiles for the features in ``NUMBA_CPU_FEATURES`` if that is set, and for the host's otherwise. This file reads the
+same variable, so forcing a smaller machine also changes the tiles.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from llvmlite import binding
 from .mode import CPU_FEATURES
 
 LANES = 16
-"""Kernels over lanes take their vectors from so many at a time."""
+"""Kernels over lanes process this many vectors at a time."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class VectorUnit:
 
     Attributes:
         bytes: width of one register in bytes.
-        registers: how many registers there are.
+        registers: number of registers.
         fma: whether one instruction computes a·b + c.
-        name: the instruction set in words.
+        name: name of the instruction set.
     """
 
     bytes: int
@@ -57,7 +57,7 @@ def _detect() -> VectorUnit:
 HOST = _detect()
 
 PIXELS = 16
-"""Grey levels that are transposed into lanes at once: a 128-bit load."""
+"""Number of grey levels that are transposed into lanes at once: a 128-bit load."""
 
 OUTSIDE = -1
-"""In a tile's list of places: not on the map, where all pixels are zero."""
+"""Marks a position outside the map, where all pixels are zero, in a tile's list of positions."""

@@ -1,7 +1,7 @@
-"""The one place where Python functions become machine code.
+"""The only place where Python functions become machine code.
 
-A kernel is a plain function over arrays: inputs, constants, outputs last; it returns None and allocates nothing. It is
-compiled once for every combination of array types that it meets, for one explicit signature, under a name of its own.
+A kernel is a plain function over arrays: inputs, constants, outputs last. It returns None and allocates nothing. It is
+compiled for each combination of array types it is called with, with an explicit signature and a unique name.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ Function = Callable[..., None]
 LOG = CompileLog(words)
 
 COMPILING = global_compiler_lock
-"""Threads that meet the same new kernel compile it once. It is Numba's own lock: nobody holds one and waits for the other."""
+"""Lets only one thread compile a new kernel. It is Numba's own lock, so there is no second lock to deadlock with."""
 
-if hasattr(os, "register_at_fork"):  # a child would find half a compiler
+if hasattr(os, "register_at_fork"):  # the child would find a half-changed compiler
     os.register_at_fork(before=COMPILING.acquire, after_in_parent=COMPILING.release, after_in_child=COMPILING.release)
 
 
@@ -43,9 +43,9 @@ class Machine(NamedTuple):
     """One compiled specialisation.
 
     Attributes:
-        entry: takes the arrays as Python passes them, without looking at their types.
-        address: the native function behind it.
-        code: what keeps the machine code in memory.
+        entry: a callable that takes the arrays without checking their types.
+        address: the address of the native function.
+        code: keeps the machine code in memory.
     """
 
     entry: Function
@@ -68,13 +68,13 @@ class Kernel:
         self._compiled: dict[tuple[tuple[Any, int, bool], ...], Machine] = {}
 
     def bind(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> tuple[Function, tuple[np.ndarray[Any, Any], ...]]:
-        """The machine code for these arrays and the arrays as it takes them; compiles where needed."""
+        """The machine code for these arrays, and the arrays in the form it takes; compiles if needed."""
         if self.flat:
             arrays = tuple(a.reshape(-1) for a in arrays)
         return (self.function if INTERPRET else self._machine(arrays).entry), arrays
 
     def address(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> int:
-        """Where the machine code for arrays as ``bind`` gives them lies; 0 where kernels are interpreted."""
+        """The address of the machine code for arrays returned by ``bind``; 0 if kernels are interpreted."""
         return 0 if INTERPRET else self._machine(arrays).address
 
     def _machine(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> Machine:
@@ -86,7 +86,7 @@ class Kernel:
         return self._compiled[key]
 
     def __call__(self, *arrays: np.ndarray[Any, Any]) -> None:
-        """Run the kernel at once."""
+        """Run the kernel now."""
         function, arrays = self.bind(arrays)
         function(*arrays)
 
@@ -94,7 +94,7 @@ class Kernel:
         return f"<kernel {self.__name__}>"
 
     def __reduce__(self) -> str:
-        """Pickled, as a function is, by its name."""
+        """Pickle by name, as for a function."""
         return self.__qualname__
 
 
@@ -105,7 +105,7 @@ def kernel(*, flat: bool) -> Callable[[Function], Kernel]: ...
 
 
 def kernel(function: Any = None, /, *, flat: bool = False) -> Any:
-    """Make a kernel of a function over arrays, with minicnn's flags and cache.
+    """Make a function over arrays a kernel, with minicnn's compiler flags and cache.
 
     Args:
         function: loops over arrays; inputs, constants, outputs last; returns None and allocates nothing.
@@ -125,17 +125,17 @@ class Selection:
         self.__wrapped__ = choose
 
     def bind(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> tuple[Function, tuple[np.ndarray[Any, Any], ...]]:
-        """The machine code of the chosen kernel for these arrays, and the arrays as it takes them."""
-        with COMPILING:  # kernels made on demand are made once
+        """The machine code of the chosen kernel for these arrays, and the arrays in the form it takes."""
+        with COMPILING:  # a kernel made on demand is made only once
             return self.choose(*arrays).bind(arrays)
 
     def address(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> int:
-        """Where the machine code of the chosen kernel lies; 0 where kernels are interpreted."""
+        """The address of the chosen kernel's machine code; 0 if kernels are interpreted."""
         with COMPILING:
             return self.choose(*arrays).address(arrays)
 
     def __call__(self, *arrays: np.ndarray[Any, Any]) -> None:
-        """Run the chosen kernel at once."""
+        """Run the chosen kernel now."""
         self.choose(*arrays)(*arrays)
 
     def __repr__(self) -> str:
@@ -143,7 +143,7 @@ class Selection:
 
 
 def select(choose: Callable[..., Kernel]) -> Selection:
-    """Make a kernel of a function that returns the kernel to use for its arrays."""
+    """Decorate a function that returns the kernel to use for its arrays."""
     return Selection(choose)
 
 
@@ -152,7 +152,7 @@ def _array_type(array: np.ndarray[Any, Any]) -> types.Array:
 
 
 def _compile(function: FunctionType, signature: tuple[types.Type, ...]) -> Machine:
-    # Numba would also make each function callable from C, by code that nobody calls: a fifth of the time to compile.
+    # Without Numba's wrapper that makes a function callable from C: it is never used, and takes a fifth of the compile time.
     options: dict[str, Any] = {"fastmath": FLAGS, "error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
     with LOG.binding(function.__name__) as binding:
         dispatcher: Any = njit(boundscheck=CHECK, **options)(_renamed(function, signature))
@@ -166,14 +166,14 @@ def _compile(function: FunctionType, signature: tuple[types.Type, ...]) -> Machi
     (result,) = dispatcher.overloads.values()
     address = result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
     _forget_module(result.library)
-    # Not the whole result: its typed and annotated code would stay in memory for as long as the kernel.
+    # Not the whole result, whose typed and annotated code would stay in memory as long as the kernel.
     return Machine(result.entry_point, address, (result.library, result.environment, result.referenced_envs))
 
 
 @contextmanager
 def _garbage_collected() -> Iterator[None]:
-    """Collect what compiling leaves, and look at nothing older: the collector by itself lets it pile up to a quarter of all."""
-    if gc.get_freeze_count():  # somebody else's, who would lose it
+    """Collect the compiler's garbage without scanning older objects. Left alone, garbage grows to a quarter of all objects."""
+    if gc.get_freeze_count():  # another part of the program has frozen objects; unfreezing would undo that
         yield
         return
     gc.freeze()
@@ -185,14 +185,14 @@ def _garbage_collected() -> Iterator[None]:
 
 
 def _forget_module(library: Any) -> None:
-    """Free what the machine code was made from: some hundred kilobytes a kernel, which nobody reads again."""
+    """Free the module that the machine code was made from: some hundred kilobytes a kernel, which are no longer needed."""
     module = library._final_module
     library._codegen._engine._ee.remove_module(module)
     module.close()
 
 
 def _renamed(function: FunctionType, signature: tuple[types.Type, ...]) -> FunctionType:
-    """A copy under a name that no other specialisation has: cached variants of one name get mixed up between processes."""
+    """A copy under a unique name: cached variants of one name can be confused between processes."""
     captured = [_told(cell.cell_contents) for cell in function.__closure__ or ()]
     digest = hashlib.sha256(repr((signature, captured)).encode()).hexdigest()[:12]
     copy = FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__)
@@ -202,5 +202,5 @@ def _renamed(function: FunctionType, signature: tuple[types.Type, ...]) -> Funct
 
 
 def _told(value: Any) -> Any:
-    """A captured value in a form whose ``repr`` leaves nothing out, as that of a large array does."""
+    """A captured value in a form with a complete ``repr``; that of a large array is shortened."""
     return (value.dtype.str, value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value

@@ -1,4 +1,4 @@
-"""The settings of Numba and LLVM that shape machine code: kernels that were compiled under others are not loaded."""
+"""Settings of Numba and LLVM that shape machine code. A kernel compiled under other settings is not loaded."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ SHAPELESS = frozenset(
         "FORCE_CUDA_CC",
     }
 )
-"""Numba's settings of threads, of its own cache, of the form of messages and of GPUs, beside those named CUDA_….
+"""Numba settings that do not shape code: threads, its own cache, message formats and GPUs. Those named CUDA_… are excluded too.
 
-Every other one counts, also one that a later Numba brings: at worst a kernel is compiled once more than needed.
+All others count, including those of later Numba versions: at worst a kernel is compiled once more than needed.
 """
 
 LLVM_OPTIONS: list[tuple[str, str]] = []
-"""What was given to ``llvmlite.binding.set_option`` since minicnn was imported: LLVM does not tell its options' values."""
+"""The options given to ``llvmlite.binding.set_option`` since minicnn was imported; LLVM has no way to read them back."""
 
 
 def _noting(set_option: Callable[[str, str], None]) -> Callable[[str, str], None]:
@@ -56,17 +56,17 @@ _llvm.set_option = _llvm.options.set_option = _noting(_llvm.set_option)
 
 
 def numba_settings() -> list[tuple[str, str]]:
-    """Numba's settings that shape code, as they are now: from the environment, ``.numba_config.yaml`` or the program."""
-    _numba.reload_config()  # as Numba does before it compiles
+    """Numba's current settings that shape code, from the environment, ``.numba_config.yaml`` or the program."""
+    _numba.reload_config()  # Numba does the same before it compiles
     names = (name for name in vars(config) if name.isupper() and not name.startswith(("_", "CUDA_")))
     return sorted((name, repr(getattr(config, name))) for name in names if name not in SHAPELESS)
 
 
 AT_FIRST = numba_settings()
-"""LLVM's engine is made once and keeps some settings, whatever they become later."""
+"""LLVM's engine is created once and keeps some settings of that moment."""
 
 
 def shaping() -> str:
-    """All settings that shape machine code, in words."""
+    """All settings that shape machine code, as text."""
     llvmlite = sorted(item for item in os.environ.items() if item[0].startswith("LLVMLITE_"))
     return repr((AT_FIRST, numba_settings(), LLVM_OPTIONS, llvmlite, sys.flags.optimize))

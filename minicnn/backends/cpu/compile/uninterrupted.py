@@ -1,4 +1,4 @@
-"""Signals wait while a kernel is compiled or loaded: neither Numba nor LLVM survives an exception in the middle of it."""
+"""Delays signals while a kernel is compiled or loaded. An exception inside Numba or LLVM would damage their state."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-"""What asks a program to end."""
+"""Signals that ask a program to end."""
 
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """While it is entered, signals that Python handles wait; at its end they reach their handlers.
+    """A context in which signals with a Python handler are delayed; on exit they are delivered.
 
-    Without it, Ctrl-C in a destructor of LLVM's would be reported and forgotten, and elsewhere could leave half an object
-    that ends the process later.
+    Otherwise Ctrl-C could be lost in a destructor of LLVM's, or leave an incomplete object that crashes the process later.
     """
     before, came = {}, list[int]()
-    if threading.current_thread() is threading.main_thread():  # handlers run in no other one
+    if threading.current_thread() is threading.main_thread():  # handlers run only in the main thread
         for number in SIGNALS:
             handler = signal.getsignal(number)
             if callable(handler):

@@ -1,1 +1,1 @@
-"""Convolution over lanes: the ways to compute it and its two gradients."""
+"""Convolution over lanes: several algorithms for the convolution and its two gradients."""

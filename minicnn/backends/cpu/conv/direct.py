@@ -1,9 +1,9 @@
-"""Convolution straight from register tiles, without columns: the forward pass and the gradient of the input.
+"""Direct convolution with register tiles, without im2col: the forward pass and the input gradient.
 
-Legend: x (C, H, W, L), y and dy (F, OH, OW, L); g = [KH, KW, stride, stride, padding, padding, dilation, dilation], rows
-before columns; packed weights hold a block of filters (or, for dx, of channels) side by side: what a tile multiplies by one
-pixel. A tile holds some filters × some places of the map in reading order. Where all its taps lie on the map it goes channel
-by channel; at the border tap by tap, and pixels of the background are zeros that nobody stored.
+Legend: x (C, H, W, L), y and dy (F, OH, OW, L); window = [KH, KW, stride, stride, padding, padding, dilation, dilation], rows
+before columns. Packed weights hold a block of filters (for dx: of channels) side by side; a tile multiplies them by one pixel.
+A tile holds some filters × some pixels of the map in row-major order. Where all its taps lie on the map, the loop over
+channels is outermost. At the border the loop over taps is, and pixels outside the map read as zeros without being stored.
 """
 
 from __future__ import annotations
@@ -73,19 +73,19 @@ def _pack_channels(size: int) -> Kernel:
 
 @select
 def pack_filters(W: Array, packed: Array) -> Kernel:
-    """The kernel for blocks of packed's last extent."""
+    """Choose the kernel for packed's block size."""
     return _pack_filters(packed.shape[4])
 
 
 @select
 def pack_channels(W: Array, packed: Array) -> Kernel:
-    """The kernel for blocks of packed's last extent."""
+    """Choose the kernel for packed's block size."""
     return _pack_channels(packed.shape[4])
 
 
 @kernel
 def pad(x: Array, window: Array, padded: Array) -> None:
-    """framed = x with a background of zeros around every map."""
+    """padded = x with a border of zeros around every map."""
     (C, H, W, L), (_, Hf, Wf, _) = x.shape, padded.shape
     top, left = window[4], window[5]
     nothing = tile_zeros(x, 1, 1)
@@ -103,7 +103,7 @@ def pad(x: Array, window: Array, padded: Array) -> None:
 
 
 def tile_size(block: int, places: int) -> tuple[int, int]:
-    """Rows, which divide the block, and columns of the tile that fills the registers best, on maps of so many places."""
+    """The best tile for maps of this many pixels: rows, which divide the block, and columns."""
     fitting = [
         (rows * cols, rows, cols)
         for rows in range(1, block + 1)
@@ -116,13 +116,13 @@ def tile_size(block: int, places: int) -> tuple[int, int]:
 
 @register_jitable
 def touches(first: int, last: int, taps: int, dilation: int, size: int) -> bool:
-    """Whether a tap of the windows from ``first`` to ``last`` lies outside 0 … size − 1."""
+    """Whether a tap of windows ``first`` to ``last`` lies outside 0 … size − 1."""
     return first < 0 or last + dilation * (taps - 1) >= size
 
 
 @cache
 def _forward(rows: int, cols: int, activation_number: int) -> Kernel:
-    """The forward kernel with tiles of so many filters and places, and with an activation function or none."""
+    """The forward kernel with tiles of ``rows`` filters × ``cols`` pixels, with or without an activation function."""
 
     @kernel
     def conv2d(x: Array, packed: Array, b: Array, window: Array, y: Array) -> None:
@@ -131,7 +131,7 @@ def _forward(rows: int, cols: int, activation_number: int) -> Kernel:
         F, OH, OW, _ = y.shape
         block = packed.shape[4]
         KH, KW, sh, sw, ph, pw, dh, dw = window[0], window[1], window[2], window[3], window[4], window[5], window[6], window[7]
-        strip = max(1, OW // cols) * cols  # about a row: a block of maps is written in runs that long
+        strip = max(1, OW // cols) * cols  # about one row: maps of a block are written in runs of this length
         for first in range(0, OH * OW, strip):
             for f in range(0, F, rows):
                 weights = f // block * C * KH * KW * block + f % block
@@ -172,7 +172,7 @@ def _forward(rows: int, cols: int, activation_number: int) -> Kernel:
 
 @register_jitable
 def taps_of(residue: int, kernel_size: int, stride: int, padding: int, dilation: int) -> tuple[int, int]:
-    """The taps k with dilation·k = i + padding (mod stride) for pixels i = residue (mod stride): the first and their step."""
+    """The taps k with dilation·k = i + padding (mod stride) for pixels i = residue (mod stride): the first tap and the step."""
     a, b = stride, dilation
     while b:
         a, b = b, a % b
@@ -184,19 +184,19 @@ def taps_of(residue: int, kernel_size: int, stride: int, padding: int, dilation:
 
 @register_jitable
 def leaves(low: int, high: int, shifted: int, dilation: int, first: int, last: int, stride: int, size: int) -> bool:
-    """Whether a tap from ``first`` to ``last`` takes one of the pixels n = low … high to an output outside 0 … size − 1."""
+    """Whether taps ``first`` to ``last`` map a pixel n in low … high to an output outside 0 … size − 1."""
     return low + (shifted - dilation * last) // stride < 0 or high + (shifted - dilation * first) // stride >= size
 
 
 @cache
 def _dx(rows: int, cols: int) -> Kernel:
-    """The input gradient's kernel with tiles of so many channels and pixels."""
+    """The input-gradient kernel with tiles of ``rows`` channels × ``cols`` pixels."""
 
     @kernel
     def conv2d_dx(dy: Array, packed: Array, window: Array, dx: Array) -> None:
         """dx[c, iy, ix] = Σ W[f, c, kh, kw] · dy[f, oy, ox] over all f and all taps with s·o + d·k = i + p.
 
-        Pixels of one residue mod s meet the same taps: i = r + s·n, o = n + (r + p − d·k) / s.
+        Pixels of one residue class mod s have the same taps: i = r + s·n, o = n + (r + p − d·k) / s.
         """
         F, OH, OW, L = dy.shape
         C, H, W, _ = dx.shape
@@ -256,17 +256,17 @@ def _dx(rows: int, cols: int) -> Kernel:
 
 @select
 def conv2d(x: Array, packed: Array, b: Array, window: Array, y: Array) -> Kernel:
-    """The forward kernel whose tile suits the blocks of filters and the map."""
+    """Choose the forward kernel whose tile fits the block of filters and the map."""
     return conv2d_activated(NONE, packed, y)
 
 
 def conv2d_activated(activation_number: int, packed: Array, y: Array) -> Kernel:
-    """The forward kernel that stores f(y)."""
+    """Choose the forward kernel that also applies the activation function."""
     return _forward(*tile_size(packed.shape[4], y.shape[1] * y.shape[2]), activation_number)
 
 
 @select
 def conv2d_dx(dy: Array, packed: Array, window: Array, dx: Array) -> Kernel:
-    """The input gradient's kernel whose tile suits the blocks of channels and the smallest residue class of pixels."""
+    """Choose the input-gradient kernel whose tile fits the block of channels and the smallest residue class."""
     places = max(1, dx.shape[1] // window[2]) * max(1, dx.shape[2] // window[3])
     return _dx(*tile_size(packed.shape[4], places))

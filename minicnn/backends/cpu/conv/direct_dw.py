@@ -1,8 +1,8 @@
-"""The gradient of a convolution's weights, straight from register tiles.
+"""Direct weight gradient of a convolution, with register tiles.
 
-Legend: x (C, H, W, L), dy (F, OH, OW, L), dW (F, C, KH, KW); g as in ``direct.py``. A tile holds some filters × some taps of a
-row (or channels, for kernels of one tap), lanes apart; the lanes are summed at its end. Some output rows at a time meet all
-tiles, so that dy is read from the first cache.
+Legend: x (C, H, W, L), dy (F, OH, OW, L), dW (F, C, KH, KW); window as in ``direct.py``. A tile holds some filters × some taps
+of a row (or channels, for kernels of one tap), with separate lanes, which are summed at the end. All tiles process a few
+output rows before the next rows, so that dy stays in the first-level cache.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from ..compile.host import HOST
 from ..compile.jit import Kernel, kernel, select
 from ..tiles import tile_dot, tile_dot_inside, tile_sum_add, tile_width, tile_zeros
 
-TAPS = 3  # from so many taps of a row on, they are the columns of a tile; else channels are
-CACHE = 40 << 10  # bytes of dy and x that tiles meet again and again: most of the first cache
+TAPS = 3  # kernels with at least this many taps a row use tile columns for taps, others for channels
+CACHE = 40 << 10  # bytes of dy and x that all tiles read repeatedly: most of the first-level cache
 
 
 @register_jitable
@@ -29,9 +29,10 @@ def on_map(first: int, step: int, count: int, size: int) -> tuple[int, int]:
 
 @cache
 def _kernel(rows: int, cols: int, padded: bool, whole: bool) -> Kernel:
-    """The kernel with tiles of so many filters × so many taps of a row, or × channels where a row has fewer than three taps.
+    """The kernel with tiles of ``rows`` filters × ``cols`` taps of a row, or × channels if a row has fewer than three taps.
 
-    ``whole`` tiles leave no rest, so that LLVM knows all addresses by one; unless ``padded``, no tap is left or right of x.
+    If ``whole``, tiles divide dW exactly, so that LLVM derives all addresses from one. Unless ``padded``, no tap lies left or
+    right of x.
     """
 
     @kernel
@@ -71,7 +72,7 @@ def _kernel(rows: int, cols: int, padded: bool, whole: bool) -> Kernel:
                                     left += L
                                     right += sw * L
                                     ox += 1
-                                    if ox == OW:  # the next row
+                                    if ox == OW:  # go to the next row
                                         ox = 0
                                         right += (sh * W - OW * sw) * L
                             tile_sum_add(t, dW, ((f * C + c) * KH + kh) * KW + kw, C * KH * KW, some, dw_step, count)
@@ -79,11 +80,11 @@ def _kernel(rows: int, cols: int, padded: bool, whole: bool) -> Kernel:
     return conv2d_dW_add
 
 
-STEP = 4  # what a step of a tile costs beside its multiply-adds, counted in them
+STEP = 4  # overhead of one tile step, in multiply-adds
 
 
 def tile_size(filters: int, cols: int) -> tuple[int, int]:
-    """Rows of the tile with so many columns that gets through so many filters first, and its columns."""
+    """The fastest tile with this many columns for this many filters: rows and columns."""
     most = max(1, (HOST.registers - cols - 1) // cols)
     rows = min(range(1, most + 1), key=lambda n: (-(-filters // n) * (n * cols + STEP), -n))
     return rows, cols
@@ -91,7 +92,7 @@ def tile_size(filters: int, cols: int) -> tuple[int, int]:
 
 @select
 def conv2d_dW_add(x: Array, dy: Array, window: Array, dW: Array) -> Kernel:
-    """The weight gradient's kernel for this number of filters, this width of row, and columns of x outside the map or none."""
+    """Choose the kernel by the number of filters, the width of a row, and whether taps can lie outside the map."""
     F, C, _, width = dW.shape
     cols = width if TAPS <= width <= 5 else 4
     rows, cols = tile_size(F, cols)

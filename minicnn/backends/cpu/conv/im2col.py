@@ -1,7 +1,7 @@
-"""Convolution as a matrix product: every window becomes a column, and col2im is the adjoint of that.
+"""Convolution as a matrix product: im2col copies every window into a column, col2im is its adjoint.
 
-Legend: x (C, H, W, L) without background, cols (C·KH·KW, R·OW·L) the columns of R rows of output from row[0] on;
-g = [KH, KW, stride, stride, padding, padding, dilation, dilation], rows before columns.
+Legend: x (C, H, W, L) without padding; cols (C·KH·KW, R·OW·L) the columns of R output rows, from row[0] on;
+window = [KH, KW, stride, stride, padding, padding, dilation, dilation], rows before columns.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ..compile.jit import kernel
 def im2col(x: Array, window: Array, row: Array, cols: Array) -> None:
     """cols[(c, kh, kw), (oy, ox)] = x[c, s·oy + d·kh − p, s·ox + d·kw − p], zero outside the map.
 
-    cols comes as (C, KH, KW, R, OW, L).
+    cols is passed as (C, KH, KW, R, OW, L).
     """
     C, KH, KW, R, OW, L = cols.shape
     H, W = x.shape[1], x.shape[2]

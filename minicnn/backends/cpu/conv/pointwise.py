@@ -1,8 +1,8 @@
-"""Convolution by kernels of one tap: a matrix product over all pixels, some of them at a time.
+"""1 × 1 convolution: a matrix product over all pixels, a chunk at a time.
 
-Legend: x (C, H, W, L), y (F, H, W, L), packed weights (blocks, C, 1, 1, size) as in ``direct.py``, X (C, places, L) some places
-of x. The maps of x lie a power of two apart as often as not, so that one pixel of each fills few sets of the caches; X has them
-side by side while all filters meet them.
+Legend: x (C, H, W, L), y (F, H, W, L), packed weights (blocks, C, 1, 1, size) as in ``direct.py``, X (C, pixels, L) a chunk of
+x. The maps of x are often a power of two apart in memory, so the same pixel of all maps falls into few cache sets. X stores
+the chunk contiguously while all filters read it.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from ..tiles import (
 from ..tiles.activation import NONE
 from .direct import tile_size
 
-ROOM = 144 << 10
-"""Bytes of X: some of the second cache."""
+SCRATCH_BYTES = 144 << 10
+"""Bytes of the scratch buffer X: a part of the second-level cache."""
 
 
 @register_jitable
 def take_places(x: Array, first: int, count: int, X: Array) -> None:
-    """X[:, : count] = the pixels of x from ``first`` on."""
+    """X[:, : count] = ``count`` pixels of x, starting at ``first``."""
     C, H, W, L = x.shape
     for c in range(C):
         at, to = (c * H * W + first) * L, c * X.shape[1] * L
@@ -46,7 +46,7 @@ def take_places(x: Array, first: int, count: int, X: Array) -> None:
 
 @cache
 def pointwise(rows: int, cols: int, activation_number: int) -> Kernel:
-    """The kernel with tiles of so many filters and places, and with an activation function or none."""
+    """The kernel with tiles of ``rows`` filters × ``cols`` pixels, with or without an activation function."""
 
     @kernel
     def conv2d_pointwise(x: Array, packed: Array, b: Array, X: Array, y: Array) -> None:
@@ -54,7 +54,7 @@ def pointwise(rows: int, cols: int, activation_number: int) -> Kernel:
         (C, places, L), F, P, size = X.shape, y.shape[0], y.shape[1] * y.shape[2], packed.shape[4]
         at = tile_places(cols, 0, cols, 0, L)
         for block in range(0, P, places):
-            first = min(block, P - cols)  # a tile needs so many
+            first = min(block, P - cols)  # at least one tile
             count = min(places, P - first)
             take_places(x, first, count, X)
             for f in range(0, F, rows):
@@ -76,7 +76,7 @@ def pointwise(rows: int, cols: int, activation_number: int) -> Kernel:
 
 
 def applies(x: Array, y: Array, window: Array) -> bool:
-    """Whether a convolution is one of single taps without steps and border."""
+    """Whether a convolution is 1 × 1 with stride 1 and no padding."""
     plain = (
         window[0] == window[1] == window[2] == window[3] == 1 and window[4] == window[5] == 0 and x.shape[1:3] == y.shape[1:3]
     )
@@ -86,9 +86,9 @@ def applies(x: Array, y: Array, window: Array) -> bool:
 def rewritten(
     x: Array, packed: Array, b: Array, y: Array, activation_number: int
 ) -> tuple[Kernel, tuple[Array | ScratchSpec, ...]]:
-    """The kernel for a convolution, and its arrays with room for some places of x."""
+    """The kernel for a convolution, and its arrays with a scratch buffer for a chunk of x."""
     channels, rows_of, columns_of, lanes = x.shape
     rows, cols = tile_size(packed.shape[4], rows_of * columns_of)
-    fitting = max(1, ROOM // (channels * cols * lanes * x.itemsize))
+    fitting = max(1, SCRATCH_BYTES // (channels * cols * lanes * x.itemsize))
     places = cols * min(fitting, rows_of * columns_of // cols)
     return pointwise(rows, cols, activation_number), (x, packed, b, ScratchSpec((channels, places, lanes), x.dtype), y)

@@ -1,8 +1,8 @@
-"""Convolution over a table of links: only the kernels that exist are computed.
+"""Convolution over a table of links: only existing connections are computed.
 
-Legend: x (C, H, W, L), y and dy (F, OH, OW, L), kernels W (K, KH, KW). A link (map, channel, kernel) says that an output
-map reads a channel through a kernel; ``links`` (n, 3) is sorted by map for the forward pass and by channel for the
-backward passes, and ``first`` says where the links of each map or channel begin.
+Legend: x (C, H, W, L), y and dy (F, OH, OW, L), kernels W (K, KH, KW). A link (map, channel, kernel) means that an output map
+reads a channel through a kernel. ``links`` (n, 3) is sorted by map in the forward pass and by channel in the backward
+passes; ``first`` holds the first link of each map or channel.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from ..tiles import (
 )
 from ..tiles.activation import NONE
 
-LINKS = (5, 4) if HOST.registers >= 32 else (2,)  # rows that a weight-gradient tile may have
-TAPS = 5  # its columns
-WEIGHTS = (3, 5)  # widths of kernels whose row of weights stays in registers; others go tap by tap
-PIXELS = (14, 12, 10, 8, 7, 6, 5, 4, 3, 2, 1)  # neighbouring pixels of an output row that one tile may hold
+LINKS = (5, 4) if HOST.registers >= 32 else (2,)  # possible numbers of rows of a weight-gradient tile
+TAPS = 5  # columns of a weight-gradient tile
+WEIGHTS = (3, 5)  # kernel widths whose row of weights stays in registers; others are processed tap by tap
+PIXELS = (14, 12, 10, 8, 7, 6, 5, 4, 3, 2, 1)  # possible numbers of neighbouring pixels of an output row in one tile
 
 
 def taps_of(width: int) -> int:
-    """How many taps of a row of weights are held in registers."""
+    """Number of taps of a row of weights that are held in registers."""
     return width if width in WEIGHTS else 1
 
 
 def covering_pixels(width: int, taps: int) -> int:
-    """The tile for a row of ``width`` outputs when the last tile may overlap the one before: few tiles, then small ones."""
+    """The tile for a row of ``width`` outputs if tiles may overlap: as few tiles as possible, then as small as possible."""
     fitting = [pixels for pixels in PIXELS if pixels <= width and pixels + taps + 1 <= HOST.registers]
     return min(fitting, key=lambda pixels: (-(-width // pixels), pixels))
 
@@ -51,14 +51,14 @@ def dividing_pixels(width: int, taps: int) -> int:
 
 
 def rows_for(first: Array) -> int:
-    """How many links a weight gradient's tile holds: those of the largest channel in the fewest rows, ``first`` by channel."""
+    """Number of links in a weight-gradient tile, so that the largest channel needs the fewest tile rows."""
     links = int(np.diff(first).max())
     return min(LINKS, key=lambda n: -(-links // n) * n)
 
 
 @cache
 def _forward(pixels: int, taps: int, L: int, activation_number: int) -> Kernel:
-    """The forward kernel whose tiles hold so many pixels and go by so many taps of a row at a time."""
+    """The forward kernel with tiles of ``pixels`` pixels that process ``taps`` taps of a row at a time."""
 
     @kernel
     def sparse_conv2d(x: Array, W: Array, b: Array, first: Array, links: Array, y: Array) -> None:
@@ -87,7 +87,7 @@ def _forward(pixels: int, taps: int, L: int, activation_number: int) -> Kernel:
 
 @cache
 def _dx(pixels: int, taps: int, L: int) -> Kernel:
-    """The input gradient's kernel, for so many pixels of dy and so many taps of a row at a time."""
+    """The input-gradient kernel for ``pixels`` pixels of dy and ``taps`` taps of a row at a time."""
     reach = pixels + taps - 1
 
     @kernel
@@ -118,26 +118,26 @@ def _dx(pixels: int, taps: int, L: int) -> Kernel:
 
 @select
 def sparse_conv2d(x: Array, W: Array, b: Array, first: Array, links: Array, y: Array) -> Kernel:
-    """The forward kernel whose tile suits the width of the output maps."""
+    """Choose the forward kernel by the width of the output maps."""
     return sparse_conv2d_activated(NONE, W, y)
 
 
 def sparse_conv2d_activated(activation_number: int, W: Array, y: Array) -> Kernel:
-    """The forward kernel that stores f(y)."""
+    """Choose the forward kernel that also applies the activation function."""
     taps = taps_of(W.shape[2])
     return _forward(covering_pixels(y.shape[2], taps), taps, y.shape[3], activation_number)
 
 
 @select
 def sparse_conv2d_dx(dy: Array, W: Array, first: Array, links: Array, dx: Array) -> Kernel:
-    """The input gradient's kernel whose tile suits the width of the output maps."""
+    """Choose the input-gradient kernel by the width of the output maps."""
     taps = taps_of(W.shape[2])
     return _dx(dividing_pixels(dy.shape[2], taps), taps, dy.shape[3])
 
 
 @cache
 def _dW(rows: int) -> Kernel:
-    """The weight gradient's kernel whose tiles hold so many links of a channel at TAPS neighbouring taps of a row."""
+    """The weight-gradient kernel with tiles of ``rows`` links of a channel × TAPS neighbouring taps of a row."""
 
     @kernel
     def sparse_conv2d_dW_add(x: Array, dy: Array, first: Array, maps: Array, kernels: Array, dW: Array) -> None:
@@ -167,20 +167,20 @@ def _dW(rows: int) -> Kernel:
 
 @select
 def sparse_conv2d_dW_add(x: Array, dy: Array, first: Array, maps: Array, kernels: Array, dW: Array) -> Kernel:
-    """The weight gradient's kernel whose tile suits the number of links of a channel."""
+    """Choose the weight-gradient kernel by the number of links of a channel."""
     return _dW(rows_for(first))
 
 
 @kernel
 def spread(b: Array, group: Array, bias: Array) -> None:
-    """bias[f] = b[group[f]]: one bias for all maps of a group."""
+    """bias[f] = b[group[f]]: copies one bias to all maps of its group."""
     for f in range(bias.size):
         bias[f] = b[group[f]]
 
 
 @kernel
 def group_sum_add(dy: Array, group: Array, db: Array) -> None:
-    """db[group[f]] += Σ_p dy[f, p]: the adjoint of a bias that is spread over its group."""
+    """db[group[f]] += Σ_p dy[f, p]: the adjoint of ``spread``."""
     for f in range(dy.shape[0]):
         row = dy[f]
         total = dy.dtype.type(0)

@@ -1,6 +1,6 @@
-"""The input gradient of a convolution by kernels of one tap and with steps: most of it is zeros, written just before the rest.
+"""Input gradient of a strided 1 × 1 convolution. Most of it is zeros, which are written together with the values.
 
-Legend: dy (F, OH, OW, L), dx (C, H, W, L); g and the packed weights as in ``direct.py``. X (F, places, L) holds some rows of
+Legend: dy (F, OH, OW, L), dx (C, H, W, L); window and packed weights as in ``direct.py``. X (F, pixels, L) holds some rows of
 dy, as in ``pointwise.py``.
 """
 
@@ -16,12 +16,12 @@ from ..compile.host import LANES
 from ..compile.jit import Kernel, kernel
 from ..tiles import tile_multiply, tile_places, tile_put, tile_width, tile_zeros
 from .direct import tile_size
-from .pointwise import ROOM, take_places
+from .pointwise import SCRATCH_BYTES, take_places
 
 
 @cache
 def strided_pointwise_dx(rows: int, cols: int) -> Kernel:
-    """The kernel with tiles of so many channels and places."""
+    """The kernel with tiles of ``rows`` channels × ``cols`` pixels."""
 
     @kernel
     def conv2d_dx_strided(dy: Array, packed: Array, window: Array, X: Array, dx: Array) -> None:
@@ -54,15 +54,15 @@ def strided_pointwise_dx(rows: int, cols: int) -> Kernel:
 
 
 def applies(dy: Array, window: Array) -> bool:
-    """Whether a convolution is one of single taps, with steps and without border."""
+    """Whether a convolution is 1 × 1 with a stride above 1 and no padding."""
     strided = window[0] == window[1] == 1 and window[4] == window[5] == 0 and max(window[2], window[3]) > 1
     return bool(strided and dy.dtype == np.float32 and dy.shape[3] % LANES == 0)
 
 
 def rewritten(dy: Array, packed: Array, window: Array, dx: Array) -> tuple[Kernel, tuple[Array | ScratchSpec, ...]]:
-    """The kernel for an input gradient, and its arrays with room for some rows of dy."""
+    """The kernel for an input gradient, and its arrays with a scratch buffer for some rows of dy."""
     filters, high, wide, lanes = dy.shape
-    fitting = max(1, ROOM // (filters * wide * lanes * dy.itemsize))
+    fitting = max(1, SCRATCH_BYTES // (filters * wide * lanes * dy.itemsize))
     places = min(fitting, high) * wide
     X = ScratchSpec((filters, places, lanes), dy.dtype)
     return strided_pointwise_dx(*tile_size(packed.shape[4], wide)), (dy, packed, window, X, dx)

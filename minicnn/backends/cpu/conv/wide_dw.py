@@ -1,8 +1,8 @@
-"""The gradient of a convolution's weights where filters are many: a product of matrices for each tap, by vectors of filters.
+"""Weight gradient of a convolution with many filters: a matrix product for each tap, with filters along the vectors.
 
-Legend: x (C, H, W, L), dy (F, OH, OW, L), dW (F, C, KH, KW); g as in ``direct.py``. T (blocks, places, L, size) holds some rows
-of dy with a block of filters side by side, dWt (C, KH, KW, F) the sums. A tile holds some channels × a block of filters for one
-tap; it sums over the pixels where the tap lies on the map, so that nothing is multiplied by a border.
+Legend: x (C, H, W, L), dy (F, OH, OW, L), dW (F, C, KH, KW); window as in ``direct.py``. T (blocks, pixels, L, size) holds some
+rows of dy with a block of filters side by side; dWt (C, KH, KW, F) holds the sums. A tile holds some channels × a block of
+filters for one tap. It sums only over pixels where the tap lies on the map, so padding is never multiplied.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from ..compile.jit import Kernel, kernel
 from ..tiles import tile_add, tile_outer, tile_store, tile_transposed, tile_width, tile_zeros
 from .direct_dw import on_map
 
-ROOM = 256 << 10
-"""Bytes of T: some of the second cache."""
+SCRATCH_BYTES = 256 << 10
+"""Bytes of the scratch buffer T: a part of the second-level cache."""
 
 FEWEST = 8
-"""So many channels are worth a tile."""
+"""Smallest number of channels for which this kernel is used."""
 
 POINTERS = 8
-"""So many rows of a tile at most: every row is an address, and there are as many general registers to hold them."""
+"""Most rows of a tile: each row needs an address in a general-purpose register."""
 
 
 @register_jitable
 def turn(dy: Array, first: int, rows: int, T: Array) -> None:
-    """T[block, p, l, i] = dy[size·block + i, p, l] for the pixels p of so many rows from ``first`` on."""
+    """T[block, p, l, i] = dy[size·block + i, p, l] for the pixels p of ``rows`` rows, starting at ``first``."""
     _, OH, OW, L = dy.shape
     blocks, places, _, size = T.shape
     w = tile_width(dy)
@@ -55,7 +55,7 @@ def add_turned(dWt: Array, dW: Array) -> None:
 
 @cache
 def wide_dw(rows: int, cols: int) -> Kernel:
-    """The kernel with tiles of so many channels × vectors of filters."""
+    """The kernel with tiles of ``rows`` channels × ``cols`` vectors of filters."""
 
     @kernel
     def conv2d_dW_wide(x: Array, dy: Array, window: Array, T: Array, dWt: Array, dW: Array) -> None:
@@ -91,7 +91,7 @@ def wide_dw(rows: int, cols: int) -> Kernel:
 
 
 def tile_size(channels: int, vectors: int) -> tuple[int, int]:
-    """Rows and columns of the tile that gets through so many channels and vectors with the fewest instructions."""
+    """The tile that needs the fewest instructions for these channels and vectors: rows and columns."""
     fitting = [
         (-(-channels // rows) * (vectors // cols) * (rows * cols + rows + cols), rows, cols)
         for cols in (2, 3, 4)
@@ -103,16 +103,16 @@ def tile_size(channels: int, vectors: int) -> tuple[int, int]:
 
 
 def applies(x: Array, dy: Array) -> bool:
-    """Whether there are channels, and filters as a multiple of two or three vectors, to fill tiles with."""
+    """Whether there are enough channels, and filters are a multiple of two or three vectors."""
     vectors, rest = divmod(len(dy), HOST.width(dy.itemsize))
     return rest == 0 and (vectors % 2 == 0 or vectors % 3 == 0) and len(x) >= FEWEST and x.shape[3] % LANES == 0
 
 
 def rewritten(x: Array, dy: Array, window: Array, dW: Array) -> tuple[Kernel, tuple[Array | ScratchSpec, ...]]:
-    """The kernel for a weight gradient, and its arrays with room for some rows of dy and for the sums."""
+    """The kernel for a weight gradient, and its arrays with scratch buffers for some rows of dy and for the sums."""
     (filters, high, wide, lanes), w = dy.shape, HOST.width(dy.itemsize)
     rows, cols = tile_size(len(x), filters // w)
-    height = min(high, max(1, ROOM // (filters * wide * lanes * dy.itemsize)))
+    height = min(high, max(1, SCRATCH_BYTES // (filters * wide * lanes * dy.itemsize)))
     T = ScratchSpec((filters // (cols * w), height * wide, lanes, cols * w), dy.dtype)
     dWt = ScratchSpec((*dW.shape[1:], filters), dW.dtype)
     return wide_dw(rows, cols), (x, dy, window, T, dWt, dW)

@@ -1,9 +1,9 @@
-"""Convolution by kernels of 3 × 3 with 16 multiplications for four outputs in place of 36: Winograd's F(2 × 2, 3 × 3).
+"""3 × 3 convolution by Winograd's F(2 × 2, 3 × 3): 16 multiplications for four outputs instead of 36.
 
-Legend: x (C, H, W, L), y (F, OH, OW, L). A patch is 4 × 4 pixels of x, which give 2 × 2 pixels of y. B, G and A are Winograd's
-matrices: y = Aᵀ [(G w Gᵀ) ⊙ (Bᵀ x B)] A for each patch and kernel, and channels are summed before A. U (blocks, C, 16, size)
-holds G w Gᵀ for a block of filters side by side, V (16, C, patches, L) holds Bᵀ x B for as many patches as a register tile has
-columns, M (16, filters, patches, L) their products. Lavin and Gray, *Fast Algorithms for Convolutional Neural Networks*, 2016,
+Legend: x (C, H, W, L), y (F, OH, OW, L). A patch of 4 × 4 pixels of x gives 2 × 2 pixels of y. B, G and A are Winograd's
+matrices: y = Aᵀ [(G w Gᵀ) ⊙ (Bᵀ x B)] A for each patch and kernel, with the sum over channels taken before A. U (blocks, C,
+16, size) holds G w Gᵀ for a block of filters side by side, V (16, C, patches, L) holds Bᵀ x B for one register tile of patches,
+and M (16, filters, patches, L) their products. Lavin and Gray, *Fast Algorithms for Convolutional Neural Networks*, 2016,
 section 4.1.
 """
 
@@ -40,10 +40,10 @@ from .direct import tile_size
 from .winograd_plain import packed_sum
 
 FEWEST, SMALLEST = 32, 4
-"""So many maps on both sides, and rows and columns of output, are worth the way through the matrices."""
+"""Smallest numbers of maps on both sides, and of output rows and columns, for which the transforms pay off."""
 
 Rewritten = tuple[Kernel, tuple[Array | ScratchSpec, ...]]
-"""A kernel, and the arrays and rooms it works on."""
+"""A kernel and its arrays, scratch buffers included."""
 
 
 @register_jitable
@@ -83,7 +83,7 @@ def put_four(four: tuple[Any, Any, Any, Any], V: Array, at: int, step: int, turn
 
 @register_jitable
 def find_patch(iy: int, ix: int, H: int, W: int, L: int, places: Array) -> None:
-    """places[i, j] = where the pixel (iy + i, ix + j) of a map begins, OUTSIDE where there is none."""
+    """places[i, j] = the offset of pixel (iy + i, ix + j) in its map, or OUTSIDE."""
     for i in range(4):
         for j in range(4):
             inside = 0 <= iy + i < H and 0 <= ix + j < W
@@ -92,7 +92,7 @@ def find_patch(iy: int, ix: int, H: int, W: int, L: int, places: Array) -> None:
 
 @register_jitable
 def transform_patches(x: Array, places: Array, V: Array) -> None:
-    """V = Bᵀ x B for the patches at these places."""
+    """V = Bᵀ x B for the patches at these offsets."""
     C, H, W, L = x.shape
     patches = places.shape[0]
     step = V.shape[1] * L
@@ -114,13 +114,13 @@ def transform_patches(x: Array, places: Array, V: Array) -> None:
 
 @register_jitable
 def put_row(four: tuple[Any, Any, Any, Any], u: Array, at: int, first: int, size: int, last: int) -> None:
-    """A row of four at the places of its first, second, third and last."""
+    """Write the first, second, third and last of four numbers at the given offsets."""
     u[at + first], u[at + size], u[at + 2 * size], u[at + last] = four
 
 
 @register_jitable
 def transform_weights(packed: Array, size: int, first: int, last: int, U: Array) -> None:
-    """U = G w Gᵀ; with 3 and 0 for the first and the last place, of w turned by half a turn."""
+    """U = G w Gᵀ. first = 0 and last = 3 take w as it is; 3 and 0 take w rotated by 180°."""
     w, u = packed.reshape(-1), U.reshape(-1)
     for n in range(packed.shape[0] * packed.shape[1]):
         p, q = 9 * size * n, 16 * size * n
@@ -156,7 +156,7 @@ def four_outputs(M: Array, m: int, step: int) -> tuple[Any, Any, Any, Any]:
 def mend_products(
     M: Array, m: int, step: int, packed: Array, turned: bool, x: Array, f: int, top: int, left: int, lane: int
 ) -> None:
-    """Let M hold products that give finite outputs as they are and plain sums for the rest: each corner counts for one."""
+    """Replace products whose outputs are not finite by plain sums, stored so that each corner contributes to one output."""
     y00, y01, y10, y11 = four_outputs(M, m, step)
     zero = vector_all(x, 0)
     for point in range(16):
@@ -169,7 +169,7 @@ def mend_products(
 
 @register_jitable
 def put_outputs(four: tuple[Any, Any, Any, Any], y: Array, f: int, oy: int, ox: int, lane: int) -> None:
-    """y[f, oy : oy + 2, ox : ox + 2] = four, as far as it is on the map."""
+    """y[f, oy : oy + 2, ox : ox + 2] = four, as far as they lie on the map."""
     _, OH, OW, L = y.shape
     at = ((f * OH + oy) * OW + ox) * L + lane
     tile_store(four[0], y, at, 0, 1)
@@ -183,14 +183,14 @@ def put_outputs(four: tuple[Any, Any, Any, Any], y: Array, f: int, oy: int, ox: 
 
 @cache
 def winograd(rows: int, cols: int, size: int, activation_number: int, turned: bool) -> Kernel:
-    """The kernel with tiles of so many filters and patches, for blocks of that size, with an activation or none."""
+    """The kernel with tiles of ``rows`` filters × ``cols`` patches, for blocks of ``size``, with or without an activation."""
     first, last = (3, 0) if turned else (0, 3)
 
     @kernel
     def conv2d_winograd(
         x: Array, packed: Array, b: Array, border: Array, U: Array, places: Array, V: Array, M: Array, y: Array
     ) -> None:
-        """y[f, oy, ox] = f(b[f] + Σ_{c, kh, kw} W[f, c, kh, kw] · x[c, oy + kh − p, ox + kw − p]), W as packed or turned."""
+        """y[f, oy, ox] = f(b[f] + Σ_{c, kh, kw} W[f, c, kh, kw] · x[c, oy + kh − p, ox + kw − p]), W as packed or rotated."""
         (C, H, W, L), (F, OH, OW, _), width = x.shape, y.shape, cols * y.shape[3]
         across = (OW + 1) // 2
         patches = (OH + 1) // 2 * across
@@ -235,7 +235,7 @@ def winograd(rows: int, cols: int, size: int, activation_number: int, turned: bo
 
 
 def applies(x: Array, y: Array, window: Array) -> bool:
-    """Whether a convolution is one of 3 × 3, without steps and gaps, with enough maps to pay for the matrices."""
+    """Whether a convolution is 3 × 3 with stride and dilation 1, and large enough for the transforms to pay off."""
     plain = (
         window[0] == window[1] == 3 and window[2] == window[3] == window[6] == window[7] == 1 and max(window[4], window[5]) <= 2
     )
@@ -246,7 +246,7 @@ def applies(x: Array, y: Array, window: Array) -> bool:
 def rewritten(
     x: Array, packed: Array, b: Array, border: Sequence[int], y: Array, activation_number: int, turned: bool
 ) -> Rewritten:
-    """The kernel for a convolution, and its arrays with room for what it works with."""
+    """The kernel for a convolution, and its arrays with scratch buffers."""
     blocks, channels, _, _, size = packed.shape
     rows, cols = tile_size(size, ((y.shape[1] + 1) // 2) * ((y.shape[2] + 1) // 2))
     lanes = x.shape[3]

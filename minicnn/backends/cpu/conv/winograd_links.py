@@ -1,8 +1,8 @@
-"""Convolution over a table of links with kernels of 5 × 5, by Winograd's F(2, 5) along rows.
+"""5 × 5 convolution over a table of links, by Winograd's F(2, 5) along rows.
 
-Legend: as in ``winograd_rows.py`` and ``sparse.py``. A column of a patch is to the tile functions what a row of pixels is
-in a direct convolution: it meets the five rows of a kernel. The forward pass goes patch by patch, so that V and M hold one
-column of patches; the way back goes channel by channel, so that V holds one channel.
+Legend: as in ``winograd_rows.py`` and ``sparse.py``. The tile functions treat a column of a patch like a row of pixels in a
+direct convolution: it meets the five rows of a kernel. The forward pass works patch by patch, so V and M hold one column of
+patches. The backward pass works channel by channel, so V holds one channel.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ from .winograd_rows import (
 
 @cache
 def _forward(height: int, activation_number: int, packed: bool, turned: bool, bordered: bool) -> Kernel:
-    """The forward kernel for maps of so many rows, with an activation function or none.
+    """The forward kernel for maps of ``height`` rows, with or without an activation function.
 
-    Weights may be packed, and turned; x may have a border, whose code a kernel without one does not hold.
+    Weights may be packed, and rotated by 180°. Only a ``bordered`` kernel contains the code for padding.
     """
     rows = height + TAPS - 1
 
@@ -61,7 +61,7 @@ def _forward(height: int, activation_number: int, packed: bool, turned: bool, bo
     def winograd_links(
         x: Array, W: Array, b: Array, first: Array, links: Array, border: Array, U: Array, V: Array, M: Array, y: Array
     ) -> None:
-        """y[f] = f(b[f] + Σ over the links (f, c, k) of W[k] ⋆ x[c]), x with so many rows and columns of zeros around it."""
+        """y[f] = f(b[f] + Σ over the links (f, c, k) of W[k] ⋆ x[c]), with x padded by zeros."""
         C, (F, OH, OW, L), K, w = x.shape[0], y.shape, U.shape[1], tile_width(x)
         if packed:
             transform_packed(W, turned, U)
@@ -115,7 +115,7 @@ def _forward(height: int, activation_number: int, packed: bool, turned: bool, bo
 
 @register_jitable
 def add_finite_weights_back(x: Array, dy: Array, first: Array, maps: Array, kernels: Array, U: Array, dW: Array) -> None:
-    """``add_weights_back`` for what of it is finite, and plain sums for the rest."""
+    """Add the weight gradients of ``add_weights_back`` that are finite; compute the others by plain sums."""
     number = dW.dtype.type
     for k in range(U.shape[1]):
         for kh in range(TAPS):
@@ -130,7 +130,7 @@ def add_finite_weights_back(x: Array, dy: Array, first: Array, maps: Array, kern
 
 @cache
 def _backward(height: int, rows: int) -> Kernel:
-    """The kernel of both gradients for outputs of so many rows, with so many links in a weight gradient's tile."""
+    """The kernel of both gradients for outputs of ``height`` rows, with ``rows`` links in a weight-gradient tile."""
     reach = height + TAPS - 1
 
     @kernel
@@ -147,7 +147,7 @@ def _backward(height: int, rows: int) -> Kernel:
         dx: Array,
         dW: Array,
     ) -> None:
-        """dW[k] += dy[f] ⋆ x[c] and dx[c] = W[k] ∗ dy[f] over the links (f, c, k); ``maps`` and ``kernels`` are f and k.
+        """dW[k] += dy[f] ⋆ x[c] and dx[c] = W[k] ∗ dy[f] over the links (f, c, k); ``maps`` and ``kernels`` hold f and k.
 
         ``both`` holds U and its gradient.
         """
@@ -188,13 +188,13 @@ def _backward(height: int, rows: int) -> Kernel:
 
 
 def applies(x: Array, kernel: tuple[int, ...], links: int, y: Array) -> bool:
-    """Whether kernels are 5 × 5, patches cover the rows, a column fits the registers, and links enough pay for the matrices."""
+    """Whether kernels are 5 × 5, patches cover the rows, a column fits the registers, and there are enough links."""
     fits = kernel == (TAPS, TAPS) and y.shape[2] % 2 == 0 and y.shape[1] + 2 * TAPS <= HOST.registers
     return bool(fits and links >= 2 * (len(x) + len(y)) and x.dtype == np.float32 and x.shape[3] % LANES == 0)
 
 
 def forward(x: Array, W: Array, b: Array, first: Array, links: Array, y: Array, activation_number: int) -> Rewritten:
-    """The forward kernel over links, and its arrays with room for what it works in."""
+    """The forward kernel over links, and its arrays with scratch buffers."""
     kernel = _forward(y.shape[1], activation_number, packed=False, turned=False, bordered=False)
     return kernel, (x, W, b, first, links, np.zeros(2, np.int64), *_buffers(x, len(W), y), y)
 
@@ -202,7 +202,7 @@ def forward(x: Array, W: Array, b: Array, first: Array, links: Array, y: Array, 
 def dense(
     x: Array, packed: Array, b: Array, border: Sequence[int], y: Array, activation_number: int, turned: bool
 ) -> Rewritten:
-    """The forward kernel over all pairs of a channel and a map, for packed weights as they are or turned by half a turn."""
+    """The forward kernel over all pairs of a channel and a map, for packed weights, as they are or rotated by 180°."""
     F, C = len(y), len(x)
     f, c = np.divmod(np.arange(F * C), C)
     links, first = np.stack([f, c, np.arange(F * C)], axis=1), C * np.arange(F + 1)
@@ -211,13 +211,13 @@ def dense(
 
 
 def _buffers(x: Array, kernels: int, y: Array) -> list[ScratchSpec]:
-    """Room for U, V and M of the forward pass."""
+    """Scratch buffers for U, V and M of the forward pass."""
     C, (_, OH, _, L) = len(x), y.shape
     return [ScratchSpec(shape, x.dtype) for shape in ((POINTS, kernels, TAPS), (POINTS, C, OH + TAPS - 1, L), (POINTS, OH, L))]
 
 
 def backward(x: Array, dy: Array, W: Array, first: Array, maps: Array, kernels: Array, dx: Array, dW: Array) -> Rewritten:
-    """The kernel of both gradients, and its arrays with room for what it works in."""
+    """The kernel of both gradients, and its arrays with scratch buffers."""
     (_, H, _, L), (F, OH, OW, _) = x.shape, dy.shape
     shapes = (2, POINTS, len(W), TAPS), (POINTS, OW // 2, H, L), (POINTS, F, OW // 2, OH, L)
     return _backward(OH, rows_for(first)), (

@@ -1,9 +1,9 @@
-"""The sums as a convolution states them, for the outputs that Winograd's matrices do not leave finite.
+"""Plain convolution sums, for outputs that Winograd's transforms do not leave finite.
 
-The matrices add neighbouring pixels before they multiply: an infinite pixel makes NaN of every output of its patch, and large
-ones overflow where the sum itself does not. A number that is not finite never becomes finite again on its way through sums and
-products, so a look at the outputs is enough: those that are finite stay, the others are computed anew, here. It happens in
-the kernels, lane by lane, so that an image does not depend on the others of its group.
+The transforms add neighbouring pixels before they multiply. So an infinite pixel turns every output of its patch into NaN, and
+large pixels overflow where the sum itself does not. A number that is not finite stays so through all sums and products.
+Therefore it is enough to look at the outputs: finite ones are kept, the others are computed again here. The kernels do this
+lane by lane, so that an image does not depend on the other images of its group.
 
 Legend: as in ``winograd.py`` and ``winograd_rows.py``; K taps a row and a column.
 """
@@ -33,7 +33,7 @@ from ..tiles import (
 def window_sum(
     t: Any, w: Array, k: int, down: int, right: int, taps: int, x: Array, c: int, top: int, left: int, lane: int
 ) -> Any:
-    """t + Σ_{i, j < taps} w[k + i·down + j·right] · x[c, top + i, left + j], x being zero where it has no pixel."""
+    """t + Σ_{i, j < taps} w[k + i·down + j·right] · x[c, top + i, left + j]; x is zero outside the map."""
     _, H, W, L = x.shape
     for i in range(max(0, -top), min(taps, H - top)):
         for j in range(max(0, -left), min(taps, W - left)):
@@ -43,7 +43,7 @@ def window_sum(
 
 @register_jitable
 def packed_sum(packed: Array, turned: bool, x: Array, f: int, top: int, left: int, lane: int) -> Any:
-    """Σ over the channels c of W[f, c] ⋆ x[c] at a window, W from what ``pack_filters`` makes of it, as it is or turned."""
+    """Σ over the channels c of W[f, c] ⋆ x[c] at a window, for packed weights, as they are or rotated by 180°."""
     _, C, K, _, size = packed.shape
     t, step = tile_zeros(x, 1, 1), -size if turned else size
     for c in range(C):
@@ -73,14 +73,14 @@ def mend_dx(dy: Array, W: Array, first: Array, maps: Array, kernels: Array, dx: 
             if not vector_finite(found):
                 t = tile_zeros(dx, 1, 1)
                 for n in range(first[c], first[c + 1]):
-                    last = (kernels[n] + 1) * K * K - 1  # W turned by half a turn
+                    last = (kernels[n] + 1) * K * K - 1  # W rotated by 180°
                     t = window_sum(t, W, last, -K, -1, K, dy, maps[n], h - K + 1, ix - K + 1, lane)
                 tile_store(vector_mended(found, t), dx, at, 0, 1)
 
 
 @register_jitable
 def all_finite(a: Array) -> bool:
-    """Whether every number is finite. A comparison: LLVM may take the difference in ``isfinite`` for 0, whatever it is of."""
+    """Whether all numbers are finite. Uses a comparison, because LLVM may simplify the difference in ``isfinite`` to 0."""
     total, zero = a.dtype.type(0), a.dtype.type(0)
     for value in a.reshape(-1):
         total += value * zero
@@ -89,7 +89,7 @@ def all_finite(a: Array) -> bool:
 
 @register_jitable
 def mend_dW(x: Array, dy: Array, first: Array, maps: Array, kernels: Array, dW: Array, k: int, i: int, j: int) -> None:
-    """dW[k, i, j] += Σ over the links (f, c, k) of dy[f] ⋆ x[c] at a tap."""
+    """dW[k, i, j] += Σ over the links (f, c, k) of dy[f] ⋆ x[c] at one tap."""
     (C, H, width, L), (_, OH, OW, _), K = x.shape, dy.shape, dW.shape[1]
     t = tile_zeros(x, 1, 1)
     for c in range(C):

@@ -1,11 +1,11 @@
-"""Winograd's F(2, 5) along a row: six multiplications for two neighbouring outputs of five taps in place of ten.
+"""Winograd's F(2, 5) along a row: six multiplications instead of ten for two neighbouring outputs of five taps.
 
-y = Aᵀ [(G w) ⊙ (Bᵀ x)] for taps w, six pixels x and two outputs y, by the points 0, 1, −1, ½, −½ and ∞; the rows of Bᵀ for ±½
-are a quarter of the customary ones, those of G four times as large. The adjoints A, B and Gᵀ carry gradients back. Rows of the
-kernel are summed between G, Bᵀ and Aᵀ, point by point. Winograd, *Arithmetic Complexity of Computations*, 1980, chapter V.
+y = Aᵀ [(G w) ⊙ (Bᵀ x)] for taps w, six pixels x and two outputs y, with the points 0, 1, −1, ½, −½ and ∞. The rows of Bᵀ for ±½
+are a quarter of the usual ones, those of G four times as large. The adjoints A, B and Gᵀ compute gradients. Rows of the kernel
+are summed between G, Bᵀ and Aᵀ, point by point. Winograd, *Arithmetic Complexity of Computations*, 1980, chapter V.
 
-Legend: x (C, H, W, L), y (F, OH, OW, L), W (K, KH, 5); a patch is six columns of x and two of y, of which P = OW / 2 lie side
-by side; n is a point. U (6, K, KH) holds G w, V Bᵀ x and M products or A dy; the rows of a patch lie one after another.
+Legend: x (C, H, W, L), y (F, OH, OW, L), W (K, KH, 5). A patch is six columns of x and two of y; P = OW / 2 patches lie side by
+side. n is a point. U (6, K, KH) holds G w, V holds Bᵀ x, M holds products or A dy; the rows of a patch are contiguous.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ def transform_weights(W: Array, U: Array) -> None:
 
 @register_jitable
 def transform_packed(packed: Array, turned: bool, U: Array) -> None:
-    """U as ``transform_weights`` makes it of W, or of W turned by half a turn, from what ``pack_filters`` makes of W.
+    """The U of ``transform_weights`` for W, or for W rotated by 180°, from the packed weights of ``pack_filters``.
 
-    Kernel k = f·C + c is that of map f and channel c.
+    Kernel k = f·C + c belongs to map f and channel c.
     """
     _, C, KH, _, size = packed.shape
     w, step = packed.reshape(-1), -size if turned else size
@@ -115,14 +115,14 @@ def transform_column(x: Array, c: int, left: int, V: Array, to: int, step: int) 
 
 @register_jitable
 def pixel(x: Array, row: int, column: int, lane: int) -> Any:
-    """The vector at a pixel of a row, zeros where the column is not on the map."""
+    """The vector at a pixel of a row; zeros if the column lies outside the map."""
     _, _, width, L = x.shape
     return vector_inside(x, (row + column) * L if 0 <= column < width else OUTSIDE, lane)
 
 
 @register_jitable
 def transform_border(x: Array, c: int, top: int, left: int, rows: int, V: Array, to: int, step: int) -> None:
-    """``transform_column`` for rows from ``top`` on, with zeros for what is not on the map."""
+    """``transform_column`` for rows from ``top`` on, with zeros outside the map."""
     _, H, width, L = x.shape
     zero, four = vector_all(x, 0), vector_all(x, 4)
     for h in range(rows):
@@ -148,7 +148,7 @@ def two_outputs(M: Array, at: int, step: int) -> tuple[Any, Any]:
 
 @register_jitable
 def mend_products(M: Array, at: int, step: int, sums: tuple[Any, Any]) -> None:
-    """Let M hold products that give finite outputs as they are and these sums for the rest: each end counts for one."""
+    """Replace products whose outputs are not finite by these sums, stored so that each end contributes to one output."""
     y0, y1 = two_outputs(M, at, step)
     for n in range(1, POINTS - 1):
         tile_store(vector_all(M, 0), M, at + n * step, 0, 1)
@@ -188,14 +188,14 @@ def patch_back(V: Array, at: int, step: int) -> tuple[Any, Any, Any, Any, Any, A
 def row_back(V: Array, h: int, dx: Array, c: int) -> bool:
     """dx[c, h] = Σ over the patches p of B V[:, p, h], at the six columns of each: the adjoint of ``transform_column``.
 
-    Returns whether all of it is finite; it may say no where numbers are finite whose product is not.
+    Returns whether the row is finite. It may return False for finite numbers whose product is not finite.
     """
     _, H, width, L = dx.shape
     P, w = V.shape[1], tile_width(dx)
     step, seen = P * H * L, tile_zeros(dx, 1, 1)
     for lane in range(0, L, w):
         to = (c * H + h) * width * L + lane
-        x0 = x1 = x2 = x3 = vector_all(dx, 0)  # what the patches so far leave in the next four columns
+        x0 = x1 = x2 = x3 = vector_all(dx, 0)  # sums of the patches so far for the next four columns
         for p in range(P):
             n0, n1, n2, n3, n4, n5 = patch_back(V, (p * H + h) * L + lane, step)
             n0, n1 = x0 + n0, x1 + n1

@@ -1,1 +1,1 @@
-"""Kernels over lanes: one loop nest each. Convolutions have a folder of their own."""
+"""Kernels over lanes, one loop nest each. Convolutions are in a folder of their own."""

@@ -1,7 +1,7 @@
-"""Dropout, with a mask that is a function of where it falls and of nothing else.
+"""Dropout with a counter-based random mask.
 
-A counter-based hash of (seed, step, layer, image, element) decides what is kept: the same for any number of lanes and
-threads, for either dtype, and again in the backward pass.
+A hash of (seed, step, layer, image, element) decides which elements are kept. The mask is the same for any number of lanes and
+threads, for both dtypes, and in the backward pass.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def dropout(x: Array, rng: Array, rate: Array, y: Array) -> None:
     """y[e, l] = x[e, l] · mask / (1 − rate); x, y (elements, L), rng = seed, step, layer, first image; y may be x."""
     E, L = x.shape
     zero, grow = x.dtype.type(0), x.dtype.type(1 / (1 - rate[0]))
-    dropped = np.uint32(np.ceil(rate[0] * 2.0**24))  # as many of the 2²⁴ outcomes
+    dropped = np.uint32(np.ceil(rate[0] * 2.0**24))  # this many of the 2²⁴ outcomes are dropped
     seed, step, layer, first = rng[0], rng[1], rng[2], np.uint32(rng[3])
     a, b, in_place = key(KEY_1, seed, step, layer), key(KEY_2, seed, step, layer), same(x, y)
     for e in range(E):

@@ -1,7 +1,7 @@
 """Elementwise kernels: activations and their derivatives, copy, zero, square.
 
-Legend: y = f(x), dx = f'(x) dy; where it is possible f' is written in terms of y. An output may be the same array as the
-first input of its kernel's kind: y as x, dx as dy.
+Legend: y = f(x), dx = f'(x) dy; where possible, f' is written in terms of y. The output may be the same array as the first
+input of its kind: y as x, dx as dy.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from ..tiles import activation, functions
 
 @register_jitable
 def same(x: Array, y: Array) -> bool:
-    """Whether the two vectors begin at one address."""
+    """Whether the two vectors begin at the same address."""
     return bool(x.ctypes.data == y.ctypes.data)
 
 
 @register_jitable
 def map_one(f: Callable[[Any], Any], x: Array, y: Array) -> None:
-    """y[i] = f(x[i]). LLVM does not vectorise a loop over two names of one array, so that case has its own."""
+    """y[i] = f(x[i]). The case of one array has its own loop, because LLVM does not vectorise a loop over two aliases."""
     if same(x, y):
         for i in range(y.size):
             y[i] = f(y[i])

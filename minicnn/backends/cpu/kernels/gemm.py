@@ -1,6 +1,6 @@
-"""Matrix products from register tiles. Rows may be strided (a slice of columns), columns are contiguous.
+"""Matrix products with register tiles. Rows may be strided (a slice of columns), columns are contiguous.
 
-Legend: W (M, K), x (K, P), y (M, P); P is a multiple of 16, the fewest lanes of a group.
+Legend: W (M, K), x (K, P), y (M, P); P is a multiple of 16, the smallest number of lanes in a group.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from ..tiles import (
 )
 
 SIDE = 4  # a tile of dot products is SIDE × SIDE
-WIDE = (8, 3) if HOST.registers >= 32 else (4, 2)  # rows and vectors of a tile where there are many columns
-NARROW = (20, 1) if HOST.registers >= 32 else (10, 1)  # where there are as few as a group has lanes
-STRIDED = (8, 1)  # the same, for weights that lie in as many rows
+WIDE = (8, 3) if HOST.registers >= 32 else (4, 2)  # rows and vectors of a tile for many columns
+NARROW = (20, 1) if HOST.registers >= 32 else (10, 1)  # for as few columns as a group has lanes
+STRIDED = (8, 1)  # the same, for strided weights
 OUTER = (8, 2) if HOST.registers >= 32 else (4, 2)
 
 
@@ -69,19 +69,19 @@ def _tn(size: int, vectors: int) -> Kernel:
 
 
 def many(array: Array) -> bool:
-    """Whether a matrix has columns for wide tiles."""
+    """Whether a matrix has enough columns for wide tiles."""
     return bool(array.shape[1] * array.itemsize >= WIDE[1] * HOST.bytes)
 
 
 @select
 def gemm_bias(W: Array, x: Array, b: Array, y: Array) -> Kernel:
-    """The product whose tile suits the number of columns."""
+    """Choose the tile by the number of columns."""
     return _bias(*(WIDE if many(x) else STRIDED))
 
 
 @select
 def gemm_tn(W: Array, dy: Array, dx: Array) -> Kernel:
-    """The transposed product whose tile suits the number of columns."""
+    """Choose the tile by the number of columns."""
     return _tn(*(WIDE if many(dy) else NARROW))
 
 
@@ -104,7 +104,7 @@ def gemm_nt_add(dy: Array, x: Array, dW: Array) -> None:
 def _outer(add: bool) -> Kernel:
     @kernel
     def outer_product(dy: Array, x: Array, xt: Array, dW: Array) -> None:
-        """dW += dy xᵀ or dW = dy xᵀ, with the long axis of dW in the vectors, so that there is nothing to sum over lanes."""
+        """dW += dy xᵀ or dW = dy xᵀ, with vectors along the long axis of dW, so that no sum over lanes is needed."""
         (M, P), K, padded, width = dy.shape, x.shape[0], xt.shape[1], tile_width(x)
         for p in range(0, P, width):
             for k in range(0, K, width):
@@ -126,13 +126,13 @@ def _outer(add: bool) -> Kernel:
 
 @select
 def outer_add(dy: Array, x: Array, xt: Array, dW: Array) -> Kernel:
-    """dW += dy xᵀ for few columns; xt (P, K filled up to a multiple of 32) is room for xᵀ."""
+    """dW += dy xᵀ for few columns; xt (P, K rounded up to a multiple of 32) is scratch for xᵀ."""
     return _outer(add=True)
 
 
 @select
 def outer(dy: Array, x: Array, xt: Array, dW: Array) -> Kernel:
-    """dW = dy xᵀ: ``outer_add`` to zeros that nobody had to write."""
+    """dW = dy xᵀ: like ``outer_add``, without clearing dW first."""
     return _outer(add=False)
 
 

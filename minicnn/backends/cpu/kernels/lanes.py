@@ -1,7 +1,7 @@
-"""The door: between ordinary arrays, one image after the other, and lanes.
+"""Copies images from ordinary arrays (one image after another) into lanes, and results back.
 
-Legend: index (L,) which image each lane holds, lanes [n] how many lanes are real; l < n is a real lane, the rest are dead
-and their index is not looked at.
+Legend: index (L,) the image in each lane; lanes [n] the number of live lanes. Lanes l < n are live, the others are padding and
+their index is not read.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ..compile.host import PIXELS
 from ..compile.jit import kernel
 from ..tiles import tile_grey, tile_store, tile_width
 
-BLOCK = 16  # a constant count of steps, which LLVM unrolls: left to itself it picks scatter instructions, which are slow
+BLOCK = 16  # a constant trip count, so that LLVM unrolls the loop; otherwise it uses slow scatter instructions
 
 
 @kernel
@@ -36,7 +36,7 @@ def gather(x: Array, index: Array, lanes: Array, xl: Array) -> None:
 
 @kernel
 def scatter(yl: Array, index: Array, lanes: Array, y: Array) -> None:
-    """y[index[l], d] = yl[d, l] for the real lanes."""
+    """y[index[l], d] = yl[d, l] for the live lanes."""
     D, n = yl.shape[0], lanes[0]
     whole = D - D % BLOCK
     for start in range(0, whole, BLOCK):
@@ -62,9 +62,9 @@ def choose_group(
     lanes: Array,
     rng: Array,
 ) -> None:
-    """place = number · L, …; index, labels = those of the images there in a batch of count[0]; lanes = how many there are.
+    """place = number · L, …; index, labels = those of the group's images in a batch of count[0]; lanes = the live lanes.
 
-    rng[:, 1] = the step, rng[:, 3] = the first place. Padding lanes hold the group's first image.
+    rng[:, 1] = the step, rng[:, 3] = the first position. Padding lanes hold the group's first image.
     """
     L = index.size
     start = number[0] * L
@@ -81,7 +81,7 @@ def choose_group(
 
 @kernel
 def gather_pixels(images: Array, affine: Array, index: Array, pad: Array, xl: Array) -> None:
-    """xl[0, h + rows, w + columns, l] = a · images[index[l], h, w] + b, and b around; a, b = affine.
+    """xl[0, h + rows, w + columns, l] = a · images[index[l], h, w] + b, and b in the border; a, b = affine.
 
     A padding lane holds the image that its index names.
     """
@@ -110,7 +110,7 @@ def gather_pixels(images: Array, affine: Array, index: Array, pad: Array, xl: Ar
 
 @register_jitable
 def neighbours(o: int, outs: int, ins: int) -> tuple[int, int, float]:
-    """The two input rows around the centre of output row o, clamped at the border, and the weight of the second."""
+    """The two input rows next to the centre of output row o, clamped to the map, and the weight of the second."""
     centre = max((o + 0.5) * ins / outs - 0.5, 0.0)
     i = min(int(centre), ins - 1)
     return i, min(i + 1, ins - 1), min(centre - i, 1.0)
@@ -118,7 +118,7 @@ def neighbours(o: int, outs: int, ins: int) -> tuple[int, int, float]:
 
 @kernel
 def gather_resized(images: Array, affine: Array, index: Array, lanes: Array, xl: Array) -> None:
-    """xl = a v + b, v the bilinear interpolation of the grey levels with half-pixel centres, a, b = affine."""
+    """xl = a v + b with a, b = affine; v is the grey level, interpolated bilinearly with half-pixel centres."""
     (_, H, W), (_, Ho, Wo, L), n = images.shape, xl.shape, lanes[0]
     a, b = affine[0], affine[1]
     for ho in range(Ho):

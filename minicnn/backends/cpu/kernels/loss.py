@@ -1,7 +1,7 @@
-"""Losses over the real lanes of a group, their derivatives, and the diagonals of their second derivatives.
+"""Losses over the live lanes of a group, with their first derivatives and diagonal second derivatives.
 
-Legend: y (D, L) outputs or logits, lanes [n] how many of the L images are real, scale [1 / N] for a batch of N,
-value [1] float64 the batch's loss, which groups add to. The derivatives of a padding lane are zero whatever y holds there.
+Legend: y (D, L) outputs or logits, lanes [n] the number of live lanes, scale [1 / N] for a batch of N, value [1] float64 the
+loss of the batch, to which each group adds. Derivatives of padding lanes are zero, whatever y holds there.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def cross_entropy(y: Array, labels: Array, smoothing: Array, lanes: Array, scale
             offsets += y[d, lane] - top
         log_powers = math.log(powers)
         total += (1 - s) * (log_powers - (y[labels[lane], lane] - top))
-        if s > 0:  # 0 · ∞ where a logit is −∞
+        if s > 0:  # avoids 0 · ∞ if a logit is −∞
             total += s * (log_powers - offsets / D)
     value[0] += scale[0] * total
 
@@ -92,7 +92,7 @@ def cross_entropy_hy(y: Array, lanes: Array, scale: Array, hy: Array) -> None:
 
 @kernel
 def count_hits(y: Array, labels: Array, lanes: Array, hits: Array) -> None:
-    """hits += how many real lanes have their largest output, the first of equals, at the label; none of them NaN."""
+    """hits += the number of live lanes whose largest output is at the label; the first of equals counts, a NaN never."""
     for lane in range(lanes[0]):
         label = labels[lane]
         top, hit = y[label, lane], True
@@ -103,7 +103,7 @@ def count_hits(y: Array, labels: Array, lanes: Array, hits: Array) -> None:
 
 @kernel
 def one_hot(labels: Array, lanes: Array, on_off: Array, target: Array) -> None:
-    """target[d, l] = on where d is the label of a real lane, else off."""
+    """target[d, l] = on if d is the label of a live lane, else off."""
     (D, L), n, on, off = target.shape, lanes[0], on_off[0], on_off[1]
     for d in range(D):
         for lane in range(L):

@@ -1,6 +1,6 @@
-"""Losses over penalties, of which the smallest wins: LeCun et al. 1998, equations 8 and 9. Legend as in ``loss.py``.
+"""Losses over penalties, where the smallest output wins: LeCun et al. 1998, equations 8 and 9. Legend as in ``loss.py``.
 
-rubbish [1] = j: the penalty of the class that holds all patterns which are none of the others.
+rubbish [1] = j: the penalty of an extra class for patterns that belong to no other class.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def map_shares(y: Array, rubbish: Array, p: Array) -> None:
 
 @kernel
 def map_penalty_dy(labels: Array, lanes: Array, scale: Array, dy: Array) -> None:
-    """dy = scale · (1 at the label − p), where dy holds the shares p before."""
+    """dy = scale · (1 at the label − p); on entry dy holds the shares p."""
     (D, L), n, factor, zero, one = dy.shape, lanes[0], scale[0], dy.dtype.type(0), dy.dtype.type(1)
     for d in range(D):
         for lane in range(L):
@@ -73,7 +73,7 @@ def map_penalty_dy(labels: Array, lanes: Array, scale: Array, dy: Array) -> None
 
 @kernel
 def map_penalty_hy(lanes: Array, scale: Array, hy: Array) -> None:
-    """hy = scale · p (1 − p), where hy holds the shares p before."""
+    """hy = scale · p (1 − p); on entry hy holds the shares p."""
     (D, L), n, factor, zero, one = hy.shape, lanes[0], scale[0], hy.dtype.type(0), hy.dtype.type(1)
     for d in range(D):
         for lane in range(L):
@@ -82,7 +82,7 @@ def map_penalty_hy(lanes: Array, scale: Array, hy: Array) -> None:
 
 @kernel
 def count_least(y: Array, labels: Array, lanes: Array, hits: Array) -> None:
-    """hits += how many real lanes have their smallest output, the first of equals, at the label; none of them NaN."""
+    """hits += the number of live lanes whose smallest output is at the label; the first of equals counts, a NaN never."""
     for lane in range(lanes[0]):
         label = labels[lane]
         least, hit = y[label, lane], True

@@ -1,10 +1,10 @@
 """Pooling and LeNet-5's subsampling: sums and maxima over windows, and their adjoints.
 
-Legend: x (C, H, W, L), y (C, OH, OW, L); g = kh, kw, sh, sw, ph, pw, dh, dw: a window of kh × kw taps, dh and dw apart,
-every sh rows and sw columns, over a border of ph and pw. Tap (i, j) of output pixel (oh, ow) is the input pixel
-(oh·sh − ph + i·dh, ow·sw − pw + j·dw), where there is one. Helpers work on one map, an array without the axis C.
+Legend: x (C, H, W, L), y (C, OH, OW, L); window = kh, kw, sh, sw, ph, pw, dh, dw: windows of kh × kw taps with dilation dh, dw,
+stride sh, sw and padding ph, pw. Tap (i, j) of output pixel (oh, ow) is the input pixel (oh·sh − ph + i·dh, ow·sw − pw + j·dw),
+if it exists. Helpers work on one map, an array without the axis C.
 
-The common 2 × 2 windows side by side have loops of their own, which keep the four pixels in registers.
+The common case of adjacent 2 × 2 windows has its own loops, which keep the four pixels in registers.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from ..tiles import tile_dot, tile_store, tile_sum_add, tile_width, tile_zeros, 
 
 @register_jitable
 def numbers(window: Array) -> tuple[int, int, int, int, int, int, int, int]:
-    """The eight numbers of g."""
+    """The eight numbers of the window."""
     return window[0], window[1], window[2], window[3], window[4], window[5], window[6], window[7]
 
 
 @register_jitable
 def halves(window: Array) -> bool:
-    """Whether the windows are 2 × 2 and lie side by side."""
+    """Whether the windows are 2 × 2 and adjacent."""
     return bool(numbers(window) == (2, 2, 2, 2, 0, 0, 1, 1))
 
 
@@ -67,7 +67,7 @@ def window_sums(x: Array, window: Array, scale: Any, bias: Any, y: Array) -> Non
 
 @register_jitable
 def window_spread(dy: Array, window: Array, scale: Any, dx: Array) -> None:
-    """dx = scale · Σ of dy over the windows that a pixel lies in: the adjoint of ``window_sums``."""
+    """dx = scale · Σ of dy over the windows that contain the pixel: the adjoint of ``window_sums``."""
     (H, W, L), (OH, OW, _) = dx.shape, dy.shape
     if not halves(window) or H > 2 * OH or W > 2 * OW:
         dx[:] = 0
@@ -95,7 +95,7 @@ def window_spread(dy: Array, window: Array, scale: Any, dx: Array) -> None:
 
 @kernel
 def avg_pool(x: Array, window: Array, y: Array) -> None:
-    """y = 1 / (kh·kw) · Σ over the window of x, the border counted as zeros."""
+    """y = 1 / (kh·kw) · Σ over the window of x, with padding counted as zeros."""
     scale, bias = x.dtype.type(1.0 / (window[0] * window[1])), x.dtype.type(0)
     for c in range(x.shape[0]):
         window_sums(x[c], window, scale, bias, y[c])
@@ -103,7 +103,7 @@ def avg_pool(x: Array, window: Array, y: Array) -> None:
 
 @kernel
 def avg_pool_dx(dy: Array, window: Array, dx: Array) -> None:
-    """dx = 1 / (kh·kw) · Σ of dy over the windows that a pixel lies in."""
+    """dx = 1 / (kh·kw) · Σ of dy over the windows that contain the pixel."""
     scale = dy.dtype.type(1.0 / (window[0] * window[1]))
     for c in range(dy.shape[0]):
         window_spread(dy[c], window, scale, dx[c])
@@ -118,7 +118,7 @@ def subsample(x: Array, coef: Array, b: Array, window: Array, y: Array) -> None:
 
 @kernel
 def subsample_dx(dy: Array, coef: Array, window: Array, dx: Array) -> None:
-    """dx[c] = coef[c] · Σ of dy[c] over the windows that a pixel lies in."""
+    """dx[c] = coef[c] · Σ of dy[c] over the windows that contain the pixel."""
     for c in range(dy.shape[0]):
         window_spread(dy[c], window, coef[c], dx[c])
 
@@ -145,13 +145,13 @@ def subsample_dcoef_add(x: Array, dy: Array, window: Array, dcoef: Array) -> Non
 
 @register_jitable
 def better(x: Any, t: Any, best: Any, at: Any) -> tuple[Any, Any]:
-    """The winner of two candidates by PyTorch's rule: the first of equals, and a NaN beats everything."""
+    """The winner of two candidates by PyTorch's rule: the first of equals, and NaN is larger than everything."""
     return (x, t) if x > best or np.isnan(x) else (best, at)
 
 
 @register_jitable
 def window_maxima(x: Array, window: Array, y: Array, argmax: Array) -> None:
-    """y = max over the window of x, tap = i·kw + j of the winner."""
+    """y = max over the window of x, argmax = i·kw + j of the winner."""
     (H, W, L), (OH, OW, _) = x.shape, y.shape
     kh, kw, sh, sw, ph, pw, dh, dw = numbers(window)
     for oh in range(OH):
@@ -173,7 +173,7 @@ def window_maxima(x: Array, window: Array, y: Array, argmax: Array) -> None:
 
 @register_jitable
 def maxima_of_halves(x: Array, y: Array, argmax: Array) -> None:
-    """``max_pool`` where ``halves`` and lanes fill vectors."""
+    """``max_pool`` for adjacent 2 × 2 windows whose lanes fill vectors."""
     (_, H, W, L), (C, OH, OW, _) = x.shape, y.shape
     for c in range(C):
         for oh in range(OH):
@@ -187,7 +187,7 @@ def maxima_of_halves(x: Array, y: Array, argmax: Array) -> None:
 
 @kernel
 def max_pool(x: Array, window: Array, y: Array, argmax: Array) -> None:
-    """y = max over the window of x, tap = i·kw + j of the winner; −∞ and −1 where the window lies in the border."""
+    """y = max over the window of x, argmax = i·kw + j of the winner; −∞ and −1 if the window lies in the padding."""
     if halves(window) and x.shape[3] % tile_width(x) == 0:
         maxima_of_halves(x, y, argmax)
     else:
@@ -197,7 +197,7 @@ def max_pool(x: Array, window: Array, y: Array, argmax: Array) -> None:
 
 @register_jitable
 def winner_spread_halves(dy: Array, argmax: Array, dx: Array) -> None:
-    """``winner_spread`` where ``halves``, without the rows and columns that no window covers."""
+    """``winner_spread`` for adjacent 2 × 2 windows, without the rows and columns that no window covers."""
     (OH, OW, L), zero = dy.shape, dy.dtype.type(0)
     for oh in range(OH):
         for ow in range(OW):
@@ -210,7 +210,7 @@ def winner_spread_halves(dy: Array, argmax: Array, dx: Array) -> None:
 
 @register_jitable
 def winner_spread(dy: Array, argmax: Array, window: Array, dx: Array) -> None:
-    """dx = Σ of dy over the windows that a pixel is the winner of."""
+    """dx = Σ of dy over the windows where the pixel is the winner."""
     (H, W, L), (OH, OW, _), zero = dx.shape, dy.shape, dy.dtype.type(0)
     if not halves(window) or H > 2 * OH or W > 2 * OW:
         dx[:] = 0
@@ -233,6 +233,6 @@ def winner_spread(dy: Array, argmax: Array, window: Array, dx: Array) -> None:
 
 @kernel
 def max_pool_dx(dy: Array, argmax: Array, window: Array, dx: Array) -> None:
-    """dx = Σ of dy over the windows that a pixel is the winner of."""
+    """dx = Σ of dy over the windows where the pixel is the winner."""
     for c in range(dy.shape[0]):
         winner_spread(dy[c], argmax[c], window, dx[c])

@@ -1,8 +1,8 @@
-"""Pools of 2 × 2 windows side by side, together with the activation layers around them: one pass over the maps.
+"""Pooling with adjacent 2 × 2 windows, fused with the neighbouring activation layers: one pass over the maps.
 
-Legend: x (C, 2·OH, 2·OW, L), y (C, OH, OW, L); ``above`` is the activation function that follows the pool, y = f(pool(x)), and
-``below`` the one that made x. dx is the gradient of what went into ``below``, whose sums over each map are db_below: the
-gradient of the bias under it. The rules in ``lowering.py`` say which calls each of these stands for.
+Legend: x (C, 2·OH, 2·OW, L), y (C, OH, OW, L). ``above`` is the activation function after the pool, y = f(pool(x)); ``below``
+is the one before it. dx is the gradient of the input of ``below``; db_below, its sum over each map, is the gradient of the bias
+of the layer before. The rules in ``lowering.py`` say which calls each of these kernels replaces.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ..tiles import (
 
 @cache
 def subsample_activated(above: int) -> Kernel:
-    """The forward kernel with an activation function after it."""
+    """The forward kernel of subsampling, followed by an activation function."""
 
     @kernel
     def subsample_activation(x: Array, coef: Array, b: Array, y: Array) -> None:
@@ -48,7 +48,7 @@ def subsample_activated(above: int) -> Kernel:
 
 @cache
 def subsample_backward(above: int, below: int) -> Kernel:
-    """The backward pass of a subsampling layer between two activation functions."""
+    """The backward kernel of subsampling between two activation functions."""
 
     @kernel
     def subsample_activation_backward(
@@ -87,7 +87,7 @@ def subsample_backward(above: int, below: int) -> Kernel:
 
 @cache
 def max_pool_backward(below: int) -> Kernel:
-    """The backward pass of a max pool after an activation function."""
+    """The backward kernel of max pooling after an activation function."""
 
     @kernel
     def max_pool_activation_backward(x: Array, dy: Array, argmax: Array, dx: Array, db_below: Array) -> None:

@@ -58,7 +58,7 @@ def rbf_hx(hy: Array, dy: Array, x: Array, W: Array, hx: Array) -> None:
             own[lane] += dy[i, lane]
     for lane in range(L):
         own[lane] = zero if own[lane] < zero else two * own[lane]
-    for j in range(D - 1, -1, -1):  # the first row last: until then it holds what all rows begin with
+    for j in range(D - 1, -1, -1):  # first row last: until then it holds the initial value of all rows
         for lane in range(L):
             hx[j, lane] = own[lane]
         for i in range(units):

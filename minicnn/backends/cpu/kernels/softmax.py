@@ -1,6 +1,6 @@
-"""Softmax over the classes, its derivative, and what it makes of the diagonal of a curvature.
+"""Softmax over the classes, its derivative, and its diagonal second derivative.
 
-Legend: x, y, dy, dx, hy, hx (D, L): D classes, L lanes. Outputs are none of the inputs: their first rows serve as scratch.
+Legend: x, y, dy, dx, hy, hx (D, L): D classes, L lanes. Outputs must not alias inputs: their first rows serve as scratch.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ def column_maxima(x: Array, top: Array) -> None:
 
 @register_jitable
 def column_softmax(x: Array, y: Array) -> None:
-    """y[d] = e^(x[d] − m) / s, m = max_d x[d], s = Σ_d e^(x[d] − m); until the end y[0] holds m and y[1] holds s."""
+    """y[d] = e^(x[d] − m) / s, m = max_d x[d], s = Σ_d e^(x[d] − m); meanwhile y[0] holds m and y[1] holds s."""
     D, L = x.shape
     if D == 1:
         for lane in range(L):
-            y[0, lane] = exp(x[0, lane] - x[0, lane])  # 1, or NaN where x is not finite
+            y[0, lane] = exp(x[0, lane] - x[0, lane])  # 1, or NaN if x is not finite
         return
     m, s = y[0], y[1]
     column_maxima(x, m)
@@ -74,7 +74,7 @@ def softmax_dx(y: Array, dy: Array, dx: Array) -> None:
 
 @kernel
 def softmax_hx(y: Array, hy: Array, hx: Array) -> None:
-    """hx[d] = Σ_c (∂y[c]/∂x[d])² hy[c] = y[d]² ((1 − 2 y[d]) hy[d] + Σ_c y[c]² hy[c]); hx[0] holds the sum until then."""
+    """hx[d] = Σ_c (∂y[c]/∂x[d])² hy[c] = y[d]² ((1 − 2 y[d]) hy[d] + Σ_c y[c]² hy[c]); meanwhile hx[0] holds the sum."""
     D, L = y.shape
     total, two, one = hx[0], y.dtype.type(2), y.dtype.type(1)
     for lane in range(L):

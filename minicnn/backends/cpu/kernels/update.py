@@ -1,6 +1,6 @@
-"""Parameter updates over flat vectors, with PyTorch's meaning to the letter.
+"""Parameter updates over flat vectors, with exactly PyTorch's definitions.
 
-Legend: p parameters, dp gradient, v velocity or second moment, m first moment, h the update's numbers.
+Legend: p parameters, dp gradient, v velocity or second moment, m first moment, hyper the numbers of the update.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from ..runtime.denormals import heed_denormals, restore_mode
 from ..tiles.functions import FLAGS
 
 BLOCK = 1 << 10
-"""Moments of so many parameters come before the parameters: those were read by every thread, and stores to lines that another
-core holds too are several times as quick in a row as between stores to lines of one's own."""
+"""Moments are updated this many at a time, before the parameters. Every thread has read the parameters, and stores to cache
+lines that another core also holds are several times as fast in a row as between stores to other lines."""
 
 SINGLE_EPS, DOUBLE_EPS = 2.0**-38, 2.0**-458
-"""From so much on, ε times √(1 − β₂ᵗ) is 2²⁵ or 2⁵³ times the root of any denormal v, which then changes no bit of a sum."""
+"""From here on ε times √(1 − β₂ᵗ) is 2²⁵ or 2⁵³ times the root of any denormal v, which then changes no bit of the sum."""
 
 
 @kernel(flat=True)
@@ -35,7 +35,7 @@ def add(x: Array, y: Array) -> None:
 
 @register_jitable
 def sgd_step(p: Array, dp: Array, v: Array, lr: Any, momentum: Any, decay: Any, nesterov: bool, first: bool) -> None:
-    """The step of ``sgd`` with momentum, for a block."""
+    """One step of ``sgd`` with momentum, for a block."""
     for i in range(p.size):
         g = dp[i] + decay * p[i]
         v[i] = g if first else momentum * v[i] + g
@@ -45,7 +45,10 @@ def sgd_step(p: Array, dp: Array, v: Array, lr: Any, momentum: Any, decay: Any, 
 
 @kernel(flat=True)
 def sgd(p: Array, dp: Array, v: Array, hyper: Array) -> None:
-    """g = dp + wd p; v = μ v + g, at first v = g; p −= lr (g + μ v if Nesterov else v). h = lr, μ, Nesterov?, wd, first?."""
+    """g = dp + wd p; v = μ v + g, at first v = g; p −= lr (g + μ v if Nesterov else v).
+
+    hyper = lr, μ, Nesterov?, wd, first?.
+    """
     lr, momentum, decay = p.dtype.type(hyper[0]), p.dtype.type(hyper[1]), p.dtype.type(hyper[3])
     nesterov, first = hyper[2] != 0, hyper[4] != 0
     if momentum == 0:
@@ -59,39 +62,39 @@ def sgd(p: Array, dp: Array, v: Array, hyper: Array) -> None:
 
 @kernel(flat=True)
 def sdlm(p: Array, dp: Array, r: Array, hyper: Array) -> None:
-    """p −= lr r dp, r = 1 / (μ + curvature) of each parameter. h = lr."""
+    """p −= lr r dp, r = 1 / (μ + curvature) of each parameter. hyper = lr."""
     lr = p.dtype.type(hyper[0])
     for i in range(p.size):
         p[i] -= lr * r[i] * dp[i]
 
 
 @register_jitable(**FLAGS)
-def share_of_square(fresh: Any, more: Any, window: Any) -> Any:
-    """fresh · g², or more · g · g in this order where g² overflows; ``more`` is a little above fresh, so it is larger else."""
-    share, other = fresh * (window * window), more * window * window
+def share_of_square(fresh: Any, more: Any, g: Any) -> Any:
+    """fresh · g², or more · g · g in this order if g² overflows. ``more`` is slightly above fresh: larger otherwise."""
+    share, other = fresh * (g * g), more * g * g
     return other if other < share else share
 
 
-def second_moment(v: Any, window: Any, beta2: Any, fresh2: Any, more: Any) -> Any:
-    """β₂ v + (1 − β₂) g²; as in PyTorch, it does not overflow in float32 up to gradients of 10²⁰."""
-    return beta2 * v + share_of_square(fresh2, more, window)
+def second_moment(v: Any, g: Any, beta2: Any, fresh2: Any, more: Any) -> Any:
+    """β₂ v + (1 − β₂) g²; as in PyTorch, it does not overflow in float32 for gradients up to 10²⁰."""
+    return beta2 * v + share_of_square(fresh2, more, g)
 
 
-def plain_second_moment(v: Any, window: Any, beta2: Any, fresh2: Any, more: Any) -> Any:
-    """``second_moment`` in float64, where no gradient is so large; LLVM makes g² + β₂ (v − g²) of it."""
-    return beta2 * v + fresh2 * window * window
+def plain_second_moment(v: Any, g: Any, beta2: Any, fresh2: Any, more: Any) -> Any:
+    """``second_moment`` in float64, where g² does not overflow; LLVM rewrites it as g² + β₂ (v − g²)."""
+    return beta2 * v + fresh2 * g * g
 
 
 @overload(second_moment, strict=False)
-def _second_moment(v: Any, window: Any, beta2: Any, fresh2: Any, more: Any) -> Any:
+def _second_moment(v: Any, g: Any, beta2: Any, fresh2: Any, more: Any) -> Any:
     return second_moment if v is types.float32 else plain_second_moment
 
 
 @register_jitable
 def adam_step(p: Array, dp: Array, m: Array, v: Array, hyper: Array, coupled: Any, decoupled: Any) -> None:
-    """The step of ``adam`` with the weight decay in the gradient (coupled) or beside it (decoupled).
+    """One step of ``adam``, with the weight decay in the gradient (coupled) or separate (decoupled).
 
-    Where ε is so small that a denormal v counts beside it, denormal numbers are not taken for zero.
+    If ε is so small that a denormal v matters next to it, denormal numbers are not flushed to zero.
     """
     lr, beta1, beta2, eps = p.dtype.type(hyper[0]), p.dtype.type(hyper[1]), p.dtype.type(hyper[2]), p.dtype.type(hyper[3])
     one = p.dtype.type(1)
@@ -115,12 +118,12 @@ def adam_step(p: Array, dp: Array, m: Array, v: Array, hyper: Array, coupled: An
 def adam(p: Array, dp: Array, m: Array, v: Array, hyper: Array) -> None:
     """g = dp + wd p; m = β₁ m + (1 − β₁) g; v = β₂ v + (1 − β₂) g²; p −= lr (m / c₁) / (√(v / c₂) + ε).
 
-    h = lr, β₁, β₂, ε, wd, c₁, c₂ with c = 1 − βᵗ in step t = 1, 2, …
+    hyper = lr, β₁, β₂, ε, wd, c₁, c₂ with c = 1 − βᵗ in step t = 1, 2, …
     """
     adam_step(p, dp, m, v, hyper, p.dtype.type(hyper[4]), p.dtype.type(0))
 
 
 @kernel(flat=True)
 def adamw(p: Array, dp: Array, m: Array, v: Array, hyper: Array) -> None:
-    """``adam`` with the weight decay beside the gradient: p −= lr wd p."""
+    """``adam`` with decoupled weight decay: p −= lr wd p."""
     adam_step(p, dp, m, v, hyper, p.dtype.type(0), p.dtype.type(hyper[4]))

@@ -1,6 +1,6 @@
-"""Distortions: images drawn anew at displaced points, each by random numbers of its own.
+"""Distortions: each image is resampled at displaced points, given by random numbers of its own.
 
-Legend: u (elements, L) random numbers of each lane; an image's point is (row, column), rows downwards, from its centre.
+Legend: u (elements, L) random numbers of each lane; a point of an image is (row, column), rows downwards, from the centre.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ....arrays import Array
 from ..compile.jit import kernel
 from .draw import KEY_1, KEY_2, key, mix, uniform
 
-UNIT = 2.0**-23  # of 24 random bits: from −1 up to but not including 1
+UNIT = 2.0**-23  # scales 24 random bits to −1 (included) up to 1 (excluded)
 
 
 @kernel
@@ -48,9 +48,9 @@ def affine_inverse(u: Array, maps: Array) -> None:
 
 @kernel
 def pack_quads(images: Array, index: Array, quads: Array) -> None:
-    """quads[l, i, j] = the bytes (i − 1, j − 1), (i − 1, j), (i, j − 1), (i, j) of image index[l] amid zeros, lowest first.
+    """quads[l, i, j] = the bytes (i − 1, j − 1), (i − 1, j), (i, j − 1), (i, j) of image index[l], zero outside, lowest first.
 
-    So bilinear reading takes one load in place of four; quads (L, H + 1, W + 1) of 32 bits for a plane of H × W pixels.
+    Bilinear sampling then needs one load instead of four; quads (L, H + 1, W + 1) of 32 bits for images of H × W pixels.
     """
     (_, rows, columns), (L, Hq, Wq) = images.shape, quads.shape
     top, left = (Hq - 1 - rows) // 2, (Wq - 1 - columns) // 2
@@ -68,8 +68,8 @@ def pack_quads(images: Array, index: Array, quads: Array) -> None:
 
 
 @register_jitable
-def aim(maps: Array, down: Any, rows: Any, columns: Any, where: Array) -> None:
-    """where = o + A · target for the row that lies ``down`` from the centre, counted from rows and columns."""
+def affine_row(maps: Array, down: Any, rows: Any, columns: Any, where: Array) -> None:
+    """where = o + A · target for the row ``down`` below the centre, relative to the point (rows, columns)."""
     (_, W, L), half = where.shape, where.dtype.type(0.5)
     for w in range(W):
         across = where.dtype.type(w) - half * where.dtype.type(W - 1)
@@ -109,7 +109,7 @@ def bend(bent: Array, at: Array, taps: Array, h: int, where: Array) -> None:
 
 @register_jitable
 def fetch(quads: Array, where: Array, quad: Array) -> None:
-    """quad = the four pixels around each place, which is moved to the plane's border if need be; where = its fractions."""
+    """quad = the four pixels around each position, clamped to the border of the image; where = its fractions."""
     (L, Hq, Wq), W = quads.shape, quad.shape[0]
     flat, zero = quads.reshape(L * Hq * Wq), where.dtype.type(0)
     bottom, right = where.dtype.type(Hq), where.dtype.type(Wq)
@@ -130,14 +130,14 @@ def warp(
 ) -> None:
     """y[0, h, w, l] = affine[0] · v + affine[1], v the grey level, bilinearly, at o + A · (h, w) + the field at (h, w).
 
-    quads are those of ``pack_quads``, maps of ``affine_inverse``. The field is the spline down the columns of bent
-    (2, G, W, L), which is of ``spline_along``; there is none where G is 0. where (2, W, L), quad (W, L): room for a row.
+    quads are those of ``pack_quads``, maps those of ``affine_inverse``, bent (2, G, W, L) that of ``spline_along``; the field
+    is the spline down its columns, and absent if G is 0. where (2, W, L) and quad (W, L) are scratch for one row.
     """
     (_, H, W, L), half = y.shape, y.dtype.type(0.5)
     middle, centre = half * y.dtype.type(H - 1), half * y.dtype.type(W - 1)
     one, byte, scale, shift = y.dtype.type(1), np.uint32(255), affine[0], affine[1]
     for h in range(H):
-        aim(maps, y.dtype.type(h) - middle, middle + one, centre + one, where)
+        affine_row(maps, y.dtype.type(h) - middle, middle + one, centre + one, where)
         if bent.size > 0:
             bend(bent, at, taps, h, where)
         fetch(quads, where, quad)

@@ -1,1 +1,1 @@
-"""How recorded programs run without the interpreter, on several threads."""
+"""Runs recorded programs without the interpreter, on several threads."""

@@ -1,4 +1,4 @@
-"""Words that threads share: read and written for every thread to see, and waited for."""
+"""Shared words between threads: atomic loads, stores and additions, and waiting."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ....arrays import Array
 
 @intrinsic
 def load_shared(typingctx: Any, array: Any, index: Any) -> Any:
-    """array[index] as another thread last wrote it."""
+    """array[index], as last written by any thread."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         pointer = builder.gep(context.make_array(array)(context, builder, args[0]).data, [args[1]])
@@ -25,7 +25,7 @@ def load_shared(typingctx: Any, array: Any, index: Any) -> Any:
 
 @intrinsic
 def store_shared(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
-    """array[index] = value, after everything written before and for every thread to see."""
+    """array[index] = value, visible to every thread after all earlier writes."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         pointer = builder.gep(context.make_array(array)(context, builder, args[0]).data, [args[1]])
@@ -37,7 +37,7 @@ def store_shared(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
 
 @intrinsic
 def relax(typingctx: Any) -> Any:
-    """Tell the core that this is a waiting loop."""
+    """A hint to the processor that this is a spin loop."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         if "x86_64" in str(builder.module.triple):
@@ -50,7 +50,7 @@ def relax(typingctx: Any) -> Any:
 
 @intrinsic
 def count_up(typingctx: Any, array: Any, index: Any) -> Any:
-    """array[index] += 1 in one go, whoever else does so; returns what it was."""
+    """Atomically array[index] += 1; returns the old value."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         pointer = builder.gep(context.make_array(array)(context, builder, args[0]).data, [args[1]])
@@ -60,9 +60,9 @@ def count_up(typingctx: Any, array: Any, index: Any) -> Any:
 
 
 @register_jitable
-def meet(arrivals: Array, usable_threads: int) -> None:
-    """Wait until so many threads have come here as often as this one; arrivals[0] counts them all."""
+def meet(arrivals: Array, threads: int) -> None:
+    """A barrier: wait until ``threads`` threads have called it as often as this one; arrivals[0] counts all calls."""
     before = count_up(arrivals, 0)
-    wanted = before - before % usable_threads + usable_threads
+    wanted = before - before % threads + threads
     while load_shared(arrivals, 0) < wanted:
         relax()

@@ -1,7 +1,7 @@
-"""Denormal numbers taken for zero while a program runs: arithmetic with them costs a hundred cycles and more on many cores.
+"""Flushes denormal numbers to zero while a program runs: arithmetic with them takes a hundred cycles and more on many cores.
 
-They come up where something decays: the momentum of a unit that no longer fires, the second moment of a tiny gradient, the
-slope of a saturated activation function. The mode belongs to a thread and covers whole programs, not the interpreter.
+They occur where something decays: the momentum of an inactive unit, the second moment of a tiny gradient, the slope of a
+saturated activation function. The mode belongs to a thread. It covers whole programs, but not the interpreter.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 X86_FLUSH = (1 << 15) | (1 << 6)
-"""MXCSR: results that are denormal become zero, and so do operands (Intel SDM, volume 1, 10.2.3)."""
+"""MXCSR bits: flush denormal results to zero, and read denormal operands as zero (Intel SDM, volume 1, 10.2.3)."""
 
 ARM_FLUSH = 1 << 24
-"""FPCR.FZ: both (Arm ARM, C5.2.8)."""
+"""FPCR.FZ: the same on AArch64 (Arm ARM, C5.2.8)."""
 
 _I32, _I64, _VOID = ir.IntType(32), ir.IntType(64), ir.VoidType()
 _POINTER = ir.IntType(8).as_pointer()
@@ -25,7 +25,7 @@ _MXCSR = ir.FunctionType(_VOID, [_POINTER])
 
 
 def _read(builder: Any) -> Any:
-    """The control word of this thread's arithmetic, 0 on a processor that is not known."""
+    """The floating-point control word of this thread; 0 on an unknown processor."""
     triple = str(builder.module.triple)
     if "x86_64" in triple:
         word = builder.alloca(_I32)
@@ -52,7 +52,7 @@ def _intrinsic(builder: Any, kind: ir.FunctionType, name: str) -> Any:
 
 @intrinsic
 def flush_denormals(typingctx: Any) -> Any:
-    """From now on take denormal numbers for zero; returns the mode that was."""
+    """Flush denormal numbers to zero from now on; returns the previous mode."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         before = _read(builder)
@@ -65,7 +65,7 @@ def flush_denormals(typingctx: Any) -> Any:
 
 @intrinsic
 def heed_denormals(typingctx: Any) -> Any:
-    """From now on calculate with denormal numbers; returns the mode that was."""
+    """Calculate with denormal numbers from now on; returns the previous mode."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         before = _read(builder)
@@ -78,7 +78,7 @@ def heed_denormals(typingctx: Any) -> Any:
 
 @intrinsic
 def restore_mode(typingctx: Any, before: Any) -> Any:
-    """Go back to the mode that ``flush_denormals`` found."""
+    """Restore the mode that ``flush_denormals`` returned."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         _write(builder, args[0])

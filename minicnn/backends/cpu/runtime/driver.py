@@ -1,8 +1,8 @@
-"""Runs recorded programs without the interpreter: one loop over machine-code addresses, so that threads do not share a lock.
+"""Runs recorded programs without the interpreter: one native loop over machine-code addresses, which does not hold the GIL.
 
-A compiled kernel is a native function whose arguments are 64-bit words, seven and a few for every array: Numba's meminfo and
-parent (null here: the program keeps its arrays alive), the number of elements, their size, the address, the shape and the
-strides. A program becomes a table (address, first word, number of words), a row for each call.
+A compiled kernel is a native function of 64-bit words. Each array takes seven words and more: Numba's meminfo and parent (null
+here, because the program keeps its arrays alive), the number of elements, their size, the address, the shape and the strides.
+A program becomes a table with a row (address, first word, number of words) for each call.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..compile.jit import kernel
 from .atomics import meet
 from .denormals import flush_denormals, restore_mode
 
-STEP = 8  # calls are made with a multiple of so many words; a callee does not look at words it does not know
+STEP = 8  # the number of words is rounded up to a multiple of this; the callee ignores the extra words
 MOST = 128
 
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
@@ -30,12 +30,12 @@ _POINTER = ir.IntType(8).as_pointer()
 
 
 def words_of(array: Array) -> list[int]:
-    """An array as native code takes it."""
+    """The words of an array as a native argument."""
     return [0, 0, array.size, array.itemsize, array.ctypes.data, *array.shape, *array.strides]
 
 
 def table_of(calls: Sequence[tuple[int, tuple[Array, ...]]]) -> tuple[Array, Array]:
-    """The table and the words of calls given as (address, arrays)."""
+    """The table and the words for calls given as (address, arrays)."""
     rows: list[tuple[int, int, int]] = []
     words: list[int] = []
     for address, arrays in calls:
@@ -86,10 +86,10 @@ def write_word(typingctx: Any, address: Any, value: Any) -> Any:
 
 @kernel
 def run_parts(table: Array, words: Array, parts: Array, arrivals: Array, status: Array) -> None:
-    """Run parts = (first row, end row, first group, end, stride, address of the number, members).
+    """Run parts = (first row, end row, first group, end, stride, address of the group number, threads).
 
-    Rows of the table are called for each group, which the number tells. Where there are members, they meet after the part.
-    After a call that fails, none is made. Denormal numbers count as zero meanwhile.
+    The rows of a part are called once for each group, after the group number is written. If ``threads`` is above 0, the threads
+    meet after the part. After a failed call no further call is made. Denormal numbers are flushed to zero.
     """
     before = flush_denormals()
     status[0] = 0
@@ -105,20 +105,20 @@ def run_parts(table: Array, words: Array, parts: Array, arrivals: Array, status:
 
 
 class Native:
-    """Jobs, one after another, as native code takes them: a table, and the call of ``run_parts`` on it as words.
+    """Tasks as native code takes them: a table, and a call of ``run_parts`` on it as words.
 
     Args:
-        tasks: ``minicnn.backends.program.Job`` whose programs are machine code throughout; None where all members meet.
-        usable_threads: how many threads meet.
-        arrivals: int64[1], where they count.
+        tasks: instances of ``minicnn.backends.program.Task`` with native programs only; None is a barrier of all threads.
+        threads: the number of threads at a barrier.
+        arrivals: int64[1], the counter of the barrier.
     """
 
-    def __init__(self, tasks: Sequence[Any], usable_threads: int, arrivals: Array) -> None:
+    def __init__(self, tasks: Sequence[Any], threads: int, arrivals: Array) -> None:
         calls: list[tuple[int, tuple[Array, ...]]] = []
         parts = []
         for task in tasks:
             if task is None:
-                parts.append((0, 0, 0, 0, 1, 0, usable_threads))
+                parts.append((0, 0, 0, 0, 1, 0, threads))
                 continue
             for programs, span in task.parts:
                 own = [(call.bound.address, call.bound.arrays) for program in programs for call in program.calls]
@@ -130,21 +130,21 @@ class Native:
         self.address = run_parts.address(self.arrays)
         words = [word for array in self.arrays for word in words_of(array)]
         self.words = np.array(words + [0] * (-len(words) % STEP), np.int64)
-        self._kept = calls, tasks  # the arrays that the words point to
+        self._kept = calls, tasks  # the words point into these arrays
 
     def run(self) -> None:
-        """Run the jobs in this thread."""
+        """Run the tasks in this thread."""
         self.entry(*self.arrays)
 
     def check(self) -> None:
-        """Raise BackendError where a kernel did not end well."""
+        """Raise BackendError if a kernel failed."""
         if status := int(self.status[0]):
             hint = "run with MINICNN_CHECK=1 to see where"
             raise BackendError("program", f"expected every kernel to end well, got status {status}", hint)
 
 
 def native(task: Any) -> Native:
-    """The job's native form, made once."""
+    """The native form of a task, made once."""
     if task.code is None:
         task.code = Native([task], 1, np.zeros(1, np.int64))
     code: Native = task.code
@@ -152,12 +152,12 @@ def native(task: Any) -> Native:
 
 
 def relay(phases: Sequence[Sequence[Any]]) -> list[Native]:
-    """Stages of jobs as what each thread does: its jobs, and between stages it meets the others."""
-    usable_threads, arrivals = max(map(len, phases)), aligned(ALIGNMENT).view(np.int64)
+    """The native form of each thread's tasks in all phases, with a barrier between phases."""
+    threads, arrivals = max(map(len, phases)), aligned(ALIGNMENT).view(np.int64)
     found = []
-    for thread in range(usable_threads):
+    for thread in range(threads):
         own: list[Any] = []
         for number, tasks in enumerate(phases):
             own += [*([None] if number else []), *tasks[thread : thread + 1]]
-        found.append(Native(own, usable_threads, arrivals))
+        found.append(Native(own, threads, arrivals))
     return found

@@ -1,7 +1,7 @@
-"""Helper threads that wait for work in machine code, so that handing it over costs a cache line and not a lock.
+"""Helper threads that wait for work in machine code. Handing work over costs a cache-line transfer instead of a lock.
 
-Each helper has a mailbox of 64-bit words. The caller writes a native call into it and raises ``POSTED``; the helper makes
-the call and raises ``DONE``. A helper that has waited in vain for a while says so in ``ASLEEP`` and blocks on an event.
+Each helper has a mailbox of 64-bit words. The caller writes a native call into it and increments ``POSTED``; the helper makes
+the call and increments ``DONE``. A helper without work for a while sets ``ASLEEP`` and blocks on an event.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from ..compile.jit import kernel
 from .atomics import load_shared, relax, store_shared
 from .driver import MOST, Native, call_native, native, relay
 
-LINE = 16  # words between what different threads write: two cache lines
+LINE = 16  # words between data of different threads: two cache lines
 POSTED, DONE, ASLEEP, STOP, ADDRESS, COUNT, WORDS = 0, LINE, 2 * LINE, 3 * LINE, 4 * LINE, 4 * LINE + 1, 5 * LINE
 
 PATIENT = 20_000
-"""Rounds that a helper waits before it goes to sleep: some tenths of a millisecond, more than lies between two steps."""
+"""Rounds of waiting before a helper sleeps: some tenths of a millisecond, longer than the time between two steps."""
 
 IMPATIENT = 100
-"""The same where there are more threads than processors."""
+"""The same if there are more threads than processors."""
 
 PENDING = -1
-"""The status of what has not begun to run."""
+"""The status of a call that has not started."""
 
 
 @kernel
 def serve(mailbox: Array, patience: Array) -> None:
-    """Make the calls that are posted, until none came for a while."""
+    """Make the posted calls until there was none for a while."""
     waited = 0
     while waited < patience[0]:
         posted = load_shared(mailbox, POSTED)
@@ -50,19 +50,19 @@ def serve(mailbox: Array, patience: Array) -> None:
 
 @kernel
 def post(mailbox: Array) -> None:
-    """Let the helper see the call in its mailbox."""
+    """Publish the call in the mailbox."""
     store_shared(mailbox, POSTED, mailbox[POSTED] + 1)
 
 
 @kernel
 def fall_asleep(mailbox: Array) -> None:
-    """Say that from now on only the event wakes this helper."""
+    """Announce that this helper now waits for its event."""
     store_shared(mailbox, ASLEEP, 1)
 
 
 @kernel
 def await_done(mailbox: Array) -> None:
-    """Wait until the posted call was made."""
+    """Wait until the posted call is done."""
     while load_shared(mailbox, DONE) != mailbox[POSTED]:
         relax()
 
@@ -82,7 +82,7 @@ class _Helper:
             raise no_thread(error) from error
 
     def give(self, address: int, words: Array) -> None:
-        """Let the helper make a native call."""
+        """Post a native call to the helper."""
         box = self.mailbox
         box[ADDRESS], box[COUNT] = address, len(words)
         box[WORDS : WORDS + len(words)] = words
@@ -92,11 +92,11 @@ class _Helper:
 
     @property
     def posted(self) -> int:
-        """How many calls it was given."""
+        """The number of posted calls."""
         return int(self.mailbox[POSTED])
 
     def wait(self) -> None:
-        """Return when the call was made."""
+        """Wait until all posted calls are done."""
         self._await(*self._own)
 
     def stop(self) -> None:
@@ -117,17 +117,17 @@ def _work(mailbox: Array, awake: threading.Event, patience: Array) -> None:
 
 
 def usable_threads(threads: int) -> int:
-    """As many threads as there are to use."""
+    """How many of the requested threads can work at the same time: all."""
     return threads
 
 
 class NativeThreads:
     """The calling thread and its helpers.
 
-    Helpers are made when they are first needed, and again in a forked child, where those of the parent do not live.
+    Helpers are started on first use, and again in a forked child, where the parent's helpers do not exist.
 
     Args:
-        patience: rounds that a helper waits before it sleeps.
+        patience: rounds of waiting before a helper sleeps.
     """
 
     def __init__(self, patience: int) -> None:
@@ -136,17 +136,17 @@ class NativeThreads:
         self._owner = 0
 
     def run(self, tasks: Sequence[Any]) -> None:
-        """Run jobs (``minicnn.backends.program.Job``) whose programs are machine code throughout, all at the same time."""
+        """Run tasks (``minicnn.backends.program.Task``) with native programs only, all at the same time."""
         self._together([native(task) for task in tasks])
 
     def run_schedule(self, work: Any) -> None:
-        """Run the jobs of ``minicnn.backends.program.Stages``, machine code throughout, with one hand-over."""
+        """Run a ``minicnn.backends.program.Schedule`` of native programs, with one hand-over to the helpers."""
         if work.code is None:
             work.code = relay(work.phases)
         self._together(work.code)
 
     def _together(self, codes: Sequence[Native]) -> None:
-        """Give all but the first to helpers and run that one; an interrupt leaves no helper waiting for another."""
+        """Give all but the first to helpers and run the first here; an interrupt leaves no helper waiting at a barrier."""
         mine, *others = codes
         helpers = self._native(len(others)) if others else []
         posted = [helper.posted for helper in helpers]

@@ -1,1 +1,1 @@
-"""Kernels for a group of one image: vectors lie along the rows of a map."""
+"""Kernels for a group of one image, with vectors along the rows of a map."""

@@ -1,7 +1,7 @@
-"""Convolution of one image: vectors hold neighbouring pixels of an output row, and weights are read as they lie.
+"""Convolution of one image: vectors hold neighbouring pixels of an output row; weights are not packed.
 
-Legend: x (C, H, W, 1), y and dy (F, OH, OW, 1), W and dW (F, C, KH, KW); g as in ``conv/direct.py``. A tile holds some filters
-× some rows of the output, so that a vector of pixels meets every filter, and a weight every row.
+Legend: x (C, H, W, 1), y and dy (F, OH, OW, 1), W and dW (F, C, KH, KW); window as in ``conv/direct.py``. A tile holds some
+filters × some output rows, so that a loaded vector of pixels is used by every filter, and a weight by every row.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from ..tiles.activation import NONE
 from ..tiles.rows import tile_rows, tile_scale, tile_store_rows, tile_window
 
 TILES = ((6, 4), (8, 2), (8, 1)) if HOST.registers >= 32 else ((3, 3), (4, 2), (6, 1))
-"""Filters × rows that a tile may hold."""
+"""Possible tiles, filters × rows."""
 
 
 def tile_for(filters: int, rows: int) -> tuple[int, int]:
-    """The tile that wastes least on so many filters and rows of output."""
+    """The tile that wastes least work for these filters and output rows."""
 
     def work(tile: tuple[int, int]) -> float:
         m, n = tile
-        return -(-filters // m) * -(-rows // n) * (m * n + 0.5 * m + n)  # multiply-adds, and loads beside them
+        return -(-filters // m) * -(-rows // n) * (m * n + 0.5 * m + n)  # multiply-adds, plus the cost of loads
 
     return min((tile for tile in TILES if tile[1] <= rows), key=work)
 
 
 def over_the_border(x: Array, window: Array, y: Array) -> bool:
-    """Whether any window of x reaches over its border."""
+    """Whether a window of x reaches beyond the map."""
     last = (np.array(y.shape[1:3]) - 1) * window[2:4] + (window[:2] - 1) * window[6:8] - window[4:6]
     return bool(window[4:6].any() or (last >= x.shape[1:3]).any())
 
 
 @cache
 def _forward(m: int, n: int, step: int, border: bool, activation_number: int) -> Kernel:
-    """The kernel with tiles of m filters × n rows, for windows ``step`` columns apart that may reach over the border or not."""
+    """The kernel with tiles of m filters × n rows, for windows ``step`` columns apart, with or without a border."""
 
     @kernel
     def conv2d_image(x: Array, W: Array, b: Array, window: Array, y: Array) -> None:
@@ -73,12 +73,12 @@ def _forward(m: int, n: int, step: int, border: bool, activation_number: int) ->
 
 
 def conv2d_image_activated(activation_number: int, x: Array, window: Array, y: Array) -> Kernel:
-    """The kernel with an activation function in its store, whose tile suits the number of filters and of rows."""
+    """Choose the kernel that also applies the activation function, by the number of filters and rows."""
     m, n = tile_for(y.shape[0], y.shape[1])
     return _forward(m, n, int(window[3]), over_the_border(x, window, y), activation_number)
 
 
 @select
 def conv2d_image(x: Array, W: Array, b: Array, window: Array, y: Array) -> Kernel:
-    """The kernel whose tile suits the number of filters and of rows."""
+    """Choose the kernel by the number of filters and rows."""
     return conv2d_image_activated(NONE, x, window, y)

@@ -1,7 +1,7 @@
 """The gradients of a convolution of one image. Legend as in ``conv.py``.
 
-For the input, a tile holds some rows of one channel of dx: a vector of dy is loaded once and meets a column of weights. For
-the weights, it holds some filters × taps of a row, pixel by pixel, and the pixels are summed at its end.
+For the input gradient, a tile holds some rows of one channel of dx: a vector of dy is loaded once and multiplied by a column of
+weights. For the weight gradient, it holds some filters × taps of a row, with separate pixels, which are summed at the end.
 """
 
 from __future__ import annotations
@@ -25,30 +25,30 @@ from ..tiles.rows import (
 from .conv import over_the_border
 
 ROWS = (14, 10, 8, 7, 5, 2, 1) if HOST.registers >= 32 else (8, 7, 5, 2, 1)
-"""Rows of an output map that a tile may take up: few sizes, as each is a kernel to compile."""
+"""Possible numbers of output rows in a tile; only a few, because each is a kernel to compile."""
 
 
 def column_taps(height: int) -> int:
-    """How many taps below each other are held in registers; windows of other heights go tap by tap."""
+    """Number of vertically adjacent taps held in registers; windows of other heights are processed tap by tap."""
     return height if height in (2, 3, 5) else 1
 
 
 def rows_for(height: int, most: int = ROWS[0]) -> int:
-    """How many rows of a map of that height a tile takes up, so that few tiles cover it and few rows are done twice."""
+    """Number of rows in a tile for a map of this height: few tiles, and few rows computed twice."""
     fitting = [rows for rows in ROWS if rows <= min(height, most)]
     return min(fitting, key=lambda rows: -(-height // rows) * (rows + 1))
 
 
 @cache
 def _dx(rows: int, taps: int, step: int, whole: bool) -> Kernel:
-    """The kernel for some rows of dy at a time, that divide its maps or not, and some taps below each other."""
+    """The kernel for ``rows`` rows of dy and ``taps`` vertical taps at a time; ``whole`` if rows divide the map."""
     reach = rows + taps - 1
 
     @kernel
     def conv2d_image_dx(dy: Array, W: Array, window: Array, dx: Array) -> None:
         """dx[c, s·oy + d·kh − p, s·ox + d·kw − p] += W[f, c, kh, kw] · dy[f, oy, ox], from zero.
 
-        A tile sums over the filters what one column of taps sends to a channel; it is added to dx as far as it falls on it.
+        A tile sums one column of taps over the filters. The part of it that lies on the channel is added to dx.
         """
         F, OH, OW, _ = dy.shape
         C, H, width, _ = dx.shape
@@ -59,7 +59,7 @@ def _dx(rows: int, taps: int, step: int, whole: bool) -> Kernel:
                 for kh in range(0, KH, taps):
                     for kw in range(KW):
                         iy, ix = oy * sh + kh * dh - ph, ox * step + kw * dw - pw
-                        for c in range(C):  # innermost, as a load from dx waits for a store just before to the same row
+                        for c in range(C):  # innermost loop: a load from dx would wait for a store to the same row just before
                             t = tile_zeros(dy, reach, 1)
                             for f in range(F):
                                 if whole:
@@ -74,7 +74,7 @@ def _dx(rows: int, taps: int, step: int, whole: bool) -> Kernel:
 
 @select
 def conv2d_image_dx(dy: Array, W: Array, window: Array, dx: Array) -> Kernel:
-    """The kernel whose tile suits the height of the maps and of the window."""
+    """Choose the kernel by the height of the maps and of the window."""
     rows = rows_for(dy.shape[1])
     taps = column_taps(int(window[0])) if window[2] == window[6] == 1 else 1
     return _dx(rows, taps, int(window[3]), dy.shape[1] % rows == 0)
@@ -82,7 +82,7 @@ def conv2d_image_dx(dy: Array, W: Array, window: Array, dx: Array) -> Kernel:
 
 @cache
 def _dW(rows: int, columns: int, step: int, border: bool, by_channels: bool, whole: bool) -> Kernel:
-    """The kernel with tiles of some filters × taps of a row, or × channels, that divide dW or not."""
+    """The kernel with tiles of filters × taps of a row, or × channels; ``whole`` if tiles divide dW."""
 
     @kernel
     def conv2d_image_dW_add(x: Array, dy: Array, window: Array, dW: Array) -> None:
@@ -124,7 +124,7 @@ def _dW(rows: int, columns: int, step: int, border: bool, by_channels: bool, who
 
 @select
 def conv2d_image_dW_add(x: Array, dy: Array, window: Array, dW: Array) -> Kernel:
-    """The kernel whose tile suits the number of filters and the width of the window's row."""
+    """Choose the kernel by the number of filters and the width of the window."""
     F, C, _, width = dW.shape
     columns = width if 3 <= width <= 5 else 4
     by_channels = width < 3

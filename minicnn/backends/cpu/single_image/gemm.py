@@ -1,7 +1,7 @@
-"""Matrix products with one column, and with any number of columns.
+"""Matrix products with one column, or with any number of columns.
 
-With one column there is as much to load as to compute: plain loops along the rows of W, which LLVM makes vectors of, wait
-for nothing but the memory. Any number of columns is what the columns of one image's windows are, in ``conv/im2col.py``.
+With one column, memory is the limit: plain loops along the rows of W, which LLVM vectorises, are fast enough. Other numbers of
+columns occur with the im2col columns of one image (``conv/im2col.py``).
 
 Legend: W (M, K), x (K, P), y (M, P), also as slices of columns of wider arrays.
 """
@@ -39,13 +39,13 @@ def columns_bias(W: Array, x: Array, b: Array, y: Array) -> None:
 
 @select
 def gemm_bias(W: Array, x: Array, b: Array, y: Array) -> Kernel:
-    """The kernel for one column or for any number."""
+    """Choose the kernel for one column or for any number."""
     return vector_bias if x.shape[1] == 1 else columns_bias
 
 
 @kernel
 def vector_tn(W: Array, dy: Array, dx: Array) -> None:
-    """dx = Wᵀ dy for one column: four rows of W at a time, so that dx is loaded and stored seldom."""
+    """dx = Wᵀ dy for one column: four rows of W at a time, to load and store dx less often."""
     M, K = W.shape
     fours = M - M % 4
     for k in range(K):
@@ -77,7 +77,7 @@ def columns_tn(W: Array, dy: Array, dx: Array) -> None:
 
 @select
 def gemm_tn(W: Array, dy: Array, dx: Array) -> Kernel:
-    """The kernel for one column or for any number."""
+    """Choose the kernel for one column or for any number."""
     return vector_tn if dy.shape[1] == 1 else columns_tn
 
 
@@ -106,13 +106,13 @@ def columns_nt_add(dy: Array, x: Array, dW: Array) -> None:
 
 @select
 def gemm_nt_add(dy: Array, x: Array, dW: Array) -> Kernel:
-    """The kernel for one column or for any number."""
+    """Choose the kernel for one column or for any number."""
     return vectors_nt_add if dy.shape[1] == 1 else columns_nt_add
 
 
 @kernel
 def outer_add(dy: Array, x: Array, xt: Array, dW: Array) -> None:
-    """dW += dy xᵀ for one column, where x already is its transpose."""
+    """dW += dy xᵀ for one column, where x needs no transposing."""
     M, K = dW.shape
     for m in range(M):
         row, weight = dW[m], dy[m, 0]

@@ -1,4 +1,4 @@
-"""One image on its way in: rows of pixels are copied as they lie.
+"""Loading one image: rows of pixels are copied without transposing.
 
 Legend as in ``kernels/lanes.py`` and ``conv/direct.py``, with L = 1.
 """
@@ -13,7 +13,7 @@ from ..tiles.rows import tile_store_rows, tile_window
 
 @kernel
 def gather_pixels(images: Array, affine: Array, index: Array, pad: Array, xl: Array) -> None:
-    """xl[0, h + rows, w + columns, 0] = a · images[index[0], h, w] + b, and b around; a, b = affine."""
+    """xl[0, h + rows, w + columns, 0] = a · images[index[0], h, w] + b, and b in the border; a, b = affine."""
     _, H, W = images.shape
     rows, columns, scale, background = pad[0], pad[1], affine[0], affine[1]
     image = images[index[0]]
@@ -23,12 +23,12 @@ def gather_pixels(images: Array, affine: Array, index: Array, pad: Array, xl: Ar
             xl[0, h + rows, w + columns, 0] = scale * image[h, w] + background
 
 
-ROWS = 8  # rows that are copied at a time
+ROWS = 8  # rows copied at a time
 
 
 @kernel
 def pad(x: Array, window: Array, padded: Array) -> None:
-    """framed = x with a background of zeros around every map."""
+    """padded = x with a border of zeros around every map."""
     _, H, W, _ = x.shape
     C, height, width, _ = padded.shape
     for c in range(C):

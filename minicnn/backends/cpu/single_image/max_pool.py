@@ -1,4 +1,4 @@
-"""Max pooling of one image. Legend as in ``pool.py``; a tile holds the largest pixels yet and the taps they came from."""
+"""Max pooling of one image. Legend as in ``pool.py``; a tile holds the running maxima and the taps they came from."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from .pool import MOST, side_by_side
 
 @cache
 def _max_pool(rows: int, step: int, border: bool) -> Kernel:
-    """The kernel for some rows of windows at a time, ``step`` columns apart, that may reach over the border or not."""
+    """The kernel for ``rows`` rows of windows at a time, ``step`` columns apart, with or without a border."""
 
     @kernel
     def max_pool(x: Array, window: Array, y: Array, argmax: Array) -> None:
-        """y = max over the window of x, tap = i·kw + j of the winner; −∞ and −1 where the window lies in the border."""
+        """y = max over the window of x, argmax = i·kw + j of the winner; −∞ and −1 if the window lies in the padding."""
         _, H, W, _ = x.shape
         C, OH, OW, _ = y.shape
         kh, kw, sh, _, ph, pw, dh, dw = numbers(window)
@@ -57,13 +57,13 @@ def _max_pool(rows: int, step: int, border: bool) -> Kernel:
 
 @select
 def max_pool(x: Array, window: Array, y: Array, argmax: Array) -> Kernel:
-    """The kernel for this height of map, this stride and this border."""
+    """Choose the kernel by the height of the map, the stride and the border."""
     return _max_pool(rows_for(y.shape[1], MOST), int(window[3]), over_the_border(x, window, y))
 
 
 @cache
 def _max_pool_dx(rows: int, times: int) -> Kernel:
-    """The kernel for some rows of windows of so many columns at a time."""
+    """The kernel for ``rows`` rows of windows with ``times`` columns."""
 
     @kernel
     def max_pool_dx(dy: Array, argmax: Array, window: Array, dx: Array) -> None:
@@ -89,5 +89,5 @@ def _max_pool_dx(rows: int, times: int) -> Kernel:
 
 @select
 def max_pool_dx(dy: Array, argmax: Array, window: Array, dx: Array) -> Kernel:
-    """The kernel for this height of map and width of window; that over lanes where windows do not lie side by side."""
+    """Choose the kernel by the height of the map and the width of the window; if not adjacent, use that over lanes."""
     return _max_pool_dx(rows_for(dy.shape[1], MOST), int(window[1])) if side_by_side(window) else pool.max_pool_dx

@@ -1,7 +1,7 @@
 """Pooling of one image: vectors hold neighbouring windows of a row.
 
-Legend as in ``kernels/pool.py``, with x (C, H, W, 1) and y (C, OH, OW, 1). The backward passes here are for windows that lie
-side by side without a border, where every pixel belongs to one window at most; others take the kernels over lanes.
+Legend as in ``kernels/pool.py``, with x (C, H, W, 1) and y (C, OH, OW, 1). The backward passes here are for adjacent windows
+without padding, where every pixel belongs to at most one window; others use the kernels over lanes.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from .conv import over_the_border
 from .conv_backward import rows_for
 
 MOST = 8
-"""Rows of windows that a tile holds at most."""
+"""Most rows of windows in a tile."""
 
 WIDEST = 4
-"""Columns of a window whose gradient a permutation of a vector spreads."""
+"""Window widths whose gradient can be spread by a permutation of a vector."""
 
 
 def side_by_side(window: Array) -> bool:
-    """Whether the windows are narrow and lie side by side, without a border."""
+    """Whether the windows are narrow and adjacent, without padding."""
     return bool((window[:2] == window[2:4]).all() and not window[4:6].any() and (window[6:] == 1).all() and window[1] <= WIDEST)
 
 
 @cache
 def _avg_pool(rows: int, step: int, border: bool) -> Kernel:
-    """The kernel for some rows of windows at a time, ``step`` columns apart, that may reach over the border or not."""
+    """The kernel for ``rows`` rows of windows at a time, ``step`` columns apart, with or without a border."""
 
     @kernel
     def avg_pool(x: Array, window: Array, y: Array) -> None:
-        """y = 1 / (kh·kw) · Σ over the window of x, the border counted as zeros."""
+        """y = 1 / (kh·kw) · Σ over the window of x, with padding counted as zeros."""
         _, H, W, _ = x.shape
         C, OH, OW, _ = y.shape
         kh, kw, sh, _, ph, pw, dh, dw = numbers(window)
@@ -63,13 +63,13 @@ def _avg_pool(rows: int, step: int, border: bool) -> Kernel:
 
 @select
 def avg_pool(x: Array, window: Array, y: Array) -> Kernel:
-    """The kernel for this height of map, this stride and this border."""
+    """Choose the kernel by the height of the map, the stride and the border."""
     return _avg_pool(rows_for(y.shape[1], MOST), int(window[3]), over_the_border(x, window, y))
 
 
 @cache
 def _subsample(rows: int, step: int) -> Kernel:
-    """The kernel for some rows of windows at a time, ``step`` columns apart."""
+    """The kernel for ``rows`` rows of windows at a time, ``step`` columns apart."""
 
     @kernel
     def subsample(x: Array, coef: Array, b: Array, window: Array, y: Array) -> None:
@@ -92,7 +92,7 @@ def _subsample(rows: int, step: int) -> Kernel:
 
 @select
 def subsample(x: Array, coef: Array, b: Array, window: Array, y: Array) -> Kernel:
-    """The kernel for this height of map and this stride."""
+    """Choose the kernel by the height of the map and the stride."""
     return _subsample(rows_for(y.shape[1], MOST), int(window[3]))
 
 
@@ -123,13 +123,13 @@ def _subsample_dcoef(step: int) -> Kernel:
 
 @select
 def subsample_dcoef_add(x: Array, dy: Array, window: Array, dcoef: Array) -> Kernel:
-    """The kernel for this stride."""
+    """Choose the kernel by the stride."""
     return _subsample_dcoef(int(window[3]))
 
 
 @register_jitable
 def spread(rows: Any, times: Any, dy: Array, c: int, scale: Any, height: int, dx: Array) -> None:
-    """dx[c] = scale · dy[c] at every pixel of windows of height × times pixels, zero where there is none."""
+    """dx[c] = scale · dy[c] at every pixel of windows of height × times pixels, zero outside windows."""
     _, OH, OW, _ = dy.shape
     _, H, W, _ = dx.shape
     if OH * height < H or OW * times < W:
@@ -146,7 +146,7 @@ def spread(rows: Any, times: Any, dy: Array, c: int, scale: Any, height: int, dx
 
 @cache
 def _avg_pool_dx(rows: int, times: int) -> Kernel:
-    """The kernel for some rows of windows of so many columns at a time."""
+    """The kernel for ``rows`` rows of windows with ``times`` columns."""
 
     @kernel
     def avg_pool_dx(dy: Array, window: Array, dx: Array) -> None:
@@ -160,13 +160,13 @@ def _avg_pool_dx(rows: int, times: int) -> Kernel:
 
 @select
 def avg_pool_dx(dy: Array, window: Array, dx: Array) -> Kernel:
-    """The kernel for this height of map and width of window; that over lanes where windows do not lie side by side."""
+    """Choose the kernel by the height of the map and the width of the window; if not adjacent, use that over lanes."""
     return _avg_pool_dx(rows_for(dy.shape[1], MOST), int(window[1])) if side_by_side(window) else pool.avg_pool_dx
 
 
 @cache
 def _subsample_dx(rows: int, times: int) -> Kernel:
-    """The kernel for some rows of windows of so many columns at a time."""
+    """The kernel for ``rows`` rows of windows with ``times`` columns."""
 
     @kernel
     def subsample_dx(dy: Array, coef: Array, window: Array, dx: Array) -> None:
@@ -179,5 +179,5 @@ def _subsample_dx(rows: int, times: int) -> Kernel:
 
 @select
 def subsample_dx(dy: Array, coef: Array, window: Array, dx: Array) -> Kernel:
-    """The kernel for this height of map and width of window; that over lanes for wide windows."""
+    """Choose the kernel by the height of the map and the width of the window; wide windows use that over lanes."""
     return _subsample_dx(rows_for(dy.shape[1], MOST), int(window[1])) if side_by_side(window) else pool.subsample_dx

@@ -1,4 +1,4 @@
-"""Radial basis functions of one image: vectors lie along the centres. Legend as in ``kernels/rbf.py``, with L = 1."""
+"""Radial basis functions of one image, with vectors along the centres. Legend as in ``kernels/rbf.py``, with L = 1."""
 
 from __future__ import annotations
 

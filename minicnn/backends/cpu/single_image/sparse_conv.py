@@ -1,7 +1,7 @@
-"""Convolution of one image over a table of links: vectors hold neighbouring pixels, tiles the rows of one map.
+"""Convolution of one image over a table of links: vectors hold neighbouring pixels, tiles hold the rows of one map.
 
-Legend as in ``conv/sparse.py``, with x (C, H, W, 1), y and dy (F, OH, OW, 1). A vector of pixels is loaded once and meets a
-whole column of weights.
+Legend as in ``conv/sparse.py``, with x (C, H, W, 1), y and dy (F, OH, OW, 1). A vector of pixels is loaded once and multiplied
+by a whole column of weights.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .conv_backward import column_taps, rows_for
 
 @cache
 def _forward(rows: int, taps: int, activation_number: int) -> Kernel:
-    """The forward kernel whose tiles hold so many rows and go by so many taps of a column at a time."""
+    """The forward kernel with tiles of ``rows`` rows that process ``taps`` taps of a column at a time."""
     reach = rows + taps - 1
 
     @kernel
@@ -59,19 +59,19 @@ def _forward(rows: int, taps: int, activation_number: int) -> Kernel:
 
 
 def sparse_conv2d_activated(activation_number: int, W: Array, y: Array) -> Kernel:
-    """The forward kernel with an activation in its store, whose tile suits the height of the maps and of the kernels."""
+    """Choose the forward kernel that also applies the activation function, by the heights of maps and kernels."""
     return _forward(rows_for(y.shape[1]), column_taps(W.shape[1]), activation_number)
 
 
 @select
 def sparse_conv2d(x: Array, W: Array, b: Array, first: Array, links: Array, y: Array) -> Kernel:
-    """The forward kernel whose tile suits the height of the maps and of the kernels."""
+    """Choose the forward kernel by the heights of maps and kernels."""
     return sparse_conv2d_activated(NONE, W, y)
 
 
 @cache
 def _dx(rows: int, taps: int, whole: bool) -> Kernel:
-    """The input gradient's kernel for so many rows of dy, that divide its maps or not, and taps of a column at a time."""
+    """The input-gradient kernel for ``rows`` rows of dy and ``taps`` taps of a column; ``whole`` if rows divide the map."""
     reach = rows + taps - 1
 
     @kernel
@@ -85,7 +85,7 @@ def _dx(rows: int, taps: int, whole: bool) -> Kernel:
             for ox in range(0, OW, tile_width(dy)):
                 for kh in range(0, KH, taps):
                     for kw in range(KW):
-                        for c in range(C):  # innermost, as a load from dx waits for a store just before to the same row
+                        for c in range(C):  # innermost loop: a load from dx would wait for a store to the same row just before
                             t = tile_zeros(dy, reach, 1)
                             for n in range(first[c], first[c + 1]):
                                 f, at = links[n, 0], (links[n, 2] * KH + kh) * KW + kw
@@ -101,14 +101,14 @@ def _dx(rows: int, taps: int, whole: bool) -> Kernel:
 
 @select
 def sparse_conv2d_dx(dy: Array, W: Array, first: Array, links: Array, dx: Array) -> Kernel:
-    """The input gradient's kernel whose tile suits the height of the maps and of the kernels."""
+    """Choose the input-gradient kernel by the heights of maps and kernels."""
     rows = rows_for(dy.shape[1])
     return _dx(rows, column_taps(W.shape[1]), dy.shape[1] % rows == 0)
 
 
 @cache
 def _dW(links: int, taps: int) -> Kernel:
-    """The weight gradient's kernel whose tiles hold so many links of a channel at so many neighbouring taps of a row."""
+    """The weight-gradient kernel with tiles of ``links`` links of a channel × ``taps`` neighbouring taps of a row."""
 
     @kernel
     def sparse_conv2d_dW_add(x: Array, dy: Array, first: Array, maps: Array, kernels: Array, dW: Array) -> None:
@@ -138,6 +138,6 @@ def _dW(links: int, taps: int) -> Kernel:
 
 @select
 def sparse_conv2d_dW_add(x: Array, dy: Array, first: Array, maps: Array, kernels: Array, dW: Array) -> Kernel:
-    """The weight gradient's kernel whose tile suits the number of links of a channel."""
+    """Choose the weight-gradient kernel by the number of links of a channel."""
     most = int(np.diff(first).max())
     return _dW(min((5, 4), key=lambda n: -(-most // n) * n), 5)

@@ -1,4 +1,4 @@
-"""Register tiles for the kernels: the compiled ones, or their NumPy forms where kernels run as plain Python."""
+"""Register tiles for the kernels: compiled, or as NumPy forms if kernels run as plain Python."""
 
 from ..compile.mode import INTERPRET
 

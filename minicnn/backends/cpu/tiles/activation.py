@@ -1,8 +1,8 @@
-"""Activation functions inside other kernels: by number, so that a compiled kernel can hold one as a constant.
+"""Activation functions inside other kernels, selected by number so that a compiled kernel can hold one as a constant.
 
-A kernel that is specialised on one of these numbers computes y = f(a) before it stores, or multiplies by f'(a), which all of
-them write in terms of y. ``kernels/elementwise.py`` holds the same functions as kernels of their own. Products keep the order
-in which they stand: the loops that LLVM makes of one kernel, for whole vectors and for the rest, must not differ in rounding.
+A kernel specialised on such a number computes y = f(a) before it stores, or multiplies by f'(a), which is written in terms of
+y. ``kernels/elementwise.py`` has the same functions as separate kernels. Products are evaluated in the written order: LLVM
+makes two loops of one kernel, for whole vectors and for the rest, and these must round alike.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from .functions import FLAGS, TANH_END, P, Q, bounded_rational, compile_as, like
 NONE, RELU, SCALED_TANH, TANH, SIGMOID = range(5)
 
 NUMBERS = {"relu": RELU, "scaled_tanh": SCALED_TANH, "tanh": TANH, "sigmoid": SIGMOID}
-"""The number of a kernel's function, by the kernel's name."""
+"""The number of an activation function, by the name of its kernel."""
 
 AMPLITUDE, SLOPE = 1.7159, 2 / 3  # LeNet-5's activation function
 
-# A tanh(S x) = x P(x²) / Q(x²) with A and S in the coefficients of tanh, and Q's highest one made 1, which saves a product
+# A tanh(S x) = x P(x²) / Q(x²): the coefficients of tanh with A and S included, scaled so that Q's highest one is 1
 SCALED_P = tuple(np.float32(AMPLITUDE * SLOPE ** (2 * n + 1) * c / (SLOPE**8 * Q[4])) for n, c in enumerate(P))
 SCALED_Q = tuple(np.float32(SLOPE ** (2 * n) * c / (SLOPE**8 * Q[4])) for n, c in enumerate(Q))
 SCALED_END, BOUND = np.float32(TANH_END / SLOPE**2), np.float32(AMPLITUDE)
@@ -31,7 +31,7 @@ SCALED_END, BOUND = np.float32(TANH_END / SLOPE**2), np.float32(AMPLITUDE)
 @register_jitable(**FLAGS)
 def relu(x: Any) -> Any:
     """max(x, 0)."""
-    return like(x, 0) if x <= 0 else x  # a NaN is not ≤ 0 and passes
+    return like(x, 0) if x <= 0 else x  # a NaN is not ≤ 0, so it is returned
 
 
 def scaled_tanh(x: Any) -> Any:
@@ -75,7 +75,7 @@ def relu_dx(y: Any, dy: Any) -> Any:
 
 @register_jitable(**FLAGS)
 def scaled_tanh_dx(y: Any, dy: Any) -> Any:
-    """dy A S (1 − (y/A)²), exactly 0 where |y| = A, for which the rounded constants give some 10⁻⁸."""
+    """dy A S (1 − (y/A)²), exactly 0 where |y| = A; the rounded constants alone would give about 10⁻⁸."""
     square, bound = y * y, like(y, AMPLITUDE)
     steep = like(y, SLOPE * AMPLITUDE) - like(y, SLOPE / AMPLITUDE) * square
     return dy * (like(y, 0) if square >= bound * bound else steep)

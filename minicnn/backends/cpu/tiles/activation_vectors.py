@@ -1,6 +1,6 @@
-"""The activation functions on float32 vectors in registers: the forms of ``functions.py``, operation by operation.
+"""Activation functions on float32 vectors in registers, operation by operation as in ``functions.py``.
 
-So a kernel that squashes what it stores gives the bits of one that stores and a pointwise kernel after it.
+So a fused kernel gives the same bits as a kernel that stores, followed by an elementwise kernel.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from .activation import AMPLITUDE, BOUND, NONE, RELU, SCALED_END, SCALED_P, SCAL
 from .emit import I32, Emit
 
 CONTRACT = ("contract",)
-"""The flags of every sum, product and quotient here, as in ``functions.py``: Numba gives a kernel's own to those without."""
+"""Flags of every sum, product and quotient here, as in ``functions.py``; otherwise Numba would set the kernel's own flags."""
 
 
 def activated(emit: Emit, kind: int, x: Any) -> Any:
-    """f(x), f the activation function of that number."""
+    """f(x), where f is the activation function with this number."""
     return {NONE: _same, RELU: _relu, SCALED_TANH: _scaled_tanh, TANH: _tanh, SIGMOID: _sigmoid}[kind](emit, x)
 
 
@@ -57,7 +57,7 @@ def _over(emit: Emit, x: Any, y: Any) -> Any:
 
 
 def _at_least(emit: Emit, x: Any, low: Any) -> Any:
-    """The larger of the two; comparisons here are written so that a NaN passes."""
+    """The larger of the two. Comparisons here are written so that a NaN is returned."""
     least = _number(emit, low)
     return emit.b.select(emit.b.fcmp_ordered("<", x, least), least, x)
 

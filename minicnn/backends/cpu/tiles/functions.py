@@ -1,7 +1,7 @@
-"""Scalar functions for the kernels: float32 forms that LLVM vectorises, float64 from the C library.
+"""Scalar functions for the kernels: float32 forms that LLVM can vectorise, float64 forms from the C library.
 
-As plain Python each is its NumPy meaning; compiled, Numba picks the form by dtype. The float32 forms are compiled with
-``contract`` only: reassociation would undo the rounding by a large constant and the two-part ln 2.
+In plain Python each is its NumPy function; in compiled code Numba chooses the form by dtype. The float32 forms are compiled
+with ``contract`` only: reassociation would remove the rounding by a large constant and the split of ln 2 into two parts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numba import types
 from numba.extending import overload, register_jitable
 
 # e^x = 2^k e^r with k = round(x / ln 2) and |r| ≤ ln 2 / 2
-ROUND = np.float32(1.5 * 2**23)  # t + ROUND has no room for a fraction: its low bits are the integer nearest to t
+ROUND = np.float32(1.5 * 2**23)  # t + ROUND has no bits for a fraction, so its low bits are the integer nearest to t
 ROUND_BITS = np.int32(0x4B400000)
 LOG2_E = np.float32(1.4426950408889634)
 LN2_HIGH, LN2_LOW = np.float32(0.693359375), np.float32(-2.1219444e-4)  # k · LN2_HIGH is exact
@@ -29,7 +29,7 @@ Q = tuple(map(np.float32, (1.0, 0.46716007590293884, 0.025884361937642097, 0.000
 
 
 def like(x: Any, value: float) -> Any:
-    """``value`` in the dtype of ``x``: a bare literal would turn float32 arithmetic into float64."""
+    """``value`` in the dtype of ``x``: a literal would turn float32 arithmetic into float64."""
     return type(x)(value)
 
 
@@ -44,15 +44,15 @@ def tanh(x: Any) -> Any:
 
 
 def exp32(x: Any) -> Any:
-    """e^x in float32, right to 2 ulp, subnormal results included."""
-    x = EXP_MIN if x < EXP_MIN else x  # comparisons written so that a NaN passes
+    """e^x in float32, within 2 ulp, including subnormal results."""
+    x = EXP_MIN if x < EXP_MIN else x  # comparisons are written so that a NaN passes through
     x = EXP_MAX if x > EXP_MAX else x
     t = np.float32(x * LOG2_E + ROUND)
     k = np.int32(t.view(np.int32) - ROUND_BITS)
     n = t - ROUND
     r = (x - n * LN2_HIGH) - n * LN2_LOW
     p = ((((((E[7] * r + E[6]) * r + E[5]) * r + E[4]) * r + E[3]) * r + E[2]) * r + E[1]) * r + E[0]
-    half = np.int32(k >> 1)  # 2^k in two factors: k reaches from −150 to 128, an exponent from −126 to 127
+    half = np.int32(k >> 1)  # 2^k as two factors: k ranges from −150 to 128, an exponent from −126 to 127
     return p * power_of_two(half) * power_of_two(k - half)
 
 
@@ -62,12 +62,12 @@ def power_of_two(k: Any) -> Any:
 
 
 def tanh32(x: Any) -> Any:
-    """tanh x in float32, right to 5 ulp."""
+    """tanh x in float32, within 5 ulp."""
     return bounded_rational(x, P, Q, TANH_END, np.float32(1))
 
 
 def bounded_rational(x: Any, p: Any, q: Any, end: Any, bound: Any) -> Any:
-    """x p(u) / q(u), u = x² but at most ``end``, and no further from 0 than ``bound``; beyond the end it grows with x."""
+    """x p(u) / q(u) with u = min(x², end), clamped to ±bound; beyond the end it grows with x."""
     u = x * x
     u = end if u > end else u  # a NaN passes
     above = (((p[4] * u + p[3]) * u + p[2]) * u + p[1]) * u + p[0]
@@ -91,7 +91,7 @@ FLAGS: Any = {"fastmath": {"contract"}, "error_model": "numpy"}
 
 
 def compile_as(function: Callable[..., Any], single: Callable[..., Any], double: Callable[..., Any]) -> None:
-    """In kernels let ``function`` be ``single`` where its first argument is a float32 and ``double`` where it is a float64."""
+    """In kernels, compile ``function`` as ``single`` for a float32 first argument and as ``double`` for a float64 one."""
 
     def choose(x: Any, *rest: Any) -> Any:
         return {types.float32: single, types.float64: double}.get(x)

@@ -1,4 +1,4 @@
-"""Tile functions for pooling the maps of one image. Legend as in ``row_tile.py``; their meaning stands in ``row_numpy.py``."""
+"""Tile functions for pooling one image. Legend as in ``row_tile.py``; the NumPy forms are in ``row_numpy.py``."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def tile_repeat(typingctx: Any, n: Any, times: Any, b: Any, bi: Any, bstep: Any,
 
 @intrinsic(prefer_literal=True)
 def tile_lowest(typingctx: Any, like: Any, m: Any) -> Any:
-    """A tile of m rows before any comparison: t[i, 0] = −∞, the largest yet, and t[i, 1] = −1, the tap it came from."""
+    """The initial tile of m rows: t[i, 0] = −∞, the running maximum, and t[i, 1] = −1, the tap it came from."""
     if not literals(m):
         return None
     w = column_of(like.dtype, 1).w
@@ -66,7 +66,7 @@ def tile_lowest(typingctx: Any, like: Any, m: Any) -> Any:
 def tile_beat(
     typingctx: Any, t: Any, v: Any, number: Any, y: Any, ystep: Any, height: Any, x: Any, step: Any, width: Any, high: Any
 ) -> Any:
-    """t[i, 0], t[i, 1] = v[i], number where v[i] is larger, NaN or the first, at the pixels where ``tile_window`` reads."""
+    """t[i, 0], t[i, 1] = v[i], number where v[i] is larger, NaN or the first, at the pixels that ``tile_window`` reads."""
     if not literals(step):
         return None
 
@@ -89,7 +89,7 @@ def tile_beat(
 
 @intrinsic
 def tile_store_taps(typingctx: Any, t: Any, c: Any, ci: Any, istep: Any, rows: Any, high: Any) -> Any:
-    """c[ci + i·istep + k] = t[i, 1][k] as a whole number, for i < rows and k < high."""
+    """c[ci + i·istep + k] = t[i, 1][k] as an integer, for i < rows and k < high."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         tile, array, first, step, count, end = args

@@ -1,6 +1,6 @@
-"""Masked loads and stores of vectors that lie along the row of a map, which may end before the vector does.
+"""Masked loads and stores of vectors along the row of a map; the row may end before the vector does.
 
-Legend: k < w is a place in a vector; ``low`` and ``high`` bound the places that are read or written.
+Legend: k < w is a position in a vector; ``low`` and ``high`` bound the positions that are read or written.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from ..compile.mode import CHECK
 from .emit import I32, SCALAR_BYTES, Emit, TileType
 
 NAMES = {"float": "f32", "double": "f64", "i32": "i32"}
-"""Numbers in the names of LLVM's functions."""
+"""Number words in the names of LLVM's functions."""
 
 FAR = 16
-"""Numbers further apart than this are loaded one by one: code for all vectors between them would grow with the distance."""
+"""Numbers further apart than this are loaded one by one: the code for whole vectors would grow with the distance."""
 
 
 def column_of(dtype: Any, n: int) -> TileType:
-    """The type of n vectors below each other."""
+    """The type of n vectors, one below the other."""
     return TileType(dtype, n, 1, HOST.width(SCALAR_BYTES[dtype]))
 
 
 class RowEmit(Emit):
-    """The instructions that tiles over rows of pixels are made of, for one call site."""
+    """The LLVM instructions of tiles over rows of pixels, for one call site."""
 
     @property
     def zero(self) -> Any:
@@ -47,20 +47,20 @@ class RowEmit(Emit):
         return self.b.select(self.b.icmp_signed("<", a, b), a, b)
 
     def on_row(self, x: Any, step: int, width: Any, high: Any) -> tuple[Any, Any]:
-        """The bounds of the places k < high where x + k·step lies on a row of so many pixels."""
+        """The bounds of the positions k < high where x + k·step lies on a row of ``width`` pixels."""
         return self._ceil(self.b.neg(x), step), self.less(self._ceil(self.b.sub(width, x), step), high)
 
     def _ceil(self, a: Any, step: int) -> Any:
-        """a / step rounded up, or some number below 1 where that is below 1."""
+        """a / step rounded up; any number below 1 if the result is below 1."""
         return a if step == 1 else self.b.sdiv(self.b.add(a, self.const(step - 1)), self.const(step))
 
     def on_map(self, y: Any, height: Any, low: Any, high: Any) -> Any:
-        """``high`` where row y is on a map of that height, else ``low``, so that no place is."""
+        """``high`` if row y is on a map of this height, else ``low``, which leaves no position."""
         inside = self.b.and_(self.b.icmp_signed("<=", self.const(0), y), self.b.icmp_signed("<", y, height))
         return self.b.select(inside, high, low)
 
     def between(self, low: Any, high: Any) -> Any:
-        """The mask of the places k with low ≤ k < high."""
+        """The mask of the positions k with low ≤ k < high."""
         count = self.b.sub(high, low)
         count = self.b.select(self.b.icmp_signed("<", count, self.const(0)), self.const(0), count)
         places = ir.Constant(ir.VectorType(I32, self.t.w), list(range(self.t.w)))
@@ -81,7 +81,7 @@ class RowEmit(Emit):
         self._masked("store", self._vector_of(array_type), ir.VoidType(), arguments)
 
     def load_spaced(self, array_type: Any, array: Any, index: Any, step: int, low: Any, high: Any) -> Any:
-        """array[index + k·step] for low ≤ k < high: the whole vectors that they lie in, and the numbers picked out of them."""
+        """array[index + k·step] for low ≤ k < high: loads whole vectors and selects the numbers from them."""
         w = self.t.w
         if step > FAR:
             return self.load_apart(array_type, array, index, step, low, high)
@@ -98,7 +98,7 @@ class RowEmit(Emit):
         return picked
 
     def load_apart(self, array_type: Any, array: Any, index: Any, step: int, low: Any, high: Any) -> Any:
-        """What ``load_spaced`` loads, number by number: where they are far apart, most vectors between them hold none."""
+        """The same as ``load_spaced``, number by number: if they are far apart, most whole vectors would contain none."""
         picked = self.zero
         for k in range(self.t.w):
             on = self.b.and_(self.b.icmp_signed("<=", low, self.const(k)), self.rows_below(high, k))
@@ -117,8 +117,8 @@ class RowEmit(Emit):
                 self.b.store(self.b.fadd(self.b.load(pointer), element), pointer)
 
     def sums(self, vectors: list[Any]) -> Any:
-        """A vector that begins with the sums over the places of each of up to w vectors."""
-        each = self.t.w >> (len(vectors) - 1).bit_length()  # partial sums of a vector that are left when all are in one
+        """A vector that begins with the sum over the positions of each of up to w vectors."""
+        each = self.t.w >> (len(vectors) - 1).bit_length()  # partial sums left in each vector when all are merged into one
         while len(vectors) > 1:
             vectors = vectors + [vectors[-1]] * (len(vectors) % 2)
             vectors = [self._neighbours(x, y) for x, y in zip(vectors[0::2], vectors[1::2], strict=True)]
@@ -128,11 +128,11 @@ class RowEmit(Emit):
         return self.shuffled_lanes(v, v, [k % v.type.count for k in range(self.t.w)])
 
     def shuffled_lanes(self, a: Any, b: Any, lanes: list[int]) -> Any:
-        """The vector of these places of a and, counted on from its last, of b."""
+        """The vector of these lanes of a, followed by those of b, numbered on."""
         return self.b.shuffle_vector(a, b, ir.Constant(ir.VectorType(I32, len(lanes)), lanes))
 
     def _pointer(self, array_type: Any, array: Any, index: Any, low: Any, high: Any) -> Any:
-        """Pointer to the vector at array[index]; in check mode the places low ≤ k < high must lie inside the array."""
+        """Pointer to the vector at array[index]; in check mode the positions low ≤ k < high must lie inside the array."""
         struct = self.context.make_array(array_type)(self.context, self.b, array)
         if CHECK:
             zero, width = self.const(0), self.const(self.t.w)

@@ -1,4 +1,4 @@
-"""The tile functions for one image in plain NumPy: what they mean, and what runs under ``NUMBA_DISABLE_JIT=1``.
+"""NumPy forms of the tile functions for one image: their definition, and the code that runs under ``NUMBA_DISABLE_JIT=1``.
 
 A tile is an array (m, n, w), a column of vectors (n, 1, w). An array is addressed as if it were flat.
 """
@@ -12,14 +12,14 @@ from .tile_numpy import _clamped, _flat, tile_width
 
 
 def _read(b: Array, places: Array, on: Array) -> Array:
-    """b at the places where ``on``, zeros elsewhere, as a column of vectors."""
+    """b at the given places where ``on``, zeros elsewhere, as a column of vectors."""
     return np.where(on, _flat(b)[np.where(on, places, 0)], b.dtype.type(0))[:, None]
 
 
 def _pixels(
     n: int, w: int, bi: int, y: int, ystep: int, height: int, x: int, step: int, width: int, high: int
 ) -> tuple[Array, Array]:
-    """Where the pixels (y + j·ystep, x + k·step) of a map at bi lie, and which are on it, of k < high; each (n, w)."""
+    """Offsets of the pixels (y + j·ystep, x + k·step) of a map at bi, and which lie on it, for k < high; each (n, w)."""
     k = np.arange(w)
     rows, columns = (y + ystep * np.arange(n))[:, None], x + step * k
     on = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width) & (k < high)
@@ -73,7 +73,7 @@ def tile_spread_taps(t: Array, a: Array, ai: int, astep: int, taps: int, v: Arra
 
 
 def tile_products(t: Array, u: Array, v: Array) -> Array:
-    """t[i, j] += u[i] · v[j], place by place."""
+    """t[i, j] += u[i] · v[j], elementwise."""
     return t + u * v[None, :, 0]
 
 
@@ -129,7 +129,7 @@ def tile_keep(v: Array, times: int, b: Array, bi: int, bstep: int, rows: int, nu
 
 
 def tile_lowest(like: Array, m: int) -> Array:
-    """A tile of m rows before any comparison: t[i, 0] = −∞, the largest yet, and t[i, 1] = −1, the tap it came from."""
+    """The initial tile of m rows: t[i, 0] = −∞, the running maximum, and t[i, 1] = −1, the tap it came from."""
     pair = np.array([-np.inf, -1], like.dtype)
     return np.broadcast_to(pair[None, :, None], (m, 2, tile_width(like))).copy()
 
@@ -137,12 +137,12 @@ def tile_lowest(like: Array, m: int) -> Array:
 def tile_beat(
     t: Array, v: Array, number: int, y: int, ystep: int, height: int, x: int, step: int, width: int, high: int
 ) -> Array:
-    """t[i, 0], t[i, 1] = v[i], number where v[i] is larger, NaN or the first, at the pixels where ``tile_window`` reads."""
+    """t[i, 0], t[i, 1] = v[i], number where v[i] is larger, NaN or the first, at the pixels that ``tile_window`` reads."""
     _, on = _pixels(len(t), t.shape[2], 0, y, ystep, height, x, step, width, high)
     wins = on & ((v[:, 0] > t[:, 0]) | (t[:, 1] < 0) | np.isnan(v[:, 0]))
     return np.where(wins[:, None], np.stack([v[:, 0], np.full_like(v[:, 0], number)], axis=1), t)
 
 
 def tile_store_taps(t: Array, c: Array, ci: int, istep: int, rows: int, high: int) -> None:
-    """c[ci + i·istep + k] = t[i, 1][k] as a whole number, for i < rows and k < high."""
+    """c[ci + i·istep + k] = t[i, 1][k] as an integer, for i < rows and k < high."""
     tile_store_rows(t[:, 1:], c, ci, istep, rows, 0, 1, high)

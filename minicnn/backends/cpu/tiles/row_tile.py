@@ -1,10 +1,10 @@
-"""Tiles for one image: vectors that lie along the rows of a map, cut off where the row ends.
+"""Tiles for one image: vectors along the rows of a map, masked where the row ends.
 
-With one image there are no lanes to fill a vector, so it holds neighbouring pixels. Loads make columns of vectors, products
-meet them with a tile, stores write it; what lies outside the bounds is neither read nor written.
+With one image there are no lanes to fill a vector, so a vector holds neighbouring pixels. Loads make columns of vectors,
+products combine them with a tile, stores write the tile. Positions outside the bounds are neither read nor written.
 
-Legend: t a tile of m × n vectors, u and v columns of vectors, k < w a place in a vector. Arrays are addressed as in
-``tile.py``, and the meaning in plain NumPy stands in ``row_numpy.py``.
+Legend: t a tile of m × n vectors, u and v columns of vectors, k < w a position in a vector. Arrays are addressed as in
+``tile.py``; the NumPy forms are in ``row_numpy.py``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LONG = types.int64
 
 
 def literals(*kinds: Any) -> bool:
-    """Whether these are numbers known when a kernel is compiled."""
+    """Whether these are numbers known at compile time."""
     return all(isinstance(kind, types.IntegerLiteral) for kind in kinds)
 
 
@@ -124,7 +124,7 @@ def tile_scale(typingctx: Any, t: Any, a: Any, ai: Any, astep: Any, rows: Any, v
 
 
 def _taps(t: Any, a: Any, taps: Any, v: Any, sign: int) -> Any:
-    """Signature and code of t[i] += Σ_k a[ai + k·astep] · v[i + sign·k]: every vector is loaded once and meets every tap."""
+    """Signature and code of t[i] += Σ_k a[ai + k·astep] · v[i + sign·k]: every vector is loaded once for all taps."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         tile, array, first, step, _, column = args
@@ -155,7 +155,7 @@ def tile_spread_taps(typingctx: Any, t: Any, a: Any, ai: Any, astep: Any, taps: 
 
 @intrinsic
 def tile_products(typingctx: Any, t: Any, u: Any, v: Any) -> Any:
-    """t[i, j] += u[i] · v[j], place by place."""
+    """t[i, j] += u[i] · v[j], elementwise."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         tile, left, right = args
@@ -204,7 +204,7 @@ def tile_add_window(
         rows = [emit.row(top, i, y_step) for i in range(t.m)]
         starts = [builder.add(builder.add(first, builder.mul(row, w)), left) for row in rows]
         where = [(start, low, emit.on_map(row, h, low, stop)) for start, row in zip(starts, rows, strict=True)]
-        if step.literal_value == 1:  # all loads first: they would wait for the store to the row before, which lies close by
+        if step.literal_value == 1:  # all loads first: they would wait for the store to the row before, which is nearby
             before = [emit.load_between(c, array, *place) for place in where]
             for i, place in enumerate(where):
                 emit.store_between(builder.fadd(before[i], emit.at(tile, i, 0)), c, array, *place)
@@ -217,7 +217,7 @@ def tile_add_window(
 
 
 def _fold_add(emit: RowEmit, tile: Any, array_type: Any, array: Any, starts: list[Any], rows: Any, columns: Any) -> None:
-    """array[starts[i] + j] += Σ_k t[i, j][k] for i < rows, j < columns, as many columns at a time as a vector has places."""
+    """array[starts[i] + j] += Σ_k t[i, j][k] for i < rows, j < columns, up to w columns at a time."""
     zero, width = emit.const(0), emit.t.w
     for i, start in enumerate(starts):
         with emit.b.if_then(emit.rows_below(rows, i), likely=True):

@@ -1,4 +1,4 @@
-"""Tiles for one image: the compiled functions, or their NumPy forms where kernels run as plain Python."""
+"""Tiles for one image: compiled, or as NumPy forms if kernels run as plain Python."""
 
 from ..compile.mode import INTERPRET
 

@@ -1,8 +1,8 @@
-"""Register tiles: m × n vectors of w numbers as one Numba value, so that LLVM keeps them in registers.
+"""Register tiles: m × n vectors of w numbers as one Numba value, which LLVM keeps in registers.
 
 Legend: ``t`` a tile; ``t[i, j]`` its vector in row i, column j; ``a[k]`` and ``b[k : k+w]`` address an array as if it were
-flat (arrays are C-contiguous, or strided in the rows only and addressed by the caller). The same functions in plain NumPy
-stand in ``tile_numpy.py``: they are the documentation, the oracle, and what runs under ``NUMBA_DISABLE_JIT=1``.
+flat (arrays are C-contiguous, or strided in the rows only and addressed by the caller). ``tile_numpy.py`` has the NumPy forms:
+the documentation, the oracle, and the code that runs under ``NUMBA_DISABLE_JIT=1``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def _constant(value: int) -> Any:
 
 @intrinsic
 def tile_width(typingctx: Any, like: Any) -> Any:
-    """How many numbers w a vector holds, in the dtype of ``like``."""
+    """The number w of elements in a vector, for the dtype of ``like``."""
     return types.int64(like), _constant(HOST.width(SCALAR_BYTES[like.dtype]))
 
 
@@ -37,7 +37,7 @@ def _zero(t: TileType) -> Any:
 
 @intrinsic(prefer_literal=True)
 def tile_zeros(typingctx: Any, like: Any, m: Any, n: Any) -> Any:
-    """A tile of m × n single vectors, all zeros, in the dtype of ``like``."""
+    """A tile of m × n vectors, all zeros, in the dtype of ``like``."""
     if not isinstance(m, types.IntegerLiteral) or not isinstance(n, types.IntegerLiteral):
         return None
     t = TileType(like.dtype, m.literal_value, n.literal_value, HOST.width(SCALAR_BYTES[like.dtype]))
@@ -50,7 +50,7 @@ def _places(n: Any) -> types.UniTuple:
 
 @intrinsic(prefer_literal=True)
 def tile_places(typingctx: Any, n: Any, p: Any, width: Any, row: Any, step: Any) -> Any:
-    """(p + j) // width · row + (p + j) % width · step for j < n: n neighbours on a map of so many columns, in reading order."""
+    """(p + j) // width · row + (p + j) % width · step for j < n: the offsets of n pixels in row-major order."""
     if not isinstance(n, types.IntegerLiteral):
         return None
 
@@ -72,7 +72,7 @@ def tile_places(typingctx: Any, n: Any, p: Any, width: Any, row: Any, step: Any)
 
 @intrinsic
 def tile_inside(typingctx: Any, ys: Any, xs: Any, top: Any, left: Any, height: Any, width: Any, step: Any) -> Any:
-    """((ys[j] + top)·width + xs[j] + left)·step where that is a pixel of a map of height × width, else OUTSIDE."""
+    """((ys[j] + top)·width + xs[j] + left)·step if that is a pixel of a map of height × width, else OUTSIDE."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         down, across, dy, dx, rows, columns, size = args
@@ -142,7 +142,7 @@ def tile_bias(typingctx: Any, t: Any, b: Any, bi: Any, rows: Any) -> Any:
 
 @intrinsic(prefer_literal=True)
 def tile_activation(typingctx: Any, t: Any, kind: Any) -> Any:
-    """t[i, j] = f(t[i, j]), f the activation function of that number."""
+    """t[i, j] = f(t[i, j]), where f is the activation function with this number."""
     if not isinstance(kind, types.IntegerLiteral) or t.dtype is not types.float32:
         return None
 
@@ -234,14 +234,14 @@ def _put_columns(add: bool) -> Callable[..., Any]:
 
 @intrinsic
 def tile_set(typingctx: Any, t: Any, c: Any, ci: Any, cstep: Any, rows: Any, cols: Any) -> Any:
-    """c[ci + i·cstep + j·w : +w] = t[i, j] for i < rows, as far as the columns are below ``cols``."""
+    """c[ci + i·cstep + j·w : +w] = t[i, j] for i < rows, for columns below ``cols`` only."""
     long = types.int64
     return types.none(t, c, long, long, long, long), _put_columns(add=False)
 
 
 @intrinsic
 def tile_add(typingctx: Any, t: Any, c: Any, ci: Any, cstep: Any, rows: Any, cols: Any) -> Any:
-    """c[ci + i·cstep + j·w : +w] += t[i, j] for i < rows, as far as the columns are below ``cols``."""
+    """c[ci + i·cstep + j·w : +w] += t[i, j] for i < rows, for columns below ``cols`` only."""
     long = types.int64
     return types.none(t, c, long, long, long, long), _put_columns(add=True)
 

@@ -1,6 +1,6 @@
-"""The tile functions in plain NumPy: what they mean, their oracle, and what runs under ``NUMBA_DISABLE_JIT=1``.
+"""NumPy forms of the tile functions: their definition and oracle, and the code that runs under ``NUMBA_DISABLE_JIT=1``.
 
-A tile is an array (m, n, w) here, and the functions return it changed, as the compiled ones do.
+A tile is an array (m, n, w) here. The functions return the changed tile, as the compiled ones do.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from .activation import activate
 
 
 def tile_width(like: Array) -> int:
-    """How many numbers w a vector holds, in the dtype of ``like``."""
+    """The number w of elements in a vector, for the dtype of ``like``."""
     return HOST.width(like.itemsize)
 
 
 def tile_zeros(like: Array, m: int, n: int) -> Array:
-    """A tile of m × n single vectors, all zeros."""
+    """A tile of m × n vectors, all zeros."""
     return np.zeros((m, n, tile_width(like)), like.dtype)
 
 
@@ -28,7 +28,7 @@ def _vectors(array: Array, starts: Array, w: int) -> Array:
 
 
 def _flat(array: Array) -> Array:
-    """The array as one vector over its memory, also where its rows are strided."""
+    """The array's memory as one vector, even if its rows are strided."""
     if array.flags.c_contiguous:
         return array.reshape(-1)
     reach = 1 + sum(
@@ -50,19 +50,19 @@ def _clamped(size: int, count: int) -> Array:
 
 
 def tile_places(n: int, p: int, width: int, row: int, step: int) -> Array:
-    """(p + j) // width · row + (p + j) % width · step for j < n: n neighbours on a map of so many columns, in reading order."""
+    """(p + j) // width · row + (p + j) % width · step for j < n: the offsets of n pixels in row-major order."""
     places = p + np.arange(n)
     return places // width * row + places % width * step
 
 
 def tile_inside(ys: Array, xs: Array, top: int, left: int, height: int, width: int, step: int) -> Array:
-    """((ys[j] + top)·width + xs[j] + left)·step where that is a pixel of a map of height × width, else OUTSIDE."""
+    """((ys[j] + top)·width + xs[j] + left)·step if that is a pixel of a map of height × width, else OUTSIDE."""
     y, x = ys + top, xs + left
     return np.where((y >= 0) & (y < height) & (x >= 0) & (x < width), (y * width + x) * step, OUTSIDE)
 
 
 def _inside(b: Array, places: Array, offset: int, w: int) -> Array:
-    """The vectors at places + offset, zeros where a place is OUTSIDE."""
+    """The vectors at places + offset, zeros if a place is OUTSIDE."""
     on = places != OUTSIDE
     return np.where(on[:, None], _vectors(b, np.where(on, places + offset, 0), w), b.dtype.type(0))
 
@@ -136,7 +136,7 @@ def tile_bias(t: Array, b: Array, bi: int, rows: int) -> Array:
 
 
 def tile_activation(t: Array, kind: int) -> Array:
-    """t[i, j] = f(t[i, j]), f the activation function of that number."""
+    """t[i, j] = f(t[i, j]), where f is the activation function with this number."""
     return np.array([activate(kind, x) for x in t.reshape(-1)], t.dtype).reshape(t.shape)
 
 
@@ -172,7 +172,7 @@ def tile_sum_add_rows(t: Array, c: Array, ci: int, rstep: int, at: Array, k: int
 
 
 def tile_set(t: Array, c: Array, ci: int, cstep: int, rows: int, cols: int) -> None:
-    """c[ci + i·cstep + j·w : +w] = t[i, j] for i < rows, as far as the columns are below ``cols``."""
+    """c[ci + i·cstep + j·w : +w] = t[i, j] for i < rows, for columns below ``cols`` only."""
     flat = _flat(c)
     for i in range(min(rows, t.shape[0])):
         row = t[i].reshape(-1)[: max(0, cols)]
@@ -180,7 +180,7 @@ def tile_set(t: Array, c: Array, ci: int, cstep: int, rows: int, cols: int) -> N
 
 
 def tile_add(t: Array, c: Array, ci: int, cstep: int, rows: int, cols: int) -> None:
-    """c[ci + i·cstep + j·w : +w] += t[i, j] for i < rows, as far as the columns are below ``cols``."""
+    """c[ci + i·cstep + j·w : +w] += t[i, j] for i < rows, for columns below ``cols`` only."""
     flat = _flat(c)
     for i in range(min(rows, t.shape[0])):
         row = t[i].reshape(-1)[: max(0, cols)]

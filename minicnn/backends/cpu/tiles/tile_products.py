@@ -1,4 +1,4 @@
-"""Products that are added to a tile, one function for each way its operands lie in memory. Legend: see ``tile.py``."""
+"""Products added to a tile: one function for each memory layout of the operands. Legend: see ``tile.py``."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def tile_multiply_inside(typingctx: Any, t: Any, a: Any, ai: Any, b: Any, places
 
 
 def _row_products(emit: Emit, tile: Any, weights: list[Any], pixels: list[Any], sign: int) -> Any:
-    """t[i] += Σ_k weights[k] · pixels[i + sign·k]: every pixel is loaded once and meets every weight."""
+    """t[i] += Σ_k weights[k] · pixels[i + sign·k]: every pixel is loaded once for all weights."""
     for at, pixel in enumerate(pixels):
         for k, weight in enumerate(weights):
             i = at - sign * k
@@ -73,7 +73,7 @@ def _row_products(emit: Emit, tile: Any, weights: list[Any], pixels: list[Any], 
 
 
 def _row_tile(t: Any, a: Any, taps: Any, b: Any, pixels: int, sign: int) -> Any:
-    """Signature and code of a tile function over a row of so many pixels."""
+    """Signature and code of a tile function over a row of this many pixels."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         tile, av, aiv, _, bv, biv, step = args

@@ -1,7 +1,7 @@
-"""Arithmetic on tiles, lane by lane: + − × of tiles of one shape, vectors from memory, derivatives, what is finite, maxima.
+"""Lane-by-lane arithmetic on tiles: +, −, ×, loads, derivatives, tests for finite numbers, maxima.
 
-A vector is a tile of 1 × 1. With these a kernel that joins several layers says what it does with each vector, and does not
-depend on whether LLVM sees that its arrays do not overlap. The twins stand in ``vectors_numpy.py``.
+A vector is a tile of 1 × 1. A fused kernel written with these functions is vectorised even if LLVM cannot prove that its arrays
+do not overlap. The NumPy forms are in ``vectors_numpy.py``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def _vector_type(dtype: Any) -> TileType:
 
 
 def _operation(op: Callable[..., Any], instruction: str) -> None:
-    """Let ``op`` of two tiles be that instruction, vector by vector; sums of products may be contracted."""
+    """Define ``op`` of two tiles as an LLVM instruction, vector by vector; sums of products may be contracted."""
 
     @intrinsic
     def combine(typingctx: Any, s: Any, t: Any) -> Any:
@@ -64,7 +64,7 @@ def vector_load(typingctx: Any, a: Any, i: Any) -> Any:
 
 @intrinsic
 def vector_inside(typingctx: Any, a: Any, place: Any, offset: Any) -> Any:
-    """a[place + offset : +w], zeros where the place is OUTSIDE."""
+    """a[place + offset : +w], zeros if the place is OUTSIDE."""
     t = _vector_type(a.dtype)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -101,7 +101,7 @@ def vector_all(typingctx: Any, like: Any, value: Any) -> Any:
 
 @intrinsic(prefer_literal=True)
 def vector_slope(typingctx: Any, kind: Any, y: Any, dy: Any) -> Any:
-    """f'(a) dy for y = f(a), f the activation function of that number."""
+    """f'(a) dy for y = f(a), where f is the activation function with this number."""
     if not isinstance(kind, types.IntegerLiteral):
         return None
 
@@ -113,7 +113,7 @@ def vector_slope(typingctx: Any, kind: Any, y: Any, dy: Any) -> Any:
 
 
 def _finite(emit: Emit, vector: Any) -> Any:
-    """Which lanes are finite, by their exponents: comparisons of floats may be simplified away."""
+    """Which lanes are finite, by their exponent bits: LLVM may simplify comparisons of floats."""
     bits = 8 * SCALAR_BYTES[emit.t.dtype]
     ints, fraction = ir.VectorType(ir.IntType(bits), emit.t.w), {32: 23, 64: 52}[bits]
     exponent = ir.Constant(ints, [(1 << (bits - 1)) - (1 << fraction)] * emit.t.w)
@@ -147,7 +147,7 @@ def vector_mended(typingctx: Any, t: Any, s: Any) -> Any:
 
 @intrinsic
 def vector_winner(typingctx: Any, t: Any, a: Any, b: Any, c: Any, argmax: Any, i: Any) -> Any:
-    """The largest of t, a, b, c, the first of equals and NaN before all; tap[i : i + w] = its number, from 0."""
+    """The largest of t, a, b, c (the first of equals, NaN before all); argmax[i : i + w] = its number, from 0."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         emit = Emit(context, builder, t)
@@ -167,7 +167,7 @@ def vector_winner(typingctx: Any, t: Any, a: Any, b: Any, c: Any, argmax: Any, i
 
 @intrinsic
 def vector_won(typingctx: Any, t: Any, argmax: Any, i: Any, number: Any) -> Any:
-    """t where tap[i : i + w] is that number, else 0."""
+    """t where argmax[i : i + w] is this number, else 0."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         emit = Emit(context, builder, t)

@@ -1,4 +1,4 @@
-"""The functions of ``vectors.py`` in plain NumPy: what they mean, their oracle, and what runs under ``NUMBA_DISABLE_JIT=1``."""
+"""NumPy forms of ``vectors.py``: their definition and oracle, and the code that runs under ``NUMBA_DISABLE_JIT=1``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def vector_load(a: Array, i: int) -> Array:
 
 
 def vector_inside(a: Array, place: int, offset: int) -> Array:
-    """a[place + offset : +w], zeros where the place is OUTSIDE."""
+    """a[place + offset : +w], zeros if the place is OUTSIDE."""
     return vector_load(a, place + offset) if place != OUTSIDE else np.zeros((1, 1, tile_width(a)), a.dtype)
 
 
@@ -31,7 +31,7 @@ def vector_all(like: Array, value: float) -> Array:
 
 
 def vector_slope(kind: int, y: Array, dy: Array) -> Array:
-    """f'(a) dy for y = f(a), f the activation function of that number."""
+    """f'(a) dy for y = f(a), where f is the activation function with this number."""
     pairs = zip(y.reshape(-1), dy.reshape(-1), strict=True)
     return np.array([activate_dx(kind, *pair) for pair in pairs], dy.dtype).reshape(dy.shape)
 
@@ -47,7 +47,7 @@ def vector_mended(t: Array, s: Array) -> Array:
 
 
 def vector_winner(t: Array, a: Array, b: Array, c: Array, argmax: Array, i: int) -> Array:
-    """The largest of t, a, b, c, the first of equals and NaN before all; tap[i : i + w] = its number, from 0."""
+    """The largest of t, a, b, c (the first of equals, NaN before all); argmax[i : i + w] = its number, from 0."""
     best, at = t, np.zeros(t.shape, argmax.dtype)
     for number, value in enumerate((a, b, c), 1):
         wins = (value > best) | np.isnan(value)
@@ -57,6 +57,6 @@ def vector_winner(t: Array, a: Array, b: Array, c: Array, argmax: Array, i: int)
 
 
 def vector_won(t: Array, argmax: Array, i: int, number: int) -> Array:
-    """t where tap[i : i + w] is that number, else 0."""
+    """t where argmax[i : i + w] is this number, else 0."""
     w = t.shape[2]
     return np.where(argmax.reshape(-1)[i : i + w] == number, t, t.dtype.type(0))

@@ -1,1 +1,1 @@
-"""The GPU: its compiler, its memory, its launches."""
+"""The GPU: compiler, memory and kernel launches."""

@@ -1,4 +1,4 @@
-"""A GPU as the backend sees it: memory, transfers, launches, all in the order of one stream."""
+"""The GPU as the backend uses it: memory, transfers and launches, all in the order of one stream."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ LOG = CompileLog(lambda: "compiling kernels for the GPU, anew in every run")
 
 
 class Device(Protocol):
-    """What a GPU must do. ``Gpu`` is a real one; the tests have one in ordinary memory that executes PTX."""
+    """The interface of a GPU. ``Gpu`` is a real one; the tests have one in ordinary memory that executes PTX."""
 
     def pinned(self, size: int) -> Array:
-        """So many bytes of host memory, zeros, from which uploads go on while the host does something else."""
+        """Page-locked host memory of ``size`` bytes, zeros; uploads from it run while the host goes on."""
         ...
 
     def allocate(self, size: int) -> Any:
-        """So many bytes on the device."""
+        """``size`` bytes of device memory."""
         ...
 
     def upload(self, block: Any, start: int, data: Array) -> None:
-        """block[start:] = data, bytes both; pinned data must stay as it is until ``download`` returns."""
+        """block[start:] = data, both as bytes. Pinned data must not change before ``download`` returns."""
         ...
 
     def download(self, block: Any, start: int, data: Array) -> None:
-        """data = block[start:] when all before it is done."""
+        """data = block[start:], after everything launched before."""
         ...
 
-    def upload_aside(self, block: Any, start: int, data: Array) -> None:
-        """``upload`` of pinned data beside what runs; what is launched after ``join`` waits for it."""
+    def upload_async(self, block: Any, start: int, data: Array) -> None:
+        """``upload`` of pinned data at the same time as kernels; launches after ``join`` wait for it."""
         ...
 
     def join(self) -> None:
-        """Let what is launched from now on wait for uploads aside."""
+        """Make later launches wait for asynchronous uploads."""
         ...
 
     def view(self, block: Any, start: int, like: Array) -> Any:
-        """The array that begins there, with the dtype and shape of another one."""
+        """The array at this position of the block, with the dtype and shape of ``like``."""
         ...
 
     def prepare(self, kernel: Any, shape: Shape, arguments: Sequence[Any], like: Sequence[Argument]) -> Callable[..., None]:
-        """What launches a kernel on arguments of the device and numbers that are given then; ``like`` are all of the host's."""
+        """A function that launches the kernel on these arguments and on numbers given at each call; ``like`` are the host's."""
         ...
 
 
@@ -57,7 +57,7 @@ class Gpu:
     """The current CUDA device.
 
     Raises:
-        BackendError: there is none that can be used.
+        BackendError: there is no usable device.
     """
 
     def __init__(self) -> None:
@@ -77,7 +77,7 @@ class Gpu:
         """Memory of the device.
 
         Raises:
-            BackendError: there is not so much left.
+            BackendError: there is not enough memory left.
         """
         try:
             return target.cuda.device_array(max(1, size), np.uint8)
@@ -86,35 +86,35 @@ class Gpu:
             raise BackendError("backend cuda", what, "give smaller batches, or fewer images at a time") from error
 
     def upload(self, block: Any, start: int, data: Array) -> None:
-        """An asynchronous copy; the driver takes what is not pinned before it returns."""
+        """An asynchronous copy. The driver copies memory that is not pinned before it returns."""
         block[start : start + data.size].copy_to_device(data, stream=self._stream)
 
     def download(self, block: Any, start: int, data: Array) -> None:
-        """A copy, and a wait for it."""
+        """A copy that waits until it is done."""
         block[start : start + data.size].copy_to_host(data, stream=self._stream)
         self._stream.synchronize()
 
-    def upload_aside(self, block: Any, start: int, data: Array) -> None:
-        """A copy on a stream of its own."""
+    def upload_async(self, block: Any, start: int, data: Array) -> None:
+        """A copy on a separate stream."""
         block[start : start + data.size].copy_to_device(data, stream=self._aside)
         self._arrived = target.cuda.event()
         self._arrived.record(self._aside)
 
     def join(self) -> None:
-        """Wait on the device, not on the host."""
+        """Make the device wait, not the host."""
         if self._arrived is not None:
             self._arrived.wait(self._stream)
             self._arrived = None
 
     def view(self, block: Any, start: int, like: Array) -> Any:
-        """A device array of Numba's."""
+        """A device array of Numba."""
         return block[start : start + like.nbytes].view(like.dtype).reshape(like.shape)
 
     def prepare(self, kernel: Any, shape: Shape, arguments: Sequence[Any], like: Sequence[Argument]) -> Callable[..., None]:
-        """Compiled once for each combination of types."""
+        """Compile once for each combination of types."""
         kinds = target.signature(tuple(like))
         key = (kernel, kinds)
-        if key not in self._compiled or target.SIMULATED:  # a simulated kernel holds one grid
+        if key not in self._compiled or target.SIMULATED:  # a simulated kernel stores its grid
             with LOG.binding(kernel.__name__) as binding:
                 binding.missed()
                 self._compiled[key] = target.compiled(kernel, kinds)

@@ -1,8 +1,8 @@
-"""Arrays of the host and their twins on the device.
+"""Device copies of host arrays.
 
-Everything above the backend works with NumPy arrays. On a GPU they stand for memory of the device: each array that owns its
-memory gets a twin of the same size when a launch first names it or a view of it, with what it holds at that moment. Kernels
-work on the twins. What changes on either side afterwards crosses only on demand: ``push``, ``pull``, or ``sync_to_host``.
+Everything above the backend works with NumPy arrays. Each array that owns its memory gets a device copy of the same size and
+content when a launch first uses it or a view of it. Kernels work on the device copies. Nothing is copied implicitly afterwards:
+call ``push``, ``pull`` or ``sync_to_host``.
 """
 
 from __future__ import annotations
@@ -21,96 +21,96 @@ from .target import Argument
 
 
 def address(array: Array) -> int:
-    """Where an array begins."""
+    """The address of an array's first element."""
     start: int = array.__array_interface__["data"][0]
     return start
 
 
 def owner_of(array: Array) -> Array:
-    """The array whose memory this one is a view of."""
+    """The array that owns the memory of this one."""
     while isinstance(array.base, np.ndarray):
         array = array.base
     return array
 
 
 def bytes_of(owner: Array) -> Array:
-    """The memory of an array that owns it, as bytes in their order."""
+    """The memory of an array that owns it, as bytes in memory order."""
     flat = owner.reshape(-1) if owner.flags.c_contiguous else owner.T.reshape(-1)
     return flat.view(np.uint8) if owner.size else np.empty(0, np.uint8)
 
 
 def span(array: Array, owner: Array) -> tuple[int, int]:
-    """The bytes of the owner from an array's first to its last."""
+    """First and end of an array's bytes within its owner."""
     start = address(array) - address(owner)
     reach = sum((extent - 1) * stride for extent, stride in zip(array.shape, array.strides, strict=True)) + array.itemsize
     return start, start + (reach if array.size else 0)
 
 
 def vector(array: Array) -> Array:
-    """An array's memory from its first to its last element as a vector, in its dtype; rows may lie apart."""
+    """An array's memory from its first to its last element as a vector of its dtype; rows may be strided."""
     owner = owner_of(array)
     start, end = span(array, owner)
     return bytes_of(owner)[start:end].view(array.dtype)
 
 
 class DeviceCopy:
-    """The memory of an owner on both sides.
+    """The device copy of one owner's memory.
 
     Attributes:
-        block: its bytes there.
-        seen: how many launches there were when both were last the same.
-        views: arrays on the device, by their place, shape and dtype.
+        block: the memory on the device.
+        seen: number of launches when both sides were last equal.
+        views: arrays on the device, by position, shape and dtype.
     """
 
     def __init__(self, owner: Array, device: Device) -> None:
-        self._owner = weakref.ref(owner)  # a twin does not keep its owner alive
+        self._owner = weakref.ref(owner)  # does not keep the owner alive
         self.block = device.allocate(owner.nbytes)
         self.seen = -1
         self.views: dict[Any, Any] = {}
 
     @property
     def host(self) -> Array:
-        """Its bytes here."""
+        """The bytes on the host."""
         owner = self._owner()
         assert owner is not None
         return bytes_of(owner)
 
 
 class Mirror:
-    """The twins on a device.
+    """The device copies on one device.
 
     Args:
-        device: where they live.
+        device: the device.
     """
 
     def __init__(self, device: Device) -> None:
         self.device = device
         self._copies: dict[int, DeviceCopy] = {}
-        self._lent: dict[int, DeviceCopy] = {}
+        self._synced: dict[int, DeviceCopy] = {}
         self._launches = 0
-        self._lock = threading.RLock()  # one book for the networks of all threads
+        self._lock = threading.RLock()  # shared by the networks of all threads
 
     def push(self, *arrays: Array) -> None:
-        """Upload what arrays hold."""
+        """Upload these arrays."""
         with self._lock:
             for array in arrays:
                 self._send(array, self.device.upload)
 
-    def push_aside(self, array: Array) -> None:
-        """Upload an array in pinned memory beside what runs."""
+    def push_async(self, array: Array) -> None:
+        """Upload an array in pinned memory asynchronously."""
         with self._lock:
-            self._send(array, self.device.upload_aside)
+            self._send(array, self.device.upload_async)
 
     def _send(self, array: Array, upload: Callable[[Any, int, Array], None]) -> None:
         owner = owner_of(array)
         known = id(owner) in self._copies
         copy = self._copy_of(owner)
-        if known:  # else all of it has just gone
+        if known:  # a new copy has just been uploaded as a whole
             start, end = span(array, owner)
             upload(copy.block, start, copy.host[start:end])
 
     def pull(self, *arrays: Array) -> None:
-        """Download what kernels made of arrays, when they have."""
+        """Download these arrays, after the kernels that write them."""
         with self._lock:
             for array in arrays:
                 owner = owner_of(array)
@@ -119,38 +119,38 @@ class Mirror:
                     self.device.download(copy.block, start, copy.host[start:end])
 
     def sync_to_host(self, array: Array) -> None:
-        """Let the host read an array, and write it until the next launch: all of its owner's memory comes, and goes back."""
+        """Download the memory of an array's owner, and upload it again before the next launch: the host may write to it."""
         key = id(owner_of(array))
         with self._lock:
             if copy := self._copies.get(key):
                 if copy.seen != self._launches:
                     self.device.download(copy.block, 0, copy.host)
                     copy.seen = self._launches
-                self._lent[key] = copy
+                self._synced[key] = copy
 
-    def settle(self) -> None:
-        """Take back what was lent."""
+    def write_back(self) -> None:
+        """Upload the arrays that the host may have changed."""
         with self._lock:
-            for copy in list(self._lent.values()):
+            for copy in list(self._synced.values()):
                 self.device.upload(copy.block, 0, copy.host)
-            self._lent.clear()
+            self._synced.clear()
 
     def prepare(
         self, kernel: Any, shape: Shape, arguments: tuple[Argument, ...], numbers: Callable[[], tuple[int | float, ...]]
     ) -> Callable[[], None]:
-        """What launches a kernel on the twins of its arrays, with the numbers of the moment."""
+        """A function that launches a kernel on the device copies, with the current numbers."""
         with self._lock:
             there = [self._view(a) if isinstance(a, np.ndarray) else a for a in arguments]
             launch = self.device.prepare(kernel, shape, there, (*arguments, *numbers()))
 
-        def settled() -> None:
+        def run() -> None:
             with self._lock:
-                if self._lent:
-                    self.settle()
+                if self._synced:
+                    self.write_back()
                 self._launches += 1
                 launch(*numbers())
 
-        return settled
+        return run
 
     def _copy_of(self, owner: Array) -> DeviceCopy:
         key = id(owner)
@@ -163,7 +163,7 @@ class Mirror:
 
     def _forget(self, key: int) -> None:
         self._copies.pop(key, None)
-        self._lent.pop(key, None)
+        self._synced.pop(key, None)
 
     def _view(self, array: Array) -> Any:
         owner = owner_of(array)
@@ -179,10 +179,10 @@ _LOCK = threading.Lock()
 
 
 def mirror() -> Mirror:
-    """The twins on the device in use: the current GPU unless ``use`` named another.
+    """The device copies on the current device: the current GPU, unless ``use`` set another.
 
     Raises:
-        BackendError: there is no GPU that can be used.
+        BackendError: there is no usable GPU.
     """
     global _current  # noqa: PLW0603 - a process has one device
     if _current is None:
@@ -193,6 +193,6 @@ def mirror() -> Mirror:
 
 
 def use(device: Device | None) -> None:
-    """Work on another device from now on, with no twins yet; on the current GPU for None."""
+    """Use another device from now on, without copies yet; None for the current GPU."""
     global _current  # noqa: PLW0603
     _current = None if device is None else Mirror(device)

@@ -1,7 +1,7 @@
-"""An operation of the protocol: what a backend's kernel is on the host, a few launches planned from the arrays.
+"""Operations: a kernel of the backend's interface, as a few GPU launches planned from the arrays.
 
-A plan is a function over NumPy arrays with the protocol's name and arguments that yields launches. It runs once for each
-recorded call. It may read constants, which are known on the host, such as windows and links.
+A plan is a function over NumPy arrays, with the interface's name and arguments, that yields launches. It runs once for each
+recorded call. It may read constants such as windows and links, whose values the host knows.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ Numbers = Callable[[], tuple[int | float, ...]]
 
 @dataclass(frozen=True, eq=False)
 class Launch:
-    """A kernel, the shape of its launch, and its arguments: C-contiguous arrays and numbers.
+    """A kernel, its grid and block, and its arguments: C-contiguous arrays and numbers.
 
     Attributes:
-        numbers: gives the last arguments, which the host may change from one launch to the next.
+        numbers: returns the last arguments, which the host may change between launches.
     """
 
     kernel: Any
@@ -37,7 +37,7 @@ class Launch:
 
 
 def launch(kernel: Any, shape: Shape, *arguments: Argument, numbers: Numbers = tuple) -> Launch:
-    """One launch of a plan."""
+    """Make one launch of a plan."""
     return Launch(kernel, shape, arguments, numbers)
 
 
@@ -54,7 +54,7 @@ class Operation:
         self.__wrapped__ = plan
 
     def bind(self, arrays: tuple[Array, ...]) -> tuple[Callable[..., None], tuple[Array, ...]]:
-        """What makes the launches for these arrays, and the arrays."""
+        """A function that makes the launches for these arrays, and the arrays."""
         calls = [mirror().prepare(each.kernel, each.shape, each.arguments, each.numbers) for each in self.plan(*arrays)]
 
         def run(*_: Array) -> None:
@@ -64,11 +64,11 @@ class Operation:
         return run, arrays
 
     def address(self, arrays: tuple[Array, ...]) -> int:
-        """Not 0: the device runs it."""
+        """Not 0: the call needs no interpreter."""
         return 1
 
     def __call__(self, *arrays: Array) -> None:
-        """Launch at once."""
+        """Launch now."""
         self.bind(arrays)[0]()
 
     def __repr__(self) -> str:
@@ -76,18 +76,18 @@ class Operation:
 
 
 def operation(plan: Plan) -> Operation:
-    """Make an operation of a plan."""
+    """Decorate a plan to make an operation."""
     return Operation(plan)
 
 
 class Scratch:
-    """Memory for partial sums, which every operation uses anew; it grows where one needs more."""
+    """A buffer for partial sums, reused by every operation; it grows when one needs more."""
 
     def __init__(self) -> None:
         self._memory = np.zeros(0, np.uint8)
 
     def take(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        """Room for an array."""
+        """The start of the buffer as an array."""
         size = int(np.prod(shape)) * dtype.itemsize
         if size > self._memory.size:
             self._memory = np.zeros(2 * size, np.uint8)
@@ -98,7 +98,7 @@ SCRATCH = Scratch()
 
 
 def check_call(where: str, function: Any) -> None:
-    """Refuse what the device cannot run.
+    """Refuse a function that the device cannot run.
 
     Raises:
         BackendError: the function is not an operation of this backend.

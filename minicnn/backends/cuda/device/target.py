@@ -1,7 +1,7 @@
-"""The one file that names the compiler of CUDA kernels: Numba's target, built in or from the package ``numba-cuda``.
+"""The only file that imports the CUDA compiler: Numba's CUDA target, built in or from the package ``numba-cuda``.
 
-A kernel is a plain Python function, named ``…_kernel``; what several of them share is ``inline``. To move to a successor of
-the target is to change this file.
+A kernel is a plain Python function named ``…_kernel``; functions shared by kernels are ``inline``. Only this file changes if
+the target is replaced.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from numba.np.numpy_support import from_dtype
 from ....errors import BackendError
 
 cuda: Any = numba_cuda
-"""What kernels say: ``cuda.threadIdx``, ``cuda.shared`` and so on."""
+"""The module that kernels use: ``cuda.threadIdx``, ``cuda.shared`` and so on."""
 
 SIMULATED = bool(getattr(config, "ENABLE_CUDASIM", False))
 """``NUMBA_ENABLE_CUDASIM=1``: kernels run as Python threads, without a GPU."""
 
 OLDEST = (8, 0)
-"""The oldest compute capability that kernels are tested for: Ampere, 2020."""
+"""The lowest compute capability that kernels are tested for: Ampere, 2020."""
 
 INSTALL = (
     'install an NVIDIA driver and run pip install "numba-cuda[cu13]" "cuda-toolkit[nvjitlink]==13.0.*", or give backend="cpu"'
@@ -37,7 +37,7 @@ Argument = np.ndarray[Any, Any] | int | float
 
 
 def inline(function: Callable[..., Any]) -> Any:
-    """A function that is compiled as a part of the kernels that call it."""
+    """Decorate a function to be compiled as part of the kernels that call it."""
     return cuda.jit(device=True)(function) if SIMULATED else njit(inline="always")(function)
 
 
@@ -53,12 +53,12 @@ def _type_of(argument: Argument) -> types.Type:
 
 
 def compiled(function: FunctionType, kinds: Any) -> Any:
-    """The kernel, ready to be configured: ``compiled(…)[grid, block, stream](*arguments)``."""
+    """The compiled kernel; call it as ``compiled(…)[grid, block, stream](*arguments)``."""
     return cuda.jit(kinds)(function)
 
 
 def configured(kernel: Any, grid: tuple[int, ...], block: tuple[int, ...], stream: Any) -> Callable[..., None]:
-    """A kernel for its grid; small grids are meant to be small."""
+    """A kernel with its grid, without Numba's warning about small grids."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NumbaPerformanceWarning)
         launch: Callable[..., None] = kernel[grid, block, stream]
@@ -69,7 +69,7 @@ def capability() -> tuple[int, int]:
     """The compute capability of the current device.
 
     Raises:
-        BackendError: there is none, it is too old, or the compiler's library is missing.
+        BackendError: there is no device, it is too old, or the compiler's library is missing.
     """
     if SIMULATED:
         return OLDEST
@@ -88,7 +88,7 @@ def capability() -> tuple[int, int]:
 
 
 def device_name() -> str:
-    """What the current device calls itself."""
+    """The name of the current device."""
     name = "the CUDA simulator" if SIMULATED else cuda.get_current_device().name
     return name.decode() if isinstance(name, bytes) else str(name)
 

@@ -1,1 +1,1 @@
-"""The operations of the CUDA backend: each plans its launches."""
+"""The operations of the CUDA backend; each plans its launches."""

@@ -1,9 +1,9 @@
-"""Convolution from register tiles: the forward pass and the gradient of the input.
+"""Convolution with register tiles: the forward pass and the input gradient.
 
-Legend: x (C, H, W, L), y and dy (F, OH, OW, L); g = [KH, KW, stride, stride, padding, padding, dilation, dilation], rows
-before columns; packed weights hold a block of filters (or, for dx, of channels) side by side. A thread has one lane: it
-holds a block of filters × some neighbouring pixels of a row, so that a pixel meets the whole block and a weight all pixels.
-The threads of a block of threads share a block's weights, CHUNK taps at a time, in shared memory.
+Legend: x (C, H, W, L), y and dy (F, OH, OW, L); window = [KH, KW, stride, stride, padding, padding, dilation, dilation], rows
+before columns. Packed weights hold a block of filters (for dx: of channels) side by side. A thread handles one lane: a block of
+filters × some neighbouring pixels of a row, so that a pixel is used by the whole block and a weight by all pixels. The threads
+of a thread block share the weights in shared memory, CHUNK taps at a time.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..device.operation import Launch, launch, operation
 from ..device.target import cuda, inline
 
 CHUNK = 64
-"""Taps (channel, row, column) whose weights lie in shared memory at a time."""
+"""Taps (channel, row, column) whose weights are in shared memory at the same time."""
 
 
 def pack_filters_kernel(W: Array, packed: Array) -> None:
@@ -42,7 +42,7 @@ def pack_channels_kernel(W: Array, packed: Array) -> None:
 
 
 def pad_kernel(x: Array, top: int, left: int, padded: Array) -> None:
-    """framed = x with a background of zeros around every map."""
+    """padded = x with a border of zeros around every map."""
     C, H, W, L = x.shape
     _, rows, columns, _ = padded.shape
     place, lane = cuda.blockIdx.x * ROWS + cuda.threadIdx.y, cuda.blockIdx.y * LANES + cuda.threadIdx.x
@@ -63,14 +63,14 @@ def share_weights(packed: Array, start: int, count: int, size: int, thread: int,
 
 @cache
 def conv2d_kernel_of(size: int, width: int, padded: bool) -> Any:
-    """The forward kernel whose threads hold ``size`` filters × ``width`` pixels."""
-    room, tile = CHUNK * size, (size, width)
+    """The forward kernel with ``size`` filters × ``width`` pixels in a thread."""
+    extent, tile = CHUNK * size, (size, width)
 
     def conv2d_kernel(
         x: Array, packed: Array, b: Array, KH: int, KW: int, sh: int, sw: int, ph: int, pw: int, dh: int, dw: int, y: Array
     ) -> None:
         """y[f, oy, ox] = b[f] + Σ_{c, kh, kw} W[f, c, kh, kw] · x[c, s·oy + d·kh − p, s·ox + d·kw − p]."""
-        weights = cuda.shared.array(room, x.dtype)
+        weights = cuda.shared.array(extent, x.dtype)
         t = cuda.local.array(tile, x.dtype)
         (C, H, W, L), (F, OH, OW, _) = x.shape, y.shape
         thread, block = cuda.threadIdx.y * LANES + cuda.threadIdx.x, cuda.blockIdx.z
@@ -78,7 +78,7 @@ def conv2d_kernel_of(size: int, width: int, padded: bool) -> Any:
         place, lane = cuda.blockIdx.x * ROWS + cuda.threadIdx.y, cuda.blockIdx.y * LANES + cuda.threadIdx.x
         works = place < OH * across and lane < L
         oy, begin = (place // across, place % across * width) if works else (0, 0)
-        ox = min(begin, OW - width)  # the last tile of a row reaches back, and leaves alone what the one before stores
+        ox = min(begin, OW - width)  # the last tile of a row starts earlier, and stores only what the one before has not
         lane = lane if works else 0
         for i in range(size):
             for j in range(width):
@@ -112,14 +112,14 @@ def conv2d_kernel_of(size: int, width: int, padded: bool) -> Any:
 
 @cache
 def conv2d_dx_kernel_of(size: int, width: int, sh: int, sw: int) -> Any:
-    """The kernel of the input gradient whose threads hold ``size`` channels × ``width`` pixels; strides are constants, as
-    threads divide by them.
+    """The input-gradient kernel with ``size`` channels × ``width`` pixels in a thread. Strides are constants, because threads
+    divide by them.
     """
-    room, tile = CHUNK * size, (size, width)
+    extent, tile = CHUNK * size, (size, width)
 
     def conv2d_dx_kernel(dy: Array, packed: Array, KH: int, KW: int, ph: int, pw: int, dh: int, dw: int, dx: Array) -> None:
         """dx[c, iy, ix] = Σ W[f, c, kh, kw] · dy[f, oy, ox] over all f and all taps with s·o + d·k = i + padding."""
-        weights = cuda.shared.array(room, dy.dtype)
+        weights = cuda.shared.array(extent, dy.dtype)
         t = cuda.local.array(tile, dy.dtype)
         (F, OH, OW, L), (C, H, W, _) = dy.shape, dx.shape
         thread, block = cuda.threadIdx.y * LANES + cuda.threadIdx.x, cuda.blockIdx.z
@@ -160,7 +160,7 @@ def conv2d_dx_kernel_of(size: int, width: int, sh: int, sw: int) -> Any:
 
 
 def tiled(maps: int, rows: int, columns: int, width: int, L: int) -> Shape:
-    """A thread for every lane of every tile of ``width`` pixels, for every block of maps."""
+    """One thread for each lane of each tile of ``width`` pixels, for each block of maps."""
     shape = lanes(L, rows * parts(columns, width))
     return Shape((*shape.grid, maps), shape.block)
 
@@ -181,7 +181,7 @@ def pack_channels(W: Array, packed: Array) -> Iterator[Launch]:
 
 @operation
 def pad(x: Array, window: Array, padded: Array) -> Iterator[Launch]:
-    """framed = x with a background of zeros around every map."""
+    """padded = x with a border of zeros around every map."""
     C, rows, columns, L = padded.shape
     yield launch(pad_kernel, lanes(L, C * rows * columns), x, int(window[4]), int(window[5]), padded)
 

@@ -1,8 +1,8 @@
 """The gradient of a convolution's weights, in two stages.
 
-Legend as in ``conv.py``; dW (F, C, KH, KW). A thread has one lane and holds some filters × some taps of a row (or channels,
-for kernels of one or two taps a row) for its part of a slice: some output rows of some images. The block folds its threads,
-and the slices are added up afterwards.
+Legend as in ``conv.py``; dW (F, C, KH, KW). A thread handles one lane: some filters × some taps of a row (or channels, for
+kernels of one or two taps a row), for its part of a slice, that is, some output rows of some images. The block sums over its
+threads; then the slices are added.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from ..device.target import cuda
 from .reduce import add_partials, fold
 
 FILTERS = 8
-"""As many filters a thread may hold."""
+"""Possible numbers of filters in a thread."""
 
 TAPS = (3, 5)
-"""From so many taps of a row on they are the columns of a tile, up to so many; else channels are."""
+"""Tile columns are taps if a row has at least the first and at most the second number of taps; otherwise channels."""
 
 CHANNELS = 4
-"""As many channels."""
+"""Possible numbers of channels."""
 
 
 @cache
 def conv2d_dW_kernel_of(filters: int, columns: int, by_taps: bool, padded: bool) -> Any:
-    """The kernel whose threads hold so many filters × so many taps or channels."""
-    tile, room = (filters, columns), (filters * columns, THREADS)
+    """The kernel with ``filters`` filters × ``columns`` taps or channels in a thread."""
+    tile, extent = (filters, columns), (filters * columns, THREADS)
 
     def conv2d_dW_kernel(
         x: Array, dy: Array, sh: int, sw: int, ph: int, pw: int, dh: int, dw: int, height: int, partials: Array
     ) -> None:
         """partials[s, f, c, kh, kw] = Σ dy[f, oy, ox] · x[c, s·oy + d·kh − p, s·ox + d·kw − p] over slice s."""
-        sums = cuda.shared.array(room, x.dtype)
+        sums = cuda.shared.array(extent, x.dtype)
         t = cuda.local.array(tile, x.dtype)
         (C, H, W, L), (F, OH, OW, _) = x.shape, dy.shape
         _, _, _, KH, KW = partials.shape
@@ -82,7 +82,7 @@ def conv2d_dW_kernel_of(filters: int, columns: int, by_taps: bool, padded: bool)
 
 
 def fitting(count: int, most: int) -> int:
-    """The size of tiles, up to the most, that wastes least on so many things; the largest of equals.
+    """The tile size up to ``most`` that wastes least for ``count`` items; the largest of equals.
 
     >>> [fitting(count, 8) for count in (1, 6, 10, 16)]
     [1, 6, 5, 8]

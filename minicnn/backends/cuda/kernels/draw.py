@@ -1,4 +1,4 @@
-"""Random numbers that are a function of where they fall and of nothing else: the hash of the CPU backend, bit for bit."""
+"""Counter-based random numbers: the hash of the CPU backend, bit for bit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HALF = np.uint64(32)
 
 @inline
 def mix(h: Any) -> Any:
-    """The finaliser of MurmurHash3, a permutation of the 32-bit numbers; products are taken in 64 bits, where they fit."""
+    """The finaliser of MurmurHash3, a permutation of the 32-bit numbers; products are computed in 64 bits to avoid overflow."""
     h = np.uint32(h ^ (h >> np.uint32(16)))
     h = np.uint32(np.uint64(h) * MIX_1)
     h = np.uint32(h ^ (h >> np.uint32(13)))
@@ -25,7 +25,7 @@ def mix(h: Any) -> Any:
 
 @inline
 def key(start: Any, seed: Any, step: Any, stream: Any) -> Any:
-    """32 bits from three numbers of 64."""
+    """Hash three 64-bit numbers to 32 bits."""
     for word in (seed, step, stream):
         start = mix(np.uint32(start ^ np.uint32(word)))
         start = mix(np.uint32(start ^ np.uint32(word >> HALF)))
@@ -34,5 +34,5 @@ def key(start: Any, seed: Any, step: Any, stream: Any) -> Any:
 
 @inline
 def uniform(image: Any, u: Any, v: Any) -> Any:
-    """24 bits for the image, under the two keys of its step, stream and element."""
+    """24 random bits for an image, from the keys of its step and stream and of its element."""
     return np.uint32(mix(np.uint32(mix(np.uint32(image ^ u)) ^ v)) >> np.uint32(8))

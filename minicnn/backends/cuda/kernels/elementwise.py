@@ -1,7 +1,7 @@
 """Elementwise operations: activations and their derivatives, copy, zero, square.
 
-Legend: y = f(x), dx = f'(x) dy; where it is possible f' is written in terms of y. An output may be the same array as the
-first input of its kind: y as x, dx as dy. A thread works on one element i.
+Legend: y = f(x), dx = f'(x) dy; where possible, f' is written in terms of y. The output may be the same array as the first
+input of its kind: y as x, dx as dy. A thread computes one element i.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def scaled_tanh_dx_kernel(y: Array, dy: Array, dx: Array) -> None:
 
 
 def relu_kernel(x: Array, y: Array) -> None:
-    """y = max(0, x); a NaN is not ≤ 0 and passes."""
+    """y = max(0, x); a NaN is not ≤ 0, so it is returned."""
     i = cuda.grid(1)
     if i < y.size:
         y[i] = y.dtype.type(0) if x[i] <= 0 else x[i]

@@ -1,7 +1,6 @@
-"""Matrix products, tile by tile: a block brings pieces of both factors into shared memory, a thread holds 4 × 4 results.
+"""Tiled matrix products: a block loads pieces of both factors into shared memory, a thread computes 4 × 4 results.
 
-Legend: W (M, K), x (K, P), y (M, P), as vectors whose rows lie so many numbers apart; a factor's piece lies in shared
-memory with the index that is summed over first.
+Legend: W (M, K), x (K, P), y (M, P), passed as vectors with a row stride. In shared memory a piece has the summed index first.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from .reduce import add_partials
 ROWS, COLUMNS, DEPTH = GEMM
 ACROSS, DOWN = GEMM_THREADS
 TALL, WIDE = ROWS // DOWN, COLUMNS // ACROSS
-SKEW = 1  # a column more, so that writing transposed pieces does not meet the same bank of shared memory again and again
+SKEW = 1  # an extra column, so that writing transposed pieces does not hit one shared-memory bank again and again
 LEFT, RIGHT, TILE = (DEPTH, ROWS + SKEW), (DEPTH, COLUMNS + SKEW), (TALL, WIDE)
 
 
@@ -128,7 +127,7 @@ def gemm_nt_kernel(dy: Array, dy_row: int, x: Array, x_row: int, share: int, par
 
 
 def row_of(a: Array) -> int:
-    """How many numbers lie between the beginnings of two rows."""
+    """The row stride, in elements."""
     return a.strides[0] // a.itemsize
 
 
@@ -149,7 +148,7 @@ def gemm_tn(W: Array, dy: Array, dx: Array) -> Iterator[Launch]:
 
 
 def products(dy: Array, x: Array, dW: Array) -> Iterator[Launch]:
-    """dW += dy xᵀ, the columns in slices."""
+    """dW += dy xᵀ, with the columns divided into slices."""
     (M, P), K = dy.shape, x.shape[0]
     count = slices(parts(M, ROWS) * parts(K, COLUMNS), P, 4 * DEPTH)
     share = parts(parts(P, count), DEPTH) * DEPTH
@@ -166,5 +165,5 @@ def gemm_nt_add(dy: Array, x: Array, dW: Array) -> Iterator[Launch]:
 
 @operation
 def outer_add(dy: Array, x: Array, xt: Array, dW: Array) -> Iterator[Launch]:
-    """dW += dy xᵀ; xt, room for xᵀ on a CPU, is not needed here."""
+    """dW += dy xᵀ; xt, a scratch buffer on the CPU, is not used."""
     yield from products(dy, x, dW)

@@ -1,7 +1,7 @@
-"""Convolution as a matrix product: every window becomes a column, and col2im is the adjoint of that.
+"""Convolution as a matrix product: im2col copies every window into a column, col2im is its adjoint.
 
-Legend: x (C, H, W, L) without background, cols (C, KH, KW, R, OW, L) the columns of R rows of output from row[0] on;
-g = [KH, KW, stride, stride, padding, padding, dilation, dilation], rows before columns.
+Legend: x (C, H, W, L) without padding; cols (C, KH, KW, R, OW, L) the columns of R output rows, from row[0] on;
+window = [KH, KW, stride, stride, padding, padding, dilation, dilation], rows before columns.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ def im2col_kernel(x: Array, first: int, sh: int, sw: int, ph: int, pw: int, dh: 
 
 @cache
 def col2im_add_kernel_of(sh: int, sw: int) -> Any:
-    """The kernel for these strides, which threads divide by."""
+    """The kernel for these strides, which are constants because threads divide by them."""
 
     def col2im_add_kernel(cols: Array, first: int, ph: int, pw: int, dh: int, dw: int, dx: Array) -> None:
-        """dx[c, h, w] += Σ cols[c, kh, kw, r, ox] over the columns that the pixel was copied to."""
+        """dx[c, h, w] += Σ cols[c, kh, kw, r, ox] over the columns that contain the pixel."""
         (C, KH, KW, R, OW, L), (_, H, W, _) = cols.shape, dx.shape
         place, lane = cuda.blockIdx.x * ROWS + cuda.threadIdx.y, cuda.blockIdx.y * LANES + cuda.threadIdx.x
         if place < C * H * W and lane < L:

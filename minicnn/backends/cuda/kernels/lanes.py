@@ -1,8 +1,8 @@
-"""The door: between ordinary arrays, one image after the other, and lanes.
+"""Copies images from ordinary arrays (one image after another) into lanes, and results back.
 
-Legend: index (L,) which image each lane holds, lanes [n] how many lanes are real; l < n is a real lane, the rest are dead
-and their index is not looked at. Images have their pixels side by side, lanes the images: squares of 32 × 32 go through
-shared memory, so that both sides meet whole pieces of memory.
+Legend: index (L,) the image in each lane; lanes [n] the number of live lanes. Lanes l < n are live, the others are padding and
+their index is not read. Images store their pixels contiguously, lanes store the images contiguously: squares of 32 × 32 go
+through shared memory, so that reads and writes are both contiguous.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..device.launch import lanes as by_lane
 from ..device.operation import Launch, launch, operation
 from ..device.target import cuda, inline
 
-SQUARE = (LANES, LANES + 1)  # a column more than used, so that reading columns does not meet one bank again and again
+SQUARE = (LANES, LANES + 1)  # an extra, unused column, so that reading columns does not hit one bank again and again
 
 
 def gather_kernel(x: Array, index: Array, lanes: Array, xl: Array) -> None:
@@ -34,7 +34,7 @@ def gather_kernel(x: Array, index: Array, lanes: Array, xl: Array) -> None:
 
 
 def scatter_kernel(yl: Array, index: Array, lanes: Array, y: Array) -> None:
-    """y[index[l], d] = yl[d, l] for the real lanes."""
+    """y[index[l], d] = yl[d, l] for the live lanes."""
     square = cuda.shared.array(SQUARE, yl.dtype)
     D, L = yl.shape
     d, lane = cuda.blockIdx.x * LANES, cuda.blockIdx.y * LANES
@@ -48,7 +48,7 @@ def scatter_kernel(yl: Array, index: Array, lanes: Array, y: Array) -> None:
 
 
 def gather_pixels_kernel(images: Array, affine: Array, index: Array, rows: int, columns: int, xl: Array) -> None:
-    """xl[0, h + rows, w + columns, l] = a · images[index[l], h, w] + b, and b around; a, b = affine."""
+    """xl[0, h + rows, w + columns, l] = a · images[index[l], h, w] + b, and b in the border; a, b = affine."""
     square = cuda.shared.array(SQUARE, xl.dtype)
     (_, H, W), (_, tall, wide, L) = images.shape, xl.shape
     place, lane = cuda.blockIdx.x * LANES, cuda.blockIdx.y * LANES
@@ -68,12 +68,12 @@ def gather_pixels_kernel(images: Array, affine: Array, index: Array, rows: int, 
 
 @inline
 def centre_of(o: int, outs: int, ins: int) -> Any:
-    """Where the centre of output row o lies among the input rows, at least 0."""
+    """The centre of output row o, in input rows, at least 0."""
     return max((o + 0.5) * ins / outs - 0.5, 0.0)
 
 
 def gather_resized_kernel(images: Array, affine: Array, index: Array, lanes: Array, xl: Array) -> None:
-    """xl = a v + b, v the grey levels interpolated bilinearly with half-pixel centres, a, b = affine; b in padding lanes."""
+    """xl = a v + b, with a, b = affine and v bilinear with half-pixel centres; b in padding lanes."""
     (_, H, W), (_, tall, wide, L) = images.shape, xl.shape
     place, lane = cuda.blockIdx.x * ROWS + cuda.threadIdx.y, cuda.blockIdx.y * LANES + cuda.threadIdx.x
     if place < tall * wide and lane < L:
@@ -104,7 +104,7 @@ def choose_group_kernel(
     lanes: Array,
     rng: Array,
 ) -> None:
-    """Every thread fills one lane, and one row of rng; the first says how many lanes are real."""
+    """Each thread fills one lane and one row of rng; the first also writes the number of live lanes."""
     L = index.size
     i, start = cuda.grid(1), number[0] * L
     real = min(L, count[0] - start)
@@ -121,7 +121,7 @@ def choose_group_kernel(
 
 
 def squares(D: int, L: int) -> Shape:
-    """A block for every square of 32 pixels × 32 lanes."""
+    """One block for each square of 32 pixels × 32 lanes."""
     return Shape((parts(D, LANES), parts(L, LANES)), (LANES, ROWS))
 
 
@@ -133,7 +133,7 @@ def gather(x: Array, index: Array, lanes: Array, xl: Array) -> Iterator[Launch]:
 
 @operation
 def scatter(yl: Array, index: Array, lanes: Array, y: Array) -> Iterator[Launch]:
-    """y[index[l], d] = yl[d, l] for the real lanes."""
+    """y[index[l], d] = yl[d, l] for the live lanes."""
     yield launch(scatter_kernel, squares(*yl.shape), yl, index, lanes, y)
 
 
@@ -157,7 +157,7 @@ def choose_group(
 
 @operation
 def gather_pixels(images: Array, affine: Array, index: Array, pad: Array, xl: Array) -> Iterator[Launch]:
-    """xl[0, h + pad, w + pad, l] = affine[0] · images[index[l], h, w] + affine[1], affine[1] around."""
+    """xl[0, h + pad, w + pad, l] = affine[0] · images[index[l], h, w] + affine[1], and affine[1] in the border."""
     _, tall, wide, L = xl.shape
     yield launch(gather_pixels_kernel, squares(tall * wide, L), images, affine, index, int(pad[0]), int(pad[1]), xl)
 

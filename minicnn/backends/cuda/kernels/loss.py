@@ -1,7 +1,7 @@
-"""Losses over the real lanes of a group, their derivatives, and the diagonals of their second ones. A thread has one lane.
+"""Losses over the live lanes of a group, with first and diagonal second derivatives. A thread handles one lane.
 
-Legend: y (D, L) outputs or logits, lanes [n] how many of the L images are real, scale [1 / N] for a batch of N,
-value [1] float64 the batch's loss, which groups add to. The derivatives of a padding lane are zero whatever y holds there.
+Legend: y (D, L) outputs or logits, lanes [n] the number of live lanes, scale [1 / N] for a batch of N, value [1] float64 the
+loss of the batch, to which each group adds. Derivatives of padding lanes are zero, whatever y holds there.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def cross_entropy_kernel(y: Array, labels: Array, smoothing: Array, lanes: Array
             offsets += offset
         log_powers = math.log(powers)
         loss += (1 - s) * (log_powers - (y.flat[labels[lane] * L + lane] - top))
-        if s > 0:  # 0 · ∞ where a logit is −∞
+        if s > 0:  # avoids 0 · ∞ if a logit is −∞
             loss += s * (log_powers - offsets / D)
     sums[0, cuda.threadIdx.x] = loss
     fold(sums, 1, cuda.threadIdx.x)
@@ -104,9 +104,9 @@ def cross_entropy_hy_kernel(y: Array, lanes: Array, scale: Array, hy: Array) -> 
 
 
 def count_hits_kernel(y: Array, labels: Array, lanes: Array, partials: Array) -> None:
-    """partials[block, 0] = how many real lanes of a block have their largest output at the label.
+    """partials[block, 0] = the number of live lanes of a block whose largest output is at the label.
 
-    Of equals the first counts, and with a NaN among them none.
+    The first of equals counts, and no lane with a NaN.
     """
     sums = cuda.shared.array((1, THREADS), np.int64)
     D, L = y.shape
@@ -124,7 +124,7 @@ def count_hits_kernel(y: Array, labels: Array, lanes: Array, partials: Array) ->
 
 
 def one_hot_kernel(labels: Array, lanes: Array, on_off: Array, target: Array) -> None:
-    """target[d, l] = on where d is the label of a real lane, else off."""
+    """target[d, l] = on if d is the label of a live lane, else off."""
     D, L = target.shape
     i = cuda.grid(1)
     if i < D * L:
@@ -133,7 +133,7 @@ def one_hot_kernel(labels: Array, lanes: Array, on_off: Array, target: Array) ->
 
 
 def summed(kernel: Any, y: Array, arguments: tuple[Array, ...], out: Array) -> Iterator[Launch]:
-    """A sum over lanes, added to out [1]."""
+    """Add a sum over lanes to out [1]."""
     shape = images(y.shape[1])
     partials = SCRATCH.take((shape.grid[0], 1), out.dtype)
     yield launch(kernel, shape, y, *arguments, partials)
@@ -178,7 +178,7 @@ def cross_entropy_hy(y: Array, lanes: Array, scale: Array, hy: Array) -> Iterato
 
 @operation
 def count_hits(y: Array, labels: Array, lanes: Array, hits: Array) -> Iterator[Launch]:
-    """hits += how many images have their (first) largest element at the label."""
+    """hits += the number of images whose (first) largest output is at the label."""
     yield from summed(count_hits_kernel, y, (labels, lanes), hits)
 
 

@@ -1,6 +1,6 @@
-"""Losses over penalties, of which the smallest wins: LeCun et al. 1998, equations 8 and 9. Legend as in ``loss.py``.
+"""Losses over penalties, where the smallest output wins: LeCun et al. 1998, equations 8 and 9. Legend as in ``loss.py``.
 
-rubbish [1] = j: the penalty of the class that holds all patterns which are none of the others.
+rubbish [1] = j: the penalty of an extra class for patterns that belong to no other class.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def map_shares_kernel(y: Array, rubbish: Array, p: Array) -> None:
 
 
 def map_penalty_dy_kernel(labels: Array, lanes: Array, scale: Array, dy: Array) -> None:
-    """dy = scale · (1 at the label − p), where dy holds the shares p before."""
+    """dy = scale · (1 at the label − p); on entry dy holds the shares p."""
     D, L = dy.shape
     n = cuda.grid(1)
     if n < D * L:
@@ -91,7 +91,7 @@ def map_penalty_dy_kernel(labels: Array, lanes: Array, scale: Array, dy: Array) 
 
 
 def map_penalty_hy_kernel(lanes: Array, scale: Array, hy: Array) -> None:
-    """hy = scale · p (1 − p), where hy holds the shares p before."""
+    """hy = scale · p (1 − p); on entry hy holds the shares p."""
     D, L = hy.shape
     n = cuda.grid(1)
     if n < D * L:
@@ -100,9 +100,9 @@ def map_penalty_hy_kernel(lanes: Array, scale: Array, hy: Array) -> None:
 
 
 def count_least_kernel(y: Array, labels: Array, lanes: Array, partials: Array) -> None:
-    """partials[block, 0] = how many real lanes of a block have their smallest output at the label.
+    """partials[block, 0] = the number of live lanes of a block whose smallest output is at the label.
 
-    Of equals the first counts, and with a NaN among them none.
+    The first of equals counts, and no lane with a NaN.
     """
     sums = cuda.shared.array((1, THREADS), np.int64)
     D, L = y.shape
@@ -157,5 +157,5 @@ def map_penalty_hy(lanes: Array, scale: Array, hy: Array) -> Iterator[Launch]:
 
 @operation
 def count_least(y: Array, labels: Array, lanes: Array, hits: Array) -> Iterator[Launch]:
-    """hits += how many images have their (first) smallest element at the label."""
+    """hits += the number of images whose (first) smallest output is at the label."""
     yield from summed(count_least_kernel, y, (labels, lanes), hits)

@@ -1,8 +1,8 @@
 """Pooling and LeNet-5's subsampling: sums and maxima over windows, and their adjoints.
 
-Legend: x (C, H, W, L), y (C, OH, OW, L); g = KH, KW, sh, sw, ph, pw, dh, dw: a window of KH × KW taps, dh and dw apart,
-every sh rows and sw columns, over a border of ph and pw. A thread works on one lane of one pixel of its output; where that is
-dx, it looks for the windows that the pixel lies in, and divides by the strides, which are constants of its kernel.
+Legend: x (C, H, W, L), y (C, OH, OW, L); window = KH, KW, sh, sw, ph, pw, dh, dw: windows of KH × KW taps with dilation dh, dw,
+stride sh, sw and padding ph, pw. A thread computes one lane of one pixel of its output. For dx it finds the windows that
+contain the pixel by dividing by the strides, which are constants of the kernel.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def window_spread_kernel_of(sh: int, sw: int) -> Any:
     """The adjoint for these strides."""
 
     def window_spread_kernel(dy: Array, KH: int, KW: int, ph: int, pw: int, dh: int, dw: int, scale: Array, dx: Array) -> None:
-        """dx[c] = scale[c] · Σ of dy[c] over the windows that a pixel lies in."""
+        """dx[c] = scale[c] · Σ of dy[c] over the windows that contain the pixel."""
         (_, OH, OW, L), (C, H, W, _) = dy.shape, dx.shape
         place, lane = cuda.blockIdx.x * ROWS + cuda.threadIdx.y, cuda.blockIdx.y * LANES + cuda.threadIdx.x
         if place < C * H * W and lane < L:
@@ -95,9 +95,9 @@ def subsample_dcoef_kernel(
 def max_pool_kernel(
     x: Array, KH: int, KW: int, sh: int, sw: int, ph: int, pw: int, dh: int, dw: int, y: Array, argmax: Array
 ) -> None:
-    """y = max over the window, tap = i·KW + j of the winner: the first of equals, and a NaN beats everything.
+    """y = max over the window, argmax = i·KW + j of the winner: the first of equals, and NaN is larger than everything.
 
-    −∞ and −1 where the window lies in the border.
+    −∞ and −1 if the window lies in the padding.
     """
     (_, H, W, L), (C, OH, OW, _) = x.shape, y.shape
     place, lane = cuda.blockIdx.x * ROWS + cuda.threadIdx.y, cuda.blockIdx.y * LANES + cuda.threadIdx.x
@@ -121,7 +121,7 @@ def max_pool_dx_kernel_of(sh: int, sw: int) -> Any:
     """The adjoint for these strides."""
 
     def max_pool_dx_kernel(dy: Array, argmax: Array, KH: int, KW: int, ph: int, pw: int, dh: int, dw: int, dx: Array) -> None:
-        """dx = Σ of dy over the windows that a pixel is the winner of."""
+        """dx = Σ of dy over the windows where the pixel is the winner."""
         (_, OH, OW, L), (C, H, W, _) = dy.shape, dx.shape
         place, lane = cuda.blockIdx.x * ROWS + cuda.threadIdx.y, cuda.blockIdx.y * LANES + cuda.threadIdx.x
         if place < C * H * W and lane < L:
@@ -142,7 +142,7 @@ def max_pool_dx_kernel_of(sh: int, sw: int) -> Any:
 
 
 def per_map(value: float, like: Array) -> Array:
-    """One number for every map."""
+    """A vector with the same number for every map."""
     return np.full(len(like), value, like.dtype)
 
 
@@ -153,7 +153,7 @@ def sums(x: Array, window: Array, scale: Array, bias: Array, y: Array) -> Launch
 
 
 def spread(dy: Array, window: Array, scale: Array, dx: Array) -> Launch:
-    """dx[c] = scale[c] · Σ of dy[c] over the windows that a pixel lies in: the adjoint of ``sums``."""
+    """dx[c] = scale[c] · Σ of dy[c] over the windows that contain the pixel: the adjoint of ``sums``."""
     KH, KW, sh, sw, ph, pw, dh, dw = (int(n) for n in window)
     C, H, W, L = dx.shape
     return launch(window_spread_kernel_of(sh, sw), lanes(L, C * H * W), dy, KH, KW, ph, pw, dh, dw, scale, dx)
@@ -161,31 +161,31 @@ def spread(dy: Array, window: Array, scale: Array, dx: Array) -> Launch:
 
 @operation
 def avg_pool(x: Array, window: Array, y: Array) -> Iterator[Launch]:
-    """y = Σ window / (KH·KW); padding counts as zeros."""
+    """y = 1 / (KH·KW) · Σ over the window of x, with padding counted as zeros."""
     yield sums(x, window, per_map(1 / (window[0] * window[1]), x), per_map(0, x), y)
 
 
 @operation
 def avg_pool_dx(dy: Array, window: Array, dx: Array) -> Iterator[Launch]:
-    """dx = Σ over the windows at the pixel of dy / (KH·KW)."""
+    """dx = 1 / (KH·KW) · Σ of dy over the windows that contain the pixel."""
     yield spread(dy, window, per_map(1 / (window[0] * window[1]), dy), dx)
 
 
 @operation
 def subsample(x: Array, coef: Array, b: Array, window: Array, y: Array) -> Iterator[Launch]:
-    """y[c] = coef[c] · Σ window + b[c]."""
+    """y[c] = coef[c] · Σ over the window of x[c] + b[c]."""
     yield sums(x, window, coef, b, y)
 
 
 @operation
 def subsample_dx(dy: Array, coef: Array, window: Array, dx: Array) -> Iterator[Launch]:
-    """dx = coef[c] · dy at every pixel of the window."""
+    """dx[c] = coef[c] · Σ of dy[c] over the windows that contain the pixel."""
     yield spread(dy, window, coef, dx)
 
 
 @operation
 def subsample_dcoef_add(x: Array, dy: Array, window: Array, dcoef: Array) -> Iterator[Launch]:
-    """dcoef[c] += Σ dy · Σ window."""
+    """dcoef[c] += Σ dy[c] · (Σ over the window of x[c])."""
     C, OH, _, L = dy.shape
     height, count = share_rows(C, OH, L)
     partials = SCRATCH.take((count, C), dcoef.dtype)
@@ -196,14 +196,14 @@ def subsample_dcoef_add(x: Array, dy: Array, window: Array, dcoef: Array) -> Ite
 
 @operation
 def max_pool(x: Array, window: Array, y: Array, argmax: Array) -> Iterator[Launch]:
-    """y = max of the window, tap = kh·KW + kw of the winner: the first of equals; NaN wins."""
+    """y = max over the window of x, argmax = kh·KW + kw of the winner: the first of equals; NaN wins."""
     C, OH, OW, L = y.shape
     yield launch(max_pool_kernel, lanes(L, C * OH * OW), x, *(int(n) for n in window), y, argmax)
 
 
 @operation
 def max_pool_dx(dy: Array, argmax: Array, window: Array, dx: Array) -> Iterator[Launch]:
-    """dx = Σ of dy over the windows that the pixel won."""
+    """dx = Σ of dy over the windows where the pixel is the winner."""
     KH, KW, sh, sw, ph, pw, dh, dw = (int(n) for n in window)
     C, H, W, L = dx.shape
     yield launch(max_pool_dx_kernel_of(sh, sw), lanes(L, C * H * W), dy, argmax, KH, KW, ph, pw, dh, dw, dx)

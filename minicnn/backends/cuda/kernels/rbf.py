@@ -1,4 +1,4 @@
-"""Euclidean radial basis functions and their derivatives. A thread has one element of what is written.
+"""Euclidean radial basis functions and their derivatives. A thread computes one element of the output.
 
 Legend: x (D, L), centres W (units, D), y, dy and hy (units, L).
 """

@@ -1,6 +1,6 @@
-"""Sums over a batch in two stages, always in the same order: every block leaves a partial sum, then the slices are added up.
+"""Sums over a batch in two stages, in a fixed order: each block writes a partial sum, then the partial sums are added.
 
-There are no atomic additions, so the bits of a sum do not depend on which block is done first.
+There are no atomic additions, so the bits of a sum do not depend on the order in which blocks finish.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from ..device.operation import SCRATCH, Launch, launch, operation
 from ..device.target import cuda, inline
 
 DEEP = 8
-"""Threads that share the slices of one sum."""
+"""Threads that add the slices of one sum."""
 
 
 @inline
 def fold(sums: Array, values: int, thread: int) -> None:
-    """sums[v, 0] = Σ_t sums[v, t] for v < values: halves are added to halves until one column is left.
+    """sums[v, 0] = Σ_t sums[v, t] for v < values: the second half is added to the first until one column is left.
 
-    sums (values, THREADS) is shared; every thread has written its column.
+    sums (values, THREADS) is in shared memory; every thread has written its column.
     """
     half = THREADS // 2
     while half > 0:
@@ -33,7 +33,7 @@ def fold(sums: Array, values: int, thread: int) -> None:
 
 
 def add_partials_kernel(partials: Array, out: Array, width: int, row: int) -> None:
-    """out[n] += Σ_s partials[s, n]; out has rows of ``width`` numbers that lie ``row`` apart."""
+    """out[n] += Σ_s partials[s, n]; out has rows of ``width`` numbers with stride ``row``."""
     sums = cuda.shared.array((DEEP, LANES), partials.dtype)
     slices, count = partials.shape
     column, first = cuda.threadIdx.x, cuda.threadIdx.y
@@ -51,7 +51,7 @@ def add_partials_kernel(partials: Array, out: Array, width: int, row: int) -> No
 
 
 def add_partials(partials: Array, out: Array) -> Launch:
-    """The second stage: partials (slices, …), out (…) of rank 1, or of rank 2 with rows that lie apart."""
+    """The second stage: partials (slices, …), out (…) of rank 1, or of rank 2 with strided rows."""
     flat = partials.reshape(len(partials), -1)
     width = out.shape[-1] if out.ndim == 2 else out.size
     row = out.strides[0] // out.itemsize if out.ndim == 2 else out.size
@@ -60,7 +60,7 @@ def add_partials(partials: Array, out: Array) -> Launch:
 
 
 def row_sums_kernel(x: Array, row: int, length: int, share: int, partials: Array) -> None:
-    """partials[s, m] = Σ x[m, p] over the p of slice s; rows of x lie ``row`` numbers apart."""
+    """partials[s, m] = Σ x[m, p] over the p of slice s; x has row stride ``row``."""
     sums = cuda.shared.array((1, THREADS), x.dtype)
     thread, m, s = cuda.threadIdx.x, cuda.blockIdx.x, cuda.blockIdx.y
     total = x.dtype.type(0)
@@ -73,7 +73,7 @@ def row_sums_kernel(x: Array, row: int, length: int, share: int, partials: Array
 
 
 def row_sums(x: Array) -> tuple[Launch, Array]:
-    """The first stage of a sum over the rows of x (M, P), and the partials (slices, M)."""
+    """The first stage of a sum over the rows of x (M, P); returns the partials (slices, M)."""
     M, P = x.shape
     count = slices(M, P, 8 * THREADS)
     partials = SCRATCH.take((count, M), x.dtype)
@@ -90,7 +90,7 @@ def row_sum_add(dy: Array, db: Array) -> Iterator[Launch]:
 
 
 def add_group_partials_kernel(partials: Array, group: Array, out: Array) -> None:
-    """out[g] += Σ partials[s, f] over the slices and the maps f of group g."""
+    """out[group] += Σ partials[s, f] over the slices and the maps f of the group."""
     g = cuda.grid(1)
     if g < out.size:
         total = out.dtype.type(0)
@@ -103,7 +103,7 @@ def add_group_partials_kernel(partials: Array, group: Array, out: Array) -> None
 
 @operation
 def group_sum_add(dy: Array, group: Array, db: Array) -> Iterator[Launch]:
-    """db[group[f]] += Σ_p dy[f, p]: the adjoint of a bias that is spread over its group."""
+    """db[group[f]] += Σ_p dy[f, p]: the adjoint of ``spread``."""
     first, partials = row_sums(dy)
     yield first
     yield launch(add_group_partials_kernel, Shape((parts(db.size, LANES),), (LANES,)), partials, group, db)

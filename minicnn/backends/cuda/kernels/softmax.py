@@ -1,4 +1,4 @@
-"""Softmax over the classes, its derivative, and what it makes of the diagonal of a curvature. A thread has one lane.
+"""Softmax over the classes, its derivative, and its diagonal second derivative. A thread handles one lane.
 
 Legend: x, y, dy, dx, hy, hx (D, L): D classes, L lanes.
 """

@@ -1,9 +1,9 @@
-"""Convolution over a table of links: only the kernels that exist are computed.
+"""Convolution over a table of links: only existing connections are computed.
 
-Legend: x (C, H, W, L), y and dy (F, OH, OW, L), kernels W (K, KH, KW). A link (map, channel, kernel) says that an output
-map reads a channel through a kernel; ``links`` (n, 3) is sorted by map for the forward pass and by channel for the
-backward passes, and ``first`` says where the links of each map or channel begin. A thread has one lane and some neighbouring
-pixels of a row, which meet a row of weights at a time, ``taps`` of them.
+Legend: x (C, H, W, L), y and dy (F, OH, OW, L), kernels W (K, KH, KW). A link (map, channel, kernel) means that an output map
+reads a channel through a kernel. ``links`` (n, 3) is sorted by map in the forward pass and by channel in the backward
+passes; ``first`` holds the first link of each map or channel. A thread handles one lane and some neighbouring pixels of a row,
+and multiplies them by ``taps`` weights of a row at a time.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from .conv_dw import fitting
 from .reduce import fold
 
 WEIGHTS = (3, 5)
-"""Widths of kernels whose row of weights is met at once; others go tap by tap."""
+"""Kernel widths whose row of weights is processed at once; others are processed tap by tap."""
 
 LINKS, TAPS = 5, 5
-"""Links of a channel and taps of a row that a thread holds of the weight gradient."""
+"""Links of a channel × taps of a row in one thread of the weight gradient."""
 
 
 def taps_of(width: int) -> int:
-    """How many taps of a row of weights are met at once."""
+    """Number of taps of a row of weights that are processed at once."""
     return width if width in WEIGHTS else 1
 
 
 @cache
 def sparse_conv2d_kernel_of(width: int, taps: int) -> Any:
-    """The forward kernel whose threads hold ``width`` pixels."""
+    """The forward kernel with ``width`` pixels in a thread."""
     reach = width + taps - 1
 
     def sparse_conv2d_kernel(x: Array, W: Array, b: Array, first: Array, links: Array, y: Array) -> None:
@@ -49,7 +49,7 @@ def sparse_conv2d_kernel_of(width: int, taps: int) -> Any:
         f = cuda.blockIdx.z
         if place < OH * across and lane < L:
             oy, begin = place // across, place % across * width
-            ox = min(begin, OW - width)  # the last tile of a row reaches back, and leaves alone what the one before stores
+            ox = min(begin, OW - width)  # the last tile of a row starts earlier, and stores only what the one before has not
             for j in range(width):
                 t[j] = b[f]
             for n in range(first[f], first[f + 1]):
@@ -72,7 +72,7 @@ def sparse_conv2d_kernel_of(width: int, taps: int) -> Any:
 
 @cache
 def sparse_conv2d_dx_kernel_of(width: int, taps: int) -> Any:
-    """The kernel of the input gradient whose threads hold ``width`` pixels."""
+    """The input-gradient kernel with ``width`` pixels in a thread."""
     reach = width + taps - 1
 
     def sparse_conv2d_dx_kernel(dy: Array, W: Array, first: Array, links: Array, dx: Array) -> None:
@@ -109,15 +109,15 @@ def sparse_conv2d_dx_kernel_of(width: int, taps: int) -> Any:
 
 @cache
 def sparse_conv2d_dW_kernel_of(links: int, taps: int) -> Any:
-    """The kernel of the weight gradient whose threads hold so many links of a channel × so many taps of a row."""
-    tile, room = (links, taps), (links * taps, THREADS)
+    """The weight-gradient kernel with ``links`` links of a channel × ``taps`` taps of a row in a thread."""
+    tile, extent = (links, taps), (links * taps, THREADS)
 
     def sparse_conv2d_dW_kernel(x: Array, dy: Array, bundles: Array, maps: Array, height: int, partials: Array) -> None:
         """partials[s, n, kh, kw] = Σ dy[f, oy, ox] · x[c, oy + kh, ox + kw] over slice s, for link n = (f, c, k).
 
-        bundles (count, 3): a channel, and the first and end of some of its links.
+        bundles (count, 3): a channel, and the first and end of a range of its links.
         """
-        sums = cuda.shared.array(room, x.dtype)
+        sums = cuda.shared.array(extent, x.dtype)
         t = cuda.local.array(tile, x.dtype)
         (_, H, columns, L), (_, OH, OW, _), (_, _, KH, KW) = x.shape, dy.shape, partials.shape
         thread, s = cuda.threadIdx.y * LANES + cuda.threadIdx.x, cuda.blockIdx.y
@@ -150,7 +150,7 @@ def sparse_conv2d_dW_kernel_of(links: int, taps: int) -> Any:
 
 
 def add_link_partials_kernel(partials: Array, kernels: Array, dW: Array) -> None:
-    """dW[k, tap] += Σ partials[s, n, tap] over the slices and the links n that go through kernel k."""
+    """dW[k, tap] += Σ partials[s, n, tap] over the slices and the links n that use kernel k."""
     slices, count, taps = partials.shape
     i = cuda.grid(1)
     if i < dW.size:
@@ -170,7 +170,7 @@ def spread_kernel(b: Array, group: Array, bias: Array) -> None:
 
 
 def bundles_of(first: Array, size: int) -> Array:
-    """The links of every channel in bundles of a size: channel, first link, end."""
+    """The links of every channel in bundles of up to ``size``: channel, first link, end."""
     found = [
         (c, n, min(n + size, int(first[c + 1])))
         for c in range(len(first) - 1)
@@ -214,5 +214,5 @@ def sparse_conv2d_dW_add(x: Array, dy: Array, first: Array, maps: Array, kernels
 
 @operation
 def spread(b: Array, group: Array, bias: Array) -> Iterator[Launch]:
-    """bias[f] = b[group[f]]: one bias for all maps of a group."""
+    """bias[f] = b[group[f]]: copies one bias to all maps of its group."""
     yield launch(spread_kernel, each(bias.size), b, group, bias)

@@ -1,7 +1,7 @@
-"""Parameter updates over flat vectors, with PyTorch's meaning to the letter. A thread updates one parameter.
+"""Parameter updates over flat vectors, with exactly PyTorch's definitions. A thread updates one parameter.
 
-Legend: p parameters, dp gradient, v velocity or second moment, m first moment. The numbers h of an update are read on the
-host at every launch, and go along with it.
+Legend: p parameters, dp gradient, v velocity or second moment, m first moment. The numbers ``hyper`` of an update are read on
+the host at every launch and passed as arguments.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def add_kernel(x: Array, y: Array) -> None:
 def sgd_kernel(
     p: Array, dp: Array, v: Array, rate: float, momentum: float, nesterov: float, decay: float, first: float
 ) -> None:
-    """g = dp + wd p; v = μ v + g, at first v = g; p −= lr (g + μ v if Nesterov else v). Without momentum v is left alone."""
+    """g = dp + wd p; v = μ v + g, at first v = g; p −= lr (g + μ v if Nesterov else v). Without momentum v is not used."""
     i = cuda.grid(1)
     if i < p.size:
         mu = p.dtype.type(momentum)
@@ -75,18 +75,21 @@ def add(x: Array, y: Array) -> Iterator[Launch]:
 
 @operation
 def sgd(p: Array, dp: Array, v: Array, hyper: Array) -> Iterator[Launch]:
-    """g = dp + wd p; v = μ v + g, at first v = g; p −= lr (g + μ v if Nesterov else v). h = lr, μ, Nesterov?, wd, first?."""
+    """g = dp + wd p; v = μ v + g, at first v = g; p −= lr (g + μ v if Nesterov else v).
+
+    hyper = lr, μ, Nesterov?, wd, first?.
+    """
     yield launch(sgd_kernel, each(p.size), p, dp, v, numbers=lambda: tuple(map(float, hyper)))
 
 
 @operation
 def sdlm(p: Array, dp: Array, r: Array, hyper: Array) -> Iterator[Launch]:
-    """p −= lr r dp, r = 1 / (μ + curvature) of each parameter. h = lr."""
+    """p −= lr r dp, r = 1 / (μ + curvature) of each parameter; hyper = lr."""
     yield launch(sdlm_kernel, each(p.size), p, dp, r, numbers=lambda: tuple(map(float, hyper)))
 
 
 def adam_numbers(hyper: Array, decoupled: bool) -> tuple[float, ...]:
-    """β₁, β₂, ε, the weight decay in the gradient, what p is kept by, and the factors of m and √v, from h."""
+    """β₁, β₂, ε, the coupled weight decay, the factor on p, and the factors of m and √v, from ``hyper``."""
     rate, beta1, beta2, eps, decay, fresh1, fresh2 = map(float, hyper)
     coupled, keep = (0.0, 1 - rate * decay) if decoupled else (decay, 1.0)
     return beta1, beta2, eps, coupled, keep, rate / fresh1 if fresh1 else 0.0, math.sqrt(fresh2)
@@ -96,12 +99,12 @@ def adam_numbers(hyper: Array, decoupled: bool) -> tuple[float, ...]:
 def adam(p: Array, dp: Array, m: Array, v: Array, hyper: Array) -> Iterator[Launch]:
     """g = dp + wd p; m = β₁ m + (1 − β₁) g; v = β₂ v + (1 − β₂) g²; p −= lr (m / c₁) / (√(v / c₂) + ε).
 
-    h = lr, β₁, β₂, ε, wd, c₁, c₂ with c = 1 − βᵗ in step t = 1, 2, …
+    hyper = lr, β₁, β₂, ε, wd, c₁, c₂ with c = 1 − βᵗ in step t = 1, 2, …
     """
     yield launch(adam_kernel, each(p.size), p, dp, m, v, numbers=lambda: adam_numbers(hyper, decoupled=False))
 
 
 @operation
 def adamw(p: Array, dp: Array, m: Array, v: Array, hyper: Array) -> Iterator[Launch]:
-    """``adam`` with the weight decay beside the gradient: p −= lr wd p."""
+    """``adam`` with decoupled weight decay: p −= lr wd p."""
     yield launch(adam_kernel, each(p.size), p, dp, m, v, numbers=lambda: adam_numbers(hyper, decoupled=True))

@@ -1,6 +1,6 @@
-"""Distortions: images drawn anew at displaced points, each by random numbers of its own. A thread has one lane of one point.
+"""Distortions: each image is resampled at displaced points. A thread computes one lane of one point.
 
-Legend: u (elements, L) random numbers of each lane; an image's point is (row, column), rows downwards, from its centre.
+Legend: u (elements, L) random numbers of each lane; a point of an image is (row, column), rows downwards, from the centre.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from ..device.operation import Launch, launch, operation
 from ..device.target import cuda, inline
 from .draw import KEY_1, KEY_2, key, mix, uniform
 
-UNIT = 2.0**-23  # of 24 random bits: from −1 up to but not including 1
+UNIT = 2.0**-23  # scales 24 random bits to −1 (included) up to 1 (excluded)
 QUARTER = math.pi / 2
-QUARTER_HIGH, QUARTER_LOW = 1.5707963109016418, 1.5893254773528196e-08  # of a turn; the high part has 26 bits
+QUARTER_HIGH, QUARTER_LOW = 1.5707963109016418, 1.5893254773528196e-08  # a quarter turn in two parts; the high one has 26 bits
 
 
 def draw_uniform_kernel(seed: Array, rng: Array, index: Array, reach: Array, u: Array) -> None:
@@ -36,7 +36,7 @@ def draw_uniform_kernel(seed: Array, rng: Array, index: Array, reach: Array, u: 
 
 @inline
 def cos_sin(angle: Any) -> Any:
-    """cos and sin in float64: Taylor's series after taking quarter turns out. The library's keep a table in slow memory."""
+    """cos and sin in float64, by Taylor's series reduced to a quarter turn. The library's versions use slow local memory."""
     angle = np.float64(angle)
     quarters = math.floor(angle / QUARTER + 0.5)
     r = (angle - quarters * QUARTER_HIGH) - quarters * QUARTER_LOW
@@ -72,7 +72,7 @@ def grey_level(images: Array, image: int, h: int, w: int) -> Any:
 
 
 def pack_quads_kernel(images: Array, index: Array, quads: Array) -> None:
-    """quads[l, i, j] = the bytes (i − 1, j − 1), (i − 1, j), (i, j − 1), (i, j) of image index[l] amid zeros, lowest first."""
+    """quads[l, i, j] = the bytes (i − 1, j − 1), (i − 1, j), (i, j − 1), (i, j) of image index[l], 0 outside, lowest first."""
     (_, rows, columns), (L, Hq, Wq) = images.shape, quads.shape
     n = cuda.grid(1)
     if n < L * Hq * Wq:
@@ -84,7 +84,7 @@ def pack_quads_kernel(images: Array, index: Array, quads: Array) -> None:
 
 @inline
 def spline(values: Array, at: int, step: int, taps: Array, pixel: int) -> Any:
-    """A cubic spline at a pixel, from four values that lie ``step`` apart from ``at`` on."""
+    """A cubic spline at a pixel, from four values with stride ``step``, starting at ``at``."""
     near = taps[pixel, 0] * values.flat[at] + taps[pixel, 1] * values.flat[at + step]
     return near + taps[pixel, 2] * values.flat[at + 2 * step] + taps[pixel, 3] * values.flat[at + 3 * step]
 
@@ -112,7 +112,7 @@ def warp_kernel(quads: Array, affine: Array, maps: Array, bends: int, bent: Arra
             G = bent.shape[1]
             r += spline(bent, (at[h] * W + w) * L + lane, W * L, taps, h)
             c += spline(bent, ((G + at[h]) * W + w) * L + lane, W * L, taps, h)
-        r = min(max(r, y.dtype.type(0)), y.dtype.type(Hq))  # at most to the border of the plane
+        r = min(max(r, y.dtype.type(0)), y.dtype.type(Hq))  # clamped to the border of the image
         c = min(max(c, y.dtype.type(0)), y.dtype.type(Wq))
         i, j = min(int(r), Hq - 1), min(int(c), Wq - 1)
         s, t = r - y.dtype.type(i), c - y.dtype.type(j)
@@ -132,19 +132,19 @@ def draw_uniform(seed: Array, rng: Array, index: Array, reach: Array, u: Array) 
 
 @operation
 def affine_inverse(u: Array, maps: Array) -> Iterator[Launch]:
-    """maps[:, l] = o, A of source = o + A · target, from shifts, log scale, log squeeze, shear, rotation in u[:, l]."""
+    """maps[:, l] = o, A with source = o + A · target, from shifts, log scale, log squeeze, shear and rotation in u[:, l]."""
     yield launch(affine_inverse_kernel, by_image(u.shape[1]), u, maps)
 
 
 @operation
 def pack_quads(images: Array, index: Array, quads: Array) -> Iterator[Launch]:
-    """quads[l, i, j] = the four pixels around the corner (i, j) of image index[l] in 32 bits, zeros around the image."""
+    """quads[l, i, j] = the four pixels around the corner (i, j) of image index[l] in 32 bits, with zeros outside the image."""
     yield launch(pack_quads_kernel, each(quads.size), images, index, quads)
 
 
 @operation
 def spline_along(knots: Array, at: Array, taps: Array, bent: Array) -> Iterator[Launch]:
-    """bent[axis, g, w] = the cubic spline along row g of the knots at pixel w: four from at[w], with weights taps[w]."""
+    """bent[axis, g, w] = the cubic spline along row g of the knots at pixel w: knots at[w] … at[w] + 3, weights taps[w]."""
     _, G, W, L = bent.shape
     if bent.size:
         yield launch(spline_along_kernel, lanes(L, 2 * G * W), knots, at, taps, bent)
@@ -154,9 +154,9 @@ def spline_along(knots: Array, at: Array, taps: Array, bent: Array) -> Iterator[
 def warp(
     quads: Array, affine: Array, maps: Array, bent: Array, at: Array, taps: Array, where: Array, quad: Array, y: Array
 ) -> Iterator[Launch]:
-    """y[0, h, w] = affine of the grey level, bilinearly, at o + A · (h, w) + the spline down the columns of bent.
+    """y[0, h, w] = affine of the bilinear grey level at o + A · (h, w) + the spline down the columns of bent.
 
-    ``where`` and ``quad``, room for a row on a CPU, are not needed here.
+    ``where`` and ``quad``, scratch buffers on the CPU, are not used.
     """
     _, H, W, L = y.shape
     bends = int(bent.size > 0)

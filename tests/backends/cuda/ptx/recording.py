@@ -43,7 +43,7 @@ class Recorder:
     def download(self, block: Any, start: int, data: Array) -> None:
         self.downloaded += data.size
 
-    def upload_aside(self, block: Any, start: int, data: Array) -> None:
+    def upload_async(self, block: Any, start: int, data: Array) -> None:
         self.upload(block, start, data)
 
     def join(self) -> None:
