@@ -90,7 +90,7 @@ class HostStaging:
     def __init__(self) -> None:
         self._buffers: dict[Any, _Buffers] = {}
         self._lent: dict[int, _Lent] = {}
-        self._last: tuple[Callable[[], Any], Taken] = (_nobody, Taken(None))
+        self._last: tuple[Callable[[], Any], Taken] | None = None
 
     def take(self, which: str, source: Any, chosen: Array) -> Taken:
         """Where to read the chosen images of a source.
@@ -100,9 +100,8 @@ class HostStaging:
             source: where they are.
             chosen: their numbers.
         """
-        owner, taken = self._last
-        if owner() is source:
-            return taken
+        if self._last is not None and self._last[0]() is source:
+            return self._last[1]
         rows = getattr(source, "rows", None)
         if rows is None:
             return Taken(source)
@@ -210,10 +209,6 @@ def _buffers(
         owner = _weak(source) if source.fixed else _anyone
         found = known[key] = _Buffers(owner, [(room, source.over(room)) for room in memory])
     return found
-
-
-def _nobody() -> None:
-    """The owner of what was never taken."""
 
 
 def _anyone() -> bool:
