@@ -5,7 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -30,9 +30,13 @@ RAGGED = {16: 33, 1: 3}
 """Images in a batch, by lanes: two full groups of 16 and one image over; groups of one image, with kernels of their own."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Subject:
-    """A layer with everything that its checks need, and lanes to check it in."""
+    """A layer with everything that its checks need, and lanes to check it in.
+
+    Checks share a network and groups, because building them takes most of the time. Each check leaves the parameters as they
+    were, and fills memory with junk only in groups of its own.
+    """
 
     layer: Layer
     in_shape: Shape
@@ -41,7 +45,17 @@ class Subject:
     backend: str
     lanes: int
 
-    def network(self, dtype: str = "float64", threads: int = 1) -> Network:
+    @cached_property
+    def doubles(self) -> Network:
+        """The shared network in float64."""
+        return self.network("float64")
+
+    @cached_property
+    def traced(self) -> Traced:
+        """The shared groups of the whole batch."""
+        return Traced(self, self.images())
+
+    def network(self, dtype: str, threads: int = 1) -> Network:
         """A new network of the layer alone."""
         options = {"seed": self.seed, "lanes": self.lanes, "threads": threads}
         return Network([("layer", self.layer)], self.in_shape, dtype, self.backend, **options)
@@ -52,7 +66,7 @@ class Subject:
 
 
 class Traced:
-    """A new network whose groups, with all their buffers, can be looked at after a training pass.
+    """New groups of the shared network in float64; all their buffers can be looked at after a training pass.
 
     Args:
         subject: what is checked.
@@ -60,7 +74,7 @@ class Traced:
     """
 
     def __init__(self, subject: Subject, x: Array) -> None:
-        self.net, self.x = subject.network(), x
+        self.net, self.x = subject.doubles, x
         net = self.net
         context = Context(net.layers, net.in_shape, net.dtype, net.lanes, net.backend, net.seed, Derived(net.params.memory))
         self.slots = GradientSlots(net.grads, net.backend)
@@ -99,8 +113,8 @@ def check_layer(
         backend: of the networks that the layer is put into.
 
     Returns:
-        The checks, to be called one by one: each makes its own networks, and raises AssertionError where the contract is
-        broken; the message says where.
+        The checks, to be called one by one, in any order: each raises AssertionError where the contract is broken; the
+        message says where.
 
     >>> from minicnn import Dense
     >>> for check in check_layer(Dense(3), (4,)):
@@ -129,21 +143,26 @@ def _asks_for_training(layer: Layer) -> bool:
 
 
 def _check_gradients(s: Subject, train: bool) -> None:
-    check_gradient(s.network(), s.images(), s.seed, s.zero_gradients, train)
+    check_gradient(s.doubles, s.images(), s.seed, s.zero_gradients, train)
 
 
 def _check_update(s: Subject) -> None:
     """A layer that froze weights when it was bound is wrong from now on."""
-    net, x = s.network(), s.images()
+    net, x = s.doubles, s.images()
     net.backward(np.ones_like(net.forward(x, train=True)))
-    net.params.flat[...] *= 1.25
-    check_gradient(net, x, s.seed, s.zero_gradients, train=True)
+    before = net.params.flat.copy()
+    try:
+        net.params.flat[...] *= 1.25
+        check_gradient(net, x, s.seed, s.zero_gradients, train=True)
+    finally:
+        net.params.flat[...] = before
 
 
 def _check_shape_and_input(s: Subject) -> None:
-    x = s.images()
-    traced, kept = Traced(s, x), x.copy()
-    net, y = traced.net, traced.forward()
+    traced = s.traced
+    net, x = traced.net, traced.x
+    kept = x.copy()
+    y = traced.forward()
     assert y.shape == (len(x), *net.out_shape), f"forward: expected shape {(len(x), *net.out_shape)}, got {y.shape}"
     assert np.isfinite(y).all(), "forward: expected finite outputs for finite inputs, got others"
     assert np.array_equal(x, kept), "forward: expected x untouched, got it changed"
@@ -156,7 +175,7 @@ def _check_shape_and_input(s: Subject) -> None:
 
 
 def _check_independence(s: Subject) -> None:
-    net, x = s.network(), s.images()
+    net, x = s.doubles, s.images()
     y = net.forward(x, train=True)
     for n in (1, 15, 16, 17, 32):
         same = np.array_equal(net.forward(x[:n], train=True), y[:n])
@@ -211,9 +230,8 @@ def _check_padding(s: Subject) -> None:
 
 def _check_added(s: Subject) -> None:
     """A slot that starts at 1 must end 1 above one that starts at 0."""
-    traced = Traced(s, s.images()[: s.lanes])
-    traced.forward()
-    net, group = traced.net, traced.groups[0]
+    s.traced.forward()
+    net, group = s.traced.net, s.traced.groups[0]
     dy = _gradient_of(s, group["dy"], 3)
     results = []
     for start in (0.0, 1.0):
@@ -246,10 +264,9 @@ def _check_float32(s: Subject) -> None:
 
 
 def _check_allocation(s: Subject) -> None:
-    traced = Traced(s, s.images()[: s.lanes])
-    traced.forward()
-    group = traced.groups[0]
-    programs = [group.forward, group.backward(traced.slots.take(1)[0], True)]
+    s.traced.forward()
+    group = s.traced.groups[0]
+    programs = [group.forward, group.backward(s.traced.slots.take(1)[0], True)]
     group.run(*programs)
     tracemalloc.start()
     group.run(*programs)

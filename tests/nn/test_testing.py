@@ -278,6 +278,11 @@ def test_nobody_makes_a_list_of_checks_and_calls_none():
     assert [path.name for path in files if statement.search(path.read_text())] == []
 
 
+def test_checks_pass_in_any_order_and_as_often_as_they_are_called():
+    checks = check_layer(m.Dropout(0.5), (D,)) + check_layer(Right(), (D,))
+    assert list(failures([*checks[::-1], *checks])) == []
+
+
 @pytest.mark.parametrize("check", check_layer(Right(), (D,)), ids=str)
 def test_the_layer_that_the_faults_are_made_from_passes(check):
     check()
