@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "network": "arrays errors backends nn engine",
     "data": "errors backends engine",
     "models": "errors nn network",
-    "testing": "arrays nn engine network",
+    "testing": "arrays backends nn engine network data",
     "minicnn": "errors backends nn optim engine network models",
     "train": "arrays errors nn optim engine network data minicnn",
     "cli": "errors backends backends.cpu.compile nn optim network models data train minicnn",
