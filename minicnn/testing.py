@@ -14,8 +14,8 @@ import numpy as np
 
 from .arrays import Array, Shape
 from .engine.accumulate import Slot
-from .engine.bind import signature_of
 from .engine.memory import ParameterVector
+from .engine.record import signature_of
 from .network import Network
 from .nn.base import Layer
 from .nn.losses import MSE
@@ -229,8 +229,8 @@ def _check_allocation(net: Network, x: Array) -> None:
     group.run(*programs)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    limit = 1 << 14 if group.context.backend.CHECK or group.context.backend.INTERPRET else 1 << 11
-    assert group.context.backend.INTERPRET or peak < limit, f"run: expected no allocation, got {peak} bytes at the peak"
+    limit = 1 << 14 if net.backend.checked or net.backend.interpreted else 1 << 11
+    assert net.backend.interpreted or peak < limit, f"run: expected no allocation, got {peak} bytes at the peak"
 
 
 def _check_threads(layer: Layer, in_shape: Shape, x: Array, options: dict[str, Any]) -> None:

@@ -8,9 +8,9 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import pairwise
 from math import ceil
 from pathlib import Path
-from types import ModuleType
 
 from ..errors import OptionError, no_thread
+from .interface import Backend
 from .lock import HandleLock, SharedLock
 from .program import Schedule, Task
 
@@ -79,8 +79,7 @@ def shares(length: int, threads: int, passes: int = 1) -> list[slice]:
 class Executor:
     """A fixed number of threads that run one job each, the caller being the first of them.
 
-    Jobs that are machine code throughout go to the backend's crew, which runs them without the interpreter; others, such as
-    those of check mode, run call by call.
+    Tasks that are machine code throughout go to the backend's native threads, where it has them; others run call by call.
 
     Args:
         threads: how many there are.
@@ -88,12 +87,12 @@ class Executor:
         lock: that of the network handle they are for; None where there is none.
     """
 
-    def __init__(self, threads: int, backend: ModuleType, lock: HandleLock | None = None) -> None:
+    def __init__(self, threads: int, backend: Backend, lock: HandleLock | None = None) -> None:
         self.threads = threads
         self._lock = lock or HandleLock(SharedLock())
-        self._backend = backend
+        self._memory = backend.memory
         self._busy = threads > usable_cpus()  # waiting in a loop would take the processor from a thread that works
-        self._native = backend.NativeThreads(patience=backend.IMPATIENT if self._busy else backend.PATIENT)
+        self._native = None if backend.native is None else backend.native(self._busy)
         self._pool: ThreadPoolExecutor | None = None
         self._owner = 0
 
@@ -102,14 +101,14 @@ class Executor:
         if len(tasks) == 1 and tasks[0].code is not None:
             self.run_alone(tasks[0])
             return
-        if not self._backend.CHECK and all(task.native for task in tasks):
+        if self._native is not None and all(task.native for task in tasks):
             self._native.run(tasks)
             return
         helpers: list[Future[None]] = []
         with self._lock.at_work():
             try:
                 self._submit(tasks[1:], helpers)
-                tasks[0].run()
+                tasks[0].run(self._memory)
             finally:
                 wait(helpers)  # none may still write into its arena when the caller goes on
         for helper in helpers:
@@ -135,20 +134,20 @@ class Executor:
     def _work(self, task: Task) -> None:
         """Run a job in a helper."""
         with self._lock.at_work():
-            task.run()
+            task.run(self._memory)
 
     def run_schedule(self, work: Schedule) -> None:
         """Run stages one after another: with one hand-over where all is machine code and every thread has a processor."""
-        if work.code is not None or self._in_one_go(work.phases):
-            self._native.run_schedule(work)
+        native = self._native
+        if native is not None and (work.code is not None or self._in_one_go(work.phases)):
+            native.run_schedule(work)
             return
         for tasks in work.phases:
             self.run(tasks)
 
     def _in_one_go(self, phases: Sequence[Sequence[Task]]) -> bool:
         """Whether threads may wait for each other between stages."""
-        ready = not (self._backend.CHECK or self._backend.OWN_MEMORY or self._busy)
-        return ready and all(task.native for tasks in phases for task in tasks)
+        return not self._busy and all(task.native for tasks in phases for task in tasks)
 
     def run_alone(self, task: Task) -> None:
         """Run a job that is too small to look at twice: straight away where its machine code is known."""

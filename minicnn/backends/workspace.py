@@ -10,7 +10,7 @@ import numpy as np
 
 from ..arrays import Array, Shape
 from .alignment import aligned
-from .program import Call, Program
+from .program import Call, Function, Program
 from .scratch import Scratch, ScratchSpec
 
 ROOMS = 1 << 16
@@ -35,7 +35,7 @@ class Derived:
         self._params = params
         self._calls: dict[tuple[str, int, Shape], Call] = {}
 
-    def array(self, where: str, kernel: Any, source: Array, shape: Shape) -> tuple[Array, list[Call]]:
+    def array(self, where: str, kernel: Function, source: Array, shape: Shape) -> tuple[Array, list[Call]]:
         """What a kernel makes of an array, and the calls that must come before it is read.
 
         There are none for a part of the parameters: ``refresh`` makes it once for all groups and all threads. An array that a
@@ -47,13 +47,14 @@ class Derived:
             source: what it is derived from.
             shape: of the result.
         """
-        key = (kernel.__name__, source.ctypes.data, shape)
+        name = kernel.__name__
+        key = (name, source.ctypes.data, shape)
         if key in self._calls:
             return self._calls[key].arrays[-1], []
         made = allocated(shape, source.dtype)
         if not np.may_share_memory(source, self._params):
-            return made, [Call(where, kernel.__name__, kernel, (source, made))]
-        self._calls[key] = Call(f"{where.split(maxsplit=1)[0]} prepare", kernel.__name__, kernel, (source, made))
+            return made, [Call(where, name, kernel, (source, made), replaces=())]
+        self._calls[key] = Call(f"{where.split(maxsplit=1)[0]} prepare", name, kernel, (source, made), replaces=())
         return made, []
 
     def refresh(self, programs: Iterable[Program]) -> Program:

@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import backends
+from ..backends.program import Program
+from ..engine.record import Recorder
 from ..errors import OptionError, Options, number
 from .pixels import Array, Pixels
 
@@ -193,5 +195,10 @@ class Distorted:
         lanes = -(-len(chosen) // LANES) * LANES
         x = np.empty((1, *self.shape[2:], lanes), np.float32)
         rng = np.array([0, step, 0, 0], np.uint64)
-        self.load(backends.get(backend), np.resize(chosen, lanes), x, rng)
+        program = Program()
+        used = backends.get(backend)
+        self.load(Recorder(used, program), np.resize(chosen, lanes), x, rng)
+        program.run()
+        if used.memory is not None:
+            used.memory.to_host(x)
         return np.moveaxis(x[0, ..., : len(chosen)], -1, 0).copy()

@@ -6,13 +6,13 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import prod
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..arrays import Array
 from ..backends.alignment import aligned
+from ..backends.interface import Memory
 from . import inputs
 from .rows import address, borrowed, direct, gather
 
@@ -26,7 +26,7 @@ class Batch:
     Args:
         capacity: room for so many images.
         dtype: the network's.
-        allocate: gives so many bytes, zeros.
+        memory: the backend's.
 
     Attributes:
         index: int64, which image of the source stands at each place.
@@ -36,7 +36,8 @@ class Batch:
         scale: dtype[1], 1/count.
     """
 
-    def __init__(self, capacity: int, dtype: np.dtype[np.floating], allocate: Callable[[int], Array]) -> None:
+    def __init__(self, capacity: int, dtype: np.dtype[np.floating], memory: Memory | None) -> None:
+        self._memory, allocate = memory, aligned if memory is None else memory.pinned
         self._numbers = allocate(HEAD + 8 * capacity)  # together, so that they go to a device at once
         self.index = self._numbers[HEAD:].view(np.int64)
         self.count = self._numbers[:8].view(np.int64)
@@ -44,15 +45,15 @@ class Batch:
         self.scale = self._numbers[16 : 16 + dtype.itemsize].view(dtype)
         self.labels = allocate(8 * capacity).view(np.int64)
 
-    def fill(self, index: Array, labels: Array | None, step: int) -> list[Array]:
-        """Take these images as the batch; returns what was written."""
-        self.index[: len(index)] = index
-        self.count[0], self.step[0], self.scale[0] = len(index), step, 1 / len(index)
-        written = [self._numbers[: HEAD + 8 * len(index)]]
+    def fill(self, index: Array, labels: Array | None, step: int) -> None:
+        """Take these images as the batch."""
+        count = len(index)
+        self.index[:count] = index
+        self.count[0], self.step[0], self.scale[0] = count, step, 1 / count
         if labels is not None:
-            self.labels[: len(index)] = labels
-            written.append(self.labels[: len(index)])
-        return written
+            self.labels[:count] = labels
+        if self._memory is not None:
+            self._memory.to_device(self._numbers[: HEAD + 8 * count], *([] if labels is None else [self.labels[:count]]))
 
 
 CAPACITY = 256
@@ -147,11 +148,11 @@ class DeviceStaging:
     the chosen images are brought, from pinned memory, and those of the next batch while this one is worked on.
 
     Args:
-        backend: whose device it is.
+        memory: that of the device.
     """
 
-    def __init__(self, backend: ModuleType) -> None:
-        self._backend = backend
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
         self._known: dict[Any, _Buffers] = {}
 
     def take(self, which: str, source: Any, chosen: Array) -> Taken:
@@ -159,14 +160,14 @@ class DeviceStaging:
         rows = self._rows(source)
         if rows is None:
             return Taken(source)
-        known = _buffers(self._known, which, source, len(chosen), self._backend.pinned, 2)
+        known = _buffers(self._known, which, source, len(chosen), self._memory.pinned, 2)
         if known.waiting is not None and known.waiting[0]() is _owner(source) and np.array_equal(known.waiting[1], chosen):
             known.rooms.reverse()
-            self._backend.wait_for_transfers()
+            self._memory.wait_for_transfers()
         else:
             room = known.rooms[0][0]
             gather(rows, chosen, room[: len(chosen)])
-            self._backend.to_device(room[: len(chosen)])
+            self._memory.to_device(room[: len(chosen)])
         known.waiting = None
         return Taken(known.rooms[0][1], True)
 
@@ -174,22 +175,27 @@ class DeviceStaging:
         """Bring images that the next ``take`` will ask for, beside what runs."""
         rows = self._rows(source)
         if rows is not None:
-            known = _buffers(self._known, which, source, len(chosen), self._backend.pinned, 2)
+            known = _buffers(self._known, which, source, len(chosen), self._memory.pinned, 2)
             room = known.rooms[1][0]
             gather(rows, chosen, room[: len(chosen)])
-            self._backend.to_device_async(room[: len(chosen)])
+            self._memory.to_device_async(room[: len(chosen)])
             known.waiting = _weak(_owner(source)), chosen.copy()
 
     def _rows(self, source: inputs.Source) -> Array | None:
         """The rows of a source that are to be brought; None where it is read as a whole."""
         rows: Array | None = getattr(source, "rows", None)
         fixed: bool = getattr(source, "fixed", True)
-        return None if rows is None or (fixed and self._backend.keeps_on_device(rows.nbytes)) else rows
+        return None if rows is None or (fixed and self._memory.keeps_on_device(rows.nbytes)) else rows
 
 
-def stage_of(backend: ModuleType) -> HostStaging | DeviceStaging:
-    """What brings batches to a backend's kernels."""
-    return DeviceStaging(backend) if backend.OWN_MEMORY else HostStaging()
+def staging(memory: Memory | None) -> HostStaging | DeviceStaging:
+    """What brings batches to the kernels of a backend with this memory."""
+    return HostStaging() if memory is None else DeviceStaging(memory)
+
+
+def group_lanes(memory: Memory | None, images: int, lanes: int) -> int:
+    """How many lanes a group has for a batch of so many images, in a network of so many lanes."""
+    return lanes if memory is None else memory.group_lanes(images)
 
 
 def _buffers(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from ..arrays import Array, Shape
-from ..backends.program import Call, Part, Program, Recorder, Task
+from ..backends.interface import Backend
+from ..backends.program import Call, Kernel, Part, Program, Task
 from ..backends.scratch import Scratch
 from ..backends.workspace import Derived, Workspace
 from ..errors import BackendError, ContractError
@@ -18,9 +18,10 @@ from ..nn.base import Spec
 from ..nn.losses import told_apart
 from .accumulate import Slot
 from .batch import Batch
-from .bind import PlacedLayer, record, signature_of
+from .bind import PlacedLayer
 from .inputs import Arrays, Source
 from .memory import Arena
+from .record import Recorder, record, signature_of
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Context:
     in_shape: Shape
     dtype: np.dtype[Any]
     lanes: int
-    backend: ModuleType
+    backend: Backend
     seed: int
     derived: Derived
 
@@ -76,7 +77,7 @@ class LaneGroup:
             self._dy_of, turns = self._gradients()
             regions += turns
         regions.append([{f"{b.name}.{n}": w.spec(s.dtype, s.lanes) for n, w in b.plan.work.items()} for b in s.layers])
-        self.arena = Arena(regions, guards=s.backend.CHECK)
+        self.arena = Arena(regions, guards=s.backend.checked)
         self["rng"][:, 0] = s.seed
         self["rng"][:, 2] = np.arange(len(s.layers))
         self._loads: dict[str, tuple[Source | Array, Program]] = {}
@@ -159,8 +160,8 @@ class LaneGroup:
 
     def _lowered(self, program: Program, **options: bool) -> Program:
         """A recorded program in the backend's kernels."""
-        lowered: Program = self.context.backend.lower(program, self._workspace, **options)
-        return lowered
+        lowering = self.context.backend.lowering
+        return program if lowering is None else lowering.lower(program, self._workspace, **options)
 
     def _record_forward(self) -> Program:
         k, program = self._recorder()
@@ -175,7 +176,7 @@ class LaneGroup:
     def _check_written(self, placed: PlacedLayer, calls: Sequence[Call]) -> None:
         """Refuse a layer whose calls leave y alone; one of plain Python may know it without being given it."""
         y = self.output(placed.index)
-        if all(hasattr(call.kernel, "bind") and not call.given(y) for call in calls) and y.size:
+        if all(isinstance(call.kernel, Kernel) and not call.given(y) for call in calls) and y.size:
             what = "expected forward to record a call that is given y, got none"
             raise ContractError(placed.who, what, "write y with a kernel such as k.relu(x, y)")
 
@@ -280,7 +281,7 @@ class LaneGroup:
     def run(self, *programs: Program) -> None:
         """Run programs call by call, for the group that was chosen last."""
         number = int(self["number"][0])
-        self.task(programs, number, number + 1, 1).run()
+        self.task(programs, number, number + 1, 1).run(self.context.backend.memory)
 
     def _check(self) -> None:
         """Look at the guard bands, where there are any."""
