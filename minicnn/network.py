@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -95,7 +96,7 @@ class Network(Handle):
         Raises:
             ShapeError, DataError: x, target or index is not what it should be.
         """
-        return self.score_and_grads(loss, x, target, index).loss
+        return self._score(loss, x, target, index, True).loss
 
     def score_and_grads(self, loss: Loss, x: Any, target: Any, index: Any = None, then: Any = None) -> Score:
         """``loss_and_grads``, with the number of recognised images; arguments as there.
@@ -119,7 +120,7 @@ class Network(Handle):
     def _checked(self, loss: Loss, x: Any, target: Any, index: Any) -> tuple[inputs.Source, Array, Targets]:
         source = inputs.source("x", x, self.dtype, self.in_shape)
         chosen = inputs.index("index", index, source.shape[0])
-        return source, chosen, targets(loss, target, source.shape[0], chosen, self.dtype, self.out_shape)
+        return source, chosen, targets(loss, target, source.shape[0], chosen, self.dtype, self.layers[-1].plan.out_shape)
 
     def _score(self, loss: Loss, x: Any, target: Any, index: Any, train: bool, then: Any = None) -> Score:
         source, chosen, given = self._checked(loss, x, target, index)
@@ -216,6 +217,28 @@ class Network(Handle):
 
     # --- updates ---
 
+    def atomic(self) -> AbstractContextManager[Any]:
+        """Make several calls as one: no other thread calls this handle in between, and none updates the parameters.
+
+        >>> from minicnn import MSE, SGD, Dense, Network
+        >>> net, sgd = Network([Dense(1)], in_shape=(2,), threads=1), SGD(0.1)
+        >>> with net.atomic():
+        ...     loss = net.loss_and_grads(MSE(), np.ones((4, 2)), np.zeros((4, 1)))
+        ...     sgd.step(net)
+
+        Raises:
+            ContractError: a call on the same parameters runs in this thread.
+        """
+        return self._lock.atomic()
+
+    def update(self) -> AbstractContextManager[Any]:
+        """Write into ``params`` by hand: calls on all handles of the parameters wait, and see the whole update.
+
+        Raises:
+            ContractError: a call on the same parameters runs in this thread.
+        """
+        return self._lock.update()
+
     def over_parameters(self, kernel: Function, vectors: Sequence[Array], numbers: Array) -> Schedule:
         """What calls an elementwise kernel on the parameters, their gradients, vectors as long, and a few numbers.
 
@@ -225,7 +248,7 @@ class Network(Handle):
             numbers: the same for all elements.
         """
         tasks = []
-        for part in shares(len(self.params.memory), self.threads):
+        for part in shares(len(self.params.memory), self._executor.threads):
             program = Program()
             pieces = (vector[part] for vector in (self.params.memory, self.grads.memory, *vectors))
             Recorder(self.backend, program).call(kernel, *pieces, numbers)

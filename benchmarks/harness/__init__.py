@@ -31,7 +31,8 @@ from minicnn.backends.cpu.compile.host import HOST
 from minicnn.backends.cpu.compile.jit import LOG, kernel
 from minicnn.backends.cpu.compile.mode import CHECK, INTERPRET
 from minicnn.backends.cpu.tiles import tile_outer, tile_store, tile_width, tile_zeros
-from minicnn.backends.executor import Executor, usable_cpus
+from minicnn.backends.executor import Executor
+from minicnn.backends.processors import usable_cpus
 from minicnn.backends.program import Program, Task
 from minicnn.cli.console import path, program
 from minicnn.cli.streams import shown

@@ -8,10 +8,11 @@ import numpy as np
 
 from ..arrays import Array
 from .convolution import Convolutions
+from .derived import Derived
 from .kernels import Kernels
 from .program import BoundCall, Call, Kernel
 from .scratch import Scratch
-from .workspace import Derived, Workspace
+from .workspace import Workspace
 
 
 class Operation(Kernel):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import zip_longest
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
 from ..arrays import Array, same
+from .listing import line, listing
 
 if TYPE_CHECKING:
     from .interface import Backend, Memory
@@ -100,13 +100,7 @@ class Call:
         return replace(self, arrays=arrays)
 
     def __str__(self) -> str:
-        return f"{self.where:16} {self.formula}"
-
-    @property
-    def formula(self) -> str:
-        """The kernel and the shapes of its arrays."""
-        shapes = ", ".join("×".join(map(str, a.shape)) for a in self.arrays)
-        return f"{self.name}({shapes})"
+        return line(self)
 
 
 class Program:
@@ -166,24 +160,7 @@ class Program:
         return len(self.calls)
 
     def __str__(self) -> str:
-        """What was recorded; behind → the calls that do it where lowering has replaced it, behind ↑ nothing more to do."""
-        blocks: list[tuple[list[Call], list[Call]]] = []
-        for call in self.calls:
-            if not blocks or not any(one in blocks[-1][0] for one in call.recorded):
-                blocks.append(([], []))
-            recorded, made = blocks[-1]
-            recorded += [one for one in call.recorded if one not in recorded]
-            made.append(call)
-        rows = []
-        for recorded, made in blocks:
-            left = list(map(str, recorded)) or [f"{made[0].where:16}"]
-            right = [call.formula for call in made]
-            marks = ["" if right == [call.formula for call in recorded] else "  →  ", *["  +  "] * (len(made) - 1)]
-            done = [f"{mark}{formula}" for mark, formula in zip(marks, right, strict=True)] if marks[0] else []
-            done += ["  ↑"] * (len(recorded) - len(done)) if done else []
-            rows += list(zip_longest(left, done, fillvalue=""))
-        width = max((len(one) for one, other in rows if other), default=0)
-        return "\n".join(f"{one:{width}}{other}".rstrip() for one, other in rows)
+        return listing(self.calls)
 
 
 Part = tuple[Sequence[Program], tuple[int, int, int]]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import backends, models
-from ..backends.executor import usable_cpus
+from ..backends.processors import usable_cpus
 from ..data.pixels import Normalise, Pixels
 from ..network import Network
 from ..nn.losses import MSE, CrossEntropy, Loss

@@ -8,7 +8,7 @@ import os
 import platform
 
 from .. import __version__, backends
-from ..backends.executor import usable_cpus
+from ..backends.processors import usable_cpus
 from ..errors import BackendError
 
 PACKAGES = ("numpy", "numba", "llvmlite", "numba-cuda", "safetensors", "tqdm", "matplotlib")

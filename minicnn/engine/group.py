@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array, Shape
+from ..backends.derived import Derived
 from ..backends.interface import Backend
 from ..backends.program import Call, Kernel, Part, Program, Task
 from ..backends.scratch import Scratch
-from ..backends.workspace import Derived, Workspace
+from ..backends.workspace import Workspace
 from ..errors import BackendError, ContractError
 from ..nn.base import Spec
 from ..nn.losses import told_apart
@@ -61,7 +62,7 @@ class LaneGroup:
 
     def __init__(self, context: Context, train: bool, keep: bool = False, scratch: Scratch | None = None) -> None:
         self.context, self.train, self._keep = context, train, keep
-        self._workspace = Workspace(context.derived, scratch or Scratch())
+        self._workspace = None if context.backend.lowering is None else Workspace(context.derived, scratch or Scratch())
         s = context
         self._y_of, activations = self._activations()
         one: dict[str, Spec] = {"index": ((s.lanes,), np.dtype(np.int64)), "lanes": ((1,), np.dtype(np.int64))}
@@ -123,7 +124,8 @@ class LaneGroup:
     def fill(self, value: float) -> None:
         """Set every number of every buffer, for tests that look for reads of what nobody wrote."""
         self.arena.fill(value)
-        self._workspace.fill(value, self.context.dtype)
+        if self._workspace is not None:
+            self._workspace.fill(value, self.context.dtype)
 
     def __getitem__(self, name: str) -> Array:
         return self.arena.arrays[name]
@@ -160,8 +162,8 @@ class LaneGroup:
 
     def _lowered(self, program: Program, **options: bool) -> Program:
         """A recorded program in the backend's kernels."""
-        lowering = self.context.backend.lowering
-        return program if lowering is None else lowering.lower(program, self._workspace, **options)
+        lowering, workspace = self.context.backend.lowering, self._workspace
+        return program if lowering is None or workspace is None else lowering.lower(program, workspace, **options)
 
     def _record_forward(self) -> Program:
         k, program = self._recorder()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, Self
 from weakref import WeakMethod
@@ -12,10 +11,11 @@ import numpy as np
 
 from .. import backends
 from ..arrays import Shape
-from ..backends.executor import Executor, thread_count
+from ..backends.derived import Derived
+from ..backends.executor import Executor
 from ..backends.interface import Backend
 from ..backends.lock import HandleLock, SharedLock, shared_lock
-from ..backends.workspace import Derived
+from ..backends.processors import thread_count
 from .accumulate import GradientSlots
 from .bind import PlacedLayer, plan_chain
 from .group import Context
@@ -33,7 +33,7 @@ class Handle:
     """Base of ``Network``: see there and at ``share``.
 
     Attributes:
-        in_shape, out_shape: shapes of the input and the output for one image.
+        in_shape: shape of one image.
         backend: what executes the kernels.
         params: the parameters by name, and ``flat``.
         grads: their gradients.
@@ -42,7 +42,6 @@ class Handle:
 
     layers: Sequence[PlacedLayer]
     in_shape: Shape
-    out_shape: Shape
     dtype: np.dtype[Any]
     seed: int
     steps: int
@@ -52,7 +51,7 @@ class Handle:
 
     def _begin(self, threads: int | None, lanes: int, lock: SharedLock) -> None:
         """Take what a handle has for itself: gradients, what is derived from the parameters, threads and groups."""
-        self._asked, self.out_shape = threads, self.layers[-1].plan.out_shape
+        self._asked = threads
         self.grads = ParameterVector(self.identity.shapes, self.dtype, self.backend.memory)
         provide(self.layers, self.params, self.dtype)
         self._context = Context(
@@ -76,31 +75,14 @@ class Handle:
         return self._executor.threads
 
     @property
+    def out_shape(self) -> Shape:
+        """Shape of the output for one image."""
+        return self._context.out_shape
+
+    @property
     def lanes(self) -> int:
         """Images in a group."""
         return self._context.lanes
-
-    def atomic(self) -> AbstractContextManager[Any]:
-        """Make several calls as one: no other thread calls this handle in between, and none updates the parameters.
-
-        >>> from minicnn import MSE, SGD, Dense, Network
-        >>> net, sgd = Network([Dense(1)], in_shape=(2,), threads=1), SGD(0.1)
-        >>> with net.atomic():
-        ...     loss = net.loss_and_grads(MSE(), np.ones((4, 2)), np.zeros((4, 1)))
-        ...     sgd.step(net)
-
-        Raises:
-            ContractError: a call on the same parameters runs in this thread.
-        """
-        return self._lock.atomic()
-
-    def update(self) -> AbstractContextManager[Any]:
-        """Write into ``params`` by hand: calls on all handles of the parameters wait, and see the whole update.
-
-        Raises:
-            ContractError: a call on the same parameters runs in this thread.
-        """
-        return self._lock.update()
 
     def share(self, threads: int | None = None) -> Self:
         """Another handle on the same parameters, with memory, gradients and threads of its own, for another Python thread.
@@ -113,7 +95,7 @@ class Handle:
         >>> net.share().params is net.params
         True
         """
-        with self.atomic():
+        with self._lock.atomic():
             handle = object.__new__(type(self))
             handle.__dict__.update(self.__dict__)
             handle.layers = [replace(placed, shared={}) for placed in self.layers]
@@ -125,7 +107,7 @@ class Handle:
         return self.share()
 
     def __getstate__(self) -> dict[str, Any]:
-        with self.atomic():
+        with self._lock.atomic():
             more = {name: value for name, value in vars(self).items() if name not in HANDLE}
             values = {"params": self.params.flat.copy(), "grads": self.grads.flat.copy(), "kept": state_of(self.layers)}
             layers = [(placed.name, placed.layer) for placed in self.layers]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from ..backends.derived import Derived
 from ..backends.program import Call, Kernel, Program
-from ..backends.workspace import Derived
 from .bind import PlacedLayer
 
 

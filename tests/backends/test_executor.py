@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from minicnn import BackendError, CrossEntropy, Dense, Network, OptionError, kernel
-from minicnn.backends import cpu
-from minicnn.backends import executor as module
+from minicnn.backends import cpu, processors
 from minicnn.backends.cpu import CHECK, INTERPRET
 from minicnn.backends.cpu.runtime import native_threads
-from minicnn.backends.executor import Executor, cgroup_quota, thread_count, usable_cpus
+from minicnn.backends.executor import Executor
+from minicnn.backends.processors import cgroup_quota, thread_count, usable_cpus
 from minicnn.backends.program import Call, Program, Schedule, Task
 from minicnn.engine.record import Recorder
 
@@ -56,13 +56,13 @@ def test_no_control_groups_at_all(tmp_path):
     [(8, "250000 100000", 3), (2, "800000 100000", 2), (8, "max 100000", 8), (8, "10000 100000", 1), (1, "50000 100000", 1)],
 )
 def test_usable_processors_are_the_affinity_mask_cut_to_the_quota(tmp_path, monkeypatch, allowed, cpu_max, expected):
-    monkeypatch.setattr(module, "CGROUP", write(tmp_path, cpu_max=cpu_max))
+    monkeypatch.setattr(processors, "CGROUP", write(tmp_path, cpu_max=cpu_max))
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(allowed)), raising=False)
     assert usable_cpus() == thread_count(None) == expected
 
 
 def test_where_there_is_no_affinity_the_processors_are_counted(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "CGROUP", tmp_path)
+    monkeypatch.setattr(processors, "CGROUP", tmp_path)
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 6)
     assert usable_cpus() == 6

@@ -12,6 +12,7 @@ from lenets import CLASSES, DIGITS, LENETS, Training
 from strategies import STRATEGIES, examples
 
 import minicnn as m
+from minicnn.backends.cpu import CHECK, INTERPRET
 from minicnn.data import Affine, Distorted, Elastic, Normalise, Pixels, load_mnist
 from minicnn.testing import check_layer
 
@@ -261,7 +262,7 @@ def test_lenet5_learns():
     assert net.evaluate(m.CrossEntropy(), x.over(digits.test_images), digits.test_labels, np.arange(200)).accuracy > 0.6
 
 
-READ = 5_020
+READ = 4_500
 """Lines of all files that one training step of LeNet-5 enters, at most."""
 
 
@@ -279,9 +280,23 @@ def entered(work):
 
 def test_what_a_training_step_enters_can_be_read_in_an_afternoon():
     """The first step of a network: its layers record their passes, a batch goes through, and the parameters are updated."""
-    net, update = m.models.lenet5(backend="numpy"), m.SGD(0.1, momentum=0.9)
+    net, loss, update = m.models.lenet5(backend="numpy"), m.MSE(1, -1), m.SGD(0.1, momentum=0.9)
     x, labels = np.zeros((32, *net.in_shape), np.float32), np.zeros(32, np.int64)
-    read = entered(lambda: (net.loss_and_grads(m.MSE(1, -1), x, labels), update.step(net)))
+    read = entered(lambda: (net.loss_and_grads(loss, x, labels), update.step(net)))
     assert {"network.py", "nn/sparse_conv.py", "backends/numpy/conv.py", "optim/optimizers.py"} <= set(read)
     assert not any(name.startswith(("backends/cpu", "backends/cuda")) for name in read)
+    told = f"enters {len(read)} files of {round(sum(read.values()), -2):,} lines in all"
+    assert told in " ".join((ROOT.parent / "README.md").read_text().split()), f"expected README.md to say: {told}"
     assert sum(read.values()) <= READ, f"expected at most {READ} lines, got {sum(read.values())} in {sorted(read.items())}"
+
+
+@pytest.mark.skipif(CHECK or INTERPRET, reason="there is no machine code to run without the interpreter")
+@pytest.mark.parametrize("images", [1, 32])
+def test_a_second_call_enters_few_files(images):
+    """What is recorded once is not read again: from the network to the loop over machine code on the compiled backend."""
+    net, loss = m.models.lenet5(threads=1), m.MSE(1, -1)
+    x, labels = np.zeros((images, *net.in_shape), np.float32), np.zeros(images, np.int64)
+    net.loss_and_grads(loss, x, labels)
+    files = entered(lambda: net.loss_and_grads(loss, x, labels))
+    assert "backends/cpu/runtime/driver.py" in files
+    assert len(files) <= 10, f"expected at most 10 files, got {sorted(files)}"

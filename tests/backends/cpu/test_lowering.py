@@ -10,9 +10,10 @@ import minicnn as m
 from minicnn import Network
 from minicnn.backends import cpu
 from minicnn.backends.cpu import INTERPRET, lowering
+from minicnn.backends.derived import Derived
 from minicnn.backends.program import Program
 from minicnn.backends.scratch import Scratch
-from minicnn.backends.workspace import Derived, Workspace
+from minicnn.backends.workspace import Workspace
 from minicnn.engine.record import Recorder
 from minicnn.nn import Conv2d, Dense, Flatten, MaxPool2d, ReLU, ScaledTanh, Sigmoid, SparseConv2d, Subsample, Tanh
 

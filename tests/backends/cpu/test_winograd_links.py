@@ -17,9 +17,10 @@ from minicnn.backends.cpu.compile.host import HOST
 from minicnn.backends.cpu.conv import winograd_links
 from minicnn.backends.cpu.conv.direct import pack_channels, pack_filters
 from minicnn.backends.cpu.tiles.activation import NONE
+from minicnn.backends.derived import Derived
 from minicnn.backends.program import Program
 from minicnn.backends.scratch import Scratch
-from minicnn.backends.workspace import Derived, Workspace
+from minicnn.backends.workspace import Workspace
 from minicnn.engine.record import Recorder
 from minicnn.nn.window import Window
 from minicnn.testing import check_adjoint
