@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import backends
+from ..backends.kernels import Kernels
 from ..backends.program import Program
 from ..engine.record import Recorder
 from ..errors import OptionError, Options, number
@@ -109,7 +110,7 @@ class Elastic:
         return first, np.stack(taps, axis=1) / 6
 
 
-def displaced(k: Any, pixels: Pixels, index: Array, u: Array, at: Array, taps: Array, x: Array) -> None:
+def displaced(k: Kernels, pixels: Pixels, index: Array, u: Array, at: Array, taps: Array, x: Array) -> None:
     """Record the kernels that sample images at displaced positions.
 
     Args:
@@ -173,7 +174,7 @@ class Distorted:
         """(N, 1, rows, columns), the network's input."""
         return self.pixels.shape
 
-    def load(self, k: Any, index: Array, x: Array, rng: Array) -> None:
+    def load(self, k: Kernels, index: Array, x: Array, rng: Array) -> None:
         """Record the kernels that load the chosen images into lanes, distorted for the step in ``rng``."""
         at, taps = self.elastic.spline(max(x.shape[1:3]))
         side, L = int(at[-1]) + 4 if self.elastic.alpha else 0, x.shape[-1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any, NamedTuple
@@ -74,13 +74,13 @@ class Taken(NamedTuple):
 
     source: inputs.Source
     in_order: bool = False
-    memory: Any = None
+    memory: object = None
 
 
 class _Lent(NamedTuple):
     """A source over borrowed memory, for as long as the object lives whose memory it is."""
 
-    owner: Callable[[], Any]
+    owner: Callable[[], object]
     start: int
     source: inputs.Source
 
@@ -89,9 +89,9 @@ class HostStaging:
     """For kernels that read memory where it is: large arrays that they can read stay, of others a batch is copied."""
 
     def __init__(self) -> None:
-        self._buffers: dict[Any, _Buffers] = {}
+        self._buffers: dict[Hashable, _Buffers] = {}
         self._lent: dict[int, _Lent] = {}
-        self._last: tuple[Callable[[], Any], Taken] | None = None
+        self._last: tuple[Callable[[], object], Taken] | None = None
 
     def take(self, which: str, source: Any, chosen: Array) -> Taken:
         """Where to read the chosen images of a source.
@@ -138,9 +138,9 @@ class HostStaging:
 class _Buffers:
     """Rooms for the chosen images of a source, whose it is where it never changes, and what is in the second one already."""
 
-    owner: Callable[[], Any]
+    owner: Callable[[], object]
     rooms: list[tuple[Array, inputs.Source]]
-    waiting: tuple[Callable[[], Any], Array] | None = field(default=None)
+    waiting: tuple[Callable[[], object], Array] | None = field(default=None)
 
 
 class DeviceStaging:
@@ -153,7 +153,7 @@ class DeviceStaging:
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory
-        self._known: dict[Any, _Buffers] = {}
+        self._known: dict[Hashable, _Buffers] = {}
 
     def take(self, which: str, source: Any, chosen: Array) -> Taken:
         """Where to read the chosen images of a source; see ``HostStaging``."""
@@ -199,7 +199,7 @@ def group_lanes(memory: Memory | None, images: int, lanes: int) -> int:
 
 
 def _buffers(
-    known: dict[Any, _Buffers], which: str, source: Any, count: int, allocate: Callable[[int], Array], copies: int
+    known: dict[Hashable, _Buffers], which: str, source: Any, count: int, allocate: Callable[[int], Array], copies: int
 ) -> _Buffers:
     """Rooms for so many images of a source. Arrays share them; a source that never changes has its own, while it lives."""
     shape, dtype = source.rows.shape[1:], source.dtype
@@ -222,12 +222,12 @@ def _anyone() -> bool:
     return True
 
 
-def _owner(source: Any) -> Any:
+def _owner(source: object) -> object:
     """What the caller holds: an array is wrapped anew for every batch, any other source is itself."""
     return source.owner if isinstance(source, inputs.Arrays) else source
 
 
-def _weak(owner: Any) -> Callable[[], Any]:
+def _weak(owner: object) -> Callable[[], object]:
     """What gives an object while it lives; where that cannot be told, it lives."""
     try:
         return weakref.ref(owner)

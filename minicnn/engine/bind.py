@@ -84,7 +84,7 @@ Named = Layer | tuple[str, Layer]
 """A layer, or a pair of its name and the layer."""
 
 
-def checked_shape(shape: Any) -> Shape:
+def checked_shape(shape: object) -> Shape:
     """The shape of one image as a tuple of positive whole numbers."""
     sizes = tuple(shape) if isinstance(shape, Sequence) else ()
     if not sizes or not all(isinstance(s, int) and not isinstance(s, bool) and s > 0 for s in sizes):

@@ -8,7 +8,6 @@ equations 22 to 27).
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -102,7 +101,7 @@ class Curved(LaneGroup):
                 record(placed.who, placed.layer.curvature, k, names, placed.plan.consts)
         return self._lowered(program, fuse=False)
 
-    def _all_names(self, placed: PlacedLayer, of_input: bool) -> dict[str, Any]:
+    def _all_names(self, placed: PlacedLayer, of_input: bool) -> dict[str, object]:
         """The arrays that the curvature of a layer may name, but for those of its parameters."""
         names = self._names(placed)
         names |= {n: self[f"{placed.name}.{n}"] for n in (*placed.plan.curvature, *(f"{s}2" for s in _squared(placed)))}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from ..backends.scratch import Scratch
 from ..backends.workspace import Workspace
 from ..errors import BackendError, ContractError
 from ..nn.base import Spec
-from ..nn.losses import told_apart
+from ..nn.losses import Loss, told_apart
 from .accumulate import Slot
 from .batch import Batch
 from .bind import PlacedLayer
@@ -82,7 +82,7 @@ class LaneGroup:
         self["rng"][:, 0] = s.seed
         self["rng"][:, 2] = np.arange(len(s.layers))
         self._loads: dict[str, tuple[Source | Array, Program]] = {}
-        self._programs: dict[Any, Program] = {}
+        self._programs: dict[Hashable, Program] = {}
         self.forward = self._record_forward()
 
     def _activations(self) -> tuple[list[str], list[list[dict[str, Spec]]]]:
@@ -148,11 +148,11 @@ class LaneGroup:
         """The gradient of the network's input, with lanes."""
         return self._shaped(self._dy_of[0], self.context.in_shape)
 
-    def _names(self, placed: PlacedLayer) -> dict[str, Any]:
+    def _names(self, placed: PlacedLayer) -> dict[str, object]:
         """The arrays that both passes of a layer may name."""
         x = self[("in", *self._y_of)[placed.index]].reshape(*placed.in_shape, self.context.lanes)
         own = [*placed.plan.saved, *placed.plan.work]
-        names: dict[str, Any] = placed.shared | {n: self[f"{placed.name}.{n}"] for n in own}
+        names: dict[str, object] = {**placed.shared, **{n: self[f"{placed.name}.{n}"] for n in own}}
         names |= {"x": x, "y": self.output(placed.index), "lanes": self["lanes"]}
         return names | {"train": self.train, "rng": self["rng"][placed.index]}
 
@@ -191,7 +191,7 @@ class LaneGroup:
             fresh: nothing was added to the slot yet, and what it holds does not count.
         """
         if fresh:
-            key: Any = ("fresh", id(slot), input_grad)
+            key: Hashable = ("fresh", id(slot), input_grad)
             if key not in self._programs:
                 adding = self.backward(slot, input_grad)
                 self._programs[key] = adding.from_zero(self.context.backend, slot.grads.memory)
@@ -212,14 +212,14 @@ class LaneGroup:
             self._programs[key] = self._lowered(program, moving=not self._keep)
         return self._programs[key]
 
-    def loss_names(self, loss: Any, slot: Slot, scale: Array) -> dict[str, Any]:
+    def loss_names(self, loss: Loss, slot: Slot, scale: Array) -> dict[str, object]:
         """The arrays that the passes of a loss may name."""
         consts = {n: np.array(v, self.context.dtype) for n, v in loss.consts().items()}
         rows = {n: self[n].reshape(-1, self.context.lanes) for n in ("target", *(["dy"] if self.train else []))}
         names = consts | rows | {n: self[n] for n in ("labels", "lanes")} | {"scale": scale}
         return names | {"y": self.y.reshape(-1, self.context.lanes), "value": slot.value}
 
-    def loss(self, loss: Any, slot: Slot, scale: Array, labelled: bool) -> Program:
+    def loss(self, loss: Loss, slot: Slot, scale: Array, labelled: bool) -> Program:
         """The program from the output to the loss, the hits and, in training, ``dy``."""
         key = ("loss", told_apart(loss), id(slot), id(scale), labelled)
         if key not in self._programs:

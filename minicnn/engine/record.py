@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 from ..arrays import Array
 from ..backends.interface import Backend
@@ -48,7 +47,9 @@ def signature_of(method: Callable[..., None]) -> dict[str, bool]:
     return {p.name: p.default is not inspect.Parameter.empty for p in parameters[1:]}
 
 
-def record(who: str, method: Callable[..., None], k: Recorder, available: Mapping[str, Any], known: Iterable[str] = ()) -> None:
+def record(
+    who: str, method: Callable[..., None], k: Recorder, available: Mapping[str, object], known: Iterable[str] = ()
+) -> None:
     """Let a method say its calls to the recorder, every argument bound by its name.
 
     Args:

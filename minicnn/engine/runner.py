@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -80,7 +80,7 @@ class Runner:
         self._context, self._executor, self._slots, self._memory = context, executor, slots, context.backend.memory
         self._preparation = preparation
         self._groups: dict[tuple[int, bool, int], LaneGroup] = {}
-        self._schedules: dict[Any, tuple[Schedule, Any]] = {}
+        self._schedules: dict[Hashable, tuple[Schedule, object]] = {}
         self._staging = staging(self._memory)
         self._single = Single(context, executor, preparation, slots, self._staging)
         self._loss: tuple[Loss | None, Hashable] = (None, None)
@@ -180,7 +180,7 @@ class Runner:
         """Whether the batch is one image, on a backend that has kernels for that."""
         return len(chosen) == 1 and self._memory is None
 
-    def _run(self, key: Any, record: Callable[[], Schedule], origins: Any) -> None:
+    def _run(self, key: Hashable, record: Callable[[], Schedule], origins: object) -> None:
         """Run the stages for a kind of batch, recorded when the first one comes; the last few kinds are remembered."""
         if key not in self._schedules:
             if len(self._schedules) >= KEPT:
