@@ -1,9 +1,8 @@
-"""From layers in a row to their arrays: the shapes of their inputs, and the names that their methods ask for."""
+"""Layers in their places: the shapes of their inputs, and the arrays that they ask for."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from math import prod
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array, Shape
-from ..backends.placeholder import Recording, placeholders
 from ..errors import ContractError, OptionError, ShapeError
 from ..nn.base import MOST, RESERVED, Layer, Plan
 
@@ -77,35 +75,6 @@ def describe(index: int, name: str, layer: Layer) -> str:
     return f"layer {index}{quoted} {layer.label}({options})"
 
 
-def signature_of(method: Callable[..., None]) -> dict[str, bool]:
-    """The arguments that a bound method takes after ``k``, and whether each may be left out."""
-    parameters = list(inspect.signature(method).parameters.values())
-    return {p.name: p.default is not inspect.Parameter.empty for p in parameters[1:]}
-
-
-def record(who: str, method: Callable[..., None], k: Any, available: Mapping[str, Any], known: Iterable[str] = ()) -> None:
-    """Let a method say its calls to the recorder, every argument bound by its name.
-
-    Args:
-        who: the layer, loss or source in messages.
-        method: what records.
-        k: the recorder.
-        available: what it may name.
-        known: names of arrays whose numbers it may look at, as they never change.
-
-    Raises:
-        ContractError: it names what there is not, or computes in place of recording.
-    """
-    wanted = signature_of(method)
-    if missing := [name for name, optional in wanted.items() if name not in available and not optional]:
-        has = ", ".join(sorted(available))
-        what = f"expected arguments that the network has, got {', '.join(missing)} in {method.__name__}"
-        raise ContractError(who, what, f"use or plan one of: {has}")
-    given = {name: available[name] for name in wanted if name in available}
-    with placeholders(Recording(who, method.__name__), given, frozenset(known)) as arguments:
-        method(k, **arguments)
-
-
 def constant(array: Array, dtype: np.dtype[Any]) -> Array:
     """A const as kernels take it: contiguous, floats in the network's dtype, whole numbers as int64."""
     return np.array(array, dtype if array.dtype.kind == "f" else np.int64, order="C")
@@ -115,7 +84,7 @@ Named = Layer | tuple[str, Layer]
 """A layer, or a pair of its name and the layer."""
 
 
-def checked_shape(shape: Any) -> Shape:
+def checked_shape(shape: object) -> Shape:
     """The shape of one image as a tuple of positive whole numbers."""
     sizes = tuple(shape) if isinstance(shape, Sequence) else ()
     if not sizes or not all(isinstance(s, int) and not isinstance(s, bool) and s > 0 for s in sizes):

@@ -8,7 +8,6 @@ equations 22 to 27).
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -20,12 +19,13 @@ from ..nn.base import Spec
 from ..nn.losses import Loss
 from . import inputs
 from .accumulate import Slot
-from .batch import Batch, stage_of
-from .bind import PlacedLayer, record, signature_of
+from .batch import Batch, group_lanes, staging
+from .bind import PlacedLayer
 from .group import Context, LaneGroup
 from .inputs import Targets
 from .memory import ParameterVector
 from .prepare import Preparation
+from .record import record, signature_of
 
 
 class Curved(LaneGroup):
@@ -101,7 +101,7 @@ class Curved(LaneGroup):
                 record(placed.who, placed.layer.curvature, k, names, placed.plan.consts)
         return self._lowered(program, fuse=False)
 
-    def _all_names(self, placed: PlacedLayer, of_input: bool) -> dict[str, Any]:
+    def _all_names(self, placed: PlacedLayer, of_input: bool) -> dict[str, object]:
         """The arrays that the curvature of a layer may name, but for those of its parameters."""
         names = self._names(placed)
         names |= {n: self[f"{placed.name}.{n}"] for n in (*placed.plan.curvature, *(f"{s}2" for s in _squared(placed)))}
@@ -149,14 +149,14 @@ def curvature(
     Raises:
         ContractError: a layer, or the loss, has no curvature.
     """
-    backend, count = context.backend, len(chosen)
-    group = Curved(replace(context, lanes=backend.group_lanes(count, context.lanes)))
+    memory, count = context.backend.memory, len(chosen)
+    group = Curved(replace(context, lanes=group_lanes(memory, count, context.lanes)))
     shapes = {f"{b.name}.{p}": q.shape for b in context.layers for p, q in b.plan.params.items()}
-    gradient, total = (ParameterVector(shapes, context.dtype, backend.sync_to_host) for _ in range(2))
-    slot = Slot(gradient, np.zeros(2, np.int64), backend)
-    batch = Batch(count, context.dtype, backend.pinned)
-    backend.to_device(*batch.fill(chosen, targets.labels, step))
-    stage = stage_of(backend)
+    gradient, total = (ParameterVector(shapes, context.dtype, memory) for _ in range(2))
+    slot = Slot(gradient, np.zeros(2, np.int64), context.backend)
+    batch = Batch(count, context.dtype, memory)
+    batch.fill(chosen, targets.labels, step)
+    stage = staging(memory)
     origin = stage.take("in", source, chosen)
     programs = [group.choose(batch), group.load(origin.source, "in", origin.in_order)]
     if targets.vectors is not None:
@@ -168,6 +168,6 @@ def curvature(
     programs += [] if hx is None else [group.unpack(group.second(0), hx)]
     preparation.of(programs).run()
     executor.run([group.task(programs, 0, -(-count // group.context.lanes), 1)])
-    if hx is not None:
-        backend.to_host(hx)
+    if hx is not None and memory is not None:
+        memory.to_host(hx)
     return total, hx

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from ..arrays import Array, Shape
-from ..backends.program import Call, Part, Program, Recorder, Task
+from ..backends.derived import Derived
+from ..backends.interface import Backend
+from ..backends.program import Call, Kernel, Part, Program, Task
 from ..backends.scratch import Scratch
-from ..backends.workspace import Derived, Workspace
+from ..backends.workspace import Workspace
 from ..errors import BackendError, ContractError
 from ..nn.base import Spec
-from ..nn.losses import told_apart
+from ..nn.losses import Loss, told_apart
 from .accumulate import Slot
 from .batch import Batch
-from .bind import PlacedLayer, record, signature_of
+from .bind import PlacedLayer
 from .inputs import Arrays, Source
 from .memory import Arena
+from .record import Recorder, record, signature_of
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Context:
     in_shape: Shape
     dtype: np.dtype[Any]
     lanes: int
-    backend: ModuleType
+    backend: Backend
     seed: int
     derived: Derived
 
@@ -60,7 +62,7 @@ class LaneGroup:
 
     def __init__(self, context: Context, train: bool, keep: bool = False, scratch: Scratch | None = None) -> None:
         self.context, self.train, self._keep = context, train, keep
-        self._workspace = Workspace(context.derived, scratch or Scratch())
+        self._workspace = None if context.backend.lowering is None else Workspace(context.derived, scratch or Scratch())
         s = context
         self._y_of, activations = self._activations()
         one: dict[str, Spec] = {"index": ((s.lanes,), np.dtype(np.int64)), "lanes": ((1,), np.dtype(np.int64))}
@@ -76,11 +78,11 @@ class LaneGroup:
             self._dy_of, turns = self._gradients()
             regions += turns
         regions.append([{f"{b.name}.{n}": w.spec(s.dtype, s.lanes) for n, w in b.plan.work.items()} for b in s.layers])
-        self.arena = Arena(regions, guards=s.backend.CHECK)
+        self.arena = Arena(regions, guards=s.backend.checked)
         self["rng"][:, 0] = s.seed
         self["rng"][:, 2] = np.arange(len(s.layers))
         self._loads: dict[str, tuple[Source | Array, Program]] = {}
-        self._programs: dict[Any, Program] = {}
+        self._programs: dict[Hashable, Program] = {}
         self.forward = self._record_forward()
 
     def _activations(self) -> tuple[list[str], list[list[dict[str, Spec]]]]:
@@ -122,7 +124,8 @@ class LaneGroup:
     def fill(self, value: float) -> None:
         """Set every number of every buffer, for tests that look for reads of what nobody wrote."""
         self.arena.fill(value)
-        self._workspace.fill(value, self.context.dtype)
+        if self._workspace is not None:
+            self._workspace.fill(value, self.context.dtype)
 
     def __getitem__(self, name: str) -> Array:
         return self.arena.arrays[name]
@@ -145,11 +148,11 @@ class LaneGroup:
         """The gradient of the network's input, with lanes."""
         return self._shaped(self._dy_of[0], self.context.in_shape)
 
-    def _names(self, placed: PlacedLayer) -> dict[str, Any]:
+    def _names(self, placed: PlacedLayer) -> dict[str, object]:
         """The arrays that both passes of a layer may name."""
         x = self[("in", *self._y_of)[placed.index]].reshape(*placed.in_shape, self.context.lanes)
         own = [*placed.plan.saved, *placed.plan.work]
-        names: dict[str, Any] = placed.shared | {n: self[f"{placed.name}.{n}"] for n in own}
+        names: dict[str, object] = {**placed.shared, **{n: self[f"{placed.name}.{n}"] for n in own}}
         names |= {"x": x, "y": self.output(placed.index), "lanes": self["lanes"]}
         return names | {"train": self.train, "rng": self["rng"][placed.index]}
 
@@ -159,8 +162,8 @@ class LaneGroup:
 
     def _lowered(self, program: Program, **options: bool) -> Program:
         """A recorded program in the backend's kernels."""
-        lowered: Program = self.context.backend.lower(program, self._workspace, **options)
-        return lowered
+        lowering, workspace = self.context.backend.lowering, self._workspace
+        return program if lowering is None or workspace is None else lowering.lower(program, workspace, **options)
 
     def _record_forward(self) -> Program:
         k, program = self._recorder()
@@ -175,7 +178,7 @@ class LaneGroup:
     def _check_written(self, placed: PlacedLayer, calls: Sequence[Call]) -> None:
         """Refuse a layer whose calls leave y alone; one of plain Python may know it without being given it."""
         y = self.output(placed.index)
-        if all(hasattr(call.kernel, "bind") and not call.given(y) for call in calls) and y.size:
+        if all(isinstance(call.kernel, Kernel) and not call.given(y) for call in calls) and y.size:
             what = "expected forward to record a call that is given y, got none"
             raise ContractError(placed.who, what, "write y with a kernel such as k.relu(x, y)")
 
@@ -188,7 +191,7 @@ class LaneGroup:
             fresh: nothing was added to the slot yet, and what it holds does not count.
         """
         if fresh:
-            key: Any = ("fresh", id(slot), input_grad)
+            key: Hashable = ("fresh", id(slot), input_grad)
             if key not in self._programs:
                 adding = self.backward(slot, input_grad)
                 self._programs[key] = adding.from_zero(self.context.backend, slot.grads.memory)
@@ -209,14 +212,14 @@ class LaneGroup:
             self._programs[key] = self._lowered(program, moving=not self._keep)
         return self._programs[key]
 
-    def loss_names(self, loss: Any, slot: Slot, scale: Array) -> dict[str, Any]:
+    def loss_names(self, loss: Loss, slot: Slot, scale: Array) -> dict[str, object]:
         """The arrays that the passes of a loss may name."""
         consts = {n: np.array(v, self.context.dtype) for n, v in loss.consts().items()}
         rows = {n: self[n].reshape(-1, self.context.lanes) for n in ("target", *(["dy"] if self.train else []))}
         names = consts | rows | {n: self[n] for n in ("labels", "lanes")} | {"scale": scale}
         return names | {"y": self.y.reshape(-1, self.context.lanes), "value": slot.value}
 
-    def loss(self, loss: Any, slot: Slot, scale: Array, labelled: bool) -> Program:
+    def loss(self, loss: Loss, slot: Slot, scale: Array, labelled: bool) -> Program:
         """The program from the output to the loss, the hits and, in training, ``dy``."""
         key = ("loss", told_apart(loss), id(slot), id(scale), labelled)
         if key not in self._programs:
@@ -280,7 +283,7 @@ class LaneGroup:
     def run(self, *programs: Program) -> None:
         """Run programs call by call, for the group that was chosen last."""
         number = int(self["number"][0])
-        self.task(programs, number, number + 1, 1).run()
+        self.task(programs, number, number + 1, 1).run(self.context.backend.memory)
 
     def _check(self) -> None:
         """Look at the guard bands, where there are any."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from ..arrays import Array, Shape
-from ..backends.program import Program, Recorder
-from .bind import PlacedLayer, constant, record
+from ..backends.interface import Backend
+from ..backends.program import Program
+from .bind import PlacedLayer, constant
 from .memory import ParameterVector
+from .record import Recorder, record
 
 
 def shapes_of(layers: Sequence[PlacedLayer]) -> dict[str, Shape]:
@@ -51,7 +52,7 @@ def set_state(layers: Sequence[PlacedLayer], values: Mapping[str, Array]) -> Non
             placed.shared[name][...] = values[f"{placed.name}.{name}"]
 
 
-def preparation(layers: Sequence[PlacedLayer], backend: ModuleType) -> Program:
+def preparation(layers: Sequence[PlacedLayer], backend: Backend) -> Program:
     """The program that refreshes what is derived from the parameters."""
     program = Program()
     k = Recorder(backend, program)

@@ -11,7 +11,7 @@ from ..backends.executor import Executor
 from ..backends.scratch import Scratch
 from . import inputs
 from .accumulate import SLOTS, GradientSlots
-from .batch import CAPACITY, Batch, stage_of
+from .batch import CAPACITY, Batch, group_lanes, staging
 from .bind import PlacedLayer
 from .group import Context, LaneGroup
 from .prepare import Preparation
@@ -29,10 +29,10 @@ class Trace:
 
     def __init__(self, context: Context, executor: Executor, preparation: Preparation, slots: GradientSlots) -> None:
         self._context, self._executor, self._preparation, self._slots = context, executor, preparation, slots
-        self._backend = context.backend
-        self._batch = Batch(CAPACITY, context.dtype, self._backend.pinned)
+        self._memory = context.backend.memory
+        self._batch = Batch(CAPACITY, context.dtype, self._memory)
         self._scratch = [Scratch() for _ in range(executor.threads)]
-        self._staging = stage_of(self._backend)
+        self._staging = staging(self._memory)
         self.groups: list[LaneGroup] = []
 
     @property
@@ -43,9 +43,9 @@ class Trace:
     def forward(self, source: inputs.Source, chosen: Array, step: int, train: bool) -> Array:
         """The outputs for the chosen images, in training or not."""
         if len(chosen) > len(self._batch.index):
-            self.groups, self._batch = [], Batch(2 * len(chosen), self._context.dtype, self._backend.pinned)
-        self._backend.to_device(*self._batch.fill(chosen, None, step))
-        context = replace(self._context, lanes=self._backend.group_lanes(len(chosen), self._context.lanes))
+            self.groups, self._batch = [], Batch(2 * len(chosen), self._context.dtype, self._memory)
+        self._batch.fill(chosen, None, step)
+        context = replace(self._context, lanes=group_lanes(self._memory, len(chosen), self._context.lanes))
         fitting = [group for group in self.groups if group.context.lanes == context.lanes and group.train == train]
         needed = range(-(-len(chosen) // context.lanes))
         self.groups = [*fitting[: len(needed)], *(self._group(context, train, i) for i in needed[len(fitting) :])]
@@ -56,7 +56,7 @@ class Trace:
             programs = [group.choose(self._batch), group.load(origin.source, "in", origin.in_order)]
             programs += [group.forward, group.unpack(group.y, y)]
             self._executor.run([group.task(programs, i, i + 1, 1)])
-        self._backend.to_host(y)
+        self._to_host(y)
         return y
 
     def _group(self, context: Context, train: bool, number: int) -> LaneGroup:
@@ -78,7 +78,7 @@ class Trace:
             self._executor.run([group.task(programs, i, i + 1, 1)])
         self._executor.run(self._slots.sums(len(self.groups), threads=1))
         if dx is not None:
-            self._backend.to_host(dx)
+            self._to_host(dx)
         return dx
 
     def activation(self, placed: PlacedLayer) -> Array:
@@ -86,5 +86,9 @@ class Trace:
         out = np.empty((self.images, *placed.plan.out_shape), self._context.dtype)
         for i, group in enumerate(self.groups):
             self._executor.run([group.task([group.unpack(group.output(placed.index), out)], i, i + 1, 1)])
-        self._backend.to_host(out)
+        self._to_host(out)
         return out
+
+    def _to_host(self, array: Array) -> None:
+        if self._memory is not None:
+            self._memory.to_host(array)

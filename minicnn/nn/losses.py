@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 
@@ -223,33 +223,3 @@ class MAP(Loss):
         """hy = scale · p·(1 − p)."""
         k.map_shares(y, rubbish, hy)
         k.map_penalty_hy(lanes, scale, hy)
-
-
-class RejectScores(NamedTuple):
-    """What penalties say of images.
-
-    Attributes:
-        classes: the class with the smallest penalty of each image, the first of equals.
-        penalty: that penalty: large where the image looks like no class, ∞ where one of its penalties is NaN.
-        margin: how far the second smallest is above it: small where it looks like two, 0 where a penalty is NaN.
-    """
-
-    classes: Array
-    penalty: Array
-    margin: Array
-
-
-def reject_scores(penalties: Array) -> RejectScores:
-    """The class of each image, and two scores to reject it by: both reject an image of which a penalty is NaN.
-
-    Args:
-        penalties: (N, K), what a network that ends in ``RBF`` predicts, K at least 2.
-
-    >>> reject_scores(np.array([[0.5, 4.0, 9.0], [7.0, 6.5, 8.0]]))
-    RejectScores(classes=array([0, 1]), penalty=array([0.5, 6.5]), margin=array([3.5, 0.5]))
-    """
-    unknown = np.isnan(penalties).any(axis=1)
-    least, second = np.where(unknown, np.inf, np.partition(penalties, 1, axis=1)[:, :2].T)
-    margin = np.zeros_like(least)
-    np.subtract(second, least, out=margin, where=second != least)  # ∞ − ∞ would be NaN, which no rule rejects
-    return RejectScores(penalties.argmin(axis=1), least, margin)

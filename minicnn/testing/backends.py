@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
-from types import ModuleType
 
 import numpy as np
 
 from .. import backends
 from ..arrays import Array
+from ..backends.derived import Derived
+from ..backends.interface import Backend
 from ..backends.kernels import NAMES
-from ..backends.program import Program, Recorder
+from ..backends.program import Call, Program
 from ..backends.scratch import Scratch
-from ..backends.workspace import Derived, Workspace
+from ..backends.workspace import Workspace
 from .cases import Draw, Drawing, drawings
 from .check import Check
 
@@ -53,7 +54,7 @@ def check_backend(backend: str, seed: int = 0) -> list[Check]:
     ...     check()
     """
     tested, formulas = backends.get(backend), backends.get("numpy")
-    offered = {name for name in NAMES if hasattr(tested, name)}
+    offered = {name for name in NAMES if name in tested.kernels}
     return [
         Check(f"{name}, {dtype}", partial(_compare, tested, formulas, name, draw, dtype, seed))
         for name, draw in drawings(offered).items()
@@ -61,24 +62,23 @@ def check_backend(backend: str, seed: int = 0) -> list[Check]:
     ]
 
 
-def _compare(tested: ModuleType, formulas: ModuleType, name: str, draw: Drawing, dtype: str, seed: int) -> None:
+def _compare(tested: Backend, formulas: Backend, name: str, draw: Drawing, dtype: str, seed: int) -> None:
     for number, lanes in enumerate(LANES * DRAWS):
         arguments, written = draw(Draw(1000 * seed + number, dtype, lanes))
         ours, plain = _ran(tested, name, arguments), _ran(formulas, name, arguments)
         _same(name, ours, plain, arguments, written, float(np.finfo(dtype).eps))
 
 
-def _ran(backend: ModuleType, name: str, arguments: list[Array]) -> list[Array]:
+def _ran(backend: Backend, name: str, arguments: list[Array]) -> list[Array]:
     """Copies of the arguments after a kernel worked on them."""
     own = [argument.copy() for argument in arguments]
-    if backend.OWN_MEMORY:
-        program = Program()
-        getattr(Recorder(backend, program), name)(*own)
-        backend.to_device(*own)
-        backend.lower(program, Workspace(Derived(np.empty(0)), Scratch())).run()
-        backend.to_host(*own)
+    if backend.memory is not None and backend.lowering is not None:
+        program = Program([Call("check", name, backend.kernels[name], tuple(own))])
+        backend.memory.to_device(*own)
+        backend.lowering.lower(program, Workspace(Derived(np.empty(0)), Scratch())).run()
+        backend.memory.to_host(*own)
     else:
-        getattr(backend, name)(*own)
+        backend.kernels[name](*own)
     return own
 
 

@@ -10,14 +10,14 @@ from functools import cached_property, partial
 import numpy as np
 
 from ..arrays import Array, Shape
+from ..backends.derived import Derived
 from ..backends.executor import Executor
-from ..backends.workspace import Derived
 from ..engine.accumulate import GradientSlots, Slot
-from ..engine.bind import signature_of
 from ..engine.group import Context
 from ..engine.inputs import Arrays
 from ..engine.memory import ParameterVector
 from ..engine.prepare import Preparation
+from ..engine.record import signature_of
 from ..engine.shared import preparation
 from ..engine.trace import Trace
 from ..network import Network
@@ -272,8 +272,9 @@ def _check_allocation(s: Subject) -> None:
     group.run(*programs)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    limit = 1 << 14 if group.context.backend.CHECK or group.context.backend.INTERPRET else 1 << 11
-    assert group.context.backend.INTERPRET or peak < limit, f"run: expected no allocation, got {peak} bytes at the peak"
+    backend = group.context.backend
+    limit = 1 << 14 if backend.checked or backend.interpreted else 1 << 11
+    assert backend.interpreted or peak < limit, f"run: expected no allocation, got {peak} bytes at the peak"
 
 
 def _check_threads(s: Subject) -> None:

@@ -10,14 +10,14 @@ from typing import NamedTuple
 import numpy as np
 
 from ..arrays import Array
-from ..backends.workspace import Derived
+from ..backends.derived import Derived
 from ..engine.accumulate import Slot
-from ..engine.batch import Batch
-from ..engine.bind import signature_of
+from ..engine.batch import Batch, group_lanes
 from ..engine.curvature import Curved
 from ..engine.group import Context
 from ..engine.inputs import Arrays
 from ..engine.memory import ParameterVector
+from ..engine.record import signature_of
 from ..network import Network
 from ..nn.dense import Dense
 from ..nn.flatten import Flatten
@@ -71,12 +71,13 @@ class Subject:
         A layer that is only a view hands the outputs on as they are.
         """
         net = Network([Flatten()], (self.outputs,), dtype, self.backend, threads=1, lanes=self.lanes)
-        lanes = net.backend.group_lanes(len(y), net.lanes)
+        memory = net.backend.memory
+        lanes = group_lanes(memory, len(y), net.lanes)
         derived = Derived(net.params.memory)
         group = Curved(Context(net.layers, net.in_shape, net.dtype, lanes, net.backend, net.seed, derived))
         slot, none = Slot(net.grads, np.zeros(2, np.int64), net.backend), ParameterVector({}, net.dtype)
-        batch = Batch(len(y), net.dtype, net.backend.pinned)
-        net.backend.to_device(*batch.fill(np.arange(len(y)), target if self.labelled else None, 0))
+        batch = Batch(len(y), net.dtype, memory)
+        batch.fill(np.arange(len(y)), target if self.labelled else None, 0)
         loads = [group.choose(batch), group.load(Arrays(y.astype(dtype)), "in")]
         loads += [] if self.labelled else [group.load(Arrays(target.astype(dtype)), "target")]
         run = [group.loss(self.loss, slot, batch.scale, self.labelled)]

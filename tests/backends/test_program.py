@@ -7,14 +7,15 @@ import pytest
 
 from minicnn import ContractError, kernel
 from minicnn.backends import cpu
-from minicnn.backends.program import Call, Program, Recorder
+from minicnn.backends.program import Call, Program
+from minicnn.engine.record import Recorder
 
 ONES = np.ones((2, 3), np.float32)
 
 
 def recorded(where="C1 forward"):
     program = Program()
-    k = Recorder(cpu, program)
+    k = Recorder(cpu.BACKEND, program)
     k.where = where
     return k, program
 
