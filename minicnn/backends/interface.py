@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..arrays import Array
+from .kernels import NAMES
 from .log import CompileLog
 from .program import Call, Function, Program, Schedule, Task
 from .workspace import Workspace
@@ -87,6 +88,12 @@ class NativeThreads(Protocol):
     def run_schedule(self, work: Schedule) -> None:
         """Run phases one after another, with one hand-over."""
         ...
+
+
+def kernels_in(*modules: object) -> dict[str, Function]:
+    """The kernels of the manual that modules hold, by name; of two with one name the later."""
+    named = ((name, value) for module in modules for name, value in vars(module).items() if name in NAMES)
+    return dict(sorted({name: value for name, value in named if callable(value)}.items()))
 
 
 @dataclass(frozen=True, eq=False)

@@ -174,15 +174,13 @@ class NativeCode(Protocol):
         address: the function that runs them.
         words: its arguments.
         status: int64[1], 0 when all kernels ended well.
+        run: runs them in this thread.
     """
 
     address: int
     words: Array
     status: Array
-
-    def run(self) -> None:
-        """Run them in this thread."""
-        ...
+    run: Callable[[], object]
 
     def check(self) -> None:
         """Raise a BackendError if a kernel failed."""

@@ -284,9 +284,9 @@ def entered(work):
 
 def read_for_a_step():
     """The files, with their lines, that LeNet-5's first step enters, in which passes are recorded and parameters updated."""
-    net, update = m.models.lenet5(backend="numpy"), m.SGD(0.1, momentum=0.9)
+    net, loss, update = m.models.lenet5(backend="numpy"), m.MSE(1, -1), m.SGD(0.1, momentum=0.9)
     x, labels = np.zeros((32, *net.in_shape), np.float32), np.zeros(32, np.int64)
-    return entered(lambda: (net.loss_and_grads(m.MSE(1, -1), x, labels), update.step(net)))
+    return entered(lambda: (net.loss_and_grads(loss, x, labels), update.step(net)))
 
 
 def test_what_a_training_step_enters_can_be_read_in_an_afternoon():

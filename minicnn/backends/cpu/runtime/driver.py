@@ -7,7 +7,8 @@ A program becomes a table with a row (address, first word, number of words) for 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -127,14 +128,11 @@ class Native:
                 calls += own
         self.status = np.zeros(1, np.int64)
         arrays = (*table_of(calls), np.array(parts, np.int64).reshape(-1, 7), arrivals, self.status)
-        self.entry, self.arrays, self.address = run_parts.bind(arrays)
-        words = [word for array in self.arrays for word in words_of(array)]
+        entry, own, self.address = run_parts.bind(arrays)
+        self.run: Callable[[], object] = partial(entry, *own)
+        words = [word for array in own for word in words_of(array)]
         self.words = np.array(words + [0] * (-len(words) % STEP), np.int64)
         self._kept = calls, tasks  # the words point into these arrays
-
-    def run(self) -> None:
-        """Run the tasks in this thread."""
-        self.entry(*self.arrays)
 
     def check(self) -> None:
         """Raise BackendError if a kernel failed."""
