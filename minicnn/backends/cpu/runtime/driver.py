@@ -128,9 +128,9 @@ class Native:
                 calls += own
         self.status = np.zeros(1, np.int64)
         arrays = (*table_of(calls), np.array(parts, np.int64).reshape(-1, 7), arrivals, self.status)
-        entry, own, self.address = run_parts.bind(arrays)
-        self.run: Callable[[], object] = partial(entry, *own)
-        words = [word for array in own for word in words_of(array)]
+        entry, taken, self.address = run_parts.bind(arrays)
+        self.run: Callable[[], object] = partial(entry, *taken)
+        words = [word for array in taken for word in words_of(array)]
         self.words = np.array(words + [0] * (-len(words) % STEP), np.int64)
         self._kept = calls, tasks  # the words point into these arrays
 
