@@ -190,6 +190,14 @@ def test_what_is_recorded_is_what_runs():
     assert names[:4] == ["spread", "conv2d", "scaled_tanh", "subsample"]
 
 
+def test_a_kernel_can_be_replaced(monkeypatch):
+    shapes = []
+    monkeypatch.setitem(m.backends.get("numpy").kernels, "tanh", lambda x, y: (shapes.append(x.shape), np.sinh(x, out=y)))
+    x = np.ones((2, 3))
+    np.testing.assert_array_equal(m.Network([m.Tanh()], (3,), "float64", "numpy").predict(x), np.sinh(x))
+    assert shapes == [(3, 16)]
+
+
 def test_no_warning_comes_of_large_numbers(recwarn):
     layers = [m.Sigmoid(), m.Tanh(), m.Dense(4), m.ScaledTanh(), m.Dense(3), m.Softmax()]
     net = m.Network(layers, (5,), backend="numpy")
