@@ -141,6 +141,12 @@ class Kernels(Protocol):
     def leaky_relu_dx(self, x: Array, slope: Array, dy: Array, dx: Array) -> None:
         """dx = dy where x > 0, else slope · dy."""
 
+    def softplus(self, x: Array, beta: Array, y: Array) -> None:
+        """y = log(1 + e^βx)/β, and x itself from βx = 20 on."""
+
+    def softplus_dx(self, x: Array, beta: Array, dy: Array, dx: Array) -> None:
+        """dx = dy · σ(βx), and dy from βx = 20 on."""
+
     def softmax(self, x: Array, y: Array) -> None:
         """y = e^x / Σ e^x over the D elements of each image."""
 
