@@ -14,8 +14,9 @@ import numpy as np
 from harness import Column, Work, say
 
 from minicnn import SGD, CrossEntropy, models
-from minicnn.backends.program import Program, Recorder
+from minicnn.backends.program import Program
 from minicnn.data import Affine, Distorted, Elastic, Normalise, Pixels, load_mnist
+from minicnn.engine.record import Recorder
 
 LANES, BATCH = 16, 64
 AFFINE, ELASTIC = Affine(shift=2, scale=0.1, squeeze=0.1, shear=0.1, rotation=10), Elastic(alpha=20, sigma=4)

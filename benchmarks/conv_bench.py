@@ -29,9 +29,10 @@ from harness import Array, BenchmarkError, Column, Peak, Timing, Work, geometric
 
 from minicnn import Conv2d, Network
 from minicnn.backends.executor import Executor
-from minicnn.backends.program import Call, Program, Recorder, Task
+from minicnn.backends.program import Call, Program, Task
 from minicnn.engine.accumulate import SLOTS
 from minicnn.engine.inputs import Arrays
+from minicnn.engine.record import Recorder
 
 FORWARD, INPUT, WEIGHT = "forward", "input", "weight"
 PASSES = (FORWARD, INPUT, WEIGHT)

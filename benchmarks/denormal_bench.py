@@ -15,7 +15,8 @@ from harness import Array, Column, Work, say
 
 from minicnn.backends import cpu
 from minicnn.backends.executor import Executor
-from minicnn.backends.program import Program, Recorder, Task
+from minicnn.backends.program import Program, Task
+from minicnn.engine.record import Recorder
 
 COLUMNS = (
     Column("kernel", 14),
@@ -57,8 +58,8 @@ def alone(name: str, arrays: tuple[Array, ...]) -> Work:
 
 def in_a_program(name: str, arrays: tuple[Array, ...]) -> Work:
     """The kernel called by the driver."""
-    program, executor = Program(), Executor(1, cpu)
-    getattr(Recorder(cpu, program), name)(*arrays)
+    program, executor = Program(), Executor(1, cpu.BACKEND)
+    getattr(Recorder(cpu.BACKEND, program), name)(*arrays)
     task = Task([([program], (0, 1, 1))], np.zeros(1, np.int64))
     return lambda: executor.run([task])
 

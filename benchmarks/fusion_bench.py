@@ -63,7 +63,7 @@ def networks(one: bool) -> dict[str, Network]:
 def cases() -> Iterator[Case]:
     """The first place in each network's training program where each rule applies, for each different kernel."""
     for name, net in (networks(one=False) | networks(one=True)).items():
-        with mock.patch.object(cpu, "lower", unfused):
+        with mock.patch.object(lowering.LOWERING, "lower", unfused):
             calls = net.program().calls
         at, seen = 0, set()
         while at < len(calls):
@@ -80,9 +80,12 @@ def cases() -> Iterator[Case]:
             at += count
 
 
+LOWER = lowering.LOWERING.lower
+
+
 def unfused(program: Program, workspace: Workspace, moving: bool = False, fuse: bool = True) -> Program:
     """The program in kernels of which none stands for several calls."""
-    return lowering.lower(program, workspace, fuse=False)
+    return LOWER(program, workspace, fuse=False)
 
 
 def fill(case: Case) -> None:
@@ -95,7 +98,7 @@ def fill(case: Case) -> None:
 
 def work(calls: Sequence[Call]) -> Work:
     """A function that runs the calls through the driver."""
-    executor, task = Executor(1, cpu), Task([([Program(calls)], (0, 1, 1))], np.zeros(1, np.int64))
+    executor, task = Executor(1, cpu.BACKEND), Task([([Program(calls)], (0, 1, 1))], np.zeros(1, np.int64))
     return lambda: executor.run([task])
 
 

@@ -22,8 +22,9 @@ from harness.cases import CASES, Case, data_of
 
 from minicnn import Network
 from minicnn.backends.executor import Executor
-from minicnn.backends.program import Call, Program, Recorder, Task
+from minicnn.backends.program import Call, Program, Task
 from minicnn.cli.console import path
+from minicnn.engine.record import Recorder
 from minicnn.errors import need
 from minicnn.train import plots
 

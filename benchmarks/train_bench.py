@@ -171,6 +171,13 @@ def on_gpu(cases: Sequence[Case]) -> list[Case]:
     return [replace(case, batch=batch) for case in there for batch in (case.batch, *LARGE)]
 
 
+def gpu() -> str:
+    """The name of the GPU."""
+    from minicnn.backends.cuda.device.mirror import mirror
+
+    return mirror().device.name
+
+
 def benchmark(given: Sequence[str]) -> None:
     """Measure, print, write."""
     parser = harness.arguments("Training: an epoch of 60,000 images, minicnn against PyTorch and JAX.")
@@ -196,7 +203,7 @@ def benchmark(given: Sequence[str]) -> None:
     for case in cases:
         rows.append(measure(case, options.backend, options.threads, peak, rounds, steps))
         say(harness.line(columns, list(rows[-1].values())[: len(columns)]))
-    shown = f"peak: {peak.best:.0f} GFLOP/s" if peak else f"on {backends.get('cuda').current().name}"
+    shown = f"peak: {peak.best:.0f} GFLOP/s" if peak else f"on {gpu()}"
     say(f"{shown}; control: minicnn against itself, 1 on a quiet machine")
     if options.json is not None:
         settings = {"threads": options.threads, "quick": options.quick, "samples": rounds, "steps": steps}

@@ -244,7 +244,7 @@ class Way(NamedTuple):
     whole: list[str]
 
 
-ENDS = {"numpy": "conv2d", "cpu": "Native.run"}
+ENDS = {"numpy": "conv2d", "cpu": "NativeThreads._together"}
 """Where the way ends, by backend."""
 
 

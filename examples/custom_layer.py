@@ -79,7 +79,8 @@ class Swish(Layer):
 @program()
 def main() -> int:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    check_layer(Swish(), in_shape=(3, 5, 4))
+    for check in check_layer(Swish(), in_shape=(3, 5, 4)):
+        check()
     print("Swish keeps the layer contract: gradients, buffers, lanes, threads")
 
     rng = np.random.default_rng(0)

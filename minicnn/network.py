@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,14 @@ from . import backends
 from .arrays import Array, Shape
 from .backends.executor import shares
 from .backends.lock import shared_lock
-from .backends.program import Program, Recorder, Schedule, Task
+from .backends.program import Function, Program, Schedule, Task
 from .engine import inputs
 from .engine.curvature import curvature
 from .engine.graph import Item, checked_shapes, plan_graph
 from .engine.handle import Handle
 from .engine.inputs import Targets, targets
 from .engine.memory import Identity, ParameterVector
+from .engine.record import Recorder
 from .engine.required_memory import check_memory
 from .engine.runner import Score
 from .engine.shared import initialise, shapes_of
@@ -76,10 +78,10 @@ class Network(Handle):
         self.layers = plan_graph(layers, self.in_shapes)
         check_memory(self.layers, self.in_shape, self.dtype, lanes)
         shapes = shapes_of(self.layers)
-        self.params = ParameterVector(shapes, self.dtype, self.backend.sync_to_host)
+        self.params = ParameterVector(shapes, self.dtype, self.backend.memory)
         initialise(self.layers, self.params, seed)
         self.identity = Identity(shapes, self.dtype)
-        self._begin(threads, lanes, shared_lock(self.backend.OWN_MEMORY))
+        self._begin(threads, lanes, shared_lock(self.backend.memory is not None))
 
     # --- one batch, depth first ---
 
@@ -95,7 +97,7 @@ class Network(Handle):
         Raises:
             ShapeError, DataError: x, target or index is not what it should be.
         """
-        return self.score_and_grads(loss, x, target, index).loss
+        return self._score(loss, x, target, index, True).loss
 
     def score_and_grads(self, loss: Loss, x: Any, target: Any, index: Any = None, then: Any = None) -> Score:
         """``loss_and_grads``, with the number of recognised images; arguments as there.
@@ -119,7 +121,7 @@ class Network(Handle):
     def _checked(self, loss: Loss, x: Any, target: Any, index: Any) -> tuple[inputs.Source, Array, Targets]:
         source = inputs.source("x", x, self.dtype, self.in_shape)
         chosen = inputs.index("index", index, source.shape[0])
-        return source, chosen, targets(loss, target, source.shape[0], chosen, self.dtype, self.out_shape)
+        return source, chosen, targets(loss, target, source.shape[0], chosen, self.dtype, self.layers[-1].plan.out_shape)
 
     def _score(self, loss: Loss, x: Any, target: Any, index: Any, train: bool, then: Any = None) -> Score:
         source, chosen, given = self._checked(loss, x, target, index)
@@ -216,7 +218,29 @@ class Network(Handle):
 
     # --- updates ---
 
-    def over_parameters(self, kernel: Any, vectors: Sequence[Array], numbers: Array) -> Schedule:
+    def atomic(self) -> AbstractContextManager[Any]:
+        """Make several calls as one: no other thread calls this handle in between, and none updates the parameters.
+
+        >>> from minicnn import MSE, SGD, Dense, Network
+        >>> net, sgd = Network([Dense(1)], in_shape=(2,), threads=1), SGD(0.1)
+        >>> with net.atomic():
+        ...     loss = net.loss_and_grads(MSE(), np.ones((4, 2)), np.zeros((4, 1)))
+        ...     sgd.step(net)
+
+        Raises:
+            ContractError: a call on the same parameters runs in this thread.
+        """
+        return self._lock.atomic()
+
+    def update(self) -> AbstractContextManager[Any]:
+        """Write into ``params`` by hand: calls on all handles of the parameters wait, and see the whole update.
+
+        Raises:
+            ContractError: a call on the same parameters runs in this thread.
+        """
+        return self._lock.update()
+
+    def over_parameters(self, kernel: Function, vectors: Sequence[Array], numbers: Array) -> Schedule:
         """What calls an elementwise kernel on the parameters, their gradients, vectors as long, and a few numbers.
 
         Args:
@@ -225,7 +249,7 @@ class Network(Handle):
             numbers: the same for all elements.
         """
         tasks = []
-        for part in shares(len(self.params.memory), self.threads):
+        for part in shares(len(self.params.memory), self._executor.threads):
             program = Program()
             pieces = (vector[part] for vector in (self.params.memory, self.grads.memory, *vectors))
             Recorder(self.backend, program).call(kernel, *pieces, numbers)
@@ -240,7 +264,14 @@ class Network(Handle):
     # --- looking at the network itself ---
 
     def program(self, train: bool = True) -> Program:
-        """The recorded program of one group; ``print`` shows its listing."""
+        """The program of one group. ``print`` lists what was recorded and, behind an arrow, what lowering made of it.
+
+        >>> from minicnn import Dense, Network
+        >>> print(Network([("F1", Dense(2))], in_shape=(3,), threads=1).program())
+        F1 forward       gemm_bias(2×3, 3×16, 2, 2×16)
+        F1 backward      outer_add(2×16, 3×16, 2×3)  →  outer_add(2×16, 3×16, 16×32, 2×3)
+        F1 backward      row_sum_add(2×16, 2)
+        """
         with self._lock.call():
             group = self._runner.group(0, train, self._context.lanes)
             programs = [group.forward]

@@ -5,30 +5,17 @@ from torch.nn import functional as F  # noqa: N812
 
 import minicnn as m
 
-
-def value_of(layer, xs, W=None, b=None):
-    """The output of a layer in training."""
-    x = xs[0]
-    if isinstance(layer, m.Add):
-        return sum(xs[1:], x)
-    if isinstance(layer, m.Concat):
-        return torch.cat(xs, 1)
-    if isinstance(layer, m.Conv2d):
-        return F.conv2d(x, W, b, stride=layer.stride, padding=layer.padding, dilation=layer.dilation, groups=layer.groups)
-    if isinstance(layer, m.BatchNorm1d | m.BatchNorm2d):
-        return F.batch_norm(x, None, None, W, b, training=True, eps=layer.eps)
-    if isinstance(layer, m.Dense):
-        return F.linear(x.flatten(1), W, b)
-    if isinstance(layer, m.ReLU):
-        return F.relu(x)
-    if isinstance(layer, m.Tanh):
-        return torch.tanh(x)
-    if isinstance(layer, m.MaxPool2d):
-        return F.max_pool2d(x, layer.kernel_size)
-    if isinstance(layer, m.AvgPool2d):
-        return F.avg_pool2d(x, layer.kernel_size)
-    assert isinstance(layer, m.Flatten)
-    return x.flatten(1)
+VALUES = {
+    m.Add: lambda layer, xs: sum(xs[1:], xs[0]),
+    m.Concat: lambda layer, xs: torch.cat(xs, 1),
+    m.Conv2d: lambda layer, xs, W, b=None: F.conv2d(xs[0], W, b, padding=layer.padding),
+    m.BatchNorm2d: lambda layer, xs, W=None, b=None: F.batch_norm(xs[0], None, None, W, b, training=True, eps=layer.eps),
+    m.Dense: lambda layer, xs, W, b=None: F.linear(xs[0].flatten(1), W, b),
+    m.ReLU: lambda layer, xs: F.relu(xs[0]),
+    m.Tanh: lambda layer, xs: torch.tanh(xs[0]),
+    m.MaxPool2d: lambda layer, xs: F.max_pool2d(xs[0], layer.kernel_size),
+}
+"""The output of a layer in training, by its class."""
 
 
 def evaluated(net, x):
@@ -37,5 +24,5 @@ def evaluated(net, x):
     values = [x]
     for placed in net.layers:
         own = {name: params[f"{placed.owner}.{name}"] for name in placed.plan.params}
-        values.append(value_of(placed.layer, [values[number] for number in placed.inputs], **own))
+        values.append(VALUES[type(placed.layer)](placed.layer, [values[number] for number in placed.inputs], **own))
     return values[-1], params

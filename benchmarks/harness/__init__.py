@@ -31,10 +31,12 @@ from minicnn.backends.cpu.compile.host import HOST
 from minicnn.backends.cpu.compile.jit import LOG, kernel
 from minicnn.backends.cpu.compile.mode import CHECK, INTERPRET
 from minicnn.backends.cpu.tiles import tile_outer, tile_store, tile_width, tile_zeros
-from minicnn.backends.executor import Executor, usable_cpus
-from minicnn.backends.program import Program, Recorder, Task
+from minicnn.backends.executor import Executor
+from minicnn.backends.processors import usable_cpus
+from minicnn.backends.program import Program, Task
 from minicnn.cli.console import path, program
 from minicnn.cli.streams import shown
+from minicnn.engine.record import Recorder
 
 Array = np.ndarray[Any, Any]
 Work = Callable[[], object]

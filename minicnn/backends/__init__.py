@@ -1,16 +1,16 @@
-"""Backends by name. A backend is a module that holds the kernels of ``kernels.Kernels``."""
+"""Backends by name. Each is a package whose ``BACKEND`` is a ``interface.Backend``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, overload
 
 from ..errors import BackendError
 
 if TYPE_CHECKING:
     from .cpu.compile.jit import Function, Kernel
+    from .interface import Backend
 
 BACKENDS = ("cpu", "numpy", "cuda")
 
@@ -18,13 +18,8 @@ PACKAGES = {"cpu": "run pip install numba", "cuda": 'run pip install "numba-cuda
 """What to do for a backend whose packages are missing."""
 
 
-def name_of(backend: ModuleType) -> str:
-    """The name of a backend, for ``get``."""
-    return backend.__name__.rpartition(".")[2]
-
-
-def get(name: str) -> ModuleType:
-    """The module of a backend.
+def get(name: str) -> Backend:
+    """A backend.
 
     Raises:
         BackendError: there is no such backend, or it cannot be used here.
@@ -32,13 +27,14 @@ def get(name: str) -> ModuleType:
     if name not in BACKENDS:
         raise BackendError("backend", f"expected one of {', '.join(BACKENDS)}, got {name!r}", 'give backend="cpu"')
     try:
-        module = import_module(f"{__name__}.{name}")
+        backend: Backend = import_module(f"{__name__}.{name}").BACKEND
     except ImportError as error:
         what = f"expected the packages of that backend, got: {error}"
         hint = f'{PACKAGES[name]}, or give backend="{"numpy" if name == "cpu" else "cpu"}"'
         raise BackendError(f"backend {name}", what, hint) from error
-    module.require()
-    return module
+    if backend.require is not None:
+        backend.require()
+    return backend
 
 
 @overload

@@ -12,14 +12,14 @@ Layers record ``conv2d``, ``conv2d_dx``, ``conv2d_dW_add`` and their sparse form
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from math import prod
-from typing import Any
 
 import numpy as np
 
 from ..arrays import Array
 from .packing import blocks, filter_block
-from .program import Call
+from .program import Call, Kernel
 from .workspace import Workspace
 
 FEW = 4
@@ -67,7 +67,7 @@ class Convolutions:
         kernels: by name; those for one image are looked for where a group has one lane.
     """
 
-    def __init__(self, kernels: Mapping[str, Any]) -> None:
+    def __init__(self, kernels: Mapping[str, Kernel]) -> None:
         self._kernels = kernels
         self._rules: dict[str, Callable[[Call, Workspace], list[Call]]] = {
             "conv2d": self._conv2d,
@@ -85,7 +85,7 @@ class Convolutions:
         done: list[Call] = []
         for call in recorded:
             rule = self._rules.get(call.name)
-            done += [call] if rule is None else rule(call, workspace)
+            done += [call] if rule is None else [replace(made, replaces=(call,)) for made in rule(call, workspace)]
             workspace.changed(call.arrays if rule is None else call.arrays[-1:])  # which of them others write, none says
         workspace.end()
         return done

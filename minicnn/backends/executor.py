@@ -1,4 +1,4 @@
-"""How many threads there are to use, and the threads that share the groups of a batch."""
+"""The threads that share the groups of a batch."""
 
 from __future__ import annotations
 
@@ -6,60 +6,12 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import pairwise
-from math import ceil
-from pathlib import Path
-from types import ModuleType
 
-from ..errors import OptionError, no_thread
+from ..errors import no_thread
+from .interface import Backend
 from .lock import HandleLock, SharedLock
+from .processors import usable_cpus
 from .program import Schedule, Task
-
-CGROUP = Path("/sys/fs/cgroup")
-
-
-def usable_cpus() -> int:
-    """The processors this process may use: its affinity mask, cut to the quota of its control group."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = cgroup_quota(CGROUP)
-    return allowed if quota is None else max(1, min(allowed, ceil(quota)))
-
-
-def cgroup_quota(root: Path) -> float | None:
-    """How many processors' time the control group grants (version 2, else 1), or None where it sets no limit."""
-    try:
-        granted, period = (root / "cpu.max").read_text().split()
-    except (OSError, ValueError):
-        try:
-            granted = (root / "cpu" / "cpu.cfs_quota_us").read_text().strip()
-            period = (root / "cpu" / "cpu.cfs_period_us").read_text().strip()
-        except OSError:
-            return None
-    if granted == "max" or int(granted) <= 0:
-        return None
-    return int(granted) / int(period)
-
-
-MOST = 1024
-"""Threads that a network may have: more than any machine has processors for, and fewer than it has memory for."""
-
-
-def thread_count(threads: int | None) -> int:
-    """The number of threads to use: the given one, or all usable processors for None.
-
-    Raises:
-        OptionError: not a whole number from 1 to 1024.
-    """
-    if threads is None:
-        return min(usable_cpus(), MOST)
-    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-        raise OptionError(
-            "threads", f"expected a whole number of at least 1, got {threads!r}", "give threads=1 or leave it out"
-        )
-    if threads > MOST:
-        what = f"expected at most {MOST} threads, got {threads}"
-        raise OptionError("threads", what, "give as many as there are processors, or leave it out")
-    return threads
-
 
 SHARE = 1 << 14
 """A thread is worth waking for so many numbers."""
@@ -79,8 +31,7 @@ def shares(length: int, threads: int, passes: int = 1) -> list[slice]:
 class Executor:
     """A fixed number of threads that run one task each, the caller being the first of them.
 
-    Tasks that are machine code throughout go to the backend's native threads, which need no interpreter; others, such as
-    those of check mode, run call by call.
+    Tasks that are machine code throughout go to the backend's native threads, where it has them; others run call by call.
 
     Args:
         threads: how many there are.
@@ -88,12 +39,12 @@ class Executor:
         lock: that of the network handle they are for; None where there is none.
     """
 
-    def __init__(self, threads: int, backend: ModuleType, lock: HandleLock | None = None) -> None:
+    def __init__(self, threads: int, backend: Backend, lock: HandleLock | None = None) -> None:
         self.threads = threads
         self._lock = lock or HandleLock(SharedLock())
-        self._backend = backend
+        self._memory = backend.memory
         self._busy = threads > usable_cpus()  # waiting in a loop would take the processor from a thread that works
-        self._native = backend.NativeThreads(patience=backend.IMPATIENT if self._busy else backend.PATIENT)
+        self._native = None if backend.native is None else backend.native(self._busy)
         self._pool: ThreadPoolExecutor | None = None
         self._owner = 0
 
@@ -102,14 +53,14 @@ class Executor:
         if len(tasks) == 1 and tasks[0].code is not None:
             self.run_alone(tasks[0])
             return
-        if not self._backend.CHECK and all(task.native for task in tasks):
+        if self._native is not None and all(task.native for task in tasks):
             self._native.run(tasks)
             return
         helpers: list[Future[None]] = []
         with self._lock.at_work():
             try:
                 self._submit(tasks[1:], helpers)
-                tasks[0].run()
+                tasks[0].run(self._memory)
             finally:
                 wait(helpers)  # none may still write into its arena when the caller goes on
         for helper in helpers:
@@ -135,20 +86,20 @@ class Executor:
     def _work(self, task: Task) -> None:
         """Run a task in a helper."""
         with self._lock.at_work():
-            task.run()
+            task.run(self._memory)
 
     def run_schedule(self, work: Schedule) -> None:
-        """Run phases one after another: with one hand-over if all is machine code and every thread has a processor."""
-        if work.code is not None or self._in_one_go(work.phases):
-            self._native.run_schedule(work)
+        """Run phases one after another: with one hand-over where all is machine code and every thread has a processor."""
+        native = self._native
+        if native is not None and (work.code is not None or self._in_one_go(work.phases)):
+            native.run_schedule(work)
             return
         for tasks in work.phases:
             self.run(tasks)
 
     def _in_one_go(self, phases: Sequence[Sequence[Task]]) -> bool:
         """Whether threads may wait for each other between phases."""
-        ready = not (self._backend.CHECK or self._backend.OWN_MEMORY or self._busy)
-        return ready and all(task.native for tasks in phases for task in tasks)
+        return not self._busy and all(task.native for tasks in phases for task in tasks)
 
     def run_alone(self, task: Task) -> None:
         """Run a single task: at once if its machine code is known."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from operator import methodcaller
 from typing import Any
 
+_here = threading.local()
 _TAKE, _TRY = methodcaller("acquire"), methodcaller("acquire", False)
 
 
@@ -63,3 +64,9 @@ class FairLock:
         torn = not self.own.acquire(blocking=False)
         self.own._at_fork_reinit()
         return torn
+
+
+def working() -> list[FairLock]:
+    """The locks of the handles for which this thread runs code of a layer or a source."""
+    handles: list[FairLock] = _here.__dict__.setdefault("handles", [])
+    return handles

@@ -1,64 +1,128 @@
-"""Where a backend works: the reference manual of what its module offers beside its kernels."""
+"""A backend as the engine sees it: one object with its kernels and, where it has them, its own memory, lowering and threads.
+
+What a backend does without is None, and the engine does without it: NumPy's has its kernels only.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 from ..arrays import Array
-from .program import Program
+from .kernels import NAMES
+from .log import CompileLog
+from .program import Call, Function, Program, Schedule, Task
 from .workspace import Workspace
 
 
-class Place(Protocol):
-    """Where a backend's kernels work, and on how much at a time: what its module offers beside the kernels.
+class Memory(Protocol):
+    """Copies of the network's arrays that kernels work on, in the memory of a device.
 
-    The network's arrays are NumPy's on every backend. Kernels may work on memory of their own that these arrays stand for;
-    then whoever writes or reads an array on the host says so here, and nothing else crosses.
-
-    Attributes:
-        OWN_MEMORY: whether kernels work on memory of their own.
-        CHECK: whether kernels check their bounds, and buffers have guard bands.
+    Nothing is copied implicitly: call ``to_device`` after writing an array on the host, ``to_host`` before reading it there.
     """
 
-    OWN_MEMORY: bool
-    CHECK: bool
-
-    def require(self) -> None:
-        """Raise a BackendError where this backend cannot be used."""
-
-    def usable_threads(self, threads: int) -> int:
-        """How many threads make calls, where so many are wanted."""
-
-    def group_lanes(self, images: int, lanes: int) -> int:
-        """How many lanes a group has for a batch of so many images, in a network of so many lanes."""
+    def group_lanes(self, images: int) -> int:
+        """How many lanes a group has for a batch of so many images."""
+        ...
 
     def pinned(self, size: int) -> Array:
-        """So many bytes on the host, zeros, that are fast to bring."""
+        """So many bytes on the host, zeros, from which copies are fast."""
+        ...
 
     def to_device(self, *arrays: Array) -> None:
         """Let kernels see what the host wrote."""
+        ...
 
     def to_host(self, *arrays: Array) -> None:
         """Let the host see what kernels wrote, when they are done."""
+        ...
 
     def sync_to_host(self, array: Array) -> None:
         """Let the host see an array, and kernels what it writes there until the next call."""
+        ...
 
     def to_device_async(self, array: Array) -> None:
-        """``to_device`` for pinned memory, beside what runs; calls that need it are made after ``wait_for_transfers``."""
+        """``to_device`` for pinned memory while kernels run; those that need it run after ``wait_for_transfers``."""
+        ...
 
     def wait_for_transfers(self) -> None:
-        """Let calls wait for what was brought aside."""
+        """Let later calls wait for what ``to_device_async`` copies."""
+        ...
 
     def keeps_on_device(self, size: int) -> bool:
-        """Whether a source of so many bytes whose images never change is read as a whole."""
+        """Whether a source of so many bytes whose images never change is copied as a whole."""
+        ...
 
-    def check_call(self, where: str, function: Callable[..., object]) -> None:
-        """Raise a BackendError where this backend cannot call a function that a layer gives to ``k.call``."""
+
+class Lowering(Protocol):
+    """The one place where recorded calls are replaced by the kernels that do them."""
 
     def lower(self, program: Program, workspace: Workspace, moving: bool = False, fuse: bool = True) -> Program:
-        """The kernels that do what a program recorded; one may stand for several calls where ``fuse`` is set."""
+        """The program in kernels.
 
-    def from_zero(self, call: Any) -> Any:
-        """The kernel that writes what a call of a program adds to the last of its arrays; or None."""
+        Args:
+            program: what layers recorded.
+            workspace: memory for scratch, and for what is derived from the parameters.
+            moving: let a call write its output over an input that no later call is given.
+            fuse: let one kernel stand for several calls.
+        """
+        ...
+
+    def from_zero(self, call: Call) -> Function | None:
+        """The kernel that writes what a call adds to the last of its arrays; None where there is none."""
+        ...
+
+    def check_call(self, where: str, function: Function) -> None:
+        """Raise a BackendError where the function that a layer gives to ``k.call`` cannot be called."""
+        ...
+
+
+class NativeThreads(Protocol):
+    """Threads that run machine code without the interpreter, the caller being the first of them."""
+
+    def run(self, tasks: Sequence[Task]) -> None:
+        """Run tasks side by side, and return when all are done."""
+        ...
+
+    def run_schedule(self, work: Schedule) -> None:
+        """Run phases one after another, with one hand-over."""
+        ...
+
+
+def kernels_in(*modules: object) -> dict[str, Function]:
+    """The kernels of the manual that modules hold, by name; of two with one name the later."""
+    named = ((name, value) for module in modules for name, value in vars(module).items() if name in NAMES)
+    return dict(sorted({name: value for name, value in named if callable(value)}.items()))
+
+
+@dataclass(frozen=True, eq=False)
+class Backend:
+    """What executes recorded calls.
+
+    Attributes:
+        name: as in ``Network(backend=...)``.
+        kernels: those of ``kernels.Kernels`` by name; none allocates memory, except on a backend that is ``interpreted``.
+        log: what it compiled.
+        describe: the hardware that it uses, in words.
+        require: raises a BackendError where it cannot be used here; None where it always can.
+        memory: None where kernels work on the network's own arrays.
+        lowering: None where programs run as they were recorded.
+        native: makes its threads, whose helpers wait in a loop unless they are told that there are more threads than
+            processors; None where calls are made by the interpreter.
+        threads: whether several threads may make calls, or only the caller's.
+        checked: whether kernels check their bounds, and buffers have guard bands.
+        interpreted: whether kernels are plain Python.
+    """
+
+    name: str
+    kernels: dict[str, Function]
+    log: CompileLog
+    describe: Callable[[], str]
+    require: Callable[[], object] | None = None
+    memory: Memory | None = None
+    lowering: Lowering | None = None
+    native: Callable[[bool], NativeThreads] | None = None
+    threads: bool = False
+    checked: bool = False
+    interpreted: bool = False

@@ -12,29 +12,16 @@ references. A fork waits for updates, but not for calls: a child's handle whose 
 
 from __future__ import annotations
 
-import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
-from operator import methodcaller
 from typing import Any
 
 from ..errors import ContractError
-from .fair import FairLock
+from .fair import FairLock, working
 from .fork import watch
-
-PATIENCE = 5.0
-"""Seconds that a call inside another call waits for a handle, and a fork for an update."""
-
-_TRY_LONG = methodcaller("acquire", True, PATIENCE)
-_here = threading.local()
-
-
-def _working() -> list[HandleLock]:
-    """The handles for which this thread runs code of a layer or a source."""
-    handles: list[HandleLock] = _here.__dict__.setdefault("handles", [])
-    return handles
+from .waiting import Hold, Turn
 
 
 class SharedLock:
@@ -62,8 +49,8 @@ class SharedLock:
 
     def in_call(self) -> bool:
         """Whether this thread is inside a call on one of the handles."""
-        working = _working()
-        return any((h.mine() and (h.running or not h.open)) or h in working for h in self.handles())
+        inside = working()
+        return any((h.mine() and (h.running or not h.open)) or h in inside for h in self.handles())
 
     def after_fork(self) -> None:
         """In a child: make locks anew that threads of the parent hold."""
@@ -110,7 +97,7 @@ class HandleLock(FairLock):
             return lock
         if self.open and not self.running and self.mine():
             return self  # there is nothing to wait for
-        return _Turn(self)
+        return Turn(self)
 
     def __enter__(self) -> None:
         self.running = True
@@ -129,7 +116,7 @@ class HandleLock(FairLock):
     @contextmanager
     def at_work(self) -> Iterator[None]:
         """Enter it where code of a layer or a source may run: what that calls must not wait for the handle."""
-        mark, handles = object(), _working()
+        mark, handles = object(), working()
         self.line.append(mark)
         handles.append(self)
         try:
@@ -139,108 +126,14 @@ class HandleLock(FairLock):
             self.leave(mark)
 
 
-class _Locks:
-    """Locks that are held until the block ends, or whatever else ends it."""
-
-    def __init__(self, handle: HandleLock) -> None:
-        self._handle = handle
-        self._held: list[Any] = []
-
-    def __exit__(self, *error: object) -> None:
-        self._release()
-
-    def _release(self, kept: int = 0) -> None:
-        while len(self._held) > kept:
-            self._held.pop().release()
-
-    def __del__(self) -> None:  # an interrupt on the way into __exit__
-        self._release()
-
-
-class _Turn(_Locks):
-    """A call that may have to wait."""
-
-    def __enter__(self) -> None:
-        handle, working = self._handle, _working()
-        if handle.mine() or handle in working:
-            what = "expected a call after the one that runs, as its memory is in use, got one from inside it"
-            raise ContractError("network", what, "call another handle inside a call, from share()")
-        if not working and not handle.shared.in_call():
-            handle.enter(self._held)
-        elif not handle.take(self._held, _TRY_LONG):
-            what = f"expected a call inside a call to find its handle free within {PATIENCE:g} s, got one in use"
-            raise ContractError("network", what, "give every thread handles of its own, from share()")
-
-
-class _Hold(_Locks):
-    """A handle, or all on the same parameters, for several calls of this thread."""
-
-    def __init__(self, handle: HandleLock, everyone: bool) -> None:
-        super().__init__(handle)
-        self._everyone = everyone
-        self._marked: list[HandleLock] = []
-        self._opened: list[HandleLock] = []
-
-    def __enter__(self) -> None:
-        handle, shared = self._handle, self._handle.shared
-        if shared.in_call():
-            what = "expected an update after the call that runs, as it reads the parameters, got one from inside it"
-            raise ContractError("network", what, "update when the call has returned")
-        try:
-            shared.turn.enter(self._held)
-            if self._everyone:
-                self._enter_all(shared.handles())
-            else:
-                handle.enter(self._held)
-                self._mark([handle])
-            for each in self._marked:
-                if not each.open:
-                    each.open = True
-                    self._opened.append(each)
-        except BaseException:
-            self._release()
-            raise
-
-    def _mark(self, handles: Sequence[HandleLock]) -> None:
-        """Let calls of other threads go to the end of the line from now on."""
-        for handle in handles:
-            self._marked.append(handle)
-            handle.line.append(self)
-
-    def _enter_all(self, handles: Sequence[HandleLock]) -> None:
-        """Hold all handles: wait for one at a time, and give back the others meanwhile, which its call may ask for."""
-        kept, first = len(self._held), None
-        for handle in handles:
-            if handle.line and not handle.mine():  # those who wait already come first
-                handle.wait(self._held)
-                self._release(kept)
-        self._mark(handles)
-        while True:
-            busy = next((h for h in handles if h is not first and not h.take(self._held)), None)
-            if busy is None:
-                return
-            self._release(kept)
-            busy.wait(self._held)
-            first = busy
-
-    def _release(self, kept: int = 0) -> None:
-        if not kept:
-            while self._opened:
-                handle = self._opened.pop()
-                handle.open = handle.running = False
-            while self._marked:
-                self._marked.pop().leave(self)
-        super()._release(kept)
-
-
 class _Held:
-    """``_Hold``, or less where no other handle is there and nobody is about: a step of a small network costs what it did."""
+    """``waiting.Hold``, or less where no other handle is there and nobody waits: so it costs a small network nothing."""
 
     __slots__ = ("_everyone", "_handle", "_hold", "_stage")
 
     def __init__(self, handle: HandleLock, everyone: bool) -> None:
         self._handle, self._everyone, self._stage = handle, everyone, 0
-        self._hold: _Hold | None = None
+        self._hold: Hold | None = None
 
     def __enter__(self) -> None:
         handle, shared = self._handle, self._handle.shared
@@ -258,7 +151,7 @@ class _Held:
             raise ContractError("network", what, "call it anew for each with")
         elif shared.alone and handle.open and not handle.running and handle.mine():
             return  # all that there is to hold is held
-        self._hold = _Hold(handle, self._everyone)
+        self._hold = Hold(handle, self._everyone)
         self._hold.__enter__()
 
     def __exit__(self, *error: object) -> None:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
 
 import numpy as np
 
 from ..arrays import Array
 from .convolution import Convolutions
+from .derived import Derived
 from .kernels import Kernels
-from .program import Call
+from .program import BoundCall, Call, Kernel
 from .scratch import Scratch
-from .workspace import Derived, Workspace
+from .workspace import Workspace
 
 
-class Operation:
+class Operation(Kernel):
     """What layers record; lowering puts kernels in its place. To call it is to lower it and to run these kernels at once.
 
     Args:
@@ -36,13 +36,9 @@ class Operation:
             function, given, _ = each.bound
             function(*given)
 
-    def bind(self, arrays: tuple[Array, ...]) -> tuple[Any, tuple[Array, ...]]:
+    def bind(self, arrays: tuple[Array, ...]) -> BoundCall:
         """Itself: a program that was not lowered runs it call by call."""
-        return self, arrays
-
-    def address(self, arrays: tuple[Array, ...]) -> int:
-        """It is no machine code."""
-        return 0
+        return BoundCall(self, arrays, 0)
 
     def __repr__(self) -> str:
         return f"<operation {self.__name__}>"

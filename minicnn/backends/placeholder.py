@@ -131,7 +131,7 @@ def _hidden(value: Any, recording: Recording) -> Any:
 
 
 @contextmanager
-def placeholders(recording: Recording, arrays: Mapping[str, Any], known: frozenset[str]) -> Iterator[dict[str, Any]]:
+def placeholders(recording: Recording, arrays: Mapping[str, object], known: frozenset[str]) -> Iterator[dict[str, object]]:
     """Placeholders for arrays, while a method records.
 
     Args:

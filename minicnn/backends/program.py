@@ -1,18 +1,22 @@
-"""A program: the flat list of kernel calls that a pass consists of, and the recorder that writes it down."""
+"""A program: the list of kernel calls that a pass consists of; and tasks and schedules: who runs which programs when."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import ModuleType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
 from ..arrays import Array, same
-from ..errors import ContractError
-from .kernels import NAMES
-from .placeholder import plain
+from .listing import line, listing
+
+if TYPE_CHECKING:
+    from .interface import Backend, Memory
+
+Function = Callable[..., object]
+"""What is called with arrays: a ``Kernel``, or any function of Python over arrays."""
 
 
 class BoundCall(NamedTuple):
@@ -24,9 +28,31 @@ class BoundCall(NamedTuple):
         address: the native function, or 0 where there is none.
     """
 
-    function: Callable[..., object]
+    function: Function
     arrays: tuple[Array, ...]
     address: int
+
+
+class Kernel(ABC):
+    """A function over arrays that is made ready for them before it runs, and reads and writes no others.
+
+    Attributes:
+        __name__: as in listings.
+    """
+
+    __name__: str
+
+    @abstractmethod
+    def bind(self, arrays: tuple[Array, ...]) -> BoundCall:
+        """What to call for these arrays."""
+
+    def __call__(self, *arrays: Array) -> None:
+        """Run now."""
+        function, own, _ = self.bind(arrays)
+        function(*own)
+
+    def __repr__(self) -> str:
+        return f"<kernel {self.__name__}>"
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,32 +62,33 @@ class Call:
     Attributes:
         where: the layer and pass that asked for it.
         name: the kernel's name.
-        kernel: a kernel of the backend, or any callable.
+        kernel: what is called.
         arrays: what it works on.
         options: what a layer asks of lowering, which alone reads it.
+        replaces: the recorded calls that it does, perhaps with other calls; None where it was recorded itself.
     """
 
     where: str
     name: str
-    kernel: Any
+    kernel: Function
     arrays: tuple[Array, ...]
     options: Mapping[str, str] = field(default_factory=dict)
+    replaces: tuple[Call, ...] | None = None
 
     @property
     def bound(self) -> BoundCall:
         """The kernel's code for these arrays, found once."""
-        known: BoundCall | None = self.__dict__.get(
-            "_bound"
-        )  # cached_property of Python 3.11 has one lock for all calls there are
+        known: BoundCall | None = self.__dict__.get("_bound")  # cached_property of Python 3.11 has one lock for all calls
         if known is None:
-            known = self.__dict__["_bound"] = self._bind()
+            kernel = self.kernel
+            known = kernel.bind(self.arrays) if isinstance(kernel, Kernel) else BoundCall(kernel, self.arrays, 0)
+            self.__dict__["_bound"] = known
         return known
 
-    def _bind(self) -> BoundCall:
-        if not hasattr(self.kernel, "bind"):
-            return BoundCall(self.kernel, self.arrays, 0)
-        function, arrays = self.kernel.bind(self.arrays)
-        return BoundCall(function, arrays, self.kernel.address(arrays))
+    @property
+    def recorded(self) -> tuple[Call, ...]:
+        """The recorded calls that it does: itself, or those that it replaces."""
+        return (self,) if self.replaces is None else self.replaces
 
     def given(self, array: Array) -> bool:
         """Whether it is given a part of an array."""
@@ -73,8 +100,7 @@ class Call:
         return replace(self, arrays=arrays)
 
     def __str__(self) -> str:
-        shapes = ", ".join("×".join(map(str, a.shape)) for a in self.arrays)
-        return f"{self.where:16} {self.name}({shapes})"
+        return line(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +157,7 @@ class Program:
         """The program of a batch that is one group: nobody waits at a barrier."""
         return Program(each for call in self.calls for each in (call.merge(1).calls if isinstance(call, Barrier) else (call,)))
 
-    def from_zero(self, backend: ModuleType, total: Array) -> Program:
+    def from_zero(self, backend: Backend, total: Array) -> Program:
         """The same program on a vector that it adds to, whatever that holds: what is not simply written is cleared first.
 
         Args:
@@ -142,31 +168,49 @@ class Program:
         start = total.ctypes.data
         ends = [0]
         for number, call in enumerate(self.calls):
-            kernel = backend.from_zero(call)
+            kernel = None if backend.lowering is None else backend.lowering.from_zero(call)
             if kernel is None:
                 continue
             part = call.arrays[-1]
             first = (part.ctypes.data - start) // total.itemsize
             inside = part.flags.c_contiguous and first >= 0 and first + part.size <= total.size
             if inside and not any(before.given(part) for before in self.calls[:number]):
-                calls[number] = replace(call, name=kernel.__name__, kernel=kernel)
+                calls[number] = replace(call, name=kernel.__name__, kernel=kernel, replaces=call.recorded)
                 ends += [first, first + part.size]
         ends.append(total.size)
-        clearing = Program()
-        for first, end in zip(sorted(ends)[::2], sorted(ends)[1::2], strict=True):
-            if first < end:
-                Recorder(backend, clearing).zero(total[first:end])
-        return clearing + Program(calls)
+        gaps = zip(sorted(ends)[::2], sorted(ends)[1::2], strict=True)
+        rest = [total[first:end] for first, end in gaps if first < end]
+        return Program([*(Call("", "zero", backend.kernels["zero"], (part,), replaces=()) for part in rest), *calls])
 
     def __len__(self) -> int:
         return len(self.calls)
 
     def __str__(self) -> str:
-        return "\n".join(map(str, self.calls))
+        return listing(self.calls)
 
 
 Part = tuple[Sequence[Program], tuple[int, int, int]]
 """Programs to run one after another for each group of a span: first group, end and stride."""
+
+
+class NativeCode(Protocol):
+    """Tasks as machine code.
+
+    Attributes:
+        address: the function that runs them.
+        words: its arguments.
+        status: int64[1], 0 when all kernels ended well.
+        run: runs them in this thread.
+    """
+
+    address: int
+    words: Array
+    status: Array
+    run: Callable[[], object]
+
+    def check(self) -> None:
+        """Raise a BackendError if a kernel failed."""
+        ...
 
 
 @dataclass(eq=False)
@@ -183,7 +227,7 @@ class Task:
     parts: Sequence[Part]
     number: Array
     check: Callable[[], None] = lambda: None
-    code: Any = None
+    code: NativeCode | None = None
 
     @property
     def native(self) -> bool:
@@ -193,11 +237,18 @@ class Task:
         programs = [program for programs, _ in self.parts for program in programs]
         return any(program.calls for program in programs) and all(program.native for program in programs)
 
-    def run(self) -> None:
-        """Run it call by call."""
+    def run(self, memory: Memory | None = None) -> None:
+        """Run it call by call.
+
+        Args:
+            memory: the backend's.
+        """
         for programs, span in self.parts:
             for group in range(*span):
-                self.number[0] = group
+                if self.number[0] != group:
+                    self.number[0] = group
+                    if memory is not None:
+                        memory.to_device(self.number)
                 for program in programs:
                     program.run()
                 self.check()
@@ -213,32 +264,4 @@ class Schedule:
     """
 
     phases: Sequence[Sequence[Task]]
-    code: Any = None
-
-
-class Recorder:
-    """What layers see as ``k``: every kernel of the backend as a method that writes the call down instead of making it.
-
-    Args:
-        backend: the module that holds the kernels.
-        program: where the calls are written.
-    """
-
-    def __init__(self, backend: ModuleType, program: Program) -> None:
-        self._backend, self._program = backend, program
-        self.where = ""
-
-    def __getattr__(self, name: str) -> Callable[..., None]:
-        kernel = getattr(self._backend, name, None) if name in NAMES else None
-        if kernel is None:
-            known = ", ".join(sorted(n for n in NAMES if hasattr(self._backend, n)))
-            raise ContractError(self.where, f"expected a kernel of the backend, got k.{name}", f"use k.call or one of: {known}")
-        return lambda *arrays, **options: self._record(name, kernel, arrays, options)
-
-    def call(self, function: Any, *arrays: Array) -> None:
-        """Record a kernel of your own (``minicnn.kernel``), or any callable over these arrays, such as a BLAS routine."""
-        self._backend.check_call(self.where, function)
-        self._record(getattr(function, "__name__", repr(function)), function, arrays, {})
-
-    def _record(self, name: str, kernel: Any, arrays: tuple[Array, ...], options: Mapping[str, str]) -> None:
-        self._program.append(Call(self.where, name, kernel, tuple(map(plain, arrays)), options))
+    code: Sequence[NativeCode] | None = None

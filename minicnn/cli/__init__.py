@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import backends, models
-from ..backends.executor import usable_cpus
+from ..backends.processors import usable_cpus
 from ..data.pixels import Normalise, Pixels
 from ..network import Network
 from ..nn.losses import MSE, CrossEntropy, Loss
@@ -32,7 +32,7 @@ BATCHES = (144, 64, 1)
 
 def warmup(options: argparse.Namespace) -> int:
     """Compile the kernels of every model for training, validation and inference."""
-    log = backends.get("cpu").LOG
+    log = backends.get("cpu").log
     # Several threads use further kernels, and the cache may be used on a machine with more processors.
     threads = max(2, usable_cpus()) if options.threads is None else options.threads
     for name, (model, loss, optimizer, size) in ZOO.items():

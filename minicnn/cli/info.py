@@ -6,10 +6,9 @@ import argparse
 import importlib.metadata
 import os
 import platform
-from collections.abc import Callable
 
 from .. import __version__, backends
-from ..backends.executor import usable_cpus
+from ..backends.processors import usable_cpus
 from ..errors import BackendError
 
 PACKAGES = ("numpy", "numba", "llvmlite", "numba-cuda", "safetensors", "tqdm", "matplotlib")
@@ -32,9 +31,7 @@ def installation() -> dict[str, str]:
     found |= {package: version(package) for package in PACKAGES}
     return found | {
         "threads": f"{usable_cpus()} usable of {os.cpu_count()} processors",
-        "backend cpu": usable("cpu", vectors),
-        "backend numpy": usable("numpy", lambda: "one thread, nothing to compile"),
-        "backend cuda": usable("cuda", gpu),
+        **{f"backend {name}": usable(name) for name in backends.BACKENDS},
         "kernel cache": kernel_cache(),
     }
 
@@ -47,26 +44,12 @@ def version(package: str) -> str:
         return "not installed"
 
 
-def usable(backend: str, what: Callable[[], str]) -> str:
+def usable(backend: str) -> str:
     """Describe a backend's hardware, or say why the backend cannot be used."""
     try:
-        backends.get(backend)
-        return f"usable: {what()}"
+        return f"usable: {backends.get(backend).describe()}"
     except BackendError as error:
         return f"not usable: {error.what}; {error.hint}"
-
-
-def vectors() -> str:
-    """The CPU's vector unit."""
-    from ..backends.cpu.compile.host import HOST
-
-    return f"{HOST.name}, {8 * HOST.bytes} bits or {HOST.width(4)} float32, {HOST.registers} registers"
-
-
-def gpu() -> str:
-    """The GPU in use."""
-    found = backends.get("cuda").current()
-    return f"{found.name}, compute capability {found.capability[0]}.{found.capability[1]}"
 
 
 def kernel_cache() -> str:

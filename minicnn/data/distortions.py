@@ -9,6 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .. import backends
+from ..backends.kernels import Kernels
+from ..backends.program import Program
+from ..engine.record import Recorder
 from ..errors import OptionError, Options, number
 from .pixels import Array, Pixels
 
@@ -107,7 +110,7 @@ class Elastic:
         return first, np.stack(taps, axis=1) / 6
 
 
-def displaced(k: Any, pixels: Pixels, index: Array, u: Array, at: Array, taps: Array, x: Array) -> None:
+def displaced(k: Kernels, pixels: Pixels, index: Array, u: Array, at: Array, taps: Array, x: Array) -> None:
     """Record the kernels that sample images at displaced positions.
 
     Args:
@@ -171,7 +174,7 @@ class Distorted:
         """(N, 1, rows, columns), the network's input."""
         return self.pixels.shape
 
-    def load(self, k: Any, index: Array, x: Array, rng: Array) -> None:
+    def load(self, k: Kernels, index: Array, x: Array, rng: Array) -> None:
         """Record the kernels that load the chosen images into lanes, distorted for the step in ``rng``."""
         at, taps = self.elastic.spline(max(x.shape[1:3]))
         side, L = int(at[-1]) + 4 if self.elastic.alpha else 0, x.shape[-1]
@@ -193,5 +196,10 @@ class Distorted:
         lanes = -(-len(chosen) // LANES) * LANES
         x = np.empty((1, *self.shape[2:], lanes), np.float32)
         rng = np.array([0, step, 0, 0], np.uint64)
-        self.load(backends.get(backend), np.resize(chosen, lanes), x, rng)
+        program = Program()
+        used = backends.get(backend)
+        self.load(Recorder(used, program), np.resize(chosen, lanes), x, rng)
+        program.run()
+        if used.memory is not None:
+            used.memory.to_host(x)
         return np.moveaxis(x[0, ..., : len(chosen)], -1, 0).copy()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from types import ModuleType
-
 import numpy as np
 
 from ..arrays import Array
 from ..backends.alignment import aligned
 from ..backends.executor import shares
-from ..backends.program import Program, Recorder, Task
+from ..backends.interface import Backend
+from ..backends.program import Program, Task
 from .memory import ParameterVector
+from .record import Recorder
 
 CHUNK = 1 << 13
 """So many numbers stay in the first cache while all slots are added to them."""
@@ -33,7 +33,7 @@ class Slot:
         reset: the program that sets the gradients to zero; whoever adds gradients runs it first.
     """
 
-    def __init__(self, grads: ParameterVector, tally: Array, backend: ModuleType) -> None:
+    def __init__(self, grads: ParameterVector, tally: Array, backend: Backend) -> None:
         self.grads = grads
         self.value, self.hits = tally[:1].view(np.float64), tally[1:]
         self.reset = Program()
@@ -48,8 +48,8 @@ class GradientSlots:
         backend: whose kernels clear and add.
     """
 
-    def __init__(self, grads: ParameterVector, backend: ModuleType) -> None:
-        self._backend = backend
+    def __init__(self, grads: ParameterVector, backend: Backend) -> None:
+        self._backend, self._memory = backend, backend.memory
         self._tally = aligned(16 * SLOTS).view(np.int64).reshape(SLOTS, 2)
         self._values = self._tally[:, 0].view(np.float64)
         self._all = [Slot(grads, self._tally[0], backend)]
@@ -62,12 +62,14 @@ class GradientSlots:
             own = ParameterVector({n: v.shape for n, v in grads.items()}, grads.memory.dtype)
             self._all.append(Slot(own, self._tally[len(self._all)], self._backend))
         self._tally.fill(0)
-        self._backend.to_device(self._tally[:groups])
+        if self._memory is not None:
+            self._memory.to_device(self._tally[:groups])
         return self._all[:groups]
 
     def tally(self, slots: int) -> tuple[float, int]:
         """The loss and the hits of so many slots, in order."""
-        self._backend.to_host(self._tally[:slots])
+        if self._memory is not None:
+            self._memory.to_host(self._tally[:slots])
         return sum(self._values[:slots].tolist()), sum(self._tally[:slots, 1].tolist())
 
     def sums(self, groups: int, threads: int) -> list[Task]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from math import prod
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..arrays import Array
 from ..backends.alignment import aligned
+from ..backends.interface import Memory
 from . import inputs
 from .rows import address, borrowed, direct, gather
 
@@ -26,7 +26,7 @@ class Batch:
     Args:
         capacity: room for so many images.
         dtype: the network's.
-        allocate: gives so many bytes, zeros.
+        memory: the backend's.
 
     Attributes:
         index: int64, which image of the source stands at each place.
@@ -36,7 +36,8 @@ class Batch:
         scale: dtype[1], 1/count.
     """
 
-    def __init__(self, capacity: int, dtype: np.dtype[np.floating], allocate: Callable[[int], Array]) -> None:
+    def __init__(self, capacity: int, dtype: np.dtype[np.floating], memory: Memory | None) -> None:
+        self._memory, allocate = memory, aligned if memory is None else memory.pinned
         self._numbers = allocate(HEAD + 8 * capacity)  # together, so that they go to a device at once
         self.index = self._numbers[HEAD:].view(np.int64)
         self.count = self._numbers[:8].view(np.int64)
@@ -44,15 +45,15 @@ class Batch:
         self.scale = self._numbers[16 : 16 + dtype.itemsize].view(dtype)
         self.labels = allocate(8 * capacity).view(np.int64)
 
-    def fill(self, index: Array, labels: Array | None, step: int) -> list[Array]:
-        """Take these images as the batch; returns what was written."""
-        self.index[: len(index)] = index
-        self.count[0], self.step[0], self.scale[0] = len(index), step, 1 / len(index)
-        written = [self._numbers[: HEAD + 8 * len(index)]]
+    def fill(self, index: Array, labels: Array | None, step: int) -> None:
+        """Take these images as the batch."""
+        count = len(index)
+        self.index[:count] = index
+        self.count[0], self.step[0], self.scale[0] = count, step, 1 / count
         if labels is not None:
-            self.labels[: len(index)] = labels
-            written.append(self.labels[: len(index)])
-        return written
+            self.labels[:count] = labels
+        if self._memory is not None:
+            self._memory.to_device(self._numbers[: HEAD + 8 * count], *([] if labels is None else [self.labels[:count]]))
 
 
 CAPACITY = 256
@@ -73,13 +74,13 @@ class Taken(NamedTuple):
 
     source: inputs.Source
     in_order: bool = False
-    memory: Any = None
+    memory: object = None
 
 
 class _Lent(NamedTuple):
     """A source over borrowed memory, for as long as the object lives whose memory it is."""
 
-    owner: Callable[[], Any]
+    owner: Callable[[], object]
     start: int
     source: inputs.Source
 
@@ -88,9 +89,9 @@ class HostStaging:
     """For kernels that read memory where it is: large arrays that they can read stay, of others a batch is copied."""
 
     def __init__(self) -> None:
-        self._buffers: dict[Any, _Buffers] = {}
+        self._buffers: dict[Hashable, _Buffers] = {}
         self._lent: dict[int, _Lent] = {}
-        self._last: tuple[Callable[[], Any], Taken] | None = None
+        self._last: tuple[Callable[[], object], Taken] | None = None
 
     def take(self, which: str, source: Any, chosen: Array) -> Taken:
         """Where to read the chosen images of a source.
@@ -137,9 +138,9 @@ class HostStaging:
 class _Buffers:
     """Buffers for the chosen images of a source: its owner if it never changes, and what the second one holds already."""
 
-    owner: Callable[[], Any]
+    owner: Callable[[], object]
     rooms: list[tuple[Array, inputs.Source]]
-    waiting: tuple[Callable[[], Any], Array] | None = field(default=None)
+    waiting: tuple[Callable[[], object], Array] | None = field(default=None)
 
 
 class DeviceStaging:
@@ -147,26 +148,26 @@ class DeviceStaging:
     the chosen images are brought, from pinned memory, and those of the next batch while this one is worked on.
 
     Args:
-        backend: whose device it is.
+        memory: that of the device.
     """
 
-    def __init__(self, backend: ModuleType) -> None:
-        self._backend = backend
-        self._known: dict[Any, _Buffers] = {}
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self._known: dict[Hashable, _Buffers] = {}
 
     def take(self, which: str, source: Any, chosen: Array) -> Taken:
         """Where to read the chosen images of a source; see ``HostStaging``."""
         rows = self._rows(source)
         if rows is None:
             return Taken(source)
-        known = _buffers(self._known, which, source, len(chosen), self._backend.pinned, 2)
+        known = _buffers(self._known, which, source, len(chosen), self._memory.pinned, 2)
         if known.waiting is not None and known.waiting[0]() is _owner(source) and np.array_equal(known.waiting[1], chosen):
             known.rooms.reverse()
-            self._backend.wait_for_transfers()
+            self._memory.wait_for_transfers()
         else:
             room = known.rooms[0][0]
             gather(rows, chosen, room[: len(chosen)])
-            self._backend.to_device(room[: len(chosen)])
+            self._memory.to_device(room[: len(chosen)])
         known.waiting = None
         return Taken(known.rooms[0][1], True)
 
@@ -174,26 +175,31 @@ class DeviceStaging:
         """Bring images that the next ``take`` will ask for, beside what runs."""
         rows = self._rows(source)
         if rows is not None:
-            known = _buffers(self._known, which, source, len(chosen), self._backend.pinned, 2)
+            known = _buffers(self._known, which, source, len(chosen), self._memory.pinned, 2)
             room = known.rooms[1][0]
             gather(rows, chosen, room[: len(chosen)])
-            self._backend.to_device_async(room[: len(chosen)])
+            self._memory.to_device_async(room[: len(chosen)])
             known.waiting = _weak(_owner(source)), chosen.copy()
 
     def _rows(self, source: inputs.Source) -> Array | None:
         """The rows of a source that are to be brought; None where it is read as a whole."""
         rows: Array | None = getattr(source, "rows", None)
         fixed: bool = getattr(source, "fixed", True)
-        return None if rows is None or (fixed and self._backend.keeps_on_device(rows.nbytes)) else rows
+        return None if rows is None or (fixed and self._memory.keeps_on_device(rows.nbytes)) else rows
 
 
-def stage_of(backend: ModuleType) -> HostStaging | DeviceStaging:
-    """What brings batches to a backend's kernels."""
-    return DeviceStaging(backend) if backend.OWN_MEMORY else HostStaging()
+def staging(memory: Memory | None) -> HostStaging | DeviceStaging:
+    """What brings batches to the kernels of a backend with this memory."""
+    return HostStaging() if memory is None else DeviceStaging(memory)
+
+
+def group_lanes(memory: Memory | None, images: int, lanes: int) -> int:
+    """How many lanes a group has for a batch of so many images, in a network of so many lanes."""
+    return lanes if memory is None else memory.group_lanes(images)
 
 
 def _buffers(
-    known: dict[Any, _Buffers], which: str, source: Any, count: int, allocate: Callable[[int], Array], copies: int
+    known: dict[Hashable, _Buffers], which: str, source: Any, count: int, allocate: Callable[[int], Array], copies: int
 ) -> _Buffers:
     """Buffers for so many images of a source. Arrays share them; a source that never changes has its own, while it lives."""
     shape, dtype = source.rows.shape[1:], source.dtype
@@ -216,12 +222,12 @@ def _anyone() -> bool:
     return True
 
 
-def _owner(source: Any) -> Any:
+def _owner(source: object) -> object:
     """What the caller holds: an array is wrapped anew for every batch, any other source is itself."""
     return source.owner if isinstance(source, inputs.Arrays) else source
 
 
-def _weak(owner: Any) -> Callable[[], Any]:
+def _weak(owner: object) -> Callable[[], object]:
     """What gives an object while it lives; where that cannot be told, it lives."""
     try:
         return weakref.ref(owner)

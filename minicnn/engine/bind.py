@@ -1,16 +1,13 @@
-"""From layers and what they read to their arrays: the shapes of their inputs, and the names that their methods ask for."""
+"""Layers in their places: what they read, and the arrays that they ask for."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 
 from ..arrays import Array, Shape
-from ..backends.placeholder import Recording, placeholders
 from ..errors import ContractError
 from ..nn.base import RESERVED, Layer, Plan
 
@@ -88,35 +85,6 @@ def describe(index: int, name: str, layer: Layer) -> str:
     chosen = {f.name: getattr(layer, f.name) for f in fields(layer) if getattr(layer, f.name) != f.default}
     options = ", ".join(f"{option}={value!r}" for option, value in chosen.items())
     return f"layer {index}{quoted} {layer.label}({options})"
-
-
-def signature_of(method: Callable[..., None]) -> dict[str, bool]:
-    """The arguments that a bound method takes after ``k``, and whether each may be left out."""
-    parameters = list(inspect.signature(method).parameters.values())
-    return {p.name: p.default is not inspect.Parameter.empty for p in parameters[1:]}
-
-
-def record(who: str, method: Callable[..., None], k: Any, available: Mapping[str, Any], known: Iterable[str] = ()) -> None:
-    """Let a method say its calls to the recorder, every argument bound by its name.
-
-    Args:
-        who: the layer, loss or source in messages.
-        method: what records.
-        k: the recorder.
-        available: what it may name.
-        known: names of arrays whose numbers it may look at, as they never change.
-
-    Raises:
-        ContractError: it names what there is not, or computes in place of recording.
-    """
-    wanted = signature_of(method)
-    if missing := [name for name, optional in wanted.items() if name not in available and not optional]:
-        has = ", ".join(sorted(available))
-        what = f"expected arguments that the network has, got {', '.join(missing)} in {method.__name__}"
-        raise ContractError(who, what, f"use or plan one of: {has}")
-    given = {name: available[name] for name in wanted if name in available}
-    with placeholders(Recording(who, method.__name__), given, frozenset(known)) as arguments:
-        method(k, **arguments)
 
 
 def constant(array: Array, dtype: np.dtype[Any]) -> Array:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -21,12 +20,13 @@ from ..nn.base import Spec
 from ..nn.losses import Loss
 from . import inputs
 from .accumulate import Slot
-from .batch import Batch, stage_of
-from .bind import PlacedLayer, record, signature_of
+from .batch import Batch, group_lanes, staging
+from .bind import PlacedLayer
 from .group import Context, LaneGroup
 from .inputs import Targets
 from .memory import ParameterVector
 from .prepare import Preparation
+from .record import record, signature_of
 from .shared import shapes_of
 from .values import Gradients, Values
 
@@ -106,7 +106,7 @@ class Curved(LaneGroup):
                 k.add(part, whole)
         return self._lowered(program, fuse=False)
 
-    def _all_names(self, placed: PlacedLayer, wanted: Sequence[bool]) -> tuple[dict[str, Any], list[tuple[Array, Array]]]:
+    def _all_names(self, placed: PlacedLayer, wanted: Sequence[bool]) -> tuple[dict[str, object], list[tuple[Array, Array]]]:
         """The arrays that the curvature of a layer may name, without its parameters'; and what is then added to what."""
         names = self._names(placed)
         names |= {n: self[f"{placed.name}.{n}"] for n in (*placed.plan.curvature, *(f"{s}2" for s in _squared(placed)))}
@@ -159,14 +159,13 @@ def curvature(
     Raises:
         ContractError: a layer, or the loss, has no curvature.
     """
-    backend, count = context.backend, len(chosen)
-    group = Curved(replace(context, lanes=backend.group_lanes(count, context.lanes)))
-    shapes = shapes_of(context.layers)
-    gradient, total = (ParameterVector(shapes, context.dtype, backend.sync_to_host) for _ in range(2))
-    slot = Slot(gradient, np.zeros(2, np.int64), backend)
-    batch = Batch(count, context.dtype, backend.pinned)
-    backend.to_device(*batch.fill(chosen, targets.labels, step))
-    stage = stage_of(backend)
+    memory, count = context.backend.memory, len(chosen)
+    group = Curved(replace(context, lanes=group_lanes(memory, count, context.lanes)))
+    gradient, total = (ParameterVector(shapes_of(context.layers), context.dtype, memory) for _ in range(2))
+    slot = Slot(gradient, np.zeros(2, np.int64), context.backend)
+    batch = Batch(count, context.dtype, memory)
+    batch.fill(chosen, targets.labels, step)
+    stage = staging(memory)
     origin = stage.take("in", source, chosen)
     programs = [group.choose(batch), group.load(origin.source, "in", origin.in_order)]
     if targets.vectors is not None:
@@ -178,6 +177,6 @@ def curvature(
     programs += [] if hx is None else [group.unpack(group.second(0, context.in_shapes[0]), hx)]
     preparation.of(programs).run()
     executor.run([group.task(programs, 0, -(-count // group.context.lanes), 1)])
-    if hx is not None:
-        backend.to_host(hx)
+    if hx is not None and memory is not None:
+        memory.to_host(hx)
     return total, hx

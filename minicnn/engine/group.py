@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from ..arrays import Array, Shape
-from ..backends.program import Barrier, Call, Part, Program, Recorder, Task
+from ..backends.derived import Derived
+from ..backends.interface import Backend
+from ..backends.program import Barrier, Call, Kernel, Part, Program, Task
 from ..backends.scratch import Scratch
-from ..backends.workspace import Derived, Workspace
+from ..backends.workspace import Workspace
 from ..errors import BackendError, ContractError
 from ..nn.base import Spec
-from ..nn.losses import told_apart
+from ..nn.losses import Loss, told_apart
 from .accumulate import Slot
 from .batch import Batch
-from .bind import PlacedLayer, record
+from .bind import PlacedLayer
 from .inputs import Arrays, Source
 from .memory import Arena
+from .record import Recorder, record
 from .shared import rows_of
 from .values import Activations, Gradients, Held, Values
+
+
+def _meet() -> None:
+    """Nothing: where programs are cut there is no call."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +37,16 @@ class Context:
 
     layers: Sequence[PlacedLayer]
     values: Values
-    in_shapes: Sequence[Shape]
     dtype: np.dtype[Any]
     lanes: int
-    backend: ModuleType
+    backend: Backend
     seed: int
     derived: Derived
+
+    @property
+    def in_shapes(self) -> Sequence[Shape]:
+        """Shapes of the network's inputs, without lanes."""
+        return self.values.in_shapes
 
     @property
     def out_shape(self) -> Shape:
@@ -78,7 +88,7 @@ class LaneGroup:
     ) -> None:
         self.context, self.train, self._keep, self._place = context, train, keep, number
         self._rows = rows_of(context.layers, context.dtype, 1) if rows is None else rows
-        self._workspace = Workspace(context.derived, scratch or Scratch())
+        self._workspace = None if context.backend.lowering is None else Workspace(context.derived, scratch or Scratch())
         s = context
         values = context.values
         self._held = Activations(values, train, keep)
@@ -89,12 +99,12 @@ class LaneGroup:
         regions: list[Sequence[Mapping[str, Spec]]] = [[self._own()], *map(self._region, held)]
         s = context
         regions.append([{f"{b.name}.{n}": w.spec(s.dtype, s.lanes) for n, w in b.plan.work.items()} for b in s.layers])
-        self.arena = Arena(regions, guards=s.backend.CHECK)
+        self.arena = Arena(regions, guards=s.backend.checked)
         self["number"][0] = number
         self["rng"][:, 0] = s.seed
         self["rng"][:, 2] = np.arange(len(s.layers))
         self._loads: dict[str, tuple[Source | Array, Program]] = {}
-        self._programs: dict[Any, Program] = {}
+        self._programs: dict[Hashable, Program] = {}
         self.forward = self._record_forward()
 
     def _own(self) -> dict[str, Spec]:
@@ -120,7 +130,8 @@ class LaneGroup:
     def fill(self, value: float) -> None:
         """Set every number of every buffer, for tests that look for reads of what nobody wrote."""
         self.arena.fill(value)
-        self._workspace.fill(value, self.context.dtype)
+        if self._workspace is not None:
+            self._workspace.fill(value, self.context.dtype)
 
     def __getitem__(self, name: str) -> Array:
         return self.arena.arrays[name]
@@ -144,11 +155,11 @@ class LaneGroup:
         """The gradient of the network's input, with lanes."""
         return self._shaped(self._back.names[0], self.context.in_shapes[0])
 
-    def _names(self, placed: PlacedLayer) -> dict[str, Any]:
+    def _names(self, placed: PlacedLayer) -> dict[str, object]:
         """The arrays that both passes of a layer may name."""
         xs = tuple(self._shaped(self._held.names[v], s) for v, s in zip(placed.inputs, placed.in_shapes, strict=True))
         own = [*placed.plan.saved, *placed.plan.work]
-        names: dict[str, Any] = placed.shared | {n: self[f"{placed.name}.{n}"] for n in own}
+        names: dict[str, object] = {**placed.shared, **{n: self[f"{placed.name}.{n}"] for n in own}}
         for name in placed.plan.measured:
             names[name] = self._rows[f"{placed.name}.{name}"][self._place]
         if not placed.layer.measures(self.train):
@@ -162,8 +173,8 @@ class LaneGroup:
 
     def _lowered(self, program: Program, **options: bool) -> Program:
         """A recorded program in the backend's kernels."""
-        lowered: Program = self.context.backend.lower(program, self._workspace, **options)
-        return lowered
+        lowering, workspace = self.context.backend.lowering, self._workspace
+        return program if lowering is None or workspace is None else lowering.lower(program, workspace, **options)
 
     def _record_forward(self) -> Program:
         k, program = self._recorder()
@@ -193,12 +204,12 @@ class LaneGroup:
                     record(placed.who, method, own, names, placed.plan.consts)
             return once
 
-        program.append(Barrier(k.where, "barrier", None, (), merge=merge))
+        program.append(Barrier(k.where, "barrier", _meet, (), merge=merge))
 
     def _check_written(self, placed: PlacedLayer, calls: Sequence[Call]) -> None:
         """Refuse a layer whose calls leave y alone; one of plain Python may know it without being given it."""
         y = self.output(placed.index)
-        if all(hasattr(call.kernel, "bind") and not call.given(y) for call in calls) and y.size:
+        if all(isinstance(call.kernel, Kernel) and not call.given(y) for call in calls) and y.size:
             what = "expected forward to record a call that is given y, got none"
             raise ContractError(placed.who, what, "write y with a kernel such as k.relu(x, y)")
 
@@ -211,7 +222,7 @@ class LaneGroup:
             fresh: nothing was added to the slot yet, and what it holds does not count.
         """
         if fresh:
-            key: Any = ("fresh", id(slot), input_grad)
+            key: Hashable = ("fresh", id(slot), input_grad)
             if key not in self._programs:
                 adding = self.backward(slot, input_grad)
                 self._programs[key] = adding.from_zero(self.context.backend, slot.grads.memory)
@@ -257,14 +268,14 @@ class LaneGroup:
                 sums.append((dx, self._shaped(buffer(writes.total), shape)))
         return tuple(dxs), sums
 
-    def loss_names(self, loss: Any, slot: Slot, scale: Array) -> dict[str, Any]:
+    def loss_names(self, loss: Loss, slot: Slot, scale: Array) -> dict[str, object]:
         """The arrays that the passes of a loss may name."""
         consts = {n: np.array(v, self.context.dtype) for n, v in loss.consts().items()}
         rows = {n: self[n].reshape(-1, self.context.lanes) for n in ("target", *(["dy"] if self.train else []))}
         names = consts | rows | {n: self[n] for n in ("labels", "lanes")} | {"scale": scale}
         return names | {"y": self.y.reshape(-1, self.context.lanes), "value": slot.value}
 
-    def loss(self, loss: Any, slot: Slot, scale: Array, labelled: bool) -> Program:
+    def loss(self, loss: Loss, slot: Slot, scale: Array, labelled: bool) -> Program:
         """The program from the output to the loss, the hits and, in training, ``dy``."""
         key = ("loss", told_apart(loss), id(slot), id(scale), labelled)
         if key not in self._programs:
@@ -328,7 +339,7 @@ class LaneGroup:
     def run(self, *programs: Program) -> None:
         """Run programs call by call, for the group that was chosen last."""
         number = int(self["number"][0])
-        self.task(programs, number, number + 1, 1).run()
+        self.task(programs, number, number + 1, 1).run(self.context.backend.memory)
 
     def check(self) -> None:
         """Look at the guard bands, where there are any."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
-from types import ModuleType
 from typing import Any, Self
 from weakref import WeakMethod
 
@@ -13,9 +11,11 @@ import numpy as np
 
 from .. import backends
 from ..arrays import Shape
-from ..backends.executor import Executor, thread_count
+from ..backends.derived import Derived
+from ..backends.executor import Executor
+from ..backends.interface import Backend
 from ..backends.lock import HandleLock, SharedLock, shared_lock
-from ..backends.workspace import Derived
+from ..backends.processors import thread_count
 from .accumulate import GradientSlots
 from .bind import PlacedLayer
 from .graph import items_of, plan_graph
@@ -32,7 +32,15 @@ HANDLE = {"_lock", "_context", "_executor", "_preparation", "_slots", "_runner",
 
 
 class Handle:
-    """Base of ``Network``: see there and at ``share``."""
+    """Base of ``Network``: see there and at ``share``.
+
+    Attributes:
+        in_shape: shape of one image.
+        backend: what executes the kernels.
+        params: the parameters by name, and ``flat``.
+        grads: their gradients.
+        steps: how many training steps there were.
+    """
 
     layers: Sequence[PlacedLayer]
     in_shape: Shape
@@ -40,23 +48,23 @@ class Handle:
     dtype: np.dtype[Any]
     seed: int
     steps: int
-    backend: ModuleType
+    backend: Backend
     params: ParameterVector
     identity: Identity
 
     def _begin(self, threads: int | None, lanes: int, lock: SharedLock) -> None:
         """Take what a handle has for itself: gradients, what is derived from the parameters, threads and groups."""
         self._asked = threads
-        self.grads = ParameterVector(self.identity.shapes, self.dtype, self.backend.sync_to_host)
+        self.grads = ParameterVector(self.identity.shapes, self.dtype, self.backend.memory)
         provide(self.layers, self.params, self.dtype)
-        values, shapes = Values(self.layers, len(self.in_shapes)), list(self.in_shapes.values())
-        derived = Derived(self.params.memory)
-        self._context = Context(self.layers, values, shapes, self.dtype, lanes, self.backend, self.seed, derived)
+        values, derived = Values(self.layers, list(self.in_shapes.values())), Derived(self.params.memory)
+        self._context = Context(self.layers, values, self.dtype, lanes, self.backend, self.seed, derived)
         self._lock = HandleLock(lock, WeakMethod(self._take_memory))
         self._take_memory()
 
     def _take_memory(self) -> None:
-        self._executor = Executor(self.backend.usable_threads(thread_count(self._asked)), self.backend, self._lock)
+        threads = thread_count(self._asked)
+        self._executor = Executor(threads if self.backend.threads else 1, self.backend, self._lock)
         self._context = replace(self._context, derived=Derived(self.params.memory))
         self._preparation = Preparation(self.layers, preparation(self.layers, self.backend), self._context.derived)
         self._slots = GradientSlots(self.grads, self.backend)
@@ -69,36 +77,14 @@ class Handle:
         return self._executor.threads
 
     @property
-    def lanes(self) -> int:
-        """Images in a group."""
-        return self._context.lanes
-
-    @property
     def out_shape(self) -> Shape:
         """Shape of the output for one image."""
         return self._context.out_shape
 
-    def atomic(self) -> AbstractContextManager[Any]:
-        """Make several calls as one: no other thread calls this handle in between, and none updates the parameters.
-
-        >>> from minicnn import MSE, SGD, Dense, Network
-        >>> net, sgd = Network([Dense(1)], in_shape=(2,), threads=1), SGD(0.1)
-        >>> with net.atomic():
-        ...     loss = net.loss_and_grads(MSE(), np.ones((4, 2)), np.zeros((4, 1)))
-        ...     sgd.step(net)
-
-        Raises:
-            ContractError: a call on the same parameters runs in this thread.
-        """
-        return self._lock.atomic()
-
-    def update(self) -> AbstractContextManager[Any]:
-        """Write into ``params`` by hand: calls on all handles of the parameters wait, and see the whole update.
-
-        Raises:
-            ContractError: a call on the same parameters runs in this thread.
-        """
-        return self._lock.update()
+    @property
+    def lanes(self) -> int:
+        """Images in a group."""
+        return self._context.lanes
 
     def share(self, threads: int | None = None) -> Self:
         """Another handle on the same parameters, with memory, gradients and threads of its own, for another Python thread.
@@ -111,7 +97,7 @@ class Handle:
         >>> net.share().params is net.params
         True
         """
-        with self.atomic():
+        with self._lock.atomic():
             handle = object.__new__(type(self))
             handle.__dict__.update(self.__dict__)
             handle.layers = [replace(placed, shared={}) for placed in self.layers]
@@ -123,19 +109,19 @@ class Handle:
         return self.share()
 
     def __getstate__(self) -> dict[str, Any]:
-        with self.atomic():
+        with self._lock.atomic():
             more = {name: value for name, value in vars(self).items() if name not in HANDLE}
             values = {"params": self.params.flat.copy(), "grads": self.grads.flat.copy(), "kept": state_of(self.layers)}
             layers = items_of(self.layers, self.in_shapes)
-            return more | values | {"layers": layers, "lanes": self.lanes, "backend": backends.name_of(self.backend)}
+            return more | values | {"layers": layers, "lanes": self.lanes, "backend": self.backend.name}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         made = ("params", "grads", "kept", "layers", "lanes", "backend")
         self.__dict__.update((name, value) for name, value in state.items() if name not in made)
         self.backend, self.layers = backends.get(state["backend"]), plan_graph(state["layers"], self.in_shapes)
         self.identity.claimed = True
-        self.params = ParameterVector(self.identity.shapes, self.dtype, self.backend.sync_to_host)
+        self.params = ParameterVector(self.identity.shapes, self.dtype, self.backend.memory)
         self.params.flat[...] = state["params"]
-        self._begin(self._asked, state["lanes"], shared_lock(self.backend.OWN_MEMORY))
+        self._begin(self._asked, state["lanes"], shared_lock(self.backend.memory is not None))
         self.grads.flat[...] = state["grads"]
         set_state(self.layers, state["kept"])

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import numpy as np
 
 from ..arrays import Array, Shape
+from ..backends.kernels import Kernels
 from ..errors import DataError, ShapeError
 from ..nn.losses import Loss
 from .rows import NUMPY, direct
@@ -50,7 +51,7 @@ class Arrays:
     fixed: ClassVar[bool] = False
     """Whether nobody changes the images while there is a network that reads them."""
 
-    def __init__(self, values: Array, dtype: np.dtype[Any] | None = None, owner: Any = None) -> None:
+    def __init__(self, values: Array, dtype: np.dtype[Any] | None = None, owner: object = None) -> None:
         self.values = values
         self.dtype = values.dtype if dtype is None else dtype
         self.owner = values if owner is None else owner
@@ -69,13 +70,13 @@ class Arrays:
         """The same over other rows."""
         return Arrays(rows)
 
-    def load(self, k: Any, index: Array, lanes: Array, x: Array) -> None:
+    def load(self, k: Kernels, index: Array, lanes: Array, x: Array) -> None:
         """Record the gather, from values that kernels can read."""
         flat = self.values.reshape(len(self.values), -1)
         k.gather(flat, index, lanes, x.reshape(-1, x.shape[-1]))
 
 
-def array(who: str, values: Any) -> Array:
+def array(who: str, values: object) -> Array:
     """Anything as an array.
 
     Raises:
@@ -88,7 +89,7 @@ def array(who: str, values: Any) -> Array:
         raise DataError(who, what, "give rows of equal length") from None
 
 
-def arrays(who: str, values: Any, dtype: np.dtype[Any], shape: Shape) -> Arrays:
+def arrays(who: str, values: object, dtype: np.dtype[Any], shape: Shape) -> Arrays:
     """An array (N, *shape) of real numbers as a source, still as it was given.
 
     Raises:
@@ -154,7 +155,7 @@ def labels(who: str, given: Array, images: int, classes: int, chosen: Array) -> 
     return taken
 
 
-def parameter(name: str, value: Any, shape: Shape) -> Array:
+def parameter(name: str, value: object, shape: Shape) -> Array:
     """A parameter as an array of real numbers.
 
     Raises:
@@ -170,7 +171,7 @@ def parameter(name: str, value: Any, shape: Shape) -> Array:
     return given
 
 
-def index(who: str, chosen: Any, images: int) -> Array:
+def index(who: str, chosen: object, images: int) -> Array:
     """The numbers of the images of a batch as int64; all of them for None.
 
     Raises:
@@ -205,7 +206,7 @@ class Targets(NamedTuple):
     vectors: Arrays | None = None
 
 
-def targets(loss: Loss, target: Any, images: int, chosen: Array, dtype: np.dtype[Any], out_shape: Shape) -> Targets:
+def targets(loss: Loss, target: object, images: int, chosen: Array, dtype: np.dtype[Any], out_shape: Shape) -> Targets:
     """The target as vectors for every image, or as the class numbers of the chosen ones.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -10,11 +10,8 @@ import numpy as np
 
 from ..arrays import Array, Shape
 from ..backends.alignment import ALIGNMENT, STAGGER, aligned
+from ..backends.interface import Memory
 from ..nn.base import Spec
-
-
-def keep(array: Array) -> None:
-    """Do nothing: the vector is the memory that kernels work on."""
 
 
 class ParameterVector(Mapping[str, Array]):
@@ -23,7 +20,7 @@ class ParameterVector(Mapping[str, Array]):
     Args:
         shapes: name → shape, in the order in which they lie.
         dtype: dtype of the vector.
-        sync_to_host: called with the vector before it is handed out, where kernels work on a copy elsewhere.
+        device: where kernels work on a copy, which is brought to the host before the vector is handed out.
 
     Attributes:
         memory: the vector for kernels; ``flat`` and the views are for people.
@@ -33,9 +30,9 @@ class ParameterVector(Mapping[str, Array]):
     (8, array([7., 7.], dtype=float32))
     """
 
-    def __init__(self, shapes: Mapping[str, Shape], dtype: np.dtype[Any], sync_to_host: Callable[[Array], None] = keep) -> None:
+    def __init__(self, shapes: Mapping[str, Shape], dtype: np.dtype[Any], device: Memory | None = None) -> None:
         self.memory = aligned(sum(map(prod, shapes.values())) * dtype.itemsize).view(dtype)
-        self._sync = sync_to_host
+        self._device = device
         self._views: dict[str, Array] = {}
         start = 0
         for name, shape in shapes.items():
@@ -45,11 +42,13 @@ class ParameterVector(Mapping[str, Array]):
     @property
     def flat(self) -> Array:
         """The whole vector."""
-        self._sync(self.memory)
+        if self._device is not None:
+            self._device.sync_to_host(self.memory)
         return self.memory
 
     def __getitem__(self, name: str) -> Array:
-        self._sync(self.memory)
+        if self._device is not None:
+            self._device.sync_to_host(self.memory)
         return self._views[name]
 
     def __iter__(self) -> Iterator[str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ..backends.program import Call, Program
-from ..backends.workspace import Derived
+from ..backends.derived import Derived
+from ..backends.program import Call, Kernel, Program
 from .bind import PlacedLayer
 
 
@@ -37,7 +37,7 @@ def needed(prepare: Program, layers: Sequence[PlacedLayer], programs: Iterable[P
         programs: what a group runs.
     """
     programs = list(programs)
-    if not all(program.native for program in (prepare, *programs)):
+    if not all(isinstance(call.kernel, Kernel) for program in (prepare, *programs) for call in program.calls):
         return prepare
     derived = [placed.shared[name] for placed in layers for name in placed.plan.derived]
     states = [placed.shared[name] for placed in layers for name in placed.plan.state]

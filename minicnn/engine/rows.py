@@ -19,7 +19,7 @@ PIECE = 1 << 20
 class _Name:
     """Memory by its address, for NumPy to make an array over."""
 
-    def __init__(self, array: Array, owner: Any) -> None:
+    def __init__(self, array: Array, owner: object) -> None:
         self.owner = owner
         self.__array_interface__ = array.__array_interface__ | {"data": (address(array), False)}
 
@@ -30,7 +30,7 @@ def address(array: Array) -> int:
     return start
 
 
-def borrowed(array: Array, owner: Any = None) -> Array:
+def borrowed(array: Array, owner: object = None) -> Array:
     """Another array over the same memory, to be read by kernels though it be read-only: they write to no image.
 
     It keeps the owner alive. With none, whoever uses it knows that the memory is still there.

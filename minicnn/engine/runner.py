@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from ..errors import DataError
 from ..nn.losses import Loss, is_value, told_apart
 from . import inputs
 from .accumulate import SLOTS, GradientSlots, Slot
-from .batch import CAPACITY, Batch, Taken, stage_of
+from .batch import CAPACITY, Batch, Taken, group_lanes, staging
 from .bind import PlacedLayer
 from .group import Context, LaneGroup
 from .inputs import Targets
@@ -77,11 +77,11 @@ class Runner:
     """
 
     def __init__(self, context: Context, executor: Executor, preparation: Preparation, slots: GradientSlots) -> None:
-        self._context, self._executor, self._slots, self._backend = context, executor, slots, context.backend
+        self._context, self._executor, self._slots, self._memory = context, executor, slots, context.backend.memory
         self._preparation = preparation
         self._groups: dict[tuple[int, bool, int], LaneGroup] = {}
-        self._schedules: dict[Any, tuple[Schedule, Any]] = {}
-        self._staging = stage_of(self._backend)
+        self._schedules: dict[Hashable, tuple[Schedule, object]] = {}
+        self._staging = staging(self._memory)
         self._single = Single(context, executor, preparation, slots, self._staging)
         self._phased = PhasedGroups(context, executor)
         self._loss: tuple[Loss | None, Hashable] = (None, None)
@@ -108,7 +108,7 @@ class Runner:
             label = None if targets.labels is None else targets.labels[0]
             return Score(*self._single.score(loss, told, source, chosen, label, targets.vectors, step, train), images=1)
         self._fill(chosen, targets.labels, step)
-        lanes = self._backend.group_lanes(len(chosen), self._context.lanes)
+        lanes = group_lanes(self._memory, len(chosen), self._context.lanes)
         origin = self._staging.take("in", source, chosen)
         vectors = None if targets.vectors is None else self._staging.take("target", targets.vectors, chosen)
         kind = Kind(told, targets.labels is not None, parts(len(chosen), lanes), lanes, train)
@@ -166,13 +166,14 @@ class Runner:
         if self._alone(chosen):
             return self._single.predict(source, chosen, step)
         self._fill(chosen, None, step)
-        lanes = self._backend.group_lanes(len(chosen), self._context.lanes)
+        lanes = group_lanes(self._memory, len(chosen), self._context.lanes)
         origin = self._staging.take("in", source, chosen)
         groups = parts(len(chosen), lanes)
         key = (identity(origin.source), groups, lanes)
         self._run(key, lambda: self._predicting(origin, groups, lanes), origin.source)
         y = self._y[: len(chosen)]
-        self._backend.to_host(y)
+        if self._memory is not None:
+            self._memory.to_host(y)
         return y.copy()
 
     def _predicting(self, origin: Taken, groups: int, lanes: int) -> Schedule:
@@ -201,9 +202,9 @@ class Runner:
 
     def _alone(self, chosen: Array) -> bool:
         """Whether the batch is one image, on a backend that has kernels for that."""
-        return len(chosen) == 1 and not self._backend.OWN_MEMORY
+        return len(chosen) == 1 and self._memory is None
 
-    def _run(self, key: Any, record: Callable[[], Schedule], origins: Any) -> None:
+    def _run(self, key: Hashable, record: Callable[[], Schedule], origins: object) -> None:
         """Run the schedule for a kind of batch, recorded at the first one; the last few kinds are remembered."""
         if key not in self._schedules:
             if len(self._schedules) >= KEPT:
@@ -218,12 +219,12 @@ class Runner:
             self._phased.clear()
             self._schedules.clear()
             self._allocate(2 * len(chosen))
-        self._backend.to_device(*self._batch.fill(chosen, labels, step))
+        self._batch.fill(chosen, labels, step)
 
     def _allocate(self, images: int) -> None:
         context = self._context
         self._y = np.empty((images, *context.out_shape), context.dtype)
-        self._batch = Batch(images, context.dtype, self._backend.pinned)  # the last: its size says that there is room
+        self._batch = Batch(images, context.dtype, self._memory)  # the last: its size says that there is room
 
 
 def check_images(layers: Sequence[PlacedLayer], images: int) -> None:

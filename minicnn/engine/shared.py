@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from ..arrays import Array, Shape
-from ..backends.program import Program, Recorder
+from ..backends.interface import Backend
+from ..backends.program import Program
 from ..nn.base import Buffer
-from .bind import PlacedLayer, constant, record
+from .bind import PlacedLayer, constant
 from .memory import ParameterVector
+from .record import Recorder, record
 
 
 def shapes_of(layers: Sequence[PlacedLayer]) -> dict[str, Shape]:
@@ -68,7 +69,7 @@ def set_state(layers: Sequence[PlacedLayer], values: Mapping[str, Array]) -> Non
             placed.shared[name][...] = values[f"{placed.owner}.{name}"]
 
 
-def preparation(layers: Sequence[PlacedLayer], backend: ModuleType) -> Program:
+def preparation(layers: Sequence[PlacedLayer], backend: Backend) -> Program:
     """The program that refreshes what is derived from the parameters."""
     program = Program()
     k = Recorder(backend, program)

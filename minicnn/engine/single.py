@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -78,7 +77,7 @@ class Single:
         self._context, self._executor, self._preparation, self._slots = replace(context, lanes=1), executor, preparation, slots
         self._staging = stage
         self._lanes: dict[bool, Lane] = {}
-        self._tasks: dict[Any, tuple[Source, Task]] = {}
+        self._tasks: dict[Hashable, tuple[Source, Task]] = {}
         self._scale = np.ones(1, context.dtype)
 
     def predict(self, source: Source, chosen: Array, step: int) -> Array:
@@ -133,7 +132,7 @@ class Single:
             self._lanes[train] = Lane(self._context, train)
         return self._lanes[train]
 
-    def _keep(self, key: Any, source: Source, group: LaneGroup, programs: list[Program]) -> None:
+    def _keep(self, key: Hashable, source: Source, group: LaneGroup, programs: list[Program]) -> None:
         """Remember a kind of batch, and forget the oldest."""
         if len(self._tasks) >= KEPT:
             del self._tasks[next(iter(self._tasks))]

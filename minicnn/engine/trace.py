@@ -13,7 +13,7 @@ from ..backends.program import Program
 from ..backends.scratch import Scratch
 from . import inputs
 from .accumulate import SLOTS, GradientSlots
-from .batch import CAPACITY, Batch, stage_of
+from .batch import CAPACITY, Batch, group_lanes, staging
 from .bind import PlacedLayer
 from .group import Context, LaneGroup
 from .prepare import Preparation
@@ -33,10 +33,10 @@ class Trace:
 
     def __init__(self, context: Context, executor: Executor, preparation: Preparation, slots: GradientSlots) -> None:
         self._context, self._executor, self._preparation, self._slots = context, executor, preparation, slots
-        self._backend = context.backend
-        self._batch = Batch(CAPACITY, context.dtype, self._backend.pinned)
+        self._memory = context.backend.memory
+        self._batch = Batch(CAPACITY, context.dtype, self._memory)
         self._scratch = [Scratch() for _ in range(executor.threads)]
-        self._staging = stage_of(self._backend)
+        self._staging = staging(self._memory)
         self.groups: list[LaneGroup] = []
 
     @property
@@ -49,9 +49,9 @@ class Trace:
         if train:
             check_images(self._context.layers, len(chosen))
         if len(chosen) > len(self._batch.index):
-            self.groups, self._batch = [], Batch(2 * len(chosen), self._context.dtype, self._backend.pinned)
-        self._backend.to_device(*self._batch.fill(chosen, None, step))
-        context = replace(self._context, lanes=self._backend.group_lanes(len(chosen), self._context.lanes))
+            self.groups, self._batch = [], Batch(2 * len(chosen), self._context.dtype, self._memory)
+        self._batch.fill(chosen, None, step)
+        context = replace(self._context, lanes=group_lanes(self._memory, len(chosen), self._context.lanes))
         fitting = [group for group in self.groups if group.context.lanes == context.lanes and group.train == train]
         needed = range(-(-len(chosen) // context.lanes))
         rows = None
@@ -63,7 +63,7 @@ class Trace:
         (self._preparation.whole + self._preparation.derived.refresh(group.forward for group in self.groups)).run()
         loads = [[group.choose(self._batch), group.load(origin.source, "in", origin.in_order)] for group in self.groups]
         self._run([[*load, g.forward, g.unpack(g.y, y)] for load, g in zip(loads, self.groups, strict=True)])
-        self._backend.to_host(y)
+        self._to_host(y)
         return y
 
     def _group(self, context: Context, train: bool, rows: Mapping[str, Array] | None, number: int) -> LaneGroup:
@@ -95,7 +95,7 @@ class Trace:
         self._run([[load, back, *end] for load, back, end in zip(loads, passes, ends, strict=True)])
         self._executor.run(self._slots.sums(len(self.groups), threads=1))
         if dx is not None:
-            self._backend.to_host(dx)
+            self._to_host(dx)
         return dx
 
     def activation(self, placed: PlacedLayer) -> Array:
@@ -103,5 +103,9 @@ class Trace:
         out = np.empty((self.images, *placed.plan.out_shape), self._context.dtype)
         for i, group in enumerate(self.groups):
             self._executor.run([group.task([group.unpack(group.output(placed.index), out)], i, i + 1, 1)])
-        self._backend.to_host(out)
+        self._to_host(out)
         return out
+
+    def _to_host(self, array: Array) -> None:
+        if self._memory is not None:
+            self._memory.to_host(array)

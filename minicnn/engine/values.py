@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..arrays import Shape
-from .bind import PlacedLayer, signature_of
+from .bind import PlacedLayer
+from .record import signature_of
 
 
 class Values:
@@ -16,16 +17,16 @@ class Values:
 
     Args:
         layers: the layers.
-        inputs: how many inputs the network has.
+        in_shapes: the shapes of the network's inputs.
 
     Attributes:
         origin: for each value, the one whose memory it is seen through.
         readers: the layers that read each value, first to last; of a view none.
     """
 
-    def __init__(self, layers: Sequence[PlacedLayer], inputs: int) -> None:
-        self.layers, self.inputs = layers, inputs
-        count = inputs + len(layers)
+    def __init__(self, layers: Sequence[PlacedLayer], in_shapes: Sequence[Shape]) -> None:
+        self.layers, self.in_shapes, self.inputs = layers, in_shapes, len(in_shapes)
+        count = self.inputs + len(layers)
         self.origin = list(range(count))
         self.readers: list[list[PlacedLayer]] = [[] for _ in range(count)]
         for placed in layers:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 
@@ -127,6 +127,52 @@ class MSE(Loss):
 
 
 @dataclass(frozen=True)
+class Huber(Loss):
+    """E = 1/(N·D) · Σ_n Σ_d h(y_nd − t_nd): ``torch.nn.HuberLoss(delta=δ)``.
+
+    h(e) = e²/2 up to |e| = δ, and δ·(|e| − δ/2) beyond, so that a target far off pulls no harder than one that is δ off
+    (Huber, 1964). Class numbers as targets are made into vectors as by ``MSE``.
+
+    Args:
+        delta: δ, above 0.
+        on: target value of the right class.
+        off: target value of the others.
+
+    Raises:
+        OptionError: delta is not above 0, or a number is not finite.
+
+    >>> Huber(delta=2.0).consts()
+    {'delta': (2.0,), 'on_off': (1.0, 0.0)}
+    """
+
+    delta: float = 1.0
+    on: float = 1.0
+    off: float = 0.0
+    vectors: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        number("Huber", "delta", self.delta, 0, math.inf, "()")
+        for name in ("on", "off"):
+            number("Huber", name, getattr(self, name), -math.inf, math.inf)
+
+    def consts(self) -> Mapping[str, tuple[float, ...]]:
+        """δ, and the two target values."""
+        return {"delta": (self.delta,), "on_off": (self.on, self.off)}
+
+    def forward(self, k: Kernels, y: Array, target: Array, delta: Array, lanes: Array, scale: Array, value: Array) -> None:
+        """value += scale/D · Σ h(y − t)."""
+        k.huber(y, target, delta, lanes, scale, value)
+
+    def backward(self, k: Kernels, y: Array, target: Array, delta: Array, lanes: Array, scale: Array, dy: Array) -> None:
+        """dy = scale/D · (y − t), no further from 0 than scale/D · δ."""
+        k.huber_dy(y, target, delta, lanes, scale, dy)
+
+    def curvature(self, k: Kernels, y: Array, target: Array, delta: Array, lanes: Array, scale: Array, hy: Array) -> None:
+        """hy = scale/D where |y − t| ≤ δ, else 0."""
+        k.huber_hy(y, target, delta, lanes, scale, hy)
+
+
+@dataclass(frozen=True)
 class CrossEntropy(Loss):
     """E = −1/N · Σ_n Σ_k q_nk · log softmax(y_n)_k: ``torch.nn.CrossEntropyLoss(label_smoothing=s)``.
 
@@ -223,33 +269,3 @@ class MAP(Loss):
         """hy = scale · p·(1 − p)."""
         k.map_shares(y, rubbish, hy)
         k.map_penalty_hy(lanes, scale, hy)
-
-
-class RejectScores(NamedTuple):
-    """What penalties say of images.
-
-    Attributes:
-        classes: the class with the smallest penalty of each image, the first of equals.
-        penalty: that penalty: large where the image looks like no class, ∞ where one of its penalties is NaN.
-        margin: how far the second smallest is above it: small where it looks like two, 0 where a penalty is NaN.
-    """
-
-    classes: Array
-    penalty: Array
-    margin: Array
-
-
-def reject_scores(penalties: Array) -> RejectScores:
-    """The class of each image, and two scores to reject it by: both reject an image of which a penalty is NaN.
-
-    Args:
-        penalties: (N, K), what a network that ends in ``RBF`` predicts, K at least 2.
-
-    >>> reject_scores(np.array([[0.5, 4.0, 9.0], [7.0, 6.5, 8.0]]))
-    RejectScores(classes=array([0, 1]), penalty=array([0.5, 6.5]), margin=array([3.5, 0.5]))
-    """
-    unknown = np.isnan(penalties).any(axis=1)
-    least, second = np.where(unknown, np.inf, np.partition(penalties, 1, axis=1)[:, :2].T)
-    margin = np.zeros_like(least)
-    np.subtract(second, least, out=margin, where=second != least)  # ∞ − ∞ would be NaN, which no rule rejects
-    return RejectScores(penalties.argmin(axis=1), least, margin)

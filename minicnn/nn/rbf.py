@@ -1,10 +1,10 @@
-"""Euclidean radial basis functions: LeNet-5's output layer."""
+"""Euclidean radial basis functions: LeNet-5's output layer, and what its penalties say of images that are no digit."""
 
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
 from math import prod
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -92,3 +92,33 @@ class RBF(Layer):
             k.rbf_hW_add(hy, dy, rows(x), W, hW)
         if hx is not None:
             k.rbf_hx(hy, dy, rows(x), W, rows(hx))
+
+
+class RejectScores(NamedTuple):
+    """What penalties say of images.
+
+    Attributes:
+        classes: the class with the smallest penalty of each image, the first of equals.
+        penalty: that penalty: large where the image looks like no class, ∞ where one of its penalties is NaN.
+        margin: how far the second smallest is above it: small where it looks like two, 0 where a penalty is NaN.
+    """
+
+    classes: Array
+    penalty: Array
+    margin: Array
+
+
+def reject_scores(penalties: Array) -> RejectScores:
+    """The class of each image, and two scores to reject it by: both reject an image of which a penalty is NaN.
+
+    Args:
+        penalties: (N, K), what a network that ends in ``RBF`` predicts, K at least 2.
+
+    >>> reject_scores(np.array([[0.5, 4.0, 9.0], [7.0, 6.5, 8.0]]))
+    RejectScores(classes=array([0, 1]), penalty=array([0.5, 6.5]), margin=array([3.5, 0.5]))
+    """
+    unknown = np.isnan(penalties).any(axis=1)
+    least, second = np.where(unknown, np.inf, np.partition(penalties, 1, axis=1)[:, :2].T)
+    margin = np.zeros_like(least)
+    np.subtract(second, least, out=margin, where=second != least)  # ∞ − ∞ would be NaN, which no rule rejects
+    return RejectScores(penalties.argmin(axis=1), least, margin)

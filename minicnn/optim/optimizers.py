@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -14,6 +13,7 @@ from ..engine.memory import Identity
 from ..errors import CheckpointError, ContractError, OptionError, Options, number
 
 if TYPE_CHECKING:
+    from ..backends.interface import Memory
     from ..backends.program import Schedule
     from ..network import Network
 
@@ -34,7 +34,7 @@ class Optimizer(Options):
         self.lr = number(type(self).__name__, "lr", lr, 0, math.inf)
         self.steps = 0
         self._moments: dict[str, Array] = {}
-        self._sync: Callable[[Array], None] | None = None
+        self._memory: Memory | None = None
         self._bound: tuple[Network, Schedule, Array] | None = None
 
     def step(self, net: Network) -> None:
@@ -74,7 +74,7 @@ class Optimizer(Options):
                 raise ContractError(type(self).__name__, what, "use an optimiser of its own for each network")
         self.__dict__.setdefault("_of", net.identity)  # atomic: if two threads bring two networks, one of them is refused
         self.check(net)
-        self._of, self._sync = net.identity, net.backend.sync_to_host
+        self._of, self._memory = net.identity, net.backend.memory
         if not self._moments:
             self._moments = {name: np.zeros_like(params) for name in self.names}
         return self._moments
@@ -82,19 +82,23 @@ class Optimizer(Options):
     @property
     def moments(self) -> dict[str, Array]:
         """The moment vectors by name; empty before the first step."""
-        for moment in self._moments.values():
-            if self._sync is not None:
-                self._sync(moment)
+        return self._on_host()
+
+    def _on_host(self) -> dict[str, Array]:
+        """The moment vectors, for the host to read and write."""
+        if self._memory is not None:
+            for moment in self._moments.values():
+                self._memory.sync_to_host(moment)
         return dict(self._moments)
 
     def _update(self, net: Network, *moments: Array) -> None:
         raise NotImplementedError
 
-    def _run(self, kernel: Any, net: Network, moments: tuple[Array, ...], *numbers: float) -> None:
-        """Run an update kernel; each thread updates its part of the parameters."""
+    def _run(self, kernel: str, net: Network, moments: tuple[Array, ...], *numbers: float) -> None:
+        """Run an update kernel, by name; each thread updates its part of the parameters."""
         if self._bound is None or self._bound[0] is not net:
             h = np.zeros(len(numbers))
-            self._bound = (net, net.over_parameters(kernel, moments, h), h)
+            self._bound = (net, net.over_parameters(net.backend.kernels[kernel], moments, h), h)
         _, work, h = self._bound
         h[:] = numbers
         net.run(work)
@@ -119,11 +123,8 @@ class Optimizer(Options):
     def __getstate__(self) -> dict[str, Any]:
         """The state without the network. Network and optimiser that are pickled or copied together are bound again."""
         with nullcontext() if self._bound is None else self._bound[0].atomic():
-            for moment in self._moments.values():
-                if self._sync is not None:
-                    self._sync(moment)
-            moments = {name: moment.copy() for name, moment in self._moments.items()}
-            return {**vars(self), "_moments": moments, "_bound": None, "_lend": None}
+            moments = {name: moment.copy() for name, moment in self._on_host().items()}
+            return {**vars(self), "_moments": moments, "_bound": None, "_memory": None}
 
     def __copy__(self) -> Self:
         """A copy for the same network, with its own moments."""
@@ -157,7 +158,7 @@ class SGD(Optimizer):
 
     def _update(self, net: Network, *moments: Array) -> None:
         first = self.steps == 1
-        self._run(net.backend.sgd, net, moments, self.lr, self.momentum, self.nesterov, self.weight_decay, first)
+        self._run("sgd", net, moments, self.lr, self.momentum, self.nesterov, self.weight_decay, first)
 
     def options(self) -> dict[str, Any]:
         """The options by name."""
@@ -194,8 +195,8 @@ class Adam(Optimizer):
 
     def _update(self, net: Network, *moments: Array) -> None:
         b1, b2 = self.betas
-        kernel, fresh = getattr(net.backend, self.kernel), (1 - b1**self.steps, 1 - b2**self.steps)
-        self._run(kernel, net, moments, self.lr, b1, b2, self.eps, self.weight_decay, *fresh)
+        fresh = 1 - b1**self.steps, 1 - b2**self.steps
+        self._run(self.kernel, net, moments, self.lr, b1, b2, self.eps, self.weight_decay, *fresh)
 
     def options(self) -> dict[str, Any]:
         """The options by name."""

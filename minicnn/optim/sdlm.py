@@ -65,9 +65,8 @@ class SDLM(Optimizer):
                 ends = f"{curvature.min(initial=0):g} to {curvature.max(initial=0):g}"
                 what = f"expected finite curvatures of at least 0, got {ends}"
                 raise ContractError("SDLM", what, "lower the learning rate, or look at the curvature of layers of your own")
-            inverse = super()._own(net)["inverse"]
-            net.backend.sync_to_host(inverse)
-            inverse[...] = 1 / (self.mu + curvature)
+            super()._own(net)
+            self._on_host()["inverse"][...] = 1 / (self.mu + curvature)
 
     def _own(self, net: Network) -> dict[str, Array]:
         """The vector of the estimate."""
@@ -80,7 +79,7 @@ class SDLM(Optimizer):
         if moments[0] is not self._moments.get("inverse"):
             what = "expected to make the steps itself, got another optimiser around it"
             raise ContractError("SDLM", what, "use it alone")
-        self._run(net.backend.sdlm, net, moments, self.lr)
+        self._run("sdlm", net, moments, self.lr)
 
     @property
     def moments(self) -> dict[str, Array]:
@@ -93,9 +92,8 @@ class SDLM(Optimizer):
         Raises:
             ContractError: there was no estimate yet, or it belongs to another network.
         """
-        inverse = self._own(net)["inverse"]
-        net.backend.sync_to_host(inverse)
-        rates = self.lr * inverse
+        self._own(net)
+        rates = self.lr * self._on_host()["inverse"]
         ends = np.cumsum([view.size for view in net.params.values()])[:-1]
         return {n: part.reshape(v.shape) for (n, v), part in zip(net.params.items(), np.split(rates, ends), strict=True)}
 

@@ -131,8 +131,7 @@ class _Description:
     def network(self, net: Network) -> dict[str, Any]:
         """Describe a network without its seed and parameters."""
         layers = [{"name": bound.name, "layer": self(bound.layer)} for bound in net.layers]
-        backend = net.backend.__name__.rpartition(".")[2]
-        rest = {"dtype": str(net.dtype), "lanes": net.lanes, "backend": backend}
+        rest = {"dtype": str(net.dtype), "lanes": net.lanes, "backend": net.backend.name}
         return {"in_shape": list(net.in_shape), "layers": layers} | rest
 
     def _array(self, array: Array) -> Any:

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 from minicnn import BackendError, CrossEntropy, Dense, Network, OptionError, kernel
-from minicnn.backends import cpu
-from minicnn.backends import executor as module
+from minicnn.backends import cpu, processors
 from minicnn.backends.cpu import CHECK, INTERPRET
 from minicnn.backends.cpu.runtime import native_threads
-from minicnn.backends.executor import Executor, cgroup_quota, thread_count, usable_cpus
-from minicnn.backends.program import Call, Program, Recorder, Schedule, Task
+from minicnn.backends.executor import Executor
+from minicnn.backends.processors import cgroup_quota, thread_count, usable_cpus
+from minicnn.backends.program import Call, Program, Schedule, Task
+from minicnn.engine.record import Recorder
 
 
 def write(root, **files):
@@ -55,13 +56,13 @@ def test_no_control_groups_at_all(tmp_path):
     [(8, "250000 100000", 3), (2, "800000 100000", 2), (8, "max 100000", 8), (8, "10000 100000", 1), (1, "50000 100000", 1)],
 )
 def test_usable_processors_are_the_affinity_mask_cut_to_the_quota(tmp_path, monkeypatch, allowed, cpu_max, expected):
-    monkeypatch.setattr(module, "CGROUP", write(tmp_path, cpu_max=cpu_max))
+    monkeypatch.setattr(processors, "CGROUP", write(tmp_path, cpu_max=cpu_max))
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(allowed)), raising=False)
     assert usable_cpus() == thread_count(None) == expected
 
 
 def test_where_there_is_no_affinity_the_processors_are_counted(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "CGROUP", tmp_path)
+    monkeypatch.setattr(processors, "CGROUP", tmp_path)
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 6)
     assert usable_cpus() == 6
@@ -120,7 +121,7 @@ def test_where_no_thread_is_left_for_plain_python_no_job_runs_on_behind_the_call
         time.sleep(0.1)
         done.append(thread)
 
-    executor = Executor(4, cpu)
+    executor = Executor(4, cpu.BACKEND)
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", few)
         with pytest.raises(BackendError, match=f"^{re.escape(NONE_LEFT)}$"):
@@ -147,7 +148,7 @@ def test_a_team_runs_every_member_once_each_in_a_thread_of_its_own(usable_thread
         together.wait()  # nobody passes unless all run at the same time
         seen[thread] = threading.get_ident()
 
-    executor = Executor(3, cpu)
+    executor = Executor(3, cpu.BACKEND)
     for _ in range(3):
         seen.clear()
         executor.run(interpreted(work, usable_threads))
@@ -162,7 +163,7 @@ def test_an_error_in_any_member_reaches_the_caller_and_the_team_goes_on(failing)
         if thread == failing:
             raise ValueError(f"member {thread}")
 
-    executor, done = Executor(3, cpu), []
+    executor, done = Executor(3, cpu.BACKEND), []
     with pytest.raises(ValueError, match=f"member {failing}"):
         executor.run(interpreted(work, 3))
     executor.run(interpreted(done.append, 3))
@@ -182,7 +183,7 @@ def test_a_team_that_fails_returns_when_all_members_are_done(failing):
             finished.set()
 
     with pytest.raises(ValueError, match="failed"):
-        Executor(3, cpu).run(interpreted(work, 3))
+        Executor(3, cpu.BACKEND).run(interpreted(work, 3))
     assert finished.is_set(), f"expected every member to be done when the error of member {failing} arrives, got one at work"
 
 
@@ -195,10 +196,10 @@ def count_up(number, total):
 @pytest.mark.skipif(INTERPRET or CHECK, reason="there is no machine code to run without the interpreter")
 @pytest.mark.parametrize("pause", [0.0, 0.05])
 def test_machine_code_runs_on_helpers_that_wait_or_sleep(pause):
-    executor, totals, tasks = Executor(3, cpu), [np.zeros(1, np.int64) for _ in range(3)], []
+    executor, totals, tasks = Executor(3, cpu.BACKEND), [np.zeros(1, np.int64) for _ in range(3)], []
     for thread, total in enumerate(totals):
         number, program = np.zeros(1, np.int64), Program()
-        Recorder(cpu, program).call(count_up, number, total)
+        Recorder(cpu.BACKEND, program).call(count_up, number, total)
         tasks.append(Task([([program, program], (thread, 9, 3))], number))
     for _ in range(20):
         executor.run(tasks)
@@ -220,7 +221,7 @@ def noting(log, places, turns=1):
     tasks = []
     for place in places:
         number, program = np.zeros(1, np.int64), Program()
-        Recorder(cpu, program).call(note_order, number, log, np.array([place]))
+        Recorder(cpu.BACKEND, program).call(note_order, number, log, np.array([place]))
         tasks.append(Task([([program], (0, turns, 1))], number))
     return tasks
 
@@ -231,7 +232,7 @@ MACHINE_CODE = pytest.mark.skipif(INTERPRET or CHECK, reason="there is no machin
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_a_stage_begins_when_the_one_before_is_done(threads):
     """With more threads than processors, or in check mode, stages are handed over one by one."""
-    executor, log = Executor(threads, cpu), np.zeros(8, np.int64)
+    executor, log = Executor(threads, cpu.BACKEND), np.zeros(8, np.int64)
     work = Schedule([noting(log, [0], 2000), noting(log, [1, 2, 3][:threads]), noting(log, [4], 2000), noting(log, [5])])
     for _ in range(50):
         log[:] = 0
@@ -244,7 +245,7 @@ def test_a_stage_begins_when_the_one_before_is_done(threads):
 @MACHINE_CODE
 @pytest.mark.skipif(usable_cpus() < 2, reason="stages are handed over at once where every thread has a processor")
 def test_stages_of_machine_code_are_handed_over_at_once():
-    executor, log = Executor(2, cpu), np.zeros(8, np.int64)
+    executor, log = Executor(2, cpu.BACKEND), np.zeros(8, np.int64)
     work = Schedule([noting(log, [0]), noting(log, [1, 2]), noting(log, [3])])
     with mock.patch.object(Executor, "run", side_effect=AssertionError("expected one hand-over")):
         executor.run_schedule(work)
@@ -264,11 +265,11 @@ def fail(number, x):
 @MACHINE_CODE
 @pytest.mark.parametrize("failing", [0, 1])
 def test_a_kernel_that_fails_in_a_stage_is_reported_and_nobody_waits_for_ever(failing):
-    executor, log = Executor(2, cpu), np.zeros(8, np.int64)
+    executor, log = Executor(2, cpu.BACKEND), np.zeros(8, np.int64)
     tasks = []
     for thread in range(2):
         number, program = np.zeros(1, np.int64), Program()
-        Recorder(cpu, program).call(fail, number, np.array([thread == failing], np.int64))
+        Recorder(cpu.BACKEND, program).call(fail, number, np.array([thread == failing], np.int64))
         tasks.append(Task([([program], (0, 1, 1))], number))
     message = "program: expected every kernel to end well, got status"
     for _ in range(3):
@@ -283,7 +284,7 @@ def test_a_kernel_that_fails_in_a_stage_is_reported_and_nobody_waits_for_ever(fa
 @pytest.mark.skipif(usable_cpus() < 2, reason="stages are handed over at once where every thread has a processor")
 @pytest.mark.parametrize("given", [True, False])
 def test_an_interrupt_between_hand_over_and_run_leaves_nobody_waiting(given):
-    executor, log = Executor(2, cpu), np.zeros(8, np.int64)
+    executor, log = Executor(2, cpu.BACKEND), np.zeros(8, np.int64)
     work = Schedule([noting(log, [0]), noting(log, [1, 2]), noting(log, [3])])
     executor.run_schedule(work)
     give, calls = native_threads._Helper.give, []

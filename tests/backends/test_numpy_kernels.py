@@ -2,58 +2,55 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from kernel_cases import Draw, cases
-from strategies import examples
+from failing import failures
 
 from minicnn.backends import cpu, kernels, numpy
+from minicnn.testing import check_backend
+from minicnn.testing.cases import Draw, drawings
 
-CASES = cases(kernels.NAMES)
-BIT_FOR_BIT = {"copy", "draw_uniform", "choose_group", "pack_quads", "one_hot", "count_hits", "count_least", "max_pool"}
-BIT_FOR_BIT |= {
-    "gather",
-    "scatter",
-    "im2col",
-    "spread",
-    "zero",
-    "relu",
-    "relu_dx",
-    "add",
-}
+DTYPES = ("float32", "float64")
+CHECKS = check_backend("cpu")
 
 
-def ran(backend, name, arguments):
-    """Copies of the arguments after a kernel worked on them."""
-    own = [a.copy() for a in arguments]
-    getattr(backend, name)(*own)
-    return own
+@pytest.mark.parametrize("check", CHECKS, ids=str)
+def test_kernel_computes_its_formula(check):
+    check()
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", CASES)
-@examples(5)
-@given(seed=st.integers(0, 2**32 - 1), lanes=st.sampled_from((16, 1, 32)))
-def test_kernel_computes_its_formula(name, dtype, seed, lanes):
-    arguments, written = CASES[name](Draw(seed, dtype, lanes))
-    ours, plain = ran(cpu, name, arguments), ran(numpy, name, arguments)
-    for number, (got, expected, before) in enumerate(zip(ours, plain, arguments, strict=True)):
-        if number not in written:
-            np.testing.assert_array_equal(expected, before, err_msg=f"argument {number} of {name} was changed")
-        elif name in BIT_FOR_BIT or expected.dtype.kind in "iu":
-            np.testing.assert_array_equal(got, expected)
-        else:
-            size = max(1.0, float(np.abs(expected).max(initial=0)))
-            np.testing.assert_allclose(got, expected, rtol=0, atol=100 * np.finfo(dtype).eps * size)
+def test_every_kernel_has_a_check():
+    assert [str(check) for check in CHECKS] == [f"{name}, {dtype}" for name in sorted(kernels.NAMES) for dtype in DTYPES]
+
+
+def wrong_add(x, y):
+    y += 1.001 * x
+
+
+def spoils_x(x, y):
+    y += x
+    x += 1
+
+
+def nothing(x, y):
+    pass
+
+
+@pytest.mark.parametrize("kernel", [wrong_add, spoils_x, nothing])
+def test_a_wrong_kernel_is_found_and_no_other(kernel, monkeypatch):
+    monkeypatch.setitem(cpu.BACKEND.kernels, "add", kernel)
+    failed = list(failures(check for check in check_backend("cpu") if str(check).startswith(("add,", "copy,"))))
+    assert [name for name, _ in failed] == ["add, float32", "add, float64"]
+    for _, message in failed:
+        assert f"argument {0 if kernel is spoils_x else 1} of add" in message
 
 
 def test_cases_reach_what_they_write():
     """A case that leaves its outputs as they were compares nothing."""
-    for name, draw in CASES.items():
+    for name, draw in drawings(kernels.NAMES).items():
         changed = set()
         for seed in range(8):
             arguments, written = draw(Draw(seed, "float64", 16))
-            after = ran(numpy, name, arguments)
+            after = [a.copy() for a in arguments]
+            getattr(numpy, name)(*after)
             changed |= {n for n in written if not np.array_equal(after[n], arguments[n], equal_nan=True)}
         assert changed == set(written), name
 
@@ -77,7 +74,7 @@ def test_a_map_does_not_see_channels_that_it_does_not_read():
     assert np.isfinite(dx[0]).all()
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_the_slope_where_scaled_tanh_is_flat_is_zero(dtype):
     y, dx = np.empty((1, 16), dtype), np.full((1, 16), np.nan, dtype)
     numpy.scaled_tanh(np.array([[99, -99] * 8], dtype), y)

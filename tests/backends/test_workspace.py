@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from minicnn.backends.derived import Derived
 from minicnn.backends.program import Call, Program
 from minicnn.backends.scratch import Scratch
-from minicnn.backends.workspace import Derived, Workspace
+from minicnn.backends.workspace import Workspace
 
 
 def doubled(source, made):

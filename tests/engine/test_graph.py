@@ -161,17 +161,20 @@ def test_curvature_goes_through_joins():
         (
             [("a", m.ReLU()), ("b", m.ReLU(), "input")],
             OptionError,
-            "Network: expected every value to be read, or to be the last, got 'a', which nobody reads; let a later layer read it, or leave it out",
+            "Network: expected every value to be read, or to be the last, got 'a', which nobody reads; "
+            "let a later layer read it, or leave it out",
         ),
         (
             [("a", m.Conv2d(2, 3)), ("b", m.Add(), ("a", "input"))],
             ShapeError,
-            "expected inputs of one shape, got (2, 6, 6) and (3, 8, 8); change the size or number of channels of one of them before the sum",
+            "expected inputs of one shape, got (2, 6, 6) and (3, 8, 8); "
+            "change the size or number of channels of one of them before the sum",
         ),
         (
             [("a", m.MaxPool2d(2)), ("b", m.Concat(), ("a", "input"))],
             ShapeError,
-            "expected inputs that differ in their channels alone, got (3, 4, 4) and (3, 8, 8); change the size of one of them before",
+            "expected inputs that differ in their channels alone, got (3, 4, 4) and (3, 8, 8); "
+            "change the size of one of them before",
         ),
         ([("a", m.Add())], ShapeError, 'expected two inputs or more, got 1; write ("sum", Add(), ("a", "b"))'),
         (
@@ -182,7 +185,8 @@ def test_curvature_goes_through_joins():
         (
             [("a", m.Conv2d(2, 3)), ("b", "a", "a")],
             ShapeError,
-            "expected parameters of {'W': (2, 3, 3, 3), 'b': (2,)} as in a, got an input for which they are {'W': (2, 2, 3, 3), 'b': (2,)}; "
+            "expected parameters of {'W': (2, 3, 3, 3), 'b': (2,)} as in a, "
+            "got an input for which they are {'W': (2, 2, 3, 3), 'b': (2,)}; "
             "give it an input of the same shape",
         ),
         (
@@ -206,7 +210,8 @@ def test_a_graph_that_cannot_be_is_refused(items, error, message):
 def test_a_value_that_two_read_is_not_overwritten():
     net = Network([("c", m.Conv2d(3, 1)), ("a", m.ReLU()), ("sum", m.Add(), ("a", "c")), ("out", m.Dense(4))], SHAPE, threads=1)
     arrays = net._runner.group(0, True, 16).arena.arrays
-    assert "a.y" in arrays and not np.may_share_memory(arrays["a.y"], arrays["c.y"])
+    assert "a.y" in arrays
+    assert not np.may_share_memory(arrays["a.y"], arrays["c.y"])
 
 
 def test_a_join_that_asks_for_what_there_is_not_is_refused():

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from minicnn import MSE, SGD, ContractError, Conv2d, CrossEntropy, Dense, Flatten, MaxPool2d, Network, Tanh
-from minicnn.backends import lock
+from minicnn.backends import waiting
 
 X = np.random.default_rng(0).standard_normal((40, 1, 8, 8)).astype("float32")
 LABELS = np.arange(40) % 5
@@ -395,7 +395,7 @@ def test_another_handle_predicts_inside_a_call_while_updates_wait(threads):
 
 
 def test_two_calls_that_wait_for_each_others_handle_do_not_do_so_for_ever(monkeypatch):
-    monkeypatch.setattr(lock, "_TRY_LONG", lambda own: own.acquire(timeout=0.2))
+    monkeypatch.setattr(waiting, "_TRY_LONG", lambda own: own.acquire(timeout=0.2))
     a = network()
     b, meet = a.share(), threading.Barrier(2)
     sources = [Asking(lambda: (meet.wait(20), b.predict(X))), Asking(lambda: (meet.wait(20), a.predict(X)))]

@@ -58,7 +58,12 @@ def rbf(layer, x, W=None):
     return (x.flatten(1)[:, None] - centres).square().sum(2)
 
 
-TORCH = {
+def as_named(layer, x):
+    """PyTorch's layer of that name with the same options."""
+    return getattr(torch.nn, type(layer).__name__)(**vars(layer))(x)
+
+
+OWN = {
     m.Conv2d: conv2d,
     m.SparseConv2d: sparse_conv2d,
     m.Subsample: subsample,
@@ -66,14 +71,14 @@ TORCH = {
     m.MaxPool2d: pooled(F.max_pool2d),
     m.Dense: lambda layer, x, W, b=None: F.linear(x.flatten(1), W, b),
     m.Flatten: lambda layer, x: x.flatten(1),
-    m.Sigmoid: lambda layer, x: torch.sigmoid(x),
-    m.Tanh: lambda layer, x: torch.tanh(x),
     m.ScaledTanh: lambda layer, x: 1.7159 * torch.tanh(2 / 3 * x),
-    m.ReLU: lambda layer, x: F.relu(x),
     m.LeakyReLU: lambda layer, x: F.leaky_relu(x, float(layer.negative_slope)),
     m.Softmax: lambda layer, x: F.softmax(x, 1),
     m.RBF: rbf,
 }
+"""What PyTorch has under another name, or with other options."""
+
+TORCH = {kind: OWN.get(kind, as_named) for kind in STRATEGIES if kind is not m.Dropout}
 
 
 def tensor(array):

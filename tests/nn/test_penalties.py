@@ -11,7 +11,7 @@ from minicnn.engine import inputs
 from minicnn.engine.curvature import curvature
 from minicnn.engine.inputs import targets
 from minicnn.nn.digit_codes import COLUMNS, DIGITS
-from minicnn.nn.losses import reject_scores
+from minicnn.nn.rbf import reject_scores
 
 PICTURES = """
 .#####.  ...##..  .#####.  #######  .#####.  .#####.  ..####.  #######  .#####.  .#####.

@@ -1,7 +1,10 @@
 """Faults that once passed unseen: what the checker must find in a layer, and options and tiles that went wrong."""
 
+import re
+
 import numpy as np
 import pytest
+from failing import first_failure
 
 from minicnn import Buffer, Layer, LeCunNormal, OptionError, Param, Plan, SparseConv2d, kernel
 from minicnn.testing import check_layer
@@ -106,8 +109,7 @@ class KeepsOldWeightsInBackward(Layer):
     ],
 )
 def test_check_layer_finds(layer, words):
-    with pytest.raises(AssertionError, match=words):
-        check_layer(layer, (6,))
+    assert re.search(words, first_failure(check_layer(layer, (6,))))
 
 
 @pytest.mark.parametrize("sizes", [(), 2, (0.5, 1.5)])
@@ -142,5 +144,4 @@ class NaNGradient(Layer):
 
 
 def test_a_gradient_of_nan_is_not_called_zeros():
-    with pytest.raises(AssertionError, match="expected finite numbers, got nan"):
-        check_layer(NaNGradient(), (6,))
+    assert "expected finite numbers, got nan" in first_failure(check_layer(NaNGradient(), (6,)))

@@ -1,9 +1,12 @@
 """The checker is itself checked: layers with one deliberate fault must fail, with the message that names it."""
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
+from failing import failures, first_failure
 
 import minicnn as m
 from minicnn import Buffer, Dense, Layer, Network, Param, Plan, Tanh, kernel
@@ -246,12 +249,43 @@ def test_a_fault_is_found_and_named(fault):
     if INTERPRET and fault == "memory allocated":
         pytest.skip("plain Python allocates")
     layer, message = FAULTS[fault]
-    with pytest.raises(AssertionError, match=message):
-        check_layer(layer, (D,))
+    assert re.search(message, first_failure(check_layer(layer, (D,))))
 
 
-def test_the_layer_that_the_faults_are_made_from_passes():
-    check_layer(Right(), (D,))
+def test_a_failing_check_hides_no_other_and_none_depends_on_what_ran_before():
+    checks = check_layer(type("TwoFaults", (FilledDeadLanes, WrittenGradient), {})(), (D,))
+    failed = ["padding lanes, 16 lanes", "added gradients, 16 lanes", "added gradients, 1 lane"]
+    assert [name for name, _ in failures(checks)] == failed
+    assert [name for name, _ in failures(checks[::-1])] == failed[::-1]
+
+
+def test_a_list_of_checks_makes_no_network(monkeypatch):
+    monkeypatch.setattr(Network, "__init__", None)
+    names = [str(check) for check in check_layer(Right(), (D,))]
+    assert len(set(names)) == len(names) == 19
+    assert {"gradients, 16 lanes", "padding lanes, 16 lanes", "gradients, 1 lane"} <= set(names)
+    assert "padding lanes, 1 lane" not in names, "a group of one image has no padding lanes"
+    assert [str(check) for check in check_layer(m.Dropout(0.5), (D,))].count("gradients in inference, 1 lane") == 1
+
+
+def test_nobody_makes_a_list_of_checks_and_calls_none():
+    """As a statement, ``check_layer(…)`` checks nothing."""
+    root = Path(m.__file__).parents[1]
+    files = [path for folder in ("minicnn", "tests", "examples", "docs") for path in (root / folder).rglob("*.*")]
+    files = [path for path in (*files, root / "README.md") if path.suffix in (".py", ".md")]
+    statement = re.compile(r"^[ >]*(testing\.)?check_(layer|loss|backend)\(", re.MULTILINE)
+    assert len(files) > 200
+    assert [path.name for path in files if statement.search(path.read_text())] == []
+
+
+def test_checks_pass_in_any_order_and_as_often_as_they_are_called():
+    checks = check_layer(m.Dropout(0.5), (D,)) + check_layer(Right(), (D,))
+    assert list(failures([*checks[::-1], *checks])) == []
+
+
+@pytest.mark.parametrize("check", check_layer(Right(), (D,)), ids=str)
+def test_the_layer_that_the_faults_are_made_from_passes(check):
+    check()
 
 
 def test_check_gradient_looks_at_x_and_every_parameter_of_a_chain():

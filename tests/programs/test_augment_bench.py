@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from minicnn.backends.cpu.compile.mode import CHECK, INTERPRET
-from minicnn.backends.executor import usable_cpus
+from minicnn.backends.processors import usable_cpus
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 harness = importlib.import_module("harness")

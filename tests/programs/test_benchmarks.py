@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from minicnn.backends.cpu.compile.mode import CHECK, INTERPRET
-from minicnn.backends.executor import usable_cpus
+from minicnn.backends.processors import usable_cpus
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))

@@ -6,6 +6,7 @@ import re
 import signal
 import struct
 from dataclasses import replace
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -162,6 +163,22 @@ def test_compiling_before_the_first_epoch_leaves_no_trace():
     assert np.array_equal(subject.net.params.flat, params)
     assert subject.net.steps == steps
     assert subject.optimizer.steps == 0
+
+
+def test_that_kernels_are_compiled_is_said_in_the_log_of_the_training():
+    lines = []
+    subject = Trainer(network(), CrossEntropy(), SGD(0.1), TrainingOptions(1, 32), TRAIN, HELD_OUT, lines.append)
+    log = subject.net.backend.log
+
+    def missing(*arguments):
+        with log.binding("kernel") as binding:
+            binding.missed()
+
+    subject.net.score_and_grads = missing
+    with mock.patch.dict(vars(log), compiled=[]):
+        subject._compile()
+        assert lines == [log.words()]
+        assert log.announce is None
 
 
 def test_a_loss_that_is_not_finite_stops_training_in_words():

@@ -1,188 +1,29 @@
 """The CPU backend: Numba kernels over lane groups."""
 
-from ..defaults import (
-    OWN_MEMORY,
-    check_call,
-    group_lanes,
-    keeps_on_device,
-    pinned,
-    require,
-    sync_to_host,
-    to_device,
-    to_device_async,
-    to_host,
-    wait_for_transfers,
-)
-from .by_lanes import (
-    avg_pool,
-    avg_pool_dx,
-    gather_pixels,
-    gemm_bias,
-    gemm_nt_add,
-    gemm_tn,
-    max_pool,
-    max_pool_dx,
-    rbf,
-    rbf_dW_add,
-    rbf_dx,
-    subsample,
-    subsample_dcoef_add,
-    subsample_dx,
-)
+from ..interface import Backend, kernels_in
+from . import lowering
+from .compile.host import HOST
 from .compile.jit import LOG
 from .compile.mode import CHECK, INTERPRET
-from .conv.im2col import col2im_add, im2col
-from .conv.sparse import group_sum_add, spread
-from .kernels.dropout import dropout
-from .kernels.elementwise import (
-    copy,
-    leaky_relu,
-    leaky_relu_dx,
-    relu,
-    relu_dx,
-    scaled_tanh,
-    scaled_tanh_dx,
-    sigmoid,
-    sigmoid_dx,
-    square,
-    tanh,
-    tanh_dx,
-    zero,
-)
-from .kernels.gemm import row_sum_add
-from .kernels.lanes import choose_group, gather, gather_resized, scatter
-from .kernels.loss import count_hits, cross_entropy, cross_entropy_dy, cross_entropy_hy, mse, mse_dy, mse_hy, one_hot
-from .kernels.norm import (
-    add_sums,
-    channel_moments,
-    fixed_stats,
-    merge_moments,
-    merge_sums,
-    normalize,
-    normalize_dx,
-    normalize_sums,
-    track_moments,
-)
-from .kernels.penalty import count_least, map_penalty, map_penalty_dy, map_penalty_hy, map_shares, penalty, penalty_dy
-from .kernels.rbf import rbf_hW_add, rbf_hx
-from .kernels.softmax import softmax, softmax_dx, softmax_hx
-from .kernels.update import adam, adamw, add, sdlm, sgd
-from .kernels.warp import affine_inverse, draw_uniform, pack_quads, spline_along, warp
-from .lowering import (
-    conv2d,
-    conv2d_dW_add,
-    conv2d_dx,
-    from_zero,
-    lower,
-    outer_add,
-    sparse_conv2d,
-    sparse_conv2d_dW_add,
-    sparse_conv2d_dx,
-)
-from .runtime.native_threads import IMPATIENT, PATIENT, NativeThreads, usable_threads
+from .conv import im2col, sparse
+from .kernels import dropout, elementwise, gemm, lanes, loss, norm, penalty, rbf, softmax, update, warp
+from .lowering import by_lanes
+from .runtime.native_threads import NativeThreads
 
-__all__ = [
-    "CHECK",
-    "IMPATIENT",
-    "INTERPRET",
-    "LOG",
-    "OWN_MEMORY",
-    "PATIENT",
-    "NativeThreads",
-    "adam",
-    "adamw",
-    "add",
-    "add_sums",
-    "affine_inverse",
-    "avg_pool",
-    "avg_pool_dx",
-    "channel_moments",
-    "check_call",
-    "choose_group",
-    "col2im_add",
-    "conv2d",
-    "conv2d_dW_add",
-    "conv2d_dx",
-    "copy",
-    "count_hits",
-    "count_least",
-    "cross_entropy",
-    "cross_entropy_dy",
-    "cross_entropy_hy",
-    "draw_uniform",
-    "dropout",
-    "fixed_stats",
-    "from_zero",
-    "gather",
-    "gather_pixels",
-    "gather_resized",
-    "gemm_bias",
-    "gemm_nt_add",
-    "gemm_tn",
-    "group_lanes",
-    "group_sum_add",
-    "im2col",
-    "keeps_on_device",
-    "leaky_relu",
-    "leaky_relu_dx",
-    "lower",
-    "map_penalty",
-    "map_penalty_dy",
-    "map_penalty_hy",
-    "map_shares",
-    "max_pool",
-    "max_pool_dx",
-    "merge_moments",
-    "merge_sums",
-    "mse",
-    "mse_dy",
-    "mse_hy",
-    "normalize",
-    "normalize_dx",
-    "normalize_sums",
-    "one_hot",
-    "outer_add",
-    "pack_quads",
-    "penalty",
-    "penalty_dy",
-    "pinned",
-    "rbf",
-    "rbf_dW_add",
-    "rbf_dx",
-    "rbf_hW_add",
-    "rbf_hx",
-    "relu",
-    "relu_dx",
-    "require",
-    "row_sum_add",
-    "scaled_tanh",
-    "scaled_tanh_dx",
-    "scatter",
-    "sdlm",
-    "sgd",
-    "sigmoid",
-    "sigmoid_dx",
-    "softmax",
-    "softmax_dx",
-    "softmax_hx",
-    "sparse_conv2d",
-    "sparse_conv2d_dW_add",
-    "sparse_conv2d_dx",
-    "spline_along",
-    "spread",
-    "square",
-    "subsample",
-    "subsample_dcoef_add",
-    "subsample_dx",
-    "sync_to_host",
-    "tanh",
-    "tanh_dx",
-    "to_device",
-    "to_device_async",
-    "to_host",
-    "track_moments",
-    "usable_threads",
-    "wait_for_transfers",
-    "warp",
-    "zero",
-]
+KERNELS = kernels_in(
+    *(im2col, sparse, dropout, elementwise, gemm, lanes, loss, norm, penalty, rbf, softmax, update, warp),
+    *(by_lanes, lowering),  # of two with one name the later, which chooses
+)
+globals().update(KERNELS)  # so that cpu.relu is one of them
+
+BACKEND = Backend(
+    name="cpu",
+    kernels=KERNELS,
+    log=LOG,
+    describe=lambda: f"{HOST.name}, {8 * HOST.bytes} bits or {HOST.width(4)} float32, {HOST.registers} registers",
+    lowering=lowering.LOWERING,
+    native=None if CHECK or INTERPRET else NativeThreads,
+    threads=True,
+    checked=CHECK,
+    interpreted=INTERPRET,
+)

@@ -1,155 +1,39 @@
-"""The CUDA backend: the operations of the protocol as launches on an NVIDIA GPU."""
+"""The CUDA backend: the operations of the protocol as launches on an NVIDIA GPU. A layer that needs one more is refused."""
 
-from ..defaults import CHECK, IMPATIENT, INTERPRET, PATIENT, from_zero, usable_threads
+from ..interface import Backend, kernels_in
+from . import lowering
 from .device.gpu import LOG
-from .device.operation import check_call
-from .kernels.dropout import dropout
-from .kernels.elementwise import (
-    copy,
-    leaky_relu,
-    leaky_relu_dx,
-    relu,
-    relu_dx,
-    scaled_tanh,
-    scaled_tanh_dx,
-    sigmoid,
-    sigmoid_dx,
-    square,
-    tanh,
-    tanh_dx,
-    zero,
+from .device.mirror import mirror
+from .kernels import (
+    dropout,
+    elementwise,
+    gemm,
+    im2col,
+    lanes,
+    loss,
+    penalty,
+    pool,
+    rbf,
+    reduce,
+    softmax,
+    sparse_conv,
+    update,
+    warp,
 )
-from .kernels.gemm import gemm_bias, gemm_nt_add, gemm_tn
-from .kernels.im2col import col2im_add, im2col
-from .kernels.lanes import choose_group, gather, gather_pixels, gather_resized, scatter
-from .kernels.loss import count_hits, cross_entropy, cross_entropy_dy, cross_entropy_hy, mse, mse_dy, mse_hy, one_hot
-from .kernels.penalty import count_least, map_penalty, map_penalty_dy, map_penalty_hy, map_shares, penalty, penalty_dy
-from .kernels.pool import avg_pool, avg_pool_dx, max_pool, max_pool_dx, subsample, subsample_dcoef_add, subsample_dx
-from .kernels.rbf import rbf, rbf_dW_add, rbf_dx, rbf_hW_add, rbf_hx
-from .kernels.reduce import group_sum_add, row_sum_add
-from .kernels.softmax import softmax, softmax_dx, softmax_hx
-from .kernels.sparse_conv import spread
-from .kernels.update import adam, adamw, add, sdlm, sgd
-from .kernels.warp import affine_inverse, draw_uniform, pack_quads, spline_along, warp
-from .lowering import (
-    conv2d,
-    conv2d_dW_add,
-    conv2d_dx,
-    lower,
-    outer_add,
-    sparse_conv2d,
-    sparse_conv2d_dW_add,
-    sparse_conv2d_dx,
-)
-from .memory import (
-    OWN_MEMORY,
-    NativeThreads,
-    current,
-    group_lanes,
-    keeps_on_device,
-    pinned,
-    require,
-    sync_to_host,
-    to_device,
-    to_device_async,
-    to_host,
-    wait_for_transfers,
-)
+from .memory import DeviceMemory, describe
 
-__all__ = [
-    "CHECK",
-    "IMPATIENT",
-    "INTERPRET",
-    "LOG",
-    "OWN_MEMORY",
-    "PATIENT",
-    "NativeThreads",
-    "adam",
-    "adamw",
-    "add",
-    "affine_inverse",
-    "avg_pool",
-    "avg_pool_dx",
-    "check_call",
-    "choose_group",
-    "col2im_add",
-    "conv2d",
-    "conv2d_dW_add",
-    "conv2d_dx",
-    "copy",
-    "count_hits",
-    "count_least",
-    "cross_entropy",
-    "cross_entropy_dy",
-    "cross_entropy_hy",
-    "current",
-    "draw_uniform",
-    "dropout",
-    "from_zero",
-    "gather",
-    "gather_pixels",
-    "gather_resized",
-    "gemm_bias",
-    "gemm_nt_add",
-    "gemm_tn",
-    "group_lanes",
-    "group_sum_add",
-    "im2col",
-    "keeps_on_device",
-    "leaky_relu",
-    "leaky_relu_dx",
-    "lower",
-    "map_penalty",
-    "map_penalty_dy",
-    "map_penalty_hy",
-    "map_shares",
-    "max_pool",
-    "max_pool_dx",
-    "mse",
-    "mse_dy",
-    "mse_hy",
-    "one_hot",
-    "outer_add",
-    "pack_quads",
-    "penalty",
-    "penalty_dy",
-    "pinned",
-    "rbf",
-    "rbf_dW_add",
-    "rbf_dx",
-    "rbf_hW_add",
-    "rbf_hx",
-    "relu",
-    "relu_dx",
-    "require",
-    "row_sum_add",
-    "scaled_tanh",
-    "scaled_tanh_dx",
-    "scatter",
-    "sdlm",
-    "sgd",
-    "sigmoid",
-    "sigmoid_dx",
-    "softmax",
-    "softmax_dx",
-    "softmax_hx",
-    "sparse_conv2d",
-    "sparse_conv2d_dW_add",
-    "sparse_conv2d_dx",
-    "spline_along",
-    "spread",
-    "square",
-    "subsample",
-    "subsample_dcoef_add",
-    "subsample_dx",
-    "sync_to_host",
-    "tanh",
-    "tanh_dx",
-    "to_device",
-    "to_device_async",
-    "to_host",
-    "usable_threads",
-    "wait_for_transfers",
-    "warp",
-    "zero",
-]
+KERNELS = kernels_in(
+    *(dropout, elementwise, gemm, im2col, lanes, loss, penalty, pool, rbf, reduce, softmax, sparse_conv, update, warp),
+    lowering,  # of two with one name the later, which chooses
+)
+globals().update(KERNELS)  # so that cuda.relu is one of them
+
+BACKEND = Backend(
+    name="cuda",
+    kernels=KERNELS,
+    log=LOG,
+    describe=describe,
+    require=mirror,
+    memory=DeviceMemory(),
+    lowering=lowering.LOWERING,
+)

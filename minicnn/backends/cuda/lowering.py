@@ -1,9 +1,11 @@
 """Which kernels do what layers recorded: the one place of choice for this backend."""
 
+from ...errors import BackendError
 from ..convolution import Convolutions
 from ..operation import Operation
-from ..program import Program
+from ..program import Call, Function, Program
 from ..workspace import Workspace
+from .device import operation
 from .kernels import conv, conv_dw, elementwise, gemm, im2col, sparse_conv
 
 CONVOLUTIONS = Convolutions(
@@ -19,6 +21,27 @@ conv2d, conv2d_dx, conv2d_dW_add, sparse_conv2d, sparse_conv2d_dx, sparse_conv2d
 )
 
 
-def lower(program: Program, workspace: Workspace, moving: bool = False, fuse: bool = True) -> Program:
-    """The program in kernels of this backend; none does the work of several calls."""
-    return Program(CONVOLUTIONS.lowered(program.calls, workspace))
+class CudaLowering:
+    """See ``interface.Lowering``: no kernel does the work of several calls."""
+
+    def lower(self, program: Program, workspace: Workspace, moving: bool = False, fuse: bool = True) -> Program:
+        """Convolutions by their shapes."""
+        return Program(CONVOLUTIONS.lowered(program.calls, workspace))
+
+    def from_zero(self, call: Call) -> Function | None:
+        """None: zeros are made fast enough."""
+        return None
+
+    def check_call(self, where: str, function: Function) -> None:
+        """Refuse a function that the device cannot run.
+
+        Raises:
+            BackendError: it is no operation of this backend.
+        """
+        if not isinstance(function, operation.Operation):
+            name = getattr(function, "__name__", repr(function))
+            what = f"expected an operation of the cuda backend, got k.call of {name}"
+            raise BackendError(where, what, 'give backend="cpu", or plan launches with minicnn.backends.cuda.device.operation')
+
+
+LOWERING = CudaLowering()

@@ -4,7 +4,8 @@ It is the shortest way to read what the engine computes, needs no compiler, and 
 """
 # ruff: noqa: F403 (the public functions of these files are the kernels, and formulas that kernels share)
 
-from ..defaults import *
+from ..interface import Backend
+from ..kernels import NAMES
 from ..log import CompileLog
 from .activation import *
 from .arithmetic import *
@@ -19,5 +20,10 @@ from .pool import *
 from .random import *
 from .updates import *
 
-INTERPRET = True  # kernels are plain Python, and allocate what their formulas need
-LOG = CompileLog(lambda: "compiling nothing")  # there is nothing to compile
+BACKEND = Backend(
+    name="numpy",
+    kernels={name: globals()[name] for name in sorted(NAMES)},
+    log=CompileLog(lambda: "compiling nothing"),
+    describe=lambda: "one thread, nothing to compile",
+    interpreted=True,
+)

@@ -14,9 +14,9 @@ from strategies import both, examples, option, sides, widths
 
 from minicnn.backends import cpu
 from minicnn.backends.cpu import INTERPRET
-from minicnn.backends.cpu.by_lanes import outer, outer_add, pad, sparse_conv2d, sparse_conv2d_dW_add, sparse_conv2d_dx
 from minicnn.backends.cpu.conv.direct import conv2d, conv2d_dx, pack_channels, pack_filters
 from minicnn.backends.cpu.conv.direct_dw import conv2d_dW_add
+from minicnn.backends.cpu.lowering.by_lanes import outer, outer_add, pad, sparse_conv2d, sparse_conv2d_dW_add, sparse_conv2d_dx
 from minicnn.backends.cpu.single_image.conv import conv2d_image
 from minicnn.backends.cpu.single_image.conv_backward import conv2d_image_dW_add, conv2d_image_dx
 from minicnn.backends.packing import BLOCKS, blocks, filter_block

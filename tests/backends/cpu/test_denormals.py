@@ -11,7 +11,8 @@ import pytest
 from minicnn.backends import cpu
 from minicnn.backends.cpu import CHECK, INTERPRET
 from minicnn.backends.executor import Executor
-from minicnn.backends.program import Program, Recorder, Task
+from minicnn.backends.program import Program, Task
+from minicnn.engine.record import Recorder
 
 sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 harness = importlib.import_module("harness")
@@ -24,7 +25,7 @@ SMALLEST = {"float32": 1e-40, "float64": 1e-310}
 def halving(v, dp, p):
     """A step of SGD that multiplies the momentum by a half, as a job."""
     program = Program()
-    Recorder(cpu, program).sgd(p, dp, v, np.array([1.0, 0.5, 0, 0, 0]))
+    Recorder(cpu.BACKEND, program).sgd(p, dp, v, np.array([1.0, 0.5, 0, 0, 0]))
     return Task([([program], (0, 1, 1))], np.zeros(1, np.int64))
 
 
@@ -32,7 +33,7 @@ def halving(v, dp, p):
 def test_they_are_zero_in_a_program_on_every_thread(dtype):
     small = SMALLEST[dtype]
     arrays = [[np.full(40, value, dtype) for value in (small, 0, 0)] for _ in range(2)]
-    Executor(2, cpu).run([halving(*three) for three in arrays])
+    Executor(2, cpu.BACKEND).run([halving(*three) for three in arrays])
     for v, _, p in arrays:
         np.testing.assert_array_equal(v, 0)
         np.testing.assert_array_equal(p, 0)
@@ -42,14 +43,14 @@ def test_they_are_zero_in_a_program_on_every_thread(dtype):
 def test_normal_numbers_are_what_they_were(dtype):
     least = np.finfo(dtype).smallest_normal
     v, dp, p = np.full(40, 4 * least, dtype), np.zeros(40, dtype), np.zeros(40, dtype)
-    Executor(1, cpu).run([halving(v, dp, p)])
+    Executor(1, cpu.BACKEND).run([halving(v, dp, p)])
     np.testing.assert_array_equal(v, 2 * least)
     np.testing.assert_array_equal(p, -2 * least)
 
 
 def test_the_mode_of_the_caller_comes_back():
     small = np.full(40, 1e-40, np.float32)
-    Executor(1, cpu).run([halving(small.copy(), np.zeros_like(small), np.zeros_like(small))])
+    Executor(1, cpu.BACKEND).run([halving(small.copy(), np.zeros_like(small), np.zeros_like(small))])
     assert np.all(small * np.float32(0.5) > 0)
 
 

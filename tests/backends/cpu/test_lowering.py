@@ -10,9 +10,11 @@ import minicnn as m
 from minicnn import Network
 from minicnn.backends import cpu
 from minicnn.backends.cpu import INTERPRET, lowering
-from minicnn.backends.program import Program, Recorder
+from minicnn.backends.derived import Derived
+from minicnn.backends.program import Program
 from minicnn.backends.scratch import Scratch
-from minicnn.backends.workspace import Derived, Workspace
+from minicnn.backends.workspace import Workspace
+from minicnn.engine.record import Recorder
 from minicnn.nn import Conv2d, Dense, Flatten, MaxPool2d, ReLU, ScaledTanh, Sigmoid, SparseConv2d, Subsample, Tanh
 
 pytestmark = pytest.mark.skipif(INTERPRET, reason="the rules are for compiled kernels")
@@ -33,6 +35,7 @@ COVERED = {
     lowering.max_pool_activation_backward,
 }
 HALVES = np.array(lowering.HALVES)
+LOWER = lowering.LOWERING.lower
 TABLE = ((0, 1), (1, 2), (0, 2), (0, 1, 2), (1,))
 
 SUMS = {"rtol": 2e-6, "atol": 4e-6}
@@ -49,13 +52,13 @@ def normal(rng, *shape):
 
 def unfused():
     """Networks lower their programs without any rule for neighbours."""
-    return lowered_by(lambda program, workspace, moving, fuse: lowering.lower(program, workspace, moving, fuse=False))
+    return lowered_by(lambda program, workspace, moving, fuse: LOWER(program, workspace, moving, fuse=False))
 
 
 def lowered_by(lower):
     """Networks lower their programs in another way."""
     return mock.patch.object(
-        cpu, "lower", lambda program, workspace, moving=False, fuse=True: lower(program, workspace, moving, fuse)
+        lowering.LOWERING, "lower", lambda program, workspace, moving=False, fuse=True: lower(program, workspace, moving, fuse)
     )
 
 
@@ -128,13 +131,13 @@ def run(calls, rules):
 
 def lowered(calls, **options):
     """Calls in the backend's kernels."""
-    return lowering.lower(record(calls), Workspace(Derived(np.empty(0)), Scratch()), **options)
+    return LOWER(record(calls), Workspace(Derived(np.empty(0)), Scratch()), **options)
 
 
 def record(calls):
     program = Program()
     for name, *arrays in calls:
-        getattr(Recorder(cpu, program), name)(*arrays)
+        getattr(Recorder(cpu.BACKEND, program), name)(*arrays)
     return program
 
 
@@ -227,7 +230,7 @@ def test_pools_in_a_network(squash):
 def pooled_network(moving):
     """A network with two pools, whose gradients lie over what they are the gradients of, or in room of their own."""
     layers = [("C1", Conv2d(6, 5)), ReLU(), MaxPool2d(2), ("C3", Conv2d(8, 3)), Tanh(), ("S4", Subsample(2)), Tanh()]
-    with lowered_by(lambda program, workspace, wanted, fuse: lowering.lower(program, workspace, wanted and moving, fuse)):
+    with lowered_by(lambda program, workspace, wanted, fuse: LOWER(program, workspace, wanted and moving, fuse)):
         net = Network([*layers, Flatten(), Dense(4)], (1, 16, 16), threads=1, seed=3)
         rng = np.random.default_rng(5)
         net.loss_and_grads(m.MSE(), normal(rng, 40, 1, 16, 16), normal(rng, 40, 4))
@@ -282,7 +285,7 @@ def gradients(n, threads):
 @pytest.mark.parametrize("threads", [1, 2])
 def test_what_is_written_first_is_what_zeros_would_become(n, threads):
     """150 images are more groups than there are slots, so that later ones add to what the first ones wrote."""
-    with mock.patch.object(cpu, "from_zero", return_value=None):
+    with mock.patch.object(lowering.LOWERING, "from_zero", return_value=None):
         cleared = gradients(n, threads)
     written = gradients(n, threads)
     assert np.isfinite(written).all()
@@ -295,7 +298,7 @@ def test_only_what_is_not_written_first_is_cleared():
     dy, x = np.ones((2, 16), np.float32), np.ones((3, 16), np.float32)
     first, last = total[4:10].reshape(2, 3), total[14:].reshape(2, 3)
     calls = [("row_sum_add", dy, total[2:4]), ("outer_add", dy, x, first), ("outer_add", dy, x, first)]
-    program = lowered([*calls, ("outer_add", dy, x, last)]).from_zero(cpu, total)
+    program = lowered([*calls, ("outer_add", dy, x, last)]).from_zero(cpu.BACKEND, total)
     assert names(program) == ["zero", "zero", "row_sum_add", "outer", "outer_add", "outer"]
     assert [call.arrays[0].size for call in program.calls[:2]] == [4, 4]
     program.run()
@@ -307,7 +310,7 @@ def test_what_is_added_elsewhere_is_not_written():
     total, own = np.zeros(12, np.float32), np.full((2, 3), 7, np.float32)
     dy, x = np.ones((2, 16), np.float32), np.ones((3, 16), np.float32)
     program = lowered([("outer_add", dy, x, own), ("gemm_nt_add", dy, x, total.reshape(2, 6)[:, :3])])
-    program = program.from_zero(cpu, total)
+    program = program.from_zero(cpu.BACKEND, total)
     assert names(program) == ["zero", "outer_add", "gemm_nt_add"]
     assert program.calls[0].arrays[0].size == 12
     program.run()

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import examples
 
-from minicnn.backends.cpu.by_lanes import rbf, rbf_dW_add, rbf_dx
 from minicnn.backends.cpu.kernels.penalty import (
     count_least,
     map_penalty,
@@ -18,6 +17,7 @@ from minicnn.backends.cpu.kernels.penalty import (
     penalty_dy,
 )
 from minicnn.backends.cpu.kernels.rbf import rbf_hW_add, rbf_hx
+from minicnn.backends.cpu.lowering.by_lanes import rbf, rbf_dW_add, rbf_dx
 
 DTYPES = [np.float32, np.float64]
 few = examples(20)

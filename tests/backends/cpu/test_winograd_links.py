@@ -17,9 +17,11 @@ from minicnn.backends.cpu.compile.host import HOST
 from minicnn.backends.cpu.conv import winograd_links
 from minicnn.backends.cpu.conv.direct import pack_channels, pack_filters
 from minicnn.backends.cpu.tiles.activation import NONE
-from minicnn.backends.program import Program, Recorder
+from minicnn.backends.derived import Derived
+from minicnn.backends.program import Program
 from minicnn.backends.scratch import Scratch
-from minicnn.backends.workspace import Derived, Workspace
+from minicnn.backends.workspace import Workspace
+from minicnn.engine.record import Recorder
 from minicnn.nn.window import Window
 from minicnn.testing import check_adjoint
 
@@ -255,13 +257,13 @@ def gradients(kind, dy, other, links, window=(5, 5, 1, 1, 0, 0, 1, 1)):
     others = links if kind == "sparse" else np.column_stack([links[:, :2], links[::-1, 2]])
     x, W, dx = np.zeros((4, 10, 10, 16), np.float32), np.zeros((48, 5, 5), np.float32), np.zeros((4, 10, 10, 16), np.float32)
     program = Program()
-    k = Recorder(cpu, program)
+    k = Recorder(cpu.BACKEND, program)
     if kind == "dense":
         k.conv2d_dW_add(x, dy, np.array(window), np.zeros((12, 4, 5, 5), np.float32))
     else:
         k.sparse_conv2d_dW_add(x, dy, others, W.copy())
     k.sparse_conv2d_dx(other, W, links, dx)
-    return [call.name for call in cpu.lower(program, Workspace(Derived(np.empty(0)), Scratch())).calls]
+    return [call.name for call in cpu.LOWERING.lower(program, Workspace(Derived(np.empty(0)), Scratch())).calls]
 
 
 @needs_the_rule

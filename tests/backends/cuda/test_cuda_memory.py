@@ -112,7 +112,7 @@ def test_a_step_of_an_optimiser_sends_and_fetches_nothing(device):
 
 
 def test_one_group_covers_a_batch_up_to_the_most(device):
-    assert [cuda.group_lanes(images, 16) for images in (1, 32, 33, 512, 4096, 5000)] == [32, 32, 64, 512, 4096, 4096]
+    assert [cuda.BACKEND.memory.group_lanes(images) for images in (1, 32, 33, 512, 4096, 5000)] == [32, 32, 64, 512, 4096, 4096]
     net = modern()
     net.predict(np.zeros((33, 1, 28, 28)))
     assert {key[2] for key in net._runner._groups} == {64}

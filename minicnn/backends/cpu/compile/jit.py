@@ -19,7 +19,10 @@ from numba import njit, types
 from numba.core.compiler_lock import global_compiler_lock
 from numba.np.numpy_support import from_dtype
 
+from ....arrays import Array
+from ... import program
 from ...log import CompileLog
+from ...program import BoundCall
 from .cache import cache_for, words
 from .mode import CHECK, INTERPRET
 from .uninterrupted import uninterrupted
@@ -53,7 +56,7 @@ class Machine(NamedTuple):
     code: Any
 
 
-class Kernel:
+class Kernel(program.Kernel):
     """A kernel and its compiled specialisations.
 
     Args:
@@ -67,31 +70,22 @@ class Kernel:
         self.__wrapped__, self.__qualname__ = function, function.__qualname__
         self._compiled: dict[tuple[tuple[Any, int, bool], ...], Machine] = {}
 
-    def bind(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> tuple[Function, tuple[np.ndarray[Any, Any], ...]]:
+    def bind(self, arrays: tuple[Array, ...]) -> BoundCall:
         """The machine code for these arrays, and the arrays in the form it takes; compiles if needed."""
         if self.flat:
             arrays = tuple(a.reshape(-1) for a in arrays)
-        return (self.function if INTERPRET else self._machine(arrays).entry), arrays
+        if INTERPRET:
+            return BoundCall(self.function, arrays, 0)
+        machine = self._machine(arrays)
+        return BoundCall(machine.entry, arrays, machine.address)
 
-    def address(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> int:
-        """The address of the machine code for arrays returned by ``bind``; 0 if kernels are interpreted."""
-        return 0 if INTERPRET else self._machine(arrays).address
-
-    def _machine(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> Machine:
+    def _machine(self, arrays: tuple[Array, ...]) -> Machine:
         key = tuple((a.dtype, a.ndim, a.flags.c_contiguous) for a in arrays)
         if key not in self._compiled:
             with COMPILING, uninterrupted():
                 if key not in self._compiled:
                     self._compiled[key] = _compile(self.function, tuple(_array_type(a) for a in arrays))
         return self._compiled[key]
-
-    def __call__(self, *arrays: np.ndarray[Any, Any]) -> None:
-        """Run the kernel now."""
-        function, arrays = self.bind(arrays)
-        function(*arrays)
-
-    def __repr__(self) -> str:
-        return f"<kernel {self.__name__}>"
 
     def __reduce__(self) -> str:
         """Pickle by name, as for a function."""
@@ -116,38 +110,26 @@ def kernel(function: Any = None, /, *, flat: bool = False) -> Any:
     return Kernel(function, flat)
 
 
-class Selection:
+class Selection(program.Kernel):
     """A kernel chosen among several, by the shapes of its arrays."""
 
-    def __init__(self, choose: Callable[..., Kernel]) -> None:
+    def __init__(self, choose: Callable[..., program.Kernel]) -> None:
         self.choose = choose
         self.__name__, self.__doc__, self.__module__ = choose.__name__, choose.__doc__, choose.__module__
         self.__wrapped__ = choose
 
-    def bind(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> tuple[Function, tuple[np.ndarray[Any, Any], ...]]:
+    def bind(self, arrays: tuple[Array, ...]) -> BoundCall:
         """The machine code of the chosen kernel for these arrays, and the arrays in the form it takes."""
         with COMPILING:  # a kernel made on demand is made only once
             return self.choose(*arrays).bind(arrays)
 
-    def address(self, arrays: tuple[np.ndarray[Any, Any], ...]) -> int:
-        """The address of the chosen kernel's machine code; 0 if kernels are interpreted."""
-        with COMPILING:
-            return self.choose(*arrays).address(arrays)
 
-    def __call__(self, *arrays: np.ndarray[Any, Any]) -> None:
-        """Run the chosen kernel now."""
-        self.choose(*arrays)(*arrays)
-
-    def __repr__(self) -> str:
-        return f"<kernel {self.__name__}>"
-
-
-def select(choose: Callable[..., Kernel]) -> Selection:
+def select(choose: Callable[..., program.Kernel]) -> Selection:
     """Decorate a function that returns the kernel to use for its arrays."""
     return Selection(choose)
 
 
-def _array_type(array: np.ndarray[Any, Any]) -> types.Array:
+def _array_type(array: Array) -> types.Array:
     return types.Array(from_dtype(array.dtype), array.ndim, "C" if array.flags.c_contiguous else "A")
 
 

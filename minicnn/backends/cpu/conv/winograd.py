@@ -244,7 +244,7 @@ def applies(x: Array, y: Array, window: Array) -> bool:
 
 
 def rewritten(
-    x: Array, packed: Array, b: Array, border: Sequence[int], y: Array, activation_number: int, turned: bool
+    x: Array, packed: Array, b: Array, border: Sequence[int] | Array, y: Array, activation_number: int, turned: bool
 ) -> Rewritten:
     """The kernel for a convolution, and its arrays with scratch buffers."""
     blocks, channels, _, _, size = packed.shape

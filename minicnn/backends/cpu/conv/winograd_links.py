@@ -200,7 +200,7 @@ def forward(x: Array, W: Array, b: Array, first: Array, links: Array, y: Array, 
 
 
 def dense(
-    x: Array, packed: Array, b: Array, border: Sequence[int], y: Array, activation_number: int, turned: bool
+    x: Array, packed: Array, b: Array, border: Sequence[int] | Array, y: Array, activation_number: int, turned: bool
 ) -> Rewritten:
     """The forward kernel over all pairs of a channel and a map, for packed weights, as they are or rotated by 180°."""
     F, C = len(y), len(x)

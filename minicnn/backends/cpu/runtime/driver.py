@@ -7,7 +7,8 @@ A program becomes a table with a row (address, first word, number of words) for 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from numba.extending import intrinsic
 from ....arrays import Array
 from ....errors import BackendError
 from ...alignment import ALIGNMENT, aligned
+from ...program import NativeCode, Task
 from ..compile.jit import kernel
 from .atomics import meet
 from .denormals import flush_denormals, restore_mode
@@ -108,12 +110,12 @@ class Native:
     """Tasks as native code takes them: a table, and a call of ``run_parts`` on it as words.
 
     Args:
-        tasks: instances of ``minicnn.backends.program.Task`` with native programs only; None is a barrier of all threads.
+        tasks: tasks of native programs only; None is a barrier of all threads.
         threads: the number of threads at a barrier.
         arrivals: int64[1], the counter of the barrier.
     """
 
-    def __init__(self, tasks: Sequence[Any], threads: int, arrivals: Array) -> None:
+    def __init__(self, tasks: Sequence[Task | None], threads: int, arrivals: Array) -> None:
         calls: list[tuple[int, tuple[Array, ...]]] = []
         parts = []
         for task in tasks:
@@ -126,15 +128,11 @@ class Native:
                 calls += own
         self.status = np.zeros(1, np.int64)
         arrays = (*table_of(calls), np.array(parts, np.int64).reshape(-1, 7), arrivals, self.status)
-        self.entry, self.arrays = run_parts.bind(arrays)
-        self.address = run_parts.address(self.arrays)
-        words = [word for array in self.arrays for word in words_of(array)]
+        entry, taken, self.address = run_parts.bind(arrays)
+        self.run: Callable[[], object] = partial(entry, *taken)
+        words = [word for array in taken for word in words_of(array)]
         self.words = np.array(words + [0] * (-len(words) % STEP), np.int64)
         self._kept = calls, tasks  # the words point into these arrays
-
-    def run(self) -> None:
-        """Run the tasks in this thread."""
-        self.entry(*self.arrays)
 
     def check(self) -> None:
         """Raise BackendError if a kernel failed."""
@@ -143,20 +141,19 @@ class Native:
             raise BackendError("program", f"expected every kernel to end well, got status {status}", hint)
 
 
-def native(task: Any) -> Native:
+def native(task: Task) -> NativeCode:
     """The native form of a task, made once."""
     if task.code is None:
         task.code = Native([task], 1, np.zeros(1, np.int64))
-    code: Native = task.code
-    return code
+    return task.code
 
 
-def relay(phases: Sequence[Sequence[Any]]) -> list[Native]:
+def relay(phases: Sequence[Sequence[Task]]) -> list[Native]:
     """The native form of each thread's tasks in all phases, with a barrier between phases."""
     threads, arrivals = max(map(len, phases)), aligned(ALIGNMENT).view(np.int64)
     found = []
     for thread in range(threads):
-        own: list[Any] = []
+        own: list[Task | None] = []
         for number, tasks in enumerate(phases):
             own += [*([None] if number else []), *tasks[thread : thread + 1]]
         found.append(Native(own, threads, arrivals))

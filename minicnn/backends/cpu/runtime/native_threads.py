@@ -10,15 +10,15 @@ import os
 import threading
 import weakref
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from ....arrays import Array
 from ....errors import no_thread
+from ...program import NativeCode, Schedule, Task
 from ..compile.jit import kernel
 from .atomics import load_shared, relax, store_shared
-from .driver import MOST, Native, call_native, native, relay
+from .driver import MOST, call_native, native, relay
 
 LINE = 16  # words between data of different threads: two cache lines
 POSTED, DONE, ASLEEP, STOP, ADDRESS, COUNT, WORDS = 0, LINE, 2 * LINE, 3 * LINE, 4 * LINE, 4 * LINE + 1, 5 * LINE
@@ -73,8 +73,8 @@ class _Helper:
     def __init__(self, patience: int) -> None:
         self.mailbox = np.zeros(WORDS + MOST + LINE, np.int64)
         self.awake = threading.Event()
-        self._post, self._own = post.bind((self.mailbox,))
-        self._await, _ = await_done.bind((self.mailbox,))
+        self._post, self._own, _ = post.bind((self.mailbox,))
+        self._await = await_done.bind((self.mailbox,)).function
         arguments = (self.mailbox, self.awake, np.array([patience]))
         try:
             threading.Thread(target=_work, args=arguments, daemon=True, name="minicnn").start()
@@ -105,8 +105,8 @@ class _Helper:
 
 
 def _work(mailbox: Array, awake: threading.Event, patience: Array) -> None:
-    serving, arguments = serve.bind((mailbox, patience))
-    sleeping, own = fall_asleep.bind((mailbox,))
+    serving, arguments, _ = serve.bind((mailbox, patience))
+    sleeping, own, _ = fall_asleep.bind((mailbox,))
     while not mailbox[STOP]:
         serving(*arguments)
         sleeping(*own)
@@ -116,36 +116,31 @@ def _work(mailbox: Array, awake: threading.Event, patience: Array) -> None:
         mailbox[ASLEEP] = 0
 
 
-def usable_threads(threads: int) -> int:
-    """How many of the requested threads can work at the same time: all."""
-    return threads
-
-
 class NativeThreads:
     """The calling thread and its helpers.
 
     Helpers are started on first use, and again in a forked child, where the parent's helpers do not exist.
 
     Args:
-        patience: rounds of waiting before a helper sleeps.
+        busy: whether there are more threads than processors.
     """
 
-    def __init__(self, patience: int) -> None:
-        self._patience = patience
+    def __init__(self, busy: bool) -> None:
+        self._patience = IMPATIENT if busy else PATIENT
         self._helpers: list[_Helper] = []
         self._owner = 0
 
-    def run(self, tasks: Sequence[Any]) -> None:
-        """Run tasks (``minicnn.backends.program.Task``) with native programs only, all at the same time."""
+    def run(self, tasks: Sequence[Task]) -> None:
+        """Run tasks of native programs only, all at the same time."""
         self._together([native(task) for task in tasks])
 
-    def run_schedule(self, work: Any) -> None:
-        """Run a ``minicnn.backends.program.Schedule`` of native programs, with one hand-over to the helpers."""
+    def run_schedule(self, work: Schedule) -> None:
+        """Run phases of native programs, with one hand-over to the helpers."""
         if work.code is None:
             work.code = relay(work.phases)
         self._together(work.code)
 
-    def _together(self, codes: Sequence[Native]) -> None:
+    def _together(self, codes: Sequence[NativeCode]) -> None:
         """Give all but the first to helpers and run the first here; an interrupt leaves no helper waiting at a barrier."""
         mine, *others = codes
         helpers = self._native(len(others)) if others else []

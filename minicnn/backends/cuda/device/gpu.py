@@ -18,7 +18,15 @@ LOG = CompileLog(lambda: "compiling kernels for the GPU, anew in every run")
 
 
 class Device(Protocol):
-    """The interface of a GPU. ``Gpu`` is a real one; the tests have one in ordinary memory that executes PTX."""
+    """The interface of a GPU. ``Gpu`` is a real one; the tests have one in ordinary memory that executes PTX.
+
+    Attributes:
+        name: what it is called.
+        capability: its compute capability.
+    """
+
+    name: str
+    capability: tuple[int, int]
 
     def pinned(self, size: int) -> Array:
         """Page-locked host memory of ``size`` bytes, zeros; uploads from it run while the host goes on."""

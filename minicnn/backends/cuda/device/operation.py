@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ....arrays import Array
-from ....errors import BackendError
+from ...program import BoundCall, Kernel
 from .launch import Shape
 from .mirror import mirror
 from .target import Argument
@@ -41,7 +41,7 @@ def launch(kernel: Any, shape: Shape, *arguments: Argument, numbers: Numbers = t
     return Launch(kernel, shape, arguments, numbers)
 
 
-class Operation:
+class Operation(Kernel):
     """A plan as a kernel of the backend.
 
     Args:
@@ -53,7 +53,7 @@ class Operation:
         self.__name__, self.__doc__, self.__module__ = plan.__name__, plan.__doc__, plan.__module__
         self.__wrapped__ = plan
 
-    def bind(self, arrays: tuple[Array, ...]) -> tuple[Callable[..., None], tuple[Array, ...]]:
+    def bind(self, arrays: tuple[Array, ...]) -> BoundCall:
         """A function that makes the launches for these arrays, and the arrays."""
         calls = [mirror().prepare(each.kernel, each.shape, each.arguments, each.numbers) for each in self.plan(*arrays)]
 
@@ -61,15 +61,7 @@ class Operation:
             for call in calls:
                 call()
 
-        return run, arrays
-
-    def address(self, arrays: tuple[Array, ...]) -> int:
-        """Not 0: the call needs no interpreter."""
-        return 1
-
-    def __call__(self, *arrays: Array) -> None:
-        """Launch now."""
-        self.bind(arrays)[0]()
+        return BoundCall(run, arrays, 0)
 
     def __repr__(self) -> str:
         return f"<operation {self.__name__}>"
@@ -95,15 +87,3 @@ class Scratch:
 
 
 SCRATCH = Scratch()
-
-
-def check_call(where: str, function: Any) -> None:
-    """Refuse a function that the device cannot run.
-
-    Raises:
-        BackendError: the function is not an operation of this backend.
-    """
-    if not isinstance(function, Operation):
-        name = getattr(function, "__name__", repr(function))
-        what = f"expected an operation of the cuda backend, got k.call of {name}"
-        raise BackendError(where, what, 'give backend="cpu", or plan launches with minicnn.backends.cuda.device.operation')

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from functools import update_wrapper
-from typing import Any
 
-from ...arrays import Array
-from .compile.host import LANES
-from .compile.jit import Selection
-from .conv import direct, sparse
-from .kernels import gemm, lanes, pool
-from .kernels.rbf import rbf as rbf_of_many
-from .kernels.rbf import rbf_dW_add as rbf_dW_add_of_many
-from .kernels.rbf import rbf_dx as rbf_dx_of_many
-from .single_image import gemm as image_gemm
-from .single_image import lanes as image_lanes
-from .single_image import max_pool as image_max_pool
-from .single_image import pool as image_pool
-from .single_image import rbf as image_rbf
-from .single_image import sparse_conv as image_sparse_conv
+from ....arrays import Array
+from ...program import Kernel
+from ..compile.host import LANES
+from ..compile.jit import Selection
+from ..conv import direct, sparse
+from ..kernels import gemm, lanes, pool
+from ..kernels.rbf import rbf as rbf_of_many
+from ..kernels.rbf import rbf_dW_add as rbf_dW_add_of_many
+from ..kernels.rbf import rbf_dx as rbf_dx_of_many
+from ..single_image import gemm as image_gemm
+from ..single_image import lanes as image_lanes
+from ..single_image import max_pool as image_max_pool
+from ..single_image import pool as image_pool
+from ..single_image import rbf as image_rbf
+from ..single_image import sparse_conv as image_sparse_conv
 
 
-def by_lanes(many: Any, few: Any, place: int) -> Selection:
+def by_lanes(many: Kernel, few: Kernel, place: int) -> Selection:
     """The kernel ``many`` where the array at this place of the arguments has lanes to fill vectors with, else ``few``."""
 
-    def choose(*arrays: Array) -> Any:
+    def choose(*arrays: Array) -> Kernel:
         return few if arrays[place].shape[-1] % LANES else many
 
     return Selection(update_wrapper(choose, many))

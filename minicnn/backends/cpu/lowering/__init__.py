@@ -8,29 +8,29 @@ The fused kernels are for float32: float64 takes its functions from the C librar
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from ...arrays import Array, same
-from ..convolution import Convolutions
-from ..operation import Operation
-from ..program import Call, Program
-from ..scratch import Scratch, ScratchSpec
-from ..workspace import Workspace
+from ....arrays import Array, same
+from ...convolution import Convolutions
+from ...operation import Operation
+from ...program import Call, Function, Program
+from ...scratch import Scratch, ScratchSpec
+from ...workspace import Workspace
+from ..compile.host import LANES
+from ..compile.jit import COMPILING, Kernel
+from ..conv import direct, direct_dw, im2col, pointwise, strided_pointwise, wide_dw, winograd, winograd_links
+from ..conv.direct import conv2d_activated
+from ..conv.sparse import sparse_conv2d_activated
+from ..kernels import elementwise
+from ..kernels.pool_fused import max_pool_backward, subsample_activated, subsample_backward
+from ..single_image import conv as image_conv
+from ..single_image import conv_backward as image_conv_backward
+from ..single_image import sparse_conv as image_sparse_conv
+from ..single_image.conv import conv2d_image_activated
+from ..tiles.activation import NONE, NUMBERS
 from . import by_lanes
-from .compile.host import LANES
-from .compile.jit import COMPILING, Kernel
-from .conv import direct, direct_dw, im2col, pointwise, strided_pointwise, wide_dw, winograd, winograd_links
-from .conv.direct import conv2d_activated
-from .conv.sparse import sparse_conv2d_activated
-from .kernels import elementwise
-from .kernels.pool_fused import max_pool_backward, subsample_activated, subsample_backward
-from .single_image import conv as image_conv
-from .single_image import conv_backward as image_conv_backward
-from .single_image import sparse_conv as image_sparse_conv
-from .single_image.conv import conv2d_image_activated
-from .tiles.activation import NONE, NUMBERS
 
 
 class Rewrite(NamedTuple):
@@ -62,25 +62,25 @@ def steady(window: Array) -> bool:
     return bool(window[2] == window[3] == window[6] == window[7] == 1)
 
 
-def activation_of(call: Any, y: Array) -> int:
+def activation_of(call: Call, y: Array) -> int:
     """The number of the activation function that a call applies to y in place, NONE where it is another call."""
     number = NUMBERS.get(call.name, NONE)
     return number if number != NONE and same(call.arrays[0], y) and same(call.arrays[1], y) else NONE
 
 
-def slope(call: Any, y: Array | None, dy: Array) -> int:
+def slope(call: Call, y: Array | None, dy: Array) -> int:
     """The number of the function by whose derivative, written in y, a call multiplies dy in place; else NONE."""
     number = NUMBERS.get(call.name.removesuffix("_dx"), NONE) if call.name.endswith("_dx") else NONE
     matches = number != NONE and same(call.arrays[1], dy) and same(call.arrays[2], dy)
     return number if matches and (y is None or same(call.arrays[0], y)) else NONE
 
 
-def names(calls: Sequence[Any], *wanted: str) -> bool:
+def names(calls: Sequence[Call], *wanted: str) -> bool:
     """Whether the calls begin with these kernels."""
     return [call.name for call in calls[: len(wanted)]] == list(wanted)
 
 
-def convolution_activation(calls: Sequence[Any]) -> Rewrite | None:
+def convolution_activation(calls: Sequence[Call]) -> Rewrite | None:
     """y = W ⋆ x + b, y = f(y): in the tile's store."""
     if len(calls) < 2 or calls[0].name not in ("conv2d", "conv2d_image", "sparse_conv2d"):
         return None
@@ -94,7 +94,7 @@ def convolution_activation(calls: Sequence[Any]) -> Rewrite | None:
     return Rewrite(2, activated(kind, arrays[1], arrays[-1]), arrays)
 
 
-def convolution_by_shape(calls: Sequence[Any]) -> Rewrite | None:
+def convolution_by_shape(calls: Sequence[Call]) -> Rewrite | None:
     """y = W ⋆ x + b, y = f(y) where that follows: with kernels of 3 × 3 or of one tap, by kernels of their own."""
     if calls[0].name != "conv2d":
         return None
@@ -108,7 +108,7 @@ def convolution_by_shape(calls: Sequence[Any]) -> Rewrite | None:
     return Rewrite(count, *pointwise.rewritten(x, packed, b, y, kind)) if pointwise.applies(x, y, g) else None
 
 
-def convolution_dx_by_shape(calls: Sequence[Any]) -> Rewrite | None:
+def convolution_dx_by_shape(calls: Sequence[Call]) -> Rewrite | None:
     """dx = W ∗ dy: a convolution of dy with W turned, over a border that makes it as large as x; or Wᵀ dy for one tap."""
     if calls[0].name != "conv2d_dx":
         return None
@@ -124,14 +124,14 @@ def convolution_dx_by_shape(calls: Sequence[Any]) -> Rewrite | None:
     return Rewrite(1, *pointwise.rewritten(dy, packed, none, dx, NONE)) if pointwise.applies(dy, dx, g) else None
 
 
-def convolution_dw_by_shape(calls: Sequence[Any]) -> Rewrite | None:
+def convolution_dw_by_shape(calls: Sequence[Call]) -> Rewrite | None:
     """dW += dy ⋆ x with many filters: by vectors of them."""
     if calls[0].name != "conv2d_dW_add" or not wide_dw.applies(*calls[0].arrays[:2]):
         return None
     return Rewrite(1, *wide_dw.rewritten(*calls[0].arrays))
 
 
-def sparse_convolution_by_rows(calls: Sequence[Any]) -> Rewrite | None:
+def sparse_convolution_by_rows(calls: Sequence[Call]) -> Rewrite | None:
     """y = W ⋆ x + b over links, y = f(y) where that follows: with kernels of 5 × 5, by Winograd's matrices for rows."""
     if calls[0].name != "sparse_conv2d":
         return None
@@ -142,7 +142,7 @@ def sparse_convolution_by_rows(calls: Sequence[Any]) -> Rewrite | None:
     return Rewrite(1 if kind == NONE else 2, *winograd_links.forward(x, W, b, first, links, y, kind))
 
 
-def sparse_convolution_backward_by_rows(calls: Sequence[Any]) -> Rewrite | None:
+def sparse_convolution_backward_by_rows(calls: Sequence[Call]) -> Rewrite | None:
     """dW += dy ⋆ x and dx = W ∗ dy over links, which may be all there are: dy goes through the matrices once for both."""
     if not names(calls[1:], "sparse_conv2d_dx") or calls[0].name not in ("sparse_conv2d_dW_add", "conv2d_dW_add"):
         return None
@@ -157,7 +157,7 @@ def sparse_convolution_backward_by_rows(calls: Sequence[Any]) -> Rewrite | None:
     return Rewrite(2, *winograd_links.backward(x, dy, W, first, maps, kernels, dx, dW.reshape(W.shape)))
 
 
-def subsample_activation(calls: Sequence[Any]) -> Rewrite | None:
+def subsample_activation(calls: Sequence[Call]) -> Rewrite | None:
     """y = coef · Σ window + b, y = f(y)."""
     if len(calls) < 2 or calls[0].name != "subsample":
         return None
@@ -166,7 +166,7 @@ def subsample_activation(calls: Sequence[Any]) -> Rewrite | None:
     return Rewrite(2, subsample_activated(kind), (x, coef, b, y)) if kind != NONE and halves(x, y, g) else None
 
 
-def bias_below(call: Any, dx: Array) -> Array | None:
+def bias_below(call: Call, dx: Array) -> Array | None:
     """The gradient that a call adds the sums of each map of dx to, every map having its own."""
     if call.name not in ("row_sum_add", "group_sum_add") or not same(call.arrays[0], dx):
         return None
@@ -175,7 +175,7 @@ def bias_below(call: Any, dx: Array) -> Array | None:
     return own
 
 
-def subsample_activation_backward(calls: Sequence[Any]) -> Rewrite | None:
+def subsample_activation_backward(calls: Sequence[Call]) -> Rewrite | None:
     """dy = f'(y) dy, the three gradients of a subsampling layer, dx = g'(x) dx, and the sums of dx for the bias below."""
     if len(calls) < 6 or not names(calls[1:], "subsample_dcoef_add", "row_sum_add", "subsample_dx"):
         return None
@@ -188,7 +188,7 @@ def subsample_activation_backward(calls: Sequence[Any]) -> Rewrite | None:
     return Rewrite(6, subsample_backward(above, below), (x, y, dy, coef, dx, dcoef, db, db_below), moves=(dx, x))
 
 
-def max_pool_activation_backward(calls: Sequence[Any]) -> Rewrite | None:
+def max_pool_activation_backward(calls: Sequence[Call]) -> Rewrite | None:
     """dx = dy at the winners, dx = g'(x) dx, and the sums of dx for the bias below."""
     if len(calls) < 3 or not names(calls, "max_pool_dx"):
         return None
@@ -200,7 +200,7 @@ def max_pool_activation_backward(calls: Sequence[Any]) -> Rewrite | None:
     return Rewrite(3, max_pool_backward(below), (x, dy, tap, dx, db_below), moves=(dx, x))
 
 
-RULES: tuple[Callable[[Sequence[Any]], Rewrite | None], ...] = (
+RULES: tuple[Callable[[Sequence[Call]], Rewrite | None], ...] = (
     convolution_by_shape,
     convolution_dx_by_shape,
     sparse_convolution_by_rows,
@@ -213,7 +213,7 @@ RULES: tuple[Callable[[Sequence[Any]], Rewrite | None], ...] = (
 )
 
 
-def rewrite(calls: Sequence[Any]) -> Rewrite | None:
+def rewrite(calls: Sequence[Call]) -> Rewrite | None:
     """What the first calls can be replaced by, or None."""
     if not calls[0].arrays or calls[0].arrays[0].dtype != np.float32:
         return None
@@ -235,19 +235,6 @@ conv2d, conv2d_dx, conv2d_dW_add, sparse_conv2d, sparse_conv2d_dx, sparse_conv2d
 )
 
 
-def lower(program: Program, workspace: Workspace, moving: bool = False, fuse: bool = True) -> Program:
-    """The program in kernels of this backend.
-
-    Args:
-        program: what layers recorded.
-        workspace: memory for scratch, and for what is derived from the parameters.
-        moving: let a call write its output over an input that no later call is given, where its rule allows it.
-        fuse: let one kernel stand for several calls.
-    """
-    calls = CONVOLUTIONS.lowered(program.calls, workspace)
-    return Program(fused(calls, workspace.scratch, moving) if fuse else calls)
-
-
 def fused(calls: Sequence[Call], scratch: Scratch, moving: bool = False) -> list[Call]:
     """The same in fewer calls, by the rules."""
     done, rest = [], list(calls)
@@ -257,17 +244,33 @@ def fused(calls: Sequence[Call], scratch: Scratch, moving: bool = False) -> list
             done.append(rest.pop(0))
             continue
         name = " + ".join(call.name for call in rest[: found.replaced])
-        call, rest = Call(rest[0].where, name, found.kernel, scratch.filled(found.arrays)), rest[found.replaced :]
+        does = tuple(dict.fromkeys(one for call in rest[: found.replaced] for one in call.recorded))
+        call = Call(rest[0].where, name, found.kernel, scratch.filled(found.arrays), replaces=does)
+        rest = rest[found.replaced :]
         if moving and found.moves is not None and not any(later.given(found.moves[1]) for later in rest):
             call, *rest = (each.moved(*found.moves) for each in (call, *rest))
         done.append(call)
     return done
 
 
-FROM_ZERO: dict[str, Any] = {"outer_add": by_lanes.outer}
+FROM_ZERO = {"outer_add": by_lanes.outer}
 """Kernels that write what those of these names add to zeros: where they hold most of the parameters, zeros cost too much."""
 
 
-def from_zero(call: Any) -> Any:
-    """The kernel that writes what a call adds, to spare the zeros; or None."""
-    return FROM_ZERO.get(call.name)
+class CpuLowering:
+    """See ``interface.Lowering``."""
+
+    def lower(self, program: Program, workspace: Workspace, moving: bool = False, fuse: bool = True) -> Program:
+        """Convolutions by their shapes, then neighbours in one pass over memory."""
+        calls = CONVOLUTIONS.lowered(program.calls, workspace)
+        return Program(fused(calls, workspace.scratch, moving) if fuse else calls)
+
+    def from_zero(self, call: Call) -> Function | None:
+        """One that spares the zeros."""
+        return FROM_ZERO.get(call.name)
+
+    def check_call(self, where: str, function: Function) -> None:
+        """Any function can be called."""
+
+
+LOWERING = CpuLowering()

@@ -1,0 +1,33 @@
+"""Arguments for every kernel of the manual, drawn from a seed: what backends are compared on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from . import passes, training
+from .draw import Draw, Drawing
+
+SHARED: dict[Drawing, tuple[str, ...]] = {
+    passes.of_x: ("copy", "square", "sigmoid", "tanh", "scaled_tanh", "relu"),
+    passes.leaky_relu: ("softplus",),
+    passes.leaky_relu_dx: ("softplus_dx",),
+    passes.of_y_and_dy: ("sigmoid_dx", "tanh_dx", "scaled_tanh_dx", "relu_dx"),
+    passes.softmax_dx: ("softmax_hx",),
+    training.count: ("count_hits", "count_least"),
+    training.adam: ("adamw",),
+}
+"""Kernels that take the same."""
+
+
+def drawings(names: Iterable[str]) -> dict[str, Drawing]:
+    """For each kernel what draws its arguments.
+
+    >>> arguments, written = drawings(["add"])["add"](Draw(seed=0, dtype="float32", lanes=16))
+    >>> len(arguments), written
+    (2, [1])
+    """
+    made = {name: draw for draw, several in SHARED.items() for name in several}
+    return {name: made.get(name) or getattr(passes, name, None) or getattr(training, name) for name in sorted(names)}
+
+
+__all__ = ["SHARED", "Draw", "Drawing", "drawings"]

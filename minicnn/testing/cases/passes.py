@@ -1,0 +1,250 @@
+"""Arguments of the kernels that layers call."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...arrays import Array, Shape
+from .draw import Case, Draw
+
+# --- products and sums ---
+
+
+def product(d: Draw) -> tuple[Array, ...]:
+    M, K = d.size(1, 9), d.size(1, 40)
+    return d.normal(M, K), d.normal(K, d.L), d.normal(M), d.normal(M, d.L)
+
+
+def gemm_bias(d: Draw) -> Case:
+    W, x, b, y = product(d)
+    return [W, x, b, d.room(*y.shape)], [3]
+
+
+def gemm_tn(d: Draw) -> Case:
+    W, x, _, dy = product(d)
+    return [W, dy, d.room(*x.shape)], [2]
+
+
+def gemm_nt_add(d: Draw) -> Case:
+    W, x, _, dy = product(d)
+    return [dy, x, W], [2]
+
+
+def outer_add(d: Draw) -> Case:
+    W, x, _, dy = product(d)
+    return [dy, x, W], [2]
+
+
+def row_sum_add(d: Draw) -> Case:
+    M = d.size()
+    return [d.normal(M, 3 * d.L), d.normal(M)], [1]
+
+
+def spread(d: Draw) -> Case:
+    group = d.whole(3, d.size(1, 9))
+    return [d.normal(3), group, d.room(len(group))], [2]
+
+
+def group_sum_add(d: Draw) -> Case:
+    group = d.whole(3, d.size(1, 9))
+    return [d.normal(len(group), 2 * d.L), group, d.normal(3)], [2]
+
+
+def zero(d: Draw) -> Case:
+    return [d.normal(3, d.L)], [0]
+
+
+def add(d: Draw) -> Case:
+    n = d.size(1, 99)
+    return [d.normal(n), d.normal(n)], [1]
+
+
+def of_x(d: Draw) -> Case:
+    x = d.normal(d.size(), d.size(), d.L)
+    return [3 * x, d.room(*x.shape)], [1]
+
+
+def of_y_and_dy(d: Draw) -> Case:
+    y = d.normal(d.size(), d.size(), d.L)
+    return [np.tanh(y), d.normal(*y.shape), d.room(*y.shape)], [2]
+
+
+def leaky_relu(d: Draw) -> Case:
+    (x, y), _ = of_x(d)
+    return [x, d.few(0.3), y], [2]
+
+
+def leaky_relu_dx(d: Draw) -> Case:
+    (x, dy, dx), _ = of_y_and_dy(d)
+    return [x, d.few(0.3), dy, dx], [3]
+
+
+# --- convolutions ---
+
+
+def convolution(d: Draw) -> tuple[Array, Array, Array, Array, Array]:
+    """A window, and arrays of a convolution in groups."""
+    window, size, out = d.window()
+    C, F = d.rng.choice([1, 3], 2)  # for other numbers other kernels have to be compiled
+    groups = d.rng.choice([1, 2])
+    x, y = d.normal(groups * C, *size, d.L), d.normal(groups * F, *out, d.L)
+    return window.array(), x, d.normal(groups * F, C, *window.kernel), d.normal(groups * F), y
+
+
+def conv2d(d: Draw) -> Case:
+    g, x, W, b, y = convolution(d)
+    return [x, W, b, g, d.room(*y.shape)], [4]
+
+
+def conv2d_dx(d: Draw) -> Case:
+    g, x, W, _, dy = convolution(d)
+    return [dy, W, g, d.room(*x.shape)], [3]
+
+
+def conv2d_dW_add(d: Draw) -> Case:
+    g, x, W, _, dy = convolution(d)
+    return [x, dy, g, W], [3]
+
+
+def columns(d: Draw) -> tuple[Array, Array, Array, Shape]:
+    g, x, W, _, y = convolution(d)
+    rows = int(d.rng.integers(y.shape[1]))
+    return x, g, np.array([rows]), (len(x), *W.shape[2:], d.size(1, y.shape[1] - rows), *y.shape[2:])
+
+
+def im2col(d: Draw) -> Case:
+    x, g, row, shape = columns(d)
+    return [x, g, row, d.room(*shape)], [3]
+
+
+def col2im_add(d: Draw) -> Case:
+    x, g, row, shape = columns(d)
+    return [d.normal(*shape), g, row, x], [3]
+
+
+def links(d: Draw) -> tuple[Array, Array, Array, Array, Array]:
+    C, F, K = d.size(1, 4), d.size(1, 4), d.size(1, 4)
+    pairs = d.rng.permutation(C * F)[: d.size(1, C * F)]
+    window = (d.size(1, 3), d.size(1, 3))
+    out = (d.size(1, 3), d.size(1, 4))
+    size = [o + k - 1 for o, k in zip(out, window, strict=True)]
+    table = np.array([(int(p) // C, int(p) % C, int(d.rng.integers(K))) for p in pairs])
+    return table, d.normal(C, *size, d.L), d.normal(K, *window), d.normal(F), d.normal(F, *out, d.L)
+
+
+def sparse_conv2d(d: Draw) -> Case:
+    table, x, W, b, y = links(d)
+    return [x, W, b, table, d.room(*y.shape)], [4]
+
+
+def sparse_conv2d_dx(d: Draw) -> Case:
+    table, x, W, _, dy = links(d)
+    return [dy, W, table, d.room(*x.shape)], [3]
+
+
+def sparse_conv2d_dW_add(d: Draw) -> Case:
+    table, x, W, _, dy = links(d)
+    return [x, dy, table, W], [3]
+
+
+# --- pools ---
+
+
+def pooled(d: Draw) -> tuple[Array, Array, Array]:
+    window, size, out = d.window()
+    C = d.size(1, 3)
+    return window.array(), d.normal(C, *size, d.L), d.normal(C, *out, d.L)
+
+
+def tiled(d: Draw) -> tuple[Array, Array, Array, Array, Array]:
+    """A window that tiles the map, with a factor and a bias for each map."""
+    kernel, out, C = (d.size(1, 3), d.size(1, 3)), (d.size(1, 4), d.size(1, 4)), d.size(1, 3)
+    size = [o * k for o, k in zip(out, kernel, strict=True)]
+    g = np.array([*kernel, *kernel, 0, 0, 1, 1])
+    return g, d.normal(C, *size, d.L), d.normal(C), d.normal(C), d.normal(C, *out, d.L)
+
+
+def subsample(d: Draw) -> Case:
+    g, x, coef, b, y = tiled(d)
+    return [x, coef, b, g, d.room(*y.shape)], [4]
+
+
+def subsample_dx(d: Draw) -> Case:
+    g, x, coef, _, dy = tiled(d)
+    return [dy, coef, g, d.room(*x.shape)], [3]
+
+
+def subsample_dcoef_add(d: Draw) -> Case:
+    g, x, coef, _, dy = tiled(d)
+    return [x, dy, g, coef], [3]
+
+
+def avg_pool(d: Draw) -> Case:
+    g, x, y = pooled(d)
+    return [x, g, d.room(*y.shape)], [2]
+
+
+def avg_pool_dx(d: Draw) -> Case:
+    g, x, dy = pooled(d)
+    return [dy, g, d.room(*x.shape)], [2]
+
+
+def max_pool(d: Draw) -> Case:
+    g, x, y = pooled(d)
+    x = np.round(x)  # so that some are equal
+    x[d.normal(*x.shape) > 2] = np.nan
+    return [x, g, d.room(*y.shape), d.room(*y.shape, dtype=np.int32)], [2, 3]
+
+
+def max_pool_dx(d: Draw) -> Case:
+    g, x, dy = pooled(d)
+    return [dy, d.whole(g[0] * g[1] + 1, *dy.shape).astype(np.int32) - 1, g, d.room(*x.shape)], [3]
+
+
+# --- output units, dropout ---
+
+
+def softmax(d: Draw) -> Case:
+    x = d.normal(d.size(1, 9), d.L)
+    return [20 * x, d.room(*x.shape)], [1]
+
+
+def softmax_dx(d: Draw) -> Case:
+    x = d.normal(d.size(1, 9), d.L)
+    y = np.exp(x) / np.exp(x).sum(axis=0)
+    return [y, d.normal(*x.shape), d.room(*x.shape)], [2]
+
+
+def units(d: Draw) -> tuple[Array, Array, Array, Array]:
+    count, D = d.size(1, 5), d.size(1, 9)
+    return d.normal(D, d.L), d.normal(count, D), d.normal(count, d.L), d.normal(count, d.L)
+
+
+def rbf(d: Draw) -> Case:
+    x, W, y, _ = units(d)
+    return [x, W, d.room(*y.shape)], [2]
+
+
+def rbf_dx(d: Draw) -> Case:
+    x, W, dy, _ = units(d)
+    return [dy, x, W, d.room(*x.shape)], [3]
+
+
+def rbf_dW_add(d: Draw) -> Case:
+    x, W, dy, _ = units(d)
+    return [dy, x, W, d.normal(*W.shape)], [3]
+
+
+def rbf_hx(d: Draw) -> Case:
+    x, W, dy, hy = units(d)
+    return [np.abs(hy), dy, x, W, d.room(*x.shape)], [4]
+
+
+def rbf_hW_add(d: Draw) -> Case:
+    x, W, dy, hy = units(d)
+    return [np.abs(hy), dy, x, W, d.normal(*W.shape)], [4]
+
+
+def dropout(d: Draw) -> Case:
+    x = d.normal(d.size(1, 40), d.L)
+    return [x, d.words(), d.few(d.rng.choice([0, 0.1, 0.5, 0.8])), d.room(*x.shape)], [3]
