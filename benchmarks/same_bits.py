@@ -220,7 +220,7 @@ def compare_times(other: Path, rounds: int) -> int:
         for what, (there, here, again) in taken_in_turns((other, HERE, other), name, threads, rounds).items():
             row(f"{name}: {what}, {threads} threads" if threads > 1 else f"{name}: {what}, one thread", there, here, again)
     starts: dict[str, list[list[float]]] = {}
-    for number in range(max(1, rounds // 3)):
+    for number in range(max(1, rounds // 2)):
         with tempfile.TemporaryDirectory() as folder:
             for i, checkout in enumerate((other, HERE, other)):
                 caches = {"warm": {}, "cold": {"MINICNN_CACHE": f"{folder}/{i}"}} if number < 2 else {"warm": {}}
