@@ -256,8 +256,9 @@ class Network(Handle):
         return Schedule([tasks])
 
     def run(self, work: Schedule) -> None:
-        """Run phases one after another, at most one task of each for each thread; inside ``update()``, as it takes no lock."""
-        self._executor.run_schedule(work)
+        """Run phases one after another, at most one task of each for each thread."""
+        with self._lock.call():
+            self._executor.run_schedule(work)
 
     # --- looking at the network itself ---
 
