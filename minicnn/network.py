@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -238,6 +238,18 @@ class Network(Handle):
             ContractError: a call on the same parameters runs in this thread.
         """
         return self._lock.update()
+
+    def updated(self, change: Callable[..., None], *given: object) -> None:
+        """Call a function inside ``update()``, which for one handle costs less than entering that.
+
+        Args:
+            change: what writes into the parameters.
+            given: its arguments.
+
+        Raises:
+            ContractError: a call on the same parameters runs in this thread.
+        """
+        self._lock.updated(change, *given)
 
     def over_parameters(self, kernel: Function, vectors: Sequence[Array], numbers: Array) -> Schedule:
         """What calls an elementwise kernel on the parameters, their gradients, vectors as long, and a few numbers.

@@ -43,11 +43,13 @@ class Optimizer(Options):
         Raises:
             ContractError: the moments belong to another network.
         """
-        with net.update():
-            known = self._bound is not None and self._bound[0] is net
-            moments = self._moments if known else self._own(net)
-            self.steps += 1
-            self._update(net, *moments.values())
+        net.updated(self._step, net)
+
+    def _step(self, net: Network) -> None:
+        known = self._bound is not None and self._bound[0] is net
+        moments = self._moments if known else self._own(net)
+        self.steps += 1
+        self._update(net, *moments.values())
 
     def check(self, net: Network) -> None:
         """Refuse a network other than the one that was trained so far, even one of the same size.
