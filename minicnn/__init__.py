@@ -17,7 +17,7 @@ from .network import Network
 from .nn import *  # noqa: F403 (the layers)
 from .nn.base import Buffer, Param, Plan
 from .nn.init import Constant, FanInUniform, GlorotUniform, HeNormal, LeCunNormal, TorchDefault
-from .nn.losses import MAP, MLE, MSE, CrossEntropy
+from .nn.losses import MAP, MLE, MSE, CrossEntropy, Huber
 from .optim import SDLM, SGD, Adam, AdamW
 
 __version__ = "0.1.0"
@@ -40,6 +40,7 @@ __all__ = [  # and the layers, which nn lists
     "FanInUniform",
     "GlorotUniform",
     "HeNormal",
+    "Huber",
     "LeCunNormal",
     "MinicnnError",
     "Network",

@@ -145,6 +145,7 @@ STRATEGIES = {
     m.ScaledTanh: layers(m.ScaledTanh),
     m.ReLU: layers(m.ReLU),
     m.LeakyReLU: layers(m.LeakyReLU, negative_slope=st.sampled_from((0.01, 0.3, 0, 1, -0.5, 2.0))),
+    m.Softplus: layers(m.Softplus, beta=st.sampled_from((1, 0.5, 3.0, 40.0))),
     m.RBF: rbf(),
     m.Softmax: layers(m.Softmax, shape=st.tuples(st.integers(2, 9))),
 }

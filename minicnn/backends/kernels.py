@@ -141,6 +141,12 @@ class Kernels(Protocol):
     def leaky_relu_dx(self, x: Array, slope: Array, dy: Array, dx: Array) -> None:
         """dx = dy where x > 0, else slope · dy."""
 
+    def softplus(self, x: Array, beta: Array, y: Array) -> None:
+        """y = log(1 + e^βx)/β, and x itself from βx = 20 on."""
+
+    def softplus_dx(self, x: Array, beta: Array, dy: Array, dx: Array) -> None:
+        """dx = dy · σ(βx), and dy from βx = 20 on."""
+
     def softmax(self, x: Array, y: Array) -> None:
         """y = e^x / Σ e^x over the D elements of each image."""
 
@@ -205,6 +211,15 @@ class Kernels(Protocol):
 
     def mse_hy(self, lanes: Array, scale: Array, hy: Array) -> None:
         """hy = 2·scale/D, the second derivatives of mse."""
+
+    def huber(self, y: Array, target: Array, delta: Array, lanes: Array, scale: Array, value: Array) -> None:
+        """value += scale/D · Σ h(y − t), h(e) = e²/2 up to |e| = δ, and δ·(|e| − δ/2) beyond."""
+
+    def huber_dy(self, y: Array, target: Array, delta: Array, lanes: Array, scale: Array, dy: Array) -> None:
+        """dy = scale/D · (y − t), no further from 0 than scale/D · δ."""
+
+    def huber_hy(self, y: Array, target: Array, delta: Array, lanes: Array, scale: Array, hy: Array) -> None:
+        """hy = scale/D where |y − t| ≤ δ, else 0."""
 
     def cross_entropy(self, y: Array, labels: Array, smoothing: Array, lanes: Array, scale: Array, value: Array) -> None:
         """value −= scale · Σ q · log softmax(y), q the smoothed label."""

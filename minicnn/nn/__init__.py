@@ -1,6 +1,6 @@
 """The layers. Each file states one layer's mathematics; ``base`` states the contract they all keep."""
 
-from .activation import LeakyReLU, ReLU, ScaledTanh, Sigmoid, Softmax, Tanh
+from .activation import LeakyReLU, ReLU, ScaledTanh, Sigmoid, Softmax, Softplus, Tanh
 from .base import Layer
 from .conv import Conv2d
 from .dense import Dense
@@ -25,6 +25,7 @@ __all__ = [
     "ScaledTanh",
     "Sigmoid",
     "Softmax",
+    "Softplus",
     "SparseConv2d",
     "Subsample",
     "Tanh",

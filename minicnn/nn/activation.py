@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass
 from typing import ClassVar
@@ -10,7 +11,7 @@ import numpy as np
 
 from ..arrays import Array, Shape
 from ..backends.kernels import Kernels
-from ..errors import OptionError, ShapeError
+from ..errors import OptionError, ShapeError, number
 from .base import Layer, Plan
 
 
@@ -142,6 +143,42 @@ class LeakyReLU(_Elementwise):
     def curvature(self, k: Kernels, x: Array, hy: Array, negative_slope2: Array, hx: Array | None) -> None:
         """hx = hy where x > 0, else slope² · hy."""
         self.backward(k, x, hy, negative_slope2, hx)
+
+
+@dataclass(frozen=True)
+class Softplus(_Elementwise):
+    """y = log(1 + e^βx)/β, dx = dy · σ(βx); from βx = 20 on y = x.   Any shape.
+
+    Args:
+        beta: β, above 0: the larger, the nearer to ReLU.
+
+    Raises:
+        OptionError: beta is not above 0 or not finite.
+    """
+
+    beta: float = 1.0
+
+    def __post_init__(self) -> None:
+        number("Softplus", "beta", self.beta, 0, math.inf, "()")
+
+    def plan(self, in_shape: Shape) -> Plan:
+        """The shape stays."""
+        return Plan(in_shape, consts={"beta": np.array([float(self.beta)])}, inplace=True)
+
+    def forward(self, k: Kernels, x: Array, y: Array, beta: Array) -> None:
+        """y = log(1 + e^βx)/β."""
+        k.softplus(x, beta, y)
+
+    def backward(self, k: Kernels, x: Array, dy: Array, beta: Array, dx: Array | None) -> None:
+        """dx = dy · σ(βx)."""
+        if dx is not None:
+            k.softplus_dx(x, beta, dy, dx)
+
+    def curvature(self, k: Kernels, x: Array, hy: Array, beta: Array, hx: Array | None) -> None:
+        """hx = hy · σ(βx)²."""
+        if hx is not None:
+            k.softplus_dx(x, beta, hy, hx)
+            k.softplus_dx(x, beta, hx, hx)
 
 
 @dataclass(frozen=True)

@@ -127,6 +127,52 @@ class MSE(Loss):
 
 
 @dataclass(frozen=True)
+class Huber(Loss):
+    """E = 1/(N·D) · Σ_n Σ_d h(y_nd − t_nd): ``torch.nn.HuberLoss(delta=δ)``.
+
+    h(e) = e²/2 up to |e| = δ, and δ·(|e| − δ/2) beyond, so that a target far off pulls no harder than one that is δ off
+    (Huber, 1964). Class numbers as targets are made into vectors as by ``MSE``.
+
+    Args:
+        delta: δ, above 0.
+        on: target value of the right class.
+        off: target value of the others.
+
+    Raises:
+        OptionError: delta is not above 0, or a number is not finite.
+
+    >>> Huber(delta=2.0).consts()
+    {'delta': (2.0,), 'on_off': (1.0, 0.0)}
+    """
+
+    delta: float = 1.0
+    on: float = 1.0
+    off: float = 0.0
+    vectors: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        number("Huber", "delta", self.delta, 0, math.inf, "()")
+        for name in ("on", "off"):
+            number("Huber", name, getattr(self, name), -math.inf, math.inf)
+
+    def consts(self) -> Mapping[str, tuple[float, ...]]:
+        """δ, and the two target values."""
+        return {"delta": (self.delta,), "on_off": (self.on, self.off)}
+
+    def forward(self, k: Kernels, y: Array, target: Array, delta: Array, lanes: Array, scale: Array, value: Array) -> None:
+        """value += scale/D · Σ h(y − t)."""
+        k.huber(y, target, delta, lanes, scale, value)
+
+    def backward(self, k: Kernels, y: Array, target: Array, delta: Array, lanes: Array, scale: Array, dy: Array) -> None:
+        """dy = scale/D · (y − t), no further from 0 than scale/D · δ."""
+        k.huber_dy(y, target, delta, lanes, scale, dy)
+
+    def curvature(self, k: Kernels, y: Array, target: Array, delta: Array, lanes: Array, scale: Array, hy: Array) -> None:
+        """hy = scale/D where |y − t| ≤ δ, else 0."""
+        k.huber_hy(y, target, delta, lanes, scale, hy)
+
+
+@dataclass(frozen=True)
 class CrossEntropy(Loss):
     """E = −1/N · Σ_n Σ_k q_nk · log softmax(y_n)_k: ``torch.nn.CrossEntropyLoss(label_smoothing=s)``.
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minicnn import ContractError, kernel
-from minicnn.backends import cpu
+from minicnn.backends import cpu, cuda
 from minicnn.backends.program import Call, Program
 from minicnn.engine.record import Recorder
 
@@ -91,6 +91,14 @@ def test_an_unknown_kernel_is_named_with_those_there_are(name):
     with pytest.raises(ContractError, match=f"^{re.escape(message)}.*gemm_bias.*, zero$"):
         getattr(k, name)(ONES)
     assert len(program) == 0
+
+
+def test_a_kernel_that_a_gpu_lacks_is_named():
+    k = Recorder(cuda.BACKEND, Program())
+    k.where = "act forward"
+    message = "act forward: expected a kernel of the backend, got k.softplus; use k.call or one of: adam, "
+    with pytest.raises(ContractError, match=f"^{re.escape(message)}"):
+        k.softplus(ONES, ONES[:1], ONES)
 
 
 def test_a_call_is_a_value():

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from minicnn import MSE, Conv2d, CrossEntropy, Dense, Network, OptionError
+from minicnn import MSE, Conv2d, CrossEntropy, Dense, Huber, Network, OptionError
 from minicnn.nn.losses import Loss, told_apart
+from minicnn.testing import check_loss
 
 CLASSES, RNG = 5, np.random.default_rng(0)
 LABELS = RNG.integers(0, CLASSES, 37)
@@ -58,6 +59,25 @@ def test_mse_of_maps_is_pytorchs():
     net = network(layer=Conv2d(3, 2), in_shape=(2, 4, 5))
     x, maps = RNG.standard_normal((19, 2, 4, 5)), RNG.standard_normal((19, 3, 3, 4))
     agrees(net, MSE(), torch.nn.MSELoss(), x, maps, torch.from_numpy(maps))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("delta", [0.1, 1.0, 30.0])
+def test_huber_is_pytorchs(dtype, delta):
+    vectors = RNG.standard_normal((37, CLASSES)).astype(dtype)
+    agrees(network(dtype), Huber(delta), torch.nn.HuberLoss(delta=delta), IMAGES, vectors, torch.from_numpy(vectors))
+
+
+@pytest.mark.parametrize("check", check_loss(Huber(0.7)), ids=str)
+def test_huber_keeps_the_contract_of_losses(check):
+    check()
+
+
+@pytest.mark.parametrize("options", [{"delta": 0}, {"delta": float("inf")}, {"on": float("nan")}, {"off": "1"}])
+def test_numbers_of_huber_outside_their_ranges(options):
+    (name,) = options
+    with pytest.raises(OptionError, match=f"^Huber: expected {name} "):
+        Huber(**options)
 
 
 def test_vectors_and_classes_of_the_same_meaning_give_the_same():

@@ -54,3 +54,15 @@ def leaky_relu(x: Array, slope: Array, y: Array) -> None:
 def leaky_relu_dx(x: Array, slope: Array, dy: Array, dx: Array) -> None:
     """dx = dy where x > 0, else slope · dy."""
     dx[...] = np.where(x > 0, dy, slope * dy)
+
+
+def softplus(x: Array, beta: Array, y: Array) -> None:
+    """y = log(1 + e^βx)/β, and x itself from βx = 20 on."""
+    with np.errstate(over="ignore"):
+        y[...] = np.where(beta * x > 20, x, np.log1p(np.exp(beta * x)) / beta)
+
+
+def softplus_dx(x: Array, beta: Array, dy: Array, dx: Array) -> None:
+    """dx = dy · σ(βx), and dy from βx = 20 on."""
+    with np.errstate(over="ignore"):
+        dx[...] = dy * np.where(beta * x > 20, 1, 1 / (1 + np.exp(-beta * x)))

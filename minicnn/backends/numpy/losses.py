@@ -50,6 +50,22 @@ def mse_hy(lanes: Array, scale: Array, hy: Array) -> None:
     hy[...] = live(np.full_like(hy, 2 * scale / len(hy)), lanes)
 
 
+def huber(y: Array, target: Array, delta: Array, lanes: Array, scale: Array, value: Array) -> None:
+    """value += scale/D · Σ h(y − t), h(e) = e²/2 up to |e| = δ, and δ·(|e| − δ/2) beyond."""
+    e = np.abs(y - target)
+    value += scale / len(y) * live(np.where(e <= delta, e**2 / 2, delta * (e - delta / 2)), lanes).sum()
+
+
+def huber_dy(y: Array, target: Array, delta: Array, lanes: Array, scale: Array, dy: Array) -> None:
+    """dy = scale/D · (y − t), no further from 0 than scale/D · δ."""
+    dy[...] = live(scale / len(y) * np.clip(y - target, -delta, delta), lanes)
+
+
+def huber_hy(y: Array, target: Array, delta: Array, lanes: Array, scale: Array, hy: Array) -> None:
+    """hy = scale/D where |y − t| ≤ δ, else 0."""
+    hy[...] = live(scale / len(y) * (np.abs(y - target) <= delta), lanes)
+
+
 def cross_entropy(y: Array, labels: Array, smoothing: Array, lanes: Array, scale: Array, value: Array) -> None:
     """value −= scale · Σ ((1 − s) · log p at the label + s · mean log p), p = softmax(y), s = smoothing."""
     s, z = smoothing[0], y - y.max(axis=0)

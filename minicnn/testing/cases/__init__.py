@@ -9,6 +9,8 @@ from .draw import Draw, Drawing
 
 SHARED: dict[Drawing, tuple[str, ...]] = {
     passes.of_x: ("copy", "square", "sigmoid", "tanh", "scaled_tanh", "relu"),
+    passes.leaky_relu: ("softplus",),
+    passes.leaky_relu_dx: ("softplus_dx",),
     passes.of_y_and_dy: ("sigmoid_dx", "tanh_dx", "scaled_tanh_dx", "relu_dx"),
     passes.softmax_dx: ("softmax_hx",),
     training.count: ("count_hits", "count_least"),

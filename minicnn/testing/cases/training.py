@@ -77,6 +77,19 @@ def mse_hy(d: Draw) -> Case:
     return [d.lanes, d.scale, hy], [2]
 
 
+def huber(d: Draw) -> Case:
+    y, _, _ = outputs(d)
+    return [y, d.normal(*y.shape), d.few(0.7), d.lanes, d.scale, value(d)], [5]
+
+
+def huber_dy(d: Draw) -> Case:
+    y, _, dy = outputs(d)
+    return [y, d.normal(*y.shape), d.few(0.7), d.lanes, d.scale, dy], [5]
+
+
+huber_hy = huber_dy
+
+
 def smoothing(d: Draw) -> Array:
     return d.few(d.rng.choice([0, 0.1, 1]))
 

@@ -6,6 +6,7 @@ input of its kind: y as x, dx as dy.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,9 @@ from numba.extending import register_jitable
 from ....arrays import Array
 from ..compile.jit import kernel
 from ..tiles import activation, functions
+
+LINEAR = 20
+"""Where softplus becomes x: PyTorch's default."""
 
 
 @register_jitable
@@ -142,3 +146,24 @@ def leaky_relu_dx(x: Array, slope: Array, dy: Array, dx: Array) -> None:
     else:
         for i in range(dx.size):
             dx[i] = dy[i] if x[i] > 0 else s * dy[i]
+
+
+@register_jitable
+def _softplus(x: Any, beta: Any) -> Any:
+    scaled = x * beta
+    return x if scaled > LINEAR else math.log1p(functions.exp(scaled)) / beta
+
+
+@kernel(flat=True)
+def softplus(x: Array, beta: Array, y: Array) -> None:
+    """y = log(1 + e^βx)/β, and x itself from βx = 20 on."""
+    for i in range(y.size):
+        y[i] = _softplus(x[i], beta[0])
+
+
+@kernel(flat=True)
+def softplus_dx(x: Array, beta: Array, dy: Array, dx: Array) -> None:
+    """dx = dy · σ(βx), and dy from βx = 20 on."""
+    for i in range(dx.size):
+        scaled = x[i] * beta[0]
+        dx[i] = dy[i] if scaled > LINEAR else dy[i] * activation.sigmoid(scaled)

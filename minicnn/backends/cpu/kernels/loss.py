@@ -108,3 +108,36 @@ def one_hot(labels: Array, lanes: Array, on_off: Array, target: Array) -> None:
     for d in range(D):
         for lane in range(L):
             target[d, lane] = on if lane < n and labels[lane] == d else off
+
+
+@kernel
+def huber(y: Array, target: Array, delta: Array, lanes: Array, scale: Array, value: Array) -> None:
+    """value += scale/D · Σ h(y − t), h(e) = e²/2 up to |e| = δ, and δ·(|e| − δ/2) beyond."""
+    D, bound, total = y.shape[0], np.float64(delta[0]), 0.0
+    for d in range(D):
+        for lane in range(lanes[0]):
+            e = abs(np.float64(y[d, lane]) - np.float64(target[d, lane]))
+            total += e * e / 2 if e <= bound else bound * (e - bound / 2)
+    value[0] += scale[0] * total / D
+
+
+@kernel
+def huber_dy(y: Array, target: Array, delta: Array, lanes: Array, scale: Array, dy: Array) -> None:
+    """dy = scale/D · (y − t), no further from 0 than scale/D · δ."""
+    (D, L), n, bound, zero = y.shape, lanes[0], delta[0], y.dtype.type(0)
+    factor = scale[0] / y.dtype.type(D)
+    for d in range(D):
+        for lane in range(L):
+            e = y[d, lane] - target[d, lane]
+            e = -bound if e < -bound else bound if e > bound else e
+            dy[d, lane] = factor * e if lane < n else zero
+
+
+@kernel
+def huber_hy(y: Array, target: Array, delta: Array, lanes: Array, scale: Array, hy: Array) -> None:
+    """hy = scale/D where |y − t| ≤ δ, else 0."""
+    (D, L), n, zero = y.shape, lanes[0], y.dtype.type(0)
+    factor = scale[0] / y.dtype.type(D)
+    for d in range(D):
+        for lane in range(L):
+            hy[d, lane] = factor if lane < n and abs(y[d, lane] - target[d, lane]) <= delta[0] else zero
