@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -243,7 +244,7 @@ class Network(Handle):
         """Call a function inside ``update()``, which for one handle costs less than entering that.
 
         Args:
-            change: what writes into the parameters.
+            change: what writes into the parameters, without calls of the network.
             given: its arguments.
 
         Raises:
@@ -251,8 +252,10 @@ class Network(Handle):
         """
         self._lock.updated(change, *given)
 
-    def over_parameters(self, kernel: Function, vectors: Sequence[Array], numbers: Array) -> Schedule:
+    def over_parameters(self, kernel: Function, vectors: Sequence[Array], numbers: Array) -> Callable[[], None]:
         """What calls an elementwise kernel on the parameters, their gradients, vectors as long, and a few numbers.
+
+        It is to be called inside ``update()`` or ``updated``.
 
         Args:
             kernel: takes (params, grads, *vectors, numbers).
@@ -265,12 +268,7 @@ class Network(Handle):
             pieces = (vector[part] for vector in (self.params.memory, self.grads.memory, *vectors))
             Recorder(self.backend, program).call(kernel, *pieces, numbers)
             tasks.append(Task([([program], (0, 1, 1))], np.zeros(1, np.int64)))
-        return Schedule([tasks])
-
-    def run(self, work: Schedule) -> None:
-        """Run phases one after another, at most one task of each for each thread."""
-        with self._lock.call():
-            self._executor.run_schedule(work)
+        return partial(self._executor.run_schedule, Schedule([tasks]))
 
     # --- looking at the network itself ---
 

@@ -114,7 +114,7 @@ class HandleLock(FairLock):
         return _Held(self, everyone=True)
 
     def updated(self, change: Callable[..., None], *given: object) -> None:
-        """Make a change of the parameters inside an update.
+        """Make a change of the parameters as one call inside an update.
 
         If there is one handle and nobody else is about, two plain locks do: an interrupt finds each of them held or free.
         """
@@ -122,13 +122,9 @@ class HandleLock(FairLock):
         if shared.alone and not (self.line or shared.turn.line or self.mine()):
             with shared.turn.own, self.own:
                 if shared.alone:  # no other handle came in between
-                    self.open = True
-                    try:
-                        change(*given)
-                    finally:
-                        self.open = self.running = False
+                    change(*given)
                     return
-        with self.update():
+        with self.update(), self:
             change(*given)
 
     @contextmanager
