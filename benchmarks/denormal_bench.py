@@ -15,7 +15,7 @@ from harness import Array, Column, Work, say
 
 from minicnn.backends import cpu
 from minicnn.backends.executor import Executor
-from minicnn.backends.program import Program, Task
+from minicnn.backends.program import Call, Program, Task
 from minicnn.engine.record import Recorder
 
 COLUMNS = (
@@ -52,7 +52,7 @@ def cases(rng: np.random.Generator, small: float) -> list[tuple[str, str, tuple[
 
 def alone(name: str, arrays: tuple[Array, ...]) -> Work:
     """The kernel called by the interpreter."""
-    function, own = getattr(cpu, name).bind(arrays)
+    function, own, _ = Call("", name, cpu.BACKEND.kernels[name], arrays).bound
     return lambda: function(*own)
 
 

@@ -2,7 +2,7 @@
 
 Run: python benchmarks/same_bits.py OTHER [--time] [--steps 100], where OTHER is the folder of another checkout. Each checkout
 trains the networks of its own ``harness/workloads.py`` in a process of its own. Without --time the hashes of parameters,
-losses, predictions and curvature are compared; with --time the speeds are, in pairs of processes, A B A B ….
+losses, predictions and curvature are compared; with --time the speeds are, of processes that take turns.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import json
 import os
+import random
 import resource
 import statistics
 import subprocess
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parents[1]
 STEPS, ONE_BY_ONE = 100, 50
-SERVED = 4000
-"""Number of timed predictions of one image."""
 
 
 # --- what runs inside a checkout ---
@@ -80,43 +79,47 @@ def trained_bits(work: Workload, steps: int, options: dict[str, Any], differenti
     return found
 
 
-def times(threads: str) -> dict[str, float]:
-    """Seconds by name, and the peak memory in MB, after everything has run once untimed."""
+def turns(name: str, threads: str) -> None:
+    """Do what is asked for on standard input, one line at a time, and print the seconds that it took."""
     import numpy as np
-    from harness.workloads import WORKLOADS, train
+    from harness.workloads import WORKLOADS, batches, classes, train
 
-    found: dict[str, float] = {}
-    for name, steps in (("classic", 900), ("modern", 450), ("cifar", 24), ("1998", 1500)):
-        work = WORKLOADS[name]
-        images = max(steps * work.batch, 100)
-        net, source, optimizer = work.make(threads=int(threads), seed=3), work.source(images), work.optimizer()
-        train(work, net, optimizer, source, 8, images)
+    work, images = WORKLOADS[name], 4000
+    net, source, optimizer = work.make(threads=int(threads), seed=3), work.source(images), work.optimizer()
+    x, labels = np.ones((1, *net.in_shape), np.float32), classes(images)
+    train(work, net, optimizer, source, 8, images)
+
+    def steps(count: int) -> None:
+        for chosen in batches(work, count, images):
+            net.loss_and_grads(work.loss, source, labels, chosen)
+            optimizer.step(net)
+
+    works: dict[str, Callable[[int], object]] = {
+        "training": steps,
+        "inference": lambda count: [net.predict(source, np.arange(256)) for _ in range(count)],
+        "one image": lambda count: [net.predict(x) for _ in range(count)],
+    }
+    for run in works.values():
+        run(8)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        what, _, count = line.rpartition(" ")
         started = time.perf_counter()
-        train(work, net, optimizer, source, steps, images)
-        found[f"{name}: training"] = time.perf_counter() - started
-        chosen = np.arange(min(images, 6000))
-        net.predict(source, chosen)
-        started = time.perf_counter()
-        for _ in range(3):
-            net.predict(source, chosen)
-        found[f"{name}: inference"] = time.perf_counter() - started
-        x, served = np.ones((1, *net.in_shape), np.float32), SERVED // (20 if name == "cifar" else 1)
-        for repeat in (served // 10, served):
-            started = time.perf_counter()
-            for _ in range(repeat):
-                net.predict(x)
-            found[f"{name}: one image"] = time.perf_counter() - started
-    found["memory, MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return found
+        works[what](int(count))
+        print(time.perf_counter() - started, flush=True)
 
 
 def start() -> dict[str, float]:
-    """Seconds from the first import to the end of the first step, and the peak memory in MB."""
-    started = time.perf_counter()
-    from harness.workloads import WORKLOADS, train
+    """Seconds from the import, NumPy's apart, to the end of the first step, and the peak memory in MB."""
+    import numpy as np
 
-    work = WORKLOADS["classic"]
-    train(work, work.make(threads=1), work.optimizer(), work.source(100), 1, 100)
+    images, labels = np.zeros((32, 1, 32, 32), np.float32), np.zeros(32, np.int64)
+    started = time.perf_counter()
+    import minicnn
+
+    net = minicnn.models.lenet5(threads=1)
+    net.loss_and_grads(minicnn.MSE(1.0, -1.0), images, labels)
+    minicnn.SGD(0.1).step(net)
     return {
         "to the first step": time.perf_counter() - started,
         "its memory, MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
@@ -152,38 +155,96 @@ def compare_bits(other: Path, steps: int, only: str) -> int:
     return 1 if differ else 0
 
 
-def compare_times(other: Path, pairs: int) -> int:
-    """Print the ratios of the other checkout's figures to this one's; above 1 means that this one takes less."""
-    samples: dict[str, list[tuple[float, float]]] = {}
+COUNTS = {
+    "classic": {"training": 60, "inference": 24, "one image": 1600},
+    "modern": {"training": 25, "inference": 16, "one image": 800},
+    "cifar": {"training": 3, "inference": 2, "one image": 60},
+    "1998": {"training": 150, "inference": 10, "one image": 800},
+}
+"""How often a process does a thing in one turn: about 80 ms."""
 
-    def pair(what: str, *question: str, **variables: str) -> None:
-        there, here = (ask(checkout, *question, **variables) for checkout in (other, HERE))
-        for key in here:
-            samples.setdefault(f"{key}{what}", []).append((there[key], here[key]))
+EACH = 2
+"""Processes of a checkout that take turns."""
 
-    for number in range(pairs):
-        for threads in ("1", "2"):
-            pair(f", threads={threads}", "times", threads)
-        pair(", warm", "start")
-        if number < max(1, pairs // 3):
-            with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
-                cold = [ask(c, "start", MINICNN_CACHE=f) for c, f in ((other, first), (HERE, second))]
-            for key in cold[1]:
-                samples.setdefault(f"{key}, cold", []).append((cold[0][key], cold[1][key]))
-    print(f"{'what':40} {'there':>9} {'here':>9} {'there/here':>10} {'least':>6} {'most':>6}")
-    for key, found in samples.items():
-        there, here = (statistics.median(side) for side in zip(*found, strict=True))
-        ratios = [a / b for a, b in found]
-        print(f"{key:40} {there:9.3f} {here:9.3f} {statistics.median(ratios):10.3f} {min(ratios):6.2f} {max(ratios):6.2f}")
+
+def taken_in_turns(checkouts: Sequence[Path], name: str, threads: int, rounds: int) -> dict[str, list[float]]:
+    """The median seconds of every thing that a workload does, for each of some checkouts.
+
+    Processes of all checkouts are there at once and take turns of a fraction of a second, in random order. What slows the
+    machine down for a second or a minute meets all of them.
+    """
+    processes = [start_turns(checkout, name, threads) for _ in range(EACH) for checkout in checkouts]
+    seconds: dict[str, list[list[float]]] = {what: [[] for _ in checkouts] for what in COUNTS[name]}
+    order, numbers = random.Random(0), list(range(len(processes)))
+    for _ in range(rounds):
+        for what, count in COUNTS[name].items():
+            order.shuffle(numbers)
+            for number in numbers:
+                seconds[what][number % len(checkouts)].append(taken(processes[number], f"{what} {count}"))
+    for process in processes:
+        process.communicate()
+    return {what: [statistics.median(own) for own in found] for what, found in seconds.items()}
+
+
+def start_turns(checkout: Path, name: str, threads: int) -> subprocess.Popen[str]:
+    """A process of a checkout that waits for its turn.
+
+    Raises:
+        SystemExit: that process failed.
+    """
+    script = checkout / "benchmarks" / Path(__file__).name
+    command = [sys.executable, str(script), "--answer", "turns", name, str(threads)]
+    environment = {**os.environ, "PYTHONPATH": str(checkout)}
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+    if process.stdout is None or process.stdout.readline() != "ready\n":
+        sys.exit(f"same_bits: expected {script} to be ready, got {process.wait()}")
+    return process
+
+
+def taken(process: subprocess.Popen[str], what: str) -> float:
+    """The seconds that a process takes for something."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(f"{what}\n")
+    process.stdin.flush()
+    return float(process.stdout.readline())
+
+
+def compare_times(other: Path, rounds: int) -> int:
+    """Print the ratios of the other checkout's figures to this one's; above 1 means that this one takes less.
+
+    The control is the other checkout against itself.
+    """
+    print(f"{'what':40} {'there':>9} {'here':>9} {'there/here':>10} {'control':>8}", flush=True)
+    for name, threads in product(COUNTS, (1, 2)):
+        for what, (there, here, again) in taken_in_turns((other, HERE, other), name, threads, rounds).items():
+            row(f"{name}: {what}, {threads} threads" if threads > 1 else f"{name}: {what}, one thread", there, here, again)
+    starts: dict[str, list[list[float]]] = {}
+    for number in range(max(1, rounds // 2)):
+        with tempfile.TemporaryDirectory() as folder:
+            for i, checkout in enumerate((other, HERE, other)):
+                caches = {"warm": {}, "cold": {"MINICNN_CACHE": f"{folder}/{i}"}} if number < 2 else {"warm": {}}
+                for state, variables in caches.items():
+                    for key, value in ask(checkout, "start", **variables).items():
+                        starts.setdefault(f"{key}, {state}", [[], [], []])[i].append(value)
+    for key, found in starts.items():
+        row(key, *(statistics.median(own) for own in found))
     return 0
+
+
+def row(what: str, there: float, here: float, again: float) -> None:
+    """Print a row of the table."""
+    print(f"{what:40} {there:9.4f} {here:9.4f} {there / here:10.3f} {there / again:8.3f}", flush=True)
 
 
 def answer(question: Sequence[str]) -> int:
     """Print the answer to another process as JSON."""
     what, *arguments = question
-    answers: dict[str, Callable[..., Any]] = {"bits": bits, "times": times, "start": start}
-    found = answers[what](*arguments)
-    print(json.dumps(found))
+    if what == "turns":
+        turns(*arguments)
+        return 0
+    answers: dict[str, Callable[..., Any]] = {"bits": bits, "start": start}
+    print(json.dumps(answers[what](*arguments)))
     return 0
 
 
@@ -196,12 +257,12 @@ def main(given: Sequence[str]) -> int:
     parser.add_argument("--time", action="store_true", help="compare speeds, not bits")
     parser.add_argument("--steps", type=int, default=STEPS, help="training steps before the hashes are taken")
     parser.add_argument("--only", default="", help="one of the workloads by name; all unless given")
-    parser.add_argument("--pairs", type=int, default=5, help="pairs of processes that are timed")
+    parser.add_argument("--rounds", type=int, default=15, help="turns of each process that is timed")
     options = parser.parse_args(given)
     if not (options.other / "benchmarks" / Path(__file__).name).is_file():
         parser.error(f"expected a checkout with benchmarks/{Path(__file__).name}, got {options.other}")
     if options.time:
-        return compare_times(options.other.resolve(), options.pairs)
+        return compare_times(options.other.resolve(), options.rounds)
     return compare_bits(options.other.resolve(), options.steps, options.only)
 
 

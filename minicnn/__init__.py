@@ -17,7 +17,8 @@ from .network import Network
 from .nn import *  # noqa: F403 (the layers)
 from .nn.base import Buffer, Param, Plan
 from .nn.init import Constant, FanInUniform, GlorotUniform, HeNormal, LeCunNormal, TorchDefault
-from .nn.losses import MAP, MLE, MSE, CrossEntropy, Huber
+from .nn.losses import MSE, CrossEntropy, Huber
+from .nn.penalties import MAP, MLE
 from .optim import SDLM, SGD, Adam, AdamW
 
 __version__ = "0.1.0"

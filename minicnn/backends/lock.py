@@ -113,6 +113,20 @@ class HandleLock(FairLock):
         """Enter it to change the parameters: no other thread uses any handle meanwhile."""
         return _Held(self, everyone=True)
 
+    def updated(self, change: Callable[..., None], *given: object) -> None:
+        """Make a change of the parameters as one call inside an update.
+
+        If there is one handle and nobody else is about, two plain locks do: an interrupt finds each of them held or free.
+        """
+        shared = self.shared
+        if shared.alone and not (self.line or shared.turn.line or self.mine()):
+            with shared.turn.own, self.own:
+                if shared.alone:  # no other handle came in between
+                    change(*given)
+                    return
+        with self.update(), self:
+            change(*given)
+
     @contextmanager
     def at_work(self) -> Iterator[None]:
         """Enter it where code of a layer or a source may run: what that calls must not wait for the handle."""

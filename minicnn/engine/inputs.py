@@ -11,7 +11,7 @@ from ..arrays import Array, Shape
 from ..backends.kernels import Kernels
 from ..errors import DataError, ShapeError
 from ..nn.losses import Loss
-from .rows import NUMPY, direct
+from .rows import NUMPY
 
 
 class Source(Protocol):
@@ -183,7 +183,7 @@ def index(who: str, chosen: object, images: int) -> Array:
     if given.ndim != 1 or given.dtype.kind not in "iu" or len(given) == 0:
         what = f"expected a vector of whole numbers, got dtype {given.dtype} and shape {given.shape}"
         raise DataError(who, what, "give the numbers of the images of the batch")
-    taken = given if direct(given, _INDEX) and given.flags.writeable else np.require(given, np.int64, NUMPY)
+    taken = given if given.dtype == _INDEX and given.flags.carray else np.require(given, np.int64, NUMPY)
     if not _below(taken, images):
         what = f"expected numbers from 0 to {images - 1}, got {given.min()} to {given.max()}"
         raise DataError(who, what, "keep to the images there are")
@@ -195,6 +195,8 @@ _INDEX, _UNSIGNED = np.dtype(np.int64), np.dtype(np.uint64)
 
 def _below(numbers: Array, end: int) -> bool:
     """Whether all of some int64 are from 0 to below an end: as numbers without a sign, negative ones are the largest."""
+    if len(numbers) == 1:
+        return bool(0 <= numbers[0] < end)
     unsigned = numbers.view(_UNSIGNED)
     return bool(unsigned[unsigned.argmax()] < end)  # max, a ufunc, takes twice as long for a batch
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from types import FunctionType, MethodType
 
 from ..arrays import Array
 from ..backends.interface import Backend
@@ -43,8 +45,16 @@ class Recorder:
 
 def signature_of(method: Callable[..., None]) -> dict[str, bool]:
     """The arguments that a bound method takes after ``k``, and whether each may be left out."""
-    parameters = list(inspect.signature(method).parameters.values())
-    return {p.name: p.default is not inspect.Parameter.empty for p in parameters[1:]}
+    if isinstance(method, MethodType) and isinstance(method.__func__, FunctionType):
+        return _arguments(method.__func__, 2)
+    return _arguments.__wrapped__(method, 1)
+
+
+@lru_cache(maxsize=256)
+def _arguments(function: Callable[..., None], behind: int) -> dict[str, bool]:
+    """The arguments of a function behind its first ones. ``inspect`` takes longer than all else in recording a call."""
+    parameters = list(inspect.signature(function).parameters.values())
+    return {p.name: p.default is not inspect.Parameter.empty for p in parameters[behind:]}
 
 
 def record(

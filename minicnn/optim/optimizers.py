@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -14,7 +15,6 @@ from ..errors import CheckpointError, ContractError, OptionError, Options, numbe
 
 if TYPE_CHECKING:
     from ..backends.interface import Memory
-    from ..backends.program import Schedule
     from ..network import Network
 
 
@@ -35,7 +35,7 @@ class Optimizer(Options):
         self.steps = 0
         self._moments: dict[str, Array] = {}
         self._memory: Memory | None = None
-        self._bound: tuple[Network, Schedule, Array] | None = None
+        self._bound: tuple[Network, Callable[[], None], Array] | None = None
 
     def step(self, net: Network) -> None:
         """Update the parameters of a network by its gradients.
@@ -43,11 +43,13 @@ class Optimizer(Options):
         Raises:
             ContractError: the moments belong to another network.
         """
-        with net.update():
-            known = self._bound is not None and self._bound[0] is net
-            moments = self._moments if known else self._own(net)
-            self.steps += 1
-            self._update(net, *moments.values())
+        net.updated(self._step, net)
+
+    def _step(self, net: Network) -> None:
+        known = self._bound is not None and self._bound[0] is net
+        moments = self._moments if known else self._own(net)
+        self.steps += 1
+        self._update(net, *moments.values())
 
     def check(self, net: Network) -> None:
         """Refuse a network other than the one that was trained so far, even one of the same size.
@@ -99,9 +101,9 @@ class Optimizer(Options):
         if self._bound is None or self._bound[0] is not net:
             h = np.zeros(len(numbers))
             self._bound = (net, net.over_parameters(net.backend.kernels[kernel], moments, h), h)
-        _, work, h = self._bound
+        _, run, h = self._bound
         h[:] = numbers
-        net.run(work)
+        run()
 
     def options(self) -> dict[str, Any]:
         """The options by name, for log lines and checkpoints."""

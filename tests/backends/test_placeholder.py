@@ -7,7 +7,7 @@ import pytest
 
 import minicnn as m
 from minicnn.backends.placeholder import Placeholder
-from minicnn.engine.bind import record
+from minicnn.engine.record import record
 from minicnn.nn.losses import Loss
 
 X = np.random.default_rng(0).standard_normal((5, 4)).astype("float32")

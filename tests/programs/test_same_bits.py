@@ -32,17 +32,27 @@ def test_a_difference_is_told(capsys, monkeypatch):
     ]
 
 
-def test_times_are_compared_in_pairs(capsys, monkeypatch):
-    seconds = iter((4.0, 2.0))
+def test_times_are_compared_in_turns(capsys, monkeypatch):
+    def found(checkouts, name, threads, rounds):
+        assert checkouts == (Path("there"), same_bits.HERE, Path("there"))
+        assert rounds == 1
+        return {"training": [4.0, 2.0, 5.0]}
 
-    def ask(checkout, *question, **variables):
-        return {"training": next(seconds)} if question == ("times", "1") else {"start": 1.0}
-
-    monkeypatch.setattr(same_bits, "ask", ask)
+    monkeypatch.setattr(same_bits, "taken_in_turns", found)
+    monkeypatch.setattr(same_bits, "ask", lambda *question, **variables: {"start": 1.0})
     assert same_bits.compare_times(Path("there"), 1) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1].split() == ["training,", "threads=1", "4.000", "2.000", "2.000", "2.00", "2.00"]
-    assert [line.split()[0] for line in lines[2:]] == ["start,", "start,", "start,"]  # two threads, warm, cold
+    assert lines[1].split() == ["classic:", "training,", "one", "thread", "4.0000", "2.0000", "2.000", "0.800"]
+    assert lines[2].split()[:4] == ["classic:", "training,", "2", "threads"]
+    assert [line.split(",")[0] for line in lines[9:]] == ["start", "start"]  # warm and cold
+
+
+@pytest.mark.skipif(INTERPRET or CHECK, reason="what other modes compute takes long")
+def test_processes_take_turns(monkeypatch):
+    monkeypatch.setitem(same_bits.COUNTS, "modern", {"training": 1, "one image": 2})
+    found = same_bits.taken_in_turns((ROOT, ROOT), "modern", 1, rounds=2)
+    assert list(found) == ["training", "one image"]
+    assert all(len(own) == 2 and min(own) > 0 for own in found.values())
 
 
 def test_a_process_answers_in_json(capsys, monkeypatch):

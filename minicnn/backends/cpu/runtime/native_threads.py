@@ -138,7 +138,11 @@ class NativeThreads:
         """Run phases of native programs, with one hand-over to the helpers."""
         if work.code is None:
             work.code = relay(work.phases)
-        self._together(work.code)
+        if len(work.code) > 1:
+            self._together(work.code)
+        else:
+            work.code[0].run()
+            work.code[0].check()
 
     def _together(self, codes: Sequence[NativeCode]) -> None:
         """Give all but the first to helpers and run the first here; an interrupt leaves no helper waiting at a barrier."""
