@@ -59,7 +59,8 @@ class Arrays:
     @property
     def shape(self) -> Shape:
         """(N, …)."""
-        return tuple(self.values.shape)
+        shape: Shape = self.values.shape
+        return shape
 
     @property
     def rows(self) -> Array:
@@ -99,7 +100,7 @@ def arrays(who: str, values: object, dtype: np.dtype[Any], shape: Shape) -> Arra
     given = array(who, values)
     if given.dtype.kind not in "fiub":
         raise DataError(who, f"expected an array of numbers, got dtype {given.dtype}", "convert it to float32")
-    if given.shape[1:] != shape or given.ndim != len(shape) + 1:
+    if given.shape[1:] != shape or given.ndim == 0:
         expected = f"(N, {', '.join(map(str, shape))})"
         hint = "reshape it or build the network for its shape"
         raise ShapeError(who, f"expected an array {expected}, got {given.shape}", hint)

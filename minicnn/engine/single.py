@@ -39,6 +39,7 @@ class Lane:
         self.x, self.target = group["in"].reshape(context.in_shapes[0]), group["target"].reshape(context.out_shape)
         self.y = group.y.reshape(1, *context.out_shape)
         self.index, self.label, self.step = group["index"], group["labels"], group["rng"][:, 1]
+        self._entered = int(self.step[0])
         group["lanes"][0] = 1
         for name in ("place", "index", "labels"):
             group[name][0] = 0
@@ -46,7 +47,9 @@ class Lane:
 
     def enter(self, source: Source, image: int, step: int) -> None:
         """Copy an image of an array, or tell the source's own kernels which one to fetch; and say which step it is."""
-        self.step.fill(step)
+        if step != self._entered:
+            self.step.fill(step)
+            self._entered = step
         if isinstance(source, Arrays):
             self.x[...] = source.values[image]
         else:
