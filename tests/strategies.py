@@ -3,6 +3,8 @@
 ``STRATEGIES`` gives for every layer class a strategy of (layer, in_shape) that reaches every option. Sizes are small.
 """
 
+import math
+
 from hypothesis import HealthCheck, assume, settings
 from hypothesis import strategies as st
 
@@ -131,6 +133,36 @@ def layers(kind, shape=any_shape, **options):
     return st.tuples(st.builds(kind, **options), shape)
 
 
+maps = st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(2, 5))
+epsilons = st.sampled_from((1e-5, 1e-3, 0.1))
+
+
+@st.composite
+def joined(draw, kind):
+    """Two or three inputs: of one shape, of different channels, or a value and its gate."""
+    shape, several = draw(any_shape), draw(st.integers(2, 3))
+    if kind is m.Add:
+        return kind(), (shape,) * several
+    if kind is m.Concat:
+        return kind(), tuple((draw(st.integers(1, 4)), *shape[1:]) for _ in range(several))
+    return kind(), (shape, draw(st.sampled_from((shape, shape[:1], (shape[0], *(1 for _ in shape[1:]))))))
+
+
+@st.composite
+def group_norm(draw):
+    """Groups of one channel, of several, and of all."""
+    groups, own = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    shape = (groups * own, *draw(st.sampled_from(((), (3,), (2, 3)))))
+    assume(own * math.prod(shape[1:]) > 1)
+    return m.GroupNorm(groups, eps=draw(epsilons), affine=draw(st.booleans())), shape
+
+
+def batch_norm(kind, shape):
+    """Every option."""
+    flags = {name: st.booleans() for name in ("affine", "track_running_stats")}
+    return layers(kind, shape, eps=epsilons, momentum=st.sampled_from((0.1, 0.5, 1, None)), **flags)
+
+
 STRATEGIES = {
     m.Conv2d: conv2d(),
     m.SparseConv2d: sparse_conv2d(),
@@ -148,4 +180,12 @@ STRATEGIES = {
     m.Softplus: layers(m.Softplus, beta=st.sampled_from((1, 0.5, 3.0, 40.0))),
     m.RBF: rbf(),
     m.Softmax: layers(m.Softmax, shape=st.tuples(st.integers(2, 9))),
+    m.BatchNorm2d: batch_norm(m.BatchNorm2d, maps),
+    m.BatchNorm1d: batch_norm(m.BatchNorm1d, st.tuples(st.integers(1, 5)) | st.tuples(st.integers(1, 3), st.integers(1, 5))),
+    m.GroupNorm: group_norm(),
+    m.InstanceNorm2d: layers(m.InstanceNorm2d, maps, eps=epsilons, affine=st.booleans()),
+    m.LayerNorm: layers(m.LayerNorm, eps=epsilons, elementwise_affine=st.booleans(), bias=st.booleans()),
+    m.Add: joined(m.Add),
+    m.Concat: joined(m.Concat),
+    m.Multiply: joined(m.Multiply),
 }

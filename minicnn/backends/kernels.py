@@ -302,6 +302,28 @@ class Kernels(Protocol):
     def normalize_dx(self, x: Array, dy: Array, stats: Array, W: Array, means: Array, lanes: Array, dx: Array) -> None:
         """dx = W/√(variance + ε) · (dy − mean dy − x̂ · mean dy·x̂), 0 in padding lanes."""
 
+    # --- gates: x, y, dy (R, P, L), g (R, L) ---
+
+    def gate(self, x: Array, g: Array, y: Array) -> None:
+        """y = g · x."""
+
+    def gate_sum(self, x: Array, dy: Array, dg: Array) -> None:
+        """dg = Σ_p dy · x."""
+
+    # --- statistics of one image: x (G, M, P, L), G groups of M rows of P pixels; stats (G, 2, L); W and b (G, M) ---
+
+    def group_stats(self, x: Array, eps: Array, stats: Array) -> None:
+        """stats = mean and 1/√(variance + ε) over a group's rows and pixels, for each image."""
+
+    def group_normalize(self, x: Array, stats: Array, W: Array, b: Array, y: Array) -> None:
+        """y = W · x̂ + b, x̂ = (x − mean)/√(variance + ε)."""
+
+    def group_norm_dW_add(self, x: Array, dy: Array, stats: Array, dW: Array) -> None:
+        """dW += Σ dy · x̂ over pixels and images."""
+
+    def group_norm_dx(self, x: Array, dy: Array, stats: Array, W: Array, sums: Array, dx: Array) -> None:
+        """dx = 1/√(variance + ε) · (W·dy − mean W·dy − x̂ · mean W·dy·x̂); sums (2, L) is room for the two means."""
+
     # --- distortions: u (elements, L) random numbers, maps (6, L), knots (2, G, G, L), y (1, H, W, L) ---
 
     def draw_uniform(self, seed: Array, rng: Array, index: Array, reach: Array, u: Array) -> None:

@@ -9,11 +9,13 @@ from typing import Any
 from ..arrays import Shape
 from ..errors import OptionError, ShapeError
 from ..nn.base import MOST, Layer, Plan
+from ..nn.residual import Residual
 from .bind import PlacedLayer, describe
 
-Item = Layer | tuple[Any, ...]
-"""A layer; a pair (name, layer); or (name, layer, inputs), where inputs is the name of what it reads, or several names. The
-name of an earlier item in place of the layer means that item's layer once more, with the same parameters."""
+Item = Layer | Residual | tuple[Any, ...]
+"""A layer, or a residual block; a pair (name, layer); or (name, layer, inputs), where inputs is the name of what it reads, or
+several names. The name of an earlier item in place of the layer means that item's layer once more, with the same
+parameters."""
 
 INPUT = "input"
 """The name of a network's only input."""
@@ -52,6 +54,12 @@ class _Planner:
         """Plan the next item."""
         index = len(self.placed)
         name, what, inputs = self._parts(index, item)
+        if isinstance(what, Residual):
+            self._read(name, inputs)
+            last = self.placed[-1].name if self.placed else next(iter(self.numbers))
+            for each in what.items(name, last if inputs is None else inputs[0]):
+                self.place(each)
+            return
         layer, owner = self._layer(item, name, what)
         if name in self.numbers:
             raise OptionError("Network", f"expected every name once, got {name!r} again", "rename one of the layers")
@@ -76,7 +84,8 @@ class _Planner:
             isinstance(inputs, Sequence) and len(inputs) > 0 and all(isinstance(each, str) for each in inputs)
         )
         if (
-            not isinstance(what, Layer | str)
+            not isinstance(what, Layer | Residual | str)
+            or (isinstance(what, Residual) and inputs is not None and len(inputs) != 1)
             or isinstance(item, str)
             or not isinstance(name, str)
             or not name

@@ -86,7 +86,7 @@ class LaneGroup:
         rows: Mapping[str, Array] | None = None,
         number: int = 0,
     ) -> None:
-        self.context, self.train, self._keep, self._place = context, train, keep, number
+        self.context, self.train, self._keep, self._place = context, train, keep, 0 if rows is None else number
         self._rows = rows_of(context.layers, context.dtype, 1) if rows is None else rows
         self._workspace = None if context.backend.lowering is None else Workspace(context.derived, scratch or Scratch())
         s = context

@@ -6,10 +6,12 @@ from .conv import Conv2d
 from .dense import Dense
 from .dropout import Dropout
 from .flatten import Flatten
-from .graph import Add, Concat
+from .graph import Add, Concat, Multiply
+from .group_norm import GroupNorm, InstanceNorm2d, LayerNorm
 from .norm import BatchNorm1d, BatchNorm2d
 from .pool import AvgPool2d, MaxPool2d
 from .rbf import RBF
+from .residual import Residual
 from .sparse_conv import SparseConv2d
 from .subsample import Subsample
 
@@ -24,10 +26,15 @@ __all__ = [
     "Dense",
     "Dropout",
     "Flatten",
+    "GroupNorm",
+    "InstanceNorm2d",
     "Layer",
+    "LayerNorm",
     "LeakyReLU",
     "MaxPool2d",
+    "Multiply",
     "ReLU",
+    "Residual",
     "ScaledTanh",
     "Sigmoid",
     "Softmax",

@@ -1,4 +1,4 @@
-"""Layers that join several values: their sum, and their channels one above another."""
+"""Layers that join several values: their sum, their product, and their channels one above another."""
 
 from __future__ import annotations
 
@@ -98,3 +98,54 @@ class Concat(Layer):
     def curvature(self, k: Kernels, xs: tuple[Array, ...], hy: Array, hxs: tuple[Array | None, ...]) -> None:
         """hx_i = hy[first_i : first_i + C_i]."""
         self.backward(k, xs, hy, hxs)
+
+
+@dataclass(frozen=True)
+class Multiply(Layer):
+    """y = x_0 · x_1, dx_0 = dy · x_1, dx_1 = dy · x_0: a value and a gate for it (Hu, Shen and Sun, 2018).
+
+    x_0 (C, …, L) of any shape; x_1 has the same shape, or is (C, L) or (C, 1, 1, L): one number for all pixels of a channel,
+    whose gradient is the sum over them.
+
+    Raises:
+        ShapeError: not two inputs, or a second one that does not fit the first.
+
+    >>> from minicnn import Network, Sigmoid
+    >>> net = Network([("gate", Sigmoid()), ("out", Multiply(), ("input", "gate"))], (3, 8, 8), threads=1)
+    >>> net.out_shape
+    (3, 8, 8)
+    """
+
+    joins: ClassVar[bool] = True
+
+    def plan(self, *in_shapes: Shape) -> Plan:
+        """The shape of the first input."""
+        if len(in_shapes) != 2:
+            what = f"expected two inputs, a value and its gate, got {len(in_shapes)}"
+            raise ShapeError("Multiply", what, 'write ("out", Multiply(), ("value", "gate"))')
+        x, gate = in_shapes
+        if gate != x and gate not in (x[:1], (*x[:1], *(1 for _ in x[1:]))):
+            what = f"expected a gate of shape {x} or {x[:1]}, got {gate}"
+            raise ShapeError("Multiply", what, "give the value first, and a gate for each of its channels")
+        return Plan(x)
+
+    def forward(self, k: Kernels, xs: tuple[Array, ...], y: Array) -> None:
+        """y = x_0 · x_1."""
+        x, gate, out = _gated(xs[0], xs[1], y)
+        k.gate(x, gate, out)
+
+    def backward(self, k: Kernels, xs: tuple[Array, ...], dy: Array, dxs: tuple[Array | None, ...]) -> None:
+        """dx_0 = dy · x_1, dx_1 = Σ dy · x_0."""
+        x, gate, out = _gated(xs[0], xs[1], dy)
+        if dxs[0] is not None:
+            k.gate(out, gate, dxs[0].reshape(x.shape))
+        if dxs[1] is not None:
+            k.gate_sum(x, out, dxs[1].reshape(gate.shape))
+
+
+def _gated(x: Array, gate: Array, y: Array) -> tuple[Array, Array, Array]:
+    """A value (R, P, L), its gate (R, L), and what has the value's shape: R numbers of the gate for P pixels each."""
+    lanes = x.shape[-1]
+    flat = gate.reshape(-1, lanes)
+    cut = (len(flat), -1, lanes)
+    return x.reshape(cut), flat, y.reshape(cut)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..arrays import Array, Shape
 from ..backends.kernels import Kernels
-from ..errors import OptionError, ShapeError, number
+from ..errors import ShapeError, flag, number
 from .base import Buffer, Layer, Param, Plan
 from .init import Constant
 
@@ -35,11 +35,9 @@ class _BatchNorm(Layer):
     def __post_init__(self) -> None:
         number(self.label, "eps", self.eps, 0, math.inf)
         if self.momentum is not None:
-            number(self.label, "momentum", self.momentum, 0, 1)
-        for name in ("affine", "track_running_stats"):
-            if not isinstance(getattr(self, name), bool):
-                what = f"expected {name} as True or False, got {getattr(self, name)!r}"
-                raise OptionError(self.label, what, f"give {name}=True or leave it out")
+            number(self.label, "momentum", self.momentum, 0, 1, "[]")
+        flag(self.label, "affine", self.affine)
+        flag(self.label, "track_running_stats", self.track_running_stats)
 
     def plan(self, in_shape: Shape) -> Plan:
         """The shape stays; a training batch must hold two numbers of each channel."""

@@ -6,6 +6,7 @@ import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,7 @@ from ..nn.base import Layer
 from ..nn.losses import MSE
 from .check import Check
 from .gradients import check_gradient
+from .joins import items_of
 
 RAGGED = {16: 33, 1: 3}
 """Images in a batch, by lanes: two full groups of 16 and one image over; groups of one image, with kernels of their own."""
@@ -40,7 +42,7 @@ class Subject:
     """
 
     layer: Layer
-    in_shape: Shape
+    in_shape: Any
     seed: int
     zero_gradients: bool
     backend: str
@@ -59,11 +61,12 @@ class Subject:
     def network(self, dtype: str, threads: int = 1) -> Network:
         """A new network of the layer alone."""
         options = {"seed": self.seed, "lanes": self.lanes, "threads": threads}
-        return Network([("layer", self.layer)], self.in_shape, dtype, self.backend, **options)
+        items, in_shape = items_of(self.layer, self.in_shape if self.layer.joins else (self.in_shape,))
+        return Network(items, in_shape, dtype, self.backend, **options)
 
     def images(self) -> Array:
         """The images of the batch."""
-        return np.random.default_rng(self.seed).standard_normal((RAGGED[self.lanes], *self.in_shape))
+        return np.random.default_rng(self.seed).standard_normal((RAGGED[self.lanes], *self.doubles.in_shape))
 
 
 class Traced:
@@ -98,18 +101,19 @@ class Traced:
 
 
 def check_layer(
-    layer: Layer, in_shape: Shape, seed: int = 0, zero_gradients: bool = False, backend: str = "cpu"
+    layer: Layer, in_shape: Shape | tuple[Shape, ...], seed: int = 0, zero_gradients: bool = False, backend: str = "cpu"
 ) -> list[Check]:
     """The layer contract as named checks of a layer; nothing is checked until they are called.
 
     Planned shapes are the real ones; gradients are right in float64, also after an update; every buffer is written before it
-    is read; inputs stay untouched; images do not depend on each other; any batch size gives the same; padding lanes are
-    exactly zero in dx; parameter gradients are added, not written; float32 agrees with float64; running allocates nothing; two
-    threads give the bits of one. All of it holds for groups of 16 lanes and for those of one image.
+    is read; inputs stay untouched; images do not depend on each other, any batch size gives the same, or where the layer
+    measures the batch their order does not matter; padding lanes are exactly zero in dx; parameter gradients are added, not
+    written; float32 agrees with float64; running allocates nothing; two threads give the bits of one. All of it holds for
+    groups of 16 lanes and for those of one image.
 
     Args:
         layer: the layer.
-        in_shape: shape of one image, without lanes.
+        in_shape: shape of one image, without lanes; for a layer that joins several inputs the shapes of all.
         seed: of the data and the directions.
         zero_gradients: the gradients may be zero.
         backend: of the networks that the layer is put into.
@@ -128,7 +132,13 @@ def check_layer(
         parts: dict[str, Callable[[Subject], None]] = {"gradients": partial(_check_gradients, train=True)}
         if _asks_for_training(layer):
             parts["gradients in inference"] = partial(_check_gradients, train=False)
-        parts |= {"shapes and inputs": _check_shape_and_input, "independent images": _check_independence}
+        parts["shapes and inputs"] = _check_shape_and_input
+        if not layer.measures(train=True):
+            parts["independent images"] = partial(_check_independence, train=True)
+        else:
+            parts["order of images"] = _check_order
+            if not layer.measures(train=False):
+                parts["independent images in inference"] = partial(_check_independence, train=False)
         parts["written before read"] = _check_buffers
         if lanes > 1:
             parts["padding lanes"] = _check_padding
@@ -141,7 +151,8 @@ def check_layer(
 
 def _asks_for_training(layer: Layer) -> bool:
     """Whether a pass of a layer may differ in training."""
-    return any("train" in signature_of(method) for method in (layer.forward, layer.backward))
+    asks = any("train" in signature_of(method) for method in (layer.forward, layer.backward))
+    return asks or layer.measures(train=True) != layer.measures(train=False)
 
 
 def _check_gradients(s: Subject, train: bool) -> None:
@@ -176,18 +187,30 @@ def _check_shape_and_input(s: Subject) -> None:
             assert same, f"passes: expected {name} in lanes untouched after forward and backward, got it changed"
 
 
-def _check_independence(s: Subject) -> None:
+def _check_independence(s: Subject, train: bool) -> None:
     net, x = s.doubles, s.images()
-    y = net.forward(x, train=True)
+    y = net.forward(x, train=train)
     for n in (1, 15, 16, 17, 32):
-        same = np.array_equal(net.forward(x[:n], train=True), y[:n])
+        same = np.array_equal(net.forward(x[:n], train=train), y[:n])
         assert same, f"batch size: expected the first {n} images to give the same alone as among {len(x)}, got a difference"
     rng = np.random.default_rng(7)
     for kept, changed in ((slice(0, 1), slice(1, None)), (slice(1, None), slice(0, 1))):
         mates = x.copy()
         mates[changed] = rng.standard_normal(mates[changed].shape)
-        same = np.array_equal(net.forward(mates, train=True)[kept], y[kept])
+        same = np.array_equal(net.forward(mates, train=train)[kept], y[kept])
         assert same, "group: expected an image to be independent of the others, it is not"
+
+
+def _check_order(s: Subject) -> None:
+    """What a layer measures is that of the whole batch, whichever groups its images come in."""
+    net, x = s.doubles, s.images()
+    order = np.random.default_rng(s.seed).permutation(len(x))
+    y = net.forward(x, train=True)
+    worst = np.abs(net.forward(x[order], train=True) - y[order]).max()
+    assert worst <= 1e-9 * (1 + np.abs(y).max()), f"batch: expected the same in any order of the images, got {worst:.3g} apart"
+    mates = x.copy()
+    mates[-1] += 1
+    assert not np.array_equal(net.forward(mates, train=True)[0], y[0]), "batch: expected the first image to feel the last one"
 
 
 def _gradient_of(s: Subject, y: Array, seed: int) -> Array:
@@ -214,8 +237,8 @@ def _check_buffers(s: Subject) -> None:
 
 def _check_padding(s: Subject) -> None:
     """Padding lanes of dx must be zero whatever stood there."""
-    x = s.images()
-    traced = Traced(s, x[-1:])
+    images = s.doubles.layers[-1].plan.images
+    traced = Traced(s, s.images()[-images:])
     dy = _gradient_of(s, traced.forward(), 2)
     traced.backward(dy)
     for junk in (np.nan, 1e30):
@@ -225,7 +248,7 @@ def _check_padding(s: Subject) -> None:
         for group in traced.groups:
             group["dy"][...] = junk
         traced.backward(dy)
-        assert not traced.groups[-1].dx[..., 1:].any(), (
+        assert not traced.groups[-1].dx[..., images:].any(), (
             "backward: expected dx of exactly zero in padding lanes, got other numbers"
         )
 
@@ -241,7 +264,7 @@ def _check_added(s: Subject) -> None:
         slot = Slot(own, np.zeros(2, np.int64), net.backend)
         slot.grads.flat[...] = start
         group["dy"][...] = dy
-        group.run(group.backward(slot, input_grad=True))
+        group.run(group.backward(slot, input_grad=True).alone())
         results.append(slot.grads.flat - start)
     close = np.allclose(results[0], results[1], rtol=1e-9, atol=1e-9 * max(1.0, float(np.abs(results[0]).max(initial=0))))
     assert close, "backward: expected parameter gradients to be added to what is there, got them written"
@@ -266,12 +289,15 @@ def _check_float32(s: Subject) -> None:
 
 
 def _check_allocation(s: Subject) -> None:
+    if s.lanes < s.doubles.layers[-1].plan.images:
+        return  # one group alone is no training batch of this layer
     s.traced.forward()
     group = s.traced.groups[0]
-    programs = [group.forward, group.backward(s.traced.slots.take(1)[0], True)]
-    group.run(*programs)
+    programs = [group.forward.alone(), group.backward(s.traced.slots.take(1)[0], True).alone()]
+    task = group.task(programs, 0, 1, 1)
+    task.run(group.context.backend.memory)
     tracemalloc.start()
-    group.run(*programs)
+    task.run(group.context.backend.memory)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     backend = group.context.backend

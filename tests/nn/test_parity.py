@@ -11,6 +11,7 @@ from strategies import STRATEGIES, both, examples
 import minicnn as m
 from minicnn import Network, models
 from minicnn.backends.cpu import CHECK, INTERPRET
+from minicnn.testing.joins import items_of
 
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
@@ -63,7 +64,19 @@ def as_named(layer, x):
     return getattr(torch.nn, type(layer).__name__)(**vars(layer))(x)
 
 
+def batch_norm(layer, x, W=None, b=None):
+    return F.batch_norm(x, None, None, W, b, training=True, eps=layer.eps)
+
+
 OWN = {
+    m.BatchNorm1d: batch_norm,
+    m.BatchNorm2d: batch_norm,
+    m.GroupNorm: lambda layer, x, W=None, b=None: F.group_norm(x, layer.num_groups, W, b, layer.eps),
+    m.InstanceNorm2d: lambda layer, x, W=None, b=None: F.instance_norm(x, weight=W, bias=b, eps=layer.eps),
+    m.LayerNorm: lambda layer, x, W=None, b=None: F.layer_norm(x, x.shape[1:], W, b, layer.eps),
+    m.Add: lambda layer, *xs: sum(xs[1:], xs[0]),
+    m.Concat: lambda layer, *xs: torch.cat(xs, 1),
+    m.Multiply: lambda layer, x, gate: x * gate.reshape(*gate.shape, *(1,) * (x.ndim - gate.ndim)),
     m.Conv2d: conv2d,
     m.SparseConv2d: sparse_conv2d,
     m.Subsample: subsample,
@@ -93,15 +106,22 @@ def close(got, expected, terms, what):
     torch.testing.assert_close(torch.from_numpy(np.array(got)), expected, rtol=10 * eps, atol=4 * eps * terms, msg=name)
 
 
+def parts_of(x, shapes):
+    """A matrix of images cut into parts, each in a shape of its own."""
+    parts = torch.split(x, [math.prod(shape) for shape in shapes], 1)
+    return [part.reshape(-1, *shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
 def passes(backend, layer, in_shape, dtype, x, dy_of):
     """Forward, dx and the gradients of the parameters, ours and PyTorch's, by name."""
-    net = Network([("it", layer)], in_shape, dtype=dtype, backend=backend, threads=1)
+    items, whole = items_of(layer, in_shape if layer.joins else (in_shape,))
+    net = Network(items, whole, dtype=dtype, backend=backend, threads=1)
     x = np.asarray(x, dtype)
-    y = net.forward(x)
+    y = net.forward(x, train=True)
     dy = np.asarray(dy_of(y.shape), dtype)
     got = {"y": y, "dx": net.backward(dy), **net.grads}
     leaves = [tensor(x), *map(tensor, net.params.values())]
-    expected = TORCH[type(layer)](layer, *leaves)
+    expected = TORCH[type(layer)](layer, *(parts_of(leaves[0], in_shape) if layer.joins else leaves[:1]), *leaves[1:])
     expected.backward(torch.from_numpy(dy))
     return net, got, dict(zip(got, [expected.detach(), *(leaf.grad for leaf in leaves)], strict=True))
 
@@ -122,9 +142,10 @@ def test_layer_gives_what_pytorch_gives(kind, dtype, backend):
     def gives_the_same(case, seed):
         layer, in_shape = case
         rng = np.random.default_rng(seed)
-        x = rng.standard_normal((IMAGES, *in_shape))
+        sizes = [math.prod(shape) for shape in (in_shape if layer.joins else (in_shape,))]
+        x = rng.standard_normal((IMAGES, sum(sizes)) if layer.joins else (IMAGES, *in_shape))
         net, got, expected = passes(backend, layer, in_shape, dtype, x, rng.standard_normal)
-        one_image = math.prod(in_shape) + math.prod(net.out_shape)
+        one_image = sum(sizes) + math.prod(net.out_shape)
         for name, array in got.items():
             terms = one_image if name in ("y", "dx") else IMAGES * math.prod(net.out_shape[1:])
             close(array, expected[name], terms, f"{name} of {layer} on {in_shape}")

@@ -11,6 +11,8 @@ from .activation import *
 from .arithmetic import *
 from .conv import *
 from .distortion import *
+from .gate import *
+from .group_norm import *
 from .lanes import *
 from .layout import *
 from .losses import *

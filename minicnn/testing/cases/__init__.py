@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from . import passes, training
+from . import norm, passes, training
 from .draw import Draw, Drawing
 
 SHARED: dict[Drawing, tuple[str, ...]] = {
@@ -27,7 +27,8 @@ def drawings(names: Iterable[str]) -> dict[str, Drawing]:
     (2, [1])
     """
     made = {name: draw for draw, several in SHARED.items() for name in several}
-    return {name: made.get(name) or getattr(passes, name, None) or getattr(training, name) for name in sorted(names)}
+    stated = {**vars(training), **vars(norm), **vars(passes), **made}
+    return {name: stated[name] for name in sorted(names)}
 
 
 __all__ = ["SHARED", "Draw", "Drawing", "drawings"]

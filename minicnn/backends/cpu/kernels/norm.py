@@ -19,16 +19,17 @@ from ..compile.jit import kernel
 @kernel
 def channel_moments(x: Array, lanes: Array, row: Array) -> None:
     """row = how many numbers of real lanes a channel has, their mean, and Σ (x − mean)²."""
-    (C, P, _), n = x.shape, lanes[0]
+    (C, P, L), n = x.shape, lanes[0]
+    rows, real = (P, n) if n < L else (1, P * L)  # without padding lanes a channel is one long row
     for c in range(C):
-        total, squares = 0.0, 0.0
-        for p in range(P):
-            for lane in range(n):
-                total += np.float64(x[c, p, lane])
+        xc, total, squares = x[c].reshape(P * L), 0.0, 0.0
+        for p in range(rows):
+            for i in range(p * L, p * L + real):
+                total += np.float64(xc[i])
         mean = total / (P * n)
-        for p in range(P):
-            for lane in range(n):
-                d = np.float64(x[c, p, lane]) - mean
+        for p in range(rows):
+            for i in range(p * L, p * L + real):
+                d = np.float64(xc[i]) - mean
                 squares += d * d
         row[0, c], row[1, c], row[2, c] = P * n, mean, squares
 
@@ -121,7 +122,9 @@ def normalize_dx(x: Array, dy: Array, stats: Array, W: Array, means: Array, lane
     for c in range(C):
         mean, scale = stats[0, c], stats[1, c] * W[c]
         shift, slope = x.dtype.type(means[0, c]), x.dtype.type(means[1, c] * stats[1, c])
-        for p in range(P):
-            for lane in range(L):
-                value = scale * (dy[c, p, lane] - shift - (x[c, p, lane] - mean) * slope)
-                dx[c, p, lane] = value if lane < n else zero
+        xc, dyc, dxc = x[c].reshape(P * L), dy[c].reshape(P * L), dx[c].reshape(P * L)
+        for i in range(P * L):
+            dxc[i] = scale * (dyc[i] - shift - (xc[i] - mean) * slope)
+        if n < L:
+            for p in range(P):
+                dx[c, p, n:] = zero
