@@ -134,6 +134,7 @@ def layers(kind, shape=any_shape, **options):
 
 
 maps = st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(2, 5))
+wide = st.tuples(st.integers(1, 3), st.integers(2, 4), st.integers(3, 5))
 epsilons = st.sampled_from((1e-5, 1e-3, 0.1))
 
 
@@ -152,8 +153,8 @@ def joined(draw, kind):
 def group_norm(draw):
     """Groups of one channel, of several, and of all."""
     groups, own = draw(st.integers(1, 3)), draw(st.integers(1, 3))
-    shape = (groups * own, *draw(st.sampled_from(((), (3,), (2, 3)))))
-    assume(own * math.prod(shape[1:]) > 1)
+    shape = (groups * own, *draw(st.sampled_from(((), (6,), (2, 3)))))
+    assume(own * math.prod(shape[1:]) > 5)  # of fewer numbers the deviation may be so small that rounding counts
     return m.GroupNorm(groups, eps=draw(epsilons), affine=draw(st.booleans())), shape
 
 
@@ -162,6 +163,10 @@ def batch_norm(kind, shape):
     flags = {name: st.booleans() for name in ("affine", "track_running_stats")}
     return layers(kind, shape, eps=epsilons, momentum=st.sampled_from((0.1, 0.5, 1, None)), **flags)
 
+
+layer_norm = layers(
+    m.LayerNorm, wide | st.tuples(st.integers(6, 9)), eps=epsilons, elementwise_affine=st.booleans(), bias=st.booleans()
+)
 
 STRATEGIES = {
     m.Conv2d: conv2d(),
@@ -183,8 +188,10 @@ STRATEGIES = {
     m.BatchNorm2d: batch_norm(m.BatchNorm2d, maps),
     m.BatchNorm1d: batch_norm(m.BatchNorm1d, st.tuples(st.integers(1, 5)) | st.tuples(st.integers(1, 3), st.integers(1, 5))),
     m.GroupNorm: group_norm(),
-    m.InstanceNorm2d: layers(m.InstanceNorm2d, maps, eps=epsilons, affine=st.booleans()),
-    m.LayerNorm: layers(m.LayerNorm, eps=epsilons, elementwise_affine=st.booleans(), bias=st.booleans()),
+    m.InstanceNorm2d: layers(m.InstanceNorm2d, wide, eps=epsilons, affine=st.booleans()),
+    m.LayerNorm: layers(
+        m.LayerNorm, wide | st.tuples(st.integers(6, 9)), eps=epsilons, elementwise_affine=st.booleans(), bias=st.booleans()
+    ),
     m.Add: joined(m.Add),
     m.Concat: joined(m.Concat),
     m.Multiply: joined(m.Multiply),

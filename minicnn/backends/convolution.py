@@ -85,7 +85,7 @@ class Convolutions:
         done: list[Call] = []
         for call in recorded:
             rule = self._rules.get(call.name)
-            done += [call] if rule is None else [replace(made, replaces=(call,)) for made in rule(call, workspace)]
+            done += [call] if rule is None else [replace(made, replaces=call.recorded) for made in rule(call, workspace)]
             workspace.changed(call.arrays if rule is None else call.arrays[-1:])  # which of them others write, none says
         workspace.end()
         return done

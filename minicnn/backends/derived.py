@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import prod
 from typing import Any
 
@@ -18,6 +18,10 @@ def allocated(shape: Shape, dtype: np.dtype[Any]) -> Array:
     return aligned(prod(shape) * dtype.itemsize).view(dtype).reshape(shape)
 
 
+Key = tuple[str, tuple[int, ...], tuple[Shape, ...]]
+"""Which kernel makes it, of which arrays, in which shapes."""
+
+
 class Derived:
     """Arrays that follow from the parameters, such as packed weights: the groups of a network share them.
 
@@ -29,7 +33,7 @@ class Derived:
 
     def __init__(self, params: Array) -> None:
         self._params = params
-        self._calls: dict[tuple[str, int, Shape], Call] = {}
+        self._calls: dict[Key, tuple[Call, int]] = {}  # and how many arrays it reads
 
     def array(self, where: str, kernel: Function, source: Array, shape: Shape) -> tuple[Array, list[Call]]:
         """What a kernel makes of an array, and the calls that must come before it is read.
@@ -43,18 +47,34 @@ class Derived:
             source: what it is derived from.
             shape: of the result.
         """
-        name = kernel.__name__
-        key = (name, source.ctypes.data, shape)
-        if key in self._calls:
-            return self._calls[key].arrays[-1], []
-        made = allocated(shape, source.dtype)
-        if not np.may_share_memory(source, self._params):
-            return made, [Call(where, name, kernel, (source, made), replaces=())]
-        self._calls[key] = Call(f"{where.split(maxsplit=1)[0]} prepare", name, kernel, (source, made), replaces=())
-        return made, []
+        known = (self._params, *(array for call, count in self._calls.values() for array in call.arrays[count:]))
+        if not any(np.may_share_memory(source, array) for array in known):
+            made = allocated(shape, source.dtype)
+            return made, [Call(where, kernel.__name__, kernel, (source, made), replaces=())]
+        return self.several(where, kernel, (source,), (shape,))[0], []
+
+    def several(self, where: str, kernel: Function, sources: Sequence[Array], shapes: Sequence[Shape]) -> Sequence[Array]:
+        """What a kernel makes of several arrays that follow from the parameters and the state: arrays of these shapes.
+
+        Args:
+            where: the layer and pass that ask for it.
+            kernel: takes the sources and the results.
+            sources: what they are derived from; the results have the dtype of the first.
+            shapes: of the results.
+        """
+        key = (kernel.__name__, tuple(source.ctypes.data for source in sources), tuple(shapes))
+        if key not in self._calls:
+            made = [allocated(shape, sources[0].dtype) for shape in shapes]
+            where = f"{where.split(maxsplit=1)[0]} prepare"
+            self._calls[key] = Call(where, kernel.__name__, kernel, (*sources, *made), replaces=()), len(sources)
+        call, count = self._calls[key]
+        return call.arrays[count:]
 
     def refresh(self, programs: Iterable[Program]) -> Program:
         """The program that makes what these programs read, of the parameters as they are then."""
-        given = (array for program in programs for call in program.calls for array in call.arrays)
-        read = {array.ctypes.data for array in given if isinstance(array, np.ndarray)}  # a callable may be given None
-        return Program(call for call in self._calls.values() if call.arrays[-1].ctypes.data in read)
+        reading = [call for program in programs for call in program.calls]
+        needed: list[Call] = []
+        for call, count in reversed(self._calls.values()):  # what is derived of derived arrays comes behind those
+            if any(each.given(array) for each in (*reading, *needed) for array in call.arrays[count:]):
+                needed.insert(0, call)
+        return Program(needed)

@@ -103,6 +103,10 @@ class Call:
         return line(self)
 
 
+ALONE = {"reads": "alone"}
+"""The option of calls in inference that alone read what they are given first: it need not be there for anybody else."""
+
+
 @dataclass(frozen=True, eq=False)
 class Barrier(Call):
     """Where a pass needs what all groups of a batch have told. It stands in a program so that no rule of lowering looks across.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from ..arrays import Array, Shape
 from ..backends.derived import Derived
 from ..backends.interface import Backend
-from ..backends.program import Barrier, Call, Kernel, Part, Program, Task
+from ..backends.program import ALONE, Barrier, Call, Kernel, Part, Program, Task
 from ..backends.scratch import Scratch
 from ..backends.workspace import Workspace
 from ..errors import BackendError, ContractError
@@ -188,6 +188,8 @@ class LaneGroup:
                 first = len(program)
                 record(placed.who, placed.layer.forward, k, self._names(placed), placed.plan.consts)
                 self._check_written(placed, program.calls[first:])
+                if not (self.train or self._keep or self.context.values.read_by_one(placed) is None):
+                    program.calls[first:] = [replace(call, options={**call.options, **ALONE}) for call in program.calls[first:]]
         return self._lowered(program)
 
     def _meet(self, k: Recorder, program: Program, placed: PlacedLayer, *methods: Callable[..., None] | None) -> None:

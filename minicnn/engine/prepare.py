@@ -23,7 +23,8 @@ class Preparation:
 
     def of(self, programs: Sequence[Program]) -> Program:
         """What these programs need."""
-        return needed(self.whole, self._layers, programs) + self.derived.refresh(programs)
+        refresh = self.derived.refresh(programs)
+        return needed(self.whole, self._layers, [*programs, refresh]) + refresh
 
 
 def needed(prepare: Program, layers: Sequence[PlacedLayer], programs: Iterable[Program]) -> Program:

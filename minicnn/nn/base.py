@@ -166,13 +166,13 @@ class Layer(Options):
 
     measure: ClassVar[Callable[..., None] | None] = None
     """Record what a group tells of its images, before ``forward``; only where ``measures`` says so."""
-    merge: ClassVar[Callable[..., None]]
+    merge: ClassVar[Callable[..., None] | None] = None
     """Record what follows from what all groups of a batch told; it runs once, when all have."""
     track: ClassVar[Callable[..., None] | None] = None
     """Record what training keeps of it, behind ``merge``."""
     measure_back: ClassVar[Callable[..., None] | None] = None
     """Record what a group tells of its gradients, before ``backward``."""
-    merge_back: ClassVar[Callable[..., None]]
+    merge_back: ClassVar[Callable[..., None] | None] = None
     """Record what follows from that, for ``backward``."""
 
     joins: ClassVar[bool] = False

@@ -62,6 +62,7 @@ class _BatchNorm(Layer):
             measured={"row": row, "row_back": row},
             merged={"moments": doubles, "stats": two, "means": doubles},
             state=tracked if self.track_running_stats else {},
+            inplace=True,
             images=2 if prod(in_shape[1:]) == 1 else 1,
         )
 

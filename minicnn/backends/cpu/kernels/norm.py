@@ -14,6 +14,7 @@ import numpy as np
 
 from ....arrays import Array
 from ..compile.jit import kernel
+from .elementwise import same
 
 
 @kernel
@@ -77,8 +78,12 @@ def normalize(x: Array, stats: Array, W: Array, b: Array, y: Array) -> None:
     for c in range(C):
         mean, scale, shift = stats[0, c], stats[1, c] * W[c], b[c]
         xc, yc = x[c].reshape(P * L), y[c].reshape(P * L)
-        for i in range(P * L):
-            yc[i] = (xc[i] - mean) * scale + shift
+        if same(xc, yc):  # LLVM does not vectorise a loop over two aliases
+            for i in range(P * L):
+                yc[i] = (yc[i] - mean) * scale + shift
+        else:
+            for i in range(P * L):
+                yc[i] = (xc[i] - mean) * scale + shift
 
 
 @kernel
@@ -123,8 +128,12 @@ def normalize_dx(x: Array, dy: Array, stats: Array, W: Array, means: Array, lane
         mean, scale = stats[0, c], stats[1, c] * W[c]
         shift, slope = x.dtype.type(means[0, c]), x.dtype.type(means[1, c] * stats[1, c])
         xc, dyc, dxc = x[c].reshape(P * L), dy[c].reshape(P * L), dx[c].reshape(P * L)
-        for i in range(P * L):
-            dxc[i] = scale * (dyc[i] - shift - (xc[i] - mean) * slope)
+        if same(dyc, dxc):
+            for i in range(P * L):
+                dxc[i] = scale * (dxc[i] - shift - (xc[i] - mean) * slope)
+        else:
+            for i in range(P * L):
+                dxc[i] = scale * (dyc[i] - shift - (xc[i] - mean) * slope)
         if n < L:
             for p in range(P):
                 dx[c, p, n:] = zero

@@ -31,6 +31,7 @@ from ..single_image import sparse_conv as image_sparse_conv
 from ..single_image.conv import conv2d_image_activated
 from ..tiles.activation import NONE, NUMBERS
 from . import by_lanes
+from .fold import folded
 
 
 class Rewrite(NamedTuple):
@@ -262,7 +263,7 @@ class CpuLowering:
 
     def lower(self, program: Program, workspace: Workspace, moving: bool = False, fuse: bool = True) -> Program:
         """Convolutions by their shapes, then neighbours in one pass over memory."""
-        calls = CONVOLUTIONS.lowered(program.calls, workspace)
+        calls = CONVOLUTIONS.lowered(folded(program.calls, workspace.derived), workspace)
         return Program(fused(calls, workspace.scratch, moving) if fuse else calls)
 
     def from_zero(self, call: Call) -> Function | None:
