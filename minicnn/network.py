@@ -127,10 +127,14 @@ class Network(Handle):
     def _score(self, loss: Loss, x: Any, target: Any, index: Any, train: bool, then: Any = None) -> Score:
         source, chosen, given = self._checked(loss, x, target, index)
         following = None if then is None else inputs.index("then", then, source.shape[0])
-        with self._lock.call():
+        with self._entered(train):
             score = self._runner.score(loss, source, given, chosen, self.steps, train, following)
             self.steps += train
         return score
+
+    def _entered(self, train: bool) -> AbstractContextManager[Any]:
+        """Alone on the handle; where training changes what layers keep, which all handles share, alone on the parameters."""
+        return self._lock.update() if train and self._tracks else self._lock.call()
 
     def curvature(self, loss: Loss, x: Any, target: Any, index: Any = None) -> ParameterVector:
         """The diagonal of the Gauss–Newton matrix for a batch: second derivatives by each parameter, by name and in ``flat``.
@@ -178,7 +182,7 @@ class Network(Handle):
         chosen = inputs.index("index", index, source.shape[0])
         if check_finite:
             inputs.finite("x", source, chosen)
-        with self._lock.call():
+        with self._entered(train):
             return self._trace.forward(source, chosen, self.steps, train)
 
     def backward(self, dy: Any, input_grad: bool = True) -> Array | None:

@@ -10,7 +10,7 @@ from weakref import WeakMethod
 import numpy as np
 
 from .. import backends
-from ..arrays import Shape
+from ..arrays import Array, Shape
 from ..backends.derived import Derived
 from ..backends.executor import Executor
 from ..backends.interface import Backend
@@ -23,11 +23,11 @@ from .group import Context
 from .memory import Identity, ParameterVector
 from .prepare import Preparation
 from .runner import Runner
-from .shared import preparation, provide, set_state, state_of
+from .shared import preparation, provide, set_state, state_of, tracked_by
 from .trace import Trace
 from .values import Values
 
-HANDLE = {"_lock", "_context", "_executor", "_preparation", "_slots", "_runner", "_trace"}
+HANDLE = {"_lock", "_tracks", "_context", "_executor", "_preparation", "_slots", "_runner", "_trace"}
 """What a copy of a network makes anew."""
 
 
@@ -52,14 +52,17 @@ class Handle:
     params: ParameterVector
     identity: Identity
 
-    def _begin(self, threads: int | None, lanes: int, lock: SharedLock) -> None:
+    def _begin(
+        self, threads: int | None, lanes: int, lock: SharedLock, tracked: Mapping[str, dict[str, Array]] | None = None
+    ) -> None:
         """Take what a handle has for itself: gradients, what is derived from the parameters, threads and groups."""
         self._asked = threads
         self.grads = ParameterVector(self.identity.shapes, self.dtype, self.backend.memory)
-        provide(self.layers, self.params, self.dtype)
+        provide(self.layers, self.params, self.dtype, tracked or {})
         values, derived = Values(self.layers, list(self.in_shapes.values())), Derived(self.params.memory)
         self._context = Context(self.layers, values, self.dtype, lanes, self.backend, self.seed, derived)
         self._lock = HandleLock(lock, WeakMethod(self._take_memory))
+        self._tracks = any(placed.layer.track is not None and placed.plan.state for placed in self.layers)
         self._take_memory()
 
     def _take_memory(self) -> None:
@@ -101,7 +104,8 @@ class Handle:
             handle = object.__new__(type(self))
             handle.__dict__.update(self.__dict__)
             handle.layers = [replace(placed, shared={}) for placed in self.layers]
-            handle._begin(self._asked if threads is None else threads, self.lanes, self._lock.shared)
+            asked = self._asked if threads is None else threads
+            handle._begin(asked, self.lanes, self._lock.shared, tracked_by(self.layers))
             set_state(handle.layers, state_of(self.layers))
         return handle
 

@@ -32,15 +32,17 @@ def initialise(layers: Sequence[PlacedLayer], params: ParameterVector, seed: int
             params[f"{placed.name}.{name}"][...] = param.init(rng, param.shape, param.fan_in, param.fan_out)
 
 
-def provide(layers: Sequence[PlacedLayer], params: ParameterVector, dtype: np.dtype[Any]) -> None:
-    """Give every layer its parameters, constants, and zeros for what is derived and for its state."""
-    states: dict[str, dict[str, Array]] = {}
+def provide(
+    layers: Sequence[PlacedLayer], params: ParameterVector, dtype: np.dtype[Any], tracked: Mapping[str, dict[str, Array]]
+) -> None:
+    """Give every layer its parameters, constants, room for what is derived, and its state, which may be there already."""
+    states = dict(tracked)
     for placed in layers:
         plan = placed.plan
         placed.shared |= {p: params[f"{placed.owner}.{p}"] for p in plan.params}
         placed.shared |= {n: constant(a, dtype) for n, a in plan.consts.items()}
         placed.shared |= {n: _filled(b, dtype) for buffers in (plan.derived, plan.merged) for n, b in buffers.items()}
-        if placed.owner == placed.name:
+        if placed.owner == placed.name and placed.name not in states:
             states[placed.name] = {n: _filled(b, dtype) for n, b in plan.state.items()}
         placed.shared |= states[placed.owner]
 
@@ -60,6 +62,12 @@ def state_of(layers: Sequence[PlacedLayer]) -> dict[str, Array]:
     """Copies of what layers keep over passes beside parameters, by layer and name."""
     own = [placed for placed in layers if placed.owner == placed.name]
     return {f"{placed.name}.{name}": placed.shared[name].copy() for placed in own for name in placed.plan.state}
+
+
+def tracked_by(layers: Sequence[PlacedLayer]) -> dict[str, dict[str, Array]]:
+    """What layers keep of training batches, by layer: all handles on the same parameters share it."""
+    own = [placed for placed in layers if placed.owner == placed.name and placed.layer.track is not None]
+    return {placed.name: {name: placed.shared[name] for name in placed.plan.state} for placed in own}
 
 
 def set_state(layers: Sequence[PlacedLayer], values: Mapping[str, Array]) -> None:

@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import re
+import threading
 
 import numpy as np
 import pytest
@@ -222,3 +224,87 @@ def test_a_join_that_asks_for_what_there_is_not_is_refused():
     net = Network([("c", m.Conv2d(3, 1)), ("odd", Odd(), ("c", "input"))], SHAPE)
     with pytest.raises(ContractError, match="expected arguments that the network has, got other in forward"):
         net.predict(np.ones((2, *SHAPE)))
+
+
+# --- state that all handles share ---
+
+
+def test_handles_on_the_same_parameters_share_running_statistics():
+    net = Network([("norm", m.BatchNorm2d())], SHAPE, threads=1)
+    handle, copied = net.share(), copy.deepcopy(net)
+    x = np.random.default_rng(0).standard_normal((20, *SHAPE)).astype(np.float32)
+    before = net.predict(x)
+    net.forward(x, train=True)
+    assert not np.array_equal(net.predict(x), before)
+    np.testing.assert_array_equal(handle.predict(x), net.predict(x))
+    np.testing.assert_array_equal(copied.predict(x), before)
+
+
+def test_training_that_moves_running_statistics_waits_for_the_calls_of_other_handles():
+    net = Network([("norm", m.BatchNorm2d()), ("out", m.Dense(2))], SHAPE, threads=1)
+    handle, began, seen = net.share(), threading.Event(), []
+    x, labels = np.zeros((20, *SHAPE), np.float32), np.zeros(20, np.int64)
+
+    def train():
+        began.set()
+        net.loss_and_grads(m.CrossEntropy(), x, labels)
+        seen.append("trained")
+
+    worker = threading.Thread(target=train)
+    with handle.atomic():
+        worker.start()
+        began.wait()
+        worker.join(0.2)
+        seen.append("held")
+    worker.join()
+    assert seen == ["held", "trained"]
+
+
+# --- residual blocks ---
+
+
+def test_a_residual_block_is_its_items():
+    block = m.Residual([("conv", m.Conv2d(3, 3, padding=1)), m.ReLU(), m.Residual([m.Tanh()])], [m.Conv2d(3, 1)])
+    net = Network([m.ReLU(), ("block", block), ("out", m.Dense(2))], SHAPE, threads=1)
+    items = [
+        m.ReLU(),
+        ("block-conv", m.Conv2d(3, 3, padding=1)),
+        ("block-1", m.ReLU()),
+        ("block-2-0", m.Tanh()),
+        ("block-2", m.Add(), ("block-2-0", "block-1")),
+        ("block-shortcut-0", m.Conv2d(3, 1), "0"),
+        ("block", m.Add(), ("block-2", "block-shortcut-0")),
+        ("out", m.Dense(2)),
+    ]
+    plain = Network(items, SHAPE, threads=1)
+    assert [(p.name, p.layer, p.inputs) for p in net.layers] == [(p.name, p.layer, p.inputs) for p in plain.layers]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (([],), "Residual: expected at least one layer, got none; give the layers of the block"),
+        (
+            ([m.ReLU(), 3],),
+            "Residual: expected layers as a list of layers or pairs (name, layer), got [ReLU(), 3]; "
+            'write for example [("conv", Conv2d(16, 3, padding=1)), BatchNorm2d()]',
+        ),
+        (
+            ([m.ReLU()], "x"),
+            "Residual: expected shortcut as a list of layers or pairs (name, layer), got 'x'; "
+            'write for example [("conv", Conv2d(16, 3, padding=1)), BatchNorm2d()]',
+        ),
+    ],
+)
+def test_a_block_that_cannot_be_is_refused(options, message):
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
+        m.Residual(*options)
+
+
+def test_a_gate_of_another_shape_is_refused():
+    items = [("gate", m.Dense(4)), ("out", m.Multiply(), ("input", "gate"))]
+    message = "expected a gate of shape (3, 8, 8) or (3,), got (4,)"
+    with pytest.raises(ShapeError, match=re.escape(message)):
+        Network(items, SHAPE)
+    with pytest.raises(ShapeError, match=re.escape("expected two inputs, a value and its gate, got 1")):
+        Network([("out", m.Multiply(), ("input",))], SHAPE)

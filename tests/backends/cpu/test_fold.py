@@ -1,0 +1,63 @@
+"""Batch normalisation that is folded into what is below it gives what it gives on its own."""
+
+import numpy as np
+import pytest
+
+import minicnn as m
+from minicnn import Network
+
+SHAPE = (3, 8, 8)
+CONV = m.Conv2d(4, 3, padding=1)
+NETWORKS = {
+    "convolution": [CONV, m.BatchNorm2d(), m.ReLU()],
+    "two in a row": [CONV, m.BatchNorm2d(), CONV, m.BatchNorm2d(affine=False), m.Tanh()],
+    "groups and no bias": [m.Conv2d(6, 3, groups=3, bias=False), m.BatchNorm2d(eps=0.1)],
+    "by columns": [m.Conv2d(4, 3, algorithm="im2col"), m.BatchNorm2d()],
+    "product": [m.Dense(5), m.BatchNorm1d(), m.ReLU()],
+    "sum": [m.Residual([CONV, m.BatchNorm2d(), m.ReLU(), m.Conv2d(3, 3, padding=1), m.BatchNorm2d()]), m.ReLU()],
+}
+TWO_READERS = [("conv", CONV), ("norm", m.BatchNorm2d()), ("sum", m.Add(), ("norm", "conv"))]
+
+
+def trained(items, dtype):
+    net = Network(items, SHAPE, dtype=dtype, threads=1)
+    x = 2 + np.random.default_rng(0).standard_normal((40, *SHAPE)).astype(dtype)
+    for part in (x[:30], x):
+        net.forward(part, train=True)
+    net.params.flat[...] *= 1.25
+    return net, x
+
+
+def folded(net):
+    return sum(call.name == "fold" for call in net.program(train=False).calls)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 1e-4)])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_it_gives_what_it_gives_on_its_own(name, dtype, tolerance):
+    net, x = trained(NETWORKS[name], dtype)
+    expected = net.forward(x)  # which keeps every activation, and folds nothing
+    norms = sum("BatchNorm" in placed.layer.label for placed in net.layers)
+    assert folded(net) == norms
+    for images in (40, 1):
+        np.testing.assert_allclose(net.predict(x[:images]), expected[:images], rtol=0, atol=tolerance * np.abs(expected).max())
+    net.forward(3 * x, train=True)  # the statistics move, and the weights with them
+    np.testing.assert_allclose(net.predict(x), net.forward(x), rtol=0, atol=tolerance * np.abs(expected).max())
+
+
+def test_what_somebody_else_reads_is_not_folded():
+    net, x = trained(TWO_READERS, "float64")
+    assert folded(net) == 0
+    np.testing.assert_array_equal(net.predict(x), net.forward(x))
+
+
+def test_a_batchs_own_statistics_are_not_folded():
+    net, x = trained([CONV, m.BatchNorm2d(track_running_stats=False)], "float64")
+    assert folded(net) == 0
+    np.testing.assert_array_equal(net.predict(x), net.forward(x))
+
+
+def test_the_listing_shows_what_is_folded():
+    listing = str(trained(NETWORKS["product"], "float32")[0].program(train=False))
+    assert "fold(5×192, 5, 2×5, 5, 5, 5×192, 5)" in listing
+    assert "↑" in next(line for line in listing.splitlines() if "normalize" in line)
