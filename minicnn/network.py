@@ -23,17 +23,19 @@ from .engine.memory import Identity, ParameterVector
 from .engine.record import Recorder
 from .engine.required_memory import check_memory
 from .engine.runner import Score
-from .engine.shared import initialise, shapes_of
+from .engine.shared import initialise, shapes_of, tracked_by
 from .engine.summary import table
 from .errors import ContractError, OptionError, ShapeError
 from .nn.losses import Loss
 
 
 class Network(Handle):
-    """Layers in a row, bound to memory.
+    """Layers in a row or a graph, bound to memory.
 
     Args:
-        layers: layers, or pairs (name, layer); unnamed ones are called by their number.
+        layers: layers, or pairs (name, layer); unnamed ones are called by their number. A layer reads what stands before it. In
+            an item (name, layer, inputs) it reads the values of these names, of which the network's input is ``"input"``; and
+            the name of an earlier item in place of a layer is that layer once more, with the same parameters.
         in_shape: shape of one image, (C, H, W) or (D,).
         dtype: ``"float32"`` or ``"float64"``.
         backend: ``"cpu"``; ``"numpy"``, the same in plain NumPy, slowly, on one thread; or ``"cuda"`` for an NVIDIA GPU, where
@@ -257,6 +259,14 @@ class Network(Handle):
         """
         self._lock.updated(change, *given)
 
+    @property
+    def state(self) -> dict[str, Array]:
+        """What training keeps of its batches beside the parameters, such as ``norm.running_mean``, by name.
+
+        The arrays are the network's own: write into them inside ``update()``.
+        """
+        return {f"{layer}.{name}": array for layer, own in tracked_by(self.layers).items() for name, array in own.items()}
+
     def over_parameters(self, kernel: Function, vectors: Sequence[Array], numbers: Array) -> Callable[[], None]:
         """What calls an elementwise kernel on the parameters, their gradients, vectors as long, and a few numbers.
 
@@ -294,22 +304,23 @@ class Network(Handle):
             return sum(programs, self._preparation.of(programs))
 
     def summary(self) -> str:
-        """The layers as a table: name, layer, output shape, parameters and connections."""
-        return table(self.in_shape, self.layers)
+        """The layers as a table: name, layer with what it reads, output shape, parameters and connections."""
+        return table(self.in_shapes, self.layers)
 
     def load_params(self, values: Mapping[str, Array]) -> None:
-        """Set all parameters at once, or none.
+        """Set all parameters at once, or none; with them all of ``state``, where values of that are given too.
 
         Raises:
             ShapeError: names or shapes are not the network's.
             DataError: a value is not an array of numbers.
         """
-        if set(values) != set(self.params):
-            differ = ", ".join(sorted(set(values) ^ set(self.params)))
+        own = {**self.params, **self.state}
+        if set(values) not in (set(self.params), set(own)):
+            differ = ", ".join(sorted(set(values) ^ set(own)))
             raise ShapeError(
                 "parameters", f"expected the names {', '.join(self.params)}, got a difference in {differ}", "rename them"
             )
-        taken = {name: inputs.parameter(name, values[name], view.shape) for name, view in self.params.items()}
+        taken = {name: inputs.parameter(name, value, own[name].shape) for name, value in values.items()}
         with self.update():
-            for name, view in self.params.items():
-                view[...] = taken[name]
+            for name, value in taken.items():
+                own[name][...] = value

@@ -159,7 +159,7 @@ def plan_graph(items: Sequence[Item], in_shapes: Mapping[str, Shape]) -> list[Pl
     return planner.placed
 
 
-def items_of(layers: Sequence[PlacedLayer], in_shapes: Mapping[str, Shape]) -> list[Item]:
+def items_of(layers: Sequence[PlacedLayer], in_shapes: Mapping[str, Shape]) -> list[tuple[str, Layer | str, tuple[str, ...]]]:
     """The items that these layers were planned from, every input by its name."""
     names = [*in_shapes, *(placed.name for placed in layers)]
     return [

@@ -62,7 +62,7 @@ class Handle:
         values, derived = Values(self.layers, list(self.in_shapes.values())), Derived(self.params.memory)
         self._context = Context(self.layers, values, self.dtype, lanes, self.backend, self.seed, derived)
         self._lock = HandleLock(lock, WeakMethod(self._take_memory))
-        self._tracks = any(placed.layer.track is not None and placed.plan.state for placed in self.layers)
+        self._tracks = bool(tracked_by(self.layers))
         self._take_memory()
 
     def _take_memory(self) -> None:

@@ -66,7 +66,7 @@ def state_of(layers: Sequence[PlacedLayer]) -> dict[str, Array]:
 
 def tracked_by(layers: Sequence[PlacedLayer]) -> dict[str, dict[str, Array]]:
     """What layers keep of training batches, by layer: all handles on the same parameters share it."""
-    own = [placed for placed in layers if placed.owner == placed.name and placed.layer.track is not None]
+    own = [placed for placed in layers if placed.owner == placed.name and placed.layer.track is not None and placed.plan.state]
     return {placed.name: {name: placed.shared[name] for name in placed.plan.state} for placed in own}
 
 

@@ -53,7 +53,7 @@ class _BatchNorm(Layer):
         consts |= {"momentum": np.array([-1.0 if self.momentum is None else float(self.momentum)])}
         consts |= {} if self.affine else {"W": np.ones(channels), "b": np.zeros(channels)}
         tracked = {"running_mean": own, "running_var": Buffer((channels,), lanes=False, start=1.0)}
-        tracked["num_batches_tracked"] = Buffer((1,), "int64", lanes=False)
+        tracked["num_batches_tracked"] = Buffer((), "int64", lanes=False)
         return Plan(
             in_shape,
             params={"W": ones, "b": zeros} if self.affine else {},
@@ -94,7 +94,7 @@ class _BatchNorm(Layer):
     ) -> None:
         """The running statistics follow those of the batch."""
         if running_mean is not None and running_var is not None and num_batches_tracked is not None:
-            k.track_moments(rows, moments, momentum, running_mean, running_var, num_batches_tracked)
+            k.track_moments(rows, moments, momentum, running_mean, running_var, num_batches_tracked.reshape(1))
 
     def measure(self, k: Kernels, x: Array, lanes: Array, row: Array) -> None:
         """row = n, mean x and Σ (x − mean x)² of a group."""

@@ -1,6 +1,7 @@
 """Checkpoints: one safetensors file for the weights of a network, or for the whole state of training.
 
-Tensors have PyTorch's names and layouts: ``C1.weight`` for ``C1.W``, ``C1.bias`` for ``C1.b``. So a weights file is the
+Tensors have PyTorch's names and layouts: ``C1.weight`` for ``C1.W``, ``C1.bias`` for ``C1.b``, and the running statistics of
+batch normalisation as they are. So a weights file is the
 ``state_dict`` of a PyTorch module with the same layer names, and the other way round. A training checkpoint also has the
 optimiser's vectors, such as ``optimizer.m``, each as long as all parameters together. The rest is one JSON document in the
 header's metadata, under ``minicnn``: the version of this format, the kind, the version of minicnn, the caller's metadata, and
@@ -19,7 +20,7 @@ from reprlib import repr as short
 from typing import Any
 
 from .. import __version__
-from ..arrays import Array, Shape
+from ..arrays import Array
 from ..data.outfile import StrPath
 from ..errors import CheckpointError, ContractError
 from ..network import Network
@@ -60,7 +61,7 @@ def save_weights(path: StrPath, net: Network, metadata: Mapping[str, Any]) -> No
     True
     """
     with net.atomic():  # a whole update, even if another thread trains
-        tensors = {name: net.params[ours].copy() for name, ours in _names(path, net).items()}
+        tensors = {name: array.copy() for name, array in _arrays(path, net).items()}
     safetensors_file.write(path, tensors, _metadata(path, "weights", metadata))
 
 
@@ -109,7 +110,7 @@ def save_training(path: StrPath, net: Network, optimizer: Optimizer, metadata: M
     """
     hint = "save the optimiser with the network that it trains"
     with net.atomic():
-        tensors = {name: net.params[ours].copy() for name, ours in _names(path, net).items()}
+        tensors = {name: array.copy() for name, array in _arrays(path, net).items()}
         for name, vector in optimizer.moments.items():
             if vector.shape != net.params.flat.shape or vector.dtype != net.dtype:
                 what = f"expected optimiser vectors of {net.params.flat.size} {net.dtype}, got {vector.size} {vector.dtype}"
@@ -148,7 +149,7 @@ def load_training(path: StrPath, net: Network, optimizer: Optimizer) -> dict[str
     steps = document["optimizer_steps"]
     vectors = optimizer.names if steps else ()  # before the first step there are no vectors
     names = _names(path, net)
-    _check(path, net, tensors, _shapes(net, names) | {VECTOR + name: net.params.flat.shape for name in vectors})
+    _check(path, net, tensors, _arrays(path, net) | {VECTOR + name: net.params.flat for name in vectors})
     with net.update():
         optimizer.load(steps, {name: tensors[VECTOR + name] for name in vectors})
         net.load_params({ours: tensors[name] for name, ours in names.items()})
@@ -214,7 +215,7 @@ def read_weights(path: StrPath, net: Network) -> tuple[dict[str, Any], dict[str,
     if document and document["kind"] == "training":
         tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(VECTOR)}
     names = _names(path, net)
-    _check(path, net, tensors, _shapes(net, names), foreign=not document)
+    _check(path, net, tensors, _arrays(path, net), foreign=not document)
     return document["facts"] if document else {}, {ours: tensors[name] for name, ours in names.items()}
 
 
@@ -225,9 +226,9 @@ def _class(optimizer: Optimizer) -> str:
 
 
 def _names(path: StrPath, net: Network) -> dict[str, str]:
-    """The network's parameter names by PyTorch's names."""
+    """The names of the network's parameters and state by PyTorch's names."""
     names: dict[str, str] = {}
-    for ours in net.params:
+    for ours in (*net.params, *net.state):
         layer, _, param = ours.partition(".")
         name = f"{layer}.{TORCH.get(param, param)}"
         if name in names or name.startswith(VECTOR):
@@ -237,8 +238,10 @@ def _names(path: StrPath, net: Network) -> dict[str, str]:
     return names
 
 
-def _shapes(net: Network, names: Mapping[str, str]) -> dict[str, Shape]:
-    return {name: net.params[ours].shape for name, ours in names.items()}
+def _arrays(path: StrPath, net: Network) -> dict[str, Array]:
+    """The network's parameters and state by PyTorch's names."""
+    own = {**net.params, **net.state}
+    return {name: own[ours] for name, ours in _names(path, net).items()}
 
 
 def _metadata(path: StrPath, kind: str, metadata: Mapping[str, Any], **more: Any) -> dict[str, str]:
@@ -283,20 +286,20 @@ def _document(path: StrPath, text: str) -> dict[str, Any]:
 
 
 def _check(
-    path: StrPath, net: Network, tensors: Mapping[str, Array], shapes: Mapping[str, Shape], foreign: bool = False
+    path: StrPath, net: Network, tensors: Mapping[str, Array], arrays: Mapping[str, Array], foreign: bool = False
 ) -> None:
-    """Refuse tensors whose names, shapes or dtypes differ from the expected ones."""
+    """Refuse tensors whose names, shapes or dtypes differ from those of the arrays that they are for."""
     who = os.fspath(path)
-    for name, shape in shapes.items():
+    for name, array in arrays.items():
         if name not in tensors:
             raise CheckpointError(who, f"expected a tensor {name!r}, got none of that name", OTHER)
         found = tensors[name]
-        if found.shape != shape:
-            raise CheckpointError(who, f"expected {name!r} of shape {shape}, got {short(found.shape)}", OTHER)
-        if found.dtype != net.dtype and not (foreign and net.dtype == "float64" and found.dtype == "float32"):
+        if found.shape != array.shape:
+            raise CheckpointError(who, f"expected {name!r} of shape {array.shape}, got {short(found.shape)}", OTHER)
+        if found.dtype != array.dtype and not (foreign and array.dtype == "float64" and found.dtype == "float32"):
             float_ = found.dtype in ("float32", "float64")
-            hint = f'make the network with dtype="{found.dtype}"' if float_ else f"save its tensors as {net.dtype}"
-            raise CheckpointError(who, f"expected {name!r} as {net.dtype}, got {found.dtype}", hint)
-    more = sorted(tensors.keys() - shapes.keys())
+            hint = f'make the network with dtype="{found.dtype}"' if float_ else f"save its tensors as {array.dtype}"
+            raise CheckpointError(who, f"expected {name!r} as {array.dtype}, got {found.dtype}", hint)
+    more = sorted(tensors.keys() - arrays.keys())
     if more:
         raise CheckpointError(who, f"expected the network's tensors only, got {short(more[0])} too", OTHER)

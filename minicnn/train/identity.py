@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.graph import items_of
 from ..errors import CheckpointError
 from ..network import Network
 from ..optim import Optimizer
@@ -130,9 +131,13 @@ class _Description:
 
     def network(self, net: Network) -> dict[str, Any]:
         """Describe a network without its seed and parameters."""
-        layers = [{"name": bound.name, "layer": self(bound.layer)} for bound in net.layers]
+        layers = []
+        for placed, (name, what, read) in zip(net.layers, items_of(net.layers, net.in_shapes), strict=True):
+            graph = {} if placed.inputs == (placed.index,) else {"inputs": list(read)}
+            layers.append({"name": name, "layer": what if isinstance(what, str) else self(what)} | graph)
+        shapes = {name: list(shape) for name, shape in net.in_shapes.items()}
         rest = {"dtype": str(net.dtype), "lanes": net.lanes, "backend": net.backend.name}
-        return {"in_shape": list(net.in_shape), "layers": layers} | rest
+        return {"in_shape": list(net.in_shape) if len(shapes) == 1 else shapes, "layers": layers} | rest
 
     def _array(self, array: Array) -> Any:
         if array.dtype.hasobject:
