@@ -50,6 +50,15 @@ def number(who: str, name: str, value: object, low: float, high: float, ends: st
     return float(value)  # type: ignore[arg-type]
 
 
+def finite(who: str, name: str, value: object, example: float) -> None:
+    """Check that an option is a finite number; the hint gives an example.
+
+    >>> finite("LeakyReLU", "negative_slope", -0.5, 0.01)
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
+        raise OptionError(who, f"expected {name} as a finite number, got {value!r}", f"give {name}={example}")
+
+
 def flag(who: str, name: str, value: object) -> None:
     """Check an option that is True or False.
 

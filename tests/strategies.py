@@ -51,6 +51,7 @@ widths = st.sampled_from((1, 4, 11))
 """Output maps of sparse convolutions, which have kernels of their own for widths: a tile, four, and what no tile divides."""
 
 bias_inits = st.sampled_from((m.Constant(0.0), m.Constant(0.5), m.TorchDefault()))
+several_channels = st.tuples(st.integers(2, 9)) | st.tuples(st.integers(2, 4), st.integers(1, 3), st.integers(1, 4))
 any_shape = st.tuples(st.integers(2, 9)) | st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(2, 5))
 
 
@@ -128,6 +129,13 @@ def rbf(draw):
     return m.RBF(centres, trainable=trainable), (size,)
 
 
+@st.composite
+def prelu(draw):
+    """One slope, or one for each channel."""
+    shape = draw(any_shape)
+    return m.PReLU(draw(st.sampled_from((1, shape[0]))), draw(st.sampled_from((0.25, 0, -0.5, 2.0)))), shape
+
+
 def layers(kind, shape=any_shape, **options):
     """A layer with these options on an input of that shape."""
     return st.tuples(st.builds(kind, **options), shape)
@@ -177,14 +185,20 @@ STRATEGIES = {
     m.Dense: layers(m.Dense, units=st.integers(1, 9), bias=st.booleans(), init=inits, bias_init=bias_inits),
     m.Flatten: layers(m.Flatten),
     m.Dropout: layers(m.Dropout, rate=st.sampled_from((0.0, 0, 0.1, 0.5, 0.8))),
+    m.Dropout2d: layers(
+        m.Dropout2d, shape=st.tuples(*map(st.integers, (1, 1, 1), (5, 4, 4))), p=st.sampled_from((0, 0.1, 0.5))
+    ),
     m.Sigmoid: layers(m.Sigmoid),
     m.Tanh: layers(m.Tanh),
     m.ScaledTanh: layers(m.ScaledTanh),
     m.ReLU: layers(m.ReLU),
+    m.PReLU: prelu(),
+    **{kind: layers(kind) for kind in (m.ReLU6, m.Hardsigmoid, m.Hardswish, m.SELU, m.SiLU, m.Mish)},
+    m.ELU: layers(m.ELU, alpha=st.sampled_from((1, 0.3, 0, 2.5))),
+    m.GELU: layers(m.GELU, approximate=st.sampled_from(("none", "tanh"))),
     m.LeakyReLU: layers(m.LeakyReLU, negative_slope=st.sampled_from((0.01, 0.3, 0, 1, -0.5, 2.0))),
     m.Softplus: layers(m.Softplus, beta=st.sampled_from((1, 0.5, 3.0, 40.0))),
     m.RBF: rbf(),
-    m.Softmax: layers(m.Softmax, shape=st.tuples(st.integers(2, 9))),
     m.BatchNorm2d: batch_norm(m.BatchNorm2d, maps),
     m.BatchNorm1d: batch_norm(m.BatchNorm1d, st.tuples(st.integers(1, 5)) | st.tuples(st.integers(1, 3), st.integers(1, 5))),
     m.GroupNorm: group_norm(),
@@ -195,4 +209,6 @@ STRATEGIES = {
     m.Add: joined(m.Add),
     m.Concat: joined(m.Concat),
     m.Multiply: joined(m.Multiply),
+    m.Softmax: layers(m.Softmax, shape=several_channels),
+    m.LogSoftmax: layers(m.LogSoftmax, shape=several_channels),
 }

@@ -141,6 +141,51 @@ class Kernels(Protocol):
     def leaky_relu_dx(self, x: Array, slope: Array, dy: Array, dx: Array) -> None:
         """dx = dy where x > 0, else slope · dy."""
 
+    def clamp(self, x: Array, ramp: Array, y: Array) -> None:
+        """y = slope · min(max(x + shift, low), high), ramp = shift, low, high, slope."""
+
+    def clamp_dx(self, y: Array, ramp: Array, dy: Array, dx: Array) -> None:
+        """dx = slope · dy where slope · low < y < slope · high, else 0."""
+
+    def hardswish(self, x: Array, y: Array) -> None:
+        """y = x · min(max(x + 3, 0), 6)/6."""
+
+    def hardswish_dx(self, x: Array, dy: Array, dx: Array) -> None:
+        """dx = dy · (x/3 + 1/2) between −3 and 3, 0 below, dy above."""
+
+    def prelu(self, x: Array, W: Array, y: Array) -> None:
+        """y[c] = x[c] where x > 0, else W[c] · x[c]; x (C, P)."""
+
+    def prelu_dx(self, x: Array, W: Array, dy: Array, dx: Array) -> None:
+        """dx[c] = dy[c] where x > 0, else W[c] · dy[c]."""
+
+    def prelu_dW_add(self, x: Array, z: Array, dy: Array, dW: Array) -> None:
+        """dW[c] += Σ_p z[c, p] · dy[c, p] where x ≤ 0; z is x, or x² for second derivatives."""
+
+    def elu(self, x: Array, slopes: Array, y: Array) -> None:
+        """y = rise · x where x > 0, else fall · (e^x − 1); slopes = rise, fall."""
+
+    def elu_dx(self, y: Array, slopes: Array, dy: Array, dx: Array) -> None:
+        """dx = dy · rise where y > 0, else dy · (y + fall)."""
+
+    def gelu(self, x: Array, y: Array) -> None:
+        """y = x · Φ(x), Φ(x) = (1 + erf(x/√2))/2."""
+
+    def gelu_dx(self, x: Array, dy: Array, dx: Array) -> None:
+        """dx = dy · (Φ(x) + x · e^(−x²/2)/√2π)."""
+
+    def swish(self, x: Array, cubic: Array, y: Array) -> None:
+        """y = x · σ(u), u = cubic[0] · x + cubic[1] · x³."""
+
+    def swish_dx(self, x: Array, cubic: Array, dy: Array, dx: Array) -> None:
+        """dx = dy · (σ(u) + x · u' · σ(u) · (1 − σ(u)))."""
+
+    def mish(self, x: Array, y: Array) -> None:
+        """y = x · tanh(log(1 + e^x))."""
+
+    def mish_dx(self, x: Array, dy: Array, dx: Array) -> None:
+        """dx = dy · (n/(n + 2) + x · 4e^x·(e^x + 1)/(n + 2)²), n = e^x · (e^x + 2)."""
+
     def softplus(self, x: Array, beta: Array, y: Array) -> None:
         """y = log(1 + e^βx)/β, and x itself from βx = 20 on."""
 
@@ -155,6 +200,15 @@ class Kernels(Protocol):
 
     def softmax_hx(self, y: Array, hy: Array, hx: Array) -> None:
         """hx = y² · ((1 − 2y) · hy + Σ y²·hy): the squared derivatives of softmax times hy; hx is not hy."""
+
+    def log_softmax(self, x: Array, y: Array) -> None:
+        """y = x − log Σ e^x over the D elements of each image; y is not x."""
+
+    def log_softmax_dx(self, y: Array, dy: Array, dx: Array) -> None:
+        """dx = dy − e^y Σ dy; dx is not dy."""
+
+    def log_softmax_hx(self, y: Array, hy: Array, hx: Array) -> None:
+        """hx = (1 − 2p) · hy + p² Σ hy, p = e^y: the squared derivatives of log_softmax times hy; hx is not hy."""
 
     def rbf(self, x: Array, W: Array, y: Array) -> None:
         """y = Σ_j (x_j − W_ij)²; x (D, L), W (units, D), y (units, L)."""
@@ -173,6 +227,9 @@ class Kernels(Protocol):
 
     def dropout(self, x: Array, rng: Array, rate: Array, y: Array) -> None:
         """y = x · m / (1 − rate), m a hash of rng, image and element; its own adjoint."""
+
+    def dropout_channels(self, x: Array, rng: Array, rate: Array, y: Array) -> None:
+        """y[c] = x[c] · m[c] / (1 − rate), m of ``dropout`` for C elements; x (C, P, L); y is not x."""
 
     # --- losses: y, target, dy (D, L), labels (L,); padding lanes count nothing and get dy = hy = 0 ---
 

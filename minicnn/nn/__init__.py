@@ -1,22 +1,27 @@
 """The layers. Each file states one layer's mathematics; ``base`` states the contract they all keep."""
 
-from .activation import LeakyReLU, ReLU, ScaledTanh, Sigmoid, Softmax, Softplus, Tanh
 from .base import Layer
 from .conv import Conv2d
 from .dense import Dense
-from .dropout import Dropout
+from .dropout import Dropout, Dropout2d
 from .flatten import Flatten
 from .graph import Add, Concat, Multiply
 from .group_norm import GroupNorm, InstanceNorm2d, LayerNorm
 from .norm import BatchNorm1d, BatchNorm2d
 from .pool import AvgPool2d, MaxPool2d
 from .rbf import RBF
+from .rectifiers import Hardsigmoid, Hardswish, LeakyReLU, PReLU, ReLU, ReLU6
 from .residual import Residual
+from .smooth import ELU, GELU, SELU, Mish, ScaledTanh, Sigmoid, SiLU, Softplus, Tanh
+from .softmax import LogSoftmax, Softmax
 from .sparse_conv import SparseConv2d
 from .subsample import Subsample
 
 __all__ = [
+    "ELU",
+    "GELU",
     "RBF",
+    "SELU",
     "Add",
     "AvgPool2d",
     "BatchNorm1d",
@@ -25,17 +30,25 @@ __all__ = [
     "Conv2d",
     "Dense",
     "Dropout",
+    "Dropout2d",
     "Flatten",
     "GroupNorm",
+    "Hardsigmoid",
+    "Hardswish",
     "InstanceNorm2d",
     "Layer",
     "LayerNorm",
     "LeakyReLU",
+    "LogSoftmax",
     "MaxPool2d",
+    "Mish",
     "Multiply",
+    "PReLU",
     "ReLU",
+    "ReLU6",
     "Residual",
     "ScaledTanh",
+    "SiLU",
     "Sigmoid",
     "Softmax",
     "Softplus",

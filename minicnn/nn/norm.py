@@ -14,11 +14,7 @@ from ..backends.kernels import Kernels
 from ..errors import ShapeError, flag, number
 from .base import Buffer, Layer, Param, Plan
 from .init import Constant
-
-
-def _by_channel(x: Array) -> Array:
-    """x (C, …, L) as (C, pixels, L)."""
-    return x.reshape(len(x), -1, x.shape[-1])
+from .views import by_channel
 
 
 @dataclass(frozen=True)
@@ -98,7 +94,7 @@ class _BatchNorm(Layer):
 
     def measure(self, k: Kernels, x: Array, lanes: Array, row: Array) -> None:
         """row = n, mean x and Σ (x − mean x)² of a group."""
-        k.channel_moments(_by_channel(x), lanes, row)
+        k.channel_moments(by_channel(x), lanes, row)
 
     def merge(self, k: Kernels, rows: Array, eps: Array, moments: Array, stats: Array) -> None:
         """stats = mean x and 1/√(var x + ε) over the batch."""
@@ -106,7 +102,7 @@ class _BatchNorm(Layer):
 
     def forward(self, k: Kernels, x: Array, stats: Array, W: Array, b: Array, y: Array) -> None:
         """y = W · x̂ + b."""
-        k.normalize(_by_channel(x), stats, W, b, _by_channel(y))
+        k.normalize(by_channel(x), stats, W, b, by_channel(y))
 
     def measure_back(
         self,
@@ -120,7 +116,7 @@ class _BatchNorm(Layer):
         db: Array | None = None,
     ) -> None:
         """row_back = n, Σ dy and Σ dy·x̂ of a group; db += Σ dy, dW += Σ dy·x̂."""
-        k.normalize_sums(_by_channel(x), _by_channel(dy), stats, lanes, row_back)
+        k.normalize_sums(by_channel(x), by_channel(dy), stats, lanes, row_back)
         if dW is not None and db is not None:
             k.add_sums(row_back, dW, db)
 
@@ -133,7 +129,7 @@ class _BatchNorm(Layer):
     ) -> None:
         """dx = W/√(var x + ε) · (dy − mean dy − x̂ · mean dy·x̂)."""
         if dx is not None:
-            k.normalize_dx(_by_channel(x), _by_channel(dy), stats, W, means, lanes, _by_channel(dx))
+            k.normalize_dx(by_channel(x), by_channel(dy), stats, W, means, lanes, by_channel(dx))
 
 
 @dataclass(frozen=True)

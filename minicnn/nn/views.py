@@ -17,6 +17,11 @@ def maps(a: Array) -> Array:
     return a.reshape(a.shape[0], -1)
 
 
+def by_channel(a: Array) -> Array:
+    """(C, …, L) as (C, pixels, L)."""
+    return a.reshape(len(a), -1, a.shape[-1])
+
+
 def zeros(size: int) -> Array:
     """The bias of a layer that has none."""
     return np.zeros(size)

@@ -27,6 +27,7 @@ CHAIN = [
     m.Conv2d(4, 2, algorithm="im2col"),
     m.ReLU(),
     ("drop", m.Dropout(0.3)),
+    ("drop channels", m.Dropout2d(0.3)),
     m.Flatten(),
     ("F6", m.Dense(6)),
     m.Sigmoid(),
@@ -37,7 +38,7 @@ CHAIN = [
 PUBLIC = {layer for layer in LAYERS if layer.__module__.startswith("minicnn.") and not layer.__name__.startswith("_")}
 OTHERS = sorted(PUBLIC - {type(item[1] if isinstance(item, tuple) else item) for item in CHAIN}, key=lambda kind: kind.__name__)
 EVERY_KIND = [*CHAIN[:-1], *(kind() for kind in OTHERS), CHAIN[-1]]
-WITHOUT_DROPOUT = [item for item in EVERY_KIND if not (isinstance(item, tuple) and item[0] == "drop")]
+WITHOUT_DROPOUT = [item for item in EVERY_KIND if not (isinstance(item, tuple) and item[0].startswith("drop"))]
 SIZES = (1, 15, 16, 17, 33, 100)
 
 

@@ -197,6 +197,11 @@ def slope(got):
     return f"expected negative_slope as a finite number, got {got}", "give negative_slope=0.01"
 
 
+def between(name, got, interval="[0, inf)"):
+    """What a number says that is not in an interval."""
+    return f"expected {name} in {interval}, got {got}", f"choose {name} in that range"
+
+
 def half(got):
     """What too much padding of a pool says."""
     what = f"expected padding of at most half the kernel, got {got}"
@@ -281,6 +286,16 @@ OPTIONS = {
     "LeakyReLU(float('nan'))": slope("nan"),
     "LeakyReLU(True)": slope("True"),
     "LeakyReLU('0.1')": slope("'0.1'"),
+    "Dropout2d(1)": between("p", "1", "[0, 1)"),
+    "Dropout2d(-0.1)": between("p", "-0.1", "[0, 1)"),
+    "ELU(-0.5)": between("alpha", "-0.5"),
+    "ELU(float('inf'))": between("alpha", "inf"),
+    "GELU('erf')": ("expected approximate as one of none, tanh, got 'erf'", 'leave it at "none"'),
+    "GELU(True)": ("expected approximate as one of none, tanh, got True", 'leave it at "none"'),
+    "PReLU(0)": counted("num_parameters", "0"),
+    "PReLU(2.0)": counted("num_parameters", "2.0"),
+    "PReLU(init=float('nan'))": ("expected init as a finite number, got nan", "give init=0.25"),
+    "PReLU(2, '0.25')": ("expected init as a finite number, got '0.25'", "give init=0.25"),
 }
 
 FIT = "choose a smaller kernel or dilation, or more padding"
@@ -336,7 +351,13 @@ SHAPES = [
             ),
         )
     ],
-    (m.Softmax(), (2, 3, 3), "expected an input (D,), got (2, 3, 3)", "put Flatten or Dense before it"),
+    (
+        m.PReLU(3),
+        (2, 3, 3),
+        "expected an input of 3 channels, got (2, 3, 3)",
+        "give num_parameters=2, or 1 for one slope",
+    ),
+    (m.Dropout2d(), (9,), "expected an input (C, H, W), got (9,)", "put it after a convolution, or give Dropout"),
 ]
 
 

@@ -16,6 +16,7 @@ from minicnn.optim import schedules
 
 NAMES = vars(m) | vars(schedules) | {"Affine": Affine, "Normalise": Normalise}
 FLAT = "whether y is written over x is the network's matter: "
+AXIS = "it runs over the first axis of an image, so there is no axis to choose: leave it out"
 REFUSED = {
     "Conv2d(1, 6, 5)": "expected filters, kernel_size by position, got 3 arguments, 1, 6, 5; the first argument is the number "
     "of filters, and channels are inferred: give stride, padding and the rest by name",
@@ -33,8 +34,11 @@ REFUSED = {
     "dilation, and no rounding up of sizes",
     "ReLU(True)": f"expected nothing by position, got 1 arguments, True; {FLAT}leave it out",
     "Dropout(0.5, True)": f"expected rate by position, got 2 arguments, 0.5, True; {FLAT}give rate alone",
-    "Softmax(1)": "expected nothing by position, got 1 arguments, 1; it runs over the classes of a vector, so there is no axis "
-    "to choose: leave it out",
+    "Softmax(1)": f"expected nothing by position, got 1 arguments, 1; {AXIS}",
+    "LogSoftmax(1)": f"expected nothing by position, got 1 arguments, 1; {AXIS}",
+    "ELU(1.0, True)": f"expected alpha by position, got 2 arguments, 1.0, True; {FLAT}leave it out",
+    "PReLU(6, 0.2, 1)": "expected num_parameters, init by position, got 3 arguments, 6, 0.2, 1; give num_parameters and init",
+    "Dropout2d(0.5, True)": f"expected p by position, got 2 arguments, 0.5, True; {FLAT}give p alone",
     "Flatten(1)": "expected nothing by position, got 1 arguments, 1; it takes all axes of an image: leave them out",
     "RBF(((1.0,),), True)": "expected centres by position, got 2 arguments, ((1.0,),), True; the first argument is the "
     "centres, whose lengths are the inputs: give trainable by name",

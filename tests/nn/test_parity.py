@@ -86,12 +86,21 @@ OWN = {
     m.Flatten: lambda layer, x: x.flatten(1),
     m.ScaledTanh: lambda layer, x: 1.7159 * torch.tanh(2 / 3 * x),
     m.LeakyReLU: lambda layer, x: F.leaky_relu(x, float(layer.negative_slope)),
+    m.Hardsigmoid: lambda layer, x: F.relu6(x + 3) / 6,  # the gradient of PyTorch's own has 1/6 in float32
+    m.PReLU: lambda layer, x, W: F.prelu(x, W),
     m.Softmax: lambda layer, x: F.softmax(x, 1),
+    m.LogSoftmax: lambda layer, x: F.log_softmax(x, 1),
     m.RBF: rbf,
 }
 """What PyTorch has under another name, or with other options."""
 
-TORCH = {kind: OWN.get(kind, as_named) for kind in STRATEGIES if kind is not m.Dropout}
+RANDOM = {m.Dropout, m.Dropout2d}
+"""Their random numbers are another generator's."""
+
+TORCH = {kind: OWN.get(kind, as_named) for kind in STRATEGIES if kind not in RANDOM}
+
+ACTIVATIONS = [m.Sigmoid, m.Tanh, m.ScaledTanh, m.LeakyReLU, m.ReLU6, m.Hardsigmoid, m.Hardswish, m.PReLU, m.ELU, m.SELU]
+ACTIVATIONS += [m.GELU, lambda: m.GELU("tanh"), m.SiLU, m.Mish, m.Softmax, m.LogSoftmax]
 
 
 def tensor(array):
@@ -130,7 +139,7 @@ def passes(backend, layer, in_shape, dtype, x, dy_of):
 
 
 def test_every_layer_but_dropout_is_compared():
-    assert set(STRATEGIES) - set(TORCH) == {m.Dropout}  # its random numbers are another generator's
+    assert set(STRATEGIES) - set(TORCH) == RANDOM
 
 
 @BACKENDS
@@ -162,6 +171,20 @@ def test_dropout_keeps_the_share_and_the_mean_that_pytorch_keeps(backend):
     theirs = F.dropout(torch.from_numpy(x), 0.3).numpy()
     np.testing.assert_array_equal(np.unique(y), np.unique(theirs))
     deviation = math.sqrt(0.3 * 0.7 / x.size)
+    assert abs((y == 0).mean() - 0.3) < 4 * deviation
+    np.testing.assert_array_equal(dx, y)
+    np.testing.assert_array_equal(net.predict(x), x)
+
+
+@BACKENDS
+def test_dropout_of_channels_keeps_whole_ones_and_the_share(backend):
+    x = np.ones((IMAGES, 400, 2, 3))
+    net = Network([m.Dropout2d(0.3)], x.shape[1:], dtype="float64", backend=backend, threads=1)
+    y, dx = net.forward(x, train=True), net.backward(x)
+    torch.manual_seed(0)
+    np.testing.assert_array_equal(np.unique(y), np.unique(F.dropout2d(torch.from_numpy(x), 0.3).numpy()))
+    np.testing.assert_array_equal(y, np.broadcast_to(y[..., :1, :1], y.shape))
+    deviation = math.sqrt(0.3 * 0.7 / (IMAGES * 400))
     assert abs((y == 0).mean() - 0.3) < 4 * deviation
     np.testing.assert_array_equal(dx, y)
     np.testing.assert_array_equal(net.predict(x), x)
@@ -201,12 +224,25 @@ def test_relu_at_zero_nan_and_infinity(dtype, backend):
 
 @BACKENDS
 @DTYPES
-@pytest.mark.parametrize("kind", [m.Sigmoid, m.Tanh, m.ScaledTanh, m.LeakyReLU, m.Softmax])
+@pytest.mark.parametrize("kind", ACTIVATIONS, ids=lambda kind: str(kind()))
 def test_activation_agrees_far_out(kind, dtype, backend):
     x = np.array([[0.0, -0.0, 1e-30, 20, -20, 88, -88, 200, -200, 1000, -1000]])
     _, got, expected = passes(backend, kind(), x.shape[1:], dtype, x, np.ones)
     for name in ("y", "dx"):
-        close(got[name], expected[name], 1, f"{name} of {kind.__name__}")
+        close(got[name], expected[name], 1, f"{name} of {kind()}")
+
+
+@BACKENDS
+@DTYPES
+@pytest.mark.parametrize("kind", ACTIVATIONS[4:-2], ids=lambda kind: str(kind()))
+def test_activation_of_what_is_not_finite(kind, dtype, backend):
+    """And at the corners, where what PyTorch takes for the slope counts."""
+    x = np.array([[INF, -INF, NAN, 0, -3, 3, 6]])
+    with np.errstate(invalid="ignore"):
+        _, got, expected = passes(backend, kind(), x.shape[1:], dtype, x, np.ones)
+    np.testing.assert_allclose(got["y"][:, :3], expected["y"].numpy()[:, :3], rtol=1e-6)
+    for name in ("y", "dx"):
+        close(got[name][:, 3:], expected[name][:, 3:], 1, f"{name} of {kind()}")
 
 
 # --- losses ---

@@ -21,6 +21,22 @@ def softmax_hx(y: Array, hy: Array, hx: Array) -> None:
     hx[...] = y**2 * ((1 - 2 * y) * hy + (y**2 * hy).sum(axis=0))
 
 
+def log_softmax(x: Array, y: Array) -> None:
+    """y = x − log Σ e^x."""
+    below = x - x.max(axis=0)
+    y[...] = below - np.log(np.exp(below).sum(axis=0))
+
+
+def log_softmax_dx(y: Array, dy: Array, dx: Array) -> None:
+    """dx = dy − e^y Σ dy."""
+    dx[...] = dy - np.exp(y) * dy.sum(axis=0)
+
+
+def log_softmax_hx(y: Array, hy: Array, hx: Array) -> None:
+    """hx = (1 − 2p) · hy + p² Σ hy, p = e^y."""
+    hx[...] = (1 - 2 * np.exp(y)) * hy + np.exp(2 * y) * hy.sum(axis=0)
+
+
 def apart(x: Array, W: Array) -> Array:
     """x_j − W_ij of every image: (units, D, L)."""
     return x[None] - W[:, :, None]

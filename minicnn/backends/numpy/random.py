@@ -33,6 +33,13 @@ def dropout(x: Array, rng: Array, rate: Array, y: Array) -> None:
     y[...] = x * kept / (1 - share)
 
 
+def dropout_channels(x: Array, rng: Array, rate: Array, y: Array) -> None:
+    """y[c] = x[c] · m[c] / (1 − rate), m of ``dropout`` for C elements."""
+    m = np.ones((len(x), x.shape[-1]), x.dtype)
+    dropout(m, rng, rate, m)
+    y[...] = x * m[:, None]
+
+
 def draw_uniform(seed: Array, rng: Array, index: Array, reach: Array, u: Array) -> None:
     """u[e, l] uniform in ±reach[e], a hash of seed = (seed, stream), the step rng[1], the image index[l] and e."""
     bits = hashed(np.array([seed[0], rng[1], seed[1]]), index, len(u))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from . import norm, passes, training
+from . import activations, norm, passes, training
 from .draw import Draw, Drawing
 
 SHARED: dict[Drawing, tuple[str, ...]] = {
-    passes.of_x: ("copy", "square", "sigmoid", "tanh", "scaled_tanh", "relu"),
-    passes.leaky_relu: ("softplus",),
-    passes.leaky_relu_dx: ("softplus_dx",),
-    passes.of_y_and_dy: ("sigmoid_dx", "tanh_dx", "scaled_tanh_dx", "relu_dx"),
-    passes.softmax_dx: ("softmax_hx",),
+    activations.of_x: ("copy", "square", "sigmoid", "tanh", "scaled_tanh", "relu", "hardswish", "gelu", "mish"),
+    activations.of_x_and_dy: ("hardswish_dx", "gelu_dx", "mish_dx"),
+    activations.leaky_relu: ("softplus",),
+    activations.leaky_relu_dx: ("softplus_dx",),
+    activations.of_y_and_dy: ("sigmoid_dx", "tanh_dx", "scaled_tanh_dx", "relu_dx"),
+    activations.softmax: ("log_softmax",),
+    activations.softmax_dx: ("softmax_hx",),
+    activations.log_softmax_dx: ("log_softmax_hx",),
     training.count: ("count_hits", "count_least"),
     training.adam: ("adamw",),
 }
@@ -27,8 +30,8 @@ def drawings(names: Iterable[str]) -> dict[str, Drawing]:
     (2, [1])
     """
     made = {name: draw for draw, several in SHARED.items() for name in several}
-    stated = {**vars(training), **vars(norm), **vars(passes), **made}
-    return {name: stated[name] for name in sorted(names)}
+    named = {name: draw for file in (activations, norm, passes, training) for name, draw in vars(file).items()}
+    return {name: made.get(name) or named[name] for name in sorted(names)}
 
 
 __all__ = ["SHARED", "Draw", "Drawing", "drawings"]

@@ -59,26 +59,6 @@ def add(d: Draw) -> Case:
     return [d.normal(n), d.normal(n)], [1]
 
 
-def of_x(d: Draw) -> Case:
-    x = d.normal(d.size(), d.size(), d.L)
-    return [3 * x, d.room(*x.shape)], [1]
-
-
-def of_y_and_dy(d: Draw) -> Case:
-    y = d.normal(d.size(), d.size(), d.L)
-    return [np.tanh(y), d.normal(*y.shape), d.room(*y.shape)], [2]
-
-
-def leaky_relu(d: Draw) -> Case:
-    (x, y), _ = of_x(d)
-    return [x, d.few(0.3), y], [2]
-
-
-def leaky_relu_dx(d: Draw) -> Case:
-    (x, dy, dx), _ = of_y_and_dy(d)
-    return [x, d.few(0.3), dy, dx], [3]
-
-
 # --- convolutions ---
 
 
@@ -201,18 +181,7 @@ def max_pool_dx(d: Draw) -> Case:
     return [dy, d.whole(g[0] * g[1] + 1, *dy.shape).astype(np.int32) - 1, g, d.room(*x.shape)], [3]
 
 
-# --- output units, dropout ---
-
-
-def softmax(d: Draw) -> Case:
-    x = d.normal(d.size(1, 9), d.L)
-    return [20 * x, d.room(*x.shape)], [1]
-
-
-def softmax_dx(d: Draw) -> Case:
-    x = d.normal(d.size(1, 9), d.L)
-    y = np.exp(x) / np.exp(x).sum(axis=0)
-    return [y, d.normal(*x.shape), d.room(*x.shape)], [2]
+# --- output units ---
 
 
 def units(d: Draw) -> tuple[Array, Array, Array, Array]:
@@ -243,8 +212,3 @@ def rbf_hx(d: Draw) -> Case:
 def rbf_hW_add(d: Draw) -> Case:
     x, W, dy, hy = units(d)
     return [np.abs(hy), dy, x, W, d.normal(*W.shape)], [4]
-
-
-def dropout(d: Draw) -> Case:
-    x = d.normal(d.size(1, 40), d.L)
-    return [x, d.words(), d.few(d.rng.choice([0, 0.1, 0.5, 0.8])), d.room(*x.shape)], [3]

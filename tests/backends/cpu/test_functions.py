@@ -1,5 +1,7 @@
 """The vectorisable float32 functions against float64, over the whole range of float32."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -24,6 +26,18 @@ def tanhs(x, y):
 
 
 @kernel(flat=True)
+def erfs(x, y):
+    for i in range(x.size):
+        y[i] = functions.erf(x[i])
+
+
+@kernel(flat=True)
+def expm1s(x, y):
+    for i in range(x.size):
+        y[i] = functions.expm1(-abs(x[i]))
+
+
+@kernel(flat=True)
 def scaled_tanhs(x, y):
     for i in range(x.size):
         y[i] = activation.scaled_tanh(x[i])
@@ -39,7 +53,16 @@ def scaled_tanh(x):
     return 1.7159 * np.tanh(2 / 3 * x)
 
 
+def expm1(x):
+    """As far as kernels need it: not above 0."""
+    return np.expm1(-abs(x))
+
+
+erf = np.vectorize(math.erf)
+
 FUNCTIONS = [
+    (erfs, erf, functions.erf, 5),
+    (expm1s, expm1, lambda x: functions.expm1(-abs(x)), 2),
     (exps, np.exp, functions.exp, 1.5),
     (tanhs, np.tanh, functions.tanh, 5),
     (scaled_tanhs, scaled_tanh, activation.scaled_tanh, 5),
@@ -78,6 +101,9 @@ def test_special_values(dtype):
     assert np.array_equal(apply(exps, x), np.array([1, 1, np.inf, 0, np.nan, np.inf, 0, np.inf, 0], dtype), equal_nan=True)
     assert np.array_equal(apply(tanhs, x), np.array([0, -0.0, 1, -1, np.nan, 1, -1, 1, -1], dtype), equal_nan=True)
     assert np.signbit(apply(tanhs, x)[1])
+    assert np.array_equal(apply(erfs, x), np.array([0, -0.0, 1, -1, np.nan, 1, -1, 1, -1], dtype), equal_nan=True)
+    assert np.signbit(apply(erfs, x)[1])
+    assert np.array_equal(apply(expm1s, x), np.array([0, 0, -1, -1, np.nan, -1, -1, -1, -1], dtype), equal_nan=True)
     a = dtype(1.7159)
     assert np.array_equal(apply(scaled_tanhs, x), np.array([0, -0.0, a, -a, np.nan, a, -a, a, -a], dtype), equal_nan=True)
     assert np.signbit(apply(scaled_tanhs, x)[1])
@@ -101,8 +127,8 @@ def test_tanh_of_a_tiny_number_is_that_number():
     assert np.array_equal(apply(tanhs, x), x)
 
 
-@pytest.mark.parametrize(("compiled", "bound"), [(tanhs, 1), (scaled_tanhs, np.float32(1.7159))])
-def test_tanh_is_odd_and_bounded(compiled, bound):
+@pytest.mark.parametrize(("compiled", "bound"), [(tanhs, 1), (erfs, 1), (scaled_tanhs, np.float32(1.7159))])
+def test_a_function_is_odd_and_bounded(compiled, bound):
     x = every_float()
     y = apply(compiled, x)
     assert np.array_equal(y, -apply(compiled, -x))
@@ -125,7 +151,14 @@ def test_plain_python_means_the_same(compiled, truth, plain, ulps, dtype):
 
 
 @pytest.mark.parametrize(
-    ("form", "truth"), [(functions.exp32, np.exp), (functions.tanh32, np.tanh), (activation.scaled_tanh32, scaled_tanh)]
+    ("form", "truth"),
+    [
+        (functions.exp32, np.exp),
+        (functions.tanh32, np.tanh),
+        (activation.scaled_tanh32, scaled_tanh),
+        (functions.erf32, erf),
+        (lambda x: functions.expm1_32(-abs(x)), expm1),
+    ],
 )
 def test_the_float32_forms_run_as_plain_python(form, truth):
     x = np.linspace(-12, 12, 97).astype(np.float32)

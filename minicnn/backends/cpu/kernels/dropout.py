@@ -1,7 +1,7 @@
-"""Dropout with a counter-based random mask.
+"""Dropout of elements and of whole channels with a counter-based random mask.
 
-A hash of (seed, step, layer, image, element) decides which elements are kept. The mask is the same for any number of lanes and
-threads, for both dtypes, and in the backward pass.
+A hash of (seed, step, layer, image, element or channel) decides which are kept. The mask is the same for any number of lanes
+and threads, for both dtypes, and in the backward pass.
 """
 
 from __future__ import annotations
@@ -31,3 +31,21 @@ def dropout(x: Array, rng: Array, rate: Array, y: Array) -> None:
         for lane in range(L):
             image = np.uint32(first + np.uint32(lane))
             row[lane] *= zero if uniform(image, u, v) < dropped else grow
+
+
+@kernel
+def dropout_channels(x: Array, rng: Array, rate: Array, y: Array) -> None:
+    """y[c, p, l] = x[c, p, l] · mask[c, l] / (1 − rate), y is not x; meanwhile y[c, 0] holds the factors."""
+    C, P, L = x.shape
+    zero, grow = x.dtype.type(0), x.dtype.type(1 / (1 - rate[0]))
+    dropped = np.uint32(np.ceil(rate[0] * 2.0**24))
+    seed, step, layer, first = rng[0], rng[1], rng[2], np.uint32(rng[3])
+    a, b = key(KEY_1, seed, step, layer), key(KEY_2, seed, step, layer)
+    for c in range(C):
+        u, v, factor = mix(np.uint32(a ^ np.uint32(c))), mix(np.uint32(b ^ np.uint32(c))), y[c, 0]
+        for lane in range(L):
+            factor[lane] = zero if uniform(np.uint32(first + np.uint32(lane)), u, v) < dropped else grow
+        for p in range(P - 1, -1, -1):
+            row = y[c, p]
+            for lane in range(L):
+                row[lane] = x[c, p, lane] * factor[lane]

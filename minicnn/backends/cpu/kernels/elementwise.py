@@ -49,6 +49,28 @@ def map_two(f: Callable[[Any, Any], Any], a: Array, dy: Array, dx: Array) -> Non
 
 
 @register_jitable
+def map_given(f: Callable[[Any, Any], Any], c: Any, x: Array, y: Array) -> None:
+    """y[i] = f(c, x[i]) for constants c."""
+    if same(x, y):
+        for i in range(y.size):
+            y[i] = f(c, y[i])
+    else:
+        for i in range(y.size):
+            y[i] = f(c, x[i])
+
+
+@register_jitable
+def map_two_given(f: Callable[[Any, Any, Any], Any], c: Any, a: Array, dy: Array, dx: Array) -> None:
+    """dx[i] = f(c, a[i], dy[i]) for constants c, where dx may be dy."""
+    if same(dy, dx):
+        for i in range(dx.size):
+            dx[i] = f(c, a[i], dx[i])
+    else:
+        for i in range(dx.size):
+            dx[i] = f(c, a[i], dy[i])
+
+
+@register_jitable
 def _itself(x: Any) -> Any:
     return x
 
@@ -124,28 +146,28 @@ def relu_dx(y: Array, dy: Array, dx: Array) -> None:
     map_two(activation.relu_dx, y, dy, dx)
 
 
+@register_jitable
+def leaky(slope: Any, x: Any) -> Any:
+    """x where x > 0, else slope · x."""
+    return x if x > 0 else slope * x
+
+
+@register_jitable
+def leaky_dx(slope: Any, x: Any, dy: Any) -> Any:
+    """dy where x > 0, else slope · dy."""
+    return dy if x > 0 else slope * dy
+
+
 @kernel(flat=True)
 def leaky_relu(x: Array, slope: Array, y: Array) -> None:
     """y = x where x > 0, else slope · x."""
-    s = slope[0]
-    if same(x, y):
-        for i in range(y.size):
-            y[i] = y[i] if y[i] > 0 else s * y[i]
-    else:
-        for i in range(y.size):
-            y[i] = x[i] if x[i] > 0 else s * x[i]
+    map_given(leaky, slope[0], x, y)
 
 
 @kernel(flat=True)
 def leaky_relu_dx(x: Array, slope: Array, dy: Array, dx: Array) -> None:
     """dx = dy where x > 0, else slope · dy."""
-    s = slope[0]
-    if same(dy, dx):
-        for i in range(dx.size):
-            dx[i] = dx[i] if x[i] > 0 else s * dx[i]
-    else:
-        for i in range(dx.size):
-            dx[i] = dy[i] if x[i] > 0 else s * dy[i]
+    map_two_given(leaky_dx, slope[0], x, dy, dx)
 
 
 @register_jitable
