@@ -19,7 +19,7 @@ from .nn.base import Buffer, Param, Plan
 from .nn.init import Constant, FanInUniform, GlorotUniform, HeNormal, LeCunNormal, TorchDefault
 from .nn.losses import MSE, CrossEntropy, Huber
 from .nn.penalties import MAP, MLE
-from .optim import SDLM, SGD, Adam, AdamW
+from .optim import SDLM, SGD, Adadelta, Adagrad, Adam, AdamW, Lion, NAdam, RMSprop
 
 __version__ = "0.1.0"
 
@@ -29,6 +29,8 @@ __all__ = [  # and the layers, which nn lists
     "MSE",
     "SDLM",
     "SGD",
+    "Adadelta",
+    "Adagrad",
     "Adam",
     "AdamW",
     "BackendError",
@@ -43,12 +45,15 @@ __all__ = [  # and the layers, which nn lists
     "HeNormal",
     "Huber",
     "LeCunNormal",
+    "Lion",
     "MinicnnError",
+    "NAdam",
     "Network",
     "OptionError",
     "OutputError",
     "Param",
     "Plan",
+    "RMSprop",
     "Score",
     "ShapeError",
     "TorchDefault",
