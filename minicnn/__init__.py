@@ -16,14 +16,16 @@ from .errors import (
 from .network import Network
 from .nn import *  # noqa: F403 (the layers)
 from .nn.base import Buffer, Param, Plan
+from .nn.cross_entropy import BCEWithLogits, CrossEntropy
 from .nn.init import Constant, FanInUniform, GlorotUniform, HeNormal, LeCunNormal, TorchDefault
-from .nn.losses import MSE, CrossEntropy, Huber
+from .nn.losses import L1, MSE, Contrastive, Huber
 from .nn.penalties import MAP, MLE
 from .optim import SDLM, SGD, Adadelta, Adagrad, Adam, AdamW, Lion, NAdam, RMSprop
 
 __version__ = "0.1.0"
 
 __all__ = [  # and the layers, which nn lists
+    "L1",
     "MAP",
     "MLE",
     "MSE",
@@ -33,11 +35,13 @@ __all__ = [  # and the layers, which nn lists
     "Adagrad",
     "Adam",
     "AdamW",
+    "BCEWithLogits",
     "BackendError",
     "Buffer",
     "CheckpointError",
     "Constant",
     "ContractError",
+    "Contrastive",
     "CrossEntropy",
     "DataError",
     "FanInUniform",
