@@ -16,26 +16,32 @@ from .errors import (
 from .network import Network
 from .nn import *  # noqa: F403 (the layers)
 from .nn.base import Buffer, Param, Plan
+from .nn.cross_entropy import BCEWithLogits, CrossEntropy
 from .nn.init import Constant, FanInUniform, GlorotUniform, HeNormal, LeCunNormal, TorchDefault
-from .nn.losses import MSE, CrossEntropy, Huber
+from .nn.losses import L1, MSE, Contrastive, Huber
 from .nn.penalties import MAP, MLE
-from .optim import SDLM, SGD, Adam, AdamW
+from .optim import SDLM, SGD, Adadelta, Adagrad, Adam, AdamW, Lion, NAdam, RMSprop
 
 __version__ = "0.1.0"
 
 __all__ = [  # and the layers, which nn lists
+    "L1",
     "MAP",
     "MLE",
     "MSE",
     "SDLM",
     "SGD",
+    "Adadelta",
+    "Adagrad",
     "Adam",
     "AdamW",
+    "BCEWithLogits",
     "BackendError",
     "Buffer",
     "CheckpointError",
     "Constant",
     "ContractError",
+    "Contrastive",
     "CrossEntropy",
     "DataError",
     "FanInUniform",
@@ -43,12 +49,15 @@ __all__ = [  # and the layers, which nn lists
     "HeNormal",
     "Huber",
     "LeCunNormal",
+    "Lion",
     "MinicnnError",
+    "NAdam",
     "Network",
     "OptionError",
     "OutputError",
     "Param",
     "Plan",
+    "RMSprop",
     "Score",
     "ShapeError",
     "TorchDefault",

@@ -18,13 +18,13 @@ from .engine import inputs
 from .engine.curvature import curvature
 from .engine.graph import Item, checked_shapes, plan_graph
 from .engine.handle import Handle
-from .engine.inputs import Targets, targets
 from .engine.memory import Identity, ParameterVector
 from .engine.record import Recorder
 from .engine.required_memory import check_memory
 from .engine.runner import Score
 from .engine.shared import initialise, shapes_of, tracked_by
 from .engine.summary import table
+from .engine.targets import Targets, targets
 from .errors import ContractError, OptionError, ShapeError
 from .nn.losses import Loss
 
@@ -94,7 +94,8 @@ class Network(Handle):
         Args:
             loss: the loss.
             x: images (N, C, H, W), or a Source of them.
-            target: class numbers (N,), or vectors (N, D) where the loss takes them.
+            target: class numbers (N,), or numbers in the shape of the output, or class numbers (N, H, W), where the loss
+                takes them.
             index: which of the N images make the batch; all for None.
 
         Raises:
@@ -130,7 +131,7 @@ class Network(Handle):
         source, chosen, given = self._checked(loss, x, target, index)
         following = None if then is None else inputs.index("then", then, source.shape[0])
         with self._entered(train):
-            score = self._runner.score(loss, source, given, chosen, self.steps, train, following)
+            score = self._runner.score(source, given, chosen, self.steps, train, following)
             self.steps += train
         return score
 
@@ -149,7 +150,7 @@ class Network(Handle):
         """
         source, chosen, given = self._checked(loss, x, target, index)
         with self._lock.call():
-            return curvature(self._context, self._executor, self._preparation, loss, source, given, chosen, self.steps)[0]
+            return curvature(self._context, self._executor, self._preparation, given.loss, source, given, chosen, self.steps)[0]
 
     def predict(self, x: Any, index: Any = None) -> Array:
         """The outputs (N, …) for images (N, C, H, W) or a Source, without dropout; one image alone may differ by rounding.

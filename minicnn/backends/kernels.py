@@ -237,10 +237,10 @@ class Kernels(Protocol):
         """target = on_off[0] at the label, on_off[1] elsewhere."""
 
     def count_hits(self, y: Array, labels: Array, lanes: Array, hits: Array) -> None:
-        """hits += how many images have their (first) largest element at the label; none with a NaN."""
+        """hits += how many images have their (first) largest element at the label; none with a NaN, or where it is −1."""
 
     def count_least(self, y: Array, labels: Array, lanes: Array, hits: Array) -> None:
-        """hits += how many images have their (first) smallest element at the label; none with a NaN."""
+        """hits += how many images have their (first) smallest element at the label; none with a NaN, or where it is −1."""
 
     def penalty(self, y: Array, labels: Array, lanes: Array, scale: Array, value: Array) -> None:
         """value += scale · Σ y at the label."""
@@ -287,6 +287,52 @@ class Kernels(Protocol):
     def cross_entropy_hy(self, y: Array, lanes: Array, scale: Array, hy: Array) -> None:
         """hy = scale · p·(1 − p), p = softmax(y): the second derivatives of cross_entropy."""
 
+    # --- with y, target (C, P, L): how much each of C classes weighs at each of P places; smoothing = s, a label to ignore ---
+
+    def class_targets(self, labels: Array, weight: Array, smoothing: Array, lanes: Array, target: Array) -> None:
+        """target[c] = w_c · (1 − s + s/C at the label, s/C elsewhere), 0 where it is no class or ignored; labels (P, L)."""
+
+    def smooth_targets(self, weight: Array, smoothing: Array, lanes: Array, target: Array) -> None:
+        """target[c] = w_c · ((1 − s) · target[c] + s/C)."""
+
+    def soft_cross_entropy(self, y: Array, target: Array, lanes: Array, scale: Array, value: Array) -> None:
+        """value −= scale · Σ target · log softmax(y)."""
+
+    def soft_cross_entropy_dy(self, y: Array, target: Array, lanes: Array, scale: Array, dy: Array) -> None:
+        """dy = scale · (softmax(y) · Σ_c target − target)."""
+
+    def soft_cross_entropy_hy(self, y: Array, target: Array, lanes: Array, scale: Array, hy: Array) -> None:
+        """hy = scale · p·(1 − p) · Σ_c target, p = softmax(y)."""
+
+    def bce_logits(
+        self, y: Array, target: Array, weight: Array, positive: Array, lanes: Array, scale: Array, value: Array
+    ) -> None:
+        """value += scale/D · Σ w_c · (p_c · t · log(1 + e^−y) + (1 − t) · log(1 + e^y)), D = C·P, p = positive."""
+
+    def bce_logits_dy(
+        self, y: Array, target: Array, weight: Array, positive: Array, lanes: Array, scale: Array, dy: Array
+    ) -> None:
+        """dy = scale/D · w_c · ((1 − t + p_c·t) · σ(y) − p_c·t)."""
+
+    def bce_logits_hy(
+        self, y: Array, target: Array, weight: Array, positive: Array, lanes: Array, scale: Array, hy: Array
+    ) -> None:
+        """hy = scale/D · w_c · (1 − t + p_c·t) · σ(y)·(1 − σ(y))."""
+
+    # --- with y, target (D, L) again ---
+
+    def absolute(self, y: Array, target: Array, lanes: Array, scale: Array, value: Array) -> None:
+        """value += scale/D · Σ |y − t|."""
+
+    def absolute_dy(self, y: Array, target: Array, lanes: Array, scale: Array, dy: Array) -> None:
+        """dy = scale/D · sign(y − t)."""
+
+    def contrastive(self, y: Array, target: Array, margin: Array, lanes: Array, scale: Array, value: Array) -> None:
+        """value += scale/D · Σ ((1 − t) · y²/2 + t · max(m − y, 0)²/2), m = margin."""
+
+    def contrastive_dy(self, y: Array, target: Array, margin: Array, lanes: Array, scale: Array, dy: Array) -> None:
+        """dy = scale/D · ((1 − t) · y − t · max(m − y, 0))."""
+
     # --- updates over flat vectors ---
 
     def sgd(self, p: Array, dp: Array, v: Array, hyper: Array) -> None:
@@ -300,6 +346,21 @@ class Kernels(Protocol):
 
     def adamw(self, p: Array, dp: Array, m: Array, v: Array, hyper: Array) -> None:
         """One step of AdamW; h as for adam."""
+
+    def rmsprop(self, p: Array, dp: Array, v: Array, m: Array, u: Array, hyper: Array) -> None:
+        """One step of RMSprop; h = rate, α, ε, weight decay, momentum, centred 0/1; m and u only for the last two."""
+
+    def adagrad(self, p: Array, dp: Array, v: Array, hyper: Array) -> None:
+        """v += g²; p −= rate · g / (√v + ε), g = dp + λp; h = rate, ε, weight decay λ."""
+
+    def adadelta(self, p: Array, dp: Array, v: Array, u: Array, hyper: Array) -> None:
+        """One step of Adadelta; h = rate, ρ, ε, weight decay."""
+
+    def nadam(self, p: Array, dp: Array, m: Array, v: Array, hyper: Array) -> None:
+        """One step of NAdam, p = keep·p − (a·g + b·m) / (√(v/c) + ε); h = a, b, β₁, β₂, ε, weight decay, keep, c."""
+
+    def lion(self, p: Array, dp: Array, m: Array, hyper: Array) -> None:
+        """p −= rate · (sign(β₁m + (1 − β₁)dp) + λp); then m = β₂m + (1 − β₂)dp; h = rate, β₁, β₂, weight decay λ."""
 
     # --- loading: lanes from images in memory, and back ---
 

@@ -13,7 +13,8 @@ from .. import backends, models
 from ..backends.processors import usable_cpus
 from ..data.pixels import Normalise, Pixels
 from ..network import Network
-from ..nn.losses import MSE, CrossEntropy, Loss
+from ..nn.cross_entropy import CrossEntropy
+from ..nn.losses import MSE, Loss
 from ..optim import SGD, Adam, AdamW, Optimizer
 from . import info
 from .console import program

@@ -33,7 +33,7 @@ class Batch:
         labels: int64, its class.
         count: int64[1], how many places are taken.
         step: uint64[1], the training step, for random numbers.
-        scale: dtype[1], 1/count.
+        scale: dtype[1], 1/count, or 1/total of a batch that is divided by another number.
     """
 
     def __init__(self, capacity: int, dtype: np.dtype[np.floating], memory: Memory | None) -> None:
@@ -45,11 +45,11 @@ class Batch:
         self.scale = self._numbers[16 : 16 + dtype.itemsize].view(dtype)
         self.labels = allocate(8 * capacity).view(np.int64)
 
-    def fill(self, index: Array, labels: Array | None, step: int) -> None:
-        """Take these images as the batch."""
+    def fill(self, index: Array, labels: Array | None, step: int, total: float | None = None) -> None:
+        """Take these images as the batch, whose mean loss is the sum over ``total``, or over their number for None."""
         count = len(index)
         self.index[:count] = index
-        self.count[0], self.step[0], self.scale[0] = count, step, 1 / count
+        self.count[0], self.step[0], self.scale[0] = count, step, 1 / (count if total is None else total)
         if labels is not None:
             self.labels[:count] = labels
         if self._memory is not None:

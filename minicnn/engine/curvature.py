@@ -23,11 +23,11 @@ from .accumulate import Slot
 from .batch import Batch, group_lanes, staging
 from .bind import PlacedLayer
 from .group import Context, LaneGroup
-from .inputs import Targets
 from .memory import ParameterVector
 from .prepare import Preparation
 from .record import record, signature_of
 from .shared import shapes_of
+from .targets import Targets
 from .values import Gradients, Values
 
 
@@ -149,7 +149,7 @@ def curvature(
         context: what groups have in common.
         executor: who runs programs.
         preparation: refreshes what is derived from the parameters.
-        loss: the loss.
+        loss: the loss for targets of this kind.
         source: where the images are.
         targets: what they should come to.
         chosen: their numbers.
@@ -164,13 +164,13 @@ def curvature(
     gradient, total = (ParameterVector(shapes_of(context.layers), context.dtype, memory) for _ in range(2))
     slot = Slot(gradient, np.zeros(2, np.int64), context.backend)
     batch = Batch(count, context.dtype, memory)
-    batch.fill(chosen, targets.labels, step)
+    batch.fill(chosen, targets.labels, step, targets.total)
     stage = staging(memory)
     origin = stage.take("in", source, chosen)
     programs = [group.choose(batch), group.load(origin.source, "in", origin.in_order)]
     if targets.vectors is not None:
         vectors = stage.take("target", targets.vectors, chosen)
-        programs.append(group.load(vectors.source, "target", vectors.in_order))
+        programs.append(group.load(vectors.source, targets.into, vectors.in_order))
     programs += [group.forward, group.loss(loss, slot, batch.scale, targets.labels is not None)]
     programs += [group.backward(slot, of_input), group.curvature(loss, slot, batch.scale, total, of_input)]
     hx = np.empty((count, *context.in_shapes[0]), context.dtype) if of_input else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -100,6 +101,7 @@ class LaneGroup:
         s = context
         regions.append([{f"{b.name}.{n}": w.spec(s.dtype, s.lanes) for n, w in b.plan.work.items()} for b in s.layers])
         self.arena = Arena(regions, guards=s.backend.checked)
+        self.arena.arrays["marks"] = self["target"][-1:]  # written over class by class, the last one last
         self["number"][0] = number
         self["rng"][:, 0] = s.seed
         self["rng"][:, 2] = np.arange(len(s.layers))
@@ -275,6 +277,7 @@ class LaneGroup:
         consts = {n: np.array(v, self.context.dtype) for n, v in loss.consts().items()}
         rows = {n: self[n].reshape(-1, self.context.lanes) for n in ("target", *(["dy"] if self.train else []))}
         names = consts | rows | {n: self[n] for n in ("labels", "lanes")} | {"scale": scale}
+        names["marks"] = self["marks"].reshape(-1, self.context.lanes)
         return names | {"y": self.y.reshape(-1, self.context.lanes), "value": slot.value}
 
     def loss(self, loss: Loss, slot: Slot, scale: Array, labelled: bool) -> Program:
@@ -283,12 +286,16 @@ class LaneGroup:
         if key not in self._programs:
             k, program = self._recorder()
             k.where = type(loss).__name__
+            if (doubt := loss.doubts(self.context.layers[-1].layer)) is not None:
+                warnings.warn(doubt, stacklevel=2)
             names = self.loss_names(loss, slot, scale)
             if labelled:
                 if "on_off" in names:
                     k.one_hot(self["labels"], self["lanes"], names["on_off"], names["target"])
                 count = k.count_least if self.context.layers[-1].layer.least_wins else k.count_hits
                 count(names["y"], self["labels"], self["lanes"], slot.hits)
+            if loss.aim is not None:
+                record(k.where, loss.aim, k, names, loss.consts())
             record(k.where, loss.forward, k, names, loss.consts())
             if self.train:
                 record(k.where, loss.backward, k, names, loss.consts())

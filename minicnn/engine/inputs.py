@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from ..arrays import Array, Shape
 from ..backends.kernels import Kernels
 from ..errors import DataError, ShapeError
-from ..nn.losses import Loss
 from .rows import NUMPY
 
 
@@ -138,8 +137,8 @@ def finite(who: str, images: Source, chosen: Array) -> None:
             raise DataError(who, f"expected finite numbers, got {wrong} that are not", "clean the data")
 
 
-def labels(who: str, given: Array, images: int, classes: int, chosen: Array) -> Array:
-    """The class numbers of the chosen images as int64, from those of all N.
+def labels(who: str, given: Array, images: int, classes: int, chosen: Array, ignored: int | None = None) -> Array:
+    """The class numbers of the chosen images as int64, from those of all N; −1 in place of one to ignore.
 
     Raises:
         DataError: not N whole numbers, or a chosen one outside 0 … classes − 1.
@@ -148,12 +147,21 @@ def labels(who: str, given: Array, images: int, classes: int, chosen: Array) -> 
         what = f"expected {images} whole class numbers, got dtype {given.dtype} and shape {given.shape}"
         raise DataError(who, what, "give one label for each image")
     taken = given[chosen]
-    if taken.dtype != _INDEX:
-        taken = taken.astype(_INDEX)
-    if not _below(taken, classes):
-        what = f"expected labels from 0 to {classes - 1}, got {taken.min()} to {taken.max()}"
-        raise DataError(who, what, "check the labels or the width of the last layer")
-    return taken
+    if taken.dtype != INDEX:
+        taken = taken.astype(INDEX)
+    if ignored is None:
+        check_range(taken, classes)
+        return taken
+    counts = taken != ignored
+    check_range(taken[counts], classes)
+    return np.where(counts, taken, -1)
+
+
+def check_range(numbers: Array, classes: int) -> None:
+    """Refuse class numbers outside 0 … classes − 1."""
+    if numbers.size and not _below(numbers.reshape(-1), classes):
+        what = f"expected labels from 0 to {classes - 1}, got {numbers.min()} to {numbers.max()}"
+        raise DataError("target", what, "check the labels or the width of the last layer")
 
 
 def parameter(name: str, value: object, shape: Shape) -> Array:
@@ -184,14 +192,14 @@ def index(who: str, chosen: object, images: int) -> Array:
     if given.ndim != 1 or given.dtype.kind not in "iu" or len(given) == 0:
         what = f"expected a vector of whole numbers, got dtype {given.dtype} and shape {given.shape}"
         raise DataError(who, what, "give the numbers of the images of the batch")
-    taken = given if given.dtype == _INDEX and given.flags.carray else np.require(given, np.int64, NUMPY)
+    taken = given if given.dtype == INDEX and given.flags.carray else np.require(given, np.int64, NUMPY)
     if not _below(taken, images):
         what = f"expected numbers from 0 to {images - 1}, got {given.min()} to {given.max()}"
         raise DataError(who, what, "keep to the images there are")
     return taken
 
 
-_INDEX, _UNSIGNED = np.dtype(np.int64), np.dtype(np.uint64)
+INDEX, _UNSIGNED = np.dtype(np.int64), np.dtype(np.uint64)
 
 
 def _below(numbers: Array, end: int) -> bool:
@@ -200,37 +208,3 @@ def _below(numbers: Array, end: int) -> bool:
         return bool(0 <= numbers[0] < end)
     unsigned = numbers.view(_UNSIGNED)
     return bool(unsigned[unsigned.argmax()] < end)  # max, a ufunc, takes twice as long for a batch
-
-
-class Targets(NamedTuple):
-    """What a batch should come to: class numbers of its images, or vectors for all images of the source."""
-
-    labels: Array | None = None
-    vectors: Arrays | None = None
-
-
-def targets(loss: Loss, target: object, images: int, chosen: Array, dtype: np.dtype[Any], out_shape: Shape) -> Targets:
-    """The target as vectors for every image, or as the class numbers of the chosen ones.
-
-    Args:
-        loss: the loss.
-        target: class numbers (N,), or vectors (N, …) where the loss takes them.
-        images: N.
-        chosen: which of them make the batch.
-        dtype: the network's.
-        out_shape: shape of its output.
-
-    Raises:
-        ShapeError, DataError: the target is not what it should be.
-    """
-    given = array("target", target)
-    if loss.vectors and (given.ndim > 1 or given.dtype.kind == "f"):
-        vectors = arrays("target", target if isinstance(target, np.ndarray) else given, dtype, out_shape)
-        if vectors.shape[0] != images:
-            what = f"expected {images} targets, one for each image, got {vectors.shape[0]}"
-            raise ShapeError("target", what, "give one target for each image")
-        return Targets(vectors=vectors)
-    if len(out_shape) != 1:
-        what = f"expected a target of shape (N, {', '.join(map(str, out_shape))}), got {given.shape}"
-        raise ShapeError("target", what, "class numbers need an output that is a vector")
-    return Targets(labels=labels("target", given, images, out_shape[0], chosen))

@@ -18,10 +18,10 @@ from .accumulate import SLOTS, GradientSlots, Slot
 from .batch import CAPACITY, Batch, Taken, group_lanes, staging
 from .bind import PlacedLayer
 from .group import Context, LaneGroup
-from .inputs import Targets
 from .phases import ONCE, PhasedGroups
 from .prepare import Preparation
 from .single import Single
+from .targets import Targets
 
 
 class Score(NamedTuple):
@@ -98,23 +98,23 @@ class Runner:
         return self._groups[key]
 
     def score(
-        self, loss: Loss, source: inputs.Source, targets: Targets, chosen: Array, step: int, train: bool, then: Array | None
+        self, source: inputs.Source, targets: Targets, chosen: Array, step: int, train: bool, then: Array | None
     ) -> Score:
         """The loss of the chosen images, with gradients added up in training; those of ``then`` come next."""
+        loss = targets.loss
         told = self._told(loss)
         if train:
             check_images(self._context.layers, len(chosen))
         if self._alone(chosen):
-            label = None if targets.labels is None else targets.labels[0]
-            return Score(*self._single.score(loss, told, source, chosen, label, targets.vectors, step, train), images=1)
-        self._fill(chosen, targets.labels, step)
+            return Score(*self._single.score(told, source, chosen, targets, step, train), images=1)
+        self._fill(chosen, targets.labels, step, targets.total)
         lanes = group_lanes(self._memory, len(chosen), self._context.lanes)
         origin = self._staging.take("in", source, chosen)
         vectors = None if targets.vectors is None else self._staging.take("target", targets.vectors, chosen)
         kind = Kind(told, targets.labels is not None, parts(len(chosen), lanes), lanes, train)
         slots = self._slots.take(kind.groups)
         sources = origin.source, None if vectors is None else vectors.source
-        self._run((kind, *map(identity, sources)), lambda: self._scoring(kind, loss, origin, vectors, slots), sources)
+        self._run((kind, *map(identity, sources)), lambda: self._scoring(kind, targets, origin, vectors, slots), sources)
         if then is not None:
             self._staging.prefetch("in", source, then)
         return Score(*self._slots.tally(len(slots)), len(chosen))
@@ -126,14 +126,15 @@ class Runner:
             self._loss = (loss, told) if is_value(loss) else (None, told)
         return self._loss[1]
 
-    def _scoring(self, kind: Kind, loss: Loss, origin: Taken, vectors: Taken | None, slots: list[Slot]) -> Schedule:
+    def _scoring(self, kind: Kind, targets: Targets, origin: Taken, vectors: Taken | None, slots: list[Slot]) -> Schedule:
         """What each thread does for a batch that is scored: one slot's groups after another's, then a part of the sums."""
+        loss, into = targets.loss, targets.into
         sums = self._slots.sums(kind.groups, self._executor.threads) if kind.train and len(slots) > 1 else []
         if self._context.measures(kind.train):
 
             def programs_of(number: int, group: LaneGroup) -> list[Program]:
                 slot = slots[number % SLOTS]
-                programs = [*self._loads(group, origin, vectors), group.forward]
+                programs = [*self._loads(group, origin, vectors, into), group.forward]
                 programs.append(group.loss(loss, slot, self._batch.scale, kind.labelled))
                 return [*programs, group.backward(slot, False, fresh=number < SLOTS)] if kind.train else programs
 
@@ -144,7 +145,7 @@ class Runner:
             group, parts = self.group(thread, kind.train, kind.lanes), []
             for number in range(thread, len(slots), self._executor.threads):
                 slot = slots[number]
-                programs = self._loads(group, origin, vectors)
+                programs = self._loads(group, origin, vectors, into)
                 programs += [group.forward, group.loss(loss, slot, self._batch.scale, kind.labelled)]
                 first = number
                 if kind.train:
@@ -156,10 +157,10 @@ class Runner:
             tasks.append(group.work(parts))
         return self._schedule_of([tasks], sums)
 
-    def _loads(self, group: LaneGroup, origin: Taken, vectors: Taken | None = None) -> list[Program]:
+    def _loads(self, group: LaneGroup, origin: Taken, vectors: Taken | None = None, into: str = "target") -> list[Program]:
         """What brings a group its images, and its target where that is vectors."""
         programs = [group.choose(self._batch), group.load(origin.source, "in", origin.in_order)]
-        return programs if vectors is None else [*programs, group.load(vectors.source, "target", vectors.in_order)]
+        return programs if vectors is None else [*programs, group.load(vectors.source, into, vectors.in_order)]
 
     def predict(self, source: inputs.Source, chosen: Array, step: int) -> Array:
         """The outputs for the chosen images."""
@@ -212,14 +213,14 @@ class Runner:
             self._schedules[key] = record(), origins  # which live as long as what is known by their identity
         self._executor.run_schedule(self._schedules[key][0])
 
-    def _fill(self, chosen: Array, labels: Array | None, step: int) -> None:
+    def _fill(self, chosen: Array, labels: Array | None, step: int, total: float | None = None) -> None:
         """Fill the batch; what reads or writes the old one's memory is made anew where it has to grow."""
         if len(chosen) > len(self._batch.index):
             self._groups.clear()
             self._phased.clear()
             self._schedules.clear()
             self._allocate(2 * len(chosen))
-        self._batch.fill(chosen, labels, step)
+        self._batch.fill(chosen, labels, step, total)
 
     def _allocate(self, images: int) -> None:
         context = self._context

@@ -10,12 +10,12 @@ import numpy as np
 from ..arrays import Array
 from ..backends.executor import Executor
 from ..backends.program import Program, Task
-from ..nn.losses import Loss
 from .accumulate import GradientSlots
 from .batch import DeviceStaging, HostStaging
 from .group import Context, LaneGroup
 from .inputs import Arrays, Source
 from .prepare import Preparation
+from .targets import Targets
 
 KEPT = 8
 """How many kinds of batch are remembered with their tasks."""
@@ -28,6 +28,7 @@ class Lane:
         group: the group.
         x: the input of the network.
         target: what the output should be.
+        marks: a class number for each place of the output.
         y: the output, as a batch of one.
         index: int64[1], which image of a source to fetch.
         label: int64[1], its class.
@@ -37,6 +38,7 @@ class Lane:
     def __init__(self, context: Context, train: bool) -> None:
         group = self.group = LaneGroup(context, train)
         self.x, self.target = group["in"].reshape(context.in_shapes[0]), group["target"].reshape(context.out_shape)
+        self.marks = group["marks"].reshape(context.out_shape[1:])
         self.y = group.y.reshape(1, *context.out_shape)
         self.index, self.label, self.step = group["index"], group["labels"], group["rng"][:, 1]
         self._entered = int(self.step[0])
@@ -80,6 +82,7 @@ class Single:
         self._context, self._executor, self._preparation, self._slots = replace(context, lanes=1), executor, preparation, slots
         self._staging = stage
         self._lanes: dict[bool, Lane] = {}
+        self._total: float | None = None
         self._tasks: dict[Hashable, tuple[Source, Task]] = {}
         self._scale = np.ones(1, context.dtype)
 
@@ -95,12 +98,10 @@ class Single:
 
     def score(
         self,
-        loss: Loss,
         told: Hashable,
         source: Source,
         chosen: Array,
-        label: int | None,
-        vectors: Arrays | None,
+        targets: Targets,
         step: int,
         train: bool,
     ) -> tuple[float, int]:
@@ -108,18 +109,23 @@ class Single:
 
         ``told`` tells the loss from others.
         """
+        labels, vectors = targets.labels, targets.vectors
+        label = None if labels is None else labels[0]
         source, image = self._found(source, chosen)
         lane, slot, key = self._lane(train), self._slots.take(1)[0], (told, _origin(source), label is None, train)
         if key not in self._tasks:
             group = lane.group
-            programs = [*_loads(group, source), group.forward, group.loss(loss, slot, self._scale, label is not None)]
+            programs = [*_loads(group, source), group.forward, group.loss(targets.loss, slot, self._scale, label is not None)]
             programs += [group.backward(slot, input_grad=False, fresh=True)] if train else []
             self._keep(key, source, group, programs)
         lane.enter(source, image, step)
         if label is not None:
             lane.label[0] = label
         elif vectors is not None:
-            lane.target[...] = vectors.values[chosen[0]]
+            (lane.target if targets.into == "target" else lane.marks)[...] = vectors.values[chosen[0]]
+        if targets.total != self._total:
+            self._total = targets.total
+            self._scale[0] = 1 / (1 if self._total is None else self._total)
         self._executor.run_alone(self._tasks[key][1])
         return self._slots.tally(1)
 

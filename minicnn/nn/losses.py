@@ -14,7 +14,8 @@ import numpy as np
 
 from ..arrays import Array
 from ..backends.kernels import Kernels
-from ..errors import OptionError, number
+from ..errors import number
+from .base import Layer
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class Loss:
     ``forward`` adds this group's part of the loss to ``value`` and ``backward`` writes ``dy``. Both bind by name: ``y``
     and ``dy`` (D, L), ``target`` (D, L) or ``labels`` (L,), ``lanes``, ``scale`` (1/N for a batch of N), ``value``, and
     the arrays of ``consts``. An optional third pass, ``curvature``, writes ``hy`` (D, L): the diagonal of the second
-    derivatives by y, zero in padding lanes as ``dy`` is.
+    derivatives by y, zero in padding lanes as ``dy`` is. An optional pass before them, ``aim``, makes ``target`` of
+    ``labels``, of ``marks`` (P, L), a class number for each place of a map, or of ``target`` as it was given.
     """
 
     forward: ClassVar[Callable[..., None]]
@@ -32,10 +34,29 @@ class Loss:
     curvature: ClassVar[Callable[..., None] | None] = None
     vectors: ClassVar[bool] = False
     """Whether a target may be vectors as well as class numbers."""
+    classes: ClassVar[bool] = True
+    """Whether a target may be class numbers."""
+    dense: ClassVar[bool] = False
+    """Whether a target may say how much each class weighs, or be a class number for each place of a map."""
+    aim: ClassVar[Callable[..., None] | None] = None
+    total: ClassVar[Callable[..., float] | None] = None
+    """Given the class numbers of a batch, what its sum is divided by for the mean; the number of images for None."""
 
     def consts(self) -> Mapping[str, tuple[float, ...]]:
         """Numbers that the kernels need, by name."""
         return {}
+
+    def towards(self, kind: str, classes: int) -> Loss:
+        """The loss for targets of a kind, ``"labels"``, ``"vectors"`` or ``"marks"``, and so many classes or channels."""
+        return self
+
+    def ignores(self) -> int | None:
+        """The class number that says that there is none."""
+        return None
+
+    def doubts(self, last: Layer) -> str | None:
+        """In words why it hardly belongs behind this last layer of a network; None where it may."""
+        return None
 
 
 def is_value(value: object) -> bool:
@@ -173,38 +194,70 @@ class Huber(Loss):
 
 
 @dataclass(frozen=True)
-class CrossEntropy(Loss):
-    """E = −1/N · Σ_n Σ_k q_nk · log softmax(y_n)_k: ``torch.nn.CrossEntropyLoss(label_smoothing=s)``.
+class L1(Loss):
+    """E = 1/(N·D) · Σ_n Σ_d |y_nd − t_nd|: ``torch.nn.L1Loss()``.
 
-    y holds logits; q is 1 − s + s/K at the right one of K classes and s/K elsewhere.
+    Class numbers as targets are made into vectors as by ``MSE``. It has no ``curvature``, which would be 0.
 
     Args:
-        label_smoothing: s, from 0 up to but not including 1.
+        on: target value of the right class.
+        off: target value of the others.
 
     Raises:
-        OptionError: label_smoothing outside [0, 1).
+        OptionError: a target value is not a finite number.
     """
 
-    label_smoothing: float = 0.0
+    on: float = 1.0
+    off: float = 0.0
+    vectors: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        value = self.label_smoothing
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
-            what = f"expected label_smoothing in [0, 1), got {self.label_smoothing!r}"
-            raise OptionError("CrossEntropy", what, "give a number such as 0.1")
+        for name in ("on", "off"):
+            number("L1", name, getattr(self, name), -math.inf, math.inf)
 
     def consts(self) -> Mapping[str, tuple[float, ...]]:
-        """The smoothing."""
-        return {"smoothing": (self.label_smoothing,)}
+        """The two target values."""
+        return {"on_off": (self.on, self.off)}
 
-    def forward(self, k: Kernels, y: Array, labels: Array, smoothing: Array, lanes: Array, scale: Array, value: Array) -> None:
-        """value −= scale · Σ q · log softmax(y)."""
-        k.cross_entropy(y, labels, smoothing, lanes, scale, value)
+    def forward(self, k: Kernels, y: Array, target: Array, lanes: Array, scale: Array, value: Array) -> None:
+        """value += scale/D · Σ |y − t|."""
+        k.absolute(y, target, lanes, scale, value)
 
-    def backward(self, k: Kernels, y: Array, labels: Array, smoothing: Array, lanes: Array, scale: Array, dy: Array) -> None:
-        """dy = scale · (softmax(y) − q)."""
-        k.cross_entropy_dy(y, labels, smoothing, lanes, scale, dy)
+    def backward(self, k: Kernels, y: Array, target: Array, lanes: Array, scale: Array, dy: Array) -> None:
+        """dy = scale/D · sign(y − t)."""
+        k.absolute_dy(y, target, lanes, scale, dy)
 
-    def curvature(self, k: Kernels, y: Array, lanes: Array, scale: Array, hy: Array) -> None:
-        """hy = scale · p·(1 − p), p = softmax(y)."""
-        k.cross_entropy_hy(y, lanes, scale, hy)
+
+@dataclass(frozen=True)
+class Contrastive(Loss):
+    """E = 1/(N·D) · Σ_n Σ_d [ (1 − t)·y²/2 + t·max(m − y, 0)²/2 ] of the distances y ≥ 0 of pairs.
+
+    t is 0 for two of a kind, which are drawn together, and 1 for two unlike, which are pushed apart up to the margin m. The
+    network gives the distance of a pair; targets are numbers of its output's shape, (N, 1) for one distance. (Hadsell, Chopra
+    and LeCun, *Dimensionality Reduction by Learning an Invariant Mapping*, 2006, equation 4.)
+
+    Args:
+        margin: m, above 0.
+
+    Raises:
+        OptionError: margin is not above 0 or not finite.
+    """
+
+    margin: float = 1.0
+    vectors: ClassVar[bool] = True
+    classes: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        number("Contrastive", "margin", self.margin, 0, math.inf, "()")
+
+    def consts(self) -> Mapping[str, tuple[float, ...]]:
+        """The margin."""
+        return {"margin": (self.margin,)}
+
+    def forward(self, k: Kernels, y: Array, target: Array, margin: Array, lanes: Array, scale: Array, value: Array) -> None:
+        """value += scale/D · Σ ((1 − t)·y²/2 + t·max(m − y, 0)²/2)."""
+        k.contrastive(y, target, margin, lanes, scale, value)
+
+    def backward(self, k: Kernels, y: Array, target: Array, margin: Array, lanes: Array, scale: Array, dy: Array) -> None:
+        """dy = scale/D · ((1 − t)·y − t·max(m − y, 0))."""
+        k.contrastive_dy(y, target, margin, lanes, scale, dy)

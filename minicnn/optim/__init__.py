@@ -1,6 +1,21 @@
 """Optimisers, learning-rate schedules, and averages of the parameters."""
 
+from .adaptive import Adadelta, Adagrad, Lion, NAdam, RMSprop
+from .clipping import clip_grad_norm, clip_grad_value
 from .optimizers import SGD, Adam, AdamW, Optimizer
 from .sdlm import SDLM
 
-__all__ = ["SDLM", "SGD", "Adam", "AdamW", "Optimizer"]
+__all__ = [
+    "SDLM",
+    "SGD",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Lion",
+    "NAdam",
+    "Optimizer",
+    "RMSprop",
+    "clip_grad_norm",
+    "clip_grad_value",
+]

@@ -44,6 +44,9 @@ class ParameterAverage(Optimizer):
         self.inner, self.decay = optimizer, number("ParameterAverage", "decay", decay, 0, 1)
         self.names = (*optimizer.names, "average")
 
+    def _start(self, name: str, params: Array) -> Array:
+        return super()._start(name, params) if name == "average" else self.inner._start(name, params)
+
     def _update(self, net: Network, *moments: Array) -> None:
         rate = self.inner.lr
         self.inner.lr, self.inner.steps = self.lr, self.steps

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..engine.memory import Identity
-from ..errors import CheckpointError, ContractError, OptionError, Options, number
+from ..errors import BackendError, CheckpointError, ContractError, OptionError, Options, number
 
 if TYPE_CHECKING:
     from ..backends.interface import Memory
@@ -68,7 +68,7 @@ class Optimizer(Options):
             raise ContractError(type(self).__name__, f"expected the network of its moments, got {what or 'another one'}", hint)
 
     def _own(self, net: Network) -> dict[str, Array]:
-        """The moments for this network; zeros at first."""
+        """The moments for this network, made at the first step."""
         params = net.params.memory
         for name, moment in self._moments.items():
             if moment.shape != params.shape or moment.dtype != params.dtype:
@@ -78,8 +78,12 @@ class Optimizer(Options):
         self.check(net)
         self._of, self._memory = net.identity, net.backend.memory
         if not self._moments:
-            self._moments = {name: np.zeros_like(params) for name in self.names}
+            self._moments = {name: self._start(name, params) for name in self.names}
         return self._moments
+
+    def _start(self, name: str, params: Array) -> Array:
+        """A moment vector before the first step."""
+        return np.zeros_like(params)
 
     @property
     def moments(self) -> dict[str, Array]:
@@ -99,6 +103,9 @@ class Optimizer(Options):
     def _run(self, kernel: str, net: Network, moments: tuple[Array, ...], *numbers: float) -> None:
         """Run an update kernel, by name; each thread updates its part of the parameters."""
         if self._bound is None or self._bound[0] is not net:
+            if kernel not in net.backend.kernels:
+                what = f"expected a backend with the kernel {kernel}, got {net.backend.name}"
+                raise BackendError(type(self).__name__, what, 'give backend="cpu", or another optimiser')
             h = np.zeros(len(numbers))
             self._bound = (net, net.over_parameters(net.backend.kernels[kernel], moments, h), h)
         _, run, h = self._bound

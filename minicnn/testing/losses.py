@@ -18,6 +18,7 @@ from ..engine.group import Context
 from ..engine.inputs import Arrays
 from ..engine.memory import ParameterVector
 from ..engine.record import signature_of
+from ..engine.targets import weighed
 from ..engine.values import Values
 from ..network import Network
 from ..nn.dense import Dense
@@ -66,6 +67,10 @@ class Subject:
         y = rng.standard_normal((images, self.outputs))
         return y, rng.integers(0, self.outputs, images) if self.labelled else rng.standard_normal(y.shape)
 
+    def total(self, target: Array) -> float | None:
+        """What the sum over a batch is divided by; None for the number of images."""
+        return weighed(self.loss.towards("labels", self.outputs), target) if self.labelled else None
+
     def passes(self, y: Array, target: Array, dtype: str = "float64", junk: float = np.nan, padding: float = 1e3) -> Passes:
         """Run all passes of the loss on outputs (N, D), over memory full of junk; padding lanes may hold any finite number.
 
@@ -77,17 +82,20 @@ class Subject:
         values, derived = Values(net.layers, list(net.in_shapes.values())), Derived(net.params.memory)
         group = Curved(Context(net.layers, values, net.dtype, lanes, net.backend, net.seed, derived))
         slot, none = Slot(net.grads, np.zeros(2, np.int64), net.backend), ParameterVector({}, net.dtype)
-        batch = Batch(len(y), net.dtype, memory)
-        batch.fill(np.arange(len(y)), target if self.labelled else None, 0)
+        loss, batch = (
+            self.loss.towards("labels" if self.labelled else "vectors", self.outputs),
+            Batch(len(y), net.dtype, memory),
+        )
+        batch.fill(np.arange(len(y)), target if self.labelled else None, 0, self.total(target))
         loads = [group.choose(batch), group.load(Arrays(y.astype(dtype)), "in")]
         loads += [] if self.labelled else [group.load(Arrays(target.astype(dtype)), "target")]
-        run = [group.loss(self.loss, slot, batch.scale, self.labelled)]
-        if self.loss.curvature is not None:
-            run.append(group.curvature(self.loss, slot, batch.scale, none, of_input=False))
+        run = [group.loss(loss, slot, batch.scale, self.labelled)]
+        if loss.curvature is not None:
+            run.append(group.curvature(loss, slot, batch.scale, none, of_input=False))
         dy, hy, untouched = [], [], True
         for number in range(-(-len(y) // lanes)):
             group.fill(junk)
-            group["hy"][...] = junk if self.loss.curvature is not None else 0
+            group["hy"][...] = junk if loss.curvature is not None else 0
             group.task(loads, number, number + 1, 1).run()
             live = int(group["lanes"][0])
             group.y[..., live:] = padding
@@ -140,8 +148,8 @@ def check_loss(loss: Loss, outputs: int = 5, seed: int = 0, backend: str = "cpu"
 def _kinds(loss: Loss) -> list[bool]:
     """Whether targets may be class numbers (True), vectors (False), or either."""
     named = {name for one in (loss.forward, loss.backward) for name in signature_of(one)}
-    only_vectors = "target" in named and "on_off" not in loss.consts()
-    return [*([] if only_vectors else [True]), *([False] if loss.vectors else [])]
+    only_vectors = not loss.classes or ("target" in named and "on_off" not in loss.consts() and loss.aim is None)
+    return [*([] if only_vectors else [True]), *([False] if loss.vectors or loss.dense else [])]
 
 
 def _check_gradient(s: Subject) -> None:
@@ -173,19 +181,20 @@ def _check_padding(s: Subject) -> None:
 
 
 def _check_mean(s: Subject) -> None:
-    """A batch is the mean of its parts, weighted by their images."""
+    """A batch is the mean of its parts, weighted by their images, or by what the loss divides by."""
     y, target = s.batch()
     whole, images = s.passes(y, target), len(y)
     cut = images // 2 + 1
-    for part in (slice(0, cut), slice(cut, images)):
+    cuts = (slice(0, cut), slice(cut, images))
+    shares = [(s.total(target[part]) or len(y[part])) / (s.total(target) or images) for part in cuts]
+    for part, share in zip(cuts, shares, strict=True):
         got = s.passes(y[part], target[part])
-        share = len(y[part]) / images
         for name in ("dy", "hy"):
             expected, own = getattr(whole, name)[part], share * getattr(got, name)
             close = np.allclose(own, expected, rtol=1e-12, atol=1e-14)
             assert close, f"mean: expected {name} of a part of a batch times its share to be that of the batch, got another"
-    parts = (s.passes(y[part], target[part]).value for part in (slice(0, cut), slice(cut, images)))
-    value = sum(share * one for share, one in zip((cut / images, 1 - cut / images), parts, strict=True))
+    parts = (s.passes(y[part], target[part]).value for part in cuts)
+    value = sum(share * one for share, one in zip(shares, parts, strict=True))
     close = abs(value - whole.value) <= 1e-12 * max(1.0, abs(value))
     assert close, f"mean: expected the weighted mean of two parts, {value:.12g}, got {whole.value:.12g}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import OptionError, number
+from ..optim.plateau import ReduceOnPlateau
 from ..optim.schedules import ConstantRate, Schedule
 
 
@@ -46,6 +48,9 @@ class TrainingOptions:
         metadata: further data to store in checkpoints.
         log_every: log the loss after this many steps; 0 for never.
         decay: factor on the learning rate after every epoch. It is independent of ``epochs``, so a run can be extended.
+        plateau: lowers the optimiser's rate where validation does not get better; schedule and decay multiply the result.
+        clip_norm: scale gradients down to this norm before each step; None does not.
+        clip_value: clip every gradient to ± this before each step, and before ``clip_norm``; None does not.
 
     Raises:
         OptionError: an option is outside its range.
@@ -59,6 +64,9 @@ class TrainingOptions:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     log_every: int = 0
     decay: float = 1.0
+    plateau: ReduceOnPlateau | None = None
+    clip_norm: float | None = None
+    clip_value: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
@@ -70,6 +78,15 @@ class TrainingOptions:
                     f"give {name}=1 or more",
                 )
         number("TrainingOptions", "decay", self.decay, 0, 1, "(]")
+        for name in ("clip_norm", "clip_value"):
+            if getattr(self, name) is not None:
+                number("TrainingOptions", name, getattr(self, name), 0, math.inf, "()")
+        if not isinstance(self.plateau, ReduceOnPlateau | None):
+            what = f"expected plateau as a ReduceOnPlateau, got {self.plateau!r}"
+            raise OptionError("TrainingOptions", what, "give plateau=ReduceOnPlateau(), or leave it out")
+        if isinstance(self.schedule, ReduceOnPlateau):
+            what = "expected schedule as a factor for each step, got a ReduceOnPlateau, which follows validation"
+            raise OptionError("TrainingOptions", what, "give it as plateau=")
         if self.folder is not None and (self.folder == "" or not isinstance(self.folder, str | os.PathLike)):
             raise OptionError(
                 "TrainingOptions", f"expected folder as a path, got {self.folder!r}", "give folder='runs' or leave it out"

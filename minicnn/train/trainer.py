@@ -18,7 +18,7 @@ from ..engine.runner import Score
 from ..errors import CheckpointError
 from ..network import Network
 from ..nn.losses import Loss
-from ..optim import Optimizer
+from ..optim import Optimizer, clip_grad_norm, clip_grad_value
 from ..optim.schedules import ConstantRate
 from . import checkpoint, diagnostics, identity
 from .folder_lock import FolderLock
@@ -36,7 +36,8 @@ class Trainer:
     Args:
         net: the network.
         loss: the loss.
-        optimizer: the optimiser, which may have taken steps before; schedule and decay multiply its rate, which is not changed.
+        optimizer: the optimiser, which may have taken steps before; schedule, decay and plateau follow from its rate, which is
+            not changed.
         run: the options.
         train: images to train on.
         validation: images to choose the best weights by; do not use the test set.
@@ -78,6 +79,8 @@ class Trainer:
             parts = {"loss": self.loss, "optimizer": self.optimizer}
             parts["training"] = identity.examples(train.images, train.targets, self._chosen)
             parts["validation"] = identity.examples(held_out.images, held_out.targets, held_out.chosen)
+            given = {name: getattr(run, name) for name in ("plateau", "clip_norm", "clip_value")}
+            parts |= {name: value for name, value in given.items() if value is not None}
             if run.schedule != ConstantRate():  # spread over all epochs, so the number of epochs matters
                 known, parts = known | {"epochs": run.epochs}, parts | {"schedule": run.schedule}
             self._identity = known | identity.describe(parts)
@@ -151,12 +154,12 @@ class Trainer:
         """Train one epoch, or the rest of one; False if training ends early."""
         epoch, size = len(self.rows) + 1, self.run.batch_size
         order = shuffled(self._chosen, self.run.seed, epoch)
-        total = self.run.epochs * self.steps_per_epoch
+        total, lr = self.run.epochs * self.steps_per_epoch, self._rate()
         with Bar(f"epoch {epoch}/{self.run.epochs}", len(order), self._tally.images) as bar:
             while self._tally.steps < self.steps_per_epoch:
                 first = self._tally.steps * size
                 step = (epoch - 1) * self.steps_per_epoch + self._tally.steps
-                self.optimizer.lr = self.lr * self.run.decay ** (epoch - 1) * self.run.schedule(step, total)
+                self.optimizer.lr = lr * self.run.decay ** (epoch - 1) * self.run.schedule(step, total)
                 score = self._step(order[first : first + size], order[first + size : first + 2 * size])
                 bar.advance(score.images, score.loss)
                 if not math.isfinite(score.loss):
@@ -169,11 +172,22 @@ class Trainer:
                     return False
         return self._finish(epoch)
 
+    def _rate(self) -> float:
+        """The optimiser's rate after the epochs so far."""
+        plateau = self.run.plateau
+        if plateau is None:
+            return self.lr
+        return plateau.rate(self.lr, [row.val_loss if plateau.mode == "min" else row.val_accuracy for row in self.rows])
+
     def _step(self, index: np.ndarray[Any, Any], following: np.ndarray[Any, Any]) -> Score:
         started = time.perf_counter()
         then = following if len(following) else None
         with self.net.atomic():  # so that another thread cannot replace the gradients
             score = self.net.score_and_grads(self.loss, self.train.images, self.train.targets, index, then)
+            if self.run.clip_value is not None:
+                clip_grad_value(self.net, self.run.clip_value)
+            if self.run.clip_norm is not None:
+                clip_grad_norm(self.net, self.run.clip_norm)
             self.optimizer.step(self.net)
         self._tally.add(score, time.perf_counter() - started)
         return score

@@ -7,6 +7,7 @@ from .compile.jit import LOG
 from .compile.mode import CHECK, INTERPRET
 from .conv import im2col, sparse
 from .kernels import (
+    adaptive,
     dropout,
     elementwise,
     gate,
@@ -19,6 +20,7 @@ from .kernels import (
     rbf,
     rectifier,
     smooth,
+    soft_targets,
     softmax,
     update,
     warp,
@@ -27,25 +29,8 @@ from .lowering import by_lanes
 from .runtime.native_threads import NativeThreads
 
 KERNELS = kernels_in(
-    *(
-        im2col,
-        sparse,
-        dropout,
-        elementwise,
-        gate,
-        gemm,
-        group_norm,
-        lanes,
-        loss,
-        norm,
-        penalty,
-        rbf,
-        softmax,
-        update,
-        warp,
-        rectifier,
-        smooth,
-    ),
+    *(im2col, sparse, adaptive, dropout, elementwise, gate, gemm, group_norm, lanes, loss, norm, penalty, rbf, rectifier),
+    *(smooth, soft_targets, softmax, update, warp),
     *(by_lanes, lowering),  # of two with one name the later, which chooses
 )
 globals().update(KERNELS)  # so that cpu.relu is one of them

@@ -117,7 +117,7 @@ def gelu_dx(x: Array, dy: Array, dx: Array) -> None:
     dx[...] = dy * ((1 + erf(x / math.sqrt(2))) / 2 + x * np.exp(-x * x / 2) / math.sqrt(2 * math.pi))
 
 
-def gate(x: Array, cubic: Array) -> Array:
+def _gate(x: Array, cubic: Array) -> Array:
     """σ(u), u = cubic[0] · x + cubic[1] · x³; where |x| is 800, it is 0 or 1."""
     t = np.clip(x, -800, 800)
     with np.errstate(over="ignore"):
@@ -127,12 +127,12 @@ def gate(x: Array, cubic: Array) -> Array:
 
 def swish(x: Array, cubic: Array, y: Array) -> None:
     """y = x · σ(u)."""
-    y[...] = x * gate(x, cubic)
+    y[...] = x * _gate(x, cubic)
 
 
 def swish_dx(x: Array, cubic: Array, dy: Array, dx: Array) -> None:
     """dx = dy · (σ(u) + x · u' · σ(u) · (1 − σ(u)))."""
-    s = gate(x, cubic)
+    s = _gate(x, cubic)
     dx[...] = dy * (s + x * (cubic[0] + 3 * cubic[1] * x * x) * s * (1 - s))
 
 

@@ -17,6 +17,12 @@ SHARED: dict[Drawing, tuple[str, ...]] = {
     activations.softmax_dx: ("softmax_hx",),
     activations.log_softmax_dx: ("log_softmax_hx",),
     training.count: ("count_hits", "count_least"),
+    training.mse: ("absolute",),
+    training.mse_dy: ("absolute_dy",),
+    training.huber: ("contrastive",),
+    training.huber_dy: ("contrastive_dy",),
+    training.soft_cross_entropy_dy: ("soft_cross_entropy_hy",),
+    training.bce_logits_dy: ("bce_logits_hy",),
     training.adam: ("adamw",),
 }
 """Kernels that take the same."""

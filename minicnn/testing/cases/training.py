@@ -109,6 +109,44 @@ def cross_entropy_hy(d: Draw) -> Case:
     return [y, d.lanes, d.scale, hy], [3]
 
 
+def places(d: Draw) -> tuple[Array, Array, Array, Array]:
+    """Outputs of classes at places, how much each class weighs there, room for a derivative, and a weight for each class."""
+    shape = d.size(1, 6), d.size(1, 4), d.L
+    return d.with_junk(3 * d.normal(*shape)), d.with_junk(d.uniform(*shape)), d.room(*shape), d.uniform(shape[0])
+
+
+def class_targets(d: Draw) -> Case:
+    _, _, target, weight = places(d)
+    labels = d.rng.integers(-1, len(weight) + 1, target.shape[1:]).astype(d.rng.choice(["int64", d.dtype]))
+    ignored = d.size(-1, len(weight) - 1)
+    return [labels, weight, d.few(d.rng.choice([0, 0.1]), ignored), d.lanes, target], [4]
+
+
+def smooth_targets(d: Draw) -> Case:
+    _, target, _, weight = places(d)
+    return [weight, d.few(d.rng.choice([0, 0.1]), -1), d.lanes, target], [3]
+
+
+def soft_cross_entropy(d: Draw) -> Case:
+    y, target, _, _ = places(d)
+    return [y, target, d.lanes, d.scale, value(d)], [4]
+
+
+def soft_cross_entropy_dy(d: Draw) -> Case:
+    y, target, dy, _ = places(d)
+    return [y, target, d.lanes, d.scale, dy], [4]
+
+
+def bce_logits(d: Draw) -> Case:
+    y, target, _, weight = places(d)
+    return [y, target, weight, 3 * d.uniform(len(weight)), d.lanes, d.scale, value(d)], [6]
+
+
+def bce_logits_dy(d: Draw) -> Case:
+    y, target, dy, weight = places(d)
+    return [y, target, weight, 3 * d.uniform(len(weight)), d.lanes, d.scale, dy], [6]
+
+
 # --- updates ---
 
 
@@ -129,6 +167,32 @@ def sdlm(d: Draw) -> Case:
 def adam(d: Draw) -> Case:
     p, dp, first, second = vectors(d, 4)
     return [p, dp, first, np.abs(second), np.array([0.01, 0.9, 0.999, 1e-6, d.rng.choice([0, 0.1]), 0.19, 0.002])], [0, 2, 3]
+
+
+def rmsprop(d: Draw) -> Case:
+    p, dp, square, mean, step = vectors(d, 5)
+    hyper = np.array([0.01, 0.9, 1e-3, d.rng.choice([0, 0.1]), d.rng.choice([0, 0.9]), d.rng.integers(2)])
+    return [p, dp, np.abs(square), mean, step, hyper], [0, 2, 3, 4]
+
+
+def adagrad(d: Draw) -> Case:
+    p, dp, total = vectors(d, 3)
+    return [p, dp, np.abs(total), np.array([0.01, 1e-3, d.rng.choice([0, 0.1])])], [0, 2]
+
+
+def adadelta(d: Draw) -> Case:
+    p, dp, square, step = vectors(d, 4)
+    return [p, dp, np.abs(square), np.abs(step), np.array([0.5, 0.9, 1e-3, d.rng.choice([0, 0.1])])], [0, 2, 3]
+
+
+def nadam(d: Draw) -> Case:
+    p, dp, first, second = vectors(d, 4)
+    hyper = np.array([0.005, 0.01, 0.9, 0.999, 1e-6, d.rng.choice([0, 0.1]), d.rng.choice([1, 0.99]), 0.002])
+    return [p, dp, first, np.abs(second), hyper], [0, 2, 3]
+
+
+def lion(d: Draw) -> Case:
+    return [*vectors(d, 3), np.array([0.01, 0.9, 0.99, d.rng.choice([0, 0.1])])], [0, 2]
 
 
 # --- lanes ---

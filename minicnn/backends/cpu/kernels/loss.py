@@ -92,10 +92,13 @@ def cross_entropy_hy(y: Array, lanes: Array, scale: Array, hy: Array) -> None:
 
 @kernel
 def count_hits(y: Array, labels: Array, lanes: Array, hits: Array) -> None:
-    """hits += the number of live lanes whose largest output is at the label; the first of equals counts, a NaN never."""
+    """hits += the number of live lanes whose largest output is at the label; the first of equals counts, a NaN never.
+
+    A label of −1 is none.
+    """
     for lane in range(lanes[0]):
         label = labels[lane]
-        top, hit = y[label, lane], True
+        top, hit = y[label, lane], label >= 0
         for d in range(y.shape[0]):
             hit = hit and (y[d, lane] < top or (y[d, lane] == top and d >= label))
         hits[0] += hit

@@ -82,10 +82,13 @@ def map_penalty_hy(lanes: Array, scale: Array, hy: Array) -> None:
 
 @kernel
 def count_least(y: Array, labels: Array, lanes: Array, hits: Array) -> None:
-    """hits += the number of live lanes whose smallest output is at the label; the first of equals counts, a NaN never."""
+    """hits += the number of live lanes whose smallest output is at the label; the first of equals counts, a NaN never.
+
+    A label of −1 is none.
+    """
     for lane in range(lanes[0]):
         label = labels[lane]
-        least, hit = y[label, lane], True
+        least, hit = y[label, lane], label >= 0
         for d in range(y.shape[0]):
             hit = hit and (y[d, lane] > least or (y[d, lane] == least and d >= label))
         hits[0] += hit
