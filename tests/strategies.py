@@ -49,6 +49,7 @@ widths = st.sampled_from((1, 4, 11))
 """Output maps of sparse convolutions, which have kernels of their own for widths: a tile, four, and what no tile divides."""
 
 bias_inits = st.sampled_from((m.Constant(0.0), m.Constant(0.5), m.TorchDefault()))
+maps = st.tuples(st.integers(1, 3), st.integers(1, 6), st.integers(1, 6))
 any_shape = st.tuples(st.integers(2, 9)) | st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(2, 5))
 
 
@@ -137,6 +138,7 @@ STRATEGIES = {
     m.Subsample: subsample(),
     m.AvgPool2d: pool(m.AvgPool2d),
     m.MaxPool2d: pool(m.MaxPool2d),
+    m.GlobalAvgPool2d: layers(m.GlobalAvgPool2d, shape=maps),
     m.Dense: layers(m.Dense, units=st.integers(1, 9), bias=st.booleans(), init=inits, bias_init=bias_inits),
     m.Flatten: layers(m.Flatten),
     m.Dropout: layers(m.Dropout, rate=st.sampled_from((0.0, 0, 0.1, 0.5, 0.8))),

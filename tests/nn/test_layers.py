@@ -336,6 +336,7 @@ SHAPES = [
             ),
         )
     ],
+    (m.GlobalAvgPool2d(), (9,), "expected an input (C, H, W), got (9,)", "put it after a convolution"),
     (m.Softmax(), (2, 3, 3), "expected an input (D,), got (2, 3, 3)", "put Flatten or Dense before it"),
 ]
 

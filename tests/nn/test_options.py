@@ -31,6 +31,8 @@ REFUSED = {
     "stride and no padding: give init by name",
     "MaxPool2d(2, 2, 0, 1)": "expected kernel_size, stride, padding by position, got 4 arguments, 2, 2, 0, 1; there is no "
     "dilation, and no rounding up of sizes",
+    "GlobalAvgPool2d(1)": "expected nothing by position, got 1 arguments, 1; its window is the whole map, and its output a "
+    "vector: leave it out",
     "ReLU(True)": f"expected nothing by position, got 1 arguments, True; {FLAT}leave it out",
     "Dropout(0.5, True)": f"expected rate by position, got 2 arguments, 0.5, True; {FLAT}give rate alone",
     "Softmax(1)": "expected nothing by position, got 1 arguments, 1; it runs over the classes of a vector, so there is no axis "

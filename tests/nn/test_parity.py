@@ -69,6 +69,7 @@ OWN = {
     m.Subsample: subsample,
     m.AvgPool2d: pooled(F.avg_pool2d),
     m.MaxPool2d: pooled(F.max_pool2d),
+    m.GlobalAvgPool2d: lambda layer, x: F.adaptive_avg_pool2d(x, 1).flatten(1),
     m.Dense: lambda layer, x, W, b=None: F.linear(x.flatten(1), W, b),
     m.Flatten: lambda layer, x: x.flatten(1),
     m.ScaledTanh: lambda layer, x: 1.7159 * torch.tanh(2 / 3 * x),
