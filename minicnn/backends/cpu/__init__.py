@@ -6,12 +6,12 @@ from .compile.host import HOST
 from .compile.jit import LOG
 from .compile.mode import CHECK, INTERPRET
 from .conv import im2col, sparse
-from .kernels import dropout, elementwise, gemm, lanes, loss, norm, penalty, rbf, softmax, update, warp
+from .kernels import dropout, elementwise, gemm, lanes, loss, norm, penalty, rbf, resample, softmax, update, warp
 from .lowering import by_lanes
 from .runtime.native_threads import NativeThreads
 
 KERNELS = kernels_in(
-    *(im2col, sparse, dropout, elementwise, gemm, lanes, loss, norm, penalty, rbf, softmax, update, warp),
+    *(im2col, sparse, dropout, elementwise, gemm, lanes, loss, norm, penalty, rbf, resample, softmax, update, warp),
     *(by_lanes, lowering),  # of two with one name the later, which chooses
 )
 globals().update(KERNELS)  # so that cpu.relu is one of them
