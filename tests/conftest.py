@@ -96,6 +96,7 @@ INTERPRETED = {
     "test_loss_kernels",
     "test_losses",
     "test_pool_kernels",
+    "test_resample_kernels",
     "test_elementwise_kernels",
     "test_update_kernels",
     "test_lane_kernels",

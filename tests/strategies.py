@@ -28,6 +28,12 @@ def option(least, most):
     return number | st.tuples(number, number)
 
 
+def sided(most):
+    """Padding for each side: ((top, bottom), (left, right)), or one number for an axis."""
+    number = st.integers(0, most)
+    return st.tuples(st.tuples(number, number), st.tuples(number, number) | number)
+
+
 def both(value):
     """An option as (rows, columns)."""
     return value if isinstance(value, tuple) else (value, value)
@@ -52,6 +58,7 @@ widths = st.sampled_from((1, 4, 11))
 
 bias_inits = st.sampled_from((m.Constant(0.0), m.Constant(0.5), m.TorchDefault()))
 several_channels = st.tuples(st.integers(2, 9)) | st.tuples(st.integers(2, 4), st.integers(1, 3), st.integers(1, 4))
+maps = st.tuples(st.integers(1, 3), st.integers(1, 6), st.integers(1, 6))
 any_shape = st.tuples(st.integers(2, 9)) | st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(2, 5))
 
 
@@ -63,17 +70,17 @@ def conv2d(draw):
     kernel = draw(option(1, 4) | st.tuples(st.integers(1, 2), st.integers(5, 6)))
     whole = draw(st.sampled_from((False, False, True)))
     same = not whole and draw(st.booleans())
-    padding = "same" if same else 0 if whole else draw(option(0, 2))
-    stride = 1 if same else draw(option(1, 3))
+    padding = "same" if same else 0 if whole else draw(option(0, 2) | sided(2))
+    stride = draw(option(1, 3))
     dilation = 1 if whole else draw(option(1, 3))
-    frame = (0, 0) if same else both(padding)
+    frame = (0, 0) if same else tuple(sum(both(p)) for p in both(padding))
     taps = zip(both(kernel), both(dilation), frame, strict=True)
-    least = (1, 1) if same else tuple(max(1, d * (k - 1) + 1 - 2 * p) for k, d, p in taps)
+    least = (1, 1) if same else tuple(max(1, d * (k - 1) + 1 - p) for k, d, p in taps)
     size = both(kernel) if whole else sides(draw, least)
     algorithm = draw(st.sampled_from(("auto", "im2col", "direct")))
     options = {"bias": draw(st.booleans()), "algorithm": algorithm, "init": draw(inits), "bias_init": draw(bias_inits)}
     layer = m.Conv2d(filters, kernel, stride=stride, padding=padding, dilation=dilation, groups=groups, **options)
-    assume(meets(layer.window, size))
+    assume(meets(layer.window(size), size))
     return layer, (channels, *size)
 
 
@@ -105,16 +112,56 @@ def subsample(draw):
 
 @st.composite
 def pool(draw, kind):
-    """Windows that overlap, tile, or leave gaps; padding up to half of the window; the common 2 × 2 half the time."""
-    channels = draw(st.integers(1, 3))
+    """Windows that overlap, tile, or leave gaps; padding up to half of the window; the common 2 × 2 half the time.
+
+    Maps are as small as the window lets them be; those of a dilated one have two pixels, or a window may miss them.
+    """
+    channels, flat, mean = draw(st.integers(1, 3)), kind in (m.AvgPool1d, m.MaxPool1d), kind in (m.AvgPool1d, m.AvgPool2d)
     if draw(st.booleans()):
-        return kind(2), (channels, *sides(draw, (2, 2)))
-    kernel = draw(option(1, 4))
-    stride = draw(st.none() | option(1, 3))
+        return kind(2, ceil_mode=draw(st.booleans())), (channels, *sides(draw, (2, 2))[flat:])
+    numbers = st.integers if flat else option
+    kernel = draw(numbers(1, 4))
+    stride = draw(st.none() | numbers(1, 3))
     half = tuple(n // 2 for n in both(kernel))
-    padding = draw(st.integers(0, min(half)) | st.tuples(st.integers(0, half[0]), st.integers(0, half[1])))
-    least = tuple(max(1, n - 2 * p) for n, p in zip(both(kernel), both(padding), strict=True))
-    return kind(kernel, stride, padding), (channels, *sides(draw, least))
+    padding = draw(st.integers(0, min(half)))
+    padding = padding if flat else draw(st.just(padding) | st.tuples(st.integers(0, half[0]), st.integers(0, half[1])))
+    options = {"ceil_mode": draw(st.booleans())}
+    options |= {"count_include_pad": draw(st.booleans())} if mean else {"dilation": draw(numbers(1, 3))}
+    dilation = both(options.get("dilation", 1))
+    axes = zip(both(kernel), both(padding), both(stride or kernel), dilation, strict=True)
+    ceil = options["ceil_mode"]
+    least = tuple(max(1 if mean else d, d * (n - 1) + 1 - 2 * p - (s - 1) * ceil) for n, p, s, d in axes)
+    return kind(kernel, stride, padding, **options), (channels, *sides(draw, least)[flat:])
+
+
+@st.composite
+def adaptive(draw):
+    """Places that divide the map and that do not, more than it has pixels, and as many as it has."""
+    number = st.integers(1, 7)
+    return m.AdaptiveAvgPool2d(draw(number | st.tuples(number | st.none(), number | st.none()))), draw(maps)
+
+
+@st.composite
+def upsample(draw):
+    """Both modes, with corners aligned and not."""
+    options = draw(st.sampled_from(({}, {"mode": "bilinear"}, {"mode": "bilinear", "align_corners": True})))
+    return m.Upsample(draw(option(1, 3)), **options), draw(maps)
+
+
+@st.composite
+def pad2d(draw):
+    """Every side by itself, and maps that are large enough to be reflected."""
+    padding, mode = draw(option(0, 3) | sided(3)), draw(st.sampled_from(("zeros", "reflect", "replicate")))
+    least = tuple(1 + max(both(p)) if mode == "reflect" else 1 for p in both(padding))
+    return m.Pad2d(padding, mode), (draw(st.integers(1, 3)), *sides(draw, least, extra=3))
+
+
+@st.composite
+def reshape(draw):
+    """The axes in another order, all as one, and one that follows from the rest."""
+    in_shape = draw(any_shape)
+    shape = draw(st.permutations(in_shape) | st.just([1, -1]) | st.just([-1, *in_shape[1:]]))
+    return m.Reshape(tuple(shape)), in_shape
 
 
 @st.composite
@@ -141,7 +188,7 @@ def layers(kind, shape=any_shape, **options):
     return st.tuples(st.builds(kind, **options), shape)
 
 
-maps = st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(2, 5))
+some_maps = st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(2, 5))
 wide = st.tuples(st.integers(1, 3), st.integers(2, 4), st.integers(3, 5))
 epsilons = st.sampled_from((1e-5, 1e-3, 0.1))
 
@@ -182,6 +229,14 @@ STRATEGIES = {
     m.Subsample: subsample(),
     m.AvgPool2d: pool(m.AvgPool2d),
     m.MaxPool2d: pool(m.MaxPool2d),
+    m.AvgPool1d: pool(m.AvgPool1d),
+    m.MaxPool1d: pool(m.MaxPool1d),
+    m.GlobalAvgPool2d: layers(m.GlobalAvgPool2d, shape=maps),
+    m.GlobalMaxPool2d: layers(m.GlobalMaxPool2d, shape=maps),
+    m.AdaptiveAvgPool2d: adaptive(),
+    m.Upsample: upsample(),
+    m.Pad2d: pad2d(),
+    m.Reshape: reshape(),
     m.Dense: layers(m.Dense, units=st.integers(1, 9), bias=st.booleans(), init=inits, bias_init=bias_inits),
     m.Flatten: layers(m.Flatten),
     m.Dropout: layers(m.Dropout, rate=st.sampled_from((0.0, 0, 0.1, 0.5, 0.8))),
@@ -199,7 +254,7 @@ STRATEGIES = {
     m.LeakyReLU: layers(m.LeakyReLU, negative_slope=st.sampled_from((0.01, 0.3, 0, 1, -0.5, 2.0))),
     m.Softplus: layers(m.Softplus, beta=st.sampled_from((1, 0.5, 3.0, 40.0))),
     m.RBF: rbf(),
-    m.BatchNorm2d: batch_norm(m.BatchNorm2d, maps),
+    m.BatchNorm2d: batch_norm(m.BatchNorm2d, some_maps),
     m.BatchNorm1d: batch_norm(m.BatchNorm1d, st.tuples(st.integers(1, 5)) | st.tuples(st.integers(1, 3), st.integers(1, 5))),
     m.GroupNorm: group_norm(),
     m.InstanceNorm2d: layers(m.InstanceNorm2d, wide, eps=epsilons, affine=st.booleans()),

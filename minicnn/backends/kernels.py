@@ -97,6 +97,14 @@ class Kernels(Protocol):
     def max_pool_dx(self, dy: Array, argmax: Array, window: Array, dx: Array) -> None:
         """dx = Σ of dy over the windows that the pixel won."""
 
+    # --- linear maps of rows and columns: taps and weights (OH + OW, reads), of rows, then of columns; −1 ends them ---
+
+    def resample(self, x: Array, taps: Array, weights: Array, y: Array) -> None:
+        """y[c, oh, ow] = Σ_i Σ_j weights[oh, i] · weights[OH + ow, j] · x[c, taps[oh, i], taps[OH + ow, j]]."""
+
+    def resample_dx(self, dy: Array, taps: Array, weights: Array, dx: Array) -> None:
+        """dx = Σ of weight · dy over the places that read the pixel."""
+
     # --- element by element; y may be x, dx may be dy ---
 
     def copy(self, x: Array, y: Array) -> None:

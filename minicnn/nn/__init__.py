@@ -4,11 +4,13 @@ from .base import Layer
 from .conv import Conv2d
 from .dense import Dense
 from .dropout import Dropout, Dropout2d
-from .flatten import Flatten
+from .flatten import Flatten, Reshape
+from .global_pool import AdaptiveAvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d
 from .graph import Add, Concat, Multiply
 from .group_norm import GroupNorm, InstanceNorm2d, LayerNorm
 from .norm import BatchNorm1d, BatchNorm2d
-from .pool import AvgPool2d, MaxPool2d
+from .pad import Pad2d
+from .pool import AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
 from .rbf import RBF
 from .rectifiers import Hardsigmoid, Hardswish, LeakyReLU, PReLU, ReLU, ReLU6
 from .residual import Residual
@@ -16,13 +18,16 @@ from .smooth import ELU, GELU, SELU, Mish, ScaledTanh, Sigmoid, SiLU, Softplus, 
 from .softmax import LogSoftmax, Softmax
 from .sparse_conv import SparseConv2d
 from .subsample import Subsample
+from .upsample import Upsample
 
 __all__ = [
     "ELU",
     "GELU",
     "RBF",
     "SELU",
+    "AdaptiveAvgPool2d",
     "Add",
+    "AvgPool1d",
     "AvgPool2d",
     "BatchNorm1d",
     "BatchNorm2d",
@@ -32,6 +37,8 @@ __all__ = [
     "Dropout",
     "Dropout2d",
     "Flatten",
+    "GlobalAvgPool2d",
+    "GlobalMaxPool2d",
     "GroupNorm",
     "Hardsigmoid",
     "Hardswish",
@@ -40,12 +47,15 @@ __all__ = [
     "LayerNorm",
     "LeakyReLU",
     "LogSoftmax",
+    "MaxPool1d",
     "MaxPool2d",
     "Mish",
     "Multiply",
     "PReLU",
+    "Pad2d",
     "ReLU",
     "ReLU6",
+    "Reshape",
     "Residual",
     "ScaledTanh",
     "SiLU",
@@ -55,4 +65,5 @@ __all__ = [
     "SparseConv2d",
     "Subsample",
     "Tanh",
+    "Upsample",
 ]

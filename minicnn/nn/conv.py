@@ -12,7 +12,7 @@ from ..errors import OptionError, ShapeError, flag
 from .base import Layer, Param, Plan
 from .init import Constant, Init, TorchDefault
 from .views import maps, zeros
-from .window import Pair, Window, count, pair
+from .window import Pair, Window, count, pair, sides
 
 ALGORITHMS = ("auto", "im2col", "direct")
 
@@ -22,14 +22,16 @@ class Conv2d(Layer):
     """y[f] = b[f] + Σ_c W[f, c] ⋆ x[c], a cross-correlation as in PyTorch.
 
     x (C, H, W, L), W (filters, C/groups, KH, KW), b (filters,), y (filters, OH, OW, L), with
-    OH = (H + 2·padding − dilation·(KH − 1) − 1) // stride + 1. With groups, each group of filters reads its own group of
+    OH = (H + top + bottom − dilation·(KH − 1) − 1) // stride + 1. With groups, each group of filters reads its own group of
     channels.
 
     Args:
         filters: how many output maps; how many channels there are, the layer before says.
         kernel_size: taps, one number or (rows, columns).
         stride: pixels between places.
-        padding: zeros around the map, or ``"same"`` for an output as large as the input (stride 1 only).
+        padding: zeros around the map: one number for all sides, (rows, columns), or ((top, bottom), (left, right)); or
+            ``"same"`` for OH = ⌈H / stride⌉ with as few zeros as give it, an odd one at the end, as in TensorFlow, and with
+            stride 1 in PyTorch.
         dilation: pixels between taps.
         groups: into how many groups channels and filters fall.
         bias: whether b is added.
@@ -52,7 +54,7 @@ class Conv2d(Layer):
     kernel_size: int | Pair
     _: KW_ONLY
     stride: int | Pair = 1
-    padding: int | Pair | str = 0
+    padding: int | tuple[int | Pair, int | Pair] | str = 0
     dilation: int | Pair = 1
     groups: int = 1
     bias: bool = True
@@ -73,26 +75,27 @@ class Conv2d(Layer):
         if self.algorithm not in ALGORITHMS:
             what = f"expected algorithm as one of {', '.join(ALGORITHMS)}, got {self.algorithm!r}"
             raise OptionError("Conv2d", what, 'leave it at "auto"')
-        _ = self.window
+        if isinstance(self.padding, str) and self.padding != "same":
+            what = f'expected padding as numbers or "same", got {self.padding!r}'
+            raise OptionError("Conv2d", what, 'give padding=0 or padding="same"')
+        _ = self.window((1, 1))
 
-    @property
-    def window(self) -> Window:
-        """The window that the options describe."""
+    def window(self, size: Pair) -> Window:
+        """The window that the options describe on a map of that size."""
         kernel = pair("Conv2d", "kernel_size", self.kernel_size, least=1)
         stride = pair("Conv2d", "stride", self.stride, least=1)
         dilation = pair("Conv2d", "dilation", self.dilation, least=1)
-        if not isinstance(self.padding, str):
-            return Window(kernel, stride, pair("Conv2d", "padding", self.padding, least=0), dilation)
-        if self.padding != "same" or stride != (1, 1):
-            what = f'expected padding as numbers, or "same" with stride 1, got {self.padding!r} with stride {self.stride!r}'
-            raise OptionError("Conv2d", what, "give the padding in pixels")
-        return Window.same(kernel, dilation)
+        if isinstance(self.padding, str):
+            return Window.same(kernel, dilation, stride, size)
+        before, after = sides("Conv2d", "padding", self.padding)
+        return Window(kernel, stride, before, dilation, after)
 
     def plan(self, in_shape: Shape) -> Plan:
         """W (filters, C/groups, KH, KW) and b (filters,)."""
         if len(in_shape) != 3:
             raise ShapeError("Conv2d", f"expected an input (C, H, W), got {in_shape}", "put it before Flatten and Dense layers")
-        channels, size, window = in_shape[0], (in_shape[1], in_shape[2]), self.window
+        channels, size = in_shape[0], (in_shape[1], in_shape[2])
+        window = self.window(size)
         if channels % self.groups:
             what = f"expected channels as a multiple of groups, got {channels} channels in {self.groups} groups"
             raise ShapeError("Conv2d", what, f"give groups that divide {channels}")

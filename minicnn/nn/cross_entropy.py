@@ -13,9 +13,10 @@ import numpy as np
 from ..arrays import Array
 from ..backends.kernels import Kernels
 from ..errors import OptionError, ShapeError, number
-from .activation import Sigmoid, Softmax
 from .base import Layer
 from .losses import Loss
+from .smooth import Sigmoid
+from .softmax import Softmax
 
 LOGITS = "{who}: expected logits, got the output of {layer}, which {who} applies itself; leave the last layer out of training"
 MOST = 2**24

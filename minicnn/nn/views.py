@@ -22,6 +22,11 @@ def by_channel(a: Array) -> Array:
     return a.reshape(len(a), -1, a.shape[-1])
 
 
+def planes(a: Array) -> Array:
+    """(C, L), (C, W, L) or (C, H, W, L) as (C, H, W, L): axes that are missing have one pixel."""
+    return a.reshape(len(a), *(1,) * (4 - a.ndim), *a.shape[1:])
+
+
 def zeros(size: int) -> Array:
     """The bias of a layer that has none."""
     return np.zeros(size)

@@ -31,12 +31,32 @@ def pair(who: str, name: str, value: int | Pair, least: int, most: int = MOST) -
     return both
 
 
-def count(who: str, name: str, value: int, least: int = 1) -> int:
-    """An option that counts something, checked to be a whole number of at least ``least`` and at most ``MOST``."""
+def sides(who: str, name: str, value: int | tuple[int | Pair, int | Pair]) -> tuple[Pair, Pair]:
+    """An option for the four sides of a map, as (top, left) and (bottom, right).
+
+    It is one number for all sides, or one for (rows, columns), each of which may be a pair (before, after).
+
+    >>> sides("Conv2d", "padding", 1)
+    ((1, 1), (1, 1))
+    >>> sides("Conv2d", "padding", ((0, 1), (2, 3)))
+    ((0, 2), (1, 3))
+    """
+    if isinstance(value, tuple) and len(value) == 4:
+        what = f"expected {name} of four sides as ((top, bottom), (left, right)), got {value!r}"
+        raise OptionError(who, what, "write the sides in that form")
+    if not isinstance(value, tuple) or len(value) != 2:
+        both = pair(who, name, value, least=0)
+        return both, both
+    (top, bottom), (left, right) = (pair(who, name, each, least=0) for each in value)
+    return (top, left), (bottom, right)
+
+
+def count(who: str, name: str, value: int, least: int = 1, most: int = MOST) -> int:
+    """An option that counts something, checked to be a whole number of at least ``least`` and at most ``most``."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise OptionError(who, f"expected {name} as a whole number of at least {least}, got {value!r}", f"give {name}={least}")
-    if value > MOST:
-        raise OptionError(who, f"expected {name} of at most {MOST}, got {value!r}", f"give {name}={least}, or a little more")
+    if value > most:
+        raise OptionError(who, f"expected {name} of at most {most}, got {value!r}", f"give {name}={least}, or a little more")
     return value
 
 
@@ -67,11 +87,15 @@ class Window:
     after: Pair | None = None
 
     @staticmethod
-    def same(kernel: Pair, dilation: Pair) -> Window:
-        """The stride-1 window whose output is as large as its input; an odd rest of background goes after, as in PyTorch."""
-        total = tuple(d * (k - 1) for k, d in zip(kernel, dilation, strict=True))
-        before = (total[0] // 2, total[1] // 2)
-        return Window(kernel, padding=before, dilation=dilation, after=(total[0] - before[0], total[1] - before[1]))
+    def same(kernel: Pair, dilation: Pair, stride: Pair = (1, 1), size: Pair = (1, 1)) -> Window:
+        """The window with as little background as gives ⌈n / stride⌉ places; an odd rest of it goes after.
+
+        That is TensorFlow's rule, and PyTorch's for stride 1, where any size gives the same window.
+        """
+        axes = zip(kernel, dilation, stride, size, strict=True)
+        rows, columns = (max((-(-n // s) - 1) * s + d * (k - 1) + 1 - n, 0) for k, d, s, n in axes)
+        before = (rows // 2, columns // 2)
+        return Window(kernel, stride, before, dilation, after=(rows - before[0], columns - before[1]))
 
     @property
     def trailing(self) -> Pair:
@@ -88,16 +112,19 @@ class Window:
         rows, columns = (n + p + q for n, p, q in zip(size, self.padding, self.trailing, strict=True))
         return rows, columns
 
-    def out_size(self, size: Pair) -> Pair:
-        """How many places the window has along each axis; below 1 where it does not fit."""
+    def out_size(self, size: Pair, ceil: bool = False) -> Pair:
+        """How many places the window has along each axis; below 1 where it does not fit.
+
+        With ``ceil`` there is one more where a rest is left that begins before the background behind the map.
+        """
         padded = self.padded_size(size)
-        steps = zip(padded, self.kernel, self.stride, self.dilation, strict=True)
-        rows, columns = ((n - d * (k - 1) - 1) // s + 1 for n, k, s, d in steps)
+        steps = zip(padded, self.kernel, self.stride, self.dilation, self.trailing, strict=True)
+        rows, columns = (_places(n - d * (k - 1) - 1, s, n - after if ceil else 0) for n, k, s, d, after in steps)
         return rows, columns
 
-    def places(self, who: str, size: Pair) -> Pair:
+    def places(self, who: str, size: Pair, ceil: bool = False) -> Pair:
         """``out_size``, or a ShapeError where the window does not fit the map once."""
-        out = self.out_size(size)
+        out = self.out_size(size, ceil)
         if min(out) < 1:
             kernel, dilation, padded = self.kernel, self.dilation, self.padded_size(size)
             reach = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
@@ -108,6 +135,12 @@ class Window:
     def array(self) -> np.ndarray[Any, np.dtype[np.int64]]:
         """What kernels take: kernel, stride, padding and dilation, rows before columns."""
         return np.array([*self.kernel, *self.stride, *self.padding, *self.dilation], np.int64)
+
+
+def _places(room: int, stride: int, end: int) -> int:
+    """How many steps of a stride fit into ``room``, and the first place; a further one that begins before ``end``."""
+    places = room // stride + 1
+    return places + (room % stride > 0 and places * stride < end)
 
 
 def by(size: tuple[int, ...]) -> str:

@@ -143,12 +143,14 @@ def test_layers_differ_by_kind_and_by_option():
 
 
 def test_asdict_holds_the_options():
-    assert asdict(m.MaxPool2d(3, stride=2)) == {"kernel_size": 3, "stride": 2, "padding": 0}
+    options = {"kernel_size": 3, "stride": 2, "padding": 0, "ceil_mode": False, "dilation": 1}
+    assert asdict(m.MaxPool2d(3, stride=2)) == options
     assert asdict(Dense(2, bias=False, init=m.FanInUniform(1.5)))["init"] == {"gain": 1.5}
 
 
 def test_repr_names_every_option():
-    assert repr(m.AvgPool2d((2, 3))) == "AvgPool2d(kernel_size=(2, 3), stride=None, padding=0)"
+    options = "kernel_size=(2, 3), stride=None, padding=0, ceil_mode=False, count_include_pad=True"
+    assert repr(m.AvgPool2d((2, 3))) == f"AvgPool2d({options})"
 
 
 # --- what is refused, and in which words ---
@@ -168,7 +170,12 @@ def counted(name, got):
 
 def padded(got):
     """What a padding says that is neither numbers nor possible."""
-    return f'expected padding as numbers, or "same" with stride 1, got {got}', "give the padding in pixels"
+    return f'expected padding as numbers or "same", got {got}', 'give padding=0 or padding="same"'
+
+
+def sided(got):
+    """What a padding says that lists four sides in a row."""
+    return f"expected padding of four sides as ((top, bottom), (left, right)), got {got}", "write the sides in that form"
 
 
 def tied(got):
@@ -218,6 +225,18 @@ def truth(name, got):
     return f"expected {name} as True or False, got {got}", f"give {name}=True or {name}=False"
 
 
+def adapted(got):
+    """What a size of an output says that is neither a number nor a pair."""
+    what = f"expected output_size as a whole number or a pair, in which None keeps the size, got {got}"
+    return what, "give output_size=1 or output_size=(1, None)"
+
+
+def shaped(got):
+    """What a shape says that no image has."""
+    what = f"expected shape as a tuple of whole numbers from 1 to {2**31 - 1}, of which one may be -1, got {got}"
+    return what, "give shape=(16, 5, 5) or shape=(16, 5, -1)"
+
+
 OPTIONS = {
     "Conv2d(0, 3)": counted("filters", "0"),
     "Conv2d(2.0, 3)": counted("filters", "2.0"),
@@ -236,8 +255,10 @@ OPTIONS = {
     "Conv2d(2, 3, stride=(1, 0))": whole("stride", 1, "(1, 0)"),
     "Conv2d(2, 3, dilation=0)": whole("dilation", 1, "0"),
     "Conv2d(2, 3, padding=-1)": whole("padding", 0, "-1"),
-    "Conv2d(2, 3, padding='valid')": padded("'valid' with stride 1"),
-    "Conv2d(2, 3, stride=(2, 1), padding='same')": padded("'same' with stride (2, 1)"),
+    "Conv2d(2, 3, padding='valid')": padded("'valid'"),
+    "Conv2d(2, 3, padding=(1, 2, 3, 4))": sided((1, 2, 3, 4)),
+    "Conv2d(2, 3, padding=((1, -2), 0))": whole("padding", 0, "(1, -2)"),
+    "Conv2d(2, 3, padding=(0, (1, 2, 3)))": whole("padding", 0, "(1, 2, 3)"),
     "Conv2d(2**31, 3)": huge("filters", 2**31),
     "Conv2d(2, 2**55)": huge("kernel_size", 2**55),
     "Conv2d(2, 3, stride=2**70)": huge("stride", 2**70),
@@ -276,6 +297,37 @@ OPTIONS = {
     "MaxPool2d(2, (1, 0))": whole("stride", 1, "(1, 0)"),
     "MaxPool2d(2, 2, -1)": whole("padding", 0, "-1"),
     "MaxPool2d(2, padding=(1, 2))": half("(1, 2) for kernel 2"),
+    "AvgPool2d(2, ceil_mode=1)": truth("ceil_mode", 1),
+    "AvgPool2d(2, count_include_pad=None)": truth("count_include_pad", None),
+    "MaxPool2d(2, ceil_mode='yes')": truth("ceil_mode", "'yes'"),
+    "MaxPool2d(2, dilation=0)": whole("dilation", 1, "0"),
+    "AvgPool1d((1, 2))": counted("kernel_size", "(1, 2)"),
+    "AvgPool1d(2**15 + 1)": huge("kernel_size", 2**15 + 1, most=2**15),
+    "AvgPool1d(2, 0)": counted("stride", "0"),
+    "AvgPool1d(2, padding=2)": half("2 for kernel 2"),
+    "AvgPool1d(2, padding=-1)": ("expected padding as a whole number of at least 0, got -1", "give padding=0"),
+    "AvgPool1d(2, count_include_pad=0)": truth("count_include_pad", 0),
+    "MaxPool1d(2, dilation=(1, 1))": counted("dilation", "(1, 1)"),
+    "MaxPool1d(0)": counted("kernel_size", "0"),
+    "AdaptiveAvgPool2d(0)": counted("output_size", "0"),
+    "AdaptiveAvgPool2d((None, 2.0))": counted("output_size", "2.0"),
+    "AdaptiveAvgPool2d(None)": adapted("None"),
+    "AdaptiveAvgPool2d((1, 2, 3))": adapted("(1, 2, 3)"),
+    "Upsample(0)": whole("scale_factor", 1, "0"),
+    "Upsample(1.5)": whole("scale_factor", 1, "1.5"),
+    "Upsample(2, mode='bicubic')": ("expected mode as one of nearest, bilinear, got 'bicubic'", 'give mode="nearest"'),
+    "Upsample(2, align_corners=None)": truth("align_corners", None),
+    "Upsample(2, align_corners=True)": ("expected align_corners with mode \"bilinear\", got it with 'nearest'", "leave it out"),
+    "Pad2d(-1)": whole("padding", 0, "-1"),
+    "Pad2d((1, 2, 3, 4))": sided((1, 2, 3, 4)),
+    "Pad2d(1, mode='circular')": ("expected mode as one of zeros, reflect, replicate, got 'circular'", 'give mode="zeros"'),
+    "Reshape(())": shaped("()"),
+    "Reshape(16)": shaped("16"),
+    "Reshape((0, 5))": shaped("(0, 5)"),
+    "Reshape((-1, -1))": shaped("(-1, -1)"),
+    "Reshape((2.0,))": shaped("(2.0,)"),
+    "Reshape((True,))": shaped("(True,)"),
+    "Reshape((2**31,))": shaped("(2147483648,)"),
     "Dense(0)": counted("units", "0"),
     "Dropout(1)": rate("1"),
     "Dropout(-0.1)": rate("-0.1"),
@@ -358,6 +410,29 @@ SHAPES = [
         "give num_parameters=2, or 1 for one slope",
     ),
     (m.Dropout2d(), (9,), "expected an input (C, H, W), got (9,)", "put it after a convolution, or give Dropout"),
+    *[
+        (layer, (9,), "expected an input (C, H, W), got (9,)", "put it after a convolution")
+        for layer in (m.GlobalAvgPool2d(), m.GlobalMaxPool2d(), m.AdaptiveAvgPool2d(2), m.Upsample(2))
+    ],
+    (m.Pad2d(1), (9,), "expected an input (C, H, W), got (9,)", "put it before Flatten and Dense layers"),
+    *[
+        (kind(2), (2, 9, 9), "expected an input (C, W), got (2, 9, 9)", "put it after a convolution")
+        for kind in (m.AvgPool1d, m.MaxPool1d)
+    ],
+    m.MaxPool2d(2, 1, 1, dilation=3),
+    (1, 2, 9),
+    "expected windows that all have a tap on the 2×9 map, got dilation 3 with padding 1",
+    "give less padding or less dilation",
+    m.MaxPool2d(4, 2, ceil_mode=True),
+    (1, 2, 9),
+    "expected a map of at least 4×4, the reach of its window, got 2×9 with padding",
+    FIT,
+    m.Pad2d(((0, 3), 1), "reflect"),
+    (1, 3, 9),
+    "expected less padding than the 3×9 map has pixels, as they are reflected, got ((0, 3), 1)",
+    'give less padding, or mode="replicate"',
+    (m.Reshape((3, 4)), (2, 7), "expected an input of 12 numbers, got 2×7", "give a shape of 14 numbers"),
+    (m.Reshape((3, -1)), (2, 7), "expected an input of k · 3 numbers, got 2×7", "give a shape of 14 numbers"),
 ]
 
 

@@ -30,8 +30,15 @@ REFUSED = {
     "and inputs are inferred: give the rest by name",
     "Subsample(2, 2)": "expected window by position, got 2 arguments, 2, 2; the windows lie side by side, so there is no "
     "stride and no padding: give init by name",
-    "MaxPool2d(2, 2, 0, 1)": "expected kernel_size, stride, padding by position, got 4 arguments, 2, 2, 0, 1; there is no "
-    "dilation, and no rounding up of sizes",
+    "MaxPool2d(2, 2, 0, 1)": "expected kernel_size, stride, padding by position, got 4 arguments, 2, 2, 0, 1; give "
+    "dilation and ceil_mode by name",
+    "AvgPool2d(2, 2, 0, True)": "expected kernel_size, stride, padding by position, got 4 arguments, 2, 2, 0, True; give "
+    "ceil_mode and count_include_pad by name",
+    "Upsample(None, 2)": "expected scale_factor by position, got 2 arguments, None, 2; the first argument is the scale "
+    "factor, not the size: give mode and align_corners by name",
+    "Reshape(16, 5, 5)": "expected shape by position, got 3 arguments, 16, 5, 5; give the shape of one image as one tuple",
+    "GlobalAvgPool2d(1)": "expected nothing by position, got 1 arguments, 1; its window is the whole map, and its output a "
+    "vector: leave it out",
     "ReLU(True)": f"expected nothing by position, got 1 arguments, True; {FLAT}leave it out",
     "Dropout(0.5, True)": f"expected rate by position, got 2 arguments, 0.5, True; {FLAT}give rate alone",
     "Softmax(1)": f"expected nothing by position, got 1 arguments, 1; {AXIS}",

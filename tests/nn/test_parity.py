@@ -28,9 +28,27 @@ def pairs_of(layer, *names):
     return {name: both(getattr(layer, name)) for name in names}
 
 
+def four_sides(padding):
+    """A padding as PyTorch's ``pad`` takes it: left, right, top, bottom."""
+    rows, columns = map(both, both(padding))
+    return (*columns, *rows)
+
+
+def tensorflows(size, kernel, stride, dilation):
+    """The padding of one axis that TensorFlow's documentation gives for "SAME"."""
+    reach = dilation * (kernel - 1) + 1
+    total = max(reach - stride, 0) if size % stride == 0 else max(reach - size % stride, 0)
+    return total // 2, total - total // 2
+
+
 def conv2d(layer, x, W, b=None):
-    padding = layer.padding if layer.padding == "same" else both(layer.padding)
-    return F.conv2d(x, W, b, padding=padding, groups=layer.groups, **pairs_of(layer, "stride", "dilation"))
+    options = {"groups": layer.groups, **pairs_of(layer, "stride", "dilation")}
+    if layer.padding != "same":
+        return F.conv2d(F.pad(x, four_sides(layer.padding)), W, b, **options)
+    if options["stride"] == (1, 1):
+        return F.conv2d(x, W, b, padding="same", **options)
+    axes = zip(x.shape[2:], W.shape[2:], options["stride"], options["dilation"], strict=True)
+    return F.conv2d(F.pad(x, four_sides(tuple(tensorflows(*axis) for axis in axes))), W, b, **options)
 
 
 def sparse_conv2d(layer, x, W, b):
@@ -50,8 +68,13 @@ def subsample(layer, x, W, b):
     return F.avg_pool2d(x, window) * math.prod(window) * W[:, None, None] + b[:, None, None]
 
 
-def pooled(function):
-    return lambda layer, x: function(x, both(layer.kernel_size), layer.stride and both(layer.stride), both(layer.padding))
+def upsample(layer, x):
+    corners = layer.align_corners if layer.mode == "bilinear" else None
+    return torch.nn.Upsample(scale_factor=layer.scale_factor, mode=layer.mode, align_corners=corners)(x)
+
+
+def pad2d(layer, x):
+    return F.pad(x, four_sides(layer.padding), mode=layer.mode.replace("zeros", "constant"))
 
 
 def rbf(layer, x, W=None):
@@ -80,8 +103,11 @@ OWN = {
     m.Conv2d: conv2d,
     m.SparseConv2d: sparse_conv2d,
     m.Subsample: subsample,
-    m.AvgPool2d: pooled(F.avg_pool2d),
-    m.MaxPool2d: pooled(F.max_pool2d),
+    m.GlobalAvgPool2d: lambda layer, x: F.adaptive_avg_pool2d(x, 1).flatten(1),
+    m.GlobalMaxPool2d: lambda layer, x: F.adaptive_max_pool2d(x, 1).flatten(1),
+    m.Upsample: upsample,
+    m.Pad2d: pad2d,
+    m.Reshape: lambda layer, x: x.reshape(len(x), *layer.shape),
     m.Dense: lambda layer, x, W, b=None: F.linear(x.flatten(1), W, b),
     m.Flatten: lambda layer, x: x.flatten(1),
     m.ScaledTanh: lambda layer, x: 1.7159 * torch.tanh(2 / 3 * x),
@@ -201,6 +227,23 @@ INF, NAN = math.inf, math.nan
 @examples(12)
 @given(case=STRATEGIES[m.MaxPool2d], seed=st.integers(0, 2**32 - 1))
 def test_max_pool_agrees_about_ties_nan_and_infinity(backend, dtype, values, case, seed):
+    agrees_bit_for_bit(backend, dtype, values, case, seed)
+
+
+@BACKENDS
+@pytest.mark.parametrize("values", [(0, 1), (-1, 0, NAN), (-INF,)], ids=str)
+@pytest.mark.parametrize("kind", [m.MaxPool1d, m.GlobalMaxPool2d], ids=lambda kind: kind.__name__)
+def test_other_pools_of_maxima_do_too(kind, values, backend):
+    @examples(5)
+    @given(case=STRATEGIES[kind], seed=st.integers(0, 2**32 - 1))
+    def do(case, seed):
+        agrees_bit_for_bit(backend, "float32", values, case, seed)
+
+    do()
+
+
+def agrees_bit_for_bit(backend, dtype, values, case, seed):
+    """A pool of maxima over a few values, so that many are equal, gives PyTorch's maxima and gradients."""
     layer, in_shape = case
     rng = np.random.default_rng(seed)
     x = rng.choice(values, (IMAGES, *in_shape))

@@ -53,6 +53,29 @@ def test_out_size_is_pytorchs(window, size):
         assert window.out_size(size) == tuple(shape[2:])
 
 
+@examples(60)
+@given(k=st.integers(1, 4), s=st.integers(1, 4), p=st.integers(0, 2), d=st.integers(1, 3), n=st.integers(1, 12))
+def test_out_size_rounded_up_is_pytorchs(k, s, p, d, n):
+    places, _ = Window((k, 1), (s, 1), (p := min(p, k // 2), 0), (d, 1)).out_size((n, 1), ceil=True)
+    try:
+        shape = torch.nn.functional.max_pool1d(torch.zeros(1, 1, n), k, s, p, d, ceil_mode=True).shape
+    except RuntimeError:
+        assert places < 1
+    else:
+        assert places == shape[2]
+
+
+@examples(60)
+@given(kernel=numbers(1, 6), dilation=numbers(1, 3), stride=numbers(1, 4), size=numbers(1, 12))
+def test_same_with_a_stride_is_the_least_background_with_a_place_for_every_stride(kernel, dilation, stride, size):
+    window = Window.same(kernel, dilation, stride, size)
+    assert window.out_size(size) == tuple(-(-n // s) for n, s in zip(size, stride, strict=True))
+    for axis, total in enumerate(a + b for a, b in zip(window.padding, window.trailing, strict=True)):
+        assert window.trailing[axis] - window.padding[axis] in (0, 1)
+        less = Window((kernel[axis],) * 2, (stride[axis],) * 2, (0, 0), (dilation[axis],) * 2, (total - 1,) * 2)
+        assert total == 0 or less.out_size((size[axis],) * 2)[0] < window.out_size(size)[axis]
+
+
 @examples(100)
 @given(kernel=numbers(1, 6), dilation=numbers(1, 3), size=numbers(1, 12))
 def test_same_keeps_the_size_and_puts_the_odd_rest_after(kernel, dilation, size):

@@ -19,6 +19,7 @@ from .kernels import (
     penalty,
     rbf,
     rectifier,
+    resample,
     smooth,
     soft_targets,
     softmax,
@@ -30,7 +31,7 @@ from .runtime.native_threads import NativeThreads
 
 KERNELS = kernels_in(
     *(im2col, sparse, adaptive, dropout, elementwise, gate, gemm, group_norm, lanes, loss, norm, penalty, rbf, rectifier),
-    *(smooth, soft_targets, softmax, update, warp),
+    *(resample, smooth, soft_targets, softmax, update, warp),
     *(by_lanes, lowering),  # of two with one name the later, which chooses
 )
 globals().update(KERNELS)  # so that cpu.relu is one of them

@@ -181,6 +181,24 @@ def max_pool_dx(d: Draw) -> Case:
     return [dy, d.whole(g[0] * g[1] + 1, *dy.shape).astype(np.int32) - 1, g, d.room(*x.shape)], [3]
 
 
+def resampled(d: Draw) -> tuple[Array, Array, Array, Array]:
+    """Maps of any sizes, and tables with up to three taps for every place, in any order."""
+    C, size, out = d.size(1, 3), (d.size(1, 5), d.size(1, 5)), (d.size(1, 5), d.size(1, 5))
+    taps = np.concatenate([d.whole(n, o, 3) for n, o in zip(size, out, strict=True)])
+    taps[np.arange(3) >= d.whole(4, len(taps), 1)] = -1
+    return taps, d.normal(len(taps), 3), d.normal(C, *size, d.L), d.normal(C, *out, d.L)
+
+
+def resample(d: Draw) -> Case:
+    taps, weights, x, y = resampled(d)
+    return [x, taps, weights, d.room(*y.shape)], [3]
+
+
+def resample_dx(d: Draw) -> Case:
+    taps, weights, x, dy = resampled(d)
+    return [dy, taps, weights, d.room(*x.shape)], [3]
+
+
 # --- output units ---
 
 

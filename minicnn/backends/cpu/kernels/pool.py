@@ -188,7 +188,8 @@ def maxima_of_halves(x: Array, y: Array, argmax: Array) -> None:
 @kernel
 def max_pool(x: Array, window: Array, y: Array, argmax: Array) -> None:
     """y = max over the window of x, argmax = i·kw + j of the winner; −∞ and −1 if the window lies in the padding."""
-    if halves(window) and x.shape[3] % tile_width(x) == 0:
+    fit = 2 * y.shape[1] <= x.shape[1] and 2 * y.shape[2] <= x.shape[2]  # the last window may reach beyond the map
+    if halves(window) and fit and x.shape[3] % tile_width(x) == 0:
         maxima_of_halves(x, y, argmax)
     else:
         for c in range(x.shape[0]):
@@ -212,9 +213,10 @@ def winner_spread_halves(dy: Array, argmax: Array, dx: Array) -> None:
 def winner_spread(dy: Array, argmax: Array, window: Array, dx: Array) -> None:
     """dx = Σ of dy over the windows where the pixel is the winner."""
     (H, W, L), (OH, OW, _), zero = dx.shape, dy.shape, dy.dtype.type(0)
-    if not halves(window) or H > 2 * OH or W > 2 * OW:
+    adjacent = halves(window) and H >= 2 * OH and W >= 2 * OW
+    if not adjacent or H > 2 * OH or W > 2 * OW:
         dx[:] = 0
-    if halves(window):
+    if adjacent:
         winner_spread_halves(dy, argmax, dx)
         return
     kh, kw, sh, sw, ph, pw, dh, dw = numbers(window)

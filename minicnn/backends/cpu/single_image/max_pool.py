@@ -90,4 +90,5 @@ def _max_pool_dx(rows: int, times: int) -> Kernel:
 @select
 def max_pool_dx(dy: Array, argmax: Array, window: Array, dx: Array) -> Kernel:
     """Choose the kernel by the height of the map and the width of the window; if not adjacent, use that over lanes."""
-    return _max_pool_dx(rows_for(dy.shape[1], MOST), int(window[1])) if side_by_side(window) else pool.max_pool_dx
+    fit = all(n * taps <= size for n, taps, size in zip(dy.shape[1:3], window[:2], dx.shape[1:3], strict=True))
+    return _max_pool_dx(rows_for(dy.shape[1], MOST), int(window[1])) if side_by_side(window) and fit else pool.max_pool_dx
