@@ -147,7 +147,11 @@ def test_class_numbers_of_any_whole_dtype(dtype):
 
 
 @pytest.mark.parametrize(
-    "target", [LABELS.astype(float), LABELS[:19], LABELS[:, None], np.eye(4)[LABELS], LABELS > 1, LABELS.astype(str), 3, None]
+    "target",
+    [
+        *(LABELS.astype(float), LABELS[:19], LABELS[:, None], LABELS > 1, LABELS.astype(str), 3, None),
+        *(np.eye(4, dtype=int)[LABELS], np.eye(4)[LABELS, :3]),  # np.eye(4)[LABELS] says how much each class weighs
+    ],
 )
 def test_class_numbers_of_another_dtype_or_shape_are_refused(target):
     given = np.asarray(target)
