@@ -244,7 +244,7 @@ class Way(NamedTuple):
     whole: list[str]
 
 
-ENDS = {"numpy": "conv2d", "cpu": "NativeThreads._together"}
+ENDS = {"numpy": "conv2d", "cpu": "NativeThreads.run_schedule"}
 """Where the way ends, by backend."""
 
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import strategies
 
 import minicnn
 from minicnn.backends.cpu import LOG
@@ -107,6 +108,27 @@ INTERPRETED = {
 """What also runs with kernels as plain Python, and in check mode: the kernels, and the layers over them."""
 
 
+FEW = 0.2
+"""The share of Hypothesis's examples without ``--full``."""
+
+LONG = {
+    "test_jit": ("sound_layers_pass_in_check_mode", "smaller_machine", "changed_source_is_compiled", "damaged_files"),
+    "test_cli": ("budget_of_kernels[lenet5]", "budget_of_kernels[lenet5s]"),
+    "test_startup": ("compilers_registries",),
+    "test_benchmarks": ("compared_before_it_is_timed", "measured_cold_and_warm"),
+    "test_fusion_bench": ("every_rule_has_a_row",),
+    "test_examples": ("weights_that_are_written[classic]", "weights_that_are_written[lenet5s]"),
+    "test_lenet5_1998": ("resumed_run_gives", "without_options_every_row", "column_of_the_table"),
+    "test_batch_memory": ("two_are_converted", "two_pixel_images"),
+    "test_hunt": ("faults_in_a_few_kernels",),
+    "test_report": ("assembled_within_its_budget",),
+    "test_cuda_memory": ("kinds_of_batches",),
+    "test_kernels_networks": ("training_a_lenet", "curvature_and_the_step", "distorted_images", "trained_centres"),
+    "test_kernels_conv": ("any_number_of_maps", "any_window", "links_of_a_channel"),
+    "test_wide_dw": ("262144",),
+}
+"""What takes long and has a shorter test beside it, by file: it runs with ``--full``."""
+
 LONGEST = (
     *("test_kernels_networks", "test_layers", "test_jit", "test_hunt", "test_report", "test_numpy_kernels", "test_cli"),
     *("test_winograd_links", "test_benchmarks", "test_lenet5_1998", "test_cuda_memory", "test_cuda", "test_conv_kernels"),
@@ -114,7 +136,20 @@ LONGEST = (
 """Files that take longest. They come first: begun last, they would run in one process while the others have nothing to do."""
 
 
-def pytest_collection_modifyitems(items):
+def pytest_addoption(parser):
+    parser.addoption("--full", action="store_true", help="all of Hypothesis's examples, and what takes long")
+
+
+def pytest_configure(config):
+    if not config.getoption("full"):
+        strategies.SHARE = FEW
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("full"):
+        long = [item for item in items if any(part in item.name for part in LONG.get(item.path.stem, ()))]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in set(long)]
     items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
     for item in items:
         if item.path.stem in INTERPRETED:

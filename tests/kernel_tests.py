@@ -30,7 +30,7 @@ def borrowed(name, kernels, share, leave=()):
         package, _, child = n.rpartition(".")
         if package in others and getattr(originals[package], child, None) is originals[n]:
             setattr(others[package], child, other)
-    with mock.patch.object(minicnn.backends, "cpu", whole), mock.patch.object(strategies, "SHARE", share):
+    with mock.patch.object(minicnn.backends, "cpu", whole), mock.patch.object(strategies, "SHARE", share * strategies.SHARE):
         try:
             sys.modules.update(others)
             module.__spec__.loader.exec_module(module)

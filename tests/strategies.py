@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import minicnn as m
 
 SHARE = 1.0
-"""Of the examples asked for, for kernels that take longer to execute."""
+"""Of the examples asked for: fewer without ``--full``, and for kernels that take longer to execute."""
 
 
 def examples(count):

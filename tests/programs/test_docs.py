@@ -50,7 +50,7 @@ def test_drawings_and_tables_are_what_the_script_makes():
         assert path.read_text("utf-8") == text, f"expected {path.name} to be what the code gives: run python docs/drawings.py"
 
 
-@pytest.mark.parametrize(("backend", "end"), [("numpy", "conv2d"), ("cpu", "NativeThreads._together")])
+@pytest.mark.parametrize(("backend", "end"), [("numpy", "conv2d"), ("cpu", "NativeThreads.run_schedule")])
 def test_the_traced_way_ends_at_the_first_kernel(backend, end):
     way = load_script().traced(backend)
     assert (way.hops[0].name, way.hops[-1].name) == ("Network.loss_and_grads", end)
