@@ -17,8 +17,9 @@ from .network import Network
 from .nn import *  # noqa: F403 (the layers)
 from .nn.base import Buffer, Param, Plan
 from .nn.cross_entropy import BCEWithLogits, CrossEntropy
+from .nn.distances import L1, Contrastive, Huber
 from .nn.init import Constant, FanInUniform, GlorotUniform, HeNormal, LeCunNormal, TorchDefault
-from .nn.losses import L1, MSE, Contrastive, Huber
+from .nn.losses import MSE
 from .nn.penalties import MAP, MLE
 from .optim import SDLM, SGD, Adadelta, Adagrad, Adam, AdamW, Lion, NAdam, RMSprop
 

@@ -18,15 +18,15 @@ from .engine import inputs
 from .engine.curvature import curvature
 from .engine.graph import Item, checked_shapes, plan_graph
 from .engine.handle import Handle
+from .engine.inputs import Targets, targets
 from .engine.memory import Identity, ParameterVector
 from .engine.record import Recorder
 from .engine.required_memory import check_memory
 from .engine.runner import Score
 from .engine.shared import initialise, shapes_of, tracked_by
 from .engine.summary import table
-from .engine.targets import Targets, targets
 from .errors import ContractError, OptionError, ShapeError
-from .nn.losses import Loss
+from .nn.losses import Loss, is_value
 
 
 class Network(Handle):
@@ -125,7 +125,19 @@ class Network(Handle):
     def _checked(self, loss: Loss, x: Any, target: Any, index: Any) -> tuple[inputs.Source, Array, Targets]:
         source = inputs.source("x", x, self.dtype, self.in_shape)
         chosen = inputs.index("index", index, source.shape[0])
-        return source, chosen, targets(loss, target, source.shape[0], chosen, self.dtype, self.layers[-1].plan.out_shape)
+        shape = self.layers[-1].plan.out_shape
+        return source, chosen, targets(loss, target, source.shape[0], chosen, self.dtype, shape, partial(self._towards, loss))
+
+    def _towards(self, loss: Loss, kind: str) -> Loss:
+        """The loss for targets of a kind; that of the last loss is remembered, where nothing about it can change."""
+        if self._loss[0] is not loss:
+            self._loss = (loss, {})
+        found = self._loss[1].get(kind)
+        if found is None:
+            found = loss.towards(kind, self.layers[-1].plan.out_shape[0])
+            if is_value(loss):
+                self._loss[1][kind] = found
+        return found
 
     def _score(self, loss: Loss, x: Any, target: Any, index: Any, train: bool, then: Any = None) -> Score:
         source, chosen, given = self._checked(loss, x, target, index)

@@ -8,7 +8,7 @@ import numpy as np
 from minicnn import Network
 from minicnn.engine import inputs
 from minicnn.engine.curvature import curvature
-from minicnn.engine.targets import targets
+from minicnn.engine.inputs import targets
 from minicnn.nn.losses import Loss
 
 

@@ -184,7 +184,7 @@ BACKENDS = pytest.mark.parametrize("backend", [cpu.BACKEND, numpy.BACKEND, cuda.
 
 @BACKENDS
 def test_the_backend_has_the_kernels_of_the_manual_with_the_same_arguments(backend):
-    stated = arrays_of({n: f for n, f in vars(kernels.Kernels).items() if inspect.isfunction(f) and not n.startswith("_")})
+    stated = arrays_of({n: getattr(kernels.Kernels, n) for n in dir(kernels.Kernels) if not n.startswith("_")})
     stated = {name: arguments[1:] for name, arguments in stated.items() if name != "call"}
     written = arrays_of(backend.kernels)
     assert sorted(stated) == sorted(kernels.NAMES)
@@ -197,7 +197,7 @@ def test_the_backend_has_the_kernels_of_the_manual_with_the_same_arguments(backe
 def test_every_kernel_of_the_backend_has_its_name_and_is_documented(backend):
     assert all(kernel.__name__ == name for name, kernel in backend.kernels.items())
     assert all(kernel.__doc__ for kernel in backend.kernels.values())
-    assert all(vars(kernels.Kernels)[name].__doc__ for name in backend.kernels)
+    assert all(getattr(kernels.Kernels, name).__doc__ for name in backend.kernels)
 
 
 @BACKENDS
@@ -274,7 +274,8 @@ def test_one_file_names_the_compiler_of_the_cuda_backend():
 def test_the_numpy_backend_can_be_read_in_an_hour():
     own = [path for path in FILES if path.is_relative_to(ROOT / "backends" / "numpy")]
     lines = sum(len(path.read_text().splitlines()) for path in own)
-    assert lines <= 700, f"expected at most 700 lines of formulas, got {lines}"
+    most = 700 + 9 * (len(kernels.NAMES) - 79)
+    assert lines <= most, f"expected at most {most} lines for {len(kernels.NAMES)} formulas, got {lines}"
 
 
 def test_every_public_name_is_there_and_documented():

@@ -1,4 +1,4 @@
-"""What a backend offers: the reference manual of its kernels.
+"""What a backend offers: the reference manual of its kernels. Those of losses, updates and data are in ``training_kernels.py``.
 
 Every kernel takes arrays only: inputs, constants, outputs last. It returns None and allocates nothing. Images lie in the
 last axis, L of them (``lanes``). Outputs are written, except where the name says ``add``.
@@ -15,9 +15,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ..arrays import Array
+from .training_kernels import TrainingKernels
 
 
-class Kernels(Protocol):
+class Kernels(TrainingKernels, Protocol):
     """The kernels of a backend, and ``call`` for those of a user."""
 
     def call(self, function: Callable[..., object], *arrays: Array) -> None:
@@ -239,166 +240,6 @@ class Kernels(Protocol):
     def dropout_channels(self, x: Array, rng: Array, rate: Array, y: Array) -> None:
         """y[c] = x[c] · m[c] / (1 − rate), m of ``dropout`` for C elements; x (C, P, L); y is not x."""
 
-    # --- losses: y, target, dy (D, L), labels (L,); padding lanes count nothing and get dy = hy = 0 ---
-
-    def one_hot(self, labels: Array, lanes: Array, on_off: Array, target: Array) -> None:
-        """target = on_off[0] at the label, on_off[1] elsewhere."""
-
-    def count_hits(self, y: Array, labels: Array, lanes: Array, hits: Array) -> None:
-        """hits += how many images have their (first) largest element at the label; none with a NaN, or where it is −1."""
-
-    def count_least(self, y: Array, labels: Array, lanes: Array, hits: Array) -> None:
-        """hits += how many images have their (first) smallest element at the label; none with a NaN, or where it is −1."""
-
-    def penalty(self, y: Array, labels: Array, lanes: Array, scale: Array, value: Array) -> None:
-        """value += scale · Σ y at the label."""
-
-    def penalty_dy(self, labels: Array, lanes: Array, scale: Array, dy: Array) -> None:
-        """dy = scale at the label, 0 elsewhere."""
-
-    def map_penalty(self, y: Array, labels: Array, rubbish: Array, lanes: Array, scale: Array, value: Array) -> None:
-        """value += scale · Σ (y at the label + log(e^−j + Σ e^−y)), j = rubbish[0]."""
-
-    def map_shares(self, y: Array, rubbish: Array, p: Array) -> None:
-        """p = e^−y / (e^−j + Σ e^−y)."""
-
-    def map_penalty_dy(self, labels: Array, lanes: Array, scale: Array, dy: Array) -> None:
-        """dy = scale · (1 at the label − p), where dy holds p, the shares, before."""
-
-    def map_penalty_hy(self, lanes: Array, scale: Array, hy: Array) -> None:
-        """hy = scale · p·(1 − p), where hy holds p before."""
-
-    def mse(self, y: Array, target: Array, lanes: Array, scale: Array, value: Array) -> None:
-        """value += scale/D · Σ (y − t)²."""
-
-    def mse_dy(self, y: Array, target: Array, lanes: Array, scale: Array, dy: Array) -> None:
-        """dy = 2·scale/D · (y − t)."""
-
-    def mse_hy(self, lanes: Array, scale: Array, hy: Array) -> None:
-        """hy = 2·scale/D, the second derivatives of mse."""
-
-    def huber(self, y: Array, target: Array, delta: Array, lanes: Array, scale: Array, value: Array) -> None:
-        """value += scale/D · Σ h(y − t), h(e) = e²/2 up to |e| = δ, and δ·(|e| − δ/2) beyond."""
-
-    def huber_dy(self, y: Array, target: Array, delta: Array, lanes: Array, scale: Array, dy: Array) -> None:
-        """dy = scale/D · (y − t), no further from 0 than scale/D · δ."""
-
-    def huber_hy(self, y: Array, target: Array, delta: Array, lanes: Array, scale: Array, hy: Array) -> None:
-        """hy = scale/D where |y − t| ≤ δ, else 0."""
-
-    def cross_entropy(self, y: Array, labels: Array, smoothing: Array, lanes: Array, scale: Array, value: Array) -> None:
-        """value −= scale · Σ q · log softmax(y), q the smoothed label."""
-
-    def cross_entropy_dy(self, y: Array, labels: Array, smoothing: Array, lanes: Array, scale: Array, dy: Array) -> None:
-        """dy = scale · (softmax(y) − q)."""
-
-    def cross_entropy_hy(self, y: Array, lanes: Array, scale: Array, hy: Array) -> None:
-        """hy = scale · p·(1 − p), p = softmax(y): the second derivatives of cross_entropy."""
-
-    # --- with y, target (C, P, L): how much each of C classes weighs at each of P places; smoothing = s, a label to ignore ---
-
-    def class_targets(self, labels: Array, weight: Array, smoothing: Array, lanes: Array, target: Array) -> None:
-        """target[c] = w_c · (1 − s + s/C at the label, s/C elsewhere), 0 where it is no class or ignored; labels (P, L)."""
-
-    def smooth_targets(self, weight: Array, smoothing: Array, lanes: Array, target: Array) -> None:
-        """target[c] = w_c · ((1 − s) · target[c] + s/C)."""
-
-    def soft_cross_entropy(self, y: Array, target: Array, lanes: Array, scale: Array, value: Array) -> None:
-        """value −= scale · Σ target · log softmax(y)."""
-
-    def soft_cross_entropy_dy(self, y: Array, target: Array, lanes: Array, scale: Array, dy: Array) -> None:
-        """dy = scale · (softmax(y) · Σ_c target − target)."""
-
-    def soft_cross_entropy_hy(self, y: Array, target: Array, lanes: Array, scale: Array, hy: Array) -> None:
-        """hy = scale · p·(1 − p) · Σ_c target, p = softmax(y)."""
-
-    def bce_logits(
-        self, y: Array, target: Array, weight: Array, positive: Array, lanes: Array, scale: Array, value: Array
-    ) -> None:
-        """value += scale/D · Σ w_c · (p_c · t · log(1 + e^−y) + (1 − t) · log(1 + e^y)), D = C·P, p = positive."""
-
-    def bce_logits_dy(
-        self, y: Array, target: Array, weight: Array, positive: Array, lanes: Array, scale: Array, dy: Array
-    ) -> None:
-        """dy = scale/D · w_c · ((1 − t + p_c·t) · σ(y) − p_c·t)."""
-
-    def bce_logits_hy(
-        self, y: Array, target: Array, weight: Array, positive: Array, lanes: Array, scale: Array, hy: Array
-    ) -> None:
-        """hy = scale/D · w_c · (1 − t + p_c·t) · σ(y)·(1 − σ(y))."""
-
-    # --- with y, target (D, L) again ---
-
-    def absolute(self, y: Array, target: Array, lanes: Array, scale: Array, value: Array) -> None:
-        """value += scale/D · Σ |y − t|."""
-
-    def absolute_dy(self, y: Array, target: Array, lanes: Array, scale: Array, dy: Array) -> None:
-        """dy = scale/D · sign(y − t)."""
-
-    def contrastive(self, y: Array, target: Array, margin: Array, lanes: Array, scale: Array, value: Array) -> None:
-        """value += scale/D · Σ ((1 − t) · y²/2 + t · max(m − y, 0)²/2), m = margin."""
-
-    def contrastive_dy(self, y: Array, target: Array, margin: Array, lanes: Array, scale: Array, dy: Array) -> None:
-        """dy = scale/D · ((1 − t) · y − t · max(m − y, 0))."""
-
-    # --- updates over flat vectors ---
-
-    def sgd(self, p: Array, dp: Array, v: Array, hyper: Array) -> None:
-        """One step of gradient descent; h = rate, momentum, Nesterov 0/1, weight decay, first step 0/1."""
-
-    def sdlm(self, p: Array, dp: Array, r: Array, hyper: Array) -> None:
-        """p −= rate · r · dp, a rate for each parameter; h = rate."""
-
-    def adam(self, p: Array, dp: Array, m: Array, v: Array, hyper: Array) -> None:
-        """One step of Adam; h = rate, β₁, β₂, ε, weight decay, 1 − β₁ᵗ, 1 − β₂ᵗ."""
-
-    def adamw(self, p: Array, dp: Array, m: Array, v: Array, hyper: Array) -> None:
-        """One step of AdamW; h as for adam."""
-
-    def rmsprop(self, p: Array, dp: Array, v: Array, m: Array, u: Array, hyper: Array) -> None:
-        """One step of RMSprop; h = rate, α, ε, weight decay, momentum, centred 0/1; m and u only for the last two."""
-
-    def adagrad(self, p: Array, dp: Array, v: Array, hyper: Array) -> None:
-        """v += g²; p −= rate · g / (√v + ε), g = dp + λp; h = rate, ε, weight decay λ."""
-
-    def adadelta(self, p: Array, dp: Array, v: Array, u: Array, hyper: Array) -> None:
-        """One step of Adadelta; h = rate, ρ, ε, weight decay."""
-
-    def nadam(self, p: Array, dp: Array, m: Array, v: Array, hyper: Array) -> None:
-        """One step of NAdam, p = keep·p − (a·g + b·m) / (√(v/c) + ε); h = a, b, β₁, β₂, ε, weight decay, keep, c."""
-
-    def lion(self, p: Array, dp: Array, m: Array, hyper: Array) -> None:
-        """p −= rate · (sign(β₁m + (1 − β₁)dp) + λp); then m = β₂m + (1 − β₂)dp; h = rate, β₁, β₂, weight decay λ."""
-
-    # --- loading: lanes from images in memory, and back ---
-
-    def choose_group(
-        self,
-        batch: Array,
-        batch_labels: Array,
-        count: Array,
-        step: Array,
-        number: Array,
-        place: Array,
-        index: Array,
-        labels: Array,
-        lanes: Array,
-        rng: Array,
-    ) -> None:
-        """place, index, labels, lanes, rng = those of group number[0] of a batch of count[0] images."""
-
-    def gather(self, x: Array, index: Array, lanes: Array, xl: Array) -> None:
-        """xl[d, l] = x[index[l], d]; padding lanes 0."""
-
-    def scatter(self, yl: Array, index: Array, lanes: Array, y: Array) -> None:
-        """y[index[l], d] = yl[d, l] for the real lanes."""
-
-    def gather_pixels(self, images: Array, affine: Array, index: Array, pad: Array, xl: Array) -> None:
-        """xl[0, h + pad, w + pad, l] = affine[0] · images[index[l], h, w] + affine[1], affine[1] around."""
-
-    def gather_resized(self, images: Array, affine: Array, index: Array, lanes: Array, xl: Array) -> None:
-        """xl = affine[0] · (images, resized bilinearly) + affine[1]."""
-
     # --- batch statistics: x (C, P, L), row and rows (G, 3, C) as groups tell them, moments, stats and means (2, C) ---
 
     def channel_moments(self, x: Array, lanes: Array, row: Array) -> None:
@@ -436,10 +277,10 @@ class Kernels(Protocol):
     def gate_sum(self, x: Array, dy: Array, dg: Array) -> None:
         """dg = Σ_p dy · x."""
 
-    # --- statistics of one image: x (G, M, P, L), G groups of M rows of P pixels; stats (G, 2, L); W and b (G, M) ---
+    # --- statistics of one image: x (G, M, P, L), G groups of M rows of P pixels; stats (G, 4, L); W and b (G, M) ---
 
     def group_stats(self, x: Array, eps: Array, stats: Array) -> None:
-        """stats = mean and 1/√(variance + ε) over a group's rows and pixels, for each image."""
+        """stats[:, :2] = mean and 1/√(variance + ε) over a group's rows and pixels, for each image."""
 
     def group_normalize(self, x: Array, stats: Array, W: Array, b: Array, y: Array) -> None:
         """y = W · x̂ + b, x̂ = (x − mean)/√(variance + ε)."""
@@ -447,28 +288,9 @@ class Kernels(Protocol):
     def group_norm_dW_add(self, x: Array, dy: Array, stats: Array, dW: Array) -> None:
         """dW += Σ dy · x̂ over pixels and images."""
 
-    def group_norm_dx(self, x: Array, dy: Array, stats: Array, W: Array, sums: Array, dx: Array) -> None:
-        """dx = 1/√(variance + ε) · (W·dy − mean W·dy − x̂ · mean W·dy·x̂); sums (2, L) is room for the two means."""
-
-    # --- distortions: u (elements, L) random numbers, maps (6, L), knots (2, G, G, L), y (1, H, W, L) ---
-
-    def draw_uniform(self, seed: Array, rng: Array, index: Array, reach: Array, u: Array) -> None:
-        """u[e, l] uniform in ±reach[e], a hash of (seed, stream), the step, the image index[l] and e."""
-
-    def affine_inverse(self, u: Array, maps: Array) -> None:
-        """maps[:, l] = o, A of source = o + A · target, from shifts, log scale, log squeeze, shear, rotation in u[:, l]."""
-
-    def pack_quads(self, images: Array, index: Array, quads: Array) -> None:
-        """quads[l, i, j] = the four pixels around the corner (i, j) of image index[l] in 32 bits, zeros around the image."""
-
-    def spline_along(self, knots: Array, at: Array, taps: Array, bent: Array) -> None:
-        """bent[axis, g, w] = the cubic spline along row g of the knots at pixel w: four from at[w], with weights taps[w]."""
-
-    def warp(
-        self, quads: Array, affine: Array, maps: Array, bent: Array, at: Array, taps: Array, where: Array, quad: Array, y: Array
-    ) -> None:
-        """y[0, h, w] = affine of the grey level, bilinearly, at o + A · (h, w) + the spline down the columns of bent."""
+    def group_norm_dx(self, x: Array, dy: Array, stats: Array, W: Array, dx: Array) -> None:
+        """dx = 1/√(variance + ε) · (W·dy − mean W·dy − x̂ · mean W·dy·x̂); stats[:, 2:] = the two means."""
 
 
-NAMES = frozenset(name for name in vars(Kernels) if not name.startswith("_")) - {"call"}
+NAMES = frozenset(name for name in dir(Kernels) if not name.startswith("_")) - {"call"}
 """The names of the kernels."""

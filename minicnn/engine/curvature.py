@@ -23,11 +23,11 @@ from .accumulate import Slot
 from .batch import Batch, group_lanes, staging
 from .bind import PlacedLayer
 from .group import Context, LaneGroup
+from .inputs import Targets
 from .memory import ParameterVector
 from .prepare import Preparation
 from .record import record, signature_of
 from .shared import shapes_of
-from .targets import Targets
 from .values import Gradients, Values
 
 

@@ -16,6 +16,7 @@ from ..backends.executor import Executor
 from ..backends.interface import Backend
 from ..backends.lock import HandleLock, SharedLock, shared_lock
 from ..backends.processors import thread_count
+from ..nn.losses import Loss
 from .accumulate import GradientSlots
 from .bind import PlacedLayer
 from .graph import items_of, plan_graph
@@ -27,7 +28,7 @@ from .shared import preparation, provide, set_state, state_of, tracked_by
 from .trace import Trace
 from .values import Values
 
-HANDLE = {"_lock", "_tracks", "_context", "_executor", "_preparation", "_slots", "_runner", "_trace"}
+HANDLE = {"_lock", "_loss", "_tracks", "_context", "_executor", "_preparation", "_slots", "_runner", "_trace"}
 """What a copy of a network makes anew."""
 
 
@@ -61,6 +62,7 @@ class Handle:
         provide(self.layers, self.params, self.dtype, tracked or {})
         values, derived = Values(self.layers, list(self.in_shapes.values())), Derived(self.params.memory)
         self._context = Context(self.layers, values, self.dtype, lanes, self.backend, self.seed, derived)
+        self._loss: tuple[Loss | None, dict[str, Loss]] = (None, {})
         self._lock = HandleLock(lock, WeakMethod(self._take_memory))
         self._tracks = bool(tracked_by(self.layers))
         self._take_memory()

@@ -18,10 +18,10 @@ from .accumulate import SLOTS, GradientSlots, Slot
 from .batch import CAPACITY, Batch, Taken, group_lanes, staging
 from .bind import PlacedLayer
 from .group import Context, LaneGroup
+from .inputs import Targets
 from .phases import ONCE, PhasedGroups
 from .prepare import Preparation
 from .single import Single
-from .targets import Targets
 
 
 class Score(NamedTuple):

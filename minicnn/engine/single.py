@@ -13,9 +13,8 @@ from ..backends.program import Program, Task
 from .accumulate import GradientSlots
 from .batch import DeviceStaging, HostStaging
 from .group import Context, LaneGroup
-from .inputs import Arrays, Source
+from .inputs import Arrays, Source, Targets
 from .prepare import Preparation
-from .targets import Targets
 
 KEPT = 8
 """How many kinds of batch are remembered with their tasks."""

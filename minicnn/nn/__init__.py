@@ -14,7 +14,8 @@ from .pool import AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
 from .rbf import RBF
 from .rectifiers import Hardsigmoid, Hardswish, LeakyReLU, PReLU, ReLU, ReLU6
 from .residual import Residual
-from .smooth import ELU, GELU, SELU, Mish, ScaledTanh, Sigmoid, SiLU, Softplus, Tanh
+from .sigmoids import ScaledTanh, Sigmoid, Tanh
+from .smooth import ELU, GELU, SELU, Mish, SiLU, Softplus
 from .softmax import LogSoftmax, Softmax
 from .sparse_conv import SparseConv2d
 from .subsample import Subsample

@@ -15,7 +15,7 @@ from ..backends.kernels import Kernels
 from ..errors import OptionError, ShapeError, number
 from .base import Layer
 from .losses import Loss
-from .smooth import Sigmoid
+from .sigmoids import Sigmoid
 from .softmax import Softmax
 
 LOGITS = "{who}: expected logits, got the output of {layer}, which {who} applies itself; leave the last layer out of training"

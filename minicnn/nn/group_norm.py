@@ -23,15 +23,21 @@ def _planned(in_shape: Shape, groups: int, weights: Shape | None, eps: float, bi
     names = {"W": 1.0} | ({"b": 0.0} if bias else {})
     trained = {} if weights is None else {name: Param(weights, Constant(start)) for name, start in names.items()}
     fixed = {name: np.full(rows, start) for name, start in {"W": 1.0, "b": 0.0}.items() if name not in trained}
-    consts = {"sizes": np.array([groups, rows // groups, prod(in_shape) // rows]), "eps": np.array([float(eps)])}
-    return Plan(in_shape, trained, consts | fixed, saved={"stats": Buffer((groups, 2))}, work={"sums": Buffer((2,))})
+    consts = {"eps": np.array([float(eps)])}
+    return Plan(in_shape, trained, consts | fixed, saved={"stats": Buffer((groups, 4))})
+
+
+def _cut(x: Array, W: Array, stats: Array) -> tuple[int, int, int, int]:
+    """x as groups of rows of pixels, each row with a W of its own."""
+    groups, lanes = len(stats), x.shape[-1]
+    return groups, W.size // groups, x.size // (W.size * lanes), lanes
 
 
 @dataclass(frozen=True)
 class _ByImage(Layer):
-    def forward(self, k: Kernels, x: Array, sizes: Array, eps: Array, W: Array, b: Array, stats: Array, y: Array) -> None:
+    def forward(self, k: Kernels, x: Array, eps: Array, W: Array, b: Array, stats: Array, y: Array) -> None:
         """y = W · x̂ + b."""
-        cut = (*map(int, sizes), -1)
+        cut = _cut(x, W, stats)
         k.group_stats(x.reshape(cut), eps, stats)
         k.group_normalize(x.reshape(cut), stats, W.reshape(cut[:2]), b.reshape(cut[:2]), y.reshape(cut))
 
@@ -40,22 +46,20 @@ class _ByImage(Layer):
         k: Kernels,
         x: Array,
         dy: Array,
-        sizes: Array,
         W: Array,
         stats: Array,
-        sums: Array,
         dx: Array | None,
         dW: Array | None = None,
         db: Array | None = None,
     ) -> None:
         """dx = 1/√(var x + ε) · (W·dy − mean W·dy − x̂ · mean W·dy·x̂); dW += Σ dy·x̂, db += Σ dy over pixels and images."""
-        cut = (*map(int, sizes), -1)
+        cut = _cut(x, W, stats)
         if dW is not None:
             k.group_norm_dW_add(x.reshape(cut), dy.reshape(cut), stats, dW.reshape(cut[:2]))
         if db is not None:
             k.row_sum_add(dy.reshape(cut[0] * cut[1], -1), db.reshape(-1))
         if dx is not None:
-            k.group_norm_dx(x.reshape(cut), dy.reshape(cut), stats, W.reshape(cut[:2]), sums, dx.reshape(cut))
+            k.group_norm_dx(x.reshape(cut), dy.reshape(cut), stats, W.reshape(cut[:2]), dx.reshape(cut))
 
 
 @dataclass(frozen=True)

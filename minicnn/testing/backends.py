@@ -21,7 +21,7 @@ LANES = (16, 1, 32)
 DRAWS = 2
 """So many cases of a kernel for each dtype and each number of lanes."""
 
-SCRATCH = {"warp": (6, 7), "group_norm_dx": (4,)}
+SCRATCH = {"warp": (6, 7), "group_norm_dx": (2,)}
 """Arguments that a kernel may use as it likes, by number."""
 
 BIT_FOR_BIT = {"copy", "draw_uniform", "choose_group", "pack_quads", "one_hot", "count_hits", "count_least", "max_pool"}

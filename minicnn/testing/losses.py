@@ -15,10 +15,9 @@ from ..engine.accumulate import Slot
 from ..engine.batch import Batch, group_lanes
 from ..engine.curvature import Curved
 from ..engine.group import Context
-from ..engine.inputs import Arrays
+from ..engine.inputs import Arrays, weighed
 from ..engine.memory import ParameterVector
 from ..engine.record import signature_of
-from ..engine.targets import weighed
 from ..engine.values import Values
 from ..network import Network
 from ..nn.dense import Dense

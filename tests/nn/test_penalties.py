@@ -9,7 +9,7 @@ import torch
 from minicnn import MAP, MLE, RBF, SDLM, SGD, Dense, Network, OptionError, ScaledTanh, ShapeError
 from minicnn.engine import inputs
 from minicnn.engine.curvature import curvature
-from minicnn.engine.targets import targets
+from minicnn.engine.inputs import targets
 from minicnn.nn.digit_codes import COLUMNS, DIGITS
 from minicnn.nn.rbf import reject_scores
 

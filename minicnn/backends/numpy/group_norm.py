@@ -1,4 +1,4 @@
-"""Normalisation of every image by the moments of its groups: x (G, M, P, L), stats (G, 2, L), W and b (G, M)."""
+"""Normalisation of every image by the moments of its groups: x (G, M, P, L), stats (G, 4, L), W and b (G, M)."""
 
 import numpy as np
 
@@ -26,8 +26,8 @@ def group_norm_dW_add(x: Array, dy: Array, stats: Array, dW: Array) -> None:
     dW += (dy * _normalized(x, stats)).sum(axis=(2, 3))
 
 
-def group_norm_dx(x: Array, dy: Array, stats: Array, W: Array, sums: Array, dx: Array) -> None:
-    """dx = 1/√(variance + ε) · (W·dy − mean W·dy − x̂ · mean W·dy·x̂)."""
+def group_norm_dx(x: Array, dy: Array, stats: Array, W: Array, dx: Array) -> None:
+    """dx = 1/√(variance + ε) · (W·dy − mean W·dy − x̂ · mean W·dy·x̂); stats[:, 2:] = the two means."""
     scaled, normal = W[:, :, None, None] * dy, _normalized(x, stats)
-    means = (np.mean(each, axis=(1, 2), keepdims=True) for each in (scaled, scaled * normal))
-    dx[...] = stats[:, None, None, 1] * (scaled - next(means) - normal * next(means))
+    stats[:, 2], stats[:, 3] = scaled.mean(axis=(1, 2)), (scaled * normal).mean(axis=(1, 2))
+    dx[...] = stats[:, None, None, 1] * (scaled - stats[:, None, None, 2] - normal * stats[:, None, None, 3])

@@ -83,12 +83,12 @@ def image(d: Draw) -> tuple[Array, Array]:
     """x in groups of rows of pixels, and statistics of each group and image."""
     groups = d.size(1, 3)
     x = d.normal(groups, d.size(1, 4), d.size(2, 6), d.L)
-    return x, np.stack([d.normal(groups, d.L), 0.5 + d.uniform(groups, d.L)], axis=1)
+    return x, np.stack([d.normal(groups, d.L), 0.5 + d.uniform(groups, d.L), *(d.normal(2, groups, d.L))], axis=1)
 
 
 def group_stats(d: Draw) -> Case:
     x, stats = image(d)
-    return [x, d.few(0.01), d.room(*stats.shape)], [2]
+    return [x, d.few(0.01), stats], [2]
 
 
 def group_normalize(d: Draw) -> Case:
@@ -103,7 +103,7 @@ def group_norm_dW_add(d: Draw) -> Case:
 
 def group_norm_dx(d: Draw) -> Case:
     x, stats = image(d)
-    return [x, gradient(d, *x.shape), stats, d.normal(*x.shape[:2]), d.room(2, d.L), d.room(*x.shape)], [5]
+    return [x, gradient(d, *x.shape), stats, d.normal(*x.shape[:2]), d.room(*x.shape)], [4]
 
 
 def gate(d: Draw) -> Case:

@@ -1,7 +1,7 @@
 """Normalisation of every image by the moments of its groups.
 
-Legend: x, y, dy, dx (G, M, P, L), G groups of M rows of P pixels, of which each row has its own W and b (G, M); stats (G, 2, L)
-mean and 1/√(variance + ε) of each group and image; x̂ = (x − mean)/√(variance + ε).
+Legend: x, y, dy, dx (G, M, P, L), G groups of M rows of P pixels, of which each row has its own W and b (G, M); stats (G, 4, L)
+mean and 1/√(variance + ε) of each group and image, and the means of W·dy and W·dy·x̂; x̂ = (x − mean)/√(variance + ε).
 """
 
 from __future__ import annotations
@@ -62,12 +62,12 @@ def group_norm_dW_add(x: Array, dy: Array, stats: Array, dW: Array) -> None:
 
 
 @kernel
-def group_norm_dx(x: Array, dy: Array, stats: Array, W: Array, sums: Array, dx: Array) -> None:
-    """dx = 1/√(variance + ε) · (W·dy − mean W·dy − x̂ · mean W·dy·x̂); sums (2, L) is room for the two means."""
+def group_norm_dx(x: Array, dy: Array, stats: Array, W: Array, dx: Array) -> None:
+    """dx = 1/√(variance + ε) · (W·dy − mean W·dy − x̂ · mean W·dy·x̂), by way of stats[:, 2:]."""
     G, M, P, L = x.shape
     zero, each = x.dtype.type(0), x.dtype.type(1 / (M * P))
     for g in range(G):
-        mean, inverse, shift, slope = stats[g, 0], stats[g, 1], sums[0], sums[1]
+        mean, inverse, shift, slope = stats[g, 0], stats[g, 1], stats[g, 2], stats[g, 3]
         for lane in range(L):
             shift[lane] = zero
             slope[lane] = zero
