@@ -188,6 +188,28 @@ def test_layer_gives_what_pytorch_gives(kind, dtype, backend):
     gives_the_same()
 
 
+EACH = [
+    *(m.Pad2d(((2, 1), (3, 0)), mode) for mode in ("zeros", "reflect", "replicate")),
+    *(m.Upsample((2, 3), mode="bilinear", align_corners=corners) for corners in (False, True)),
+    *(m.AvgPool2d(3, 2, 1, ceil_mode=up, count_include_pad=zeros) for up in (False, True) for zeros in (False, True)),
+    *(m.MaxPool2d(2, ceil_mode=up) for up in (False, True)),
+    *(m.MaxPool2d(3, 2, 1, dilation=2, ceil_mode=up) for up in (False, True)),
+    m.AdaptiveAvgPool2d((3, 7)),
+    m.Conv2d(2, (3, 4), stride=(2, 3), padding="same"),
+    m.Conv2d(2, (3, 2), stride=2, padding=((0, 2), (3, 1))),
+]
+
+
+@BACKENDS
+@pytest.mark.parametrize("layer", EACH, ids=repr)
+def test_each_rule_at_the_border_is_pytorchs(layer, backend):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((3, 2, 6, 7))
+    _, got, expected = passes(backend, layer, x.shape[1:], "float64", x, rng.standard_normal)
+    for name, array in got.items():
+        close(array, expected[name], 100, f"{name} of {layer}")
+
+
 @BACKENDS
 def test_dropout_keeps_the_share_and_the_mean_that_pytorch_keeps(backend):
     x = np.ones((IMAGES, 4000))
