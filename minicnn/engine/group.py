@@ -166,7 +166,9 @@ class LaneGroup:
             names[name] = self._rows[f"{placed.name}.{name}"][self._place]
         if not placed.layer.measures(self.train):
             names |= {n: placed.shared.get(f"running_{n}", placed.shared[n]) for n in placed.plan.merged}
-        names |= {"x": xs[0], "xs": xs, "y": self.output(placed.index), "lanes": self["lanes"]}
+        names |= {"x": xs[0], "y": self.output(placed.index), "lanes": self["lanes"]} | (
+            {"xs": xs} if placed.layer.joins else {}
+        )
         return names | {"train": self.train, "rng": self["rng"][placed.index]}
 
     def _recorder(self) -> tuple[Recorder, Program]:
@@ -239,7 +241,7 @@ class LaneGroup:
                 if placed.plan.view or not wanted[placed.value]:
                     continue
                 dxs, sums = self._dx_of(placed, wanted)
-                names = self._names(placed) | {"dx": dxs[0], "dxs": dxs}
+                names = self._names(placed) | {"dx": dxs[0]} | ({"dxs": dxs} if placed.layer.joins else {})
                 names["dy"] = self._shaped(self._back.names[placed.value], placed.plan.out_shape)
                 names |= {f"d{p}": slot.grads[f"{placed.owner}.{p}"] for p in placed.plan.params}
                 k.where = f"{placed.name} backward"

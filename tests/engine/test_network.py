@@ -36,9 +36,36 @@ CHAIN = [
     m.Softmax(),
 ]
 PUBLIC = {layer for layer in LAYERS if layer.__module__.startswith("minicnn.") and not layer.__name__.startswith("_")}
-OTHERS = sorted(PUBLIC - {type(item[1] if isinstance(item, tuple) else item) for item in CHAIN}, key=lambda kind: kind.__name__)
-EVERY_KIND = [*CHAIN[:-1], *(kind() for kind in OTHERS), CHAIN[-1]]
-WITHOUT_DROPOUT = [item for item in EVERY_KIND if not (isinstance(item, tuple) and item[0].startswith("drop"))]
+OPTIONS = {m.AvgPool1d: (2,), m.MaxPool1d: (2,), m.Upsample: (2,), m.Pad2d: (1,), m.GroupNorm: (2,)}
+OPTIONS |= {m.AdaptiveAvgPool2d: ((3, 2),), m.Reshape: ((-1, 12),)}
+
+
+def branch(kind):
+    """A layer of a kind on the network's input, or on two of it, and a layer that brings it to six numbers."""
+    name, layer = kind.__name__, kind(*OPTIONS.get(kind, ()))
+    x = "input"
+    if name.endswith("1d"):
+        x = f"{name} in"
+        yield x, m.Reshape((2, -1)), "input"
+    yield name, layer, (x, x) if layer.joins else x
+    yield f"{name} end", m.Dense(6)
+
+
+def kind_of(item):
+    return type(item[1] if isinstance(item, tuple) else item)
+
+
+MEASURING = {m.BatchNorm1d, m.BatchNorm2d}
+"""Layers in which images of a batch depend on each other."""
+OTHERS = sorted(PUBLIC - MEASURING - {kind_of(item) for item in CHAIN}, key=lambda kind: kind.__name__)
+END = CHAIN.index(("F6", m.Dense(6))) + 1
+EVERY_KIND = [
+    *CHAIN[:END],
+    *(item for kind in OTHERS for item in branch(kind)),
+    ("ends", m.Add(), ("F6", *(f"{kind.__name__} end" for kind in OTHERS))),
+    *CHAIN[END:],
+]
+WITHOUT_DROPOUT = [item for item in EVERY_KIND if kind_of(item) not in (m.Dropout, m.Dropout2d)]
 SIZES = (1, 15, 16, 17, 33, 100)
 
 
@@ -285,7 +312,7 @@ def test_activation_gives_the_output_of_every_layer():
 def test_activation_of_a_view_is_its_input_in_another_shape():
     net, x = every_kind(), images(20)
     net.forward(x)
-    np.testing.assert_array_equal(net.activation("11"), net.activation("drop").reshape(20, -1))
+    np.testing.assert_array_equal(net.activation("12"), net.activation("drop channels").reshape(20, -1))
 
 
 @pytest.mark.parametrize(("name", "ran"), [("F3", True), ("F1", False)])
@@ -353,7 +380,7 @@ def test_the_summary_is_a_table():
 
 
 def test_parameters_have_names_and_lie_in_one_vector():
-    net = every_kind()
+    net = m.Network(CHAIN, IN_SHAPE, threads=1)
     owned = [("C1", "W"), ("C1", "b"), ("S2", "W"), ("S2", "b"), ("C3", "W"), ("C3", "b"), ("8", "W"), ("8", "b")]
     owned += [("F6", "W"), ("F6", "b"), ("out", "W"), ("out", "b")]
     assert list(net.params) == list(net.grads) == [".".join(pair) for pair in owned]
@@ -456,10 +483,11 @@ def test_dtype_may_be_a_numpy_dtype():
 
 
 @pytest.mark.parametrize(
-    "item", ["F1", ("F1",), ("F1", "F2"), (3, m.Dense(1)), ("", m.Dense(1)), ("a.b", m.Dense(1)), m.Dense, None]
+    "item", ["F1", ("F1",), ("F1", 2), (3, m.Dense(1)), ("", m.Dense(1)), ("a.b", m.Dense(1)), m.Dense, None]
 )
 def test_an_item_that_is_no_named_layer(item):
-    what = f"Network: expected a Layer or a pair (name without dots, Layer), got {item!r}; "
+    what = "Network: expected a Layer, a pair (name without dots, Layer) or (name, Layer, names of its inputs), "
+    what += f"got {item!r}; "
     refused(m.OptionError, what + 'write for example ("C1", Conv2d(6, 5))', lambda: m.Network([m.Dense(2), item], (3,)))
 
 
