@@ -18,7 +18,6 @@ from .normalisation import *
 from .outputs import *
 from .pool import *
 from .random import *
-from .resample import *
 from .updates import *
 
 BACKEND = Backend(
