@@ -104,8 +104,8 @@ class AdaptiveAvgPool2d(_Average):
         out = (in_shape[0], *places)
         check_size(out)
         if all(n % o == 0 for n, o in zip(size, places, strict=True)):
-            each = (size[0] // places[0], size[1] // places[1])
-            return Plan(out, consts={"windows": Window(each, each).array()})
+            part = (size[0] // places[0], size[1] // places[1])
+            return Plan(out, consts={"windows": Window(part, part).array()})
         rows, columns = (_parts(n, o) for n, o in zip(size, places, strict=True))
         return Plan(out, consts=tables("windows", ranges(*rows), ranges(*columns)))
 

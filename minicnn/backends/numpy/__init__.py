@@ -20,7 +20,6 @@ from .normalisation import *
 from .outputs import *
 from .pool import *
 from .random import *
-from .resample import *
 from .soft_targets import *
 from .updates import *
 

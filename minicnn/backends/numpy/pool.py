@@ -60,3 +60,20 @@ def max_pool_dx(dy: Array, argmax: Array, window: Array, dx: Array) -> None:
     dx[...] = 0
     for i, j, at, pixels in taps(window, dx.shape[1:3], dy.shape[1:3]):
         dx[pixels] += np.where(argmax[at] == i * window[1] + j, dy[at], 0)
+
+
+def axes(taps: Array, weights: Array, tall: int, size: Shape) -> tuple[Array, Array]:
+    """The matrices A (OH, H) and B (OW, W) of the tables."""
+    both = np.zeros((len(taps), max(size) + 1), weights.dtype)  # its last column takes what taps of −1 give
+    np.add.at(both, (np.arange(len(taps))[:, None], taps), weights)
+    return both[:tall, : size[0]], both[tall:, : size[1]]
+
+
+def resample(x: Array, taps: Array, weights: Array, y: Array) -> None:
+    """y[c] = A · x[c] · Bᵀ."""
+    y[...] = np.einsum("oh,pw,chwl->copl", *axes(taps, weights, y.shape[1], x.shape[1:3]), x, optimize=True)
+
+
+def resample_dx(dy: Array, taps: Array, weights: Array, dx: Array) -> None:
+    """dx[c] = Aᵀ · dy[c] · B."""
+    dx[...] = np.einsum("oh,pw,copl->chwl", *axes(taps, weights, dy.shape[1], dx.shape[1:3]), dy, optimize=True)
