@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .errors import OptionError
-from .network import Network
-from .nn import (
+from ..errors import OptionError
+from ..network import Network
+from ..nn import (
     RBF,
     AvgPool2d,
     Conv2d,
@@ -27,7 +27,7 @@ from .nn import (
     SparseConv2d,
     Subsample,
 )
-from .nn.init import FanInUniform, GlorotUniform, Init, TorchDefault
+from ..nn.init import FanInUniform, GlorotUniform, Init, TorchDefault
 
 C3_CONNECTIONS = """
 O . . . O O O . . O O O O . O O

@@ -1,0 +1,20 @@
+"""Networks by name. The ``options`` of every model are passed on to ``Network``: dtype, backend, threads, seed, lanes."""
+
+from .lenet import C3_CONNECTIONS, c3_table, cyclic_table, lenet5, lenet5_1998, lenet5_modern, lenet5s
+from .resnet import resnet8, resnet20
+from .small import keyword_cnn, mnist_convnet, mobilenet_small
+
+__all__ = [
+    "C3_CONNECTIONS",
+    "c3_table",
+    "cyclic_table",
+    "keyword_cnn",
+    "lenet5",
+    "lenet5_1998",
+    "lenet5_modern",
+    "lenet5s",
+    "mnist_convnet",
+    "mobilenet_small",
+    "resnet8",
+    "resnet20",
+]

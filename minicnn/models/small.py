@@ -1,0 +1,93 @@
+"""Small networks without branches: for digits, for sounds, and of depthwise separable convolutions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..arrays import Shape
+from ..network import Network
+from ..nn import BatchNorm2d, Conv2d, Dense, Dropout, GlobalAvgPool2d, MaxPool2d, ReLU
+from ..nn.init import GlorotUniform
+
+
+def mnist_convnet(num_classes: int = 10, in_shape: Shape = (1, 28, 28), **options: Any) -> Network:
+    """Keras's example ``mnist_convnet``: two convolutions with maxima, dropout, one dense layer; 34,826 parameters.
+
+    Args:
+        num_classes: how many outputs there are, logits.
+        in_shape: shape of one image, (C, H, W).
+        **options: see ``Network``.
+
+    >>> len(mnist_convnet(threads=1).params.flat)
+    34826
+    """
+    init = GlorotUniform()
+    items: list[Any] = [
+        ("conv1", Conv2d(32, 3, init=init)),
+        ReLU(),
+        MaxPool2d(2),
+        ("conv2", Conv2d(64, 3, init=init)),
+        ReLU(),
+        MaxPool2d(2),
+        ("drop", Dropout(0.5)),
+        ("output", Dense(num_classes, init=init)),
+    ]
+    return Network(items, in_shape, **options)
+
+
+def _separable(name: str, channels: int, filters: int, stride: int = 1) -> list[Any]:
+    """A convolution of each channel by itself, and one of one tap over all of them (Howard et al., 2017)."""
+    return [
+        (f"{name}-depthwise", Conv2d(channels, 3, stride=stride, padding="same", groups=channels)),
+        (f"{name}-norm1", BatchNorm2d()),
+        ReLU(),
+        (f"{name}-pointwise", Conv2d(filters, 1)),
+        (f"{name}-norm2", BatchNorm2d()),
+        ReLU(),
+    ]
+
+
+def mobilenet_small(num_classes: int = 2, in_shape: Shape = (3, 96, 96), **options: Any) -> Network:
+    """MobileNet with a quarter of its filters, as in MLPerf Tiny's person detection (Banbury et al., 2021): 216,322 parameters.
+
+    With the running statistics there are 221,794 numbers.
+
+    Args:
+        num_classes: how many outputs there are, logits.
+        in_shape: shape of one image, (C, H, W).
+        **options: see ``Network``.
+
+    >>> len(mobilenet_small(threads=1).params.flat)
+    216322
+    """
+    widths = [(16, 1), (32, 2), (32, 1), (64, 2), (64, 1), (128, 2), *[(128, 1)] * 5, (256, 2), (256, 1)]
+    items: list[Any] = [("conv", Conv2d(8, 3, stride=2, padding="same")), ("norm", BatchNorm2d()), ReLU()]
+    channels = 8
+    for number, (filters, stride) in enumerate(widths, 1):
+        items += _separable(f"block{number}", channels, filters, stride)
+        channels = filters
+    return Network([*items, GlobalAvgPool2d(), ("output", Dense(num_classes))], in_shape, **options)
+
+
+def keyword_cnn(num_classes: int = 12, in_shape: Shape = (1, 49, 10), **options: Any) -> Network:
+    """The DS-CNN for keywords in 49 frames of 10 features, as in MLPerf Tiny (Zhang et al., 2017): 23,756 parameters.
+
+    With the running statistics there are 24,908 numbers.
+
+    Args:
+        num_classes: how many outputs there are, logits.
+        in_shape: shape of one spectrogram, (1, frames, features).
+        **options: see ``Network``.
+
+    >>> len(keyword_cnn(threads=1).params.flat)
+    23756
+    """
+    items: list[Any] = [
+        ("conv", Conv2d(64, (10, 4), stride=2, padding="same")),
+        ("norm", BatchNorm2d()),
+        ReLU(),
+        ("drop1", Dropout(0.2)),
+    ]
+    for number in range(1, 5):
+        items += _separable(f"block{number}", 64, 64)
+    return Network([*items, ("drop2", Dropout(0.4)), GlobalAvgPool2d(), ("output", Dense(num_classes))], in_shape, **options)
