@@ -10,6 +10,7 @@ from minicnn.engine import inputs
 from minicnn.engine.curvature import curvature
 from minicnn.engine.inputs import targets
 from minicnn.nn.losses import Loss
+from minicnn.testing.joins import items_of
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,10 @@ def close(got, expected):
 def check_curvature(layer, in_shape, seed=0):
     """A layer's curvature is its squared Jacobian times a random hy, for groups of 16 lanes, with padding, and of one image."""
     for lanes in (16, 1):
-        net = Network([("layer", layer)], in_shape, dtype="float64", threads=1, seed=seed, lanes=lanes)
+        items, shape = items_of(layer, in_shape if layer.joins else (in_shape,))
+        net = Network(items, shape, dtype="float64", threads=1, seed=seed, lanes=lanes)
         rng = np.random.default_rng(seed)
-        x, hy = rng.standard_normal((2, *in_shape)), rng.standard_normal((2, *net.out_shape))
+        x, hy = rng.standard_normal((2, *shape)), rng.standard_normal((2, *net.out_shape))
         (hx, totals), (expected_hx, expected) = ours(net, x, hy), brute(net, x, hy)
         close(hx, expected_hx)
         for name, total in expected.items():

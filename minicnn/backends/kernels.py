@@ -289,7 +289,7 @@ class Kernels(TrainingKernels, Protocol):
         """dW += Σ dy · x̂ over pixels and images."""
 
     def group_norm_dx(self, x: Array, dy: Array, stats: Array, W: Array, dx: Array) -> None:
-        """dx = 1/√(variance + ε) · (W·dy − mean W·dy − x̂ · mean W·dy·x̂); stats[:, 2:] = the two means."""
+        """dx = 1/√(variance + ε) · (W·dy − mean W·dy − x̂ · mean W·dy·x̂); stats[:, 2:] is room for the two means."""
 
 
 NAMES = frozenset(name for name in dir(Kernels) if not name.startswith("_")) - {"call"}

@@ -38,6 +38,10 @@ class _Part(Layer):
             k.zero(dx)
             k.copy(dy.reshape(-1, dy.shape[-1]), dx[self.first : self.first + prod(self.shape)])
 
+    def curvature(self, k: Kernels, hy: Array, hx: Array | None) -> None:
+        """hx = hy in its place, 0 elsewhere."""
+        self.backward(k, hy, hx)
+
 
 def items_of(layer: Layer, in_shapes: Sequence[Shape]) -> tuple[list[Item], Shape]:
     """The items of a network of a layer called ``layer``, and its input's shape; several inputs are parts of a vector."""

@@ -18,7 +18,7 @@ from minicnn.nn.losses import Loss
 RNG = np.random.default_rng(0)
 
 
-@pytest.mark.parametrize("kind", STRATEGIES, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [kind for kind in STRATEGIES if kind.curvature is not None], ids=lambda kind: kind.__name__)
 def test_a_layer_carries_back_its_squared_jacobian_whatever_its_options(kind):
     @examples({m.Conv2d: 30, m.SparseConv2d: 20}.get(kind, 10))
     @given(STRATEGIES[kind])
@@ -131,7 +131,7 @@ def test_ordinary_training_has_no_memory_for_it():
     net = Network([("S", m.Subsample(2)), ("C", m.Conv2d(2, 2, padding=1)), m.Flatten(), Dense(3)], (1, 8, 8), threads=1)
     group = net._runner.group(0, True, 16)
     kept = {"S.y", "C.y", "3.y", "in", "target", "index", "labels", "lanes", "number", "place", "rng", "dy"}
-    kept |= {"S.dx", "C.dx", "3.dx"}
+    kept |= {"S.dx", "C.dx", "3.dx", "marks"}  # marks is a part of target
     assert set(group.arena.arrays) == kept
 
 

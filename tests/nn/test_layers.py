@@ -421,18 +421,24 @@ SHAPES = [
         (kind(2), (2, 9, 9), "expected an input (C, W), got (2, 9, 9)", "put it after a convolution")
         for kind in (m.AvgPool1d, m.MaxPool1d)
     ],
-    m.MaxPool2d(2, 1, 1, dilation=3),
-    (1, 2, 9),
-    "expected windows that all have a tap on the 2×9 map, got dilation 3 with padding 1",
-    "give less padding or less dilation",
-    m.MaxPool2d(4, 2, ceil_mode=True),
-    (1, 2, 9),
-    "expected a map of at least 4×4, the reach of its window, got 2×9 with padding",
-    FIT,
-    m.Pad2d(((0, 3), 1), "reflect"),
-    (1, 3, 9),
-    "expected less padding than the 3×9 map has pixels, as they are reflected, got ((0, 3), 1)",
-    'give less padding, or mode="replicate"',
+    (
+        m.MaxPool2d(2, 1, 1, dilation=3),
+        (1, 2, 9),
+        "expected windows that all have a tap on the 2×9 map, got dilation 3 with padding 1",
+        "give less padding or less dilation",
+    ),
+    (
+        m.MaxPool2d(4, 2, ceil_mode=True),
+        (1, 2, 9),
+        "expected a map of at least 4×4, the reach of its window, got 2×9 with padding",
+        FIT,
+    ),
+    (
+        m.Pad2d(((0, 3), 1), "reflect"),
+        (1, 3, 9),
+        "expected less padding than the 3×9 map has pixels, as they are reflected, got ((0, 3), 1)",
+        'give less padding, or mode="replicate"',
+    ),
     (m.Reshape((3, 4)), (2, 7), "expected an input of 12 numbers, got 2×7", "give a shape of 14 numbers"),
     (m.Reshape((3, -1)), (2, 7), "expected an input of k · 3 numbers, got 2×7", "give a shape of 14 numbers"),
 ]

@@ -194,7 +194,11 @@ def test_objects_that_hold_each_other():
         ({"a": 1}, {}, "a 1, got no a"),
         ({}, {"a": "x"}, "no a, got a 'x'"),
         ({"o": SGD(0.1)}, {"o": SGD(0.1, momentum=0.9)}, "o.momentum 0.0, got o.momentum 0.9"),
-        ({"o": MSE()}, {"o": CrossEntropy(0.5)}, "o MSE(on=1.0, off=0.0), got o CrossEntropy(label_smoothing=0.5)"),
+        (
+            {"o": MSE()},
+            {"o": CrossEntropy(0.5)},
+            "o MSE(on=1.0, off=0.0), got o CrossEntropy(label_smoothing=0.5, weight=None, ignore_index=None)",
+        ),
         ({"l": [1, {"a": 2}]}, {"l": [1, {"a": 3}]}, "l[1].a 2, got l[1].a 3"),
         ({"l": [1]}, {"l": [1, 2]}, "l [1], got l [1, 2]"),
         ({"l": "x\x1b[2J"}, {"l": "\n" * 200}, r"l 'x\x1b[2J', got l [...]"),

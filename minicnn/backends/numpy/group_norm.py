@@ -27,7 +27,7 @@ def group_norm_dW_add(x: Array, dy: Array, stats: Array, dW: Array) -> None:
 
 
 def group_norm_dx(x: Array, dy: Array, stats: Array, W: Array, dx: Array) -> None:
-    """dx = 1/√(variance + ε) · (W·dy − mean W·dy − x̂ · mean W·dy·x̂); stats[:, 2:] = the two means."""
+    """dx = 1/√(variance + ε) · (W·dy − mean W·dy − x̂ · mean W·dy·x̂)."""
     scaled, normal = W[:, :, None, None] * dy, _normalized(x, stats)
-    stats[:, 2], stats[:, 3] = scaled.mean(axis=(1, 2)), (scaled * normal).mean(axis=(1, 2))
-    dx[...] = stats[:, None, None, 1] * (scaled - stats[:, None, None, 2] - normal * stats[:, None, None, 3])
+    mean, slope = (each.mean(axis=(1, 2), keepdims=True) for each in (scaled, scaled * normal))
+    dx[...] = stats[:, None, None, 1] * (scaled - mean - normal * slope)

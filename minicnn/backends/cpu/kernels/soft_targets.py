@@ -96,7 +96,7 @@ def soft_cross_entropy_hy(y: Array, target: Array, lanes: Array, scale: Array, h
 
 
 @register_jitable
-def _softplus(x: Any) -> Any:
+def log_one_plus_exp(x: Any) -> Any:
     """log(1 + e^x), which overflows nowhere."""
     return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
 
@@ -111,7 +111,7 @@ def bce_logits(y: Array, target: Array, weight: Array, positive: Array, lanes: A
             for lane in range(lanes[0]):
                 x, t = np.float64(y[c, p, lane]), np.float64(target[c, p, lane])
                 both = 1 - t + positive[c] * t
-                total += weight[c] * ((1 - t) * x + both * _softplus(-x))
+                total += weight[c] * ((1 - t) * x + both * log_one_plus_exp(-x))
     value[0] += scale[0] * total / (C * P)
 
 
