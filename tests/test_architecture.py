@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "engine": "arrays errors backends nn",
     "network": "arrays errors backends nn engine",
     "data": "errors backends engine",
-    "models": "errors nn network",
+    "models": "arrays errors nn network",
     "testing": "arrays backends nn engine network data",
     "minicnn": "errors backends nn optim engine network models",
     "train": "arrays errors nn optim engine network data minicnn",
