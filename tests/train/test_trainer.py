@@ -256,7 +256,10 @@ OTHERS = {
     ),
     "rate": ({"optimizer": SGD(0.02, momentum=0.9)}, "lr 0.02, got lr 0.01"),
     "optimiser": ({"optimizer": Adam(0.01)}, "optimizer Adam(betas="),
-    "loss": ({"loss": MSE()}, "loss MSE(on=1.0, off=0.0), got loss CrossEntropy(label_smoothing=0.0)"),
+    "loss": (
+        {"loss": MSE()},
+        "loss MSE(on=1.0, off=0.0), got loss CrossEntropy(label_smoothing=0.0, weight=None, ignore_index=None)",
+    ),
     "loss's state": ({"loss": CrossEntropy(0.1)}, "loss.label_smoothing 0.1, got loss.label_smoothing 0.0"),
     "images": ({"train": Dataset(other_images(), LABELS, np.arange(64))}, "training.images.images 'uint8 (6000, 28, 28), SHA"),
     "labels": ({"train": Dataset(PIXELS, other_labels(), np.arange(64))}, "training.targets 'int64 (6000,), SHA-256 "),
