@@ -101,7 +101,7 @@ class LaneGroup:
         s = context
         regions.append([{f"{b.name}.{n}": w.spec(s.dtype, s.lanes) for n, w in b.plan.work.items()} for b in s.layers])
         self.arena = Arena(regions, guards=s.backend.checked)
-        self.arena.arrays["marks"] = self["target"][-1:]  # written over class by class, the last one last
+        self._marks = self["target"][-1:]  # targets are written over it class by class, the last one last
         self["number"][0] = number
         self["rng"][:, 0] = s.seed
         self["rng"][:, 2] = np.arange(len(s.layers))
@@ -136,7 +136,7 @@ class LaneGroup:
             self._workspace.fill(value, self.context.dtype)
 
     def __getitem__(self, name: str) -> Array:
-        return self.arena.arrays[name]
+        return self._marks if name == "marks" else self.arena.arrays[name]
 
     def _shaped(self, name: str, shape: Shape) -> Array:
         """A buffer in the shape of one of the views of it."""
