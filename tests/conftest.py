@@ -104,6 +104,9 @@ INTERPRETED = {
     "test_single",
     "test_tiles",
     "test_warp_kernels",
+    "test_activation_kernels",
+    "test_resample_kernels",
+    "test_batch_norm",
 }
 """What also runs with kernels as plain Python, and in check mode: the kernels, and the layers over them."""
 
@@ -133,6 +136,7 @@ LONG = {
     "test_costs": ("multiply_adds_of_lenet_5",),
     "test_kernels_conv": ("any_number_of_maps", "any_window", "links_of_a_channel"),
     "test_wide_dw": ("262144",),
+    "test_parity": ("float32-numpy",),
 }
 """What takes long and has a shorter test beside it, by file: it runs with ``--full``."""
 

@@ -90,15 +90,13 @@ class LaneGroup:
         self.context, self.train, self._keep, self._place = context, train, keep, 0 if rows is None else number
         self._rows = rows_of(context.layers, context.dtype, 1) if rows is None else rows
         self._workspace = None if context.backend.lowering is None else Workspace(context.derived, scratch or Scratch())
-        s = context
-        values = context.values
+        s, values = context, context.values
         self._held = Activations(values, train, keep)
         held = self._held.rows
         if train or keep:
             self._back = self._gradients(values)
             held = held + self._back.rows
         regions: list[Sequence[Mapping[str, Spec]]] = [[self._own()], *map(self._region, held)]
-        s = context
         regions.append([{f"{b.name}.{n}": w.spec(s.dtype, s.lanes) for n, w in b.plan.work.items()} for b in s.layers])
         self.arena = Arena(regions, guards=s.backend.checked)
         self._marks = self["target"][-1:]  # targets are written over it class by class, the last one last

@@ -131,7 +131,7 @@ def test_ordinary_training_has_no_memory_for_it():
     net = Network([("S", m.Subsample(2)), ("C", m.Conv2d(2, 2, padding=1)), m.Flatten(), Dense(3)], (1, 8, 8), threads=1)
     group = net._runner.group(0, True, 16)
     kept = {"S.y", "C.y", "3.y", "in", "target", "index", "labels", "lanes", "number", "place", "rng", "dy"}
-    kept |= {"S.dx", "C.dx", "3.dx", "marks"}  # marks is a part of target
+    kept |= {"S.dx", "C.dx", "3.dx"}
     assert set(group.arena.arrays) == kept
 
 
