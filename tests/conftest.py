@@ -92,21 +92,20 @@ def python(tmp_path, request):
 
 
 INTERPRETED = {
+    "test_activation_kernels",
+    "test_batch_norm",
     "test_conv_kernels",
+    "test_elementwise_kernels",
+    "test_lane_kernels",
     "test_layers",
     "test_loss_kernels",
     "test_losses",
     "test_pool_kernels",
     "test_resample_kernels",
-    "test_elementwise_kernels",
-    "test_update_kernels",
-    "test_lane_kernels",
     "test_single",
     "test_tiles",
+    "test_update_kernels",
     "test_warp_kernels",
-    "test_activation_kernels",
-    "test_resample_kernels",
-    "test_batch_norm",
 }
 """What also runs with kernels as plain Python, and in check mode: the kernels, and the layers over them."""
 
