@@ -93,7 +93,6 @@ def python(tmp_path, request):
 
 INTERPRETED = {
     "test_activation_kernels",
-    "test_batch_norm",
     "test_conv_kernels",
     "test_elementwise_kernels",
     "test_lane_kernels",
