@@ -16,7 +16,7 @@ from .backends.lock import shared_lock
 from .backends.program import Function, Program, Schedule, Task
 from .engine import inputs
 from .engine.curvature import curvature
-from .engine.graph import Item, checked_shapes, plan_graph
+from .engine.graph import INPUT, Item, checked_shape, plan_graph
 from .engine.handle import Handle
 from .engine.inputs import Targets, targets
 from .engine.memory import Identity, ParameterVector
@@ -74,8 +74,8 @@ class Network(Handle):
             raise OptionError("Network", what, "give lanes=16 or leave it out")
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**64:
             raise OptionError("Network", f"expected seed as a whole number from 0 to 2^64 − 1, got {seed!r}", "give seed=0")
-        self.in_shapes = checked_shapes(in_shape)
-        self.in_shape = next(iter(self.in_shapes.values()))
+        self.in_shape = checked_shape(in_shape)
+        self.in_shapes = {INPUT: self.in_shape}
         self.dtype, self.seed, self.steps = np.dtype(dtype), seed, 0
         self.backend = backends.get(backend)
         self.layers = plan_graph(layers, self.in_shapes)

@@ -31,16 +31,6 @@ def checked_shape(shape: Any) -> Shape:
     return sizes
 
 
-def checked_shapes(in_shape: Any) -> dict[str, Shape]:
-    """The shapes of a network's inputs by name, from one shape or a mapping of several."""
-    if not isinstance(in_shape, Mapping):
-        return {INPUT: checked_shape(in_shape)}
-    if not in_shape or not all(isinstance(name, str) and name and "." not in name for name in in_shape):
-        what = f"expected in_shape as a shape, or shapes by names without dots, got {in_shape!r}"
-        raise OptionError("Network", what, 'write for example {"left": (1, 28, 28), "right": (1, 28, 28)}')
-    return {name: checked_shape(shape) for name, shape in in_shape.items()}
-
-
 class _Planner:
     """What is known while the items are gone through: the values by name, their shapes, and a line for messages."""
 
@@ -48,7 +38,7 @@ class _Planner:
         self.numbers = {name: number for number, name in enumerate(in_shapes)}
         self.shapes = list(in_shapes.values())
         self.placed: list[PlacedLayer] = []
-        self.trail = str(self.shapes[0]) if len(self.shapes) == 1 else str(dict(in_shapes))
+        self.trail = str(self.shapes[0])
 
     def place(self, item: Item) -> None:
         """Plan the next item."""
@@ -108,9 +98,6 @@ class _Planner:
     def _read(self, name: str, inputs: tuple[str, ...] | None) -> tuple[int, ...]:
         """The numbers of the values that an item reads: the one before it, where it names none."""
         if inputs is None:
-            if not self.placed and len(self.shapes) > 1:
-                what = f"expected the inputs of {name} by name, as there are {len(self.shapes)}, got none"
-                raise OptionError("Network", what, f"write ({name!r}, layer, {next(iter(self.numbers))!r})")
             return (len(self.shapes) - 1,)
         if unknown := [each for each in inputs if each not in self.numbers]:
             known = ", ".join(self.numbers)

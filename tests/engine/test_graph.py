@@ -209,6 +209,12 @@ def test_a_graph_that_cannot_be_is_refused(items, error, message):
     assert message in f"{refused.value.who}: {refused.value.what}; {refused.value.hint}"
 
 
+def test_several_inputs_are_refused():
+    message = "expected in_shape as positive whole numbers, got {'a': (3, 8, 8), 'b': (3, 8, 8)}"
+    with pytest.raises(OptionError, match=re.escape(message)):
+        Network([("sum", m.Add(), ("a", "b"))], {"a": SHAPE, "b": SHAPE})
+
+
 def test_a_value_that_two_read_is_not_overwritten():
     net = Network([("c", m.Conv2d(3, 1)), ("a", m.ReLU()), ("sum", m.Add(), ("a", "c")), ("out", m.Dense(4))], SHAPE, threads=1)
     arrays = net._runner.group(0, True, 16).arena.arrays
