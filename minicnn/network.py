@@ -130,13 +130,14 @@ class Network(Handle):
 
     def _towards(self, loss: Loss, kind: str) -> Loss:
         """The loss for targets of a kind; that of the last loss is remembered, where nothing about it can change."""
-        if self._loss[0] is not loss:
-            self._loss = (loss, {})
-        found = self._loss[1].get(kind)
+        known = self._loss  # read once: another thread may come with another loss
+        if known[0] is not loss:
+            known = self._loss = (loss, {})
+        found = known[1].get(kind)
         if found is None:
             found = loss.towards(kind, self.layers[-1].plan.out_shape[0])
             if is_value(loss):
-                self._loss[1][kind] = found
+                known[1][kind] = found
         return found
 
     def _score(self, loss: Loss, x: Any, target: Any, index: Any, train: bool, then: Any = None) -> Score:

@@ -521,3 +521,21 @@ for key in keys: work(key)
 print(first == found, len(found), len(LOG.compiled) - compiled, LOG.compiled.count("gemm_bias"))
 """
     assert python(code) == "True 4 0 2\n"
+
+
+def test_a_loss_that_another_call_brings_meanwhile_is_not_mistaken_for_it():
+    """What the network remembers of the last loss belongs to that loss alone."""
+    net = Network([Dense(3)], (2,), threads=1)
+    x, labels = np.ones((4, 2), np.float32), np.arange(4) % 3
+    expected = net.evaluate(CrossEntropy(), x, labels).loss
+    other, before = CrossEntropy(), MSE().towards
+
+    class Meets(MSE):
+        """Another loss comes while this one is asked, as from another thread."""
+
+        def towards(self, kind, classes):
+            net._towards(other, kind)
+            return before(kind, classes)
+
+    net.evaluate(Meets(), x, labels)
+    assert net.evaluate(other, x, labels).loss == expected
