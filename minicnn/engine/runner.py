@@ -84,6 +84,7 @@ class Runner:
         self._staging = staging(self._memory)
         self._single = Single(context, executor, preparation, slots, self._staging)
         self._phased = PhasedGroups(context, executor)
+        self._demanding = [placed for placed in context.layers if placed.plan.images > 1]
         self._loss: tuple[Loss | None, Hashable] = (None, None)
         self._allocate(CAPACITY)
 
@@ -104,7 +105,7 @@ class Runner:
         loss = targets.loss
         told = self._told(loss)
         if train:
-            check_images(self._context.layers, len(chosen))
+            check_images(self._demanding, len(chosen))
         if self._alone(chosen):
             return Score(*self._single.score(told, source, chosen, targets, step, train), images=1)
         self._fill(chosen, targets.labels, step, targets.total)
