@@ -26,7 +26,7 @@ from .engine.runner import Score
 from .engine.shared import initialise, shapes_of, tracked_by
 from .engine.summary import table
 from .errors import ContractError, OptionError, ShapeError
-from .nn.losses import Loss, is_value
+from .nn.losses import Loss, is_immutable
 
 
 class Network(Handle):
@@ -126,17 +126,17 @@ class Network(Handle):
         source = inputs.source("x", x, self.dtype, self.in_shape)
         chosen = inputs.index("index", index, source.shape[0])
         shape = self.layers[-1].plan.out_shape
-        return source, chosen, targets(loss, target, source.shape[0], chosen, self.dtype, shape, partial(self._towards, loss))
+        return source, chosen, targets(loss, target, source.shape[0], chosen, self.dtype, shape, partial(self._loss_for, loss))
 
-    def _towards(self, loss: Loss, kind: str) -> Loss:
+    def _loss_for(self, loss: Loss, kind: str) -> Loss:
         """The loss for targets of a kind; that of the last loss is remembered, where nothing about it can change."""
         known = self._loss  # read once: another thread may come with another loss
         if known[0] is not loss:
             known = self._loss = (loss, {})
         found = known[1].get(kind)
         if found is None:
-            found = loss.towards(kind, self.layers[-1].plan.out_shape[0])
-            if is_value(loss):
+            found = loss.for_targets(kind, self.layers[-1].plan.out_shape[0])
+            if is_immutable(loss):
                 known[1][kind] = found
         return found
 

@@ -62,9 +62,9 @@ class SharedLock:
                     renew()
 
 
-def shared_lock(away: bool) -> SharedLock:
+def shared_lock(on_device: bool) -> SharedLock:
     """A lock for new parameters; on a device, whose memory is kept in step with the host's by one book, the same for all."""
-    return _of_the_device() if away else SharedLock()
+    return _of_the_device() if on_device else SharedLock()
 
 
 @cache

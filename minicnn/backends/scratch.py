@@ -60,5 +60,5 @@ class Scratch:
             return 0
         return -(-prod(array.shape) * array.dtype.itemsize // ALIGNMENT) * ALIGNMENT + STAGGER
 
-    def _array(self, room: ScratchSpec, at: int) -> Array:
-        return self._blocks[-1][at : at + prod(room.shape) * room.dtype.itemsize].view(room.dtype).reshape(room.shape)
+    def _array(self, spec: ScratchSpec, at: int) -> Array:
+        return self._blocks[-1][at : at + prod(spec.shape) * spec.dtype.itemsize].view(spec.dtype).reshape(spec.shape)

@@ -1,4 +1,4 @@
-"""Where the groups of a batch add what it is after: a fixed number of slots that are summed in a fixed order."""
+"""Where the groups of a batch add gradients and losses: a fixed number of slots that are summed in a fixed order."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Slot:
 
     Args:
         grads: the vector that gradients are added to.
-        tally: room for two numbers.
+        tally: int64[2], which becomes ``value`` and ``hits``.
         backend: whose kernels clear the gradients.
 
     Attributes:

@@ -49,13 +49,13 @@ class Curved(LaneGroup):
         super().__init__(context, train=True, keep=True)
 
     def _gradients(self, values: Values) -> Gradients:
-        """As in a group, but none takes turns."""
-        return Gradients(values, self.context.out_shape, turns=False)
+        """As in a group, but no buffer is reused."""
+        return Gradients(values, self.context.out_shape, reuse=False)
 
     def _own(self) -> dict[str, Spec]:
         """What a group has; and beside it the second derivatives, squares, and the layers' buffers."""
         s, own = self.context, super()._own()
-        own |= {_second(held.name): s.spec(held.shape) for row in self._back.rows for held in row}
+        own |= {_second(live.name): s.spec(live.shape) for row in self._back.rows for live in row}
         for placed in s.layers:
             own |= {f"{placed.name}.{n}": b.spec(s.dtype, s.lanes) for n, b in placed.plan.curvature.items()}
             own |= {f"{placed.name}.{n}2": self._spec(placed, n) for n in _squared(placed)}
@@ -165,11 +165,11 @@ def curvature(
     slot = Slot(gradient, np.zeros(2, np.int64), context.backend)
     batch = Batch(count, context.dtype, memory)
     batch.fill(chosen, targets.labels, step, targets.total)
-    stage = staging(memory)
-    origin = stage.take("in", source, chosen)
+    staged = staging(memory)
+    origin = staged.stage("in", source, chosen)
     programs = [group.choose(batch), group.load(origin.source, "in", origin.in_order)]
     if targets.vectors is not None:
-        vectors = stage.take("target", targets.vectors, chosen)
+        vectors = staged.stage("target", targets.vectors, chosen)
         programs.append(group.load(vectors.source, targets.into, vectors.in_order))
     programs += [group.forward, group.loss(loss, slot, batch.scale, targets.labels is not None)]
     programs += [group.backward(slot, of_input), group.curvature(loss, slot, batch.scale, total, of_input)]

@@ -82,8 +82,8 @@ class _Planner:
             or "." in name
             or not well
         ):
-            told = f"expected a Layer, a pair (name without dots, Layer) or (name, Layer, names of its inputs), got {item!r}"
-            raise OptionError("Network", told, 'write for example ("C1", Conv2d(6, 5))')
+            problem = f"expected a Layer, a pair (name without dots, Layer) or (name, Layer, names of its inputs), got {item!r}"
+            raise OptionError("Network", problem, 'write for example ("C1", Conv2d(6, 5))')
         return name, what, None if inputs is None else tuple(inputs)
 
     def _layer(self, item: Item, name: str, what: Layer | str) -> tuple[Layer, str]:

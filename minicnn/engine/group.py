@@ -12,12 +12,12 @@ import numpy as np
 from ..arrays import Array, Shape
 from ..backends.derived import Derived
 from ..backends.interface import Backend
-from ..backends.program import ALONE, Barrier, Call, Kernel, Part, Program, Task
+from ..backends.program import SOLE_READER, Barrier, Call, Kernel, Part, Program, Task
 from ..backends.scratch import Scratch
 from ..backends.workspace import Workspace
 from ..errors import BackendError, ContractError
 from ..nn.base import Spec
-from ..nn.losses import Loss, told_apart
+from ..nn.losses import Loss, cache_key
 from .accumulate import Slot
 from .batch import Batch
 from .bind import PlacedLayer
@@ -25,11 +25,11 @@ from .inputs import Arrays, Source
 from .memory import Arena
 from .record import Recorder, record
 from .shared import rows_of
-from .values import Activations, Gradients, Held, Values
+from .values import Activations, Gradients, LiveRange, Values
 
 
-def _meet() -> None:
-    """Nothing: where programs are cut there is no call."""
+def _nothing() -> None:
+    """The function of a barrier, which is never called: programs are cut there."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Context:
         return self.layers[-1].plan.out_shape
 
     def measures(self, train: bool) -> bool:
-        """Whether a pass waits for what all groups of a batch tell."""
+        """Whether a pass waits for the measurements of all groups of a batch."""
         return any(placed.layer.measures(train) for placed in self.layers)
 
     def spec(self, shape: Shape, dtype: np.dtype[Any] | None = None) -> Spec:
@@ -66,15 +66,15 @@ class Context:
 class LaneGroup:
     """The memory for one group of images on their way through the network.
 
-    A training group keeps the activations that the backward pass needs; its gradients take turns in two buffers. An inference
-    group's activations take turns too. Where a layer allows it and nobody needs x any more, y is written over x.
+    A training group keeps the activations that the backward pass needs; its gradients share two buffers. An inference
+    group's activations share buffers too. Where a layer allows it and nobody needs x any more, y is written over x.
 
     Args:
         context: the network's.
         train: whether this is training.
         keep: keep every activation, also those that only a person wants to see; there is a backward pass in any case.
         scratch: work space, if the group shares it with others that never run beside it.
-        rows: what all groups of a batch tell, by layer and name; None for a group that is the whole batch.
+        rows: the measurements of all groups of a batch, by layer and name; None for a group that is the whole batch.
         number: its place among them.
     """
 
@@ -91,15 +91,15 @@ class LaneGroup:
         self._rows = rows_of(context.layers, context.dtype, 1) if rows is None else rows
         self._workspace = None if context.backend.lowering is None else Workspace(context.derived, scratch or Scratch())
         s, values = context, context.values
-        self._held = Activations(values, train, keep)
-        held = self._held.rows
+        self._activations = Activations(values, train, keep)
+        rows_of_buffers = self._activations.rows
         if train or keep:
             self._back = self._gradients(values)
-            held = held + self._back.rows
-        regions: list[Sequence[Mapping[str, Spec]]] = [[self._own()], *map(self._region, held)]
+            rows_of_buffers = rows_of_buffers + self._back.rows
+        regions: list[Sequence[Mapping[str, Spec]]] = [[self._own()], *map(self._region, rows_of_buffers)]
         regions.append([{f"{b.name}.{n}": w.spec(s.dtype, s.lanes) for n, w in b.plan.work.items()} for b in s.layers])
         self.arena = Arena(regions, guards=s.backend.checked)
-        self._marks = self["target"][-1:]  # targets are written over it class by class, the last one last
+        self._class_map = self["target"][-1:]  # targets are written over it class by class, the last one last
         self["number"][0] = number
         self["rng"][:, 0] = s.seed
         self["rng"][:, 2] = np.arange(len(s.layers))
@@ -113,19 +113,19 @@ class LaneGroup:
         whole = np.dtype(np.int64)
         own: dict[str, Spec] = {"index": ((s.lanes,), whole), "lanes": ((1,), whole), "labels": ((s.lanes,), whole)}
         own |= {"number": ((1,), whole), "place": ((s.lanes,), whole), "target": s.spec(s.out_shape)}
-        own |= {name: s.spec(shape) for name, shape in zip(self._held.names, s.in_shapes, strict=False)}
+        own |= {name: s.spec(shape) for name, shape in zip(self._activations.names, s.in_shapes, strict=False)}
         own |= {"rng": ((len(s.layers), 4), np.dtype(np.uint64))}
         for placed in s.layers:
             own |= {f"{placed.name}.{n}": b.spec(s.dtype, s.lanes) for n, b in placed.plan.saved.items()}
         return own
 
     def _gradients(self, values: Values) -> Gradients:
-        """Where gradients lie, which take turns."""
-        return Gradients(values, self.context.out_shape, turns=True)
+        """Where gradients lie; their buffers are reused."""
+        return Gradients(values, self.context.out_shape, reuse=True)
 
-    def _region(self, row: Sequence[Held]) -> list[dict[str, Spec]]:
+    def _region(self, row: Sequence[LiveRange]) -> list[dict[str, Spec]]:
         """Buffers over each other."""
-        return [{held.name: self.context.spec(held.shape)} for held in row]
+        return [{live.name: self.context.spec(live.shape)} for live in row]
 
     def fill(self, value: float) -> None:
         """Set every number of every buffer, for tests that look for reads of what nobody wrote."""
@@ -134,7 +134,7 @@ class LaneGroup:
             self._workspace.fill(value, self.context.dtype)
 
     def __getitem__(self, name: str) -> Array:
-        return self._marks if name == "marks" else self.arena.arrays[name]
+        return self._class_map if name == "class_map" else self.arena.arrays[name]
 
     def _shaped(self, name: str, shape: Shape) -> Array:
         """A buffer in the shape of one of the views of it."""
@@ -143,7 +143,7 @@ class LaneGroup:
     def output(self, index: int) -> Array:
         """The output of a layer, with lanes."""
         placed = self.context.layers[index]
-        return self._shaped(self._held.names[placed.value], placed.plan.out_shape)
+        return self._shaped(self._activations.names[placed.value], placed.plan.out_shape)
 
     @property
     def y(self) -> Array:
@@ -157,7 +157,7 @@ class LaneGroup:
 
     def _names(self, placed: PlacedLayer) -> dict[str, object]:
         """The arrays that both passes of a layer may name."""
-        xs = tuple(self._shaped(self._held.names[v], s) for v, s in zip(placed.inputs, placed.in_shapes, strict=True))
+        xs = tuple(self._shaped(self._activations.names[v], s) for v, s in zip(placed.inputs, placed.in_shapes, strict=True))
         own = [*placed.plan.saved, *placed.plan.work]
         names: dict[str, object] = {**placed.shared, **{n: self[f"{placed.name}.{n}"] for n in own}}
         for name in placed.plan.measured:
@@ -186,15 +186,17 @@ class LaneGroup:
                 if placed.layer.measures(self.train):
                     assert placed.layer.measure is not None
                     record(placed.who, placed.layer.measure, k, self._names(placed), placed.plan.consts)
-                    self._meet(k, program, placed, placed.layer.merge, placed.layer.track if self.train else None)
+                    self._record_barrier(k, program, placed, placed.layer.merge, placed.layer.track if self.train else None)
                 first = len(program)
                 record(placed.who, placed.layer.forward, k, self._names(placed), placed.plan.consts)
                 self._check_written(placed, program.calls[first:])
                 if not (self.train or self._keep or self.context.values.read_by_one(placed) is None):
-                    program.calls[first:] = [replace(call, options={**call.options, **ALONE}) for call in program.calls[first:]]
+                    program.calls[first:] = [
+                        replace(call, options={**call.options, **SOLE_READER}) for call in program.calls[first:]
+                    ]
         return self._lowered(program)
 
-    def _meet(self, k: Recorder, program: Program, placed: PlacedLayer, *methods: Callable[..., None] | None) -> None:
+    def _record_barrier(self, k: Recorder, program: Program, placed: PlacedLayer, *methods: Callable[..., None] | None) -> None:
         """Let all groups of the batch come to this place, and record what then runs once."""
         rows = {n: self._rows[f"{placed.name}.{n}"] for n in placed.plan.measured}
 
@@ -208,7 +210,7 @@ class LaneGroup:
                     record(placed.who, method, own, names, placed.plan.consts)
             return once
 
-        program.append(Barrier(k.where, "barrier", _meet, (), merge=merge))
+        program.append(Barrier(k.where, "barrier", _nothing, (), merge=merge))
 
     def _check_written(self, placed: PlacedLayer, calls: Sequence[Call]) -> None:
         """Refuse a layer whose calls leave y alone; one of plain Python may know it without being given it."""
@@ -246,7 +248,7 @@ class LaneGroup:
                 if placed.layer.measure_back is not None:
                     record(placed.who, placed.layer.measure_back, k, names, placed.plan.consts)
                     if placed.layer.measures(self.train):
-                        self._meet(k, program, placed, placed.layer.merge_back)
+                        self._record_barrier(k, program, placed, placed.layer.merge_back)
                 record(placed.who, placed.layer.backward, k, names, placed.plan.consts)
                 for part, total in sums:
                     k.add(part, total)
@@ -277,25 +279,25 @@ class LaneGroup:
         consts = {n: np.array(v, self.context.dtype) for n, v in loss.consts().items()}
         rows = {n: self[n].reshape(-1, self.context.lanes) for n in ("target", *(["dy"] if self.train else []))}
         names = consts | rows | {n: self[n] for n in ("labels", "lanes")} | {"scale": scale}
-        names["marks"] = self["marks"].reshape(-1, self.context.lanes)
+        names["class_map"] = self["class_map"].reshape(-1, self.context.lanes)
         return names | {"y": self.y.reshape(-1, self.context.lanes), "value": slot.value}
 
     def loss(self, loss: Loss, slot: Slot, scale: Array, labelled: bool) -> Program:
         """The program from the output to the loss, the hits and, in training, ``dy``."""
-        key = ("loss", told_apart(loss), id(slot), id(scale), labelled)
+        key = ("loss", cache_key(loss), id(slot), id(scale), labelled)
         if key not in self._programs:
             k, program = self._recorder()
             k.where = type(loss).__name__
-            if (doubt := loss.doubts(self.context.layers[-1].layer)) is not None:
-                warnings.warn(doubt, stacklevel=2)
+            if (warning := loss.warning(self.context.layers[-1].layer)) is not None:
+                warnings.warn(warning, stacklevel=2)
             names = self.loss_names(loss, slot, scale)
             if labelled:
                 if "on_off" in names:
                     k.one_hot(self["labels"], self["lanes"], names["on_off"], names["target"])
                 count = k.count_least if self.context.layers[-1].layer.least_wins else k.count_hits
                 count(names["y"], self["labels"], self["lanes"], slot.hits)
-            if loss.aim is not None:
-                record(k.where, loss.aim, k, names, loss.consts())
+            if loss.prepare_target is not None:
+                record(k.where, loss.prepare_target, k, names, loss.consts())
             record(k.where, loss.forward, k, names, loss.consts())
             if self.train:
                 record(k.where, loss.backward, k, names, loss.consts())

@@ -220,7 +220,7 @@ class Targets(NamedTuple):
         loss: the loss for targets of this kind.
         labels: class numbers of its images; −1 where there is none.
         vectors: for all images of the source a vector, or a class number for each place of a map.
-        into: the buffer for ``vectors``: ``"target"``, or ``"marks"`` for class numbers.
+        into: the buffer for ``vectors``: ``"target"``, or ``"class_map"`` for class numbers.
         total: what the sum of the batch is divided by for the mean; the number of images for None.
     """
 
@@ -238,7 +238,7 @@ def targets(
     chosen: Array,
     dtype: np.dtype[Any],
     out_shape: Shape,
-    towards: Callable[[str], Loss] | None = None,
+    for_targets: Callable[[str], Loss] | None = None,
 ) -> Targets:
     """The target as vectors for every image, or as the class numbers of the chosen ones.
 
@@ -249,30 +249,30 @@ def targets(
         chosen: which of them make the batch.
         dtype: the network's.
         out_shape: shape of its output.
-        towards: gives the loss for targets of a kind, where that is remembered; ``Loss.towards`` for None.
+        for_targets: gives the loss for targets of a kind, where that is remembered; ``Loss.for_targets`` for None.
 
     Raises:
         ShapeError, DataError: the target is not what it should be.
     """
-    towards = partial(loss.towards, classes=out_shape[0]) if towards is None else towards
+    for_targets = partial(loss.for_targets, classes=out_shape[0]) if for_targets is None else for_targets
     given = array("target", target)
-    marks = loss.dense and len(out_shape) > 1 and given.dtype.kind in "iu"
-    if marks or (loss.dense and given.dtype.kind == "f" and given.shape[1:] == out_shape):
-        return _dense_targets(loss, target, given, images, chosen, dtype, out_shape, marks)
+    class_map = loss.dense and len(out_shape) > 1 and given.dtype.kind in "iu"
+    if class_map or (loss.dense and given.dtype.kind == "f" and given.shape[1:] == out_shape):
+        return _dense_targets(loss, target, given, images, chosen, dtype, out_shape, class_map)
     if loss.vectors and (given.ndim > 1 or given.dtype.kind == "f" or not loss.classes):
         vectors = _vectors(target, given, images, dtype, out_shape)
-        return Targets(towards("vectors"), vectors=vectors)
+        return Targets(for_targets("vectors"), vectors=vectors)
     if len(out_shape) != 1:
         what = f"expected a target of shape (N, {', '.join(map(str, out_shape))}), got {given.shape}"
         raise ShapeError("target", what, "class numbers need an output that is a vector")
     if loss.vectors and out_shape == (1,):
         what = f"expected numbers of shape (N, 1) for an output of one unit, got whole numbers of shape {given.shape}"
         raise ShapeError("target", what, "reshape them to (N, 1): one unit tells no classes apart")
-    taken = towards("labels")
+    taken = for_targets("labels")
     if taken is loss:
         return Targets(loss, labels("target", given, images, out_shape[0], chosen))
     found = labels("target", given, images, out_shape[0], chosen, loss.ignores())
-    return Targets(taken, found, total=weighed(taken, found))
+    return Targets(taken, found, total=total_weight(taken, found))
 
 
 def _vectors(target: object, given: Array, images: int, dtype: np.dtype[Any], shape: Shape) -> Arrays:
@@ -285,21 +285,28 @@ def _vectors(target: object, given: Array, images: int, dtype: np.dtype[Any], sh
 
 
 def _dense_targets(
-    loss: Loss, target: object, given: Array, images: int, chosen: Array, dtype: np.dtype[Any], out_shape: Shape, marks: bool
+    loss: Loss,
+    target: object,
+    given: Array,
+    images: int,
+    chosen: Array,
+    dtype: np.dtype[Any],
+    out_shape: Shape,
+    class_map: bool,
 ) -> Targets:
     """How much each class weighs, or class numbers for each place of a map, whose range is checked in the chosen images."""
-    if not marks:
+    if not class_map:
         vectors = _vectors(target, given, images, dtype, out_shape)
         total = None if len(out_shape) == 1 else float(len(chosen) * prod(out_shape[1:]))
-        return Targets(loss.towards("vectors", out_shape[0]), vectors=vectors, total=total)
+        return Targets(loss.for_targets("vectors", out_shape[0]), vectors=vectors, total=total)
     vectors, ignored = _vectors(target, given, images, dtype, out_shape[1:]), loss.ignores()
     numbers = given[chosen].astype(INDEX, copy=False)
     check_range(numbers if ignored is None else numbers[numbers != ignored], out_shape[0])
-    taken = loss.towards("marks", out_shape[0])
-    return Targets(taken, vectors=vectors, into="marks", total=weighed(taken, numbers))
+    taken = loss.for_targets("class_map", out_shape[0])
+    return Targets(taken, vectors=vectors, into="class_map", total=total_weight(taken, numbers))
 
 
-def weighed(loss: Loss, found: Array) -> float | None:
+def total_weight(loss: Loss, found: Array) -> float | None:
     """What the sum over a batch of class numbers is divided by; None for the number of images.
 
     Raises:

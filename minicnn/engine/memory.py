@@ -109,7 +109,7 @@ class Arena:
                 at = start
                 for name, spec in alternative.items():
                     places.append((name, at, spec))
-                    at += self._room(spec)
+                    at += self._padded_size(spec)
                 reach = max(reach, at)
             end = reach
         self.bytes = aligned(end)
@@ -120,9 +120,9 @@ class Arena:
             size = prod(shape) * dtype.itemsize
             self.arrays[name] = self.bytes[at : at + size].view(dtype).reshape(shape)
             if guards and name not in overlaid:  # a band between overlaid buffers may be another buffer's inside
-                self._guards.append((name, self.bytes[at + size : at + self._room((shape, dtype))]))
+                self._guards.append((name, self.bytes[at + size : at + self._padded_size((shape, dtype))]))
 
-    def _room(self, spec: Spec) -> int:
+    def _padded_size(self, spec: Spec) -> int:
         shape, dtype = spec
         size = prod(shape) * dtype.itemsize + self._band
         return -(-size // ALIGNMENT) * ALIGNMENT + STAGGER

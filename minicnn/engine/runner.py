@@ -12,10 +12,10 @@ from ..arrays import Array
 from ..backends.executor import Executor
 from ..backends.program import Program, Schedule, Task
 from ..errors import DataError
-from ..nn.losses import Loss, is_value, told_apart
+from ..nn.losses import Loss, cache_key, is_immutable
 from . import inputs
 from .accumulate import SLOTS, GradientSlots, Slot
-from .batch import CAPACITY, Batch, Taken, group_lanes, staging
+from .batch import CAPACITY, Batch, Staged, group_lanes, staging
 from .bind import PlacedLayer
 from .group import Context, LaneGroup
 from .inputs import Targets
@@ -52,7 +52,7 @@ class Kind(NamedTuple):
     """What the schedule for a batch depends on, beside where it reads it.
 
     Attributes:
-        loss: what tells the loss from others.
+        loss: the key of the loss.
         labelled: whether the target is class numbers.
         groups: how many there are.
         lanes: images in a group.
@@ -103,16 +103,16 @@ class Runner:
     ) -> Score:
         """The loss of the chosen images, with gradients added up in training; those of ``then`` come next."""
         loss = targets.loss
-        told = self._told(loss)
+        loss_key = self._key_of(loss)
         if train:
             check_images(self._demanding, len(chosen))
-        if self._alone(chosen):
-            return Score(*self._single.score(told, source, chosen, targets, step, train), images=1)
+        if self._is_single(chosen):
+            return Score(*self._single.score(loss_key, source, chosen, targets, step, train), images=1)
         self._fill(chosen, targets.labels, step, targets.total)
         lanes = group_lanes(self._memory, len(chosen), self._context.lanes)
-        origin = self._staging.take("in", source, chosen)
-        vectors = None if targets.vectors is None else self._staging.take("target", targets.vectors, chosen)
-        kind = Kind(told, targets.labels is not None, parts(len(chosen), lanes), lanes, train)
+        origin = self._staging.stage("in", source, chosen)
+        vectors = None if targets.vectors is None else self._staging.stage("target", targets.vectors, chosen)
+        kind = Kind(loss_key, targets.labels is not None, parts(len(chosen), lanes), lanes, train)
         slots = self._slots.take(kind.groups)
         sources = origin.source, None if vectors is None else vectors.source
         self._run((kind, *map(identity, sources)), lambda: self._scoring(kind, targets, origin, vectors, slots), sources)
@@ -120,14 +120,14 @@ class Runner:
             self._staging.prefetch("in", source, then)
         return Score(*self._slots.tally(len(slots)), len(chosen))
 
-    def _told(self, loss: Loss) -> Hashable:
-        """What tells a loss from others; that of the last one is remembered, where nothing about it can change."""
+    def _key_of(self, loss: Loss) -> Hashable:
+        """The key of a loss; that of the last one is remembered, where nothing about it can change."""
         if self._loss[0] is not loss:
-            told = told_apart(loss)
-            self._loss = (loss, told) if is_value(loss) else (None, told)
+            loss_key = cache_key(loss)
+            self._loss = (loss, loss_key) if is_immutable(loss) else (None, loss_key)
         return self._loss[1]
 
-    def _scoring(self, kind: Kind, targets: Targets, origin: Taken, vectors: Taken | None, slots: list[Slot]) -> Schedule:
+    def _scoring(self, kind: Kind, targets: Targets, origin: Staged, vectors: Staged | None, slots: list[Slot]) -> Schedule:
         """What each thread does for a batch that is scored: one slot's groups after another's, then a part of the sums."""
         loss, into = targets.loss, targets.into
         sums = self._slots.sums(kind.groups, self._executor.threads) if kind.train and len(slots) > 1 else []
@@ -158,18 +158,18 @@ class Runner:
             tasks.append(group.work(parts))
         return self._schedule_of([tasks], sums)
 
-    def _loads(self, group: LaneGroup, origin: Taken, vectors: Taken | None = None, into: str = "target") -> list[Program]:
+    def _loads(self, group: LaneGroup, origin: Staged, vectors: Staged | None = None, into: str = "target") -> list[Program]:
         """What brings a group its images, and its target where that is vectors."""
         programs = [group.choose(self._batch), group.load(origin.source, "in", origin.in_order)]
         return programs if vectors is None else [*programs, group.load(vectors.source, into, vectors.in_order)]
 
     def predict(self, source: inputs.Source, chosen: Array, step: int) -> Array:
         """The outputs for the chosen images."""
-        if self._alone(chosen):
+        if self._is_single(chosen):
             return self._single.predict(source, chosen, step)
         self._fill(chosen, None, step)
         lanes = group_lanes(self._memory, len(chosen), self._context.lanes)
-        origin = self._staging.take("in", source, chosen)
+        origin = self._staging.stage("in", source, chosen)
         groups = parts(len(chosen), lanes)
         key = (identity(origin.source), groups, lanes)
         self._run(key, lambda: self._predicting(origin, groups, lanes), origin.source)
@@ -178,7 +178,7 @@ class Runner:
             self._memory.to_host(y)
         return y.copy()
 
-    def _predicting(self, origin: Taken, groups: int, lanes: int) -> Schedule:
+    def _predicting(self, origin: Staged, groups: int, lanes: int) -> Schedule:
         """What each thread does for a batch whose outputs are wanted."""
         if self._context.measures(train=False):
             all_groups = self._phased.take(False, lanes, groups)
@@ -202,8 +202,8 @@ class Runner:
         first = [[Task([([prepare], ONCE)], np.zeros(1, np.int64))]] if prepare.calls else []
         return Schedule([*first, *phases, *([sums] if sums else [])])
 
-    def _alone(self, chosen: Array) -> bool:
-        """Whether the batch is one image, on a backend that has kernels for that."""
+    def _is_single(self, chosen: Array) -> bool:
+        """Whether the batch is one image, on a backend with kernels for one image."""
         return len(chosen) == 1 and self._memory is None
 
     def _run(self, key: Hashable, record: Callable[[], Schedule], origins: object) -> None:
@@ -226,7 +226,7 @@ class Runner:
     def _allocate(self, images: int) -> None:
         context = self._context
         self._y = np.empty((images, *context.out_shape), context.dtype)
-        self._batch = Batch(images, context.dtype, self._memory)  # the last: its size says that there is room
+        self._batch = Batch(images, context.dtype, self._memory)  # the last: its size is the capacity
 
 
 def check_images(layers: Sequence[PlacedLayer], images: int) -> None:
@@ -242,7 +242,7 @@ def check_images(layers: Sequence[PlacedLayer], images: int) -> None:
 
 
 def identity(source: inputs.Source | None) -> int:
-    """What tells one source from another while both live."""
+    """The identity of a source, which no other has while it lives."""
     return id(source.values if isinstance(source, inputs.Arrays) else source)
 
 

@@ -35,7 +35,7 @@ def initialise(layers: Sequence[PlacedLayer], params: ParameterVector, seed: int
 def provide(
     layers: Sequence[PlacedLayer], params: ParameterVector, dtype: np.dtype[Any], tracked: Mapping[str, dict[str, Array]]
 ) -> None:
-    """Give every layer its parameters, constants, room for what is derived, and its state, which may be there already."""
+    """Give every layer its parameters, constants, memory for what is derived, and its state, which may be there already."""
     states = dict(tracked)
     for placed in layers:
         plan = placed.plan
@@ -53,7 +53,7 @@ def _filled(buffer: Buffer, dtype: np.dtype[Any]) -> Array:
 
 
 def rows_of(layers: Sequence[PlacedLayer], dtype: np.dtype[Any], groups: int) -> dict[str, Array]:
-    """Memory for what so many groups of a batch tell, by layer and name."""
+    """Memory for the measurements of so many groups of a batch, by layer and name."""
     measured = {f"{placed.name}.{n}": b.spec(dtype, 0) for placed in layers for n, b in placed.plan.measured.items()}
     return {name: np.zeros((groups, *shape), own) for name, (shape, own) in measured.items()}
 

@@ -1,4 +1,4 @@
-"""Batches of one image: a group with a single lane, whose kernels lay vectors over pixels, and nobody to share it with."""
+"""Batches of one image: a group with a single lane, whose kernels lay vectors over pixels."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Lane:
         group: the group.
         x: the input of the network.
         target: what the output should be.
-        marks: a class number for each place of the output.
+        class_map: a class number for each place of the output.
         y: the output, as a batch of one.
         index: int64[1], which image of a source to fetch.
         label: int64[1], its class.
@@ -37,7 +37,7 @@ class Lane:
     def __init__(self, context: Context, train: bool) -> None:
         group = self.group = LaneGroup(context, train)
         self.x, self.target = group["in"].reshape(context.in_shapes[0]), group["target"].reshape(context.out_shape)
-        self.marks = group["marks"].reshape(context.out_shape[1:])
+        self.class_map = group["class_map"].reshape(context.out_shape[1:])
         self.y = group.y.reshape(1, *context.out_shape)
         self.index, self.label, self.step = group["index"], group["labels"], group["rng"][:, 1]
         self._entered = int(self.step[0])
@@ -47,7 +47,7 @@ class Lane:
         group["rng"][:, 3] = 0
 
     def enter(self, source: Source, image: int, step: int) -> None:
-        """Copy an image of an array, or tell the source's own kernels which one to fetch; and say which step it is."""
+        """Copy an image of an array, or note which one the source's own kernels are to fetch; and note the training step."""
         if step != self._entered:
             self.step.fill(step)
             self._entered = step
@@ -67,7 +67,7 @@ class Single:
         executor: runs tasks.
         preparation: refreshes what is derived from the parameters.
         slots: where gradients are added.
-        stage: says where to read a source.
+        staging: says where to read a source.
     """
 
     def __init__(
@@ -76,10 +76,10 @@ class Single:
         executor: Executor,
         preparation: Preparation,
         slots: GradientSlots,
-        stage: HostStaging | DeviceStaging,
+        staging: HostStaging | DeviceStaging,
     ) -> None:
         self._context, self._executor, self._preparation, self._slots = replace(context, lanes=1), executor, preparation, slots
-        self._staging = stage
+        self._staging = staging
         self._lanes: dict[bool, Lane] = {}
         self._total: float | None = None
         self._tasks: dict[Hashable, tuple[Source, Task]] = {}
@@ -92,12 +92,12 @@ class Single:
         if key not in self._tasks:
             self._keep(key, source, lane.group, [*_loads(lane.group, source), lane.group.forward])
         lane.enter(source, image, step)
-        self._executor.run_alone(self._tasks[key][1])
+        self._executor.run_single(self._tasks[key][1])
         return lane.y.copy()
 
     def score(
         self,
-        told: Hashable,
+        loss_key: Hashable,
         source: Source,
         chosen: Array,
         targets: Targets,
@@ -106,12 +106,12 @@ class Single:
     ) -> tuple[float, int]:
         """The loss of the chosen image and whether it was recognised, with gradients added up in training.
 
-        ``told`` tells the loss from others.
+        ``loss_key`` is that of ``losses.cache_key``.
         """
         labels, vectors = targets.labels, targets.vectors
         label = None if labels is None else labels[0]
         source, image = self._found(source, chosen)
-        lane, slot, key = self._lane(train), self._slots.take(1)[0], (told, _origin(source), label is None, train)
+        lane, slot, key = self._lane(train), self._slots.take(1)[0], (loss_key, _origin(source), label is None, train)
         if key not in self._tasks:
             group = lane.group
             programs = [*_loads(group, source), group.forward, group.loss(targets.loss, slot, self._scale, label is not None)]
@@ -121,19 +121,19 @@ class Single:
         if label is not None:
             lane.label[0] = label
         elif vectors is not None:
-            (lane.target if targets.into == "target" else lane.marks)[...] = vectors.values[chosen[0]]
+            (lane.target if targets.into == "target" else lane.class_map)[...] = vectors.values[chosen[0]]
         if targets.total != self._total:
             self._total = targets.total
             self._scale[0] = 1 / (1 if self._total is None else self._total)
-        self._executor.run_alone(self._tasks[key][1])
+        self._executor.run_single(self._tasks[key][1])
         return self._slots.tally(1)
 
     def _found(self, source: Source, chosen: Array) -> tuple[Source, int]:
         """Where to read the chosen image: of an array it is copied from where it is, any other source is read by kernels."""
         if isinstance(source, Arrays):
             return source, chosen[0]
-        taken = self._staging.take("in", source, chosen)
-        return taken.source, 0 if taken.in_order else chosen[0]
+        staged = self._staging.stage("in", source, chosen)
+        return staged.source, 0 if staged.in_order else chosen[0]
 
     def _lane(self, train: bool) -> Lane:
         if train not in self._lanes:
@@ -144,7 +144,7 @@ class Single:
         """Remember a kind of batch, and forget the oldest."""
         if len(self._tasks) >= KEPT:
             del self._tasks[next(iter(self._tasks))]
-        programs = [program.alone() for program in programs]
+        programs = [program.as_one_group() for program in programs]
         task = group.task([self._preparation.of(programs), *programs], 0, 1, 1)
         self._tasks[key] = ARRAYS if isinstance(source, Arrays) else source, task
 
@@ -154,7 +154,7 @@ ARRAYS = Arrays(np.empty(0))
 
 
 def _origin(source: Source) -> int:
-    """What tells kinds of batch apart: arrays are all alike, another source is itself."""
+    """The source as part of a key: all arrays are alike, another source is itself."""
     return 0 if isinstance(source, Arrays) else id(source)
 
 

@@ -58,7 +58,7 @@ class Trace:
         if context.measures(train) and len(fitting) != len(needed):
             fitting, rows = [], rows_of(context.layers, context.dtype, len(needed))
         self.groups = [*fitting[: len(needed)], *(self._group(context, train, rows, i) for i in needed[len(fitting) :])]
-        origin = self._staging.take("in", source, chosen)
+        origin = self._staging.stage("in", source, chosen)
         y = np.empty((len(chosen), *self._context.out_shape), self._context.dtype)
         (self._preparation.whole + self._preparation.derived.refresh(group.forward for group in self.groups)).run()
         loads = [[group.choose(self._batch), group.load(origin.source, "in", origin.in_order)] for group in self.groups]
@@ -83,7 +83,7 @@ class Trace:
 
     def backward(self, dy: inputs.Arrays, input_grad: bool) -> Array | None:
         """dE/dx where it is wanted, and the gradients of the parameters added up."""
-        origin = self._staging.take("dy", dy, np.arange(self.images))
+        origin = self._staging.stage("dy", dy, np.arange(self.images))
         dx = np.empty((self.images, *self._context.in_shapes[0]), self._context.dtype) if input_grad else None
         slots = self._slots.take(len(self.groups))
         for slot in slots:

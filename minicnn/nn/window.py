@@ -137,10 +137,10 @@ class Window:
         return np.array([*self.kernel, *self.stride, *self.padding, *self.dilation], np.int64)
 
 
-def _places(room: int, stride: int, end: int) -> int:
-    """How many steps of a stride fit into ``room``, and the first place; a further one that begins before ``end``."""
-    places = room // stride + 1
-    return places + (room % stride > 0 and places * stride < end)
+def _places(extent: int, stride: int, end: int) -> int:
+    """How many steps of a stride fit into ``extent``, and the first place; a further one that begins before ``end``."""
+    places = extent // stride + 1
+    return places + (extent % stride > 0 and places * stride < end)
 
 
 def by(size: tuple[int, ...]) -> str:

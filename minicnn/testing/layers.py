@@ -29,7 +29,7 @@ from .check import Check
 from .gradients import check_gradient
 from .joins import items_of
 
-RAGGED = {16: 33, 1: 3}
+BATCHES = {16: 33, 1: 3}
 """Images in a batch, by lanes: two full groups of 16 and one image over; groups of one image, with kernels of their own."""
 
 
@@ -66,7 +66,7 @@ class Subject:
 
     def images(self) -> Array:
         """The images of the batch."""
-        return np.random.default_rng(self.seed).standard_normal((RAGGED[self.lanes], *self.doubles.in_shape))
+        return np.random.default_rng(self.seed).standard_normal((BATCHES[self.lanes], *self.doubles.in_shape))
 
 
 class Traced:
@@ -127,7 +127,7 @@ def check_layer(
     ...     check()
     """
     checks: list[Check] = []
-    for lanes in RAGGED:
+    for lanes in BATCHES:
         subject = Subject(layer, in_shape, seed, zero_gradients, backend, lanes)
         parts: dict[str, Callable[[Subject], None]] = {"gradients": partial(_check_gradients, train=True)}
         if _asks_for_training(layer):
@@ -264,7 +264,7 @@ def _check_added(s: Subject) -> None:
         slot = Slot(own, np.zeros(2, np.int64), net.backend)
         slot.grads.flat[...] = start
         group["dy"][...] = dy
-        group.run(group.backward(slot, input_grad=True).alone())
+        group.run(group.backward(slot, input_grad=True).as_one_group())
         results.append(slot.grads.flat - start)
     close = np.allclose(results[0], results[1], rtol=1e-9, atol=1e-9 * max(1.0, float(np.abs(results[0]).max(initial=0))))
     assert close, "backward: expected parameter gradients to be added to what is there, got them written"
@@ -293,7 +293,7 @@ def _check_allocation(s: Subject) -> None:
         return  # one group alone is no training batch of this layer
     s.traced.forward()
     group = s.traced.groups[0]
-    programs = [group.forward.alone(), group.backward(s.traced.slots.take(1)[0], True).alone()]
+    programs = [group.forward.as_one_group(), group.backward(s.traced.slots.take(1)[0], True).as_one_group()]
     task = group.task(programs, 0, 1, 1)
     task.run(group.context.backend.memory)
     tracemalloc.start()
