@@ -45,7 +45,7 @@ class Draw:
         """Whole numbers from 0."""
         return self.rng.integers(0, below, shape)
 
-    def room(self, *shape: int, dtype: Any = None) -> Array:
+    def empty(self, *shape: int, dtype: Any = None) -> Array:
         """An array to be written, full of what nobody may read."""
         return np.full(shape, np.nan if dtype is None else 77, dtype or self.dtype)
 
