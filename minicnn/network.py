@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from .engine import inputs
 from .engine.curvature import curvature
 from .engine.graph import INPUT, Item, checked_shape, plan_graph
 from .engine.handle import Handle
-from .engine.inputs import Targets, targets
+from .engine.inputs import Images, Targets, targets
 from .engine.memory import Identity, ParameterVector
 from .engine.record import Recorder
 from .engine.required_memory import check_memory
@@ -27,6 +27,19 @@ from .engine.shared import initialise, shapes_of, tracked_by
 from .engine.summary import table
 from .errors import ContractError, OptionError, ShapeError
 from .nn.losses import Loss, is_immutable
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
+class NetworkOptions(TypedDict, total=False):
+    """The options of ``Network`` that do not describe its layers."""
+
+    dtype: str
+    backend: str
+    threads: int | None
+    seed: int
+    lanes: int
 
 
 class Network(Handle):
@@ -88,7 +101,7 @@ class Network(Handle):
 
     # --- one batch, depth first ---
 
-    def loss_and_grads(self, loss: Loss, x: Any, target: Any, index: Any = None) -> float:
+    def loss_and_grads(self, loss: Loss, x: Images, target: ArrayLike, index: ArrayLike | None = None) -> float:
         """The loss of a batch, its gradients in ``grads``: every group goes forward and backward while it is in cache.
 
         Args:
@@ -103,18 +116,25 @@ class Network(Handle):
         """
         return self._score(loss, x, target, index, True).loss
 
-    def score_and_grads(self, loss: Loss, x: Any, target: Any, index: Any = None, then: Any = None) -> Score:
+    def score_and_grads(
+        self,
+        loss: Loss,
+        x: Images,
+        target: ArrayLike,
+        index: ArrayLike | None = None,
+        then: ArrayLike | None = None,
+    ) -> Score:
         """``loss_and_grads``, with the number of recognised images; arguments as there.
 
         ``then`` says which images make the next batch, where that is known: a GPU gets them while it works on this one.
         """
         return self._score(loss, x, target, index, True, then)
 
-    def evaluate(self, loss: Loss, x: Any, target: Any, index: Any = None) -> Score:
+    def evaluate(self, loss: Loss, x: Images, target: ArrayLike, index: ArrayLike | None = None) -> Score:
         """Loss and accuracy without gradients; dropout is off. Arguments as for ``loss_and_grads``."""
         return self._score(loss, x, target, index, False)
 
-    def check(self, loss: Loss, x: Any, target: Any, index: Any = None) -> None:
+    def check(self, loss: Loss, x: Images, target: ArrayLike, index: ArrayLike | None = None) -> None:
         """Refuse what ``evaluate`` would refuse, before training and not after it. Arguments as for ``loss_and_grads``.
 
         Raises:
@@ -122,7 +142,9 @@ class Network(Handle):
         """
         self._checked(loss, x, target, index)
 
-    def _checked(self, loss: Loss, x: Any, target: Any, index: Any) -> tuple[inputs.Source, Array, Targets]:
+    def _checked(
+        self, loss: Loss, x: Images, target: ArrayLike, index: ArrayLike | None
+    ) -> tuple[inputs.Source, Array, Targets]:
         source = inputs.source("x", x, self.dtype, self.in_shape)
         chosen = inputs.index("index", index, source.shape[0])
         shape = self.layers[-1].plan.out_shape
@@ -140,7 +162,15 @@ class Network(Handle):
                 known[1][kind] = found
         return found
 
-    def _score(self, loss: Loss, x: Any, target: Any, index: Any, train: bool, then: Any = None) -> Score:
+    def _score(
+        self,
+        loss: Loss,
+        x: Images,
+        target: ArrayLike,
+        index: ArrayLike | None,
+        train: bool,
+        then: ArrayLike | None = None,
+    ) -> Score:
         source, chosen, given = self._checked(loss, x, target, index)
         following = None if then is None else inputs.index("then", then, source.shape[0])
         with self._entered(train):
@@ -148,11 +178,11 @@ class Network(Handle):
             self.steps += train
         return score
 
-    def _entered(self, train: bool) -> AbstractContextManager[Any]:
+    def _entered(self, train: bool) -> AbstractContextManager[object]:
         """Alone on the handle; where training changes what layers keep, which all handles share, alone on the parameters."""
         return self._lock.update() if train and self._tracks else self._lock.call()
 
-    def curvature(self, loss: Loss, x: Any, target: Any, index: Any = None) -> ParameterVector:
+    def curvature(self, loss: Loss, x: Images, target: ArrayLike, index: ArrayLike | None = None) -> ParameterVector:
         """The diagonal of the Gauss–Newton matrix for a batch: second derivatives by each parameter, by name and in ``flat``.
 
         Arguments as for ``loss_and_grads``. ``grads`` stays as it is.
@@ -165,7 +195,7 @@ class Network(Handle):
         with self._lock.call():
             return curvature(self._context, self._executor, self._preparation, given.loss, source, given, chosen, self.steps)[0]
 
-    def predict(self, x: Any, index: Any = None) -> Array:
+    def predict(self, x: Images, index: ArrayLike | None = None) -> Array:
         """The outputs (N, …) for images (N, C, H, W) or a Source, without dropout; one image alone may differ by rounding.
 
         Args:
@@ -182,7 +212,7 @@ class Network(Handle):
 
     # --- the whole batch at once, for looking and checking ---
 
-    def forward(self, x: Any, index: Any = None, check_finite: bool = False, train: bool = False) -> Array:
+    def forward(self, x: Images, index: ArrayLike | None = None, check_finite: bool = False, train: bool = False) -> Array:
         """The outputs (N, …) for images (N, C, H, W); every activation is kept for ``backward`` and ``activation``.
 
         Args:
@@ -201,7 +231,7 @@ class Network(Handle):
         with self._entered(train):
             return self._trace.forward(source, chosen, self.steps, train)
 
-    def backward(self, dy: Any, input_grad: bool = True) -> Array | None:
+    def backward(self, dy: ArrayLike, input_grad: bool = True) -> Array | None:
         """From dE/dy (N, …) of the last ``forward``: the gradients of the parameters in ``grads``, and dE/dx.
 
         Args:
@@ -239,7 +269,7 @@ class Network(Handle):
 
     # --- updates ---
 
-    def atomic(self) -> AbstractContextManager[Any]:
+    def atomic(self) -> AbstractContextManager[object]:
         """Make several calls as one: no other thread calls this handle in between, and none updates the parameters.
 
         >>> from minicnn import MSE, SGD, Dense, Network
@@ -253,7 +283,7 @@ class Network(Handle):
         """
         return self._lock.atomic()
 
-    def update(self) -> AbstractContextManager[Any]:
+    def update(self) -> AbstractContextManager[object]:
         """Write into ``params`` by hand: calls on all handles of the parameters wait, and see the whole update.
 
         Raises:

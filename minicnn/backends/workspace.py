@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
-from ..arrays import Array, Shape
+from ..arrays import Array, DType, Shape
 from .derived import Derived, allocated
 from .scratch import Scratch, ScratchSpec
 
@@ -41,7 +40,7 @@ class Workspace:
         if self._first is None:
             self._first = self._source
 
-    def temporary(self, shape: Shape, dtype: np.dtype[Any]) -> Array:
+    def temporary(self, shape: Shape, dtype: DType) -> Array:
         """A temporary array for consecutive calls of the group; the next one overwrites it."""
         return self._temporary.filled([ScratchSpec(shape, dtype)])[0]
 
@@ -60,7 +59,7 @@ class Workspace:
             for key in [key for key, x in self._source.items() if np.may_share_memory(x, array)]:
                 del self._source[key]
 
-    def fill(self, value: float, dtype: np.dtype[Any]) -> None:
+    def fill(self, value: float, dtype: DType) -> None:
         """Set every number, for tests that look for reads of what nobody wrote."""
         for scratch in (self.scratch, self._temporary):
             scratch.fill(value, dtype)

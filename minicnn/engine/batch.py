@@ -6,11 +6,11 @@ import weakref
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from math import prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, DType
 from ..backends.alignment import aligned
 from ..backends.interface import Memory
 from . import inputs
@@ -36,7 +36,7 @@ class Batch:
         scale: dtype[1], 1/count, or 1/total of a batch that is divided by another number.
     """
 
-    def __init__(self, capacity: int, dtype: np.dtype[np.floating], memory: Memory | None) -> None:
+    def __init__(self, capacity: int, dtype: DType, memory: Memory | None) -> None:
         self._memory, allocate = memory, aligned if memory is None else memory.pinned
         self._numbers = allocate(HEAD + 8 * capacity)  # together, so that they go to a device at once
         self.index = self._numbers[HEAD:].view(np.int64)
@@ -93,7 +93,7 @@ class HostStaging:
         self._known: dict[int, _Borrowed] = {}
         self._last: tuple[Callable[[], object], Staged] | None = None
 
-    def stage(self, which: str, source: Any, chosen: Array) -> Staged:
+    def stage(self, which: str, source: inputs.Source, chosen: Array) -> Staged:
         """Where to read the chosen images of a source.
 
         Args:
@@ -106,21 +106,22 @@ class HostStaging:
         rows = getattr(source, "rows", None)
         if rows is None:
             return Staged(source)
-        if direct(rows, source.dtype) and (source.fixed or rows.nbytes > STAGED_BYTES):
-            staged = Staged(self._borrowed(source, rows))
-            if source.fixed:
+        given: inputs.ArraySource = source  # type: ignore[assignment]  # it has rows
+        if direct(rows, given.dtype) and (given.fixed or rows.nbytes > STAGED_BYTES):
+            staged = Staged(self._borrowed(given, rows))
+            if given.fixed:
                 self._last = _weak(source), staged
             return staged
         count, shape = len(chosen), rows.shape[1:]
-        if count * prod(shape) * source.dtype.itemsize > STAGED_BYTES:
-            memory = np.empty((count, *shape), source.dtype)
+        if count * prod(shape) * given.dtype.itemsize > STAGED_BYTES:
+            memory = np.empty((count, *shape), given.dtype)
             gather(rows, chosen, memory)
-            return Staged(source.over(borrowed(memory)), True, memory)
-        buffer, over = _buffers(self._buffers, which, source, count, aligned, 1).pairs[0]
+            return Staged(given.over(borrowed(memory)), True, memory)
+        buffer, over = _buffers(self._buffers, which, given, count, aligned, 1).pairs[0]
         gather(rows, chosen, buffer[:count])
         return Staged(over, True)
 
-    def _borrowed(self, source: Any, rows: Array) -> inputs.Source:
+    def _borrowed(self, source: inputs.ArraySource, rows: Array) -> inputs.Source:
         """The source over memory that it does not keep alive; the same one while the caller's object is the same."""
         owner, start = _owner(source), address(rows)
         known = self._known.get(id(owner))
@@ -160,38 +161,38 @@ class DeviceStaging:
         self._memory = memory
         self._known: dict[Hashable, _Buffers] = {}
 
-    def stage(self, which: str, source: Any, chosen: Array) -> Staged:
+    def stage(self, which: str, source: inputs.Source, chosen: Array) -> Staged:
         """Where to read the chosen images of a source; see ``HostStaging``."""
-        rows = self._rows(source)
-        if rows is None:
+        given = self._copied(source)
+        if given is None:
             return Staged(source)
-        known = _buffers(self._known, which, source, len(chosen), self._memory.pinned, 2)
+        known = _buffers(self._known, which, given, len(chosen), self._memory.pinned, 2)
         ahead = known.prefetched
         if ahead is not None and ahead[0]() is _owner(source) and np.array_equal(ahead[1], chosen):
             known.pairs.reverse()
             self._memory.wait_for_transfers()
         else:
             buffer = known.pairs[0][0]
-            gather(rows, chosen, buffer[: len(chosen)])
+            gather(given.rows, chosen, buffer[: len(chosen)])
             self._memory.to_device(buffer[: len(chosen)])
         known.prefetched = None
         return Staged(known.pairs[0][1], True)
 
-    def prefetch(self, which: str, source: Any, chosen: Array) -> None:
+    def prefetch(self, which: str, source: inputs.Source, chosen: Array) -> None:
         """Copy the images that the next ``stage`` will ask for, while kernels run."""
-        rows = self._rows(source)
-        if rows is not None:
-            known = _buffers(self._known, which, source, len(chosen), self._memory.pinned, 2)
+        given = self._copied(source)
+        if given is not None:
+            known = _buffers(self._known, which, given, len(chosen), self._memory.pinned, 2)
             buffer = known.pairs[1][0]
-            gather(rows, chosen, buffer[: len(chosen)])
+            gather(given.rows, chosen, buffer[: len(chosen)])
             self._memory.to_device_async(buffer[: len(chosen)])
             known.prefetched = _weak(_owner(source)), chosen.copy()
 
-    def _rows(self, source: inputs.Source) -> Array | None:
-        """The rows of a source that a batch is copied from; None where it is read as a whole."""
+    def _copied(self, source: inputs.Source) -> inputs.ArraySource | None:
+        """A source that a batch is copied from; None for one that is read as a whole."""
+        given: inputs.ArraySource = source  # type: ignore[assignment]
         rows: Array | None = getattr(source, "rows", None)
-        fixed: bool = getattr(source, "fixed", True)
-        return None if rows is None or (fixed and self._memory.keeps_on_device(rows.nbytes)) else rows
+        return None if rows is None or (given.fixed and self._memory.keeps_on_device(rows.nbytes)) else given
 
 
 def staging(memory: Memory | None) -> HostStaging | DeviceStaging:
@@ -205,7 +206,12 @@ def group_lanes(memory: Memory | None, images: int, lanes: int) -> int:
 
 
 def _buffers(
-    known: dict[Hashable, _Buffers], which: str, source: Any, count: int, allocate: Callable[[int], Array], copies: int
+    known: dict[Hashable, _Buffers],
+    which: str,
+    source: inputs.ArraySource,
+    count: int,
+    allocate: Callable[[int], Array],
+    copies: int,
 ) -> _Buffers:
     """Buffers for so many images of a source. Arrays share them; a source that never changes has its own, while it lives."""
     shape, dtype = source.rows.shape[1:], source.dtype

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import prod
-from typing import Any
 
 from ..arrays import Shape
 from ..errors import OptionError, ShapeError
@@ -12,7 +11,8 @@ from ..nn.base import MOST, Layer, Plan
 from ..nn.residual import Residual
 from .bind import PlacedLayer, describe
 
-Item = Layer | Residual | tuple[Any, ...]
+Named = Layer | Residual | str
+Item = Layer | Residual | tuple[str, Named] | tuple[str, Named, str | Sequence[str]]
 """A layer, or a residual block; a pair (name, layer); or (name, layer, inputs), where inputs is the name of what it reads, or
 several names. The name of an earlier item in place of the layer means that item's layer once more, with the same
 parameters."""
@@ -21,7 +21,7 @@ INPUT = "input"
 """The name of a network's only input."""
 
 
-def checked_shape(shape: Any) -> Shape:
+def checked_shape(shape: object) -> Shape:
     """The shape of one image as a tuple of positive whole numbers."""
     sizes = tuple(shape) if isinstance(shape, Sequence) else ()
     if not sizes or not all(isinstance(s, int) and not isinstance(s, bool) and s > 0 for s in sizes):
@@ -66,7 +66,7 @@ class _Planner:
         self.shapes.append(plan.out_shape)
         self.trail += f" → {title} → {plan.out_shape}"
 
-    def _parts(self, index: int, item: Item) -> tuple[str, Any, tuple[str, ...] | None]:
+    def _parts(self, index: int, item: Item) -> tuple[str, Named, tuple[str, ...] | None]:
         """Name, layer and inputs of an item, of which a layer alone has neither name nor inputs."""
         name, what, *more = item if isinstance(item, tuple) and len(item) in (2, 3) else (str(index), item)
         inputs = (more[0],) if more and isinstance(more[0], str) else more[0] if more else None

@@ -5,11 +5,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
-from ..arrays import Array, Shape
+from ..arrays import Array, DType, Shape
 from ..backends.derived import Derived
 from ..backends.interface import Backend
 from ..backends.program import SOLE_READER, Barrier, Call, Kernel, Part, Program, Task
@@ -38,7 +37,7 @@ class Context:
 
     layers: Sequence[PlacedLayer]
     values: Values
-    dtype: np.dtype[Any]
+    dtype: DType
     lanes: int
     backend: Backend
     seed: int
@@ -58,7 +57,7 @@ class Context:
         """Whether a pass waits for the measurements of all groups of a batch."""
         return any(placed.layer.measures(train) for placed in self.layers)
 
-    def spec(self, shape: Shape, dtype: np.dtype[Any] | None = None) -> Spec:
+    def spec(self, shape: Shape, dtype: DType | None = None) -> Spec:
         """A buffer with lanes."""
         return (*shape, self.lanes), dtype or self.dtype
 

@@ -7,10 +7,8 @@ from dataclasses import replace
 from typing import Any, Self
 from weakref import WeakMethod
 
-import numpy as np
-
 from .. import backends
-from ..arrays import Array, Shape
+from ..arrays import Array, DType, Shape
 from ..backends.derived import Derived
 from ..backends.executor import Executor
 from ..backends.interface import Backend
@@ -46,7 +44,7 @@ class Handle:
     layers: Sequence[PlacedLayer]
     in_shape: Shape
     in_shapes: Mapping[str, Shape]
-    dtype: np.dtype[Any]
+    dtype: DType
     seed: int
     steps: int
     backend: Backend
@@ -114,7 +112,7 @@ class Handle:
     def __copy__(self) -> Self:
         return self.share()
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         with self._lock.atomic():
             more = {name: value for name, value in vars(self).items() if name not in HANDLE}
             values = {"params": self.params.flat.copy(), "grads": self.grads.flat.copy(), "kept": state_of(self.layers)}

@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from math import prod
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, Union
 
 import numpy as np
 
-from ..arrays import Array, Shape
+from ..arrays import Array, DType, Shape
 from ..backends.kernels import Kernels
 from ..errors import DataError, ShapeError
 from ..nn.losses import Loss
 from .rows import NUMPY
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 class Source(Protocol):
     """N images that know how to write some of themselves into lanes.
 
-    One that also has ``rows``, ``dtype``, ``over`` and ``fixed``, as ``Arrays``, can be brought to a device a batch at a time;
-    any other is taken there as a whole, once. Its memory is not kept when the caller gives it up; any other source is
-    remembered with the last few kinds of batch.
+    An ``ArraySource`` can be copied to a device a batch at a time, and its memory is not kept when the caller gives it up. Any
+    other source is copied there as a whole, once, and is remembered with the last few kinds of batch.
     """
 
     @property
@@ -39,6 +41,33 @@ class Source(Protocol):
         ...
 
 
+class ArraySource(Source, Protocol):
+    """A source whose images are the rows of an array."""
+
+    @property
+    def rows(self) -> Array:
+        """The images as they are stored, one a row."""
+        ...
+
+    @property
+    def dtype(self) -> DType:
+        """What kernels read them as."""
+        ...
+
+    @property
+    def fixed(self) -> bool:
+        """Whether nobody changes the images while there is a network that reads them."""
+        ...
+
+    def over(self, rows: Array) -> Source:
+        """The same source over other rows."""
+        ...
+
+
+Images = Union[Source, "ArrayLike"]
+"""What a network takes as images: a source, or an array."""
+
+
 class Arrays:
     """Images in memory as an array (N, …) of real numbers, in any layout; of a batch's images alone a copy is made.
 
@@ -53,7 +82,7 @@ class Arrays:
     fixed: ClassVar[bool] = False
     """Whether nobody changes the images while there is a network that reads them."""
 
-    def __init__(self, values: Array, dtype: np.dtype[Any] | None = None, owner: object = None) -> None:
+    def __init__(self, values: Array, dtype: DType | None = None, owner: object = None) -> None:
         self.values = values
         self.dtype = values.dtype if dtype is None else dtype
         self.owner = values if owner is None else owner
@@ -92,7 +121,7 @@ def array(who: str, values: object) -> Array:
         raise DataError(who, what, "give rows of equal length") from None
 
 
-def arrays(who: str, values: object, dtype: np.dtype[Any], shape: Shape) -> Arrays:
+def arrays(who: str, values: object, dtype: DType, shape: Shape) -> Arrays:
     """An array (N, *shape) of real numbers as a source, still as it was given.
 
     Raises:
@@ -111,7 +140,7 @@ def arrays(who: str, values: object, dtype: np.dtype[Any], shape: Shape) -> Arra
     return Arrays(given, dtype, values if isinstance(values, np.ndarray) else given)
 
 
-def source(who: str, x: Any, dtype: np.dtype[Any], in_shape: Shape) -> Source:
+def source(who: str, x: Images, dtype: DType, in_shape: Shape) -> Source:
     """What to read images from: the given Source, or an array as one.
 
     Raises:
@@ -119,12 +148,12 @@ def source(who: str, x: Any, dtype: np.dtype[Any], in_shape: Shape) -> Source:
     """
     if isinstance(x, np.ndarray) or not hasattr(x, "load"):
         return arrays(who, x, dtype, in_shape)
-    if tuple(x.shape[1:]) != in_shape:
-        what = f"expected images of shape {in_shape}, got {tuple(x.shape[1:])}"
+    images: Source = x  # type: ignore[assignment]  # it has what a source must have
+    if tuple(images.shape[1:]) != in_shape:
+        what = f"expected images of shape {in_shape}, got {tuple(images.shape[1:])}"
         raise ShapeError(who, what, "choose the resize or padding that the network was built for")
-    if x.shape[0] == 0:
+    if images.shape[0] == 0:
         raise DataError(who, "expected at least one image, got none", "give a source with N of at least 1")
-    images: Source = x
     return images
 
 
@@ -236,7 +265,7 @@ def targets(
     target: object,
     images: int,
     chosen: Array,
-    dtype: np.dtype[Any],
+    dtype: DType,
     out_shape: Shape,
     for_targets: Callable[[str], Loss] | None = None,
 ) -> Targets:
@@ -275,7 +304,7 @@ def targets(
     return Targets(taken, found, total=total_weight(taken, found))
 
 
-def _vectors(target: object, given: Array, images: int, dtype: np.dtype[Any], shape: Shape) -> Arrays:
+def _vectors(target: object, given: Array, images: int, dtype: DType, shape: Shape) -> Arrays:
     """A target (N, *shape) for all images."""
     vectors = arrays("target", target if isinstance(target, np.ndarray) else given, dtype, shape)
     if vectors.shape[0] != images:
@@ -290,7 +319,7 @@ def _dense_targets(
     given: Array,
     images: int,
     chosen: Array,
-    dtype: np.dtype[Any],
+    dtype: DType,
     out_shape: Shape,
     class_map: bool,
 ) -> Targets:

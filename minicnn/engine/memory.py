@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from math import prod
-from typing import Any
 
-import numpy as np
-
-from ..arrays import Array, Shape
+from ..arrays import Array, DType, Shape
 from ..backends.alignment import ALIGNMENT, STAGGER, aligned
 from ..backends.interface import Memory
 from ..nn.base import Spec
@@ -30,7 +27,7 @@ class ParameterVector(Mapping[str, Array]):
     (8, array([7., 7.], dtype=float32))
     """
 
-    def __init__(self, shapes: Mapping[str, Shape], dtype: np.dtype[Any], device: Memory | None = None) -> None:
+    def __init__(self, shapes: Mapping[str, Shape], dtype: DType, device: Memory | None = None) -> None:
         self.memory = aligned(sum(map(prod, shapes.values())) * dtype.itemsize).view(dtype)
         self._device = device
         self._views: dict[str, Array] = {}
@@ -69,10 +66,10 @@ class Identity:
         dtype: dtype of the parameters.
     """
 
-    def __init__(self, shapes: Mapping[str, Shape], dtype: np.dtype[Any]) -> None:
+    def __init__(self, shapes: Mapping[str, Shape], dtype: DType) -> None:
         self.shapes, self.dtype, self.claimed = dict(shapes), dtype, True
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         return {"shapes": self.shapes, "dtype": self.dtype, "claimed": False}
 
     def difference(self, other: Identity) -> str | None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import prod
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from ..arrays import Array, Shape
+from ..arrays import Array, DType, Shape
 from ..errors import Options, ShapeError
 from .init import Fan, Init
 
@@ -66,13 +66,13 @@ class Buffer:
     def __post_init__(self) -> None:
         check_size(self.shape)
 
-    def spec(self, dtype: np.dtype[Any], lanes: int) -> Spec:
+    def spec(self, dtype: DType, lanes: int) -> Spec:
         """Shape and dtype in a network of that dtype with groups of so many lanes."""
         shape = (*self.shape, lanes) if self.lanes else self.shape
         return shape, dtype if self.dtype == "float" else np.dtype(self.dtype)
 
 
-Spec = tuple[Shape, np.dtype[Any]]
+Spec = tuple[Shape, DType]
 """Shape and dtype of an array to be allocated."""
 
 
@@ -197,7 +197,7 @@ class Layer(Options):
         """The layer's name in messages."""
         return type(self).__name__
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         LAYERS.append(cls)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..errors import OptionError, ShapeError
 
 Pair = tuple[int, int]
@@ -132,7 +132,7 @@ class Window:
             raise ShapeError(who, what, "choose a smaller kernel or dilation, or more padding")
         return out
 
-    def array(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+    def array(self) -> Array:
         """What kernels take: kernel, stride, padding and dilation, rows before columns."""
         return np.array([*self.kernel, *self.stride, *self.padding, *self.dilation], np.int64)
 

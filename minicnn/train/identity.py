@@ -22,12 +22,12 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..engine.graph import items_of
 from ..errors import CheckpointError
 from ..network import Network
 from ..optim import Optimizer
 
-Array = np.ndarray[Any, Any]
 CLASS = "class"
 BLOCK = 1 << 24
 """Number of bytes hashed at a time if an array is not contiguous."""

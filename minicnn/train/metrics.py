@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..data.infile import MOST_TEXT, open_file
 from ..data.outfile import outfile
 from ..errors import DataError, reason
-
-Array = np.ndarray[Any, Any]
 
 
 def confusion(predicted: Array, labels: Array, classes: int) -> Array:

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..data.outfile import outfile
 from ..errors import lacking
 from .history import EpochResult
-
-Array = np.ndarray[Any, Any]
 
 INK, ACCENT, SOFT = "#1f2933", "#c2410c", "#2563eb"
 

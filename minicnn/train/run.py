@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..errors import OptionError, number
 from ..optim.plateau import ReduceOnPlateau
 from ..optim.schedules import ConstantRate, Schedule
@@ -30,7 +31,7 @@ class Dataset:
     index: Any = None
 
     @property
-    def chosen(self) -> np.ndarray[Any, Any]:
+    def chosen(self) -> Array:
         """The numbers of the selected images."""
         return np.arange(self.images.shape[0]) if self.index is None else np.asarray(self.index)
 

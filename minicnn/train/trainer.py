@@ -10,9 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from .. import __version__
+from ..arrays import Array
 from ..data.pixels import shuffled
 from ..engine.runner import Score
 from ..errors import CheckpointError
@@ -179,7 +178,7 @@ class Trainer:
             return self.lr
         return plateau.rate(self.lr, [row.val_loss if plateau.mode == "min" else row.val_accuracy for row in self.rows])
 
-    def _step(self, index: np.ndarray[Any, Any], following: np.ndarray[Any, Any]) -> Score:
+    def _step(self, index: Array, following: Array) -> Score:
         started = time.perf_counter()
         then = following if len(following) else None
         with self.net.atomic():  # so that another thread cannot replace the gradients
