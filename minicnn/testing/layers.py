@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
+from typing import cast
 
 import numpy as np
 
@@ -42,7 +42,7 @@ class Subject:
     """
 
     layer: Layer
-    in_shape: Any
+    in_shape: Shape | Sequence[Shape]
     seed: int
     zero_gradients: bool
     backend: str
@@ -61,7 +61,8 @@ class Subject:
     def network(self, dtype: str, threads: int = 1) -> Network:
         """A new network of the layer alone."""
         options = {"seed": self.seed, "lanes": self.lanes, "threads": threads}
-        items, in_shape = items_of(self.layer, self.in_shape if self.layer.joins else (self.in_shape,))
+        shapes = cast("Sequence[Shape]", self.in_shape if self.layer.joins else (self.in_shape,))
+        items, in_shape = items_of(self.layer, shapes)
         return Network(items, in_shape, dtype, self.backend, **options)
 
     def images(self) -> Array:
