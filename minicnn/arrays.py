@@ -7,6 +7,12 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 """A NumPy array; docstrings say its shape."""
 
+DType = np.dtype[np.generic]
+"""A dtype of any kind."""
+
+Number = Any
+"""A number, a register of them or a tuple of constants, of whatever types a kernel is compiled for."""
+
 Shape = tuple[int, ...]
 """The sizes of an array's axes."""
 

@@ -6,7 +6,7 @@ import inspect
 import sys
 import textwrap
 from importlib.util import find_spec
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 
 class MinicnnError(Exception):
@@ -164,14 +164,14 @@ class Options:
 
     order: ClassVar[str] = "give the options by name"
 
-    def __new__(cls, *given: Any, **named: Any) -> Self:
+    def __new__(cls, *given: object, **named: object) -> Self:
         """Check the arguments against the signature of ``__init__``."""
         if given or named:  # copies are made without arguments and filled afterwards
             _check(cls, given, named)
         return super().__new__(cls)
 
 
-def _check(cls: type[Options], given: tuple[Any, ...], named: dict[str, Any]) -> None:
+def _check(cls: type[Options], given: tuple[object, ...], named: dict[str, object]) -> None:
     taken = list(inspect.signature(cls.__init__).parameters.values())[1:]
     if any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in taken):
         return

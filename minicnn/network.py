@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from .backends.lock import shared_lock
 from .backends.program import Function, Program, Schedule, Task
 from .engine import inputs
 from .engine.bind import PlacedLayer
-from .engine.by_name import Losses, by_name, losses
+from .engine.by_name import ArrayByOutput, ImagesByInput, Losses, by_name, losses
 from .engine.by_name import sources as sources_of
 from .engine.curvature import curvature
 from .engine.graph import Item, checked_shapes, plan_graph
@@ -29,7 +29,20 @@ from .engine.runner import Score
 from .engine.shared import initialise, shapes_of, tracked_by
 from .engine.summary import table
 from .errors import ContractError, OptionError, ShapeError
-from .nn.losses import Loss, is_value
+from .nn.losses import Loss, is_immutable
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
+class NetworkOptions(TypedDict, total=False):
+    """The options of ``Network`` that do not describe its layers."""
+
+    dtype: str
+    backend: str
+    threads: int | None
+    seed: int
+    lanes: int
 
 
 class Network(Handle):
@@ -107,7 +120,7 @@ class Network(Handle):
 
     # --- one batch, depth first ---
 
-    def loss_and_grads(self, loss: Losses, x: Any, target: Any, index: Any = None) -> float:
+    def loss_and_grads(self, loss: Losses, x: ImagesByInput, target: ArrayByOutput, index: ArrayLike | None = None) -> float:
         """The loss of a batch, its gradients in ``grads``: every group goes forward and backward while it is in cache.
 
         Args:
@@ -122,18 +135,25 @@ class Network(Handle):
         """
         return self._score(loss, x, target, index, True).loss
 
-    def score_and_grads(self, loss: Losses, x: Any, target: Any, index: Any = None, then: Any = None) -> Score:
+    def score_and_grads(
+        self,
+        loss: Losses,
+        x: ImagesByInput,
+        target: ArrayByOutput,
+        index: ArrayLike | None = None,
+        then: ArrayLike | None = None,
+    ) -> Score:
         """``loss_and_grads``, with the number of recognised images; arguments as there.
 
         ``then`` says which images make the next batch, where that is known: a GPU gets them while it works on this one.
         """
         return self._score(loss, x, target, index, True, then)
 
-    def evaluate(self, loss: Losses, x: Any, target: Any, index: Any = None) -> Score:
+    def evaluate(self, loss: Losses, x: ImagesByInput, target: ArrayByOutput, index: ArrayLike | None = None) -> Score:
         """Loss and accuracy without gradients; dropout is off. Arguments as for ``loss_and_grads``."""
         return self._score(loss, x, target, index, False)
 
-    def check(self, loss: Losses, x: Any, target: Any, index: Any = None) -> None:
+    def check(self, loss: Losses, x: ImagesByInput, target: ArrayByOutput, index: ArrayLike | None = None) -> None:
         """Refuse what ``evaluate`` would refuse, before training and not after it. Arguments as for ``loss_and_grads``.
 
         Raises:
@@ -141,31 +161,41 @@ class Network(Handle):
         """
         self._checked(loss, x, target, index)
 
-    def _checked(self, loss: Losses, x: Any, target: Any, index: Any) -> tuple[list[inputs.Source], Array, list[Targets]]:
+    def _checked(
+        self, loss: Losses, x: ImagesByInput, target: ArrayByOutput, index: ArrayLike | None
+    ) -> tuple[list[inputs.Source], Array, list[Targets]]:
         sources = sources_of("x", x, self.dtype, self.in_shapes)
         images = sources[0].shape[0]
         chosen = inputs.index("index", index, images)
         wanted = zip(self._context.outputs, losses(loss, self.outputs), by_name("target", target, self.outputs), strict=True)
         given = []
         for output, (own, weight), each in wanted:
-            shape, towards = output.plan.out_shape, partial(self._towards, output, own)
-            found = targets(own, each, images, chosen, self.dtype, shape, towards)
+            shape, for_targets = output.plan.out_shape, partial(self._loss_for, output, own)
+            found = targets(own, each, images, chosen, self.dtype, shape, for_targets)
             given.append(found if weight == 1 else found._replace(weight=weight))
         return sources, chosen, given
 
-    def _towards(self, output: PlacedLayer, loss: Loss, kind: str) -> Loss:
+    def _loss_for(self, output: PlacedLayer, loss: Loss, kind: str) -> Loss:
         """The loss for targets of a kind; that of an output's last loss is remembered, where nothing about it can change."""
         known = self._losses.get(output.name)  # read once: another thread may come with another loss
         if known is None or known[0] is not loss:
             known = self._losses[output.name] = (loss, {})
         found = known[1].get(kind)
         if found is None:
-            found = loss.towards(kind, output.plan.out_shape[0])
-            if is_value(loss):
+            found = loss.for_targets(kind, output.plan.out_shape[0])
+            if is_immutable(loss):
                 known[1][kind] = found
         return found
 
-    def _score(self, loss: Losses, x: Any, target: Any, index: Any, train: bool, then: Any = None) -> Score:
+    def _score(
+        self,
+        loss: Losses,
+        x: ImagesByInput,
+        target: ArrayByOutput,
+        index: ArrayLike | None,
+        train: bool,
+        then: ArrayLike | None = None,
+    ) -> Score:
         sources, chosen, given = self._checked(loss, x, target, index)
         following = None if then is None else inputs.index("then", then, sources[0].shape[0])
         with self._entered(train):
@@ -173,11 +203,13 @@ class Network(Handle):
             self.steps += train
         return score
 
-    def _entered(self, train: bool) -> AbstractContextManager[Any]:
+    def _entered(self, train: bool) -> AbstractContextManager[object]:
         """Alone on the handle; where training changes what layers keep, which all handles share, alone on the parameters."""
         return self._lock.update() if train and self._tracks else self._lock.call()
 
-    def curvature(self, loss: Losses, x: Any, target: Any, index: Any = None) -> ParameterVector:
+    def curvature(
+        self, loss: Losses, x: ImagesByInput, target: ArrayByOutput, index: ArrayLike | None = None
+    ) -> ParameterVector:
         """The diagonal of the Gauss–Newton matrix for a batch: second derivatives by each parameter, by name and in ``flat``.
 
         Arguments as for ``loss_and_grads``. ``grads`` stays as it is.
@@ -190,7 +222,7 @@ class Network(Handle):
         with self._lock.call():
             return curvature(self._context, self._executor, self._preparation, sources, given, chosen, self.steps)[0]
 
-    def predict(self, x: Any, index: Any = None) -> Array:
+    def predict(self, x: ImagesByInput, index: ArrayLike | None = None) -> Array:
         """The outputs (N, …) for images (N, C, H, W) or a Source, without dropout; one image alone may differ by rounding.
 
         Args:
@@ -206,11 +238,11 @@ class Network(Handle):
             raise ContractError("predict", what, "call predict_outputs(x)")
         return self._predict(x, index)[0]
 
-    def predict_outputs(self, x: Any, index: Any = None) -> dict[str, Array]:
+    def predict_outputs(self, x: ImagesByInput, index: ArrayLike | None = None) -> dict[str, Array]:
         """Every output by its name; arguments as for ``predict``."""
         return dict(zip(self.outputs, self._predict(x, index), strict=True))
 
-    def _predict(self, x: Any, index: Any) -> list[Array]:
+    def _predict(self, x: ImagesByInput, index: ArrayLike | None) -> list[Array]:
         sources = sources_of("x", x, self.dtype, self.in_shapes)
         chosen = inputs.index("index", index, sources[0].shape[0])
         with self._lock.call():
@@ -218,7 +250,9 @@ class Network(Handle):
 
     # --- the whole batch at once, for looking and checking ---
 
-    def forward(self, x: Any, index: Any = None, check_finite: bool = False, train: bool = False) -> Array:
+    def forward(
+        self, x: ImagesByInput, index: ArrayLike | None = None, check_finite: bool = False, train: bool = False
+    ) -> Array:
         """The outputs (N, …) for images (N, C, H, W); every activation is kept for ``backward`` and ``activation``.
 
         Of several outputs it is the first; ``activation`` gives the others.
@@ -240,7 +274,7 @@ class Network(Handle):
         with self._entered(train):
             return self._trace.forward(sources, chosen, self.steps, train)
 
-    def backward(self, dy: Any, input_grad: bool = True) -> Array | None:
+    def backward(self, dy: ArrayLike, input_grad: bool = True) -> Array | None:
         """From dE/dy (N, …) of the last ``forward``: the gradients of the parameters in ``grads``, and dE/dx.
 
         Args:
@@ -286,7 +320,7 @@ class Network(Handle):
 
     # --- updates ---
 
-    def atomic(self) -> AbstractContextManager[Any]:
+    def atomic(self) -> AbstractContextManager[object]:
         """Make several calls as one: no other thread calls this handle in between, and none updates the parameters.
 
         >>> from minicnn import MSE, SGD, Dense, Network
@@ -300,7 +334,7 @@ class Network(Handle):
         """
         return self._lock.atomic()
 
-    def update(self) -> AbstractContextManager[Any]:
+    def update(self) -> AbstractContextManager[object]:
         """Write into ``params`` by hand: calls on all handles of the parameters wait, and see the whole update.
 
         Raises:

@@ -32,14 +32,14 @@ MAY_IMPORT = {
     "optim": "arrays errors nn engine",
     "engine": "arrays errors backends nn",
     "network": "arrays errors backends nn engine",
-    "data": "errors backends engine",
+    "data": "arrays errors backends engine",
     "models": "arrays errors nn network",
     "testing": "arrays backends nn engine network data",
     "minicnn": "errors backends nn optim engine network models",
     "train": "arrays errors nn optim engine network data minicnn",
     "cli": "errors backends backends.cpu.compile nn optim network models data train minicnn",
 }
-"""Every room, a folder or a module of the package, with the rooms that it may import; "minicnn" is the package's own list."""
+"""Every module, a folder or a file of the package, with the modules that it may import; "minicnn" is the package's own list."""
 
 MOST_FLOORS = 9
 MOST_NAMES = {".": 12, "backends/cpu": 10}
@@ -95,51 +95,51 @@ def imports(path, inside_functions=True):
     return {f".{name[8:]}" if name.startswith("minicnn.") else name for name in found}
 
 
-def room_of(module):
-    """The room of a module: the longest of the table's names that it begins with."""
-    if module == "__main__":
+def module_of(file):
+    """The module that a file, by its dotted name, belongs to: the longest of the table's names that it begins with."""
+    if file == "__main__":
         return "cli"
-    fitting = [room for room in MAY_IMPORT if module == room or module.startswith(f"{room}.")]
+    fitting = [module for module in MAY_IMPORT if file == module or file.startswith(f"{module}.")]
     return max(fitting, key=len, default="minicnn")
 
 
 def arrows():
-    """Which rooms each room imports, read from the files."""
-    found = {room: set() for room in MAY_IMPORT}
+    """Which modules each module imports, read from the files."""
+    found = {module: set() for module in MAY_IMPORT}
     for path in FILES:
-        room = room_of(name_of(path))
-        found[room] |= {room_of(name[1:]) for name in imports(path) if name.startswith(".")} - {room}
+        module = module_of(name_of(path))
+        found[module] |= {module_of(name[1:]) for name in imports(path) if name.startswith(".")} - {module}
     return found
 
 
 def floors(imported):
-    """The floor of each room: one above the highest that it imports.
+    """The floor of each module: one above the highest that it imports.
 
     Raises:
-        graphlib.CycleError: rooms import each other in a circle.
+        graphlib.CycleError: modules import each other in a cycle.
     """
     found = {}
-    for room in graphlib.TopologicalSorter(imported).static_order():
-        found[room] = 1 + max((found[below] for below in imported[room]), default=0)
+    for module in graphlib.TopologicalSorter(imported).static_order():
+        found[module] = 1 + max((found[below] for below in imported[module]), default=0)
     return found
 
 
-def test_every_module_has_a_room_and_every_room_modules():
-    named = set(MAY_IMPORT) | {room for allowed in MAY_IMPORT.values() for room in allowed.split()}
-    assert {room_of(module) for module in MODULES} == named == set(MAY_IMPORT)
-    assert [module for module in MODULES if room_of(module) == "minicnn"] == [""], "expected a room for every other module"
+def test_every_file_has_a_module_and_every_module_files():
+    named = set(MAY_IMPORT) | {module for allowed in MAY_IMPORT.values() for module in allowed.split()}
+    assert {module_of(module) for module in MODULES} == named == set(MAY_IMPORT)
+    assert [module for module in MODULES if module_of(module) == "minicnn"] == [""], "expected a module for every other file"
 
 
-def test_a_room_imports_only_the_rooms_that_it_may():
-    wrong = [f"{room} → {other}" for room, others in arrows().items() for other in others - set(MAY_IMPORT[room].split())]
+def test_a_module_imports_only_the_modules_that_it_may():
+    wrong = [f"{module} → {other}" for module, others in arrows().items() for other in others - set(MAY_IMPORT[module].split())]
     assert not wrong, "expected only imports that MAY_IMPORT above lists"
 
 
-def test_rooms_stand_on_few_floors_without_circles_or_arrows_upward():
-    allowed = floors({room: set(others.split()) for room, others in MAY_IMPORT.items()})
+def test_modules_stand_on_few_floors_without_cycles_or_imports_upward():
+    allowed = floors({module: set(others.split()) for module, others in MAY_IMPORT.items()})
     found = floors(arrows())
     assert max(found.values()) <= max(allowed.values()) <= MOST_FLOORS
-    assert all(allowed[other] < allowed[room] for room, others in arrows().items() for other in others)
+    assert all(allowed[other] < allowed[module] for module, others in arrows().items() for other in others)
 
 
 @pytest.mark.parametrize("folder", MOST_NAMES)
@@ -219,6 +219,37 @@ def test_no_part_of_the_seam_between_engine_and_backends_is_untyped():
     for name in ("backends.interface", "backends.program", "backends.executor", "backends.convolution", "engine.accumulate"):
         tree = ast.parse((ROOT / f"{name.replace('.', '/')}.py").read_text())
         assert "Any" not in set(names_in(tree)), name
+
+
+ANY = {
+    "arrays": "NumPy: an array of any dtype. Numba: a number of any type that a kernel is compiled for",
+    "backends.placeholder": "NumPy: the overloads of the methods of an array that are overridden",
+    "backends.cpu.compile.cache": "Numba: functions, signatures and compiled code of its cache",
+    "backends.cpu.compile.jit": "Numba: what njit takes and gives",
+    "backends.cpu.compile.mode": "Numba: its settings",
+    "backends.cpu.compile.settings": "Numba and llvmlite: their settings",
+    "backends.cpu.runtime.atomics": "Numba and llvmlite: intrinsics",
+    "backends.cpu.runtime.denormals": "Numba and llvmlite: intrinsics",
+    "backends.cpu.runtime.driver": "Numba and llvmlite: intrinsics",
+    "backends.cpu.tiles.activation_vectors": "llvmlite: values of its builder",
+    "backends.cpu.tiles.emit": "llvmlite: values of its builder",
+    "backends.cpu.tiles.functions": "Numba: options of njit",
+    "backends.cpu.tiles.pool_tile": "Numba and llvmlite: intrinsics",
+    "backends.cpu.tiles.row_emit": "llvmlite: values of its builder",
+    "backends.cpu.tiles.row_tile": "Numba and llvmlite: intrinsics",
+    "backends.cpu.tiles.tile": "Numba and llvmlite: intrinsics",
+    "backends.cpu.tiles.tile_products": "Numba and llvmlite: intrinsics",
+    "backends.cpu.tiles.vectors": "Numba and llvmlite: intrinsics",
+    "backends.cuda.device.target": "Numba: its CUDA target and the arrays of that",
+    "engine.handle": "pickle: the state that __setstate__ is given",
+    "train.document": "json: what it reads",
+}
+"""The files that may import ``Any``, and what forces it."""
+
+
+def test_any_stands_only_where_another_package_forces_it():
+    trees = {name_of(path): ast.parse(path.read_text()) for path in FILES}
+    assert [name for name, tree in trees.items() if "Any" in set(names_in(tree))] == sorted(ANY)
 
 
 MACHINE = {"register", "registers", "tile", "tiles", "block", "blocks", "pack", "packed", "packing", "simd"}

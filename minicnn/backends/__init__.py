@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, overload
 
 from ..errors import BackendError
 
@@ -43,7 +43,7 @@ def kernel(function: Function, /) -> Kernel: ...
 def kernel(*, flat: bool) -> Callable[[Function], Kernel]: ...
 
 
-def kernel(function: Any = None, /, *, flat: bool = False) -> Any:
+def kernel(function: Function | None = None, /, *, flat: bool = False) -> Kernel | Callable[[Function], Kernel]:
     """Make a kernel of a function over arrays, with minicnn's flags and cache.
 
     Args:
@@ -62,6 +62,6 @@ def kernel(function: Any = None, /, *, flat: bool = False) -> Any:
     >>> double(x, y); y.sum()
     np.float32(12.0)
     """
-    get("cpu")  # so that a missing package is told in words
-    make: Any = import_module(f"{__name__}.cpu.compile.jit").kernel
-    return make(function, flat=flat)
+    get("cpu")  # so that a missing package is reported in words
+    made: Kernel | Callable[[Function], Kernel] = import_module(f"{__name__}.cpu.compile.jit").kernel(function, flat=flat)
+    return made

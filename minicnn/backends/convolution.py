@@ -110,7 +110,7 @@ class Convolutions:
             return [made for part in groups_of(groups, x, y, W, b) for made in self._by_columns(call, workspace, window, *part)]
         padded, inner, calls = self._padded(call, workspace, x, W, window, y)
         for xs, ys, ws, bs in groups_of(groups, padded, y, W, b):
-            if self._alone(x):
+            if self._is_single(x):
                 calls.append(self._make(call, "conv2d_image", xs, ws, bs, inner, ys))
                 continue
             packed, before = self._packed(call, workspace, "pack_filters", ws, len(ws), ws.shape[1])
@@ -141,7 +141,7 @@ class Convolutions:
                     calls.append(self._make(call, "gemm_nt_add", dout, cols.reshape(prod(cols.shape[:3]), -1), maps(dws)))
             return calls
         padded, inner, calls = self._padded(call, workspace, x, dW, window, dy)
-        name = "conv2d_image_dW_add" if self._alone(x) else "conv2d_dW_add"
+        name = "conv2d_image_dW_add" if self._is_single(x) else "conv2d_dW_add"
         parts = groups_of(groups, padded, dy, dW)
         return [*calls, *(self._make(call, name, xs, dys, inner, dws) for xs, dys, dws in parts)]
 
@@ -156,7 +156,7 @@ class Convolutions:
                 calls.append(self._make(call, "gemm_tn", maps(ws), maps(dys), rows(dxs)))
             elif by_columns(call):
                 calls += self._dx_by_columns(call, workspace, window, dys, ws, dxs)
-            elif self._alone(dy):
+            elif self._is_single(dy):
                 calls.append(self._make(call, "conv2d_image_dx", dys, ws, window, dxs))
             elif groups == 1 and spreads(dy, W, window, dx):
                 first, table = by_link(all_links(len(W), len(dx)), 1, len(dx))
@@ -195,10 +195,10 @@ class Convolutions:
 
     def _outer(self, call: Call, workspace: Workspace, dy: Array, x: Array, dW: Array) -> Call:
         """dW += dy xᵀ for few columns, by way of xᵀ."""
-        xt = workspace.room((x.shape[1], -(-len(x) // VECTORS) * VECTORS), x.dtype)
+        xt = workspace.temporary((x.shape[1], -(-len(x) // VECTORS) * VECTORS), x.dtype)
         return self._make(call, "outer_add", dy, x, xt, dW)
 
-    def _alone(self, x: Array) -> bool:
+    def _is_single(self, x: Array) -> bool:
         """Whether this is the only image of its group, and there are kernels for that."""
         return bool(x.shape[-1] == 1) and "conv2d_image" in self._kernels
 
@@ -251,13 +251,13 @@ def frame(x: Array, W: Array, window: Array, y: Array) -> tuple[int, int]:
 
 
 def columns(workspace: Workspace, W: Array, y: Array) -> Iterator[tuple[Array, Array, Array]]:
-    """For a few output rows at a time: the first row, room for their columns, and their part of y as (F, P)."""
+    """For a few output rows at a time: the first row, memory for their columns, and their part of y as (F, P)."""
     _, channels, kh, kw = W.shape
     tall, wide, lanes = y.shape[1:]
     height = min(tall, max(1, COLUMNS // (channels * kh * kw * wide)))
     for first in range(0, tall, height):
         count = min(height, tall - first)
-        cols = workspace.room((channels, kh, kw, count, wide, lanes), W.dtype)
+        cols = workspace.temporary((channels, kh, kw, count, wide, lanes), W.dtype)
         yield np.array([first]), cols, maps(y)[:, first * wide * lanes : (first + count) * wide * lanes]
 
 

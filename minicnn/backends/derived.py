@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import prod
-from typing import Any
 
 import numpy as np
 
-from ..arrays import Array, Shape
+from ..arrays import Array, DType, Shape
 from .alignment import aligned
 from .program import Call, Function, Program
 
 
-def allocated(shape: Shape, dtype: np.dtype[Any]) -> Array:
+def allocated(shape: Shape, dtype: DType) -> Array:
     """Zeros that start at a multiple of the alignment."""
     return aligned(prod(shape) * dtype.itemsize).view(dtype).reshape(shape)
 

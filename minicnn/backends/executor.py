@@ -51,7 +51,7 @@ class Executor:
     def run(self, tasks: Sequence[Task]) -> None:
         """Run up to ``threads`` tasks at the same time, and return when all are done."""
         if len(tasks) == 1 and tasks[0].code is not None:
-            self.run_alone(tasks[0])
+            self.run_single(tasks[0])
             return
         if self._native is not None and all(task.native for task in tasks):
             self._native.run(tasks)
@@ -67,7 +67,7 @@ class Executor:
             helper.result()
 
     def _submit(self, tasks: Sequence[Task], helpers: list[Future[None]]) -> None:
-        """Give tasks to helpers, and note what will tell how they end.
+        """Give tasks to helpers, and note their futures.
 
         Raises:
             BackendError: there is no thread left to make one of them.
@@ -101,7 +101,7 @@ class Executor:
         """Whether threads may wait for each other between phases."""
         return not self._busy and all(task.native for tasks in phases for task in tasks)
 
-    def run_alone(self, task: Task) -> None:
+    def run_single(self, task: Task) -> None:
         """Run a single task: at once if its machine code is known."""
         if task.code is None:
             self.run([task])

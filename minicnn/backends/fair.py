@@ -6,10 +6,34 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from operator import methodcaller
-from typing import Any
+from typing import Protocol
 
 _here = threading.local()
 _TAKE, _TRY = methodcaller("acquire"), methodcaller("acquire", False)
+
+
+class Lock(Protocol):
+    """A lock of ``threading``."""
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        """Take it, and say whether it was taken."""
+        ...
+
+    def release(self) -> None:
+        """Give it back."""
+        ...
+
+
+class _ReentrantLock(Lock, Protocol):
+    """``threading.RLock`` with the methods that ``threading.Condition`` and ``threading`` itself call after a fork."""
+
+    def _is_owned(self) -> bool: ...
+
+    def _at_fork_reinit(self) -> None: ...
+
+    def __enter__(self) -> bool: ...
+
+    def __exit__(self, *error: object) -> None: ...
 
 
 class FairLock:
@@ -21,19 +45,19 @@ class FairLock:
     """
 
     def __init__(self) -> None:
-        lock: Any = threading.RLock()
+        lock: _ReentrantLock = threading.RLock()  # type: ignore[assignment]
         self.own = lock
         self.mine: Callable[[], bool] = lock._is_owned  # which threading.Condition asks too
         self.line: deque[object] = deque()
         self._door = threading.Lock()
 
-    def take(self, held: list[Any], how: Callable[[Any], bool] = _TRY) -> bool:
+    def take(self, held: list[Lock], how: Callable[[Lock], bool] = _TRY) -> bool:
         """Try to take it; what was taken is in ``held`` at once, so an interrupt cannot come between."""
         before = len(held)
         held.extend(filter(how, (self.own,)))
         return len(held) > before
 
-    def wait(self, held: list[Any]) -> None:
+    def wait(self, held: list[Lock]) -> None:
         """Take it after those who wait already."""
         ticket = object()
         self.line.append(ticket)
@@ -50,7 +74,7 @@ class FairLock:
         except ValueError:  # a fork has emptied it
             return
 
-    def enter(self, held: list[Any]) -> None:
+    def enter(self, held: list[Lock]) -> None:
         """Take it, at once where it is free and nobody waits."""
         if (self.line and not self.mine()) or not self.take(held):
             self.wait(held)

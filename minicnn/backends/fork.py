@@ -7,13 +7,13 @@ import threading
 import weakref
 from functools import cache
 from operator import methodcaller
-from typing import Any, Protocol
+from typing import Protocol
 
-from .fair import FairLock
+from .fair import FairLock, Lock
 
 _TRY_LONG = methodcaller("acquire", True, 5.0)
 _forking = threading.RLock()
-_waited: list[Any] = []
+_waited: list[Lock] = []
 
 
 class Watched(Protocol):

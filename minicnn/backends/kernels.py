@@ -240,7 +240,7 @@ class Kernels(TrainingKernels, Protocol):
     def dropout_channels(self, x: Array, rng: Array, rate: Array, y: Array) -> None:
         """y[c] = x[c] · m[c] / (1 − rate), m of ``dropout`` for C elements; x (C, P, L); y is not x."""
 
-    # --- batch statistics: x (C, P, L), row and rows (G, 3, C) as groups tell them, moments, stats and means (2, C) ---
+    # --- batch statistics: x (C, P, L), row and rows (G, 3, C) of measurements, moments, stats and means (2, C) ---
 
     def channel_moments(self, x: Array, lanes: Array, row: Array) -> None:
         """row = how many numbers of real lanes a channel has, their mean, and Σ (x − mean)²."""
@@ -261,7 +261,7 @@ class Kernels(TrainingKernels, Protocol):
         """row = how many numbers of real lanes a channel has, Σ dy, and Σ dy·x̂."""
 
     def add_sums(self, row: Array, dW: Array, db: Array) -> None:
-        """db += Σ dy and dW += Σ dy·x̂, as ``row`` tells them."""
+        """db += Σ dy and dW += Σ dy·x̂, as in ``row``."""
 
     def merge_sums(self, rows: Array, means: Array) -> None:
         """means = Σ dy and Σ dy·x̂ of all groups, added in their order, over how many numbers there are."""
@@ -289,7 +289,7 @@ class Kernels(TrainingKernels, Protocol):
         """dW += Σ dy · x̂ over pixels and images."""
 
     def group_norm_dx(self, x: Array, dy: Array, stats: Array, W: Array, dx: Array) -> None:
-        """dx = 1/√(variance + ε) · (W·dy − mean W·dy − x̂ · mean W·dy·x̂); stats[:, 2:] is room for the two means."""
+        """dx = 1/√(variance + ε) · (W·dy − mean W·dy − x̂ · mean W·dy·x̂); stats[:, 2:] is memory for the two means."""
 
 
 NAMES = frozenset(name for name in dir(Kernels) if not name.startswith("_")) - {"call"}

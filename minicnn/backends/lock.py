@@ -16,7 +16,6 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
-from typing import Any
 
 from ..errors import ContractError
 from .fair import FairLock, working
@@ -62,9 +61,9 @@ class SharedLock:
                     renew()
 
 
-def shared_lock(away: bool) -> SharedLock:
+def shared_lock(on_device: bool) -> SharedLock:
     """A lock for new parameters; on a device, whose memory is kept in step with the host's by one book, the same for all."""
-    return _of_the_device() if away else SharedLock()
+    return _of_the_device() if on_device else SharedLock()
 
 
 @cache
@@ -90,10 +89,10 @@ class HandleLock(FairLock):
         self.open = self.running = False
         shared.add(self)
 
-    def call(self) -> AbstractContextManager[Any]:
+    def call(self) -> AbstractContextManager[object]:
         """Enter it for the time of one call."""
         if not self.line and not self.mine():
-            lock: AbstractContextManager[Any] = self.own
+            lock: AbstractContextManager[object] = self.own
             return lock
         if self.open and not self.running and self.mine():
             return self  # there is nothing to wait for
@@ -105,11 +104,11 @@ class HandleLock(FairLock):
     def __exit__(self, *error: object) -> None:
         self.running = False
 
-    def atomic(self) -> AbstractContextManager[Any]:
+    def atomic(self) -> AbstractContextManager[object]:
         """Enter it for several calls: no other thread uses the handle meanwhile, none updates the parameters."""
         return _Held(self, everyone=False)
 
-    def update(self) -> AbstractContextManager[Any]:
+    def update(self) -> AbstractContextManager[object]:
         """Enter it to change the parameters: no other thread uses any handle meanwhile."""
         return _Held(self, everyone=True)
 

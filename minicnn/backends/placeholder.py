@@ -7,14 +7,16 @@ while the method runs; views of all kinds are not. Afterwards a placeholder that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ..arrays import Array
 from ..errors import ContractError
+
+T = TypeVar("T")
 
 VIEWS = {np.reshape, np.transpose, np.moveaxis, np.swapaxes, np.squeeze, np.expand_dims, np.split, np.array_split}
 """Functions of NumPy that give other views of an array."""
@@ -49,38 +51,42 @@ class Recording:
             raise ContractError(self.who, what, hint)
 
 
-class Placeholder(np.ndarray[Any, Any]):
+class Placeholder(Array):
     """An array whose numbers are not to be looked at while a method records."""
 
     recording: Recording
 
-    def __array_finalize__(self, parent: Any) -> None:
+    def __array_finalize__(self, parent: object) -> None:
         if isinstance(parent, Placeholder):
             self.recording = parent.recording
 
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
+    def __array_ufunc__(
+        self, ufunc: np.ufunc, method: str, *inputs: object, out: tuple[object, ...] | None = None, **options: object
+    ) -> object:
         self.recording.refuse(ufunc.__name__)
         if out is not None:
             options["out"] = tuple(map(plain, out))
         return getattr(ufunc, method)(*map(plain, inputs), **options)
 
-    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+    def __array_function__(
+        self, function: Callable[..., object], types: Iterable[type], args: Iterable[object], kwargs: Mapping[str, object]
+    ) -> object:
         if function in FORMS:
             return function(*map(plain, args), **kwargs)
         if function not in VIEWS:
             self.recording.refuse(function.__name__)
         return super().__array_function__(function, types, args, kwargs)
 
-    def _view(self, what: str, found: Any) -> Any:
+    def _view(self, what: str, found: T) -> T:
         """What an operation gave, refused where it is no view of this array's memory."""
         if not (isinstance(found, np.ndarray) and (found.size == 0 or np.may_share_memory(plain(found), plain(self)))):
             self.recording.refuse(what)
         return found
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: Any) -> Array:
         return self._view("indexing", super().__getitem__(key))
 
-    def __setitem__(self, key: Any, value: Any) -> None:
+    def __setitem__(self, key: Any, value: object) -> None:
         self.recording.refuse("assignment")
         super().__setitem__(key, plain(value))
 
@@ -88,7 +94,7 @@ class Placeholder(np.ndarray[Any, Any]):
         """As an array's."""
         return self._view("reshape with a copy", super().reshape(*shape, **options))
 
-    def ravel(self, *order: Any) -> Any:
+    def ravel(self, *order: Any) -> Array:
         """As an array's."""
         return self._view("ravel with a copy", super().ravel(*order))
 
@@ -98,12 +104,13 @@ class Placeholder(np.ndarray[Any, Any]):
     __str__ = __repr__
 
 
-def _refusing(name: str) -> Callable[..., Any]:
+def _refusing(name: str) -> Callable[..., object]:
     """A method of arrays that is refused while a method records."""
 
-    def method(self: Placeholder, *args: Any, **options: Any) -> Any:
+    def method(self: Placeholder, *args: object, **options: object) -> object:
         self.recording.refuse(name.strip("_"))
-        return getattr(plain(self), name)(*args, **options)
+        result: object = getattr(plain(self), name)(*args, **options)
+        return result
 
     return method
 
@@ -112,9 +119,9 @@ for _name in METHODS:
     setattr(Placeholder, _name, _refusing(_name))
 
 
-def plain(value: Any) -> Any:
+def plain(value: T) -> T:
     """An array for a placeholder; anything else as it is."""
-    return value.view(np.ndarray) if isinstance(value, Placeholder) else value
+    return value.view(np.ndarray) if isinstance(value, Placeholder) else value  # type: ignore[return-value]
 
 
 def _placeholder(array: Array, recording: Recording) -> Placeholder:
@@ -123,7 +130,7 @@ def _placeholder(array: Array, recording: Recording) -> Placeholder:
     return found
 
 
-def _hidden(value: Any, recording: Recording) -> Any:
+def _hidden(value: object, recording: Recording) -> object:
     """A placeholder for an array, and for each of several."""
     if isinstance(value, tuple):
         return tuple(_hidden(each, recording) for each in value)

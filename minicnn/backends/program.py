@@ -103,13 +103,13 @@ class Call:
         return line(self)
 
 
-ALONE = {"reads": "alone"}
-"""The option of calls in inference that alone read what they are given first: it need not be there for anybody else."""
+SOLE_READER = {"reads": "sole"}
+"""The option of calls in inference that are the only readers of their first array: nobody needs it after them."""
 
 
 @dataclass(frozen=True, eq=False)
 class Barrier(Call):
-    """Where a pass needs what all groups of a batch have told. It stands in a program so that no rule of lowering looks across.
+    """Where a pass needs the measurements of all groups of a batch; no rule of lowering looks across it.
 
     Attributes:
         merge: gives, for a number of groups, the program that runs once when all have come here.
@@ -157,8 +157,8 @@ class Program:
                 parts[-1].append(call)
         return parts, barriers
 
-    def alone(self) -> Program:
-        """The program of a batch that is one group: nobody waits at a barrier."""
+    def as_one_group(self) -> Program:
+        """The program for a batch that is one group, with the merges in place of the barriers."""
         return Program(each for call in self.calls for each in (call.merge(1).calls if isinstance(call, Barrier) else (call,)))
 
     def from_zero(self, backend: Backend, total: Array) -> Program:

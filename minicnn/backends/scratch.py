@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import accumulate
 from math import prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
-
-from ..arrays import Array, Shape
+from ..arrays import Array, DType, Shape
 from .alignment import ALIGNMENT, STAGGER, aligned
 
 
@@ -22,7 +20,7 @@ class ScratchSpec(NamedTuple):
     """
 
     shape: Shape
-    dtype: np.dtype[Any]
+    dtype: DType
 
 
 class Scratch:
@@ -50,7 +48,7 @@ class Scratch:
             self._blocks.append(aligned(max(ends[-1], self._least)))
         return tuple(self._array(a, at) if isinstance(a, ScratchSpec) else a for a, at in zip(arrays, ends, strict=False))
 
-    def fill(self, value: float, dtype: np.dtype[Any]) -> None:
+    def fill(self, value: float, dtype: DType) -> None:
         """Set every number, for tests that look for reads of what nobody wrote."""
         for block in self._blocks:
             block[: len(block) // dtype.itemsize * dtype.itemsize].view(dtype)[...] = value
@@ -60,5 +58,5 @@ class Scratch:
             return 0
         return -(-prod(array.shape) * array.dtype.itemsize // ALIGNMENT) * ALIGNMENT + STAGGER
 
-    def _array(self, room: ScratchSpec, at: int) -> Array:
-        return self._blocks[-1][at : at + prod(room.shape) * room.dtype.itemsize].view(room.dtype).reshape(room.shape)
+    def _array(self, spec: ScratchSpec, at: int) -> Array:
+        return self._blocks[-1][at : at + prod(spec.shape) * spec.dtype.itemsize].view(spec.dtype).reshape(spec.shape)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import methodcaller
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import ContractError
-from .fair import working
+from .fair import Lock, working
 
 if TYPE_CHECKING:
     from .lock import HandleLock
@@ -23,7 +23,7 @@ class Locks:
 
     def __init__(self, handle: HandleLock) -> None:
         self._handle = handle
-        self._held: list[Any] = []
+        self._held: list[Lock] = []
 
     def __exit__(self, *error: object) -> None:
         self._release()

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
-from ..arrays import Array, Shape
+from ..arrays import Array, DType, Shape
 from .derived import Derived, allocated
 from .scratch import Scratch, ScratchSpec
 
-ROOMS = 1 << 16
-"""Initial size in bytes of a group's own scratch."""
+TEMPORARY_BYTES = 1 << 16
+"""Initial size in bytes of the memory for temporary arrays."""
 
 
 class Workspace:
@@ -27,7 +26,7 @@ class Workspace:
     """
 
     def __init__(self, derived: Derived, scratch: Scratch) -> None:
-        self.derived, self.scratch, self._rooms = derived, scratch, Scratch(ROOMS)
+        self.derived, self.scratch, self._temporary = derived, scratch, Scratch(TEMPORARY_BYTES)
         self._copies: dict[tuple[int, bytes, Shape], Array] = {}
         self._source: dict[tuple[int, bytes, Shape], Array] = {}
         self._first: dict[tuple[int, bytes, Shape], Array] | None = None
@@ -41,9 +40,9 @@ class Workspace:
         if self._first is None:
             self._first = self._source
 
-    def room(self, shape: Shape, dtype: np.dtype[Any]) -> Array:
-        """Memory of the group's own for a few calls in a row that take no other."""
-        return self._rooms.filled([ScratchSpec(shape, dtype)])[0]
+    def temporary(self, shape: Shape, dtype: DType) -> Array:
+        """A temporary array for consecutive calls of the group; the next one overwrites it."""
+        return self._temporary.filled([ScratchSpec(shape, dtype)])[0]
 
     def copy(self, x: Array, window: Array, shape: Shape) -> tuple[Array, bool]:
         """Memory for a padded copy of x, and whether it must be written: no earlier call did, or x may have changed since."""
@@ -60,9 +59,9 @@ class Workspace:
             for key in [key for key, x in self._source.items() if np.may_share_memory(x, array)]:
                 del self._source[key]
 
-    def fill(self, value: float, dtype: np.dtype[Any]) -> None:
+    def fill(self, value: float, dtype: DType) -> None:
         """Set every number, for tests that look for reads of what nobody wrote."""
-        for scratch in (self.scratch, self._rooms):
+        for scratch in (self.scratch, self._temporary):
             scratch.fill(value, dtype)
         for copy in self._copies.values():
             copy[...] = value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from ..nn.losses import MSE, Loss
 from ..optim import SGD, Adam, AdamW, Optimizer
 from . import info
 from .console import program
+
+if TYPE_CHECKING:
+    from ..engine.inputs import Images
 
 ZOO: dict[str, tuple[Callable[..., Network], Loss, Callable[[float], Optimizer], int]] = {
     "lenet5": (models.lenet5, MSE(1, -1), lambda lr: SGD(lr, momentum=0.9), 32),
@@ -42,7 +45,8 @@ def warmup(options: argparse.Namespace) -> int:
         net = model(threads=threads)
         grey, labels = np.zeros((BATCHES[0], 28, 28), np.uint8), np.zeros(BATCHES[0], np.int64)
         pixels = [Pixels(grey, Normalise.between(0, 1), size, fit) for fit in ("pad", "resize")]
-        for images in (*pixels, np.zeros((len(grey), *net.in_shape), np.float32)):
+        sources: list[Images] = [*pixels, np.zeros((len(grey), *net.in_shape), np.float32)]
+        for images in sources:
             for batch in map(np.arange, BATCHES):
                 net.loss_and_grads(loss, images, labels, index=batch)
                 net.evaluate(loss, images, labels, index=batch)
@@ -59,7 +63,7 @@ def warmup(options: argparse.Namespace) -> int:
 def main(given: Sequence[str] | None = None) -> int:
     """Run a command."""
     parser = argparse.ArgumentParser(prog="minicnn", description="A convolutional-network engine in NumPy and Numba.")
-    commands: Any = parser.add_subparsers(dest="command", required=True)
+    commands = parser.add_subparsers(dest="command", required=True)
     about = commands.add_parser("info", help="say what is usable here: backends, SIMD width, threads, GPU, versions")
     about.set_defaults(run=info.info)
     warm = commands.add_parser("warmup", help="compile what the model zoo needs, so that the first run does not wait for it")

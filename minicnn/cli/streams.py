@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import TextIO
 
 PLAIN = {"×": "x", "✗": "x", "·": "*", "−": "-", "–": "-", "±": "+-", "…": "...", "→": ">", "°": "'", "²": "2", "³": "3"}
 PLAIN |= {"µ": "u", "μ": "mu", "α": "alpha", "β": "beta", "σ": "sigma", "ᵀ": "'", "⟨": "<", "⟩": ">"}
@@ -36,10 +36,10 @@ def usable_streams() -> Iterator[None]:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free descriptor
-    before: dict[str, tuple[Any, str | None]] = {}
+    before: dict[str, tuple[TextIO | None, str | None]] = {}
     try:
         for name in ("stdout", "stderr"):
-            stream: Any = getattr(sys, name)
+            stream: TextIO | None = getattr(sys, name)
             before[name] = stream, getattr(stream, "errors", None)
             if stream is None:
                 setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 – closed below
@@ -62,7 +62,7 @@ def shown(text: str) -> str:
     return text.encode(encoding, ERRORS).decode(encoding)
 
 
-def flushed(stream: Any) -> OSError | None:
+def flushed(stream: TextIO) -> OSError | None:
     """Flush a stream and return the error if that fails. A failed stream is redirected to the null device.
 
     Otherwise Python would flush again at exit and print a traceback.

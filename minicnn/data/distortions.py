@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from .. import backends
+from ..arrays import Array
 from ..backends.kernels import Kernels
 from ..backends.program import Program
 from ..engine.record import Recorder
 from ..errors import OptionError, Options, number
-from .pixels import Array, Pixels
+from .pixels import Pixels
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 LANES = 16
 SPLINE_POWER = 151 / 315  # ∫ β³(t)² dt for the cubic B-spline: the share of the variance left after smoothing along one axis
@@ -184,7 +188,7 @@ class Distorted:
         k.draw_uniform(seed, rng, index, reach, u)
         displaced(k, self.pixels, index, u, at, taps.astype(x.dtype), x)
 
-    def look(self, index: Any, step: int = 0, backend: str = "cpu") -> Array:
+    def look(self, index: ArrayLike, step: int = 0, backend: str = "cpu") -> Array:
         """Distorted images (n, rows, columns) in float32, exactly as a network gets them in a training step.
 
         Args:

@@ -12,24 +12,25 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from minicnn.data.infile import open_file, shown
 from minicnn.errors import DataError, reason
+
+from ..arrays import Array, DType
 
 _DTYPES = {code: np.dtype(name) for code, name in ((8, ">u1"), (9, ">i1"), (11, ">i2"), (12, ">i4"), (13, ">f4"), (14, ">f8"))}
 _GZIP = b"\x1f\x8b"
 _PIECE = 1 << 20
 _Stream = io.BufferedIOBase | BinaryIO
 _FREE, _RATIO = 16 << 20, 20
-Header = tuple[np.dtype[Any], tuple[int, ...]]
+Header = tuple[DType, tuple[int, ...]]
 """The dtype (big-endian) and shape that a file declares."""
 
 
-def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
+def read_idx(path: str | os.PathLike[str]) -> Array:
     """Read one IDX file.
 
     The file is ``0, 0, type code, rank`` (one byte each), then ``rank`` big-endian 32-bit sizes, then the elements,
@@ -72,7 +73,7 @@ def read_header(path: str | os.PathLike[str]) -> Header:
         return _header(_unpacked(file), os.fspath(path))
 
 
-def decode_idx(file: _Stream, who: str) -> NDArray[Any]:
+def decode_idx(file: _Stream, who: str) -> Array:
     """Decode one IDX array, raw or gzip, from a seekable binary stream.
 
     Args:
@@ -116,7 +117,7 @@ def decode_idx(file: _Stream, who: str) -> NDArray[Any]:
     return array if dtype.isnative else array.byteswap(inplace=True).view(dtype.newbyteorder("="))
 
 
-def write_idx(path: str | os.PathLike[str], array: NDArray[Any]) -> None:
+def write_idx(path: str | os.PathLike[str], array: Array) -> None:
     """Write an array as one IDX file. An older file of that name is replaced only once the new one is complete.
 
     Args:
@@ -178,7 +179,7 @@ def _count(stream: _Stream, expected: int, who: str) -> int:
     return sum(len(piece) for piece in _pieces(stream, expected + 1, who))
 
 
-def _check_length(got: int, expected: int, dtype: np.dtype[Any], shape: tuple[int, ...], who: str) -> None:
+def _check_length(got: int, expected: int, dtype: DType, shape: tuple[int, ...], who: str) -> None:
     if got != expected:
         words = f"{got:,}" if got < expected else "more"
         what = f"expected {expected:,} bytes of data for its shape {shape} of {dtype.name}, got {words}"
@@ -205,7 +206,7 @@ def _header(stream: _Stream, who: str) -> Header:
     return _DTYPES[code], struct.unpack(f">{rank}I", sizes)
 
 
-def _encode(array: NDArray[Any], who: str) -> bytes:
+def _encode(array: Array, who: str) -> bytes:
     code = next((code for code, dtype in _DTYPES.items() if dtype == array.dtype.newbyteorder(">")), None)
     if code is None:
         names = ", ".join(dtype.name for dtype in _DTYPES.values())

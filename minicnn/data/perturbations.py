@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
+from ..backends.kernels import Kernels
 from .distortions import Elastic, displaced
-from .pixels import Array, Pixels
+from .pixels import Pixels
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +40,7 @@ class Moved:
         """(N, 1, rows, columns), the network's input."""
         return self.pixels.shape
 
-    def load(self, k: Any, index: Array, x: Array) -> None:
+    def load(self, k: Kernels, index: Array, x: Array) -> None:
         """Record the kernels that load the chosen images into lanes."""
         amounts = [self.down, self.right, math.log(self.scale), 0, 0, math.radians(self.rotation)]
         u = np.array(amounts, x.dtype)[:, None].repeat(x.shape[-1], axis=1)

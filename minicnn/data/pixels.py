@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
+from ..arrays import Array, DType
+from ..backends.kernels import Kernels
 from ..engine.rows import readable
 from ..errors import DataError, OptionError, Options
-
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,7 @@ class Pixels:
     size: int | None = None
     fit: str = "pad"
     fixed: ClassVar[bool] = True
-    dtype: ClassVar[np.dtype[Any]] = np.dtype(np.uint8)
+    dtype: ClassVar[DType] = np.dtype(np.uint8)
 
     def __post_init__(self) -> None:
         if self.images.dtype != np.uint8 or self.images.ndim != 3:
@@ -102,7 +102,7 @@ class Pixels:
         """The same source over other images."""
         return replace(self, images=rows)
 
-    def load(self, k: Any, index: Array, lanes: Array, x: Array) -> None:
+    def load(self, k: Kernels, index: Array, lanes: Array, x: Array) -> None:
         """Record the kernel that loads the chosen images into lanes."""
         images, affine = self.readable, self.affine(x.dtype)
         if self.fit == "resize":
@@ -111,7 +111,7 @@ class Pixels:
         pad = np.array([(x.shape[1] - images.shape[1]) // 2, (x.shape[2] - images.shape[2]) // 2])
         k.gather_pixels(images, affine, index, pad, x)
 
-    def affine(self, dtype: Any) -> Array:
+    def affine(self, dtype: DType) -> Array:
         """The normalisation as kernels take it: scale and shift."""
         return np.array([self.normalise.scale, self.normalise.shift], dtype)
 

@@ -1,4 +1,4 @@
-"""Where the groups of a batch add what it is after: a fixed number of slots that are summed in a fixed order."""
+"""Where the groups of a batch add gradients and losses: a fixed number of slots that are summed in a fixed order."""
 
 from __future__ import annotations
 

@@ -6,11 +6,11 @@ import weakref
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, DType
 from ..backends.alignment import aligned
 from ..backends.interface import Memory
 from . import inputs
@@ -24,7 +24,7 @@ class Batch:
     """Numbers and labels of up to ``capacity`` images.
 
     Args:
-        capacity: room for so many images.
+        capacity: the most images.
         dtype: the network's.
         memory: the backend's.
         outputs: how many the network has.
@@ -37,7 +37,7 @@ class Batch:
         scales: for each output dtype[1], what its loss is multiplied by; see ``Targets.scale``.
     """
 
-    def __init__(self, capacity: int, dtype: np.dtype[np.floating], memory: Memory | None, outputs: int = 1) -> None:
+    def __init__(self, capacity: int, dtype: DType, memory: Memory | None, outputs: int = 1) -> None:
         self._memory, allocate = memory, aligned if memory is None else memory.pinned
         self._head = -(-(HEAD + 8 * outputs) // 128) * 128
         self._numbers = allocate(self._head + 8 * capacity)  # together, so that they go to a device at once
@@ -63,19 +63,19 @@ class Batch:
 
 
 CAPACITY = 256
-"""Room for the images of a batch at first; it grows as it must."""
+"""Initial capacity of a batch in images; it grows as needed."""
 
-ROOM = 8 << 20
-"""Batches of up to so many bytes are copied into memory that stays, so that a new array costs no new recording."""
+STAGED_BYTES = 8 << 20
+"""Batches of up to so many bytes are copied into a permanent buffer, so that a new array costs no new recording."""
 
 
-class Taken(NamedTuple):
+class Staged(NamedTuple):
     """A source to read for a batch.
 
     Attributes:
-        source: the source, which does not keep the caller's memory where it has ``rows``: the caller holds it meanwhile.
+        source: the source. One with ``rows`` does not keep the caller's memory alive: the caller holds it meanwhile.
         in_order: whether it holds the images in the order of the batch and not at their numbers.
-        memory: what must live, too, while it is read.
+        memory: another object that must live while it is read.
     """
 
     source: inputs.Source
@@ -83,8 +83,8 @@ class Taken(NamedTuple):
     memory: object = None
 
 
-class _Lent(NamedTuple):
-    """A source over borrowed memory, for as long as the object lives whose memory it is."""
+class _Borrowed(NamedTuple):
+    """A source over memory that belongs to another object; it is valid while that object lives."""
 
     owner: Callable[[], object]
     start: int
@@ -92,48 +92,48 @@ class _Lent(NamedTuple):
 
 
 class HostStaging:
-    """For kernels that read memory where it is: large arrays that they can read stay, of others a batch is copied."""
+    """For kernels that read host memory: large arrays that they can read are read in place, of others a batch is copied."""
 
     def __init__(self) -> None:
         self._buffers: dict[Hashable, _Buffers] = {}
-        self._lent: dict[int, _Lent] = {}
-        self._last: tuple[Callable[[], object], Taken] | None = None
+        self._known: dict[int, _Borrowed] = {}
+        self._last: tuple[Callable[[], object], Staged] | None = None
 
-    def take(self, which: str, source: Any, chosen: Array) -> Taken:
+    def stage(self, which: str, source: inputs.Source, chosen: Array) -> Staged:
         """Where to read the chosen images of a source.
 
         Args:
-            which: the buffer that they are for.
-            source: where they are.
+            which: the name of the buffer that they are loaded into.
+            source: the images.
             chosen: their numbers.
         """
         if self._last is not None and self._last[0]() is source:
             return self._last[1]
         rows = getattr(source, "rows", None)
         if rows is None:
-            return Taken(source)
-        if direct(rows, source.dtype) and (source.fixed or rows.nbytes > ROOM):
-            taken = Taken(self._borrowed(source, rows))
-            if source.fixed:
-                self._last = _weak(source), taken
-            return taken
+            return Staged(source)
+        given: inputs.ArraySource = source  # type: ignore[assignment]  # it has rows
+        if direct(rows, given.dtype) and (given.fixed or rows.nbytes > STAGED_BYTES):
+            staged = Staged(self._borrowed(given, rows))
+            if given.fixed:
+                self._last = _weak(source), staged
+            return staged
         count, shape = len(chosen), rows.shape[1:]
-        if count * prod(shape) * source.dtype.itemsize > ROOM:
-            memory = np.empty((count, *shape), source.dtype)
+        if count * prod(shape) * given.dtype.itemsize > STAGED_BYTES:
+            memory = np.empty((count, *shape), given.dtype)
             gather(rows, chosen, memory)
-            return Taken(source.over(borrowed(memory)), True, memory)
-        rooms = _buffers(self._buffers, which, source, count, aligned, 1)
-        room, over = rooms.rooms[0]
-        gather(rows, chosen, room[:count])
-        return Taken(over, True)
+            return Staged(given.over(borrowed(memory)), True, memory)
+        buffer, over = _buffers(self._buffers, which, given, count, aligned, 1).pairs[0]
+        gather(rows, chosen, buffer[:count])
+        return Staged(over, True)
 
-    def _borrowed(self, source: Any, rows: Array) -> inputs.Source:
-        """The source over memory that it does not keep; the same one while the caller's object is the same."""
+    def _borrowed(self, source: inputs.ArraySource, rows: Array) -> inputs.Source:
+        """The source over memory that it does not keep alive; the same one while the caller's object is the same."""
         owner, start = _owner(source), address(rows)
-        known = self._lent.get(id(owner))
+        known = self._known.get(id(owner))
         if known is None or known.owner() is not owner or known.start != start:
-            self._lent = {key: lent for key, lent in self._lent.items() if lent.owner() is not None}
-            known = self._lent[id(owner)] = _Lent(_weak(owner), start, source.over(borrowed(rows)))
+            self._known = {key: each for key, each in self._known.items() if each.owner() is not None}
+            known = self._known[id(owner)] = _Borrowed(_weak(owner), start, source.over(borrowed(rows)))
         return known.source
 
     def prefetch(self, which: str, source: inputs.Source, chosen: Array) -> None:
@@ -142,16 +142,22 @@ class HostStaging:
 
 @dataclass
 class _Buffers:
-    """Buffers for the chosen images of a source: its owner if it never changes, and what the second one holds already."""
+    """Buffers for the chosen images of a source.
+
+    Attributes:
+        owner: gives the source if its images never change; arrays share buffers.
+        pairs: each buffer, and the source that reads it.
+        prefetched: the owner and the numbers of the images that are on their way into the second buffer.
+    """
 
     owner: Callable[[], object]
-    rooms: list[tuple[Array, inputs.Source]]
-    waiting: tuple[Callable[[], object], Array] | None = field(default=None)
+    pairs: list[tuple[Array, inputs.Source]]
+    prefetched: tuple[Callable[[], object], Array] | None = field(default=None)
 
 
 class DeviceStaging:
-    """For kernels that work on memory of a device: a source that never changes stays there, if it is small enough; of others
-    the chosen images are brought, from pinned memory, and those of the next batch while this one is worked on.
+    """For kernels that read device memory: a source whose images never change is kept there if it is small enough. Of others
+    the chosen images are copied from pinned memory, and those of the next batch while this one is computed.
 
     Args:
         memory: that of the device.
@@ -161,41 +167,42 @@ class DeviceStaging:
         self._memory = memory
         self._known: dict[Hashable, _Buffers] = {}
 
-    def take(self, which: str, source: Any, chosen: Array) -> Taken:
+    def stage(self, which: str, source: inputs.Source, chosen: Array) -> Staged:
         """Where to read the chosen images of a source; see ``HostStaging``."""
-        rows = self._rows(source)
-        if rows is None:
-            return Taken(source)
-        known = _buffers(self._known, which, source, len(chosen), self._memory.pinned, 2)
-        if known.waiting is not None and known.waiting[0]() is _owner(source) and np.array_equal(known.waiting[1], chosen):
-            known.rooms.reverse()
+        given = self._copied(source)
+        if given is None:
+            return Staged(source)
+        known = _buffers(self._known, which, given, len(chosen), self._memory.pinned, 2)
+        ahead = known.prefetched
+        if ahead is not None and ahead[0]() is _owner(source) and np.array_equal(ahead[1], chosen):
+            known.pairs.reverse()
             self._memory.wait_for_transfers()
         else:
-            room = known.rooms[0][0]
-            gather(rows, chosen, room[: len(chosen)])
-            self._memory.to_device(room[: len(chosen)])
-        known.waiting = None
-        return Taken(known.rooms[0][1], True)
+            buffer = known.pairs[0][0]
+            gather(given.rows, chosen, buffer[: len(chosen)])
+            self._memory.to_device(buffer[: len(chosen)])
+        known.prefetched = None
+        return Staged(known.pairs[0][1], True)
 
-    def prefetch(self, which: str, source: Any, chosen: Array) -> None:
-        """Bring images that the next ``take`` will ask for, beside what runs."""
-        rows = self._rows(source)
-        if rows is not None:
-            known = _buffers(self._known, which, source, len(chosen), self._memory.pinned, 2)
-            room = known.rooms[1][0]
-            gather(rows, chosen, room[: len(chosen)])
-            self._memory.to_device_async(room[: len(chosen)])
-            known.waiting = _weak(_owner(source)), chosen.copy()
+    def prefetch(self, which: str, source: inputs.Source, chosen: Array) -> None:
+        """Copy the images that the next ``stage`` will ask for, while kernels run."""
+        given = self._copied(source)
+        if given is not None:
+            known = _buffers(self._known, which, given, len(chosen), self._memory.pinned, 2)
+            buffer = known.pairs[1][0]
+            gather(given.rows, chosen, buffer[: len(chosen)])
+            self._memory.to_device_async(buffer[: len(chosen)])
+            known.prefetched = _weak(_owner(source)), chosen.copy()
 
-    def _rows(self, source: inputs.Source) -> Array | None:
-        """The rows of a source that are to be brought; None where it is read as a whole."""
+    def _copied(self, source: inputs.Source) -> inputs.ArraySource | None:
+        """A source that a batch is copied from; None for one that is read as a whole."""
+        given: inputs.ArraySource = source  # type: ignore[assignment]
         rows: Array | None = getattr(source, "rows", None)
-        fixed: bool = getattr(source, "fixed", True)
-        return None if rows is None or (fixed and self._memory.keeps_on_device(rows.nbytes)) else rows
+        return None if rows is None or (given.fixed and self._memory.keeps_on_device(rows.nbytes)) else given
 
 
 def staging(memory: Memory | None) -> HostStaging | DeviceStaging:
-    """What brings batches to the kernels of a backend with this memory."""
+    """The staging for a backend with this memory."""
     return HostStaging() if memory is None else DeviceStaging(memory)
 
 
@@ -205,7 +212,12 @@ def group_lanes(memory: Memory | None, images: int, lanes: int) -> int:
 
 
 def _buffers(
-    known: dict[Hashable, _Buffers], which: str, source: Any, count: int, allocate: Callable[[int], Array], copies: int
+    known: dict[Hashable, _Buffers],
+    which: str,
+    source: inputs.ArraySource,
+    count: int,
+    allocate: Callable[[int], Array],
+    copies: int,
 ) -> _Buffers:
     """Buffers for so many images of a source. Arrays share them; a source that never changes has its own, while it lives."""
     shape, dtype = source.rows.shape[1:], source.dtype
@@ -213,13 +225,13 @@ def _buffers(
     found = known.get(key)
     if found is not None and source.fixed and found.owner() is not source:
         found = None
-    if found is None or len(found.rooms[0][0]) < count:
-        for other in [other for other, rooms in known.items() if rooms.owner() is None]:
+    if found is None or len(found.pairs[0][0]) < count:
+        for other in [other for other, buffers in known.items() if buffers.owner() is None]:
             del known[other]
-        capacity = 2 * count if found else max(count, min(CAPACITY, ROOM // each))
+        capacity = 2 * count if found else max(count, min(CAPACITY, STAGED_BYTES // each))
         memory = [allocate(capacity * each).view(dtype).reshape(capacity, *shape) for _ in range(copies)]
         owner = _weak(source) if source.fixed else _anyone
-        found = known[key] = _Buffers(owner, [(room, source.over(room)) for room in memory])
+        found = known[key] = _Buffers(owner, [(buffer, source.over(buffer)) for buffer in memory])
     return found
 
 
@@ -229,12 +241,12 @@ def _anyone() -> bool:
 
 
 def _owner(source: object) -> object:
-    """What the caller holds: an array is wrapped anew for every batch, any other source is itself."""
+    """The object that the caller holds: an array is wrapped anew for every batch, any other source is itself."""
     return source.owner if isinstance(source, inputs.Arrays) else source
 
 
 def _weak(owner: object) -> Callable[[], object]:
-    """What gives an object while it lives; where that cannot be told, it lives."""
+    """A weak reference to an object; an object without weak references is kept alive."""
     try:
         return weakref.ref(owner)
     except TypeError:

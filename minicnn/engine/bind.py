@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any
 
 import numpy as np
 
-from ..arrays import Array, Shape
+from ..arrays import Array, DType, Shape
 from ..errors import ContractError
 from ..nn.base import RESERVED, Layer, Plan
 
@@ -87,6 +86,6 @@ def describe(index: int, name: str, layer: Layer) -> str:
     return f"layer {index}{quoted} {layer.label}({options})"
 
 
-def constant(array: Array, dtype: np.dtype[Any]) -> Array:
+def constant(array: Array, dtype: DType) -> Array:
     """A const as kernels take it: contiguous, floats in the network's dtype, whole numbers as int64."""
     return np.array(array, dtype if array.dtype.kind == "f" else np.int64, order="C")

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar, Union
 
-import numpy as np
-
-from ..arrays import Shape
+from ..arrays import DType, Shape
 from ..errors import DataError, ShapeError, number
 from ..nn.losses import Loss
-from .inputs import Source, source
+from .inputs import Images, Source, source
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 Losses = Loss | Mapping[str, Loss | tuple[Loss, float]]
 """A loss; or one for each output by its name, alone or with its weight."""
 
+ImagesByInput = Images | Mapping[str, Images]
+"""Images; or those of each input by its name."""
 
-def by_name(who: str, given: Any, names: Sequence[str]) -> list[Any]:
+ArrayByOutput = Union["ArrayLike", Mapping[str, "ArrayLike"]]
+"""An array; or one for each output by its name."""
+
+Given = TypeVar("Given")
+
+
+def by_name(who: str, given: Given | Mapping[str, Given], names: Sequence[str]) -> list[Given]:
     """What is given for each name, in their order; what is no dict is for the only one.
 
     Raises:
@@ -29,13 +38,13 @@ def by_name(who: str, given: Any, names: Sequence[str]) -> list[Any]:
             return [given]
         what = f"expected a dict with {', '.join(names)}, got {type(given).__name__}"
         raise DataError(who, what, f"give {{{', '.join(f'{name!r}: …' for name in names)}}}")
-    if given.keys() != set(names):
+    if set(given) != set(names):
         what = f"expected the names {', '.join(names)}, got {', '.join(map(str, given)) or 'none'}"
         raise ShapeError(who, what, "give something for each of them, and nothing else")
     return [given[name] for name in names]
 
 
-def sources(who: str, x: Any, dtype: np.dtype[Any], in_shapes: Mapping[str, Shape]) -> list[Source]:
+def sources(who: str, x: ImagesByInput, dtype: DType, in_shapes: Mapping[str, Shape]) -> list[Source]:
     """What to read the images of each input from, of which there are as many for all.
 
     Raises:
@@ -43,7 +52,8 @@ def sources(who: str, x: Any, dtype: np.dtype[Any], in_shapes: Mapping[str, Shap
     """
     if len(in_shapes) == 1 and not isinstance(x, Mapping):
         return [source(who, x, dtype, *in_shapes.values())]
-    pairs = zip(in_shapes.items(), by_name(who, x, list(in_shapes)), strict=True)
+    images: list[Images] = by_name(who, x, list(in_shapes))
+    pairs = zip(in_shapes.items(), images, strict=True)
     found = [source(f"{who}[{name!r}]", own, dtype, shape) for (name, shape), own in pairs]
     counts = [each.shape[0] for each in found]
     if len(set(counts)) > 1:
@@ -61,8 +71,9 @@ def losses(loss: Losses, names: Sequence[str]) -> Iterable[tuple[Loss, float]]:
     """
     if isinstance(loss, Loss) and len(names) == 1:
         return [(loss, 1.0)]
+    each: list[Loss | tuple[Loss, float]] = by_name("loss", loss, names)
     found = []
-    for name, given in zip(names, by_name("loss", loss, names), strict=True):
+    for name, given in zip(names, each, strict=True):
         own, weight = given if isinstance(given, tuple) and len(given) == 2 else (given, 1.0)
         if not isinstance(own, Loss):
             what = f"expected a loss, or a pair of it and its weight, for {name}, got {given!r:.60}"

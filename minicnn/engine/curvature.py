@@ -22,7 +22,8 @@ from . import inputs
 from .accumulate import Slot
 from .batch import Batch, group_lanes, staging
 from .bind import PlacedLayer
-from .group import Context, LaneGroup
+from .context import Context
+from .group import LaneGroup
 from .inputs import Targets
 from .memory import ParameterVector
 from .prepare import Preparation
@@ -50,12 +51,12 @@ class Curved(LaneGroup):
 
     def _gradients(self, values: Values) -> Gradients:
         """As in a group, but none takes turns."""
-        return Gradients(values, turns=False)
+        return Gradients(values, reuse=False)
 
     def _own(self) -> dict[str, Spec]:
         """What a group has; and beside it the second derivatives, squares, and the layers' buffers."""
         s, own = self.context, super()._own()
-        own |= {_second(held.name): s.spec(held.shape) for row in self._back.rows for held in row}
+        own |= {_second(live.name): s.spec(live.shape) for row in self._back.rows for live in row}
         for placed in s.layers:
             own |= {f"{placed.name}.{n}": b.spec(s.dtype, s.lanes) for n, b in placed.plan.curvature.items()}
             own |= {f"{placed.name}.{n}2": self._spec(placed, n) for n in _squared(placed)}
@@ -166,14 +167,14 @@ def curvature(
     slot = Slot(gradient, np.zeros((len(targets), 2), np.int64), context.backend)
     batch = Batch(count, context.dtype, memory, len(targets))
     batch.fill(chosen, step, targets)
-    stage = staging(memory)
+    staged = staging(memory)
     programs = [group.choose(batch)]
     for number, (which, source) in enumerate(zip(numbered("in", len(sources)), sources, strict=True)):
-        origin = stage.take(which, source, chosen)
+        origin = staged.stage(which, source, chosen)
         programs.append(group.load_input(number, origin.source, origin.in_order))
     for output, (which, target) in enumerate(zip(numbered("target", len(targets)), targets, strict=True)):
         if target.vectors is not None:
-            vectors = stage.take(which, target.vectors, chosen)
+            vectors = staged.stage(which, target.vectors, chosen)
             programs.append(group.load(vectors.source, group.end(target.into, output), vectors.in_order))
     programs.append(group.forward)
     for output, target in enumerate(targets):

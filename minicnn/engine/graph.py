@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import prod
-from typing import Any
 
 from ..arrays import Shape
 from ..errors import OptionError, ShapeError
@@ -12,7 +11,8 @@ from ..nn.base import MOST, Layer, Plan
 from ..nn.residual import Residual
 from .bind import PlacedLayer, describe
 
-Item = Layer | Residual | tuple[Any, ...]
+Named = Layer | Residual | str
+Item = Layer | Residual | tuple[str, Named] | tuple[str, Named, str | Sequence[str]]
 """A layer, or a residual block; a pair (name, layer); or (name, layer, inputs), where inputs is the name of what it reads, or
 several names. The name of an earlier item in place of the layer means that item's layer once more, with the same
 parameters."""
@@ -21,7 +21,7 @@ INPUT = "input"
 """The name of a network's only input."""
 
 
-def checked_shapes(given: Any) -> dict[str, Shape]:
+def checked_shapes(given: object) -> dict[str, Shape]:
     """The shape of each input by its name, given as the shape of the only one, or as a dict.
 
     Raises:
@@ -35,7 +35,7 @@ def checked_shapes(given: Any) -> dict[str, Shape]:
     return {name: _checked_shape(shape) for name, shape in given.items()}
 
 
-def _checked_shape(shape: Any) -> Shape:
+def _checked_shape(shape: object) -> Shape:
     """The shape of one image as a tuple of positive whole numbers."""
     sizes = tuple(shape) if isinstance(shape, Sequence) else ()
     if not sizes or not all(isinstance(s, int) and not isinstance(s, bool) and s > 0 for s in sizes):
@@ -80,7 +80,7 @@ class _Planner:
         self.shapes.append(plan.out_shape)
         self.trail += f" → {title} → {plan.out_shape}"
 
-    def _parts(self, index: int, item: Item) -> tuple[str, Any, tuple[str, ...] | None]:
+    def _parts(self, index: int, item: Item) -> tuple[str, Named, tuple[str, ...] | None]:
         """Name, layer and inputs of an item, of which a layer alone has neither name nor inputs."""
         name, what, *more = item if isinstance(item, tuple) and len(item) in (2, 3) else (str(index), item)
         inputs = (more[0],) if more and isinstance(more[0], str) else more[0] if more else None
@@ -96,8 +96,8 @@ class _Planner:
             or "." in name
             or not well
         ):
-            told = f"expected a Layer, a pair (name without dots, Layer) or (name, Layer, names of its inputs), got {item!r}"
-            raise OptionError("Network", told, 'write for example ("C1", Conv2d(6, 5))')
+            problem = f"expected a Layer, a pair (name without dots, Layer) or (name, Layer, names of its inputs), got {item!r}"
+            raise OptionError("Network", problem, 'write for example ("C1", Conv2d(6, 5))')
         return name, what, None if inputs is None else tuple(inputs)
 
     def _layer(self, item: Item, name: str, what: Layer | str) -> tuple[Layer, str]:

@@ -4,83 +4,45 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
 from ..arrays import Array, Shape
-from ..backends.derived import Derived
-from ..backends.interface import Backend
-from ..backends.program import ALONE, Barrier, Call, Kernel, Part, Program, Task
+from ..backends.program import SOLE_READER, Barrier, Call, Kernel, Part, Program, Task
 from ..backends.scratch import Scratch
 from ..backends.workspace import Workspace
 from ..errors import BackendError, ContractError
 from ..nn.base import Spec
-from ..nn.losses import Loss, told_apart
+from ..nn.losses import Loss, cache_key
 from .accumulate import Slot
 from .batch import Batch
 from .bind import PlacedLayer
+from .context import Context
 from .inputs import Arrays, Source
 from .memory import Arena
 from .record import Recorder, record
 from .rows import address
 from .shared import rows_of
-from .values import Activations, Gradients, Held, Values, numbered
+from .values import Activations, Gradients, LiveRange, Values, numbered
 
 
-def _meet() -> None:
-    """Nothing: where programs are cut there is no call."""
-
-
-@dataclass(frozen=True)
-class Context:
-    """What all groups of a network have in common."""
-
-    layers: Sequence[PlacedLayer]
-    values: Values
-    dtype: np.dtype[Any]
-    lanes: int
-    backend: Backend
-    seed: int
-    derived: Derived
-
-    @property
-    def in_shapes(self) -> Sequence[Shape]:
-        """Shapes of the network's inputs, without lanes."""
-        return self.values.in_shapes
-
-    @property
-    def outputs(self) -> Sequence[PlacedLayer]:
-        """The layers whose values are the network's outputs."""
-        return [self.layers[value - self.values.inputs] for value in self.values.outputs]
-
-    @property
-    def out_shape(self) -> Shape:
-        """Shape of the network's first output, without lanes."""
-        return self.outputs[0].plan.out_shape
-
-    def measures(self, train: bool) -> bool:
-        """Whether a pass waits for what all groups of a batch tell."""
-        return any(placed.layer.measures(train) for placed in self.layers)
-
-    def spec(self, shape: Shape, dtype: np.dtype[Any] | None = None) -> Spec:
-        """A buffer with lanes."""
-        return (*shape, self.lanes), dtype or self.dtype
+def _nothing() -> None:
+    """The function of a barrier, which is never called: programs are cut there."""
 
 
 class LaneGroup:
     """The memory for one group of images on their way through the network.
 
-    A training group keeps the activations that the backward pass needs; its gradients take turns in two buffers. An inference
-    group's activations take turns too. Where a layer allows it and nobody needs x any more, y is written over x.
+    A training group keeps the activations that the backward pass needs; its gradients share two buffers. An inference
+    group's activations share buffers too. Where a layer allows it and nobody needs x any more, y is written over x.
 
     Args:
         context: the network's.
         train: whether this is training.
         keep: keep every activation, also those that only a person wants to see; there is a backward pass in any case.
         scratch: work space, if the group shares it with others that never run beside it.
-        rows: what all groups of a batch tell, by layer and name; None for a group that is the whole batch.
+        rows: the measurements of all groups of a batch, by layer and name; None for a group that is the whole batch.
         number: its place among them.
     """
 
@@ -97,12 +59,12 @@ class LaneGroup:
         self._rows = rows_of(context.layers, context.dtype, 1) if rows is None else rows
         self._workspace = None if context.backend.lowering is None else Workspace(context.derived, scratch or Scratch())
         s, values = context, context.values
-        self._held = Activations(values, train, keep)
-        held = self._held.rows
+        self._activations = Activations(values, train, keep)
+        rows_of_buffers = self._activations.rows
         if train or keep:
             self._back = self._gradients(values)
-            held = held + self._back.rows
-        regions: list[Sequence[Mapping[str, Spec]]] = [[self._own()], *map(self._region, held)]
+            rows_of_buffers = rows_of_buffers + self._back.rows
+        regions: list[Sequence[Mapping[str, Spec]]] = [[self._own()], *map(self._region, rows_of_buffers)]
         regions.append([{f"{b.name}.{n}": w.spec(s.dtype, s.lanes) for n, w in b.plan.work.items()} for b in s.layers])
         self.arena = Arena(regions, guards=s.backend.checked)
         self["number"][0] = number
@@ -120,7 +82,7 @@ class LaneGroup:
         own |= {"number": ((1,), whole), "place": ((s.lanes,), whole)}
         for labels, target, placed in zip(self._ends("labels"), self._ends("target"), s.outputs, strict=True):
             own |= {labels: ((s.lanes,), whole), target: s.spec(placed.plan.out_shape)}
-        own |= {name: s.spec(shape) for name, shape in zip(self._held.names, s.in_shapes, strict=False)}
+        own |= {name: s.spec(shape) for name, shape in zip(self._activations.names, s.in_shapes, strict=False)}
         own |= {"rng": ((len(s.layers), 4), np.dtype(np.uint64))}
         for placed in s.layers:
             own |= {f"{placed.name}.{n}": b.spec(s.dtype, s.lanes) for n, b in placed.plan.saved.items()}
@@ -128,11 +90,11 @@ class LaneGroup:
 
     def _gradients(self, values: Values) -> Gradients:
         """Where gradients lie, which take turns."""
-        return Gradients(values, turns=True)
+        return Gradients(values, reuse=True)
 
-    def _region(self, row: Sequence[Held]) -> list[dict[str, Spec]]:
+    def _region(self, row: Sequence[LiveRange]) -> list[dict[str, Spec]]:
         """Buffers over each other."""
-        return [{held.name: self.context.spec(held.shape)} for held in row]
+        return [{live.name: self.context.spec(live.shape)} for live in row]
 
     def fill(self, value: float) -> None:
         """Set every number of every buffer, for tests that look for reads of what nobody wrote."""
@@ -148,13 +110,13 @@ class LaneGroup:
         return numbered(kind, len(self.context.values.outputs))
 
     def end(self, kind: str, output: int = 0) -> Array:
-        """A buffer at an output: ``"labels"``, ``"target"``, ``"marks"``, which is a part of it, or ``"dy"``.
+        """A buffer at an output: ``"labels"``, ``"target"``, ``"class_map"``, which is a part of it, or ``"dy"``.
 
         Args:
             kind: which.
             output: the number of the output.
         """
-        if kind == "marks":  # targets are written over it class by class, the last one last
+        if kind == "class_map":  # targets are written over it class by class, the last one last
             return self.end("target", output)[-1:]
         return self[self._ends(kind)[output]]
 
@@ -165,7 +127,7 @@ class LaneGroup:
     def output(self, index: int) -> Array:
         """The output of a layer, with lanes."""
         placed = self.context.layers[index]
-        return self._shaped(self._held.names[placed.value], placed.plan.out_shape)
+        return self._shaped(self._activations.names[placed.value], placed.plan.out_shape)
 
     @property
     def ys(self) -> list[Array]:
@@ -180,7 +142,7 @@ class LaneGroup:
     @property
     def xs(self) -> list[Array]:
         """The network's inputs, with lanes."""
-        return [self[name] for name in self._held.names[: len(self.context.in_shapes)]]
+        return [self[name] for name in self._activations.names[: len(self.context.in_shapes)]]
 
     @property
     def dxs(self) -> list[Array]:
@@ -194,7 +156,7 @@ class LaneGroup:
 
     def _names(self, placed: PlacedLayer) -> dict[str, object]:
         """The arrays that both passes of a layer may name."""
-        xs = tuple(self._shaped(self._held.names[v], s) for v, s in zip(placed.inputs, placed.in_shapes, strict=True))
+        xs = tuple(self._shaped(self._activations.names[v], s) for v, s in zip(placed.inputs, placed.in_shapes, strict=True))
         own = [*placed.plan.saved, *placed.plan.work]
         names: dict[str, object] = {**placed.shared, **{n: self[f"{placed.name}.{n}"] for n in own}}
         for name in placed.plan.measured:
@@ -223,15 +185,17 @@ class LaneGroup:
                 if placed.layer.measures(self.train):
                     assert placed.layer.measure is not None
                     record(placed.who, placed.layer.measure, k, self._names(placed), placed.plan.consts)
-                    self._meet(k, program, placed, placed.layer.merge, placed.layer.track if self.train else None)
+                    self._record_barrier(k, program, placed, placed.layer.merge, placed.layer.track if self.train else None)
                 first = len(program)
                 record(placed.who, placed.layer.forward, k, self._names(placed), placed.plan.consts)
                 self._check_written(placed, program.calls[first:])
                 if not (self.train or self._keep or self.context.values.read_by_one(placed) is None):
-                    program.calls[first:] = [replace(call, options={**call.options, **ALONE}) for call in program.calls[first:]]
+                    program.calls[first:] = [
+                        replace(call, options={**call.options, **SOLE_READER}) for call in program.calls[first:]
+                    ]
         return self._lowered(program)
 
-    def _meet(self, k: Recorder, program: Program, placed: PlacedLayer, *methods: Callable[..., None] | None) -> None:
+    def _record_barrier(self, k: Recorder, program: Program, placed: PlacedLayer, *methods: Callable[..., None] | None) -> None:
         """Let all groups of the batch come to this place, and record what then runs once."""
         rows = {n: self._rows[f"{placed.name}.{n}"] for n in placed.plan.measured}
 
@@ -245,7 +209,7 @@ class LaneGroup:
                     record(placed.who, method, own, names, placed.plan.consts)
             return once
 
-        program.append(Barrier(k.where, "barrier", _meet, (), merge=merge))
+        program.append(Barrier(k.where, "barrier", _nothing, (), merge=merge))
 
     def _check_written(self, placed: PlacedLayer, calls: Sequence[Call]) -> None:
         """Refuse a layer whose calls leave y alone; one of plain Python may know it without being given it."""
@@ -283,7 +247,7 @@ class LaneGroup:
                 if placed.layer.measure_back is not None:
                     record(placed.who, placed.layer.measure_back, k, names, placed.plan.consts)
                     if placed.layer.measures(self.train):
-                        self._meet(k, program, placed, placed.layer.merge_back)
+                        self._record_barrier(k, program, placed, placed.layer.merge_back)
                 record(placed.who, placed.layer.backward, k, names, placed.plan.consts)
                 for part, total in sums:
                     k.add(part, total)
@@ -312,19 +276,19 @@ class LaneGroup:
     def loss_names(self, loss: Loss, slot: Slot, scale: Array, output: int = 0) -> dict[str, object]:
         """The arrays that the passes of a loss of an output may name."""
         consts = {n: np.array(v, self.context.dtype) for n, v in loss.consts().items()}
-        kinds = ("target", "marks", *(["dy"] if self.train else []))
+        kinds = ("target", "class_map", *(["dy"] if self.train else []))
         rows = {n: self.end(n, output).reshape(-1, self.context.lanes) for n in kinds}
         names = consts | rows | {"labels": self.end("labels", output), "lanes": self["lanes"], "scale": scale}
         return names | {"y": self.ys[output].reshape(-1, self.context.lanes), "value": slot.values[output]}
 
     def loss(self, loss: Loss, slot: Slot, scale: Array, labelled: bool, output: int = 0) -> Program:
         """The program from an output to its loss, its hits and, in training, its ``dy``."""
-        key = ("loss", told_apart(loss), id(slot), id(scale), labelled, output)
+        key = ("loss", cache_key(loss), id(slot), id(scale), labelled, output)
         if key not in self._programs:
             k, program = self._recorder()
             k.where, last = type(loss).__name__, self.context.outputs[output].layer
-            if (doubt := loss.doubts(last)) is not None:
-                warnings.warn(doubt, stacklevel=2)
+            if (warning := loss.warning(last)) is not None:
+                warnings.warn(warning, stacklevel=2)
             names = self.loss_names(loss, slot, scale, output)
             if labelled:
                 labels, lanes = self.end("labels", output), self["lanes"]
@@ -332,8 +296,8 @@ class LaneGroup:
                     k.one_hot(labels, lanes, names["on_off"], names["target"])
                 count = k.count_least if last.least_wins else k.count_hits
                 count(names["y"], labels, lanes, slot.hits[output])
-            if loss.aim is not None:
-                record(k.where, loss.aim, k, names, loss.consts())
+            if loss.prepare_target is not None:
+                record(k.where, loss.prepare_target, k, names, loss.consts())
             record(k.where, loss.forward, k, names, loss.consts())
             if self.train:
                 record(k.where, loss.backward, k, names, loss.consts())

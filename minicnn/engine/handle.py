@@ -7,10 +7,8 @@ from dataclasses import replace
 from typing import Any, Self
 from weakref import WeakMethod
 
-import numpy as np
-
 from .. import backends
-from ..arrays import Array, Shape
+from ..arrays import Array, DType, Shape
 from ..backends.derived import Derived
 from ..backends.executor import Executor
 from ..backends.interface import Backend
@@ -19,8 +17,8 @@ from ..backends.processors import thread_count
 from ..nn.losses import Loss
 from .accumulate import GradientSlots
 from .bind import PlacedLayer
+from .context import Context
 from .graph import items_of, plan_graph
-from .group import Context
 from .memory import Identity, ParameterVector
 from .prepare import Preparation
 from .runner import Runner
@@ -49,7 +47,7 @@ class Handle:
     in_shape: Shape
     in_shapes: Mapping[str, Shape]
     outputs: Sequence[str]
-    dtype: np.dtype[Any]
+    dtype: DType
     seed: int
     steps: int
     backend: Backend
@@ -123,7 +121,7 @@ class Handle:
     def __copy__(self) -> Self:
         return self.share()
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         with self._lock.atomic():
             more = {name: value for name, value in vars(self).items() if name not in HANDLE}
             values = {"params": self.params.flat.copy(), "grads": self.grads.flat.copy(), "kept": state_of(self.layers)}

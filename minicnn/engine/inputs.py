@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from math import prod
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, Union
 
 import numpy as np
 
-from ..arrays import Array, Shape
+from ..arrays import Array, DType, Shape
 from ..backends.kernels import Kernels
 from ..errors import DataError, ShapeError
 from ..nn.losses import Loss
 from .rows import NUMPY
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 
 class Source(Protocol):
     """N images that know how to write some of themselves into lanes.
 
-    One that also has ``rows``, ``dtype``, ``over`` and ``fixed``, as ``Arrays``, can be brought to a device a batch at a time;
-    any other is taken there as a whole, once. Its memory is not kept when the caller gives it up; any other source is
-    remembered with the last few kinds of batch.
+    An ``ArraySource`` can be copied to a device a batch at a time, and its memory is not kept when the caller gives it up. Any
+    other source is copied there as a whole, once, and is remembered with the last few kinds of batch.
     """
 
     @property
@@ -39,6 +41,33 @@ class Source(Protocol):
         ...
 
 
+class ArraySource(Source, Protocol):
+    """A source whose images are the rows of an array."""
+
+    @property
+    def rows(self) -> Array:
+        """The images as they are stored, one a row."""
+        ...
+
+    @property
+    def dtype(self) -> DType:
+        """What kernels read them as."""
+        ...
+
+    @property
+    def fixed(self) -> bool:
+        """Whether nobody changes the images while there is a network that reads them."""
+        ...
+
+    def over(self, rows: Array) -> Source:
+        """The same source over other rows."""
+        ...
+
+
+Images = Union[Source, "ArrayLike"]
+"""What a network takes as images: a source, or an array."""
+
+
 class Arrays:
     """Images in memory as an array (N, …) of real numbers, in any layout; of a batch's images alone a copy is made.
 
@@ -53,7 +82,7 @@ class Arrays:
     fixed: ClassVar[bool] = False
     """Whether nobody changes the images while there is a network that reads them."""
 
-    def __init__(self, values: Array, dtype: np.dtype[Any] | None = None, owner: object = None) -> None:
+    def __init__(self, values: Array, dtype: DType | None = None, owner: object = None) -> None:
         self.values = values
         self.dtype = values.dtype if dtype is None else dtype
         self.owner = values if owner is None else owner
@@ -92,7 +121,7 @@ def array(who: str, values: object) -> Array:
         raise DataError(who, what, "give rows of equal length") from None
 
 
-def arrays(who: str, values: object, dtype: np.dtype[Any], shape: Shape) -> Arrays:
+def arrays(who: str, values: object, dtype: DType, shape: Shape) -> Arrays:
     """An array (N, *shape) of real numbers as a source, still as it was given.
 
     Raises:
@@ -111,7 +140,7 @@ def arrays(who: str, values: object, dtype: np.dtype[Any], shape: Shape) -> Arra
     return Arrays(given, dtype, values if isinstance(values, np.ndarray) else given)
 
 
-def source(who: str, x: Any, dtype: np.dtype[Any], in_shape: Shape) -> Source:
+def source(who: str, x: Images, dtype: DType, in_shape: Shape) -> Source:
     """What to read images from: the given Source, or an array as one.
 
     Raises:
@@ -119,12 +148,12 @@ def source(who: str, x: Any, dtype: np.dtype[Any], in_shape: Shape) -> Source:
     """
     if isinstance(x, np.ndarray) or not hasattr(x, "load"):
         return arrays(who, x, dtype, in_shape)
-    if tuple(x.shape[1:]) != in_shape:
-        what = f"expected images of shape {in_shape}, got {tuple(x.shape[1:])}"
+    images: Source = x  # type: ignore[assignment]  # it has what a source must have
+    if tuple(images.shape[1:]) != in_shape:
+        what = f"expected images of shape {in_shape}, got {tuple(images.shape[1:])}"
         raise ShapeError(who, what, "choose the resize or padding that the network was built for")
-    if x.shape[0] == 0:
+    if images.shape[0] == 0:
         raise DataError(who, "expected at least one image, got none", "give a source with N of at least 1")
-    images: Source = x
     return images
 
 
@@ -220,7 +249,7 @@ class Targets(NamedTuple):
         loss: the loss for targets of this kind.
         labels: class numbers of its images; −1 where there is none.
         vectors: for all images of the source a vector, or a class number for each place of a map.
-        into: the buffer for ``vectors``: ``"target"``, or ``"marks"`` for class numbers.
+        into: the buffer for ``vectors``: ``"target"``, or ``"class_map"`` for class numbers.
         total: what the sum of the batch is divided by for the mean; the number of images for None.
         weight: what the mean counts beside those of other outputs.
     """
@@ -242,9 +271,9 @@ def targets(
     target: object,
     images: int,
     chosen: Array,
-    dtype: np.dtype[Any],
+    dtype: DType,
     out_shape: Shape,
-    towards: Callable[[str], Loss] | None = None,
+    for_targets: Callable[[str], Loss] | None = None,
 ) -> Targets:
     """The target as vectors for every image, or as the class numbers of the chosen ones.
 
@@ -255,33 +284,33 @@ def targets(
         chosen: which of them make the batch.
         dtype: the network's.
         out_shape: shape of its output.
-        towards: gives the loss for targets of a kind, where that is remembered; ``Loss.towards`` for None.
+        for_targets: gives the loss for targets of a kind, where that is remembered; ``Loss.for_targets`` for None.
 
     Raises:
         ShapeError, DataError: the target is not what it should be.
     """
-    towards = partial(loss.towards, classes=out_shape[0]) if towards is None else towards
+    for_targets = partial(loss.for_targets, classes=out_shape[0]) if for_targets is None else for_targets
     given = array("target", target)
-    marks = loss.dense and len(out_shape) > 1 and given.dtype.kind in "iu"
-    if marks or (loss.dense and given.dtype.kind == "f" and given.shape[1:] == out_shape):
-        return _dense_targets(loss, target, given, images, chosen, dtype, out_shape, marks)
+    class_map = loss.dense and len(out_shape) > 1 and given.dtype.kind in "iu"
+    if class_map or (loss.dense and given.dtype.kind == "f" and given.shape[1:] == out_shape):
+        return _dense_targets(loss, target, given, images, chosen, dtype, out_shape, class_map)
     if loss.vectors and (given.ndim > 1 or given.dtype.kind == "f" or not loss.classes):
         vectors = _vectors(target, given, images, dtype, out_shape)
-        return Targets(towards("vectors"), vectors=vectors)
+        return Targets(for_targets("vectors"), vectors=vectors)
     if len(out_shape) != 1:
         what = f"expected a target of shape (N, {', '.join(map(str, out_shape))}), got {given.shape}"
         raise ShapeError("target", what, "class numbers need an output that is a vector")
     if loss.vectors and out_shape == (1,):
         what = f"expected numbers of shape (N, 1) for an output of one unit, got whole numbers of shape {given.shape}"
         raise ShapeError("target", what, "reshape them to (N, 1): one unit tells no classes apart")
-    taken = towards("labels")
+    taken = for_targets("labels")
     if taken is loss:
         return Targets(loss, labels("target", given, images, out_shape[0], chosen))
     found = labels("target", given, images, out_shape[0], chosen, loss.ignores())
-    return Targets(taken, found, total=weighed(taken, found))
+    return Targets(taken, found, total=total_weight(taken, found))
 
 
-def _vectors(target: object, given: Array, images: int, dtype: np.dtype[Any], shape: Shape) -> Arrays:
+def _vectors(target: object, given: Array, images: int, dtype: DType, shape: Shape) -> Arrays:
     """A target (N, *shape) for all images."""
     vectors = arrays("target", target if isinstance(target, np.ndarray) else given, dtype, shape)
     if vectors.shape[0] != images:
@@ -291,21 +320,28 @@ def _vectors(target: object, given: Array, images: int, dtype: np.dtype[Any], sh
 
 
 def _dense_targets(
-    loss: Loss, target: object, given: Array, images: int, chosen: Array, dtype: np.dtype[Any], out_shape: Shape, marks: bool
+    loss: Loss,
+    target: object,
+    given: Array,
+    images: int,
+    chosen: Array,
+    dtype: DType,
+    out_shape: Shape,
+    class_map: bool,
 ) -> Targets:
     """How much each class weighs, or class numbers for each place of a map, whose range is checked in the chosen images."""
-    if not marks:
+    if not class_map:
         vectors = _vectors(target, given, images, dtype, out_shape)
         total = None if len(out_shape) == 1 else float(len(chosen) * prod(out_shape[1:]))
-        return Targets(loss.towards("vectors", out_shape[0]), vectors=vectors, total=total)
+        return Targets(loss.for_targets("vectors", out_shape[0]), vectors=vectors, total=total)
     vectors, ignored = _vectors(target, given, images, dtype, out_shape[1:]), loss.ignores()
     numbers = given[chosen].astype(INDEX, copy=False)
     check_range(numbers if ignored is None else numbers[numbers != ignored], out_shape[0])
-    taken = loss.towards("marks", out_shape[0])
-    return Targets(taken, vectors=vectors, into="marks", total=weighed(taken, numbers))
+    taken = loss.for_targets("class_map", out_shape[0])
+    return Targets(taken, vectors=vectors, into="class_map", total=total_weight(taken, numbers))
 
 
-def weighed(loss: Loss, found: Array) -> float | None:
+def total_weight(loss: Loss, found: Array) -> float | None:
     """What the sum over a batch of class numbers is divided by; None for the number of images.
 
     Raises:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from math import prod
-from typing import Any
 
-import numpy as np
-
-from ..arrays import Array, Shape
+from ..arrays import Array, DType, Shape
 from ..backends.alignment import ALIGNMENT, STAGGER, aligned
 from ..backends.interface import Memory
 from ..nn.base import Spec
@@ -30,7 +27,7 @@ class ParameterVector(Mapping[str, Array]):
     (8, array([7., 7.], dtype=float32))
     """
 
-    def __init__(self, shapes: Mapping[str, Shape], dtype: np.dtype[Any], device: Memory | None = None) -> None:
+    def __init__(self, shapes: Mapping[str, Shape], dtype: DType, device: Memory | None = None) -> None:
         self.memory = aligned(sum(map(prod, shapes.values())) * dtype.itemsize).view(dtype)
         self._device = device
         self._views: dict[str, Array] = {}
@@ -69,10 +66,10 @@ class Identity:
         dtype: dtype of the parameters.
     """
 
-    def __init__(self, shapes: Mapping[str, Shape], dtype: np.dtype[Any]) -> None:
+    def __init__(self, shapes: Mapping[str, Shape], dtype: DType) -> None:
         self.shapes, self.dtype, self.claimed = dict(shapes), dtype, True
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         return {"shapes": self.shapes, "dtype": self.dtype, "claimed": False}
 
     def difference(self, other: Identity) -> str | None:
@@ -109,7 +106,7 @@ class Arena:
                 at = start
                 for name, spec in alternative.items():
                     places.append((name, at, spec))
-                    at += self._room(spec)
+                    at += self._padded_size(spec)
                 reach = max(reach, at)
             end = reach
         self.bytes = aligned(end)
@@ -120,9 +117,9 @@ class Arena:
             size = prod(shape) * dtype.itemsize
             self.arrays[name] = self.bytes[at : at + size].view(dtype).reshape(shape)
             if guards and name not in overlaid:  # a band between overlaid buffers may be another buffer's inside
-                self._guards.append((name, self.bytes[at + size : at + self._room((shape, dtype))]))
+                self._guards.append((name, self.bytes[at + size : at + self._padded_size((shape, dtype))]))
 
-    def _room(self, spec: Spec) -> int:
+    def _padded_size(self, spec: Spec) -> int:
         shape, dtype = spec
         size = prod(shape) * dtype.itemsize + self._band
         return -(-size // ALIGNMENT) * ALIGNMENT + STAGGER

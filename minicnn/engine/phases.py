@@ -1,8 +1,8 @@
-"""Batches whose groups wait for each other: where a layer needs what the whole batch tells, all groups come to a barrier first.
+"""Batches whose groups wait for each other: where a layer measures the whole batch, all groups come to a barrier first.
 
 Every group has memory of its own then, as all of them keep their activations until the gradients come back; between two
-barriers a group still goes through all layers while it is in cache. What groups tell is merged in their order, so results do
-not depend on the number of threads.
+barriers a group still goes through all layers while it is in cache. Measurements are merged in the order of the groups, so
+results do not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from ..backends.executor import Executor
 from ..backends.program import Program, Task
 from ..backends.scratch import Scratch
 from .accumulate import SLOTS
-from .group import Context, LaneGroup
+from .context import Context
+from .group import LaneGroup
 from .shared import rows_of
 
 ONCE = (0, 1, 1)

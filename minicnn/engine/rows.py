@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, DType
 
 NUMPY: tuple[Literal["C", "A", "W"], ...] = ("C", "A", "W")
 """What kernels need of an array: contiguous, aligned, writeable."""
@@ -38,7 +38,7 @@ def borrowed(array: Array, owner: object = None) -> Array:
     return np.asarray(_Name(array, owner))
 
 
-def direct(rows: Array, dtype: np.dtype[Any]) -> bool:
+def direct(rows: Array, dtype: DType) -> bool:
     """Whether rows are of this dtype, and kernels can read them where they lie."""
     return rows.dtype == dtype and rows.flags.c_contiguous and rows.flags.aligned
 

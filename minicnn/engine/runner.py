@@ -12,12 +12,13 @@ from ..arrays import Array
 from ..backends.executor import Executor
 from ..backends.program import Program, Schedule, Task
 from ..errors import DataError
-from ..nn.losses import Loss, is_value, told_apart
+from ..nn.losses import Loss, cache_key, is_immutable
 from . import inputs
 from .accumulate import SLOTS, GradientSlots, Slot
-from .batch import CAPACITY, Batch, Taken, group_lanes, staging
+from .batch import CAPACITY, Batch, Staged, group_lanes, staging
 from .bind import PlacedLayer
-from .group import Context, LaneGroup
+from .context import Context
+from .group import LaneGroup
 from .inputs import Targets
 from .phases import ONCE, PhasedGroups
 from .prepare import Preparation
@@ -111,10 +112,10 @@ class Runner:
         then: Array | None,
     ) -> Score:
         """The loss of the chosen images, with gradients added up in training; those of ``then`` come next."""
-        losses = tuple(self._told(number, target.loss) for number, target in enumerate(targets))
+        losses = tuple(self._key_of(number, target.loss) for number, target in enumerate(targets))
         if train:
             check_images(self._demanding, len(chosen))
-        if self._alone(chosen):
+        if self._is_single(chosen):
             return self._scored(self._single.score(losses, sources, chosen, targets, step, train), targets, 1)
         self._fill(chosen, step, targets)
         lanes = group_lanes(self._memory, len(chosen), self._context.lanes)
@@ -130,10 +131,10 @@ class Runner:
                 self._staging.prefetch(which, source, then)
         return self._scored(self._slots.tally(len(slots)), targets, len(chosen))
 
-    def _take(self, kind: str, sources: Sequence[inputs.Source | None], chosen: Array) -> dict[int, Taken]:
+    def _take(self, kind: str, sources: Sequence[inputs.Source | None], chosen: Array) -> dict[int, Staged]:
         """Where to read the chosen images of each input, or the vectors of each output that has such, by its number."""
         named = enumerate(zip(numbered(kind, len(sources)), sources, strict=True))
-        return {n: self._staging.take(which, source, chosen) for n, (which, source) in named if source is not None}
+        return {n: self._staging.stage(which, source, chosen) for n, (which, source) in named if source is not None}
 
     def _scored(self, tally: Sequence[tuple[float, int]], targets: Sequence[Targets], images: int) -> Score:
         """What a batch came to, from the loss and the hits of each output."""
@@ -143,19 +144,19 @@ class Runner:
         each = [Score(loss / target.weight, correct, images) for (loss, correct), target in zip(tally, targets, strict=True)]
         return Score(sum(loss for loss, _ in tally), tally[0][1], images, dict(zip(names, each, strict=True)))
 
-    def _told(self, output: int, loss: Loss) -> Hashable:
+    def _key_of(self, output: int, loss: Loss) -> Hashable:
         """What tells a loss from others; that of an output's last one is remembered, where nothing about it can change."""
         if self._losses[output][0] is not loss:
-            told = told_apart(loss)
-            self._losses[output] = (loss, told) if is_value(loss) else (None, told)
+            told = cache_key(loss)
+            self._losses[output] = (loss, told) if is_immutable(loss) else (None, told)
         return self._losses[output][1]
 
     def _scoring(
         self,
         kind: Kind,
         targets: Sequence[Targets],
-        origins: Mapping[int, Taken],
-        vectors: Mapping[int, Taken],
+        origins: Mapping[int, Staged],
+        vectors: Mapping[int, Staged],
         slots: list[Slot],
     ) -> Schedule:
         """What each thread does for a batch that is scored: one slot's groups after another's, then a part of the sums."""
@@ -192,18 +193,18 @@ class Runner:
             tasks.append(group.work(parts))
         return self._schedule_of([tasks], sums)
 
-    def _loads(self, group: LaneGroup, origins: Mapping[int, Taken]) -> list[Program]:
+    def _loads(self, group: LaneGroup, origins: Mapping[int, Staged]) -> list[Program]:
         """What brings a group its images."""
         loads = [group.load_input(number, origin.source, origin.in_order) for number, origin in origins.items()]
         return [group.choose(self._batch), *loads]
 
-    def _aims(self, group: LaneGroup, targets: Sequence[Targets], vectors: Mapping[int, Taken]) -> list[Program]:
+    def _aims(self, group: LaneGroup, targets: Sequence[Targets], vectors: Mapping[int, Staged]) -> list[Program]:
         """What brings a group its targets where they are vectors."""
         return [group.load(each.source, group.end(targets[n].into, n), each.in_order) for n, each in vectors.items()]
 
     def predict(self, sources: Sequence[inputs.Source], chosen: Array, step: int) -> list[Array]:
         """Each output for the chosen images."""
-        if self._alone(chosen):
+        if self._is_single(chosen):
             return self._single.predict(sources, chosen, step)
         self._fill(chosen, step)
         lanes = group_lanes(self._memory, len(chosen), self._context.lanes)
@@ -216,7 +217,7 @@ class Runner:
             self._memory.to_host(*ys)
         return [y.copy() for y in ys]
 
-    def _predicting(self, origins: Mapping[int, Taken], groups: int, lanes: int) -> Schedule:
+    def _predicting(self, origins: Mapping[int, Staged], groups: int, lanes: int) -> Schedule:
         """What each thread does for a batch whose outputs are wanted."""
 
         def predicting(group: LaneGroup) -> list[Program]:
@@ -240,8 +241,8 @@ class Runner:
         first = [[Task([([prepare], ONCE)], np.zeros(1, np.int64))]] if prepare.calls else []
         return Schedule([*first, *phases, *([sums] if sums else [])])
 
-    def _alone(self, chosen: Array) -> bool:
-        """Whether the batch is one image, on a backend that has kernels for that."""
+    def _is_single(self, chosen: Array) -> bool:
+        """Whether the batch is one image, on a backend with kernels for one image."""
         return len(chosen) == 1 and self._memory is None
 
     def _run(self, key: Hashable, record: Callable[[], Schedule], origins: object) -> None:
@@ -281,7 +282,7 @@ def check_images(layers: Sequence[PlacedLayer], images: int) -> None:
 
 
 def identity(source: inputs.Source | None) -> int:
-    """What tells one source from another while both live."""
+    """The identity of a source, which no other has while it lives."""
     return id(source.values if isinstance(source, inputs.Arrays) else source)
 
 

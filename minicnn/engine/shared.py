@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
-from ..arrays import Array, Shape
+from ..arrays import Array, DType, Shape
 from ..backends.interface import Backend
 from ..backends.program import Program
 from ..nn.base import Buffer
@@ -33,9 +32,9 @@ def initialise(layers: Sequence[PlacedLayer], params: ParameterVector, seed: int
 
 
 def provide(
-    layers: Sequence[PlacedLayer], params: ParameterVector, dtype: np.dtype[Any], tracked: Mapping[str, dict[str, Array]]
+    layers: Sequence[PlacedLayer], params: ParameterVector, dtype: DType, tracked: Mapping[str, dict[str, Array]]
 ) -> None:
-    """Give every layer its parameters, constants, room for what is derived, and its state, which may be there already."""
+    """Give every layer its parameters, constants, memory for what is derived, and its state, which may be there already."""
     states = dict(tracked)
     for placed in layers:
         plan = placed.plan
@@ -47,13 +46,13 @@ def provide(
         placed.shared |= states[placed.owner]
 
 
-def _filled(buffer: Buffer, dtype: np.dtype[Any]) -> Array:
+def _filled(buffer: Buffer, dtype: DType) -> Array:
     shape, own = buffer.spec(dtype, 0)
     return np.full(shape[: len(buffer.shape)], buffer.start, own)
 
 
-def rows_of(layers: Sequence[PlacedLayer], dtype: np.dtype[Any], groups: int) -> dict[str, Array]:
-    """Memory for what so many groups of a batch tell, by layer and name."""
+def rows_of(layers: Sequence[PlacedLayer], dtype: DType, groups: int) -> dict[str, Array]:
+    """Memory for the measurements of so many groups of a batch, by layer and name."""
     measured = {f"{placed.name}.{n}": b.spec(dtype, 0) for placed in layers for n, b in placed.plan.measured.items()}
     return {name: np.zeros((groups, *shape), own) for name, (shape, own) in measured.items()}
 

@@ -1,4 +1,4 @@
-"""Batches of one image: a group with a single lane, whose kernels lay vectors over pixels, and nobody to share it with."""
+"""Batches of one image: a group with a single lane, whose kernels lay vectors over pixels."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from ..arrays import Array
 from ..backends.executor import Executor
 from ..backends.program import Program, Task
 from .accumulate import GradientSlots
-from .batch import DeviceStaging, HostStaging, Taken
-from .group import Context, LaneGroup
+from .batch import DeviceStaging, HostStaging, Staged
+from .context import Context
+from .group import LaneGroup
 from .inputs import Arrays, Source, Targets
 from .prepare import Preparation
 from .values import numbered
@@ -40,8 +41,8 @@ class Lane:
         self.aims, self.ys, self.labels = [], [], []
         for number, placed in enumerate(context.outputs):
             shape = placed.plan.out_shape
-            target, marks = group.end("target", number).reshape(shape), group.end("marks", number).reshape(shape[1:])
-            self.aims.append({"target": target, "marks": marks})
+            target, class_map = group.end("target", number).reshape(shape), group.end("class_map", number).reshape(shape[1:])
+            self.aims.append({"target": target, "class_map": class_map})
             self.ys.append(group.ys[number].reshape(1, *shape))
             self.labels.append(group.end("labels", number))
             self.labels[-1][0] = 0
@@ -52,7 +53,7 @@ class Lane:
             group[name][0] = 0
         group["rng"][:, 3] = 0
 
-    def enter(self, origins: Sequence[Taken], image: int, step: int) -> None:
+    def enter(self, origins: Sequence[Staged], image: int, step: int) -> None:
         """Copy an image of an array, or tell a source's own kernels which one to fetch; and say which step it is."""
         if step != self._entered:
             self.step.fill(step)
@@ -73,7 +74,7 @@ class Single:
         executor: runs tasks.
         preparation: refreshes what is derived from the parameters.
         slots: where gradients are added.
-        stage: says where to read a source.
+        staging: says where to read a source.
     """
 
     def __init__(
@@ -82,10 +83,10 @@ class Single:
         executor: Executor,
         preparation: Preparation,
         slots: GradientSlots,
-        stage: HostStaging | DeviceStaging,
+        staging: HostStaging | DeviceStaging,
     ) -> None:
         self._context, self._executor, self._preparation, self._slots = replace(context, lanes=1), executor, preparation, slots
-        self._staging = stage
+        self._staging = staging
         self._lanes: dict[bool, Lane] = {}
         self._tasks: dict[Hashable, tuple[list[Source], Task]] = {}
         self._scales = [np.ones(1, context.dtype) for _ in context.outputs]
@@ -98,7 +99,7 @@ class Single:
         if key not in self._tasks:
             self._keep(key, origins, lane.group, [*_loads(lane.group, origins), lane.group.forward])
         lane.enter(origins, chosen[0], step)
-        self._executor.run_alone(self._tasks[key][1])
+        self._executor.run_single(self._tasks[key][1])
         return [y.copy() for y in lane.ys]
 
     def score(
@@ -134,34 +135,34 @@ class Single:
             if factor != self._scaled[output]:
                 self._scaled[output] = factor
                 self._scales[output][0] = factor
-        self._executor.run_alone(self._tasks[key][1])
+        self._executor.run_single(self._tasks[key][1])
         return self._slots.tally(1)
 
-    def _origins(self, sources: Sequence[Source], chosen: Array) -> list[Taken]:
+    def _origins(self, sources: Sequence[Source], chosen: Array) -> list[Staged]:
         """Where to read the chosen image: of an array it is copied from where it is, any other source is read by kernels."""
         named = zip(numbered("in", len(sources)), sources, strict=True)
-        return [Taken(s) if isinstance(s, Arrays) else self._staging.take(which, s, chosen) for which, s in named]
+        return [Staged(s) if isinstance(s, Arrays) else self._staging.stage(which, s, chosen) for which, s in named]
 
     def _lane(self, train: bool) -> Lane:
         if train not in self._lanes:
             self._lanes[train] = Lane(self._context, train)
         return self._lanes[train]
 
-    def _keep(self, key: Hashable, origins: Sequence[Taken], group: LaneGroup, programs: list[Program]) -> None:
+    def _keep(self, key: Hashable, origins: Sequence[Staged], group: LaneGroup, programs: list[Program]) -> None:
         """Remember a kind of batch, and forget the oldest."""
         if len(self._tasks) >= KEPT:
             del self._tasks[next(iter(self._tasks))]
-        programs = [program.alone() for program in programs]
+        programs = [program.as_one_group() for program in programs]
         task = group.task([self._preparation.of(programs), *programs], 0, 1, 1)
         self._tasks[key] = [origin.source for origin in origins if not isinstance(origin.source, Arrays)], task
 
 
-def _key(origins: Sequence[Taken]) -> Hashable:
+def _key(origins: Sequence[Staged]) -> Hashable:
     """What tells kinds of batch apart: arrays are all alike, as their image is copied; another source is itself."""
     return tuple([0 if isinstance(origin.source, Arrays) else id(origin.source) for origin in origins])
 
 
-def _loads(group: LaneGroup, origins: Sequence[Taken]) -> list[Program]:
+def _loads(group: LaneGroup, origins: Sequence[Staged]) -> list[Program]:
     """The kernels of sources that are no arrays."""
     loads = enumerate(origins)
     return [group.load_input(n, each.source, each.in_order) for n, each in loads if not isinstance(each.source, Arrays)]

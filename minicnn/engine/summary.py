@@ -35,7 +35,9 @@ def table(in_shapes: Mapping[str, Shape], layers: Sequence[PlacedLayer], outputs
     """
     names = [*in_shapes, *(b.name for b in layers)]
     rows = [HEAD, *((name, "", by(shape), "", "") for name, shape in in_shapes.items())]
-    rows += [(b.name, kind(b, names, outputs), by(b.plan.out_shape), f"{parameters(b):,}", f"{b.plan.connections:,}") for b in layers]
+    rows += [
+        (b.name, kind(b, names, outputs), by(b.plan.out_shape), f"{parameters(b):,}", f"{b.plan.connections:,}") for b in layers
+    ]
     total, links = sum(map(parameters, layers)), sum(b.plan.connections for b in layers)
     rows.append(("total", "", "", f"{total:,}", f"{links:,}"))
     widths = [max(len(row[i]) for row in rows) for i in range(len(HEAD))]

@@ -15,7 +15,8 @@ from . import inputs
 from .accumulate import SLOTS, GradientSlots
 from .batch import CAPACITY, Batch, group_lanes, staging
 from .bind import PlacedLayer
-from .group import Context, LaneGroup
+from .context import Context
+from .group import LaneGroup
 from .prepare import Preparation
 from .runner import check_images
 from .shared import rows_of
@@ -61,7 +62,7 @@ class Trace:
             fitting, rows = [], rows_of(context.layers, context.dtype, len(needed))
         self.groups = [*fitting[: len(needed)], *(self._group(context, train, rows, i) for i in needed[len(fitting) :])]
         named = zip(numbered("in", len(sources)), sources, strict=True)
-        origins = [self._staging.take(which, source, chosen) for which, source in named]
+        origins = [self._staging.stage(which, source, chosen) for which, source in named]
         y = np.empty((len(chosen), *self._context.out_shape), self._context.dtype)
         (self._preparation.whole + self._preparation.derived.refresh(group.forward for group in self.groups)).run()
         loads = [[g.load_input(n, each.source, each.in_order) for n, each in enumerate(origins)] for g in self.groups]
@@ -88,7 +89,7 @@ class Trace:
     def backward(self, dys: Sequence[inputs.Arrays], input_grad: bool) -> list[Array]:
         """dE/dx of each input where they are wanted, and the gradients of the parameters added up."""
         named = zip(numbered("dy", len(dys)), dys, strict=True)
-        origins = [self._staging.take(which, dy, np.arange(self.images)) for which, dy in named]
+        origins = [self._staging.stage(which, dy, np.arange(self.images)) for which, dy in named]
         shapes = self._context.in_shapes if input_grad else []
         dxs = [np.empty((self.images, *shape), self._context.dtype) for shape in shapes]
         slots = self._slots.take(len(self.groups))

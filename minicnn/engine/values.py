@@ -85,7 +85,7 @@ def numbered(name: str, count: int) -> list[str]:
 
 
 @dataclass
-class Held:
+class LiveRange:
     """A buffer, and from when to when it holds what somebody needs, in steps of a pass.
 
     Attributes:
@@ -101,10 +101,10 @@ class Held:
     last: int
 
 
-def in_turns(held: Sequence[Held]) -> list[list[Held]]:
-    """Buffers in as few rows as they come to, one after another: those of a row are never in use at one step."""
-    rows: list[list[Held]] = []
-    for each in sorted(held, key=lambda h: h.first):
+def share_buffers(live: Sequence[LiveRange]) -> list[list[LiveRange]]:
+    """Buffers in as few rows as possible: the live ranges of a row do not overlap, so its buffers may share memory."""
+    rows: list[list[LiveRange]] = []
+    for each in sorted(live, key=lambda each: each.first):
         row = next((row for row in rows if row[-1].last < each.first), None)
         if row is None:
             rows.append([each])
@@ -128,11 +128,11 @@ class Activations:
 
     def __init__(self, values: Values, train: bool, keep: bool) -> None:
         self.names = numbered("in", values.inputs)
-        held: dict[str, Held] = {}
+        live: dict[str, LiveRange] = {}
         for step, placed in enumerate(values.layers):
             for value in values.reads(placed):
                 if value >= values.inputs:
-                    held[self.names[value]].last = step
+                    live[self.names[value]].last = step
             over = None if keep else self._over(values, placed, train)
             if placed.plan.view:
                 self.names.append(self.names[placed.inputs[0]])
@@ -140,12 +140,12 @@ class Activations:
                 self.names.append(self.names[over])
             else:
                 name = f"{placed.name}.y"
-                held[name] = Held(name, placed.plan.out_shape, step, step)
+                live[name] = LiveRange(name, placed.plan.out_shape, step, step)
                 self.names.append(name)
         for value in values.ends:
             if value >= values.inputs:
-                held[self.names[value]].last = len(values.layers)
-        self.rows = [[each] for each in held.values()] if train or keep else in_turns(list(held.values()))
+                live[self.names[value]].last = len(values.layers)
+        self.rows = [[each] for each in live.values()] if train or keep else share_buffers(list(live.values()))
 
     @staticmethod
     def _over(values: Values, placed: PlacedLayer, train: bool) -> int | None:
@@ -181,7 +181,7 @@ class Gradients:
 
     Args:
         values: the network's.
-        turns: buffers may lie over each other, and dx over dy where a layer allows it.
+        reuse: buffers may lie over each other, and dx over dy where a layer allows it.
 
     Attributes:
         names: for each value, the name of its gradient's buffer.
@@ -189,36 +189,36 @@ class Gradients:
         rows: the buffers.
     """
 
-    def __init__(self, values: Values, turns: bool) -> None:
+    def __init__(self, values: Values, reuse: bool) -> None:
         layers, end = values.layers, len(values.layers)
         self.names = [""] * len(values.origin)
         self.writes: list[list[Writes]] = [[] for _ in layers]
-        held: dict[str, Held] = {}
+        live: dict[str, LiveRange] = {}
         for value, given, name in zip(values.ends, values.outputs, numbered("dy", len(values.ends)), strict=True):
             self.names[value] = name
-            held[name] = Held(name, values.shape(given), -1, end if value < values.inputs else -1)
+            live[name] = LiveRange(name, values.shape(given), -1, end if value < values.inputs else -1)
         for placed in reversed(layers):
             if placed.plan.view:
                 continue
             step = end - 1 - placed.index
             dy = self.names[placed.value]
-            held[dy].last = max(held[dy].last, step)
-            over = values.read_by_one(placed) if turns and placed.plan.inplace else None
+            live[dy].last = max(live[dy].last, step)
+            over = values.read_by_one(placed) if reuse and placed.plan.inplace else None
             for number, (value, shape) in enumerate(zip(values.reads(placed), placed.in_shapes, strict=True)):
                 own = f"{placed.name}.dx" + (str(number) if number else "")
                 if self.names[value]:
                     total = self.names[value]
-                    held[own] = Held(own, shape, step, step)
-                    held[total].last = max(held[total].last, step)
+                    live[own] = LiveRange(own, shape, step, step)
+                    live[total].last = max(live[total].last, step)
                     self.writes[placed.index].append(Writes(own, total))
                     continue
                 name = dy if value == over and number == 0 else own
                 if name == own:
-                    held[own] = Held(own, shape, step, step)
+                    live[own] = LiveRange(own, shape, step, step)
                 self.names[value] = name
                 if value < values.inputs:
-                    held[name].last = end
+                    live[name].last = end
                 self.writes[placed.index].append(Writes(name))
         for value, origin in enumerate(values.origin):
             self.names[value] = self.names[origin]
-        self.rows = in_turns(list(held.values())) if turns else [[each] for each in held.values()]
+        self.rows = share_buffers(list(live.values())) if reuse else [[each] for each in live.values()]

@@ -9,10 +9,10 @@ Legend: the ``options`` of every model are passed on to ``Network``: dtype, back
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypedDict, Unpack
 
 from ..errors import OptionError
-from ..network import Network
+from ..network import Network, NetworkOptions
 from ..nn import (
     RBF,
     AvgPool2d,
@@ -60,7 +60,12 @@ def cyclic_table() -> tuple[tuple[int, ...], ...]:
     return tuple(tuple((s + turn) % 6 for s in steps) for steps, count in turns for turn in range(count))
 
 
-def lenet5(activation: str = "scaled_tanh", **options: Any) -> Network:
+class _Inits(TypedDict):
+    init: Init
+    bias_init: Init
+
+
+def lenet5(activation: str = "scaled_tanh", **options: Unpack[NetworkOptions]) -> Network:
     """The network of the paper (section II.B), with ten dense output units: 60,850 parameters.
 
     32×32 → C1 6 maps 5×5 → S2 trainable 2×2 → C3 16 maps 5×5 by table I → S4 → C5 120 → F6 84 → 10; an activation follows
@@ -88,7 +93,7 @@ def lenet5(activation: str = "scaled_tanh", **options: Any) -> Network:
     return Network([*_up_to_f6(function, init), ("output", Dense(10, init=init))], (1, 32, 32), **options)
 
 
-def lenet5_1998(**options: Any) -> Network:
+def lenet5_1998(**options: Unpack[NetworkOptions]) -> Network:
     """The network of the paper with its RBF output: ten distances between F6 and the codes of the digits; 60,000 parameters.
 
     Up to F6 it is ``lenet5``, with initial weights uniform in ±2.4/fan_in and zero biases. The smallest output wins. Train it
@@ -113,7 +118,7 @@ def _up_to_f6(activation: Layer, init: Init) -> list[tuple[str, Layer]]:
     return [layer for name, block in layers for layer in ((name, block), (f"f({name})", activation))]
 
 
-def lenet5s(**options: Any) -> Network:
+def lenet5s(**options: Unpack[NetworkOptions]) -> Network:
     """LeNet-5 with shared C3 kernels: 59,719 parameters.
 
     C3's 16 maps form four groups, each with one shared kernel set and one bias: 3 channels at 6 cyclic positions, 4 at 6, 4 of
@@ -126,7 +131,7 @@ def lenet5s(**options: Any) -> Network:
     >>> len(lenet5s(threads=1).params.flat)
     59719
     """
-    torch: dict[str, Any] = {"init": TorchDefault(), "bias_init": TorchDefault()}
+    torch: _Inits = {"init": TorchDefault(), "bias_init": TorchDefault()}
     return Network(
         [
             ("C1", Conv2d(6, 5, **torch)),
@@ -147,7 +152,7 @@ def lenet5s(**options: Any) -> Network:
     )
 
 
-def lenet5_modern(num_classes: int = 10, **options: Any) -> Network:
+def lenet5_modern(num_classes: int = 10, **options: Unpack[NetworkOptions]) -> Network:
     """LeNet-5 as it is usually written today, for images of 28×28: 61,706 parameters for ten classes.
 
     28×28 → C1 6 maps 5×5 with padding 2 → ReLU → max-pooling → C3 16 maps, each reading all 6 → ReLU → max-pooling → 120 →
@@ -161,7 +166,7 @@ def lenet5_modern(num_classes: int = 10, **options: Any) -> Network:
     >>> len(lenet5_modern(threads=1).params.flat)
     61706
     """
-    torch: dict[str, Any] = {"init": TorchDefault(), "bias_init": TorchDefault()}
+    torch: _Inits = {"init": TorchDefault(), "bias_init": TorchDefault()}
     return Network(
         [
             ("C1", Conv2d(6, 5, padding=2, **torch)),

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Unpack
 
 from ..arrays import Shape
-from ..network import Network
+from ..network import Network, NetworkOptions
 from ..nn import BatchNorm2d, Conv2d, Dense, Dropout, GlobalAvgPool2d, MaxPool2d, ReLU
 from ..nn.init import GlorotUniform
 
+if TYPE_CHECKING:
+    from ..engine.graph import Item
 
-def mnist_convnet(num_classes: int = 10, in_shape: Shape = (1, 28, 28), **options: Any) -> Network:
+
+def mnist_convnet(num_classes: int = 10, in_shape: Shape = (1, 28, 28), **options: Unpack[NetworkOptions]) -> Network:
     """Keras's example ``mnist_convnet``: two convolutions with maxima, dropout, one dense layer; 34,826 parameters.
 
     Args:
@@ -22,7 +25,7 @@ def mnist_convnet(num_classes: int = 10, in_shape: Shape = (1, 28, 28), **option
     34826
     """
     init = GlorotUniform()
-    items: list[Any] = [
+    items: list[Item] = [
         ("conv1", Conv2d(32, 3, init=init)),
         ReLU(),
         MaxPool2d(2),
@@ -35,7 +38,7 @@ def mnist_convnet(num_classes: int = 10, in_shape: Shape = (1, 28, 28), **option
     return Network(items, in_shape, **options)
 
 
-def _separable(name: str, channels: int, filters: int, stride: int = 1) -> list[Any]:
+def _separable(name: str, channels: int, filters: int, stride: int = 1) -> list[Item]:
     """A convolution of each channel by itself, and one of one tap over all of them (Howard et al., 2017)."""
     return [
         (f"{name}-depthwise", Conv2d(channels, 3, stride=stride, padding="same", groups=channels)),
@@ -47,7 +50,7 @@ def _separable(name: str, channels: int, filters: int, stride: int = 1) -> list[
     ]
 
 
-def mobilenet_small(num_classes: int = 2, in_shape: Shape = (3, 96, 96), **options: Any) -> Network:
+def mobilenet_small(num_classes: int = 2, in_shape: Shape = (3, 96, 96), **options: Unpack[NetworkOptions]) -> Network:
     """MobileNet with a quarter of its filters, as in MLPerf Tiny's person detection (Banbury et al., 2021): 216,322 parameters.
 
     With the running statistics there are 221,794 numbers.
@@ -61,7 +64,7 @@ def mobilenet_small(num_classes: int = 2, in_shape: Shape = (3, 96, 96), **optio
     216322
     """
     widths = [(16, 1), (32, 2), (32, 1), (64, 2), (64, 1), (128, 2), *[(128, 1)] * 5, (256, 2), (256, 1)]
-    items: list[Any] = [("conv", Conv2d(8, 3, stride=2, padding="same")), ("norm", BatchNorm2d()), ReLU()]
+    items: list[Item] = [("conv", Conv2d(8, 3, stride=2, padding="same")), ("norm", BatchNorm2d()), ReLU()]
     channels = 8
     for number, (filters, stride) in enumerate(widths, 1):
         items += _separable(f"block{number}", channels, filters, stride)
@@ -69,7 +72,7 @@ def mobilenet_small(num_classes: int = 2, in_shape: Shape = (3, 96, 96), **optio
     return Network([*items, GlobalAvgPool2d(), ("output", Dense(num_classes))], in_shape, **options)
 
 
-def keyword_cnn(num_classes: int = 12, in_shape: Shape = (1, 49, 10), **options: Any) -> Network:
+def keyword_cnn(num_classes: int = 12, in_shape: Shape = (1, 49, 10), **options: Unpack[NetworkOptions]) -> Network:
     """The DS-CNN for keywords in 49 frames of 10 features, as in MLPerf Tiny (Zhang et al., 2017): 23,756 parameters.
 
     With the running statistics there are 24,908 numbers.
@@ -82,7 +85,7 @@ def keyword_cnn(num_classes: int = 12, in_shape: Shape = (1, 49, 10), **options:
     >>> len(keyword_cnn(threads=1).params.flat)
     23756
     """
-    items: list[Any] = [
+    items: list[Item] = [
         ("conv", Conv2d(64, (10, 4), stride=2, padding="same")),
         ("norm", BatchNorm2d()),
         ReLU(),

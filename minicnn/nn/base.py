@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import prod
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from ..arrays import Array, Shape
+from ..arrays import Array, DType, Shape
 from ..errors import Options, ShapeError
 from .init import Fan, Init
 
@@ -66,13 +66,13 @@ class Buffer:
     def __post_init__(self) -> None:
         check_size(self.shape)
 
-    def spec(self, dtype: np.dtype[Any], lanes: int) -> Spec:
+    def spec(self, dtype: DType, lanes: int) -> Spec:
         """Shape and dtype in a network of that dtype with groups of so many lanes."""
         shape = (*self.shape, lanes) if self.lanes else self.shape
         return shape, dtype if self.dtype == "float" else np.dtype(self.dtype)
 
 
-Spec = tuple[Shape, np.dtype[Any]]
+Spec = tuple[Shape, DType]
 """Shape and dtype of an array to be allocated."""
 
 
@@ -88,8 +88,8 @@ class Plan:
         saved: written by forward, read by backward.
         work: used inside one call only; layers share the memory.
         curvature: used inside the curvature pass only; there is memory for it only where a curvature is asked for.
-        measured: what each group tells of its part of a batch, without lanes; names begin with ``row``. ``rows`` + the rest
-            of the name holds what all groups told.
+        measured: the measurements of a group, without lanes; names begin with ``row``. ``rows`` + the rest
+            of the name holds those of all groups.
         merged: written from that once for the batch. Where a pass measures nothing, ``running_`` + its name stands for it.
         state: persists over passes and is not trained; written in ``prepare`` and ``track`` only, as threads share it.
         connections: how many multiplications by a parameter and additions of one an image takes (the paper's count).
@@ -165,13 +165,13 @@ class Layer(Options):
     """Record how ``derived`` follows from the parameters; runs before every pass."""
 
     measure: ClassVar[Callable[..., None] | None] = None
-    """Record what a group tells of its images, before ``forward``; only where ``measures`` says so."""
+    """Record the measurements of a group's images, before ``forward``; only where ``measures`` says so."""
     merge: ClassVar[Callable[..., None] | None] = None
-    """Record what follows from what all groups of a batch told; it runs once, when all have."""
+    """Record what follows from the measurements of all groups; it runs once, when all have written theirs."""
     track: ClassVar[Callable[..., None] | None] = None
     """Record what training keeps of it, behind ``merge``."""
     measure_back: ClassVar[Callable[..., None] | None] = None
-    """Record what a group tells of its gradients, before ``backward``."""
+    """Record the measurements of a group's gradients, before ``backward``."""
     merge_back: ClassVar[Callable[..., None] | None] = None
     """Record what follows from that, for ``backward``."""
 
@@ -189,7 +189,7 @@ class Layer(Options):
         raise NotImplementedError
 
     def measures(self, train: bool) -> bool:
-        """Whether a pass needs what all groups of a batch tell."""
+        """Whether a pass needs the measurements of all groups of a batch."""
         return False
 
     @property
@@ -197,7 +197,7 @@ class Layer(Options):
         """The layer's name in messages."""
         return type(self).__name__
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         LAYERS.append(cls)
 

@@ -92,7 +92,7 @@ class CrossEntropy(Loss):
         """The smoothing."""
         return {"smoothing": (self.label_smoothing,)}
 
-    def towards(self, kind: str, classes: int) -> Loss:
+    def for_targets(self, kind: str, classes: int) -> Loss:
         """Itself for one class number for each image, all of the same weight; else over how much each class weighs."""
         if kind == "labels" and self.weight is None and self.ignore_index is None:
             return self
@@ -102,7 +102,7 @@ class CrossEntropy(Loss):
         """``ignore_index``."""
         return self.ignore_index
 
-    def doubts(self, last: Layer) -> str | None:
+    def warning(self, last: Layer) -> str | None:
         """Softmax is applied twice."""
         return LOGITS.format(who="CrossEntropy", layer="Softmax") if isinstance(last, Softmax) else None
 
@@ -124,7 +124,7 @@ def _soft(loss: CrossEntropy, kind: str, classes: int) -> SoftCrossEntropy:
     """The same one every time, so that it is recorded once."""
     weight = (1.0,) * classes if loss.weight is None else loss.weight
     fits("CrossEntropy", "weight", weight, classes)
-    ignored = loss.ignore_index if kind == "marks" and loss.ignore_index is not None else -1
+    ignored = loss.ignore_index if kind == "class_map" and loss.ignore_index is not None else -1
     return SoftCrossEntropy(kind, weight, loss.label_smoothing, ignored)
 
 
@@ -133,7 +133,7 @@ class SoftCrossEntropy(Loss):
     """E = −scale · Σ_n Σ_k q_nk · log softmax(y_n)_k: ``CrossEntropy`` over how much each class weighs, weights included.
 
     Args:
-        kind: what targets are: ``"labels"``, ``"marks"`` or ``"vectors"``.
+        kind: what targets are: ``"labels"``, ``"class_map"`` or ``"vectors"``.
         weight: one number for each class.
         label_smoothing: s.
         ignored: the class number that says that there is none.
@@ -148,27 +148,27 @@ class SoftCrossEntropy(Loss):
         """The weights; the smoothing and the number to ignore."""
         return {"weight": self.weight, "smoothing": (self.label_smoothing, self.ignored)}
 
-    def towards(self, kind: str, classes: int) -> Loss:
+    def for_targets(self, kind: str, classes: int) -> Loss:
         """With a weight of 1 for each class where there is none."""
         return self if self.weight else replace(self, kind=kind, weight=(1.0,) * classes)
 
-    def doubts(self, last: Layer) -> str | None:
+    def warning(self, last: Layer) -> str | None:
         """As of ``CrossEntropy``."""
-        return CrossEntropy().doubts(last)
+        return CrossEntropy().warning(last)
 
     def total(self, labels: Array) -> float:
         """Σ w over the class numbers that count."""
         counted = labels[(labels >= 0) & (labels != self.ignored)]
         return float(np.bincount(counted.reshape(-1), minlength=len(self.weight)) @ np.array(self.weight))
 
-    def aim(
-        self, k: Kernels, labels: Array, marks: Array, target: Array, weight: Array, smoothing: Array, lanes: Array
+    def prepare_target(
+        self, k: Kernels, labels: Array, class_map: Array, target: Array, weight: Array, smoothing: Array, lanes: Array
     ) -> None:
         """target = w · q."""
         if self.kind == "vectors":
             k.smooth_targets(weight, smoothing, lanes, maps(target, weight))
         else:
-            given = marks if self.kind == "marks" else labels.reshape(1, -1)
+            given = class_map if self.kind == "class_map" else labels.reshape(1, -1)
             k.class_targets(given, weight, smoothing, lanes, maps(target, weight))
 
     def forward(self, k: Kernels, y: Array, target: Array, weight: Array, lanes: Array, scale: Array, value: Array) -> None:
@@ -225,7 +225,7 @@ class BCEWithLogits(Loss):
         weight, positive = (value * most if len(value) == 1 else value for value in both)
         return {"weight": weight, "positive": positive}
 
-    def towards(self, kind: str, classes: int) -> Loss:
+    def for_targets(self, kind: str, classes: int) -> Loss:
         """Itself, if each of its options is one number or one for each class.
 
         Raises:
@@ -237,7 +237,7 @@ class BCEWithLogits(Loss):
                 fits("BCEWithLogits", name, value, classes)
         return self
 
-    def doubts(self, last: Layer) -> str | None:
+    def warning(self, last: Layer) -> str | None:
         """Sigmoid is applied twice."""
         return LOGITS.format(who="BCEWithLogits", layer="Sigmoid") if isinstance(last, Sigmoid) else None
 

@@ -7,13 +7,16 @@ broadcast to the parameter's shape, as the maps of a sparse convolution have dif
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from ..arrays import Array, Shape
 
 Fan = int | Array
+
+Nested = tuple["float | Nested", ...]
+"""Numbers in the form of an array."""
 
 
 class Init(Protocol):
@@ -24,7 +27,7 @@ class Init(Protocol):
         ...
 
 
-def _uniform(rng: np.random.Generator, shape: Shape, bound: Any) -> Array:
+def _uniform(rng: np.random.Generator, shape: Shape, bound: float | Array) -> Array:
     drawn: Array = rng.uniform(-1.0, 1.0, shape) * bound
     return drawn
 
@@ -52,7 +55,7 @@ class Values:
     array([[1., 2.]])
     """
 
-    values: tuple[Any, ...]
+    values: Nested
 
     def __call__(self, rng: np.random.Generator, shape: Shape, fan_in: Fan, fan_out: Fan) -> Array:
         """The numbers, in the shape."""

@@ -25,8 +25,8 @@ class Loss:
     ``forward`` adds this group's part of the loss to ``value`` and ``backward`` writes ``dy``. Both bind by name: ``y``
     and ``dy`` (D, L), ``target`` (D, L) or ``labels`` (L,), ``lanes``, ``scale`` (1/N for a batch of N), ``value``, and
     the arrays of ``consts``. An optional third pass, ``curvature``, writes ``hy`` (D, L): the diagonal of the second
-    derivatives by y, zero in padding lanes as ``dy`` is. An optional pass before them, ``aim``, makes ``target`` of
-    ``labels``, of ``marks`` (P, L), a class number for each place of a map, or of ``target`` as it was given.
+    derivatives by y, zero in padding lanes as ``dy`` is. An optional pass before them, ``prepare_target``, makes ``target`` of
+    ``labels``, of ``class_map`` (P, L), a class number for each place of a map, or of ``target`` as it was given.
     """
 
     forward: ClassVar[Callable[..., None]]
@@ -38,7 +38,7 @@ class Loss:
     """Whether a target may be class numbers."""
     dense: ClassVar[bool] = False
     """Whether a target may say how much each class weighs, or be a class number for each place of a map."""
-    aim: ClassVar[Callable[..., None] | None] = None
+    prepare_target: ClassVar[Callable[..., None] | None] = None
     total: ClassVar[Callable[..., float] | None] = None
     """Given the class numbers of a batch, what its sum is divided by for the mean; the number of images for None."""
 
@@ -46,35 +46,35 @@ class Loss:
         """Numbers that the kernels need, by name."""
         return {}
 
-    def towards(self, kind: str, classes: int) -> Loss:
-        """The loss for targets of a kind, ``"labels"``, ``"vectors"`` or ``"marks"``, and so many classes or channels."""
+    def for_targets(self, kind: str, classes: int) -> Loss:
+        """The loss for targets of a kind, ``"labels"``, ``"vectors"`` or ``"class_map"``, and so many classes or channels."""
         return self
 
     def ignores(self) -> int | None:
         """The class number that says that there is none."""
         return None
 
-    def doubts(self, last: Layer) -> str | None:
+    def warning(self, last: Layer) -> str | None:
         """In words why it hardly belongs behind this last layer of a network; None where it may."""
         return None
 
 
-def is_value(value: object) -> bool:
-    """Whether something never changes, and is told from others by what it says: numbers, text, and losses with such fields."""
+def is_immutable(value: object) -> bool:
+    """Whether a value never changes: a number, text, or a loss or tuple of such values."""
     if isinstance(value, tuple):
-        return all(map(is_value, value))
+        return all(map(is_immutable, value))
     if isinstance(value, Loss):
         state = vars(value)
-        return state.keys() <= type(value).__dataclass_fields__.keys() and all(map(is_value, state.values()))
+        return state.keys() <= type(value).__dataclass_fields__.keys() and all(map(is_immutable, state.values()))
     return value is None or isinstance(value, int | float | str | np.generic)
 
 
-def _said(value: object) -> Hashable:
+def _as_key(value: object) -> Hashable:
     """A value as a key: 1, 1.0 and True differ, as do 0.0 and −0.0."""
     if isinstance(value, tuple):
-        return tuple(map(_said, value))
+        return tuple(map(_as_key, value))
     if isinstance(value, Loss):
-        return (type(value), *((name, _said(own)) for name, own in vars(value).items()))
+        return (type(value), *((name, _as_key(own)) for name, own in vars(value).items()))
     return type(value), repr(value)
 
 
@@ -91,16 +91,16 @@ class _Itself:
         return id(self.value)
 
 
-def told_apart(loss: Loss) -> Hashable:
-    """What tells a loss from another one whose recorded calls would differ.
+def cache_key(loss: Loss) -> Hashable:
+    """A key that is equal for two losses if their recorded calls would be equal.
 
     A loss is a value, so two of one class with the same fields are one. Where there is more to it than numbers and text in
     fields, as in a subclass with an attribute of its own, it is itself alone, as it is at the moment.
     """
     state = vars(loss)
-    if is_value(loss):
-        return _said(loss)
-    now = ((name, _said(value) if is_value(value) else _Itself(value)) for name, value in state.items())
+    if is_immutable(loss):
+        return _as_key(loss)
+    now = ((name, _as_key(value) if is_immutable(value) else _Itself(value)) for name, value in state.items())
     consts = ((name, np.array(value).tobytes()) for name, value in loss.consts().items())
     return (_Itself(loss), *now, *consts)
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..arrays import Shape
+from ..arrays import Array, Shape
 from ..errors import OptionError, ShapeError
 from .base import Plan, check_size
-from .separable import Axis, Numbers, _Separable, tables
+from .separable import Axis, _Separable, tables
 from .window import Pair, by, sides
 
 MODES = ("zeros", "reflect", "replicate")
@@ -56,7 +56,7 @@ class Pad2d(_Separable):
         rows, columns = (self._axis(np.arange(-b, n + a), n) for b, n, a in zip(before, size, after, strict=True))
         return Plan(out, consts=tables("taps", rows, columns))
 
-    def _axis(self, at: Numbers, size: int) -> Axis:
+    def _axis(self, at: Array, size: int) -> Axis:
         """The pixels that stand at these places, counted from the first pixel of the map."""
         last = size - 1
         if self.mode == "reflect":

@@ -12,7 +12,7 @@ from ..arrays import Array, Shape
 from ..backends.kernels import Kernels
 from ..errors import OptionError, ShapeError, flag
 from .base import Buffer, Layer, Plan
-from .separable import Numbers, ranges, tables
+from .separable import ranges, tables
 from .views import planes
 from .window import MOST, Pair, Window, by, count, pair
 
@@ -136,9 +136,7 @@ class _AvgPool(_Average, _Pool):
         return Plan(out, consts=tables("windows", rows, columns))
 
 
-def parts_of(
-    size: int, places: int, kernel: int, stride: int, padding: int, count_padding: bool
-) -> tuple[Numbers, Numbers, Numbers]:
+def parts_of(size: int, places: int, kernel: int, stride: int, padding: int, count_padding: bool) -> tuple[Array, Array, Array]:
     """For the windows along one axis: the first pixel, the one behind the last, and how many count.
 
     Padding counts if it is asked for, but never what lies beyond it, where ``ceil_mode`` lets a window reach.

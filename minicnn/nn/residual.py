@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Union
 
 from ..errors import OptionError, Options
 from .base import Layer
 from .graph import Add
+
+BlockItem = Union[Layer, "Residual", tuple[str, "Layer | Residual"]]
+"""A layer or a block, or a pair of its name and itself."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,8 @@ class Residual(Options):
     ['block-conv', 'block-norm', 'block', '3']
     """
 
-    layers: Sequence[Any]
-    shortcut: Sequence[Any] = ()
+    layers: Sequence[BlockItem]
+    shortcut: Sequence[BlockItem] = ()
 
     def __post_init__(self) -> None:
         for name, given in (("layers", self.layers), ("shortcut", self.shortcut)):

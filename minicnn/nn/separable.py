@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from ..arrays import Array
 from ..backends.kernels import Kernels
 from .base import Layer
-
-Numbers = np.ndarray[Any, Any]
 
 
 class Axis(NamedTuple):
@@ -21,11 +19,11 @@ class Axis(NamedTuple):
         weights: (places, reads), what each is multiplied by.
     """
 
-    taps: Numbers
-    weights: Numbers
+    taps: Array
+    weights: Array
 
 
-def ranges(first: Numbers, last: Numbers, weights: Numbers) -> Axis:
+def ranges(first: Array, last: Array, weights: Array) -> Axis:
     """Place o reads the pixels from ``first[o]`` up to, not including, ``last[o]``, all with ``weights[o]``.
 
     >>> ranges(np.array([0, 2]), np.array([2, 3]), np.array([0.5, 1.0])).taps.tolist()

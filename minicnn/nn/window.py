@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..errors import OptionError, ShapeError
 
 Pair = tuple[int, int]
@@ -132,15 +132,15 @@ class Window:
             raise ShapeError(who, what, "choose a smaller kernel or dilation, or more padding")
         return out
 
-    def array(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+    def array(self) -> Array:
         """What kernels take: kernel, stride, padding and dilation, rows before columns."""
         return np.array([*self.kernel, *self.stride, *self.padding, *self.dilation], np.int64)
 
 
-def _places(room: int, stride: int, end: int) -> int:
-    """How many steps of a stride fit into ``room``, and the first place; a further one that begins before ``end``."""
-    places = room // stride + 1
-    return places + (room % stride > 0 and places * stride < end)
+def _places(extent: int, stride: int, end: int) -> int:
+    """How many steps of a stride fit into ``extent``, and the first place; a further one that begins before ``end``."""
+    places = extent // stride + 1
+    return places + (extent % stride > 0 and places * stride < end)
 
 
 def by(size: tuple[int, ...]) -> str:

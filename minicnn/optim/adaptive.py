@@ -6,7 +6,7 @@ All but ``Lion`` divide by a root of squares of the gradients so far.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -62,7 +62,7 @@ class RMSprop(Optimizer):
         numbers = self.lr, self.alpha, self.eps, self.weight_decay, self.momentum, self.centered
         self._run("rmsprop", net, (square, mean, steps), *numbers)
 
-    def options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, object]:
         """The options by name."""
         names = ("alpha", "eps", "weight_decay", "momentum", "centered")
         return {name: getattr(self, name) for name in names}
@@ -109,7 +109,7 @@ class Adagrad(Optimizer):
         rate = self.lr / (1 + (self.steps - 1) * self.lr_decay)
         self._run("adagrad", net, moments, rate, self.eps, self.weight_decay)
 
-    def options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, object]:
         """The options by name."""
         names = ("lr_decay", "weight_decay", "initial_accumulator_value", "eps")
         return {name: getattr(self, name) for name in names}
@@ -141,7 +141,7 @@ class Adadelta(Optimizer):
     def _update(self, net: Network, *moments: Array) -> None:
         self._run("adadelta", net, moments, self.lr, self.rho, self.eps, self.weight_decay)
 
-    def options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, object]:
         """The options by name."""
         return {"rho": self.rho, "eps": self.eps, "weight_decay": self.weight_decay}
 
@@ -202,7 +202,7 @@ class NAdam(Adam):
             coupled, keep = 0.0, 1 - self.lr * self.weight_decay
         self._run("nadam", net, moments, now, ahead, b1, b2, self.eps, coupled, keep, 1 - b2**self.steps)
 
-    def options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, object]:
         """The options by name."""
         own = {"momentum_decay": self.momentum_decay, "decoupled_weight_decay": self.decoupled_weight_decay}
         return super().options() | own
@@ -233,6 +233,6 @@ class Lion(Optimizer):
     def _update(self, net: Network, *moments: Array) -> None:
         self._run("lion", net, moments, self.lr, *self.betas, self.weight_decay)
 
-    def options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, object]:
         """The options by name."""
         return {"betas": list(self.betas), "weight_decay": self.weight_decay}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from ..arrays import Array
 from ..errors import ContractError, number
@@ -69,7 +69,7 @@ class ParameterAverage(Optimizer):
         other.inner = copy(self.inner)
         return other
 
-    def options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, object]:
         """The options by name, including those of the wrapped optimiser."""
         return self.inner.options() | {"average": self.decay}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
@@ -112,7 +112,7 @@ class Optimizer(Options):
         h[:] = numbers
         run()
 
-    def options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, object]:
         """The options by name, for log lines and checkpoints."""
         raise NotImplementedError
 
@@ -129,7 +129,7 @@ class Optimizer(Options):
         self.__dict__.pop("_of", None)
         self.steps, self._moments = steps, {name: v.copy() for name, v in moments.items()}
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """The state without the network. Network and optimiser that are pickled or copied together are bound again."""
         with nullcontext() if self._bound is None else self._bound[0].atomic():
             moments = {name: moment.copy() for name, moment in self._on_host().items()}
@@ -169,7 +169,7 @@ class SGD(Optimizer):
         first = self.steps == 1
         self._run("sgd", net, moments, self.lr, self.momentum, self.nesterov, self.weight_decay, first)
 
-    def options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, object]:
         """The options by name."""
         return {"momentum": self.momentum, "nesterov": self.nesterov, "weight_decay": self.weight_decay}
 
@@ -207,7 +207,7 @@ class Adam(Optimizer):
         fresh = 1 - b1**self.steps, 1 - b2**self.steps
         self._run(self.kernel, net, moments, self.lr, b1, b2, self.eps, self.weight_decay, *fresh)
 
-    def options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, object]:
         """The options by name."""
         return {"betas": list(self.betas), "eps": self.eps, "weight_decay": self.weight_decay}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,7 +12,11 @@ from ..errors import ContractError, number
 from .optimizers import Optimizer
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from ..engine.inputs import Images
     from ..network import Network
+    from ..nn.losses import Loss
 
 
 class SDLM(Optimizer):
@@ -44,7 +48,7 @@ class SDLM(Optimizer):
         super().__init__(lr)
         self.mu = number("SDLM", "mu", mu, 0, math.inf, "()")
 
-    def estimate(self, net: Network, loss: Any, x: Any, target: Any, index: Any = None) -> None:
+    def estimate(self, net: Network, loss: Loss, x: Images, target: ArrayLike, index: ArrayLike | None = None) -> None:
         """Estimate the curvature, as the mean over some patterns.
 
         Args:
@@ -97,6 +101,6 @@ class SDLM(Optimizer):
         ends = np.cumsum([view.size for view in net.params.values()])[:-1]
         return {n: part.reshape(v.shape) for (n, v), part in zip(net.params.items(), np.split(rates, ends), strict=True)}
 
-    def options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, object]:
         """The options by name."""
         return {"mu": self.mu}

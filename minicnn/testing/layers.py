@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
+from typing import cast
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from ..arrays import Array, Shape
 from ..backends.derived import Derived
 from ..backends.executor import Executor
 from ..engine.accumulate import GradientSlots, Slot
-from ..engine.group import Context
+from ..engine.context import Context
 from ..engine.inputs import Arrays
 from ..engine.memory import ParameterVector
 from ..engine.prepare import Preparation
@@ -29,7 +29,7 @@ from .check import Check
 from .gradients import check_gradient
 from .joins import items_of
 
-RAGGED = {16: 33, 1: 3}
+BATCHES = {16: 33, 1: 3}
 """Images in a batch, by lanes: two full groups of 16 and one image over; groups of one image, with kernels of their own."""
 
 
@@ -42,7 +42,7 @@ class Subject:
     """
 
     layer: Layer
-    in_shape: Any
+    in_shape: Shape | Sequence[Shape]
     seed: int
     zero_gradients: bool
     backend: str
@@ -60,12 +60,13 @@ class Subject:
 
     def network(self, dtype: str, threads: int = 1) -> Network:
         """A new network of the layer alone."""
-        items, in_shape = items_of(self.layer, self.in_shape if self.layer.joins else (self.in_shape,))
+        shapes = cast("Sequence[Shape]", self.in_shape if self.layer.joins else (self.in_shape,))
+        items, in_shape = items_of(self.layer, shapes)
         return Network(items, in_shape, dtype, self.backend, threads, self.seed, self.lanes)
 
     def images(self) -> Array:
         """The images of the batch."""
-        return np.random.default_rng(self.seed).standard_normal((RAGGED[self.lanes], *self.doubles.in_shape))
+        return np.random.default_rng(self.seed).standard_normal((BATCHES[self.lanes], *self.doubles.in_shape))
 
 
 class Traced:
@@ -124,7 +125,7 @@ def check_layer(
     ...     check()
     """
     checks: list[Check] = []
-    for lanes in RAGGED:
+    for lanes in BATCHES:
         subject = Subject(layer, in_shape, seed, zero_gradients, backend, lanes)
         parts: dict[str, Callable[[Subject], None]] = {"gradients": partial(_check_gradients, train=True)}
         if _asks_for_training(layer):
@@ -261,7 +262,7 @@ def _check_added(s: Subject) -> None:
         slot = Slot(own, np.zeros((1, 2), np.int64), net.backend)
         slot.grads.flat[...] = start
         group["dy"][...] = dy
-        group.run(group.backward(slot, input_grad=True).alone())
+        group.run(group.backward(slot, input_grad=True).as_one_group())
         results.append(slot.grads.flat - start)
     close = np.allclose(results[0], results[1], rtol=1e-9, atol=1e-9 * max(1.0, float(np.abs(results[0]).max(initial=0))))
     assert close, "backward: expected parameter gradients to be added to what is there, got them written"
@@ -290,7 +291,7 @@ def _check_allocation(s: Subject) -> None:
         return  # one group alone is no training batch of this layer
     s.traced.forward()
     group = s.traced.groups[0]
-    programs = [group.forward.alone(), group.backward(s.traced.slots.take(1)[0], True).alone()]
+    programs = [group.forward.as_one_group(), group.backward(s.traced.slots.take(1)[0], True).as_one_group()]
     task = group.task(programs, 0, 1, 1)
     task.run(group.context.backend.memory)
     tracemalloc.start()

@@ -13,9 +13,9 @@ from ..arrays import Array
 from ..backends.derived import Derived
 from ..engine.accumulate import Slot
 from ..engine.batch import Batch, group_lanes
+from ..engine.context import Context
 from ..engine.curvature import Curved
-from ..engine.group import Context
-from ..engine.inputs import Arrays, Targets, weighed
+from ..engine.inputs import Arrays, Targets, total_weight
 from ..engine.memory import ParameterVector
 from ..engine.record import signature_of
 from ..engine.values import values_of
@@ -25,7 +25,7 @@ from ..nn.flatten import Flatten
 from ..nn.losses import Loss
 from .check import Check
 from .gradients import STEP, TOLERANCE, check_direction
-from .layers import RAGGED
+from .layers import BATCHES
 
 JUNK = (np.nan, 1e3)
 """What stands in memory that nobody may read."""
@@ -62,13 +62,13 @@ class Subject:
 
     def batch(self) -> tuple[Array, Array]:
         """Outputs (N, D), and targets: labels (N,) or vectors (N, D)."""
-        rng, images = np.random.default_rng(self.seed), RAGGED[self.lanes]
+        rng, images = np.random.default_rng(self.seed), BATCHES[self.lanes]
         y = rng.standard_normal((images, self.outputs))
         return y, rng.integers(0, self.outputs, images) if self.labelled else rng.standard_normal(y.shape)
 
     def total(self, target: Array) -> float | None:
         """What the sum over a batch is divided by; None for the number of images."""
-        return weighed(self.loss.towards("labels", self.outputs), target) if self.labelled else None
+        return total_weight(self.loss.for_targets("labels", self.outputs), target) if self.labelled else None
 
     def passes(self, y: Array, target: Array, dtype: str = "float64", junk: float = np.nan, padding: float = 1e3) -> Passes:
         """Run all passes of the loss on outputs (N, D), over memory full of junk; padding lanes may hold any finite number.
@@ -82,7 +82,7 @@ class Subject:
         group = Curved(Context(net.layers, values, net.dtype, lanes, net.backend, net.seed, derived))
         slot, none = Slot(net.grads, np.zeros((1, 2), np.int64), net.backend), ParameterVector({}, net.dtype)
         loss, batch = (
-            self.loss.towards("labels" if self.labelled else "vectors", self.outputs),
+            self.loss.for_targets("labels" if self.labelled else "vectors", self.outputs),
             Batch(len(y), net.dtype, memory),
         )
         labels, chosen = target if self.labelled else None, np.arange(len(y))
@@ -136,7 +136,7 @@ def check_loss(loss: Loss, outputs: int = 5, seed: int = 0, backend: str = "cpu"
     if loss.curvature is not None:
         parts["curvature"] = _check_curvature
     checks: list[Check] = []
-    for lanes in RAGGED:
+    for lanes in BATCHES:
         number = f"{lanes} lanes" if lanes > 1 else "1 lane"
         for labelled in _kinds(loss):
             subject, kind = Subject(loss, outputs, seed, backend, lanes, labelled), "labels" if labelled else "vectors"
@@ -148,7 +148,7 @@ def check_loss(loss: Loss, outputs: int = 5, seed: int = 0, backend: str = "cpu"
 def _kinds(loss: Loss) -> list[bool]:
     """Whether targets may be class numbers (True), vectors (False), or either."""
     named = {name for one in (loss.forward, loss.backward) for name in signature_of(one)}
-    only_vectors = not loss.classes or ("target" in named and "on_off" not in loss.consts() and loss.aim is None)
+    only_vectors = not loss.classes or ("target" in named and "on_off" not in loss.consts() and loss.prepare_target is None)
     return [*([] if only_vectors else [True]), *([False] if loss.vectors or loss.dense else [])]
 
 

@@ -17,7 +17,6 @@ import json
 import os
 from collections.abc import Mapping
 from reprlib import repr as short
-from typing import Any
 
 from .. import __version__
 from ..arrays import Array
@@ -26,6 +25,7 @@ from ..errors import CheckpointError, ContractError
 from ..network import Network
 from ..optim import Optimizer
 from . import safetensors_file
+from .document import Document
 
 FORMAT = 1
 KEY = "minicnn"
@@ -39,7 +39,7 @@ FIELDS: dict[str, dict[str, type]] = {"weights": WEIGHTS, "training": TRAINING}
 WORDS = {int: "a whole number from 0 to 2^63 − 1", str: "text", dict: "a JSON object"}
 
 
-def save_weights(path: StrPath, net: Network, metadata: Mapping[str, Any]) -> None:
+def save_weights(path: StrPath, net: Network, metadata: Mapping[str, object]) -> None:
     """Save the parameters of a network.
 
     Args:
@@ -65,7 +65,7 @@ def save_weights(path: StrPath, net: Network, metadata: Mapping[str, Any]) -> No
     safetensors_file.write(path, tensors, _metadata(path, "weights", metadata))
 
 
-def load_weights(path: StrPath, net: Network) -> dict[str, Any]:
+def load_weights(path: StrPath, net: Network) -> Document:
     """Load the parameters of a network from a checkpoint, or from another program's file with these names and shapes.
 
     Args:
@@ -85,7 +85,7 @@ def load_weights(path: StrPath, net: Network) -> dict[str, Any]:
     return metadata
 
 
-def save_training(path: StrPath, net: Network, optimizer: Optimizer, metadata: Mapping[str, Any]) -> None:
+def save_training(path: StrPath, net: Network, optimizer: Optimizer, metadata: Mapping[str, object]) -> None:
     """Save a network and its optimiser in the middle of training.
 
     Args:
@@ -124,7 +124,7 @@ def save_training(path: StrPath, net: Network, optimizer: Optimizer, metadata: M
     safetensors_file.write(path, tensors, _metadata(path, "training", metadata, **more))
 
 
-def load_training(path: StrPath, net: Network, optimizer: Optimizer) -> dict[str, Any]:
+def load_training(path: StrPath, net: Network, optimizer: Optimizer) -> Document:
     """Load a network and its optimiser, to resume training exactly.
 
     Args:
@@ -154,11 +154,11 @@ def load_training(path: StrPath, net: Network, optimizer: Optimizer) -> dict[str
         optimizer.load(steps, {name: tensors[VECTOR + name] for name in vectors})
         net.load_params({ours: tensors[name] for name, ours in names.items()})
         net.steps = document["network_steps"]
-    metadata: dict[str, Any] = document["facts"]
+    metadata: Document = document["facts"]
     return metadata
 
 
-def read_metadata(path: StrPath) -> dict[str, Any]:
+def read_metadata(path: StrPath) -> Document:
     """Read only the metadata, for example to make the network before loading it.
 
     Args:
@@ -174,7 +174,7 @@ def read_metadata(path: StrPath) -> dict[str, Any]:
     ...     read_metadata(f"{folder}/net.safetensors")
     {'units': 3}
     """
-    metadata: dict[str, Any] = _read(path, own=True)[0]["facts"]
+    metadata: Document = _read(path, own=True)[0]["facts"]
     return metadata
 
 
@@ -187,7 +187,7 @@ def version(path: StrPath) -> str:
     return str(_read(path, own=True)[0][KEY])
 
 
-def check_saving(path: StrPath, net: Network, metadata: Mapping[str, Any]) -> None:
+def check_saving(path: StrPath, net: Network, metadata: Mapping[str, object]) -> None:
     """Check before training that ``save_weights`` and ``save_training`` will be able to write, as far as this can be known.
 
     Args:
@@ -205,7 +205,7 @@ def check_saving(path: StrPath, net: Network, metadata: Mapping[str, Any]) -> No
     _metadata(path, "training", metadata)
 
 
-def read_weights(path: StrPath, net: Network) -> tuple[dict[str, Any], dict[str, Array]]:
+def read_weights(path: StrPath, net: Network) -> tuple[Document, dict[str, Array]]:
     """Read what ``load_weights`` would load, without changing the network: metadata and parameters by name.
 
     Raises:
@@ -244,7 +244,7 @@ def _arrays(path: StrPath, net: Network) -> dict[str, Array]:
     return {name: own[ours] for name, ours in _names(path, net).items()}
 
 
-def _metadata(path: StrPath, kind: str, metadata: Mapping[str, Any], **more: Any) -> dict[str, str]:
+def _metadata(path: StrPath, kind: str, metadata: Mapping[str, object], **more: object) -> dict[str, str]:
     try:
         document = {"format": FORMAT, "kind": kind, KEY: __version__, "facts": dict(metadata), **more}
         text = json.dumps(document, allow_nan=False)
@@ -257,7 +257,7 @@ def _metadata(path: StrPath, kind: str, metadata: Mapping[str, Any], **more: Any
     return {KEY: text}
 
 
-def _read(path: StrPath, own: bool = False) -> tuple[dict[str, Any], dict[str, Array]]:
+def _read(path: StrPath, own: bool = False) -> tuple[Document, dict[str, Array]]:
     """The checked document and the tensors. The document of another program's file is empty, and an error for ``own``."""
     metadata, tensors = safetensors_file.read(path)
     if KEY in metadata:
@@ -268,7 +268,7 @@ def _read(path: StrPath, own: bool = False) -> tuple[dict[str, Any], dict[str, A
     return {}, tensors
 
 
-def _document(path: StrPath, text: str) -> dict[str, Any]:
+def _document(path: StrPath, text: str) -> Document:
     found = safetensors_file.parse(path, text)
     if not isinstance(found, dict):
         safetensors_file.refuse(path, "its metadata as a JSON object", short(found))

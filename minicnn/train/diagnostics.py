@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from ..arrays import Array
+from ..engine.inputs import Images
 from ..network import Network
 from ..nn import Layer, ReLU, ScaledTanh, Sigmoid, Tanh
 
@@ -30,7 +30,7 @@ def chance(accuracy: float, classes: int, images: int) -> str | None:
     return f"accuracy {accuracy:.1%} is what guessing gives: {advice}".replace("%", " %")
 
 
-def saturation(net: Network, x: Any, index: Any) -> list[str]:
+def saturation(net: Network, x: Images, index: Array) -> list[str]:
     """Warnings for layers whose outputs are mostly saturated, or whose units are mostly always zero.
 
     Args:

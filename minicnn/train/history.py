@@ -7,10 +7,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from reprlib import repr as short
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn, TypeVar
 
 from ..engine.runner import Score
 from ..errors import CheckpointError
+from .document import Json
 
 T = TypeVar("T")
 
@@ -52,7 +53,7 @@ class Tally:
         self.seconds += seconds
 
 
-def record(path: str | os.PathLike[str], cls: type[T], found: Any) -> T:
+def record(path: str | os.PathLike[str], cls: type[T], found: Json) -> T:
     """Read one JSON object as a dataclass of non-negative integers, finite numbers and booleans.
 
     Args:
@@ -76,7 +77,7 @@ def record(path: str | os.PathLike[str], cls: type[T], found: Any) -> T:
     return cls(**found)
 
 
-def records(path: str | os.PathLike[str], cls: type[T], found: Any) -> list[T]:
+def records(path: str | os.PathLike[str], cls: type[T], found: Json) -> list[T]:
     """Read a list of such objects, numbered from 1 in their first field.
 
     Args:
@@ -98,7 +99,7 @@ def records(path: str | os.PathLike[str], cls: type[T], found: Any) -> list[T]:
 
 
 def restore(
-    path: str | os.PathLike[str], metadata: Mapping[str, Any], images: int, batch_size: int
+    path: str | os.PathLike[str], metadata: Mapping[str, Json], images: int, batch_size: int
 ) -> tuple[list[EpochResult], Tally]:
     """Read the rows and the running sums of a checkpoint.
 
@@ -129,7 +130,7 @@ def restore(
     return rows, tally
 
 
-def refuse(path: str | os.PathLike[str], expected: str, found: Any) -> NoReturn:
+def refuse(path: str | os.PathLike[str], expected: str, found: Json) -> NoReturn:
     """Refuse a value in a file.
 
     Raises:
@@ -139,17 +140,17 @@ def refuse(path: str | os.PathLike[str], expected: str, found: Any) -> NoReturn:
     raise CheckpointError(os.fspath(path), what, "start anew without resume")
 
 
-def _kinds(cls: type) -> dict[str, Any]:
-    return {field.name: field.type for field in fields(cls)}
+def _kinds(cls: type) -> dict[str, str]:
+    return {field.name: str(field.type) for field in fields(cls)}
 
 
-def _whole(value: Any) -> bool:
+def _whole(value: object) -> bool:
     return type(value) is int and 0 <= value < 2**63
 
 
-def _finite(value: Any) -> bool:
+def _finite(value: object) -> bool:
     try:
-        return type(value) in (int, float) and math.isfinite(value)
+        return isinstance(value, int | float) and type(value) is not bool and math.isfinite(value)
     except OverflowError:  # an integer too large for a float
         return False
 

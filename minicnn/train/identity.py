@@ -15,19 +15,24 @@ import os
 import re
 import textwrap
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import is_dataclass
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..arrays import Array
 from ..engine.graph import items_of
+from ..engine.inputs import Images
 from ..errors import CheckpointError
 from ..network import Network
 from ..optim import Optimizer
+from .document import Document, Json
 
-Array = np.ndarray[Any, Any]
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 CLASS = "class"
 BLOCK = 1 << 24
 """Number of bytes hashed at a time if an array is not contiguous."""
@@ -38,7 +43,7 @@ ADDRESS = re.compile(" at 0x[0-9a-f]+")
 """Matches the address in a default ``repr``, which does not identify an object."""
 
 
-def describe(value: Any) -> Any:
+def describe(value: object) -> Json:
     """Describe a value as JSON: equal for values that behave alike, different otherwise.
 
     Args:
@@ -51,7 +56,7 @@ def describe(value: Any) -> Any:
     return _Description()(value)
 
 
-def check(who: str | os.PathLike[str], here: Any, saved: Any, hint: str) -> None:
+def check(who: str | os.PathLike[str], here: Json, saved: Json, hint: str) -> None:
     """Refuse a checkpoint that belongs to another run.
 
     Args:
@@ -78,10 +83,10 @@ class _Description:
     """Describes values. An array that several values share is hashed once."""
 
     def __init__(self) -> None:
-        self._hashes: dict[Any, str] = {}
+        self._hashes: dict[Hashable, str] = {}
         self._open: set[int] = set()  # objects that are being described, to detect cycles
 
-    def __call__(self, value: Any) -> Any:
+    def __call__(self, value: object) -> Json:
         if isinstance(value, np.generic):
             value = value.item()
         if value is None or (isinstance(value, bool | int | str) and not isinstance(value, Enum)):
@@ -98,7 +103,7 @@ class _Description:
         finally:
             self._open.remove(id(value))
 
-    def _several(self, value: Any) -> Any:
+    def _several(self, value: object) -> Json:
         """Describe a container."""
         if isinstance(value, Mapping):
             return {key if isinstance(key, str) else repr(key): self(item) for key, item in value.items()}
@@ -110,7 +115,7 @@ class _Description:
             return self.network(value) | {"params": self(value.params.flat)}
         return self._callable(value) or self._object(value)
 
-    def _callable(self, value: Any) -> Any:
+    def _callable(self, value: object) -> Json:
         """Describe a function, method or class; None for anything else."""
         if isinstance(value, functools.partial):
             return {CLASS: "partial", "func": self(value.func), "args": self(value.args), "keywords": self(value.keywords)}
@@ -123,13 +128,13 @@ class _Description:
             return f"{type(value).__name__} {getattr(value, '__qualname__', value.__name__)}"
         return None
 
-    def _object(self, value: Any) -> Any:
+    def _object(self, value: object) -> Json:
         state = {name: self(item) for name, item in _state(value).items()}
         if not state and not is_dataclass(value) and not ADDRESS.search(repr(value)):
             return repr(value)
         return {CLASS: type(value).__qualname__} | state
 
-    def network(self, net: Network) -> dict[str, Any]:
+    def network(self, net: Network) -> Document:
         """Describe a network without its seed and parameters."""
         layers = []
         for placed, (name, what, read) in zip(net.layers, items_of(net.layers, net.in_shapes), strict=True):
@@ -139,7 +144,7 @@ class _Description:
         rest = {"dtype": str(net.dtype), "lanes": net.lanes, "backend": net.backend.name}
         return {"in_shape": list(net.in_shape) if len(shapes) == 1 else shapes, "layers": layers} | rest
 
-    def _array(self, array: Array) -> Any:
+    def _array(self, array: Array) -> Json:
         if array.dtype.hasobject:
             return self(array.tolist())
         key = array.__array_interface__["data"][0], array.shape, array.strides, array.dtype.str
@@ -148,7 +153,7 @@ class _Description:
         return self._hashes[key]
 
 
-def network(net: Network) -> dict[str, Any]:
+def network(net: Network) -> Document:
     """Describe a network by layers, shapes, dtype, lanes and backend, without its seed and parameters.
 
     Args:
@@ -157,7 +162,7 @@ def network(net: Network) -> dict[str, Any]:
     return _Description().network(net)
 
 
-def examples(images: Any, targets: Any, index: Any) -> dict[str, Any]:
+def examples(images: Images, targets: ArrayLike, index: ArrayLike) -> Document:
     """Images and targets in the form that ``describe`` takes; class numbers count by value, whatever their dtype.
 
     Args:
@@ -172,9 +177,9 @@ def examples(images: Any, targets: Any, index: Any) -> dict[str, Any]:
     return {"images": images, "targets": targets, "index": np.asarray(index, np.int64)}
 
 
-def _state(value: Any) -> dict[str, Any]:
+def _state(value: object) -> dict[str, object]:
     """An object's attributes without those computed from others; for an optimiser, the options that the user gave."""
-    state: dict[str, Any] = {}
+    state: dict[str, object] = {}
     computed: set[str] = set()
     for base in type(value).__mro__:
         slots = vars(base).get("__slots__", ())
@@ -194,7 +199,7 @@ def _code(code: types.CodeType) -> str:
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
 
-def _constant(item: Any) -> str:
+def _constant(item: object) -> str:
     return repr(sorted(map(repr, item))) if isinstance(item, frozenset) else repr(item)  # the order of a frozenset changes
 
 
@@ -210,7 +215,7 @@ def _hash(array: Array) -> str:
     return total.hexdigest()[:16]
 
 
-def _differences(path: str, here: Any, saved: Any) -> Iterator[tuple[str, Any, Any]]:
+def _differences(path: str, here: Json, saved: Json) -> Iterator[tuple[str, Json, Json]]:
     """Where two descriptions differ, as deep as their structure agrees."""
     if isinstance(here, dict) and isinstance(saved, dict) and here.get(CLASS) == saved.get(CLASS):
         for name in [*here, *(name for name in saved if name not in here)]:
@@ -223,13 +228,13 @@ def _differences(path: str, here: Any, saved: Any) -> Iterator[tuple[str, Any, A
         yield path, here, saved
 
 
-def _at(path: str, value: Any) -> str:
+def _at(path: str, value: Json) -> str:
     """A path with its value, in one printable line, since both may come from a file."""
     text = f"no {path}" if value is NONE else f"{path} {_words(value)}"
     return textwrap.shorten("".join(c if c.isprintable() else " " for c in text), 120)
 
 
-def _words(value: Any) -> str:
+def _words(value: Json) -> str:
     if isinstance(value, dict) and CLASS in value:
         return f"{value[CLASS]}({', '.join(f'{name}={_words(item)}' for name, item in value.items() if name != CLASS)})"
     return repr(value)

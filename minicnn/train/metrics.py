@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from ..arrays import Array
 from ..data.infile import MOST_TEXT, open_file
 from ..data.outfile import outfile
 from ..errors import DataError, reason
-
-Array = np.ndarray[Any, Any]
+from .document import Document
 
 
 def confusion(predicted: Array, labels: Array, classes: int) -> Array:
@@ -39,7 +38,7 @@ def confusion_table(counts: Array) -> str:
     return "\n".join(rows)
 
 
-def write_json(path: Path, metadata: Mapping[str, Any]) -> None:
+def write_json(path: Path, metadata: Mapping[str, object]) -> None:
     """Write a result as JSON, completely or not at all.
 
     Raises:
@@ -49,7 +48,7 @@ def write_json(path: Path, metadata: Mapping[str, Any]) -> None:
         file.write(f"{json.dumps(metadata, indent=2)}\n".encode())
 
 
-def read_json(path: Path, fields: Mapping[str, type]) -> dict[str, Any]:
+def read_json(path: Path, fields: Mapping[str, type]) -> Document:
     """Read the result of an earlier run.
 
     Args:
@@ -73,7 +72,7 @@ def read_json(path: Path, fields: Mapping[str, type]) -> dict[str, Any]:
         if not of(kind, value):
             what = f"expected the result of a run, whose {name} is of type {kind.__name__}, got another file"
             raise DataError(str(path), what, hint)
-    result: dict[str, Any] = found
+    result: Document = found
     if "error" in fields and not 0 <= result["error"] <= 100:
         what = f"expected the result of a run, whose error is from 0 to 100, got {result['error']:g}"
         raise DataError(str(path), what, hint)

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..arrays import Array
 from ..data.outfile import outfile
 from ..errors import lacking
 from .history import EpochResult
 
-Array = np.ndarray[Any, Any]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 INK, ACCENT, SOFT = "#1f2933", "#c2410c", "#2563eb"
 
 
-def blank(width: float, height: float) -> Any:
+def blank(width: float, height: float) -> Figure:
     """An empty figure of this size in inches.
 
     Raises:
@@ -30,7 +32,7 @@ def blank(width: float, height: float) -> Any:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def save(figure: Any, path: Path, dpi: int) -> None:
+def save(figure: Figure, path: Path, dpi: int) -> None:
     """Write a figure in the format given by the file name's suffix, completely or not at all.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Protocol
 
 Log = Callable[[str], None]
 
@@ -23,6 +23,16 @@ def say(line: str) -> None:
         sys.stdout.flush()
 
 
+class _Bar(Protocol):
+    """A bar of tqdm."""
+
+    def set_postfix_str(self, text: str, refresh: bool) -> None: ...
+
+    def update(self, images: int) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class Bar:
     """A progress bar over the images of an epoch; invisible if the output is not a terminal or tqdm is missing.
 
@@ -33,7 +43,7 @@ class Bar:
     """
 
     def __init__(self, title: str, images: int, done: int = 0) -> None:
-        self._bar: Any = None
+        self._bar: _Bar | None = None
         if sys.stderr is None or not sys.stderr.isatty():
             return
         try:

@@ -6,13 +6,18 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..arrays import Array
+from ..engine.inputs import Source
 from ..errors import OptionError, number
 from ..optim.plateau import ReduceOnPlateau
 from ..optim.schedules import ConstantRate, Schedule
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,12 +30,12 @@ class Dataset:
         index: the numbers of the selected images; all for None.
     """
 
-    images: Any
-    targets: Any
-    index: Any = None
+    images: Source | Array
+    targets: ArrayLike
+    index: ArrayLike | None = None
 
     @property
-    def chosen(self) -> np.ndarray[Any, Any]:
+    def chosen(self) -> Array:
         """The numbers of the selected images."""
         return np.arange(self.images.shape[0]) if self.index is None else np.asarray(self.index)
 
@@ -61,7 +66,7 @@ class TrainingOptions:
     seed: int = 0
     schedule: Schedule = ConstantRate()
     folder: str | os.PathLike[str] | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, object] = field(default_factory=dict)
     log_every: int = 0
     decay: float = 1.0
     plateau: ReduceOnPlateau | None = None

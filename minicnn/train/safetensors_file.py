@@ -12,7 +12,8 @@ import math
 import os
 import textwrap
 from collections.abc import Mapping
-from typing import Any, BinaryIO, NoReturn
+from types import ModuleType
+from typing import BinaryIO, NoReturn
 
 import numpy as np
 
@@ -20,12 +21,13 @@ from ..arrays import Array
 from ..data.infile import open_file, shown
 from ..data.outfile import StrPath, outfile
 from ..errors import CheckpointError, lacking, reason
+from .document import Document, Json
 
 MOST_HEADER = 100_000_000
 """Largest header in bytes, by the format's specification."""
 
 
-def _safetensors() -> Any:
+def _safetensors() -> ModuleType:
     """The safetensors package, imported on first use so that other features work without it."""
     try:
         import safetensors.numpy
@@ -87,7 +89,7 @@ def write(path: StrPath, tensors: Mapping[str, Array], metadata: dict[str, str])
         file.write(content)
 
 
-def parse(path: StrPath, text: str) -> Any:
+def parse(path: StrPath, text: str) -> Json:
     """Parse JSON. Repeated keys in an object and numbers that are not finite are errors.
 
     Args:
@@ -141,9 +143,9 @@ def _tensor_bytes(header: bytes) -> int:
         return 0
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _once(pairs: list[tuple[str, Json]]) -> Document:
     # Readers differ in which of two equal keys they use; safetensors' own readers do, too.
-    found: dict[str, Any] = {}
+    found: Document = {}
     for key, value in pairs:
         if key in found:
             raise ValueError(f"the key {key!r} twice")

@@ -8,11 +8,9 @@ import time
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from .. import __version__
+from ..arrays import Array
 from ..data.pixels import shuffled
 from ..engine.runner import Score
 from ..errors import CheckpointError
@@ -21,6 +19,7 @@ from ..nn.losses import Loss
 from ..optim import Optimizer, clip_grad_norm, clip_grad_value
 from ..optim.schedules import ConstantRate
 from . import checkpoint, diagnostics, identity
+from .document import Document
 from .folder_lock import FolderLock
 from .history import EpochResult, Tally, restore
 from .interrupt import Interrupt
@@ -62,7 +61,7 @@ class Trainer:
         self._tally = Tally()
         self._chosen = train.chosen
         self._folder = None if run.folder is None else Path(run.folder)
-        self._identity: dict[str, Any] | None = None
+        self._identity: Document | None = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -70,11 +69,11 @@ class Trainer:
         return math.ceil(len(self._chosen) / self.run.batch_size)
 
     @property
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> Document:
         """The identity of this run as JSON: everything that shapes its result, the data by a hash. It must match to resume."""
         if self._identity is None:
             run, train, held_out = self.run, self.train, self.validation
-            known: dict[str, Any] = {"batch_size": run.batch_size, "seed": run.seed, "decay": run.decay, "lr": self.lr}
+            known: Document = {"batch_size": run.batch_size, "seed": run.seed, "decay": run.decay, "lr": self.lr}
             known |= {"network_seed": self.net.seed, "network": identity.network(self.net)}
             parts = {"loss": self.loss, "optimizer": self.optimizer}
             parts["training"] = identity.examples(train.images, train.targets, self._chosen)
@@ -179,7 +178,7 @@ class Trainer:
             return self.lr
         return plateau.rate(self.lr, [row.val_loss if plateau.mode == "min" else row.val_accuracy for row in self.rows])
 
-    def _step(self, index: np.ndarray[Any, Any], following: np.ndarray[Any, Any]) -> Score:
+    def _step(self, index: Array, following: Array) -> Score:
         started = time.perf_counter()
         then = following if len(following) else None
         with self.net.atomic():  # so that another thread cannot replace the gradients

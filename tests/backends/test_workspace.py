@@ -100,8 +100,8 @@ def test_later_programs_find_what_the_first_one_left_and_nothing_of_each_other(w
 
 def test_everything_is_filled_for_tests(workspace):
     workspace.begin()
-    room = workspace.room((3,), np.dtype("float32"))
+    temporary = workspace.temporary((3,), np.dtype("float32"))
     copy, _ = workspace.copy(np.zeros((2, 3, 3, 1)), WINDOW, (2, 5, 5, 1))
     workspace.fill(np.nan, np.dtype("float32"))
-    assert np.isnan(room).all()
+    assert np.isnan(temporary).all()
     assert np.isnan(copy).all()

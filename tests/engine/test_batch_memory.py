@@ -12,7 +12,7 @@ import minicnn.engine.batch
 from minicnn import MSE, CrossEntropy, DataError, Dense, Network
 from minicnn.backends.alignment import aligned
 from minicnn.data import Affine, Distorted, Normalise, Pixels
-from minicnn.engine.batch import ROOM, DeviceStaging, HostStaging
+from minicnn.engine.batch import STAGED_BYTES, DeviceStaging, HostStaging
 from minicnn.engine.inputs import Arrays
 from minicnn.engine.rows import borrowed, gather, readable
 
@@ -103,7 +103,7 @@ def test_of_two_images_two_are_converted_and_the_array_is_not_kept(tmp_path, for
 
 def test_a_batch_that_is_larger_than_what_stays_is_given_back():
     net, x = network(), np.random.default_rng(0).integers(0, 256, (4000, 1, SIDE, SIDE), dtype=np.uint8)
-    assert 4 * x.size > ROOM
+    assert 4 * x.size > STAGED_BYTES
     y = net.predict(x)
     net.predict(x.astype(np.float32))
     net.evaluate(MSE(), x, np.zeros((len(x), 10)))
@@ -120,7 +120,7 @@ def test_a_batch_that_is_larger_than_what_stays_is_given_back():
 def test_the_gradient_of_the_outputs_is_not_kept():
     net, x = Network([Dense(40)], (1, 2, 2), threads=1, lanes=4096), np.zeros((70_000, 1, 2, 2), np.float32)
     dy = np.ones((len(x), 40), np.float32)
-    assert dy.nbytes > ROOM
+    assert dy.nbytes > STAGED_BYTES
     net.forward(x)
     net.backward(dy)
     gone = weakref.ref(dy)
@@ -130,7 +130,7 @@ def test_the_gradient_of_the_outputs_is_not_kept():
 
 def test_a_large_array_is_read_where_it_is_as_long_as_it_is_the_same():
     net, x = network(), np.random.default_rng(0).standard_normal((3000, 1, SIDE, SIDE), np.float32)
-    assert x.nbytes > ROOM
+    assert x.nbytes > STAGED_BYTES
     phases = net._runner._schedules
     for _ in range(3):
         net.predict(x, np.arange(32))
@@ -199,12 +199,12 @@ def test_another_source_of_the_same_id_is_another_source(same_id):
 
 def test_what_is_brought_to_a_device_for_a_source_is_not_for_another_at_its_address(same_id):
     backend = SimpleNamespace(pinned=aligned, to_device=lambda *arrays: None, keeps_on_device=lambda size: False)
-    stage, images = DeviceStaging(backend), np.zeros((3, SIDE, SIDE), np.uint8)
+    staging, images = DeviceStaging(backend), np.zeros((3, SIDE, SIDE), np.uint8)
     for shift in range(20):
         source = Pixels(images, Normalise(scale=1.0, shift=shift))
-        assert stage.take("in", source, CHOSEN % 3).source.normalise == source.normalise
+        assert staging.stage("in", source, CHOSEN % 3).source.normalise == source.normalise
         del source
-    assert len(stage._known) <= 2, "expected no memory to be held for sources that are gone"
+    assert len(staging._known) <= 2, "expected no memory to be held for sources that are gone"
 
 
 def test_images_that_cannot_be_read_in_place_are_copied_once_for_distortions(tmp_path):
@@ -269,9 +269,9 @@ def test_only_the_chosen_images_are_checked_to_be_finite():
         net.forward(x, [2, 1], check_finite=True)
 
 
-def test_rooms_are_no_larger_than_what_stays():
+def test_buffers_are_no_larger_than_what_is_staged():
     here = HostStaging()
     images = Arrays(np.zeros((5, 3, 500, 500)), np.dtype(np.float32))
-    taken = here.take("in", images, np.array([3, 1]))
-    assert taken.in_order
-    assert taken.source.values.nbytes <= ROOM
+    staged = here.stage("in", images, np.array([3, 1]))
+    assert staged.in_order
+    assert staged.source.values.nbytes <= STAGED_BYTES

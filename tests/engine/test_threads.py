@@ -528,13 +528,13 @@ def test_a_loss_that_another_call_brings_meanwhile_is_not_mistaken_for_it():
     net = Network([Dense(3)], (2,), threads=1)
     x, labels = np.ones((4, 2), np.float32), np.arange(4) % 3
     expected = net.evaluate(CrossEntropy(), x, labels).loss
-    other, before = CrossEntropy(), MSE().towards
+    other, before = CrossEntropy(), MSE().for_targets
 
     class Meets(MSE):
         """Another loss comes while this one is asked, as from another thread."""
 
-        def towards(self, kind, classes):
-            net._towards(net._context.outputs[0], other, kind)
+        def for_targets(self, kind, classes):
+            net._loss_for(net._context.outputs[0], other, kind)
             return before(kind, classes)
 
     net.evaluate(Meets(), x, labels)

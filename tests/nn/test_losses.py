@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from minicnn import MSE, Conv2d, CrossEntropy, Dense, Huber, Network, OptionError
-from minicnn.nn.losses import Loss, told_apart
+from minicnn.nn.losses import Loss, cache_key
 from minicnn.testing import check_loss
 
 CLASSES, RNG = 5, np.random.default_rng(0)
@@ -206,7 +206,7 @@ def test_what_tells_losses_apart():
         [Weighted(1.0)],
         [Both(one)],
     ]
-    keys = [{told_apart(loss) for loss in group} for group in groups]
+    keys = [{cache_key(loss) for loss in group} for group in groups]
     assert [len(group) for group in keys] == [1] * len(groups)
     assert len(set.union(*keys)) == len(groups)
 
@@ -214,10 +214,10 @@ def test_what_tells_losses_apart():
 def test_a_loss_with_an_array_is_told_by_its_numbers_of_the_moment():
     loss = Weighted(1.0)
     loss.array = np.ones(2)
-    first = told_apart(loss)
-    assert told_apart(loss) == first
+    first = cache_key(loss)
+    assert cache_key(loss) == first
     loss.weight = 2.0
-    assert told_apart(loss) != first
+    assert cache_key(loss) != first
 
 
 def test_a_value_made_anew_for_every_batch_is_recorded_once():

@@ -30,7 +30,7 @@ CLASSES, RNG = 5, np.random.default_rng(0)
 LABELS = RNG.integers(0, CLASSES, 37)
 IMAGES = RNG.standard_normal((37, 4))
 MAPS = RNG.standard_normal((19, 2, 4, 5))
-MARKS = RNG.integers(0, 3, (19, 3, 4))
+CLASS_MAPS = RNG.integers(0, 3, (19, 3, 4))
 WEIGHT = (0.5, 2.0, 0.0, 1.0, 3.0)
 FLAT, BATCHES = Dense(CLASSES), [slice(0, 37), slice(0, 1)]
 """Groups of many images, and the kernels of one image."""
@@ -90,12 +90,12 @@ def test_targets_for_every_class_are_pytorchs(dtype, part, options, smoothing):
 @pytest.mark.parametrize("options", [{}, {"weight": (0.5, 2.0, 1.0), "ignore_index": 255}, {"ignore_index": 0}])
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 def test_class_numbers_for_every_place_of_a_map_are_pytorchs(dtype, images, options, smoothing):
-    marks = MARKS[:images].copy()
-    marks[:, 1:, 2] = options.get("ignore_index", 1)
+    class_map = CLASS_MAPS[:images].copy()
+    class_map[:, 1:, 2] = options.get("ignore_index", 1)
     criterion = theirs(dtype, label_smoothing=smoothing, **options)
     net = network(Conv2d(3, 2), (2, 4, 5), dtype)
-    agrees(net, CrossEntropy(smoothing, **options), criterion, MAPS[:images], marks)
-    assert net.evaluate(CrossEntropy(smoothing, **options), MAPS[:images], marks).correct == 0
+    agrees(net, CrossEntropy(smoothing, **options), criterion, MAPS[:images], class_map)
+    assert net.evaluate(CrossEntropy(smoothing, **options), MAPS[:images], class_map).correct == 0
 
 
 @pytest.mark.parametrize("images", [19, 1])
@@ -107,9 +107,9 @@ def test_targets_for_every_class_and_place_are_pytorchs(images):
 
 def test_some_images_of_many_by_index_and_class_numbers_of_any_dtype():
     net, index = network(Conv2d(3, 2), (2, 4, 5)), [3, 17, 3, 5]
-    expected = net.loss_and_grads(CrossEntropy(), MAPS[index], MARKS[index]), net.grads.flat.copy()
-    for marks in (MARKS.astype(np.uint8), MARKS[::-1].copy()[::-1], MARKS.tolist()):
-        assert net.loss_and_grads(CrossEntropy(), MAPS, marks, index) == expected[0]
+    expected = net.loss_and_grads(CrossEntropy(), MAPS[index], CLASS_MAPS[index]), net.grads.flat.copy()
+    for class_map in (CLASS_MAPS.astype(np.uint8), CLASS_MAPS[::-1].copy()[::-1], CLASS_MAPS.tolist()):
+        assert net.loss_and_grads(CrossEntropy(), MAPS, class_map, index) == expected[0]
         np.testing.assert_array_equal(net.grads.flat, expected[1])
 
 
@@ -192,8 +192,10 @@ def test_class_numbers_outside_the_classes_of_a_map():
     net = network(Conv2d(3, 2), (2, 4, 5), backend="numpy")
     message = "target: expected labels from 0 to 2, got 0 to 3; check the labels or the width of the last layer"
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
-        net.loss_and_grads(CrossEntropy(), MAPS, np.where(MARKS == 2, 3, MARKS))
-    assert np.isfinite(net.evaluate(CrossEntropy(), MAPS, np.where(np.arange(19)[:, None, None] == 7, 3, MARKS), [1, 2]).loss)
+        net.loss_and_grads(CrossEntropy(), MAPS, np.where(CLASS_MAPS == 2, 3, CLASS_MAPS))
+    assert np.isfinite(
+        net.evaluate(CrossEntropy(), MAPS, np.where(np.arange(19)[:, None, None] == 7, 3, CLASS_MAPS), [1, 2]).loss
+    )
     message = "target: expected an array (N, 3, 4), got (19,); reshape it or build the network for its shape"
     with pytest.raises(ShapeError, match=f"^{re.escape(message)}$"):
         net.loss_and_grads(CrossEntropy(), MAPS, np.zeros(19, int))
@@ -289,9 +291,9 @@ def test_the_same_loss_is_recorded_once():
         net.evaluate(CrossEntropy(weight=[1, 2, 3, 4, 5]), IMAGES, LABELS)
         known = dict(net._runner._schedules)
     assert net._runner._schedules == known
-    assert isinstance(CrossEntropy().towards("vectors", 3), SoftCrossEntropy)
+    assert isinstance(CrossEntropy().for_targets("vectors", 3), SoftCrossEntropy)
     plain = CrossEntropy(0.1)
-    assert plain.towards("labels", 3) is plain
+    assert plain.for_targets("labels", 3) is plain
 
 
 @pytest.mark.parametrize(
@@ -352,12 +354,12 @@ def test_an_activation_that_the_loss_applies_itself_is_doubted(loss, last, targe
 def test_training_on_maps_with_weights_recognises_places():
     """Which of two channels is larger, at every place: a 1 × 1 convolution learns it."""
     x = np.random.default_rng(0).standard_normal((64, 2, 4, 4))
-    marks = x.argmax(axis=1)
-    marks[:, 0, 0] = 255
+    class_map = x.argmax(axis=1)
+    class_map[:, 0, 0] = 255
     net = network(Conv2d(2, 1), (2, 4, 4), "float32", backend="numpy")
     optimizer, loss = SGD(1.0), CrossEntropy(weight=(1, 2), ignore_index=255)
     for _ in range(60):
-        net.loss_and_grads(loss, x, marks)
+        net.loss_and_grads(loss, x, class_map)
         optimizer.step(net)
     found = net.predict(x).argmax(axis=1)
-    assert (found == marks)[marks != 255].mean() > 0.95
+    assert (found == class_map)[class_map != 255].mean() > 0.95

@@ -12,7 +12,7 @@ from .draw import Case, Draw
 
 def of_x(d: Draw) -> Case:
     x = d.normal(d.size(), d.size(), d.L)
-    return [3 * x, d.room(*x.shape)], [1]
+    return [3 * x, d.empty(*x.shape)], [1]
 
 
 def of_x_and_dy(d: Draw) -> Case:
@@ -22,7 +22,7 @@ def of_x_and_dy(d: Draw) -> Case:
 
 def of_y_and_dy(d: Draw) -> Case:
     y = d.normal(d.size(), d.size(), d.L)
-    return [np.tanh(y), d.normal(*y.shape), d.room(*y.shape)], [2]
+    return [np.tanh(y), d.normal(*y.shape), d.empty(*y.shape)], [2]
 
 
 def leaky_relu(d: Draw) -> Case:
@@ -71,7 +71,7 @@ def elu_dx(d: Draw) -> Case:
 
 def prelu(d: Draw) -> Case:
     x = d.normal(d.size(), d.size() * d.L)
-    return [x, d.normal(len(x)), d.room(*x.shape)], [2]
+    return [x, d.normal(len(x)), d.empty(*x.shape)], [2]
 
 
 def prelu_dx(d: Draw) -> Case:
@@ -89,13 +89,13 @@ def prelu_dW_add(d: Draw) -> Case:
 
 def softmax(d: Draw) -> Case:
     x = d.normal(d.size(1, 9), d.L)
-    return [20 * x, d.room(*x.shape)], [1]
+    return [20 * x, d.empty(*x.shape)], [1]
 
 
 def softmax_dx(d: Draw) -> Case:
     x = d.normal(d.size(1, 9), d.L)
     y = np.exp(x) / np.exp(x).sum(axis=0)
-    return [y, d.normal(*x.shape), d.room(*x.shape)], [2]
+    return [y, d.normal(*x.shape), d.empty(*x.shape)], [2]
 
 
 def log_softmax_dx(d: Draw) -> Case:
@@ -105,9 +105,9 @@ def log_softmax_dx(d: Draw) -> Case:
 
 def dropout(d: Draw) -> Case:
     x = d.normal(d.size(1, 40), d.L)
-    return [x, d.words(), d.few(d.rng.choice([0, 0.1, 0.5, 0.8])), d.room(*x.shape)], [3]
+    return [x, d.words(), d.few(d.rng.choice([0, 0.1, 0.5, 0.8])), d.empty(*x.shape)], [3]
 
 
 def dropout_channels(d: Draw) -> Case:
     x = d.normal(d.size(1, 9), d.size(1, 9), d.L)
-    return [x, d.words(), d.few(d.rng.choice([0, 0.1, 0.5, 0.8])), d.room(*x.shape)], [3]
+    return [x, d.words(), d.few(d.rng.choice([0, 0.1, 0.5, 0.8])), d.empty(*x.shape)], [3]

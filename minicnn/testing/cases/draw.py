@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...arrays import Array
 from ...nn.window import Window
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 JUNK = 1e3
 """What padding lanes hold where a kernel may not look."""
@@ -45,7 +48,7 @@ class Draw:
         """Whole numbers from 0."""
         return self.rng.integers(0, below, shape)
 
-    def room(self, *shape: int, dtype: Any = None) -> Array:
+    def empty(self, *shape: int, dtype: DTypeLike | None = None) -> Array:
         """An array to be written, full of what nobody may read."""
         return np.full(shape, np.nan if dtype is None else 77, dtype or self.dtype)
 

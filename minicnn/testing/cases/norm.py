@@ -16,10 +16,10 @@ def batch(d: Draw) -> tuple[Array, Array]:
 
 def rows(d: Draw) -> Array:
     """What a few groups tell of as many channels."""
-    told = d.rng.standard_normal((d.size(1, 4), 3, d.size()))
-    told[:, 0] = d.whole(9, len(told), 1) + 2
-    told[:, 2] **= 2
-    return np.asarray(told)
+    measured = d.rng.standard_normal((d.size(1, 4), 3, d.size()))
+    measured[:, 0] = d.whole(9, len(measured), 1) + 2
+    measured[:, 2] **= 2
+    return np.asarray(measured)
 
 
 def gradient(d: Draw, *shape: int) -> Array:
@@ -31,36 +31,36 @@ def gradient(d: Draw, *shape: int) -> Array:
 
 def channel_moments(d: Draw) -> Case:
     x, _ = batch(d)
-    return [x, d.lanes, d.room(3, len(x), dtype=np.float64)], [2]
+    return [x, d.lanes, d.empty(3, len(x), dtype=np.float64)], [2]
 
 
 def merge_moments(d: Draw) -> Case:
-    told = rows(d)
-    channels = told.shape[2]
-    return [told, d.few(0.01), d.room(2, channels, dtype=np.float64), d.room(2, channels)], [2, 3]
+    measured = rows(d)
+    channels = measured.shape[2]
+    return [measured, d.few(0.01), d.empty(2, channels, dtype=np.float64), d.empty(2, channels)], [2, 3]
 
 
 def track_moments(d: Draw) -> Case:
-    told = rows(d)
-    channels = told.shape[2]
+    measured = rows(d)
+    channels = measured.shape[2]
     momentum, batches = d.few(-1 if d.size(0, 1) else 0.3), np.array([d.size()])
     moments = np.abs(d.rng.standard_normal((2, channels)))
-    return [told, moments, momentum, d.normal(channels), d.uniform(channels), batches], [3, 4, 5]
+    return [measured, moments, momentum, d.normal(channels), d.uniform(channels), batches], [3, 4, 5]
 
 
 def fixed_stats(d: Draw) -> Case:
     channels = d.size()
-    return [d.normal(channels), d.uniform(channels), d.few(0.01), d.room(2, channels)], [3]
+    return [d.normal(channels), d.uniform(channels), d.few(0.01), d.empty(2, channels)], [3]
 
 
 def normalize(d: Draw) -> Case:
     x, stats = batch(d)
-    return [x, stats, d.normal(len(x)), d.normal(len(x)), d.room(*x.shape)], [4]
+    return [x, stats, d.normal(len(x)), d.normal(len(x)), d.empty(*x.shape)], [4]
 
 
 def normalize_sums(d: Draw) -> Case:
     x, stats = batch(d)
-    return [x, gradient(d, *x.shape), stats, d.lanes, d.room(3, len(x), dtype=np.float64)], [4]
+    return [x, gradient(d, *x.shape), stats, d.lanes, d.empty(3, len(x), dtype=np.float64)], [4]
 
 
 def add_sums(d: Draw) -> Case:
@@ -69,14 +69,14 @@ def add_sums(d: Draw) -> Case:
 
 
 def merge_sums(d: Draw) -> Case:
-    told = rows(d)
-    return [told, d.room(2, told.shape[2], dtype=np.float64)], [1]
+    measured = rows(d)
+    return [measured, d.empty(2, measured.shape[2], dtype=np.float64)], [1]
 
 
 def normalize_dx(d: Draw) -> Case:
     x, stats = batch(d)
     means = np.asarray(d.rng.standard_normal((2, len(x))))
-    return [x, gradient(d, *x.shape), stats, d.normal(len(x)), means, d.lanes, d.room(*x.shape)], [6]
+    return [x, gradient(d, *x.shape), stats, d.normal(len(x)), means, d.lanes, d.empty(*x.shape)], [6]
 
 
 def image(d: Draw) -> tuple[Array, Array]:
@@ -93,7 +93,7 @@ def group_stats(d: Draw) -> Case:
 
 def group_normalize(d: Draw) -> Case:
     x, stats = image(d)
-    return [x, stats, d.normal(*x.shape[:2]), d.normal(*x.shape[:2]), d.room(*x.shape)], [4]
+    return [x, stats, d.normal(*x.shape[:2]), d.normal(*x.shape[:2]), d.empty(*x.shape)], [4]
 
 
 def group_norm_dW_add(d: Draw) -> Case:
@@ -103,14 +103,14 @@ def group_norm_dW_add(d: Draw) -> Case:
 
 def group_norm_dx(d: Draw) -> Case:
     x, stats = image(d)
-    return [x, gradient(d, *x.shape), stats, d.normal(*x.shape[:2]), d.room(*x.shape)], [4]
+    return [x, gradient(d, *x.shape), stats, d.normal(*x.shape[:2]), d.empty(*x.shape)], [4]
 
 
 def gate(d: Draw) -> Case:
     x, _ = batch(d)
-    return [x, d.normal(len(x), d.L), d.room(*x.shape)], [2]
+    return [x, d.normal(len(x), d.L), d.empty(*x.shape)], [2]
 
 
 def gate_sum(d: Draw) -> Case:
     x, _ = batch(d)
-    return [x, gradient(d, *x.shape), d.room(len(x), d.L)], [2]
+    return [x, gradient(d, *x.shape), d.empty(len(x), d.L)], [2]

@@ -17,12 +17,12 @@ def product(d: Draw) -> tuple[Array, ...]:
 
 def gemm_bias(d: Draw) -> Case:
     W, x, b, y = product(d)
-    return [W, x, b, d.room(*y.shape)], [3]
+    return [W, x, b, d.empty(*y.shape)], [3]
 
 
 def gemm_tn(d: Draw) -> Case:
     W, x, _, dy = product(d)
-    return [W, dy, d.room(*x.shape)], [2]
+    return [W, dy, d.empty(*x.shape)], [2]
 
 
 def gemm_nt_add(d: Draw) -> Case:
@@ -42,7 +42,7 @@ def row_sum_add(d: Draw) -> Case:
 
 def spread(d: Draw) -> Case:
     group = d.whole(3, d.size(1, 9))
-    return [d.normal(3), group, d.room(len(group))], [2]
+    return [d.normal(3), group, d.empty(len(group))], [2]
 
 
 def group_sum_add(d: Draw) -> Case:
@@ -73,12 +73,12 @@ def convolution(d: Draw) -> tuple[Array, Array, Array, Array, Array]:
 
 def conv2d(d: Draw) -> Case:
     g, x, W, b, y = convolution(d)
-    return [x, W, b, g, d.room(*y.shape)], [4]
+    return [x, W, b, g, d.empty(*y.shape)], [4]
 
 
 def conv2d_dx(d: Draw) -> Case:
     g, x, W, _, dy = convolution(d)
-    return [dy, W, g, d.room(*x.shape)], [3]
+    return [dy, W, g, d.empty(*x.shape)], [3]
 
 
 def conv2d_dW_add(d: Draw) -> Case:
@@ -94,7 +94,7 @@ def columns(d: Draw) -> tuple[Array, Array, Array, Shape]:
 
 def im2col(d: Draw) -> Case:
     x, g, row, shape = columns(d)
-    return [x, g, row, d.room(*shape)], [3]
+    return [x, g, row, d.empty(*shape)], [3]
 
 
 def col2im_add(d: Draw) -> Case:
@@ -114,12 +114,12 @@ def links(d: Draw) -> tuple[Array, Array, Array, Array, Array]:
 
 def sparse_conv2d(d: Draw) -> Case:
     table, x, W, b, y = links(d)
-    return [x, W, b, table, d.room(*y.shape)], [4]
+    return [x, W, b, table, d.empty(*y.shape)], [4]
 
 
 def sparse_conv2d_dx(d: Draw) -> Case:
     table, x, W, _, dy = links(d)
-    return [dy, W, table, d.room(*x.shape)], [3]
+    return [dy, W, table, d.empty(*x.shape)], [3]
 
 
 def sparse_conv2d_dW_add(d: Draw) -> Case:
@@ -146,12 +146,12 @@ def tiled(d: Draw) -> tuple[Array, Array, Array, Array, Array]:
 
 def subsample(d: Draw) -> Case:
     g, x, coef, b, y = tiled(d)
-    return [x, coef, b, g, d.room(*y.shape)], [4]
+    return [x, coef, b, g, d.empty(*y.shape)], [4]
 
 
 def subsample_dx(d: Draw) -> Case:
     g, x, coef, _, dy = tiled(d)
-    return [dy, coef, g, d.room(*x.shape)], [3]
+    return [dy, coef, g, d.empty(*x.shape)], [3]
 
 
 def subsample_dcoef_add(d: Draw) -> Case:
@@ -161,24 +161,24 @@ def subsample_dcoef_add(d: Draw) -> Case:
 
 def avg_pool(d: Draw) -> Case:
     g, x, y = pooled(d)
-    return [x, g, d.room(*y.shape)], [2]
+    return [x, g, d.empty(*y.shape)], [2]
 
 
 def avg_pool_dx(d: Draw) -> Case:
     g, x, dy = pooled(d)
-    return [dy, g, d.room(*x.shape)], [2]
+    return [dy, g, d.empty(*x.shape)], [2]
 
 
 def max_pool(d: Draw) -> Case:
     g, x, y = pooled(d)
     x = np.round(x)  # so that some are equal
     x[d.normal(*x.shape) > 2] = np.nan
-    return [x, g, d.room(*y.shape), d.room(*y.shape, dtype=np.int32)], [2, 3]
+    return [x, g, d.empty(*y.shape), d.empty(*y.shape, dtype=np.int32)], [2, 3]
 
 
 def max_pool_dx(d: Draw) -> Case:
     g, x, dy = pooled(d)
-    return [dy, d.whole(g[0] * g[1] + 1, *dy.shape).astype(np.int32) - 1, g, d.room(*x.shape)], [3]
+    return [dy, d.whole(g[0] * g[1] + 1, *dy.shape).astype(np.int32) - 1, g, d.empty(*x.shape)], [3]
 
 
 def resampled(d: Draw) -> tuple[Array, Array, Array, Array]:
@@ -191,12 +191,12 @@ def resampled(d: Draw) -> tuple[Array, Array, Array, Array]:
 
 def resample(d: Draw) -> Case:
     taps, weights, x, y = resampled(d)
-    return [x, taps, weights, d.room(*y.shape)], [3]
+    return [x, taps, weights, d.empty(*y.shape)], [3]
 
 
 def resample_dx(d: Draw) -> Case:
     taps, weights, x, dy = resampled(d)
-    return [dy, taps, weights, d.room(*x.shape)], [3]
+    return [dy, taps, weights, d.empty(*x.shape)], [3]
 
 
 # --- output units ---
@@ -209,12 +209,12 @@ def units(d: Draw) -> tuple[Array, Array, Array, Array]:
 
 def rbf(d: Draw) -> Case:
     x, W, y, _ = units(d)
-    return [x, W, d.room(*y.shape)], [2]
+    return [x, W, d.empty(*y.shape)], [2]
 
 
 def rbf_dx(d: Draw) -> Case:
     x, W, dy, _ = units(d)
-    return [dy, x, W, d.room(*x.shape)], [3]
+    return [dy, x, W, d.empty(*x.shape)], [3]
 
 
 def rbf_dW_add(d: Draw) -> Case:
@@ -224,7 +224,7 @@ def rbf_dW_add(d: Draw) -> Case:
 
 def rbf_hx(d: Draw) -> Case:
     x, W, dy, hy = units(d)
-    return [np.abs(hy), dy, x, W, d.room(*x.shape)], [4]
+    return [np.abs(hy), dy, x, W, d.empty(*x.shape)], [4]
 
 
 def rbf_hW_add(d: Draw) -> Case:

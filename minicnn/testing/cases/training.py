@@ -14,7 +14,7 @@ from .draw import Case, Draw
 def outputs(d: Draw, positive: bool = False) -> tuple[Array, Array, Array]:
     D = d.size(1, 9)
     y = 5 * d.normal(D, d.L)
-    return d.with_junk(np.abs(y) if positive else y), d.labels(D), d.room(D, d.L)
+    return d.with_junk(np.abs(y) if positive else y), d.labels(D), d.empty(D, d.L)
 
 
 def value(d: Draw) -> Array:
@@ -110,9 +110,9 @@ def cross_entropy_hy(d: Draw) -> Case:
 
 
 def places(d: Draw) -> tuple[Array, Array, Array, Array]:
-    """Outputs of classes at places, how much each class weighs there, room for a derivative, and a weight for each class."""
+    """Outputs of classes at places, how much each class weighs there, memory for a derivative, and a weight for each class."""
     shape = d.size(1, 6), d.size(1, 4), d.L
-    return d.with_junk(3 * d.normal(*shape)), d.with_junk(d.uniform(*shape)), d.room(*shape), d.uniform(shape[0])
+    return d.with_junk(3 * d.normal(*shape)), d.with_junk(d.uniform(*shape)), d.empty(*shape), d.uniform(shape[0])
 
 
 def class_targets(d: Draw) -> Case:
@@ -201,7 +201,7 @@ def lion(d: Draw) -> Case:
 def choose_group(d: Draw) -> Case:
     total = d.size(1, 70)
     number = d.rng.integers(-(-total // d.L))
-    own = [d.room(n, dtype=np.int64) for n in (d.L, d.L, d.L, 1)]
+    own = [d.empty(n, dtype=np.int64) for n in (d.L, d.L, d.L, 1)]
     sizes = [d.whole(1000, 80), d.whole(10, 80), np.array([total]), np.array([5], np.uint64), np.array([number])]
     return [*sizes, *own, np.full((3, 4), 7, np.uint64)], [5, 6, 7, 8, 9]
 
@@ -212,7 +212,7 @@ def index(d: Draw, images: int = 40) -> Array:
 
 def gather(d: Draw) -> Case:
     D = d.size(1, 40)
-    return [d.normal(40, D), index(d), d.lanes, d.room(D, d.L)], [3]
+    return [d.normal(40, D), index(d), d.lanes, d.empty(D, d.L)], [3]
 
 
 def scatter(d: Draw) -> Case:
@@ -227,11 +227,11 @@ def grey(d: Draw) -> Array:
 def gather_pixels(d: Draw) -> Case:
     images, pads = grey(d), d.whole(4, 2)
     sides = [n + 2 * int(p) for n, p in zip(images.shape[1:], pads, strict=True)]
-    return [images, d.few(0.01, -0.4), index(d), pads, d.room(1, *sides, d.L)], [4]
+    return [images, d.few(0.01, -0.4), index(d), pads, d.empty(1, *sides, d.L)], [4]
 
 
 def gather_resized(d: Draw) -> Case:
-    return [grey(d), d.few(0.01, -0.4), index(d), d.lanes, d.room(1, d.size(1, 12), d.size(1, 12), d.L)], [4]
+    return [grey(d), d.few(0.01, -0.4), index(d), d.lanes, d.empty(1, d.size(1, 12), d.size(1, 12), d.L)], [4]
 
 
 # --- distortions ---
@@ -239,17 +239,17 @@ def gather_resized(d: Draw) -> Case:
 
 def draw_uniform(d: Draw) -> Case:
     elements = d.size(1, 9)
-    return [d.words()[:2], d.words(), d.whole(2**32, d.L), np.abs(d.normal(elements)), d.room(elements, d.L)], [4]
+    return [d.words()[:2], d.words(), d.whole(2**32, d.L), np.abs(d.normal(elements)), d.empty(elements, d.L)], [4]
 
 
 def affine_inverse(d: Draw) -> Case:
-    return [d.normal(6 + 2 * d.size(0, 2) ** 2, d.L), d.room(6, d.L)], [1]  # the knots of a spline may follow
+    return [d.normal(6 + 2 * d.size(0, 2) ** 2, d.L), d.empty(6, d.L)], [1]  # the knots of a spline may follow
 
 
 def pack_quads(d: Draw) -> Case:
     images, (rows, columns) = grey(d), d.whole(4, 2)
     sides = (images.shape[1] + 2 * rows + 1, images.shape[2] + 2 * columns + 1)
-    return [images, index(d), d.room(d.L, *sides, dtype=np.uint32)], [2]
+    return [images, index(d), d.empty(d.L, *sides, dtype=np.uint32)], [2]
 
 
 def splines(d: Draw, size: Shape) -> tuple[int, Array, Array, Array]:
@@ -262,7 +262,7 @@ def splines(d: Draw, size: Shape) -> tuple[int, Array, Array, Array]:
 def spline_along(d: Draw) -> Case:
     size = (d.size(1, 9), d.size(1, 9))
     side, knots, at, taps = splines(d, size)
-    return [knots, at, taps, d.room(2, side, size[1], d.L)], [3]
+    return [knots, at, taps, d.empty(2, side, size[1], d.L)], [3]
 
 
 def warp(d: Draw) -> Case:
@@ -272,5 +272,5 @@ def warp(d: Draw) -> Case:
     quads = d.rng.integers(0, 2**32, (L, H + 1, W + 1), np.uint32)
     quads[:, 0], quads[:, -1], quads[..., 0], quads[..., -1] = 0, 0, 0, 0
     maps = np.array([0, 0, 1, 0, 0, 1], d.dtype)[:, None] + d.normal(6, L) / 4
-    rooms = [d.room(2, W, L), d.room(W, L, dtype=np.uint32)]
-    return [quads, d.few(0.01, -0.4), maps, bent, at, taps, *rooms, d.room(1, H, W, L)], [8]
+    buffers = [d.empty(2, W, L), d.empty(W, L, dtype=np.uint32)]
+    return [quads, d.few(0.01, -0.4), maps, bent, at, taps, *buffers, d.empty(1, H, W, L)], [8]

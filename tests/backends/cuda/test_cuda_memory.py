@@ -80,17 +80,17 @@ def test_the_images_of_the_next_batch_are_sent_while_this_one_is_worked_on(devic
     net, x = modern(), Pixels(IMAGES, Normalise(scale=1.0, shift=0.0))
     batches = [BATCH, BATCH + 20, BATCH, BATCH + 20, BATCH + 40, BATCH]
     logs = [step(device, net, x, batch=a, then=b) for a, b in zip(batches, [*batches[1:], None], strict=True)]
-    for log in logs[2:5]:  # both rooms are there
+    for log in logs[2:5]:  # both buffers exist
         names = [name for name, _ in log]
         assert names.index("launch") < names.index("async") < names.index("download")
         assert moved(log, "async") == [20 * 784]
         assert names.index("join") < names.index("launch")
         assert sum(moved(log, "upload")) == NUMBERS, "expected the images to be there already"
     assert not moved(logs[5], "async")
-    for number, batch in ((0, 40), (1, 0)):  # the rooms that the last two batches were read from
-        (rooms,) = net._runner._staging._known.values()
-        room = rooms.rooms[1 - number][0][:20]
-        there = mirror()._copies[id(owner_of(room))].block[: room.size]
+    for number, batch in ((0, 40), (1, 0)):  # the buffers that the last two batches were read from
+        (buffers,) = net._runner._staging._known.values()
+        buffer = buffers.pairs[1 - number][0][:20]
+        there = mirror()._copies[id(owner_of(buffer))].block[: buffer.size]
         assert np.array_equal(there, IMAGES[batch : batch + 20].ravel())
 
 
@@ -205,7 +205,7 @@ def test_memory_of_a_network_is_freed_with_it(device):
         del net
         gc.collect()
         left.append(device.used)
-    assert left[1] == left[0], "expected the room for partial sums to stay, which other networks share, and nothing else"
+    assert left[1] == left[0], "expected the memory for partial sums to stay, which other networks share, and nothing else"
     assert used - left[1] > 4 * parameters
 
 

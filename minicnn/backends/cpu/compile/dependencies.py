@@ -10,13 +10,12 @@ import hashlib
 import inspect
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
-from typing import Any
 
 
 def stamp(function: FunctionType) -> str:
     """A hash of a function's file and of the helpers, modules and constants that its code names."""
     digest = hashlib.sha256()
-    waiting: list[Any] = [function]
+    waiting: list[object] = [function]
     seen: set[int] = set()
     while waiting:
         value = _unwrapped(waiting.pop())
@@ -42,7 +41,7 @@ def _names(code: CodeType) -> list[str]:
     return sorted({*code.co_names, *(name for part in inner for name in _names(part))})
 
 
-def _unwrapped(value: Any) -> Any:
+def _unwrapped(value: object) -> object:
     """The Python function behind a kernel, a dispatcher or an intrinsic."""
     for attribute in ("__wrapped__", "py_func", "_defn"):
         inner = getattr(value, attribute, None)

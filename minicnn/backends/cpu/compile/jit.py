@@ -19,7 +19,7 @@ from numba import njit, types
 from numba.core.compiler_lock import global_compiler_lock
 from numba.np.numpy_support import from_dtype
 
-from ....arrays import Array
+from ....arrays import Array, DType
 from ... import program
 from ...log import CompileLog
 from ...program import BoundCall
@@ -53,7 +53,7 @@ class Machine(NamedTuple):
 
     entry: Function
     address: int
-    code: Any
+    code: object
 
 
 class Kernel(program.Kernel):
@@ -68,7 +68,7 @@ class Kernel(program.Kernel):
         self.function, self.flat = function, flat
         self.__name__, self.__doc__, self.__module__ = function.__name__, function.__doc__, function.__module__
         self.__wrapped__, self.__qualname__ = function, function.__qualname__
-        self._compiled: dict[tuple[tuple[Any, int, bool], ...], Machine] = {}
+        self._compiled: dict[tuple[tuple[DType, int, bool], ...], Machine] = {}
 
     def bind(self, arrays: tuple[Array, ...]) -> BoundCall:
         """The machine code for these arrays, and the arrays in the form it takes; compiles if needed."""
@@ -98,16 +98,18 @@ def kernel(function: Function, /) -> Kernel: ...
 def kernel(*, flat: bool) -> Callable[[Function], Kernel]: ...
 
 
-def kernel(function: Any = None, /, *, flat: bool = False) -> Any:
+def kernel(function: Any = None, /, *, flat: bool = False) -> Kernel | Callable[[Function], Kernel]:
     """Make a function over arrays a kernel, with minicnn's compiler flags and cache.
 
     Args:
         function: loops over arrays; inputs, constants, outputs last; returns None and allocates nothing.
         flat: True for elementwise kernels: arrays of any rank reach the function as vectors.
     """
-    if function is None:
-        return lambda f: Kernel(f, flat)
-    return Kernel(function, flat)
+
+    def make(function: Any) -> Kernel:
+        return Kernel(function, flat)
+
+    return make if function is None else make(function)
 
 
 class Selection(program.Kernel):
@@ -175,7 +177,7 @@ def _forget_module(library: Any) -> None:
 
 def _renamed(function: FunctionType, signature: tuple[types.Type, ...]) -> FunctionType:
     """A copy under a unique name: cached variants of one name can be confused between processes."""
-    captured = [_told(cell.cell_contents) for cell in function.__closure__ or ()]
+    captured = [_in_full(cell.cell_contents) for cell in function.__closure__ or ()]
     digest = hashlib.sha256(repr((signature, captured)).encode()).hexdigest()[:12]
     copy = FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__, function.__closure__)
     copy.__module__ = function.__module__
@@ -183,6 +185,6 @@ def _renamed(function: FunctionType, signature: tuple[types.Type, ...]) -> Funct
     return copy
 
 
-def _told(value: Any) -> Any:
+def _in_full(value: object) -> object:
     """A captured value in a form with a complete ``repr``; that of a large array is shortened."""
     return (value.dtype.str, value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value

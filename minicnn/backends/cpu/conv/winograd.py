@@ -11,12 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
 
 import numpy as np
 from numba.extending import register_jitable
 
-from ....arrays import Array
+from ....arrays import Array, Number
 from ...scratch import ScratchSpec
 from ..compile.host import LANES, OUTSIDE
 from ..compile.jit import Kernel, kernel
@@ -47,33 +46,33 @@ Rewritten = tuple[Kernel, tuple[Array | ScratchSpec, ...]]
 
 
 @register_jitable
-def g(a: Any, b: Any, c: Any) -> tuple[Any, Any, Any, Any]:
+def g(a: Number, b: Number, c: Number) -> tuple[Number, Number, Number, Number]:
     """G (a, b, c)ᵀ."""
     half = (a + c) * type(a)(0.5)
     return a, half + b * type(a)(0.5), half - b * type(a)(0.5), c
 
 
 @register_jitable
-def b_transposed(a: Any, b: Any, c: Any, d: Any) -> tuple[Any, Any, Any, Any]:
+def b_transposed(a: Number, b: Number, c: Number, d: Number) -> tuple[Number, Number, Number, Number]:
     """Bᵀ (a, b, c, d)ᵀ."""
     return a - c, b + c, c - b, b - d
 
 
 @register_jitable
-def a_transposed(a: Any, b: Any, c: Any, d: Any) -> tuple[Any, Any]:
+def a_transposed(a: Number, b: Number, c: Number, d: Number) -> tuple[Number, Number]:
     """Aᵀ (a, b, c, d)ᵀ."""
     return a + b + c, b - c - d
 
 
 @register_jitable
-def row(x: Array, places: Array, offset: int) -> tuple[Any, Any, Any, Any]:
+def row(x: Array, places: Array, offset: int) -> tuple[Number, Number, Number, Number]:
     """Bᵀ times four pixels of a row."""
     a, b = vector_inside(x, places[0], offset), vector_inside(x, places[1], offset)
     return b_transposed(a, b, vector_inside(x, places[2], offset), vector_inside(x, places[3], offset))
 
 
 @register_jitable
-def put_four(four: tuple[Any, Any, Any, Any], V: Array, at: int, step: int, turn: int) -> None:
+def put_four(four: tuple[Number, Number, Number, Number], V: Array, at: int, step: int, turn: int) -> None:
     """V[at + n·turn·step : +w] = four[n]."""
     tile_store(four[0], V, at, 0, 1)
     tile_store(four[1], V, at + turn * step, 0, 1)
@@ -113,7 +112,7 @@ def transform_patches(x: Array, places: Array, V: Array) -> None:
 
 
 @register_jitable
-def put_row(four: tuple[Any, Any, Any, Any], u: Array, at: int, first: int, size: int, last: int) -> None:
+def put_row(four: tuple[Number, Number, Number, Number], u: Array, at: int, first: int, size: int, last: int) -> None:
     """Write the first, second, third and last of four numbers at the given offsets."""
     u[at + first], u[at + size], u[at + 2 * size], u[at + last] = four
 
@@ -135,14 +134,14 @@ def transform_weights(packed: Array, size: int, first: int, last: int, U: Array)
 
 
 @register_jitable
-def column(M: Array, m: int, step: int) -> tuple[Any, Any]:
+def column(M: Array, m: int, step: int) -> tuple[Number, Number]:
     """Aᵀ times the four products of a column."""
     a, b = vector_load(M, m), vector_load(M, m + 4 * step)
     return a_transposed(a, b, vector_load(M, m + 8 * step), vector_load(M, m + 12 * step))
 
 
 @register_jitable
-def four_outputs(M: Array, m: int, step: int) -> tuple[Any, Any, Any, Any]:
+def four_outputs(M: Array, m: int, step: int) -> tuple[Number, Number, Number, Number]:
     """Aᵀ M A."""
     e0, e1 = column(M, m, step)
     f0, f1 = column(M, m + step, step)
@@ -168,7 +167,7 @@ def mend_products(
 
 
 @register_jitable
-def put_outputs(four: tuple[Any, Any, Any, Any], y: Array, f: int, oy: int, ox: int, lane: int) -> None:
+def put_outputs(four: tuple[Number, Number, Number, Number], y: Array, f: int, oy: int, ox: int, lane: int) -> None:
     """y[f, oy : oy + 2, ox : ox + 2] = four, as far as they lie on the map."""
     _, OH, OW, L = y.shape
     at = ((f * OH + oy) * OW + ox) * L + lane

@@ -10,12 +10,10 @@ Legend: as in ``winograd.py`` and ``winograd_rows.py``; K taps a row and a colum
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba.extending import register_jitable
 
-from ....arrays import Array
+from ....arrays import Array, Number
 from ..tiles import (
     tile_dot,
     tile_store,
@@ -31,8 +29,8 @@ from ..tiles import (
 
 @register_jitable
 def window_sum(
-    t: Any, w: Array, k: int, down: int, right: int, taps: int, x: Array, c: int, top: int, left: int, lane: int
-) -> Any:
+    t: Number, w: Array, k: int, down: int, right: int, taps: int, x: Array, c: int, top: int, left: int, lane: int
+) -> Number:
     """t + Σ_{i, j < taps} w[k + i·down + j·right] · x[c, top + i, left + j]; x is zero outside the map."""
     _, H, W, L = x.shape
     for i in range(max(0, -top), min(taps, H - top)):
@@ -42,7 +40,7 @@ def window_sum(
 
 
 @register_jitable
-def packed_sum(packed: Array, turned: bool, x: Array, f: int, top: int, left: int, lane: int) -> Any:
+def packed_sum(packed: Array, turned: bool, x: Array, f: int, top: int, left: int, lane: int) -> Number:
     """Σ over the channels c of W[f, c] ⋆ x[c] at a window, for packed weights, as they are or rotated by 180°."""
     _, C, K, _, size = packed.shape
     t, step = tile_zeros(x, 1, 1), -size if turned else size
@@ -53,7 +51,7 @@ def packed_sum(packed: Array, turned: bool, x: Array, f: int, top: int, left: in
 
 
 @register_jitable
-def linked_sum(W: Array, first: Array, links: Array, x: Array, f: int, top: int, left: int, lane: int) -> Any:
+def linked_sum(W: Array, first: Array, links: Array, x: Array, f: int, top: int, left: int, lane: int) -> Number:
     """Σ over the links (f, c, k) of W[k] ⋆ x[c] at a window."""
     K, t = W.shape[1], tile_zeros(x, 1, 1)
     for n in range(first[f], first[f + 1]):

@@ -10,11 +10,9 @@ side. n is a point. U (6, K, KH) holds G w, V holds Bᵀ x, M holds products or 
 
 from __future__ import annotations
 
-from typing import Any
-
 from numba.extending import register_jitable
 
-from ....arrays import Array
+from ....arrays import Array, Number
 from ..compile.host import OUTSIDE
 from ..tiles import tile_store, tile_width, tile_zeros, vector_all, vector_finite, vector_inside, vector_load, vector_mended
 
@@ -22,7 +20,7 @@ POINTS, TAPS = 6, 5
 
 
 @register_jitable
-def g(a: Any, b: Any, c: Any, d: Any, e: Any) -> tuple[Any, Any, Any, Any, Any, Any]:
+def g(a: Number, b: Number, c: Number, d: Number, e: Number) -> tuple[Number, Number, Number, Number, Number, Number]:
     """G (a, b, c, d, e)ᵀ."""
     number = type(a)
     even, odd = (a + c + e) * number(1 / 6), (b + d) * number(1 / 6)
@@ -58,7 +56,9 @@ def transform_packed(packed: Array, turned: bool, U: Array) -> None:
 
 
 @register_jitable
-def g_transposed(u0: Any, u1: Any, u2: Any, u3: Any, u4: Any, u5: Any) -> tuple[Any, Any, Any, Any, Any]:
+def g_transposed(
+    u0: Number, u1: Number, u2: Number, u3: Number, u4: Number, u5: Number
+) -> tuple[Number, Number, Number, Number, Number]:
     """Gᵀ (u0, u1, u2, u3, u4, u5)ᵀ."""
     number = type(u0)
     sixth, twelfth = number(1 / 6), number(1 / 12)
@@ -82,7 +82,9 @@ def add_weights_back(U: Array, W: Array) -> None:
 
 
 @register_jitable
-def b_transposed(x0: Any, x1: Any, x2: Any, x3: Any, x4: Any, x5: Any, four: Any) -> tuple[Any, Any, Any, Any, Any, Any]:
+def b_transposed(
+    x0: Number, x1: Number, x2: Number, x3: Number, x4: Number, x5: Number, four: Number
+) -> tuple[Number, Number, Number, Number, Number, Number]:
     """Bᵀ (x0, x1, x2, x3, x4, x5)ᵀ."""
     a, b = four * x4 - x2, four * x3 - x1
     c, d = (x2 - x4) + (x2 - x4), x1 - x3
@@ -90,7 +92,7 @@ def b_transposed(x0: Any, x1: Any, x2: Any, x3: Any, x4: Any, x5: Any, four: Any
 
 
 @register_jitable
-def put_six(six: tuple[Any, Any, Any, Any, Any, Any], V: Array, at: int, step: int) -> None:
+def put_six(six: tuple[Number, Number, Number, Number, Number, Number], V: Array, at: int, step: int) -> None:
     """V[at + n·step : +w] = six[n]."""
     tile_store(six[0], V, at, 0, 1)
     tile_store(six[1], V, at + step, 0, 1)
@@ -114,7 +116,7 @@ def transform_column(x: Array, c: int, left: int, V: Array, to: int, step: int) 
 
 
 @register_jitable
-def pixel(x: Array, row: int, column: int, lane: int) -> Any:
+def pixel(x: Array, row: int, column: int, lane: int) -> Number:
     """The vector at a pixel of a row; zeros if the column lies outside the map."""
     _, _, width, L = x.shape
     return vector_inside(x, (row + column) * L if 0 <= column < width else OUTSIDE, lane)
@@ -137,7 +139,7 @@ def transform_border(x: Array, c: int, top: int, left: int, rows: int, V: Array,
 
 
 @register_jitable
-def two_outputs(M: Array, at: int, step: int) -> tuple[Any, Any]:
+def two_outputs(M: Array, at: int, step: int) -> tuple[Number, Number]:
     """Aᵀ times the products at M[at + n·step : +w]."""
     half = vector_all(M, 0.5)
     m1, m2 = vector_load(M, at + step), vector_load(M, at + 2 * step)
@@ -147,7 +149,7 @@ def two_outputs(M: Array, at: int, step: int) -> tuple[Any, Any]:
 
 
 @register_jitable
-def mend_products(M: Array, at: int, step: int, sums: tuple[Any, Any]) -> None:
+def mend_products(M: Array, at: int, step: int, sums: tuple[Number, Number]) -> None:
     """Replace products whose outputs are not finite by these sums, stored so that each end contributes to one output."""
     y0, y1 = two_outputs(M, at, step)
     for n in range(1, POINTS - 1):
@@ -173,7 +175,7 @@ def transform_gradients(dy: Array, M: Array) -> None:
 
 
 @register_jitable
-def patch_back(V: Array, at: int, step: int) -> tuple[Any, Any, Any, Any, Any, Any]:
+def patch_back(V: Array, at: int, step: int) -> tuple[Number, Number, Number, Number, Number, Number]:
     """B times the vectors at V[at + n·step : +w]."""
     four = vector_all(V, 4)
     v0, v5 = vector_load(V, at), vector_load(V, at + 5 * step)

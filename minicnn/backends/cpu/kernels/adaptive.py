@@ -5,12 +5,10 @@ All but ``lion`` divide by a root of squares of the gradients so far, with PyTor
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba.extending import register_jitable
 
-from ....arrays import Array
+from ....arrays import Array, Number
 from ..compile.jit import kernel
 from ..compile.mode import INTERPRET
 from ..runtime.denormals import heed_denormals, restore_mode
@@ -21,7 +19,7 @@ SLACK = 1 + 2.0**-20
 
 
 @register_jitable
-def heeds(p: Array, eps: Any) -> Any:
+def heeds(p: Array, eps: Number) -> Number:
     """Whether ε is so small that the root of a denormal number matters beside it."""
     return not INTERPRET and eps < (SINGLE_EPS if p.itemsize == 4 else DOUBLE_EPS)
 

@@ -5,10 +5,10 @@ They do not depend on the number of lanes and threads or on the order, and they 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba.extending import register_jitable
+
+from ....arrays import Number
 
 MIX_1, MIX_2 = np.uint64(0x85EBCA6B), np.uint64(0xC2B2AE35)
 KEY_1, KEY_2 = np.uint32(0x9E3779B9), np.uint32(0x7F4A7C15)
@@ -16,7 +16,7 @@ HALF = np.uint64(32)
 
 
 @register_jitable
-def mix(h: Any) -> Any:
+def mix(h: Number) -> Number:
     """The finaliser of MurmurHash3, a permutation of the 32-bit numbers; products are computed in 64 bits to avoid overflow."""
     h = np.uint32(h ^ (h >> np.uint32(16)))
     h = np.uint32(np.uint64(h) * MIX_1)
@@ -26,7 +26,7 @@ def mix(h: Any) -> Any:
 
 
 @register_jitable
-def key(start: Any, seed: Any, step: Any, stream: Any) -> Any:
+def key(start: Number, seed: Number, step: Number, stream: Number) -> Number:
     """Hash three 64-bit numbers to 32 bits."""
     for word in (seed, step, stream):
         start = mix(np.uint32(start ^ np.uint32(word)))
@@ -35,6 +35,6 @@ def key(start: Any, seed: Any, step: Any, stream: Any) -> Any:
 
 
 @register_jitable
-def uniform(image: Any, u: Any, v: Any) -> Any:
+def uniform(image: Number, u: Number, v: Number) -> Number:
     """24 random bits for an image, from the keys of its step and stream and of its element."""
     return np.uint32(mix(np.uint32(mix(np.uint32(image ^ u)) ^ v)) >> np.uint32(8))

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 from numba.extending import register_jitable
 
-from ....arrays import Array
+from ....arrays import Array, Number
 from ..compile.jit import kernel
 from ..tiles import activation, functions
 
@@ -27,7 +26,7 @@ def same(x: Array, y: Array) -> bool:
 
 
 @register_jitable
-def map_one(f: Callable[[Any], Any], x: Array, y: Array) -> None:
+def map_one(f: Callable[[Number], Number], x: Array, y: Array) -> None:
     """y[i] = f(x[i]). The case of one array has its own loop, because LLVM does not vectorise a loop over two aliases."""
     if same(x, y):
         for i in range(y.size):
@@ -38,7 +37,7 @@ def map_one(f: Callable[[Any], Any], x: Array, y: Array) -> None:
 
 
 @register_jitable
-def map_two(f: Callable[[Any, Any], Any], a: Array, dy: Array, dx: Array) -> None:
+def map_two(f: Callable[[Number, Number], Number], a: Array, dy: Array, dx: Array) -> None:
     """dx[i] = f(a[i], dy[i]), where dx may be dy."""
     if same(dy, dx):
         for i in range(dx.size):
@@ -49,7 +48,7 @@ def map_two(f: Callable[[Any, Any], Any], a: Array, dy: Array, dx: Array) -> Non
 
 
 @register_jitable
-def map_given(f: Callable[[Any, Any], Any], c: Any, x: Array, y: Array) -> None:
+def map_given(f: Callable[[Number, Number], Number], c: Number, x: Array, y: Array) -> None:
     """y[i] = f(c, x[i]) for constants c."""
     if same(x, y):
         for i in range(y.size):
@@ -60,7 +59,7 @@ def map_given(f: Callable[[Any, Any], Any], c: Any, x: Array, y: Array) -> None:
 
 
 @register_jitable
-def map_two_given(f: Callable[[Any, Any, Any], Any], c: Any, a: Array, dy: Array, dx: Array) -> None:
+def map_two_given(f: Callable[[Number, Number, Number], Number], c: Number, a: Array, dy: Array, dx: Array) -> None:
     """dx[i] = f(c, a[i], dy[i]) for constants c, where dx may be dy."""
     if same(dy, dx):
         for i in range(dx.size):
@@ -71,12 +70,12 @@ def map_two_given(f: Callable[[Any, Any, Any], Any], c: Any, a: Array, dy: Array
 
 
 @register_jitable
-def _itself(x: Any) -> Any:
+def _itself(x: Number) -> Number:
     return x
 
 
 @register_jitable
-def _squared(x: Any) -> Any:
+def _squared(x: Number) -> Number:
     return x * x
 
 
@@ -147,13 +146,13 @@ def relu_dx(y: Array, dy: Array, dx: Array) -> None:
 
 
 @register_jitable
-def leaky(slope: Any, x: Any) -> Any:
+def leaky(slope: Number, x: Number) -> Number:
     """x where x > 0, else slope · x."""
     return x if x > 0 else slope * x
 
 
 @register_jitable
-def leaky_dx(slope: Any, x: Any, dy: Any) -> Any:
+def leaky_dx(slope: Number, x: Number, dy: Number) -> Number:
     """dy where x > 0, else slope · dy."""
     return dy if x > 0 else slope * dy
 
@@ -171,7 +170,7 @@ def leaky_relu_dx(x: Array, slope: Array, dy: Array, dx: Array) -> None:
 
 
 @register_jitable
-def _softplus(x: Any, beta: Any) -> Any:
+def _softplus(x: Number, beta: Number) -> Number:
     scaled = x * beta
     return x if scaled > LINEAR else math.log1p(functions.exp(scaled)) / beta
 

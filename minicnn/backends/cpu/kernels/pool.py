@@ -9,12 +9,10 @@ The common case of adjacent 2 × 2 windows has its own loops, which keep the fou
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba.extending import register_jitable
 
-from ....arrays import Array
+from ....arrays import Array, Number
 from ..compile.jit import kernel
 from ..tiles import tile_dot, tile_store, tile_sum_add, tile_width, tile_zeros, vector_load, vector_winner
 
@@ -40,7 +38,7 @@ def inside(start: int, count: int, step: int, size: int) -> tuple[int, int]:
 
 
 @register_jitable
-def window_sums(x: Array, window: Array, scale: Any, bias: Any, y: Array) -> None:
+def window_sums(x: Array, window: Array, scale: Number, bias: Number, y: Array) -> None:
     """y = scale · Σ over the window of x + bias."""
     (H, W, L), (OH, OW, _) = x.shape, y.shape
     if halves(window):
@@ -66,7 +64,7 @@ def window_sums(x: Array, window: Array, scale: Any, bias: Any, y: Array) -> Non
 
 
 @register_jitable
-def window_spread(dy: Array, window: Array, scale: Any, dx: Array) -> None:
+def window_spread(dy: Array, window: Array, scale: Number, dx: Array) -> None:
     """dx = scale · Σ of dy over the windows that contain the pixel: the adjoint of ``window_sums``."""
     (H, W, L), (OH, OW, _) = dx.shape, dy.shape
     if not halves(window) or H > 2 * OH or W > 2 * OW:
@@ -144,7 +142,7 @@ def subsample_dcoef_add(x: Array, dy: Array, window: Array, dcoef: Array) -> Non
 
 
 @register_jitable
-def better(x: Any, t: Any, best: Any, at: Any) -> tuple[Any, Any]:
+def better(x: Number, t: Number, best: Number, at: Number) -> tuple[Number, Number]:
     """The winner of two candidates by PyTorch's rule: the first of equals, and NaN is larger than everything."""
     return (x, t) if x > best or np.isnan(x) else (best, at)
 

@@ -5,19 +5,17 @@ Legend: y = f(x), dx = f'(x) dy; the output may be the same array as x, or as dy
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba.extending import register_jitable
 
-from ....arrays import Array
+from ....arrays import Array, Number
 from ..compile.jit import kernel
 from ..tiles.functions import FLAGS, like
 from .elementwise import leaky, leaky_dx, map_given, map_one, map_two, map_two_given
 
 
 @register_jitable(**FLAGS)
-def _clamp(c: Any, x: Any) -> Any:
+def _clamp(c: Number, x: Number) -> Number:
     shift, low, high, slope = c
     t = x + shift
     t = low if t < low else t  # comparisons are written so that a NaN passes through
@@ -25,7 +23,7 @@ def _clamp(c: Any, x: Any) -> Any:
 
 
 @register_jitable(**FLAGS)
-def _clamp_dx(c: Any, y: Any, dy: Any) -> Any:
+def _clamp_dx(c: Number, y: Number, dy: Number) -> Number:
     bottom, top, slope = c
     return like(dy, 0) if y <= bottom or y >= top else slope * dy
 
@@ -43,7 +41,7 @@ def clamp_dx(y: Array, ramp: Array, dy: Array, dx: Array) -> None:
 
 
 @register_jitable(**FLAGS)
-def _hardswish(x: Any) -> Any:
+def _hardswish(x: Number) -> Number:
     low, high = like(x, 0), like(x, 6)
     t = x + like(x, 3)
     t = low if t < low else t
@@ -51,7 +49,7 @@ def _hardswish(x: Any) -> Any:
 
 
 @register_jitable(**FLAGS)
-def _hardswish_dx(x: Any, dy: Any) -> Any:
+def _hardswish_dx(x: Number, dy: Number) -> Number:
     steep = x * like(x, 1 / 3) + like(x, 0.5)
     steep = like(x, 0) if x <= like(x, -3) else steep
     return dy * (like(x, 1) if x >= like(x, 3) else steep)

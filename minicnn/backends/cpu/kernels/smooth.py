@@ -6,11 +6,10 @@ Legend: y = f(x), dx = f'(x) dy; the output may be the same array as x, or as dy
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from numba.extending import register_jitable
 
-from ....arrays import Array
+from ....arrays import Array, Number
 from ..compile.jit import kernel
 from ..tiles.functions import FLAGS, erf, exp, expm1, like
 from .elementwise import map_given, map_one, map_two, map_two_given
@@ -25,13 +24,13 @@ MISH_END = 22
 
 
 @register_jitable(**FLAGS)
-def _elu(c: Any, x: Any) -> Any:
+def _elu(c: Number, x: Number) -> Number:
     rise, fall = c
     return rise * x if x > 0 else fall * expm1(like(x, 0) if x > 0 else x)
 
 
 @register_jitable(**FLAGS)
-def _elu_dx(c: Any, y: Any, dy: Any) -> Any:
+def _elu_dx(c: Number, y: Number, dy: Number) -> Number:
     rise, fall = c
     return dy * (rise if y > 0 else y + fall)
 
@@ -49,18 +48,18 @@ def elu_dx(y: Array, slopes: Array, dy: Array, dx: Array) -> None:
 
 
 @register_jitable(**FLAGS)
-def _normal_share(x: Any) -> Any:
+def _normal_share(x: Number) -> Number:
     """Φ(x), the share of a normal distribution below x."""
     return like(x, 0.5) * (like(x, 1) + erf(x * like(x, SQRT_HALF)))
 
 
 @register_jitable(**FLAGS)
-def _gelu(x: Any) -> Any:
+def _gelu(x: Number) -> Number:
     return x * _normal_share(x)
 
 
 @register_jitable(**FLAGS)
-def _gelu_dx(x: Any, dy: Any) -> Any:
+def _gelu_dx(x: Number, dy: Number) -> Number:
     return dy * (_normal_share(x) + x * (like(x, DENSITY) * exp(like(x, -0.5) * (x * x))))
 
 
@@ -77,7 +76,7 @@ def gelu_dx(x: Array, dy: Array, dx: Array) -> None:
 
 
 @register_jitable(**FLAGS)
-def _near(x: Any) -> Any:
+def _near(x: Number) -> Number:
     """x between ±FAR."""
     low, high = like(x, -FAR), like(x, FAR)
     x = low if x < low else x
@@ -85,7 +84,7 @@ def _near(x: Any) -> Any:
 
 
 @register_jitable(**FLAGS)
-def _swish(c: Any, x: Any) -> Any:
+def _swish(c: Number, x: Number) -> Number:
     a, b = c
     t = _near(x)
     u = t * (a + b * (t * t))
@@ -94,7 +93,7 @@ def _swish(c: Any, x: Any) -> Any:
 
 
 @register_jitable(**FLAGS)
-def _swish_dx(c: Any, x: Any, dy: Any) -> Any:
+def _swish_dx(c: Number, x: Number, dy: Number) -> Number:
     """σ + x·u'·σ·(1 − σ), with σ·(1 − σ) = e^−|u|/(1 + e^−|u|)²."""
     a, b = c
     t = _near(x)
@@ -119,7 +118,7 @@ def swish_dx(x: Array, cubic: Array, dy: Array, dx: Array) -> None:
 
 
 @register_jitable(**FLAGS)
-def _mish(x: Any) -> Any:
+def _mish(x: Number) -> Number:
     """x · n/(n + 2), n = e^x · (e^x + 2): tanh(log(1 + e)) as a quotient."""
     end, two = like(x, MISH_END), like(x, 2)
     e = exp(end if x > end else x)
@@ -128,7 +127,7 @@ def _mish(x: Any) -> Any:
 
 
 @register_jitable(**FLAGS)
-def _mish_dx(x: Any, dy: Any) -> Any:
+def _mish_dx(x: Number, dy: Number) -> Number:
     end, one, two = like(x, MISH_END), like(x, 1), like(x, 2)
     t = end if x > end else x
     e = exp(t)

@@ -7,12 +7,11 @@ or y and target (D, L) where each output stands for itself; lanes, scale, value 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from numba.extending import register_jitable
 
-from ....arrays import Array
+from ....arrays import Array, Number
 from ..compile.jit import kernel
 from ..tiles.functions import exp
 from .softmax import column_softmax
@@ -96,7 +95,7 @@ def soft_cross_entropy_hy(y: Array, target: Array, lanes: Array, scale: Array, h
 
 
 @register_jitable
-def log_one_plus_exp(x: Any) -> Any:
+def log_one_plus_exp(x: Number) -> Number:
     """log(1 + e^x), which overflows nowhere."""
     return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
 

@@ -6,11 +6,10 @@ Legend: x, y, dy, dx, hy, hx (D, L): D classes, L lanes. Outputs must not alias 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from numba.extending import register_jitable
 
-from ....arrays import Array
+from ....arrays import Array, Number
 from ..compile.jit import kernel
 from ..tiles.functions import FLAGS, exp
 
@@ -92,7 +91,7 @@ def softmax_hx(y: Array, hy: Array, hx: Array) -> None:
 
 
 @register_jitable(**FLAGS)
-def _twice_less(x: Any, m: Any, s: Any) -> Any:
+def _twice_less(x: Number, m: Number, s: Number) -> Number:
     """(x − m) − s, in that order: beside a large m, m + s would lose s."""
     return (x - m) - s
 

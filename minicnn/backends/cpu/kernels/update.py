@@ -6,13 +6,12 @@ Legend: p parameters, dp gradient, v velocity or second moment, m first moment, 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from numba import types
 from numba.extending import overload, register_jitable
 
-from ....arrays import Array
+from ....arrays import Array, Number
 from ..compile.jit import kernel
 from ..compile.mode import INTERPRET
 from ..runtime.denormals import heed_denormals, restore_mode
@@ -34,7 +33,7 @@ def add(x: Array, y: Array) -> None:
 
 
 @register_jitable
-def sgd_step(p: Array, dp: Array, v: Array, lr: Any, momentum: Any, decay: Any, nesterov: bool, first: bool) -> None:
+def sgd_step(p: Array, dp: Array, v: Array, lr: Number, momentum: Number, decay: Number, nesterov: bool, first: bool) -> None:
     """One step of ``sgd`` with momentum, for a block."""
     for i in range(p.size):
         g = dp[i] + decay * p[i]
@@ -69,29 +68,29 @@ def sdlm(p: Array, dp: Array, r: Array, hyper: Array) -> None:
 
 
 @register_jitable(**FLAGS)
-def share_of_square(fresh: Any, more: Any, g: Any) -> Any:
+def share_of_square(fresh: Number, more: Number, g: Number) -> Number:
     """fresh · g², or more · g · g in this order if g² overflows. ``more`` is slightly above fresh: larger otherwise."""
     share, other = fresh * (g * g), more * g * g
     return other if other < share else share
 
 
-def second_moment(v: Any, g: Any, beta2: Any, fresh2: Any, more: Any) -> Any:
+def second_moment(v: Number, g: Number, beta2: Number, fresh2: Number, more: Number) -> Number:
     """β₂ v + (1 − β₂) g²; as in PyTorch, it does not overflow in float32 for gradients up to 10²⁰."""
     return beta2 * v + share_of_square(fresh2, more, g)
 
 
-def plain_second_moment(v: Any, g: Any, beta2: Any, fresh2: Any, more: Any) -> Any:
+def plain_second_moment(v: Number, g: Number, beta2: Number, fresh2: Number, more: Number) -> Number:
     """``second_moment`` in float64, where g² does not overflow; LLVM rewrites it as g² + β₂ (v − g²)."""
     return beta2 * v + fresh2 * g * g
 
 
 @overload(second_moment, strict=False)
-def _second_moment(v: Any, g: Any, beta2: Any, fresh2: Any, more: Any) -> Any:
+def _second_moment(v: Number, g: Number, beta2: Number, fresh2: Number, more: Number) -> Number:
     return second_moment if v is types.float32 else plain_second_moment
 
 
 @register_jitable
-def adam_step(p: Array, dp: Array, m: Array, v: Array, hyper: Array, coupled: Any, decoupled: Any) -> None:
+def adam_step(p: Array, dp: Array, m: Array, v: Array, hyper: Array, coupled: Number, decoupled: Number) -> None:
     """One step of ``adam``, with the weight decay in the gradient (coupled) or separate (decoupled).
 
     If ε is so small that a denormal v matters next to it, denormal numbers are not flushed to zero.

@@ -6,12 +6,11 @@ Legend: u (elements, L) random numbers of each lane; a point of an image is (row
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from numba.extending import register_jitable
 
-from ....arrays import Array
+from ....arrays import Array, Number
 from ..compile.jit import kernel
 from .draw import KEY_1, KEY_2, key, mix, uniform
 
@@ -68,7 +67,7 @@ def pack_quads(images: Array, index: Array, quads: Array) -> None:
 
 
 @register_jitable
-def affine_row(maps: Array, down: Any, rows: Any, columns: Any, where: Array) -> None:
+def affine_row(maps: Array, down: Number, rows: Number, columns: Number, where: Array) -> None:
     """where = o + A · target for the row ``down`` below the centre, relative to the point (rows, columns)."""
     (_, W, L), half = where.shape, where.dtype.type(0.5)
     for w in range(W):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ....arrays import Array
 from ...derived import Derived
-from ...program import ALONE, Call
+from ...program import SOLE_READER, Call
 from ..compile.jit import kernel
 
 BELOW = {"conv2d": (1, 2), "gemm_bias": (0, 2)}
@@ -33,7 +33,12 @@ def folded(calls: Sequence[Call], derived: Derived) -> list[Call]:
     done: list[Call] = []
     for call in calls:
         below = done[-1] if done else None
-        if below is not None and below.name in BELOW and call.name == "normalize" and ALONE.items() <= call.options.items():
+        if (
+            below is not None
+            and below.name in BELOW
+            and call.name == "normalize"
+            and SOLE_READER.items() <= call.options.items()
+        ):
             done[-1] = _one(below, call, derived)
         else:
             done.append(call)

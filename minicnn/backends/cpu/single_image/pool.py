@@ -7,11 +7,10 @@ without padding, where every pixel belongs to at most one window; others use the
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 from numba.extending import register_jitable
 
-from ....arrays import Array
+from ....arrays import Array, Number
 from ..compile.jit import Kernel, kernel, select
 from ..kernels import pool
 from ..kernels.pool import numbers
@@ -128,7 +127,7 @@ def subsample_dcoef_add(x: Array, dy: Array, window: Array, dcoef: Array) -> Ker
 
 
 @register_jitable
-def spread(rows: Any, times: Any, dy: Array, c: int, scale: Any, height: int, dx: Array) -> None:
+def spread(rows: Number, times: Number, dy: Array, c: int, scale: Number, height: int, dx: Array) -> None:
     """dx[c] = scale · dy[c] at every pixel of windows of height × times pixels, zero outside windows."""
     _, OH, OW, _ = dy.shape
     _, H, W, _ = dx.shape

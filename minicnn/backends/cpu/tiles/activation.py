@@ -7,11 +7,10 @@ makes two loops of one kernel, for whole vectors and for the rest, and these mus
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba.extending import register_jitable
 
+from ....arrays import Number
 from . import functions
 from .functions import FLAGS, TANH_END, P, Q, bounded_rational, compile_as, like
 
@@ -29,17 +28,17 @@ SCALED_END, BOUND = np.float32(TANH_END / SLOPE**2), np.float32(AMPLITUDE)
 
 
 @register_jitable(**FLAGS)
-def relu(x: Any) -> Any:
+def relu(x: Number) -> Number:
     """max(x, 0)."""
     return like(x, 0) if x <= 0 else x  # a NaN is not ≤ 0, so it is returned
 
 
-def scaled_tanh(x: Any) -> Any:
+def scaled_tanh(x: Number) -> Number:
     """A tanh(S x)."""
     return like(x, AMPLITUDE) * functions.tanh(like(x, SLOPE) * x)
 
 
-def scaled_tanh32(x: Any) -> Any:
+def scaled_tanh32(x: Number) -> Number:
     """A tanh(S x) in float32."""
     return bounded_rational(x, SCALED_P, SCALED_Q, SCALED_END, BOUND)
 
@@ -48,13 +47,13 @@ compile_as(scaled_tanh, scaled_tanh32, scaled_tanh)
 
 
 @register_jitable(**FLAGS)
-def sigmoid(x: Any) -> Any:
+def sigmoid(x: Number) -> Number:
     """1 / (1 + e⁻ˣ)."""
     return like(x, 1) / (like(x, 1) + functions.exp(-x))
 
 
 @register_jitable
-def activate(kind: int, x: Any) -> Any:
+def activate(kind: int, x: Number) -> Number:
     """f(x)."""
     if kind == RELU:
         return relu(x)
@@ -68,13 +67,13 @@ def activate(kind: int, x: Any) -> Any:
 
 
 @register_jitable(**FLAGS)
-def relu_dx(y: Any, dy: Any) -> Any:
+def relu_dx(y: Number, dy: Number) -> Number:
     """dy where y > 0, else 0."""
     return like(dy, 0) if y <= 0 else dy
 
 
 @register_jitable(**FLAGS)
-def scaled_tanh_dx(y: Any, dy: Any) -> Any:
+def scaled_tanh_dx(y: Number, dy: Number) -> Number:
     """dy A S (1 − (y/A)²), exactly 0 where |y| = A; the rounded constants alone would give about 10⁻⁸."""
     square, bound = y * y, like(y, AMPLITUDE)
     steep = like(y, SLOPE * AMPLITUDE) - like(y, SLOPE / AMPLITUDE) * square
@@ -82,19 +81,19 @@ def scaled_tanh_dx(y: Any, dy: Any) -> Any:
 
 
 @register_jitable(**FLAGS)
-def tanh_dx(y: Any, dy: Any) -> Any:
+def tanh_dx(y: Number, dy: Number) -> Number:
     """dy (1 − y²)."""
     return dy * (like(y, 1) - y * y)
 
 
 @register_jitable(**FLAGS)
-def sigmoid_dx(y: Any, dy: Any) -> Any:
+def sigmoid_dx(y: Number, dy: Number) -> Number:
     """dy y (1 − y)."""
     return dy * (y * (like(y, 1) - y))
 
 
 @register_jitable
-def activate_dx(kind: int, y: Any, dy: Any) -> Any:
+def activate_dx(kind: int, y: Number, dy: Number) -> Number:
     """f'(a) dy for y = f(a)."""
     if kind == RELU:
         return relu_dx(y, dy)

@@ -14,6 +14,8 @@ import numpy as np
 from numba import types
 from numba.extending import overload, register_jitable
 
+from ....arrays import Number
+
 # e^x = 2^k e^r with k = round(x / ln 2) and |r| ≤ ln 2 / 2
 ROUND = np.float32(1.5 * 2**23)  # t + ROUND has no bits for a fraction, so its low bits are the integer nearest to t
 ROUND_BITS = np.int32(0x4B400000)
@@ -51,32 +53,32 @@ S = tuple(
 )
 
 
-def like(x: Any, value: float) -> Any:
+def like(x: Number, value: float) -> Number:
     """``value`` in the dtype of ``x``: a literal would turn float32 arithmetic into float64."""
     return type(x)(value)
 
 
-def exp(x: Any) -> Any:
+def exp(x: Number) -> Number:
     """e^x."""
     return np.exp(x)
 
 
-def expm1(x: Any) -> Any:
+def expm1(x: Number) -> Number:
     """e^x − 1 for x ≤ 0."""
     return np.expm1(x)
 
 
-def tanh(x: Any) -> Any:
+def tanh(x: Number) -> Number:
     """tanh x."""
     return np.tanh(x)
 
 
-def erf(x: Any) -> Any:
+def erf(x: Number) -> Number:
     """The error function 2/√π ∫₀ˣ e^−t² dt."""
     return type(x)(math.erf(x))
 
 
-def exp32(x: Any) -> Any:
+def exp32(x: Number) -> Number:
     """e^x in float32, within 2 ulp, including subnormal results."""
     x = EXP_MIN if x < EXP_MIN else x  # comparisons are written so that a NaN passes through
     x = EXP_MAX if x > EXP_MAX else x
@@ -89,7 +91,7 @@ def exp32(x: Any) -> Any:
     return p * power_of_two(half) * power_of_two(k - half)
 
 
-def expm1_32(x: Any) -> Any:
+def expm1_32(x: Number) -> Number:
     """e^x − 1 in float32 for x ≤ 0, within 2 ulp: 2^k (e^r − 1) + (2^k − 1)."""
     x = EXPM1_MIN if x < EXPM1_MIN else x
     t = np.float32(x * LOG2_E + ROUND)
@@ -100,17 +102,17 @@ def expm1_32(x: Any) -> Any:
     return scale * p + (scale - E[0])
 
 
-def power_of_two(k: Any) -> Any:
+def power_of_two(k: Number) -> Number:
     """2^k for −126 ≤ k ≤ 127, from the bits of a float32."""
     return np.int32((k + np.int32(127)) << np.int32(23)).view(np.float32)
 
 
-def tanh32(x: Any) -> Any:
+def tanh32(x: Number) -> Number:
     """tanh x in float32, within 5 ulp."""
     return bounded_rational(x, P, Q, TANH_END, np.float32(1))
 
 
-def bounded_rational(x: Any, p: Any, q: Any, end: Any, bound: Any) -> Any:
+def bounded_rational(x: Number, p: Number, q: Number, end: Number, bound: Number) -> Number:
     """x p(u) / q(u) with u = min(x², end), clamped to ±bound; beyond the end it grows with x."""
     u = x * x
     u = end if u > end else u  # a NaN passes
@@ -121,7 +123,7 @@ def bounded_rational(x: Any, p: Any, q: Any, end: Any, bound: Any) -> Any:
     return bound if y > bound else y
 
 
-def erf32(x: Any) -> Any:
+def erf32(x: Number) -> Number:
     """erf x in float32, within 5 ulp."""
     one, u = np.float32(1), x * x
     u = ERF_END if u > ERF_END else u
@@ -132,22 +134,22 @@ def erf32(x: Any) -> Any:
     return one if y > one else y
 
 
-def exp64(x: Any) -> Any:
+def exp64(x: Number) -> Number:
     """e^x in float64."""
     return math.exp(x)
 
 
-def expm1_64(x: Any) -> Any:
+def expm1_64(x: Number) -> Number:
     """e^x − 1 in float64."""
     return math.expm1(x)
 
 
-def tanh64(x: Any) -> Any:
+def tanh64(x: Number) -> Number:
     """tanh x in float64."""
     return math.tanh(x)
 
 
-def erf64(x: Any) -> Any:
+def erf64(x: Number) -> Number:
     """erf x in float64."""
     return math.erf(x)
 
@@ -155,10 +157,10 @@ def erf64(x: Any) -> Any:
 FLAGS: Any = {"fastmath": {"contract"}, "error_model": "numpy"}
 
 
-def compile_as(function: Callable[..., Any], single: Callable[..., Any], double: Callable[..., Any]) -> None:
+def compile_as(function: Callable[..., Number], single: Callable[..., Number], double: Callable[..., Number]) -> None:
     """In kernels, compile ``function`` as ``single`` for a float32 first argument and as ``double`` for a float64 one."""
 
-    def choose(x: Any, *rest: Any) -> Any:
+    def choose(x: types.Type, *rest: types.Type) -> Callable[..., Number] | None:
         return {types.float32: single, types.float64: double}.get(x)
 
     overload(function, jit_options=FLAGS, strict=False)(choose)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from ....errors import BackendError
 from ...log import CompileLog
 from . import target
 from .launch import Shape
-from .target import Argument
+from .target import Argument, CudaFunction, DeviceArray
 
 LOG = CompileLog(lambda: "compiling kernels for the GPU, anew in every run")
 
@@ -32,19 +32,19 @@ class Device(Protocol):
         """Page-locked host memory of ``size`` bytes, zeros; uploads from it run while the host goes on."""
         ...
 
-    def allocate(self, size: int) -> Any:
+    def allocate(self, size: int) -> DeviceArray:
         """``size`` bytes of device memory."""
         ...
 
-    def upload(self, block: Any, start: int, data: Array) -> None:
+    def upload(self, block: DeviceArray, start: int, data: Array) -> None:
         """block[start:] = data, both as bytes. Pinned data must not change before ``download`` returns."""
         ...
 
-    def download(self, block: Any, start: int, data: Array) -> None:
+    def download(self, block: DeviceArray, start: int, data: Array) -> None:
         """data = block[start:], after everything launched before."""
         ...
 
-    def upload_async(self, block: Any, start: int, data: Array) -> None:
+    def upload_async(self, block: DeviceArray, start: int, data: Array) -> None:
         """``upload`` of pinned data at the same time as kernels; launches after ``join`` wait for it."""
         ...
 
@@ -52,13 +52,23 @@ class Device(Protocol):
         """Make later launches wait for asynchronous uploads."""
         ...
 
-    def view(self, block: Any, start: int, like: Array) -> Any:
+    def view(self, block: DeviceArray, start: int, like: Array) -> DeviceArray:
         """The array at this position of the block, with the dtype and shape of ``like``."""
         ...
 
-    def prepare(self, kernel: Any, shape: Shape, arguments: Sequence[Any], like: Sequence[Argument]) -> Callable[..., None]:
+    def prepare(
+        self, kernel: CudaFunction, shape: Shape, arguments: Sequence[DeviceArray], like: Sequence[Argument]
+    ) -> Callable[..., None]:
         """A function that launches the kernel on these arguments and on numbers given at each call; ``like`` are the host's."""
         ...
+
+
+class _Event(Protocol):
+    """An event of Numba's CUDA target."""
+
+    def record(self, stream: object) -> None: ...
+
+    def wait(self, stream: object) -> None: ...
 
 
 class Gpu:
@@ -71,9 +81,9 @@ class Gpu:
     def __init__(self) -> None:
         self.capability = target.capability()
         self.name = target.device_name()
-        self._stream, self._aside = target.cuda.stream(), target.cuda.stream()
-        self._arrived: Any = None
-        self._compiled: dict[Any, Any] = {}
+        self._stream, self._transfers = target.cuda.stream(), target.cuda.stream()
+        self._arrived: _Event | None = None
+        self._compiled: dict[tuple[CudaFunction, object], CudaFunction] = {}
 
     def pinned(self, size: int) -> Array:
         """Page-locked memory."""
@@ -81,7 +91,7 @@ class Gpu:
         memory[...] = 0
         return memory
 
-    def allocate(self, size: int) -> Any:
+    def allocate(self, size: int) -> DeviceArray:
         """Memory of the device.
 
         Raises:
@@ -93,20 +103,21 @@ class Gpu:
             what = f"expected {size:,} bytes of free device memory, got: {error}"
             raise BackendError("backend cuda", what, "give smaller batches, or fewer images at a time") from error
 
-    def upload(self, block: Any, start: int, data: Array) -> None:
+    def upload(self, block: DeviceArray, start: int, data: Array) -> None:
         """An asynchronous copy. The driver copies memory that is not pinned before it returns."""
         block[start : start + data.size].copy_to_device(data, stream=self._stream)
 
-    def download(self, block: Any, start: int, data: Array) -> None:
+    def download(self, block: DeviceArray, start: int, data: Array) -> None:
         """A copy that waits until it is done."""
         block[start : start + data.size].copy_to_host(data, stream=self._stream)
         self._stream.synchronize()
 
-    def upload_async(self, block: Any, start: int, data: Array) -> None:
+    def upload_async(self, block: DeviceArray, start: int, data: Array) -> None:
         """A copy on a separate stream."""
-        block[start : start + data.size].copy_to_device(data, stream=self._aside)
-        self._arrived = target.cuda.event()
-        self._arrived.record(self._aside)
+        block[start : start + data.size].copy_to_device(data, stream=self._transfers)
+        event: _Event = target.cuda.event()
+        event.record(self._transfers)
+        self._arrived = event
 
     def join(self) -> None:
         """Make the device wait, not the host."""
@@ -114,11 +125,13 @@ class Gpu:
             self._arrived.wait(self._stream)
             self._arrived = None
 
-    def view(self, block: Any, start: int, like: Array) -> Any:
+    def view(self, block: DeviceArray, start: int, like: Array) -> DeviceArray:
         """A device array of Numba."""
         return block[start : start + like.nbytes].view(like.dtype).reshape(like.shape)
 
-    def prepare(self, kernel: Any, shape: Shape, arguments: Sequence[Any], like: Sequence[Argument]) -> Callable[..., None]:
+    def prepare(
+        self, kernel: CudaFunction, shape: Shape, arguments: Sequence[DeviceArray], like: Sequence[Argument]
+    ) -> Callable[..., None]:
         """Compile once for each combination of types."""
         kinds = target.signature(tuple(like))
         key = (kernel, kinds)

@@ -10,14 +10,13 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
-from ....arrays import Array
+from ....arrays import Array, DType
 from .gpu import Device, Gpu
 from .launch import Shape
-from .target import Argument
+from .target import Argument, CudaFunction, DeviceArray
 
 
 def address(array: Array) -> int:
@@ -66,7 +65,7 @@ class DeviceCopy:
         self._owner = weakref.ref(owner)  # does not keep the owner alive
         self.block = device.allocate(owner.nbytes)
         self.seen = -1
-        self.views: dict[Any, Any] = {}
+        self.views: dict[tuple[int, tuple[int, ...], DType], DeviceArray] = {}
 
     @property
     def host(self) -> Array:
@@ -101,7 +100,7 @@ class Mirror:
         with self._lock:
             self._send(array, self.device.upload_async)
 
-    def _send(self, array: Array, upload: Callable[[Any, int, Array], None]) -> None:
+    def _send(self, array: Array, upload: Callable[[DeviceArray, int, Array], None]) -> None:
         owner = owner_of(array)
         known = id(owner) in self._copies
         copy = self._copy_of(owner)
@@ -136,7 +135,11 @@ class Mirror:
             self._synced.clear()
 
     def prepare(
-        self, kernel: Any, shape: Shape, arguments: tuple[Argument, ...], numbers: Callable[[], tuple[int | float, ...]]
+        self,
+        kernel: CudaFunction,
+        shape: Shape,
+        arguments: tuple[Argument, ...],
+        numbers: Callable[[], tuple[int | float, ...]],
     ) -> Callable[[], None]:
         """A function that launches a kernel on the device copies, with the current numbers."""
         with self._lock:
@@ -165,7 +168,7 @@ class Mirror:
         self._copies.pop(key, None)
         self._synced.pop(key, None)
 
-    def _view(self, array: Array) -> Any:
+    def _view(self, array: Array) -> DeviceArray:
         owner = owner_of(array)
         copy = self._copy_of(owner)
         place = (address(array) - address(owner), array.shape, array.dtype)

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from ....arrays import Array
+from ....arrays import Array, DType
 from ...program import BoundCall, Kernel
 from .launch import Shape
 from .mirror import mirror
-from .target import Argument
+from .target import Argument, CudaFunction
 
 Plan = Callable[..., Iterator["Launch"]]
 Numbers = Callable[[], tuple[int | float, ...]]
@@ -30,13 +29,13 @@ class Launch:
         numbers: returns the last arguments, which the host may change between launches.
     """
 
-    kernel: Any
+    kernel: CudaFunction
     shape: Shape
     arguments: tuple[Argument, ...]
     numbers: Numbers = tuple
 
 
-def launch(kernel: Any, shape: Shape, *arguments: Argument, numbers: Numbers = tuple) -> Launch:
+def launch(kernel: CudaFunction, shape: Shape, *arguments: Argument, numbers: Numbers = tuple) -> Launch:
     """Make one launch of a plan."""
     return Launch(kernel, shape, arguments, numbers)
 
@@ -78,7 +77,7 @@ class Scratch:
     def __init__(self) -> None:
         self._memory = np.zeros(0, np.uint8)
 
-    def take(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    def take(self, shape: tuple[int, ...], dtype: DType) -> Array:
         """The start of the buffer as an array."""
         size = int(np.prod(shape)) * dtype.itemsize
         if size > self._memory.size:

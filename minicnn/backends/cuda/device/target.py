@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from types import FunctionType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numba import cuda as numba_cuda
@@ -18,6 +17,7 @@ from numba.core import config
 from numba.core.errors import NumbaPerformanceWarning
 from numba.np.numpy_support import from_dtype
 
+from ....arrays import Array
 from ....errors import BackendError
 
 cuda: Any = numba_cuda
@@ -33,15 +33,26 @@ INSTALL = (
     'install an NVIDIA driver and run pip install "numba-cuda[cu13]" "cuda-toolkit[nvjitlink]==13.0.*", or give backend="cpu"'
 )
 
-Argument = np.ndarray[Any, Any] | int | float
+Argument = Array | int | float
+
+CudaFunction = Callable[..., None]
+"""A kernel as plain Python, or compiled."""
+
+DeviceArray = Any
+"""Memory on the device: an array of Numba's CUDA target, which has no types."""
 
 
-def inline(function: Callable[..., Any]) -> Any:
+Function = TypeVar("Function", bound=Callable[..., object])
+
+
+def inline(function: Function) -> Function:
     """Decorate a function to be compiled as part of the kernels that call it."""
-    return cuda.jit(device=True)(function) if SIMULATED else njit(inline="always")(function)
+    decorate: Any = cuda.jit(device=True) if SIMULATED else njit(inline="always")
+    inlined: Function = decorate(function)
+    return inlined
 
 
-def signature(arguments: tuple[Argument, ...]) -> Any:
+def signature(arguments: tuple[Argument, ...]) -> object:
     """The types of a kernel's arguments: C-contiguous arrays, int64 and float64."""
     return types.void(*map(_type_of, arguments))
 
@@ -52,16 +63,17 @@ def _type_of(argument: Argument) -> types.Type:
     return types.float64 if isinstance(argument, float) else types.int64
 
 
-def compiled(function: FunctionType, kinds: Any) -> Any:
+def compiled(function: CudaFunction, kinds: object) -> CudaFunction:
     """The compiled kernel; call it as ``compiled(…)[grid, block, stream](*arguments)``."""
-    return cuda.jit(kinds)(function)
+    made: CudaFunction = cuda.jit(kinds)(function)
+    return made
 
 
-def configured(kernel: Any, grid: tuple[int, ...], block: tuple[int, ...], stream: Any) -> Callable[..., None]:
+def configured(kernel: CudaFunction, grid: tuple[int, ...], block: tuple[int, ...], stream: object) -> Callable[..., None]:
     """A kernel with its grid, without Numba's warning about small grids."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NumbaPerformanceWarning)
-        launch: Callable[..., None] = kernel[grid, block, stream]
+        launch: Callable[..., None] = kernel[grid, block, stream]  # type: ignore[index]  # a compiled one takes them
         return launch
 
 
@@ -97,6 +109,8 @@ __all__ = [
     "OLDEST",
     "SIMULATED",
     "Argument",
+    "CudaFunction",
+    "DeviceArray",
     "capability",
     "compiled",
     "configured",

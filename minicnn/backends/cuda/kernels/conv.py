@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
 
 from ....arrays import Array
 from ..device.launch import LANES, ROWS, THREADS, Shape, each, lanes, parts, pixels
 from ..device.operation import Launch, launch, operation
-from ..device.target import cuda, inline
+from ..device.target import CudaFunction, cuda, inline
 
 CHUNK = 64
 """Taps (channel, row, column) whose weights are in shared memory at the same time."""
@@ -62,7 +61,7 @@ def share_weights(packed: Array, start: int, count: int, size: int, thread: int,
 
 
 @cache
-def conv2d_kernel_of(size: int, width: int, padded: bool) -> Any:
+def conv2d_kernel_of(size: int, width: int, padded: bool) -> CudaFunction:
     """The forward kernel with ``size`` filters × ``width`` pixels in a thread."""
     extent, tile = CHUNK * size, (size, width)
 
@@ -111,7 +110,7 @@ def conv2d_kernel_of(size: int, width: int, padded: bool) -> Any:
 
 
 @cache
-def conv2d_dx_kernel_of(size: int, width: int, sh: int, sw: int) -> Any:
+def conv2d_dx_kernel_of(size: int, width: int, sh: int, sw: int) -> CudaFunction:
     """The input-gradient kernel with ``size`` channels × ``width`` pixels in a thread. Strides are constants, because threads
     divide by them.
     """

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
 
 from ....arrays import Array
 from ..device.launch import LANES, ROWS, THREADS, Shape, parts, share_rows
 from ..device.operation import SCRATCH, Launch, launch, operation
-from ..device.target import cuda
+from ..device.target import CudaFunction, cuda
 from .reduce import add_partials, fold
 
 FILTERS = 8
@@ -28,7 +27,7 @@ CHANNELS = 4
 
 
 @cache
-def conv2d_dW_kernel_of(filters: int, columns: int, by_taps: bool, padded: bool) -> Any:
+def conv2d_dW_kernel_of(filters: int, columns: int, by_taps: bool, padded: bool) -> CudaFunction:
     """The kernel with ``filters`` filters × ``columns`` taps or channels in a thread."""
     tile, extent = (filters, columns), (filters * columns, THREADS)
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from ....arrays import Number
 from ..device.target import inline
 
 MIX_1, MIX_2 = np.uint64(0x85EBCA6B), np.uint64(0xC2B2AE35)
@@ -14,7 +13,7 @@ HALF = np.uint64(32)
 
 
 @inline
-def mix(h: Any) -> Any:
+def mix(h: Number) -> Number:
     """The finaliser of MurmurHash3, a permutation of the 32-bit numbers; products are computed in 64 bits to avoid overflow."""
     h = np.uint32(h ^ (h >> np.uint32(16)))
     h = np.uint32(np.uint64(h) * MIX_1)
@@ -24,7 +23,7 @@ def mix(h: Any) -> Any:
 
 
 @inline
-def key(start: Any, seed: Any, step: Any, stream: Any) -> Any:
+def key(start: Number, seed: Number, step: Number, stream: Number) -> Number:
     """Hash three 64-bit numbers to 32 bits."""
     for word in (seed, step, stream):
         start = mix(np.uint32(start ^ np.uint32(word)))
@@ -33,6 +32,6 @@ def key(start: Any, seed: Any, step: Any, stream: Any) -> Any:
 
 
 @inline
-def uniform(image: Any, u: Any, v: Any) -> Any:
+def uniform(image: Number, u: Number, v: Number) -> Number:
     """24 random bits for an image, from the keys of its step and stream and of its element."""
     return np.uint32(mix(np.uint32(mix(np.uint32(image ^ u)) ^ v)) >> np.uint32(8))

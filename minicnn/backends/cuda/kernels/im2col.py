@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
 
 from ....arrays import Array
 from ..device.launch import LANES, ROWS, lanes
 from ..device.operation import Launch, launch, operation
-from ..device.target import cuda
+from ..device.target import CudaFunction, cuda
 
 
 def im2col_kernel(x: Array, first: int, sh: int, sw: int, ph: int, pw: int, dh: int, dw: int, cols: Array) -> None:
@@ -29,7 +28,7 @@ def im2col_kernel(x: Array, first: int, sh: int, sw: int, ph: int, pw: int, dh: 
 
 
 @cache
-def col2im_add_kernel_of(sh: int, sw: int) -> Any:
+def col2im_add_kernel_of(sh: int, sw: int) -> CudaFunction:
     """The kernel for these strides, which are constants because threads divide by them."""
 
     def col2im_add_kernel(cols: Array, first: int, ph: int, pw: int, dh: int, dw: int, dx: Array) -> None:

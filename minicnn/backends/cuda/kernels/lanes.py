@@ -8,9 +8,8 @@ through shared memory, so that reads and writes are both contiguous.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-from ....arrays import Array
+from ....arrays import Array, Number
 from ..device.launch import LANES, ROWS, THREADS, Shape, parts
 from ..device.launch import lanes as by_lane
 from ..device.operation import Launch, launch, operation
@@ -67,7 +66,7 @@ def gather_pixels_kernel(images: Array, affine: Array, index: Array, rows: int, 
 
 
 @inline
-def centre_of(o: int, outs: int, ins: int) -> Any:
+def centre_of(o: int, outs: int, ins: int) -> Number:
     """The centre of output row o, in input rows, at least 0."""
     return max((o + 0.5) * ins / outs - 0.5, 0.0)
 

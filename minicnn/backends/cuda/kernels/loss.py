@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
 from ....arrays import Array
 from ..device.launch import THREADS, each, images
 from ..device.operation import SCRATCH, Launch, launch, operation
-from ..device.target import cuda
+from ..device.target import CudaFunction, cuda
 from .reduce import add_partials, fold
 from .softmax import largest, softmax_lane
 
@@ -132,7 +131,7 @@ def one_hot_kernel(labels: Array, lanes: Array, on_off: Array, target: Array) ->
         target.flat[i] = on_off[0] if right else on_off[1]
 
 
-def summed(kernel: Any, y: Array, arguments: tuple[Array, ...], out: Array) -> Iterator[Launch]:
+def summed(kernel: CudaFunction, y: Array, arguments: tuple[Array, ...], out: Array) -> Iterator[Launch]:
     """Add a sum over lanes to out [1]."""
     shape = images(y.shape[1])
     partials = SCRATCH.take((shape.grid[0], 1), out.dtype)

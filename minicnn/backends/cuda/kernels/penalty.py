@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
-from ....arrays import Array
+from ....arrays import Array, Number
 from ..device.launch import THREADS, each, images
 from ..device.operation import Launch, launch, operation
 from ..device.target import cuda, inline
@@ -20,7 +19,7 @@ from .reduce import fold
 
 
 @inline
-def least(y: Array, rubbish: Array, lane: int) -> Any:
+def least(y: Array, rubbish: Array, lane: int) -> Number:
     """min(j, y[d]) of one lane."""
     D, L = y.shape
     found = rubbish[0]
@@ -30,7 +29,7 @@ def least(y: Array, rubbish: Array, lane: int) -> Any:
 
 
 @inline
-def powers(y: Array, rubbish: Array, lane: int, shift: Any) -> Any:
+def powers(y: Array, rubbish: Array, lane: int, shift: Number) -> Number:
     """e^(shift − j) + Σ_d e^(shift − y[d]) of one lane."""
     D, L = y.shape
     total = math.exp(shift - rubbish[0])

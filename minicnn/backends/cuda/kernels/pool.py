@@ -10,19 +10,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
 
 import numpy as np
 
-from ....arrays import Array
+from ....arrays import Array, Number
 from ..device.launch import LANES, ROWS, THREADS, Shape, lanes, share_rows
 from ..device.operation import SCRATCH, Launch, launch, operation
-from ..device.target import cuda, inline
+from ..device.target import CudaFunction, cuda, inline
 from .reduce import add_partials, fold
 
 
 @inline
-def window_sum(x: Array, top: int, left: int, KH: int, KW: int, dh: int, dw: int, plane: int, lane: int) -> Any:
+def window_sum(x: Array, top: int, left: int, KH: int, KW: int, dh: int, dw: int, plane: int, lane: int) -> Number:
     """Σ over the taps of a window that lie on the map; plane = c · H · W."""
     _, H, W, L = x.shape
     total = x.dtype.type(0)
@@ -49,7 +48,7 @@ def window_sums_kernel(
 
 
 @cache
-def window_spread_kernel_of(sh: int, sw: int) -> Any:
+def window_spread_kernel_of(sh: int, sw: int) -> CudaFunction:
     """The adjoint for these strides."""
 
     def window_spread_kernel(dy: Array, KH: int, KW: int, ph: int, pw: int, dh: int, dw: int, scale: Array, dx: Array) -> None:
@@ -117,7 +116,7 @@ def max_pool_kernel(
 
 
 @cache
-def max_pool_dx_kernel_of(sh: int, sw: int) -> Any:
+def max_pool_dx_kernel_of(sh: int, sw: int) -> CudaFunction:
     """The adjoint for these strides."""
 
     def max_pool_dx_kernel(dy: Array, argmax: Array, KH: int, KW: int, ph: int, pw: int, dh: int, dw: int, dx: Array) -> None:

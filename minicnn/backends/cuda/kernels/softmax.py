@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
-from ....arrays import Array
+from ....arrays import Array, Number
 from ..device.launch import images
 from ..device.operation import Launch, launch, operation
 from ..device.target import cuda, inline
 
 
 @inline
-def largest(x: Array, lane: int) -> Any:
+def largest(x: Array, lane: int) -> Number:
     """max_d x[d, lane]."""
     D, L = x.shape
     top = x.flat[lane]

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
 
 import numpy as np
 
 from ....arrays import Array
 from ..device.launch import LANES, ROWS, THREADS, Shape, each, parts, pixels, share_rows
 from ..device.operation import SCRATCH, Launch, launch, operation
-from ..device.target import cuda
+from ..device.target import CudaFunction, cuda
 from .conv import tiled
 from .conv_dw import fitting
 from .reduce import fold
@@ -35,7 +34,7 @@ def taps_of(width: int) -> int:
 
 
 @cache
-def sparse_conv2d_kernel_of(width: int, taps: int) -> Any:
+def sparse_conv2d_kernel_of(width: int, taps: int) -> CudaFunction:
     """The forward kernel with ``width`` pixels in a thread."""
     reach = width + taps - 1
 
@@ -71,7 +70,7 @@ def sparse_conv2d_kernel_of(width: int, taps: int) -> Any:
 
 
 @cache
-def sparse_conv2d_dx_kernel_of(width: int, taps: int) -> Any:
+def sparse_conv2d_dx_kernel_of(width: int, taps: int) -> CudaFunction:
     """The input-gradient kernel with ``width`` pixels in a thread."""
     reach = width + taps - 1
 
@@ -108,7 +107,7 @@ def sparse_conv2d_dx_kernel_of(width: int, taps: int) -> Any:
 
 
 @cache
-def sparse_conv2d_dW_kernel_of(links: int, taps: int) -> Any:
+def sparse_conv2d_dW_kernel_of(links: int, taps: int) -> CudaFunction:
     """The weight-gradient kernel with ``links`` links of a channel × ``taps`` taps of a row in a thread."""
     tile, extent = (links, taps), (links * taps, THREADS)
 

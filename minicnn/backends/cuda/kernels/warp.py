@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
-from ....arrays import Array
+from ....arrays import Array, Number
 from ..device.launch import LANES, ROWS, each, lanes
 from ..device.launch import images as by_image
 from ..device.operation import Launch, launch, operation
@@ -35,7 +34,7 @@ def draw_uniform_kernel(seed: Array, rng: Array, index: Array, reach: Array, u: 
 
 
 @inline
-def cos_sin(angle: Any) -> Any:
+def cos_sin(angle: Number) -> Number:
     """cos and sin in float64, by Taylor's series reduced to a quarter turn. The library's versions use slow local memory."""
     angle = np.float64(angle)
     quarters = math.floor(angle / QUARTER + 0.5)
@@ -65,7 +64,7 @@ def affine_inverse_kernel(u: Array, maps: Array) -> None:
 
 
 @inline
-def grey_level(images: Array, image: int, h: int, w: int) -> Any:
+def grey_level(images: Array, image: int, h: int, w: int) -> Number:
     """A pixel, 0 outside the image."""
     _, H, W = images.shape
     return np.uint32(images.flat[(image * H + h) * W + w]) if 0 <= h < H and 0 <= w < W else np.uint32(0)
@@ -83,7 +82,7 @@ def pack_quads_kernel(images: Array, index: Array, quads: Array) -> None:
 
 
 @inline
-def spline(values: Array, at: int, step: int, taps: Array, pixel: int) -> Any:
+def spline(values: Array, at: int, step: int, taps: Array, pixel: int) -> Number:
     """A cubic spline at a pixel, from four values with stride ``step``, starting at ``at``."""
     near = taps[pixel, 0] * values.flat[at] + taps[pixel, 1] * values.flat[at + step]
     return near + taps[pixel, 2] * values.flat[at + 2 * step] + taps[pixel, 3] * values.flat[at + 3 * step]
