@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from .engine import inputs
 from .engine.curvature import curvature
 from .engine.graph import INPUT, Item, checked_shape, plan_graph
 from .engine.handle import Handle
-from .engine.inputs import Images, Targets, targets
+from .engine.inputs import Images, Index, Targets, targets
 from .engine.memory import Identity, ParameterVector
 from .engine.record import Recorder
 from .engine.required_memory import check_memory
@@ -30,16 +30,6 @@ from .nn.losses import Loss, is_immutable
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-
-
-class NetworkOptions(TypedDict, total=False):
-    """The options of ``Network`` that do not describe its layers."""
-
-    dtype: str
-    backend: str
-    threads: int | None
-    seed: int
-    lanes: int
 
 
 class Network(Handle):
@@ -101,7 +91,7 @@ class Network(Handle):
 
     # --- one batch, depth first ---
 
-    def loss_and_grads(self, loss: Loss, x: Images, target: ArrayLike, index: ArrayLike | None = None) -> float:
+    def loss_and_grads(self, loss: Loss, x: Images, target: ArrayLike, index: Index = None) -> float:
         """The loss of a batch, its gradients in ``grads``: every group goes forward and backward while it is in cache.
 
         Args:
@@ -116,25 +106,18 @@ class Network(Handle):
         """
         return self._score(loss, x, target, index, True).loss
 
-    def score_and_grads(
-        self,
-        loss: Loss,
-        x: Images,
-        target: ArrayLike,
-        index: ArrayLike | None = None,
-        then: ArrayLike | None = None,
-    ) -> Score:
+    def score_and_grads(self, loss: Loss, x: Images, target: ArrayLike, index: Index = None, then: Index = None) -> Score:
         """``loss_and_grads``, with the number of recognised images; arguments as there.
 
         ``then`` says which images make the next batch, where that is known: a GPU gets them while it works on this one.
         """
         return self._score(loss, x, target, index, True, then)
 
-    def evaluate(self, loss: Loss, x: Images, target: ArrayLike, index: ArrayLike | None = None) -> Score:
+    def evaluate(self, loss: Loss, x: Images, target: ArrayLike, index: Index = None) -> Score:
         """Loss and accuracy without gradients; dropout is off. Arguments as for ``loss_and_grads``."""
         return self._score(loss, x, target, index, False)
 
-    def check(self, loss: Loss, x: Images, target: ArrayLike, index: ArrayLike | None = None) -> None:
+    def check(self, loss: Loss, x: Images, target: ArrayLike, index: Index = None) -> None:
         """Refuse what ``evaluate`` would refuse, before training and not after it. Arguments as for ``loss_and_grads``.
 
         Raises:
@@ -142,9 +125,7 @@ class Network(Handle):
         """
         self._checked(loss, x, target, index)
 
-    def _checked(
-        self, loss: Loss, x: Images, target: ArrayLike, index: ArrayLike | None
-    ) -> tuple[inputs.Source, Array, Targets]:
+    def _checked(self, loss: Loss, x: Images, target: ArrayLike, index: Index) -> tuple[inputs.Source, Array, Targets]:
         source = inputs.source("x", x, self.dtype, self.in_shape)
         chosen = inputs.index("index", index, source.shape[0])
         shape = self.layers[-1].plan.out_shape
@@ -162,15 +143,7 @@ class Network(Handle):
                 known[1][kind] = found
         return found
 
-    def _score(
-        self,
-        loss: Loss,
-        x: Images,
-        target: ArrayLike,
-        index: ArrayLike | None,
-        train: bool,
-        then: ArrayLike | None = None,
-    ) -> Score:
+    def _score(self, loss: Loss, x: Images, target: ArrayLike, index: Index, train: bool, then: Index = None) -> Score:
         source, chosen, given = self._checked(loss, x, target, index)
         following = None if then is None else inputs.index("then", then, source.shape[0])
         with self._entered(train):
@@ -182,7 +155,7 @@ class Network(Handle):
         """Alone on the handle; where training changes what layers keep, which all handles share, alone on the parameters."""
         return self._lock.update() if train and self._tracks else self._lock.call()
 
-    def curvature(self, loss: Loss, x: Images, target: ArrayLike, index: ArrayLike | None = None) -> ParameterVector:
+    def curvature(self, loss: Loss, x: Images, target: ArrayLike, index: Index = None) -> ParameterVector:
         """The diagonal of the Gauss–Newton matrix for a batch: second derivatives by each parameter, by name and in ``flat``.
 
         Arguments as for ``loss_and_grads``. ``grads`` stays as it is.
@@ -195,7 +168,7 @@ class Network(Handle):
         with self._lock.call():
             return curvature(self._context, self._executor, self._preparation, given.loss, source, given, chosen, self.steps)[0]
 
-    def predict(self, x: Images, index: ArrayLike | None = None) -> Array:
+    def predict(self, x: Images, index: Index = None) -> Array:
         """The outputs (N, …) for images (N, C, H, W) or a Source, without dropout; one image alone may differ by rounding.
 
         Args:
@@ -212,7 +185,7 @@ class Network(Handle):
 
     # --- the whole batch at once, for looking and checking ---
 
-    def forward(self, x: Images, index: ArrayLike | None = None, check_finite: bool = False, train: bool = False) -> Array:
+    def forward(self, x: Images, index: Index = None, check_finite: bool = False, train: bool = False) -> Array:
         """The outputs (N, …) for images (N, C, H, W); every activation is kept for ``backward`` and ``activation``.
 
         Args:

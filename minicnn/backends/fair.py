@@ -37,7 +37,7 @@ class _ReentrantLock(Lock, Protocol):
 
 
 class FairLock:
-    """A re-entrant lock with a line: a thread that takes it again and again does not keep the others out.
+    """A re-entrant lock with a queue: a thread that takes it again and again does not keep the others out.
 
     Attributes:
         mine: whether this thread holds it.
@@ -68,7 +68,7 @@ class FairLock:
             self.leave(ticket)
 
     def leave(self, mark: object) -> None:
-        """Take a mark out of the line."""
+        """Take a mark out of the queue."""
         try:  # not suppress, which takes longer than all of this
             self.queue.remove(mark)
         except ValueError:  # a fork has emptied it

@@ -2,7 +2,7 @@
 
 A handle is one ``Network``; ``share`` makes more of them on the same parameters. Every handle has a lock, which each public
 call takes, and where nobody else is about that is all a call costs. An update takes the locks of all handles: it waits for
-the calls that run, and later calls wait for it. Whoever has to wait joins a line, and whoever finds a line goes to its end,
+the calls that run, and later calls wait for it. Whoever has to wait joins a queue, and whoever finds one goes to its end,
 so a loop of calls cannot keep an update out, nor a loop of updates a call. A thread never waits for itself. One that holds a
 handle for several calls (``atomic``, ``update``) passes. A call from inside a running call on the same handle would overwrite
 memory that is in use, and an update there would change what the call reads, so both are refused. A call from inside a call on

@@ -81,7 +81,7 @@ class Hold(Locks):
             raise
 
     def _mark(self, handles: Sequence[HandleLock]) -> None:
-        """Let calls of other threads go to the end of the line from now on."""
+        """Let calls of other threads go to the end of the queue from now on."""
         for handle in handles:
             self._marked.append(handle)
             handle.queue.append(self)
