@@ -51,8 +51,8 @@ def row(what: str, runs: Sequence[processes.Finished]) -> dict[str, Any]:
     seconds = [run.seconds for run in runs]
     figures: dict[str, Any] = {"what": what, "seconds": statistics.median(seconds), "least": min(seconds), "most": max(seconds)}
     figures["megabytes"] = statistics.median(int(run.output.split()[-1]) / 1024 for run in runs)
-    told = runs[-1].output.split()[:-1]
-    kernels, compiled, compiling = (int(told[0]), int(told[1]), float(told[2])) if told else (None, None, None)
+    counts = runs[-1].output.split()[:-1]
+    kernels, compiled, compiling = (int(counts[0]), int(counts[1]), float(counts[2])) if counts else (None, None, None)
     return figures | {"kernels": kernels, "compiled": compiled, "compile_seconds": compiling}
 
 

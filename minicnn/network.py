@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from .engine.by_name import sources as sources_of
 from .engine.curvature import curvature
 from .engine.graph import Item, checked_shapes, plan_graph
 from .engine.handle import Handle
-from .engine.inputs import Targets, targets
+from .engine.inputs import Index, Targets, targets
 from .engine.memory import Identity, ParameterVector
 from .engine.record import Recorder
 from .engine.required_memory import check_memory
@@ -33,16 +33,6 @@ from .nn.losses import Loss, is_immutable
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-
-
-class NetworkOptions(TypedDict, total=False):
-    """The options of ``Network`` that do not describe its layers."""
-
-    dtype: str
-    backend: str
-    threads: int | None
-    seed: int
-    lanes: int
 
 
 class Network(Handle):
@@ -120,7 +110,7 @@ class Network(Handle):
 
     # --- one batch, depth first ---
 
-    def loss_and_grads(self, loss: Losses, x: ImagesByInput, target: ArrayByOutput, index: ArrayLike | None = None) -> float:
+    def loss_and_grads(self, loss: Losses, x: ImagesByInput, target: ArrayByOutput, index: Index = None) -> float:
         """The loss of a batch, its gradients in ``grads``: every group goes forward and backward while it is in cache.
 
         Args:
@@ -140,8 +130,8 @@ class Network(Handle):
         loss: Losses,
         x: ImagesByInput,
         target: ArrayByOutput,
-        index: ArrayLike | None = None,
-        then: ArrayLike | None = None,
+        index: Index = None,
+        then: Index = None,
     ) -> Score:
         """``loss_and_grads``, with the number of recognised images; arguments as there.
 
@@ -149,11 +139,11 @@ class Network(Handle):
         """
         return self._score(loss, x, target, index, True, then)
 
-    def evaluate(self, loss: Losses, x: ImagesByInput, target: ArrayByOutput, index: ArrayLike | None = None) -> Score:
+    def evaluate(self, loss: Losses, x: ImagesByInput, target: ArrayByOutput, index: Index = None) -> Score:
         """Loss and accuracy without gradients; dropout is off. Arguments as for ``loss_and_grads``."""
         return self._score(loss, x, target, index, False)
 
-    def check(self, loss: Losses, x: ImagesByInput, target: ArrayByOutput, index: ArrayLike | None = None) -> None:
+    def check(self, loss: Losses, x: ImagesByInput, target: ArrayByOutput, index: Index = None) -> None:
         """Refuse what ``evaluate`` would refuse, before training and not after it. Arguments as for ``loss_and_grads``.
 
         Raises:
@@ -162,7 +152,7 @@ class Network(Handle):
         self._checked(loss, x, target, index)
 
     def _checked(
-        self, loss: Losses, x: ImagesByInput, target: ArrayByOutput, index: ArrayLike | None
+        self, loss: Losses, x: ImagesByInput, target: ArrayByOutput, index: Index
     ) -> tuple[list[inputs.Source], Array, list[Targets]]:
         sources = sources_of("x", x, self.dtype, self.in_shapes)
         images = sources[0].shape[0]
@@ -192,9 +182,9 @@ class Network(Handle):
         loss: Losses,
         x: ImagesByInput,
         target: ArrayByOutput,
-        index: ArrayLike | None,
+        index: Index,
         train: bool,
-        then: ArrayLike | None = None,
+        then: Index = None,
     ) -> Score:
         sources, chosen, given = self._checked(loss, x, target, index)
         following = None if then is None else inputs.index("then", then, sources[0].shape[0])
@@ -207,9 +197,7 @@ class Network(Handle):
         """Alone on the handle; where training changes what layers keep, which all handles share, alone on the parameters."""
         return self._lock.update() if train and self._tracks else self._lock.call()
 
-    def curvature(
-        self, loss: Losses, x: ImagesByInput, target: ArrayByOutput, index: ArrayLike | None = None
-    ) -> ParameterVector:
+    def curvature(self, loss: Losses, x: ImagesByInput, target: ArrayByOutput, index: Index = None) -> ParameterVector:
         """The diagonal of the Gauss–Newton matrix for a batch: second derivatives by each parameter, by name and in ``flat``.
 
         Arguments as for ``loss_and_grads``. ``grads`` stays as it is.
@@ -222,7 +210,7 @@ class Network(Handle):
         with self._lock.call():
             return curvature(self._context, self._executor, self._preparation, sources, given, chosen, self.steps)[0]
 
-    def predict(self, x: ImagesByInput, index: ArrayLike | None = None) -> Array:
+    def predict(self, x: ImagesByInput, index: Index = None) -> Array:
         """The outputs (N, …) for images (N, C, H, W) or a Source, without dropout; one image alone may differ by rounding.
 
         Args:
@@ -238,11 +226,11 @@ class Network(Handle):
             raise ContractError("predict", what, "call predict_outputs(x)")
         return self._predict(x, index)[0]
 
-    def predict_outputs(self, x: ImagesByInput, index: ArrayLike | None = None) -> dict[str, Array]:
+    def predict_outputs(self, x: ImagesByInput, index: Index = None) -> dict[str, Array]:
         """Every output by its name; arguments as for ``predict``."""
         return dict(zip(self.outputs, self._predict(x, index), strict=True))
 
-    def _predict(self, x: ImagesByInput, index: ArrayLike | None) -> list[Array]:
+    def _predict(self, x: ImagesByInput, index: Index) -> list[Array]:
         sources = sources_of("x", x, self.dtype, self.in_shapes)
         chosen = inputs.index("index", index, sources[0].shape[0])
         with self._lock.call():
@@ -250,9 +238,7 @@ class Network(Handle):
 
     # --- the whole batch at once, for looking and checking ---
 
-    def forward(
-        self, x: ImagesByInput, index: ArrayLike | None = None, check_finite: bool = False, train: bool = False
-    ) -> Array:
+    def forward(self, x: ImagesByInput, index: Index = None, check_finite: bool = False, train: bool = False) -> Array:
         """The outputs (N, …) for images (N, C, H, W); every activation is kept for ``backward`` and ``activation``.
 
         Of several outputs it is the first; ``activation`` gives the others.

@@ -13,7 +13,7 @@ import strategies
 import minicnn
 from minicnn.backends.cpu import LOG
 
-LOG.told = True  # that the tests compile is no news, and many read stderr
+LOG.reported = True  # that the tests compile is no news, and many read stderr
 
 ROOT = Path(minicnn.__file__).parents[1]
 

@@ -1,4 +1,4 @@
-"""Running kernels that work in rooms."""
+"""Running kernels that work in scratch."""
 
 import numpy as np
 
@@ -6,10 +6,10 @@ from minicnn.backends.scratch import ScratchSpec
 
 
 def run(kernel, arrays):
-    """Run a kernel on its arrays, with NaN, or nonsense, in every room before."""
+    """Run a kernel on its arrays, with NaN, or nonsense, in every spec before."""
     kernel(*(junk(array) if isinstance(array, ScratchSpec) else array for array in arrays))
 
 
-def junk(room):
+def junk(spec):
     """An array that nobody may read before writing it."""
-    return np.full(room.shape, -7 if room.dtype.kind == "i" else np.nan, room.dtype)
+    return np.full(spec.shape, -7 if spec.dtype.kind == "i" else np.nan, spec.dtype)

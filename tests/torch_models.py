@@ -68,7 +68,7 @@ class LeNet5(nn.Module):
 
     def __init__(self, activation="scaled_tanh"):
         super().__init__()
-        self.squash = torch.sigmoid if activation == "sigmoid" else lambda a: 1.7159 * torch.tanh(2 / 3 * a)
+        self.activation = torch.sigmoid if activation == "sigmoid" else lambda a: 1.7159 * torch.tanh(2 / 3 * a)
         self.C1 = nn.Conv2d(1, 6, 5)
         self.S2 = Subsample(6)
         self.C3 = SparseConv2d(TABLE_I, groups=[1] * 16)
@@ -79,8 +79,8 @@ class LeNet5(nn.Module):
 
     def forward(self, x):
         for layer in (self.C1, self.S2, self.C3, self.S4, self.C5):
-            x = self.squash(layer(x))
-        return self.output(self.squash(self.F6(x.flatten(1))))
+            x = self.activation(layer(x))
+        return self.output(self.activation(self.F6(x.flatten(1))))
 
 
 class LeNet5s(nn.Module):

@@ -89,15 +89,15 @@ class Executor:
             task.run(self._memory)
 
     def run_schedule(self, work: Schedule) -> None:
-        """Run phases one after another: with one hand-over where all is machine code and every thread has a processor."""
+        """Run phases one after another: in one native call where all is machine code and every thread has a processor."""
         native = self._native
-        if native is not None and (work.code is not None or self._in_one_go(work.phases)):
+        if native is not None and (work.code is not None or self._is_native(work.phases)):
             native.run_schedule(work)
             return
         for tasks in work.phases:
             self.run(tasks)
 
-    def _in_one_go(self, phases: Sequence[Sequence[Task]]) -> bool:
+    def _is_native(self, phases: Sequence[Sequence[Task]]) -> bool:
         """Whether threads may wait for each other between phases."""
         return not self._busy and all(task.native for tasks in phases for task in tasks)
 

@@ -37,19 +37,19 @@ class _ReentrantLock(Lock, Protocol):
 
 
 class FairLock:
-    """A re-entrant lock with a line: a thread that takes it again and again does not keep the others out.
+    """A re-entrant lock with a queue: a thread that takes it again and again does not keep the others out.
 
     Attributes:
         mine: whether this thread holds it.
-        line: who waits, or wants others to wait.
+        queue: who waits, or wants others to wait.
     """
 
     def __init__(self) -> None:
         lock: _ReentrantLock = threading.RLock()  # type: ignore[assignment]
         self.own = lock
         self.mine: Callable[[], bool] = lock._is_owned  # which threading.Condition asks too
-        self.line: deque[object] = deque()
-        self._door = threading.Lock()
+        self.queue: deque[object] = deque()
+        self._next = threading.Lock()
 
     def take(self, held: list[Lock], how: Callable[[Lock], bool] = _TRY) -> bool:
         """Try to take it; what was taken is in ``held`` at once, so an interrupt cannot come between."""
@@ -60,31 +60,31 @@ class FairLock:
     def wait(self, held: list[Lock]) -> None:
         """Take it after those who wait already."""
         ticket = object()
-        self.line.append(ticket)
+        self.queue.append(ticket)
         try:
-            with self._door:  # one at a time waits for the lock, the others for their turn to do so
+            with self._next:  # one at a time waits for the lock, the others for their turn to do so
                 self.take(held, _TAKE)
         finally:
             self.leave(ticket)
 
     def leave(self, mark: object) -> None:
-        """Take a mark out of the line."""
+        """Take a mark out of the queue."""
         try:  # not suppress, which takes longer than all of this
-            self.line.remove(mark)
+            self.queue.remove(mark)
         except ValueError:  # a fork has emptied it
             return
 
     def enter(self, held: list[Lock]) -> None:
         """Take it, at once where it is free and nobody waits."""
-        if (self.line and not self.mine()) or not self.take(held):
+        if (self.queue and not self.mine()) or not self.take(held):
             self.wait(held)
 
     def after_fork(self) -> bool:
         """In a child: forget the threads that are not there; whether one of them held it."""
         if self.mine():
             return False
-        self.line.clear()
-        self._door = threading.Lock()
+        self.queue.clear()
+        self._next = threading.Lock()
         torn = not self.own.acquire(blocking=False)
         self.own._at_fork_reinit()
         return torn

@@ -19,7 +19,7 @@ _waited: list[Lock] = []
 class Watched(Protocol):
     """What handles on the same parameters have in common: ``lock.SharedLock``."""
 
-    turn: FairLock
+    writer: FairLock
 
     def in_call(self) -> bool:
         """Whether this thread is inside a call on one of them."""
@@ -50,7 +50,7 @@ def _before() -> None:
     _forking.acquire()
     for shared in list(_watched):
         if not shared.in_call():  # else the update may wait for that call
-            shared.turn.take(_waited, _TRY_LONG)
+            shared.writer.take(_waited, _TRY_LONG)
 
 
 def _after() -> None:

@@ -86,7 +86,7 @@ class NativeThreads(Protocol):
         ...
 
     def run_schedule(self, work: Schedule) -> None:
-        """Run phases one after another, with one hand-over."""
+        """Run phases one after another, in one native call."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 A handle is one ``Network``; ``share`` makes more of them on the same parameters. Every handle has a lock, which each public
 call takes, and where nobody else is about that is all a call costs. An update takes the locks of all handles: it waits for
-the calls that run, and later calls wait for it. Whoever has to wait joins a line, and whoever finds a line goes to its end,
+the calls that run, and later calls wait for it. Whoever has to wait joins a queue, and whoever finds one goes to its end,
 so a loop of calls cannot keep an update out, nor a loop of updates a call. A thread never waits for itself. One that holds a
 handle for several calls (``atomic``, ``update``) passes. A call from inside a running call on the same handle would overwrite
 memory that is in use, and an update there would change what the call reads, so both are refused. A call from inside a call on
@@ -20,25 +20,25 @@ from functools import cache
 from ..errors import ContractError
 from .fair import FairLock, working
 from .fork import watch
-from .waiting import Hold, Turn
+from .waiting import Hold, WaitingCall
 
 
 class SharedLock:
     """What the handles on the same parameters have in common.
 
     Attributes:
-        turn: held by the one thread that may update.
-        alone: whether there is one handle; only who has the turn can rely on it.
+        writer: held by the one thread that may update.
+        alone: whether there is one handle; only who holds ``writer`` can rely on it.
     """
 
     def __init__(self) -> None:
-        self.turn, self.alone = FairLock(), False
+        self.writer, self.alone = FairLock(), False
         self._handles: tuple[weakref.ref[HandleLock], ...] = ()
         watch(self)
 
     def add(self, handle: HandleLock) -> None:
         """Know one more handle."""
-        with self.turn.own:
+        with self.writer.own:
             self._handles = (*(known for known in self._handles if known() is not None), weakref.ref(handle))
             self.alone = len(self._handles) == 1
 
@@ -53,7 +53,7 @@ class SharedLock:
 
     def after_fork(self) -> None:
         """In a child: make locks anew that threads of the parent hold."""
-        self.turn.after_fork()
+        self.writer.after_fork()
         for handle in self.handles():
             if FairLock.after_fork(handle):
                 handle.open = handle.running = False
@@ -91,12 +91,12 @@ class HandleLock(FairLock):
 
     def call(self) -> AbstractContextManager[object]:
         """Enter it for the time of one call."""
-        if not self.line and not self.mine():
+        if not self.queue and not self.mine():
             lock: AbstractContextManager[object] = self.own
             return lock
         if self.open and not self.running and self.mine():
             return self  # there is nothing to wait for
-        return Turn(self)
+        return WaitingCall(self)
 
     def __enter__(self) -> None:
         self.running = True
@@ -118,8 +118,8 @@ class HandleLock(FairLock):
         If there is one handle and nobody else is about, two plain locks do: an interrupt finds each of them held or free.
         """
         shared = self.shared
-        if shared.alone and not (self.line or shared.turn.line or self.mine()):
-            with shared.turn.own, self.own:
+        if shared.alone and not (self.queue or shared.writer.queue or self.mine()):
+            with shared.writer.own, self.own:
                 if shared.alone:  # no other handle came in between
                     change(*given)
                     return
@@ -130,7 +130,7 @@ class HandleLock(FairLock):
     def at_work(self) -> Iterator[None]:
         """Enter it where code of a layer or a source may run: what that calls must not wait for the handle."""
         mark, handles = object(), working()
-        self.line.append(mark)
+        self.queue.append(mark)
         handles.append(self)
         try:
             yield
@@ -150,12 +150,12 @@ class _Held:
 
     def __enter__(self) -> None:
         handle, shared = self._handle, self._handle.shared
-        if shared.alone and not (handle.line or shared.turn.line or handle.mine()):
+        if shared.alone and not (handle.queue or shared.writer.queue or handle.mine()):
             self._stage = 1
-            shared.turn.own.acquire()
+            shared.writer.own.acquire()
             handle.own.acquire()
             if shared.alone:
-                handle.line.append(self)
+                handle.queue.append(self)
                 handle.open, self._stage = True, 2
                 return
             self._undo()  # another handle came in between
@@ -173,7 +173,7 @@ class _Held:
             handle.open = handle.running = False
             handle.leave(self)
             handle.own.release()
-            handle.shared.turn.own.release()
+            handle.shared.writer.own.release()
             self._stage = 0
         elif self._hold is not None:
             self._hold.__exit__()
@@ -186,8 +186,8 @@ class _Held:
         if handle.mine():
             handle.open = handle.running = False
             handle.own.release()
-        if handle.shared.turn.mine():
-            handle.shared.turn.own.release()
+        if handle.shared.writer.mine():
+            handle.shared.writer.own.release()
         self._stage = 0
 
     def __del__(self) -> None:

@@ -25,8 +25,8 @@ class CompileLog:
         compiled: names of the kernels that no cache held.
         bound: how many specialisations were compiled or loaded.
         seconds: how long that took.
-        announce: called once, before the next compilation, in place of the line; None where nobody wants to know.
-        told: whether the user knows.
+        on_compile: called once, before the next compilation, in place of the line; None where nobody wants to know.
+        reported: whether the user has been told.
     """
 
     def __init__(self, words: Callable[[], str]) -> None:
@@ -34,19 +34,19 @@ class CompileLog:
         self.compiled: list[str] = []
         self.bound = 0
         self.seconds = 0.0
-        self.announce: Callable[[], None] | None = None
-        self.told = False
+        self.on_compile: Callable[[], None] | None = None
+        self.reported = False
         self._waited = 0.0
 
     def binding(self, name: str) -> Binding:
         """To be entered while the kernel ``name`` is compiled or loaded."""
         return Binding(self, name)
 
-    def tell(self) -> None:
+    def report(self) -> None:
         """Say the words, where there is a stderr that takes them."""
-        if self.told:
+        if self.reported:
             return
-        self.told = True
+        self.reported = True
         try:
             line = f"minicnn: {self.words()}\n".encode("ascii", "backslashreplace").decode()
             sys.stderr.write(line)
@@ -72,14 +72,14 @@ class Binding:
     def missed(self) -> None:
         """No cache holds it: it is compiled from here on."""
         log = self._log
-        announce, log.announce = log.announce, None
-        if announce is not None:
-            announce()
-            log.told = True
+        on_compile, log.on_compile = log.on_compile, None
+        if on_compile is not None:
+            on_compile()
+            log.reported = True
         log.compiled.append(self._name)
         self._compiling = time.perf_counter()
-        if not log.told:
-            self._timer = Timer(max(0.0, PATIENCE - log._waited), log.tell)
+        if not log.reported:
+            self._timer = Timer(max(0.0, PATIENCE - log._waited), log.report)
             self._timer.daemon = True
             try:
                 self._timer.start()

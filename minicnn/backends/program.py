@@ -264,7 +264,7 @@ class Schedule:
 
     Attributes:
         phases: the tasks of each, which run side by side.
-        code: what a backend remembers, to run them with one hand-over.
+        code: what a backend remembers, to run them in one native call.
     """
 
     phases: Sequence[Sequence[Task]]

@@ -36,7 +36,7 @@ class Locks:
         self._release()
 
 
-class Turn(Locks):
+class WaitingCall(Locks):
     """A call that may have to wait."""
 
     def __enter__(self) -> None:
@@ -66,7 +66,7 @@ class Hold(Locks):
             what = "expected an update after the call that runs, as it reads the parameters, got one from inside it"
             raise ContractError("network", what, "update when the call has returned")
         try:
-            shared.turn.enter(self._held)
+            shared.writer.enter(self._held)
             if self._everyone:
                 self._enter_all(shared.handles())
             else:
@@ -81,16 +81,16 @@ class Hold(Locks):
             raise
 
     def _mark(self, handles: Sequence[HandleLock]) -> None:
-        """Let calls of other threads go to the end of the line from now on."""
+        """Let calls of other threads go to the end of the queue from now on."""
         for handle in handles:
             self._marked.append(handle)
-            handle.line.append(self)
+            handle.queue.append(self)
 
     def _enter_all(self, handles: Sequence[HandleLock]) -> None:
         """Hold all handles: wait for one at a time, and give back the others meanwhile, which its call may ask for."""
         kept, first = len(self._held), None
         for handle in handles:
-            if handle.line and not handle.mine():  # those who wait already come first
+            if handle.queue and not handle.mine():  # those who wait already come first
                 handle.wait(self._held)
                 self._release(kept)
         self._mark(handles)

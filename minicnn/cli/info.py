@@ -16,8 +16,8 @@ PACKAGES = ("numpy", "numba", "llvmlite", "numba-cuda", "safetensors", "tqdm", "
 
 def info(options: argparse.Namespace) -> int:
     """Print the result of ``installation``."""
-    for name, fact in installation().items():
-        print(f"{name + ':':16} {fact}")
+    for name, value in installation().items():
+        print(f"{name + ':':16} {value}")
     return 0
 
 

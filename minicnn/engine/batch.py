@@ -13,7 +13,7 @@ import numpy as np
 from ..arrays import Array, DType
 from ..backends.alignment import aligned
 from ..backends.interface import Memory
-from . import inputs
+from .inputs import Arrays, ArraySource, Source
 from .rows import address, borrowed, direct, gather
 
 HEAD = 16
@@ -78,7 +78,7 @@ class Staged(NamedTuple):
         memory: another object that must live while it is read.
     """
 
-    source: inputs.Source
+    source: Source
     in_order: bool = False
     memory: object = None
 
@@ -88,7 +88,7 @@ class _Borrowed(NamedTuple):
 
     owner: Callable[[], object]
     start: int
-    source: inputs.Source
+    source: Source
 
 
 class HostStaging:
@@ -99,7 +99,7 @@ class HostStaging:
         self._known: dict[int, _Borrowed] = {}
         self._last: tuple[Callable[[], object], Staged] | None = None
 
-    def stage(self, which: str, source: inputs.Source, chosen: Array) -> Staged:
+    def stage(self, which: str, source: Source, chosen: Array) -> Staged:
         """Where to read the chosen images of a source.
 
         Args:
@@ -112,7 +112,7 @@ class HostStaging:
         rows = getattr(source, "rows", None)
         if rows is None:
             return Staged(source)
-        given: inputs.ArraySource = source  # type: ignore[assignment]  # it has rows
+        given: ArraySource = source  # type: ignore[assignment]  # it has rows
         if direct(rows, given.dtype) and (given.fixed or rows.nbytes > STAGED_BYTES):
             staged = Staged(self._borrowed(given, rows))
             if given.fixed:
@@ -127,7 +127,7 @@ class HostStaging:
         gather(rows, chosen, buffer[:count])
         return Staged(over, True)
 
-    def _borrowed(self, source: inputs.ArraySource, rows: Array) -> inputs.Source:
+    def _borrowed(self, source: ArraySource, rows: Array) -> Source:
         """The source over memory that it does not keep alive; the same one while the caller's object is the same."""
         owner, start = _owner(source), address(rows)
         known = self._known.get(id(owner))
@@ -136,7 +136,7 @@ class HostStaging:
             known = self._known[id(owner)] = _Borrowed(_weak(owner), start, source.over(borrowed(rows)))
         return known.source
 
-    def prefetch(self, which: str, source: inputs.Source, chosen: Array) -> None:
+    def prefetch(self, which: str, source: Source, chosen: Array) -> None:
         """Nothing is done ahead of time."""
 
 
@@ -151,7 +151,7 @@ class _Buffers:
     """
 
     owner: Callable[[], object]
-    pairs: list[tuple[Array, inputs.Source]]
+    pairs: list[tuple[Array, Source]]
     prefetched: tuple[Callable[[], object], Array] | None = field(default=None)
 
 
@@ -167,7 +167,7 @@ class DeviceStaging:
         self._memory = memory
         self._known: dict[Hashable, _Buffers] = {}
 
-    def stage(self, which: str, source: inputs.Source, chosen: Array) -> Staged:
+    def stage(self, which: str, source: Source, chosen: Array) -> Staged:
         """Where to read the chosen images of a source; see ``HostStaging``."""
         given = self._copied(source)
         if given is None:
@@ -184,7 +184,7 @@ class DeviceStaging:
         known.prefetched = None
         return Staged(known.pairs[0][1], True)
 
-    def prefetch(self, which: str, source: inputs.Source, chosen: Array) -> None:
+    def prefetch(self, which: str, source: Source, chosen: Array) -> None:
         """Copy the images that the next ``stage`` will ask for, while kernels run."""
         given = self._copied(source)
         if given is not None:
@@ -194,9 +194,9 @@ class DeviceStaging:
             self._memory.to_device_async(buffer[: len(chosen)])
             known.prefetched = _weak(_owner(source)), chosen.copy()
 
-    def _copied(self, source: inputs.Source) -> inputs.ArraySource | None:
+    def _copied(self, source: Source) -> ArraySource | None:
         """A source that a batch is copied from; None for one that is read as a whole."""
-        given: inputs.ArraySource = source  # type: ignore[assignment]
+        given: ArraySource = source  # type: ignore[assignment]
         rows: Array | None = getattr(source, "rows", None)
         return None if rows is None or (given.fixed and self._memory.keeps_on_device(rows.nbytes)) else given
 
@@ -212,12 +212,7 @@ def group_lanes(memory: Memory | None, images: int, lanes: int) -> int:
 
 
 def _buffers(
-    known: dict[Hashable, _Buffers],
-    which: str,
-    source: inputs.ArraySource,
-    count: int,
-    allocate: Callable[[int], Array],
-    copies: int,
+    known: dict[Hashable, _Buffers], which: str, source: ArraySource, count: int, allocate: Callable[[int], Array], copies: int
 ) -> _Buffers:
     """Buffers for so many images of a source. Arrays share them; a source that never changes has its own, while it lives."""
     shape, dtype = source.rows.shape[1:], source.dtype
@@ -242,7 +237,7 @@ def _anyone() -> bool:
 
 def _owner(source: object) -> object:
     """The object that the caller holds: an array is wrapped anew for every batch, any other source is itself."""
-    return source.owner if isinstance(source, inputs.Arrays) else source
+    return source.owner if isinstance(source, Arrays) else source
 
 
 def _weak(owner: object) -> Callable[[], object]:

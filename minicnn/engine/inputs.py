@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from math import prod
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, Union
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Optional, Protocol, Union
 
 import numpy as np
 
@@ -66,6 +66,9 @@ class ArraySource(Source, Protocol):
 
 Images = Union[Source, "ArrayLike"]
 """What a network takes as images: a source, or an array."""
+
+Index = Optional["ArrayLike"]
+"""The numbers of the images of a batch; all for None."""
 
 
 class Arrays:
@@ -320,14 +323,7 @@ def _vectors(target: object, given: Array, images: int, dtype: DType, shape: Sha
 
 
 def _dense_targets(
-    loss: Loss,
-    target: object,
-    given: Array,
-    images: int,
-    chosen: Array,
-    dtype: DType,
-    out_shape: Shape,
-    class_map: bool,
+    loss: Loss, target: object, given: Array, images: int, chosen: Array, dtype: DType, out_shape: Shape, class_map: bool
 ) -> Targets:
     """How much each class weighs, or class numbers for each place of a map, whose range is checked in the chosen images."""
     if not class_map:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TypedDict, Unpack
 
 from ..errors import OptionError
-from ..network import Network, NetworkOptions
+from ..network import Network
 from ..nn import (
     RBF,
     AvgPool2d,
@@ -28,6 +28,7 @@ from ..nn import (
     Subsample,
 )
 from ..nn.init import FanInUniform, GlorotUniform, Init, TorchDefault
+from .options import NetworkOptions
 
 C3_CONNECTIONS = """
 O . . . O O O . . O O O O . O O

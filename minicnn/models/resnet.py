@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Unpack
 
 from ..arrays import Shape
-from ..network import Network, NetworkOptions
+from ..network import Network
 from ..nn import BatchNorm2d, Conv2d, Dense, GlobalAvgPool2d, ReLU, Residual
 from ..nn.init import HeNormal
 from ..nn.residual import BlockItem
+from .options import NetworkOptions
 
 if TYPE_CHECKING:
     from ..engine.graph import Item

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Unpack
 
 from ..arrays import Shape
-from ..network import Network, NetworkOptions
+from ..network import Network
 from ..nn import BatchNorm2d, Conv2d, Dense, Dropout, GlobalAvgPool2d, MaxPool2d, ReLU
 from ..nn.init import GlorotUniform
+from .options import NetworkOptions
 
 if TYPE_CHECKING:
     from ..engine.graph import Item

@@ -27,12 +27,14 @@ from ..optim import Optimizer
 from . import safetensors_file
 from .document import Document
 
-FORMAT = 1
+FORMAT = 2
+FIRST = 1
+"""The format in which the caller's metadata stood under ``facts``; it is read as well."""
 KEY = "minicnn"
 VECTOR = "optimizer."
 OTHER = "load it into a network with the same layers, names and shapes"
 TORCH = {"W": "weight", "b": "bias"}
-WEIGHTS = {"format": int, "kind": str, KEY: str, "facts": dict}
+WEIGHTS = {"format": int, "kind": str, KEY: str, "metadata": dict}
 TRAINING = WEIGHTS | {"optimizer": str, "optimizer_steps": int, "network_steps": int}
 FIELDS: dict[str, dict[str, type]] = {"weights": WEIGHTS, "training": TRAINING}
 """The fields of the JSON document, by the kind of checkpoint."""
@@ -154,7 +156,7 @@ def load_training(path: StrPath, net: Network, optimizer: Optimizer) -> Document
         optimizer.load(steps, {name: tensors[VECTOR + name] for name in vectors})
         net.load_params({ours: tensors[name] for name, ours in names.items()})
         net.steps = document["network_steps"]
-    metadata: Document = document["facts"]
+    metadata: Document = document["metadata"]
     return metadata
 
 
@@ -174,7 +176,7 @@ def read_metadata(path: StrPath) -> Document:
     ...     read_metadata(f"{folder}/net.safetensors")
     {'units': 3}
     """
-    metadata: Document = _read(path, own=True)[0]["facts"]
+    metadata: Document = _read(path, own=True)[0]["metadata"]
     return metadata
 
 
@@ -216,7 +218,7 @@ def read_weights(path: StrPath, net: Network) -> tuple[Document, dict[str, Array
         tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(VECTOR)}
     names = _names(path, net)
     _check(path, net, tensors, _arrays(path, net), foreign=not document)
-    return document["facts"] if document else {}, {ours: tensors[name] for name, ours in names.items()}
+    return document["metadata"] if document else {}, {ours: tensors[name] for name, ours in names.items()}
 
 
 def _class(optimizer: Optimizer) -> str:
@@ -246,7 +248,7 @@ def _arrays(path: StrPath, net: Network) -> dict[str, Array]:
 
 def _metadata(path: StrPath, kind: str, metadata: Mapping[str, object], **more: object) -> dict[str, str]:
     try:
-        document = {"format": FORMAT, "kind": kind, KEY: __version__, "facts": dict(metadata), **more}
+        document = {"format": FORMAT, "kind": kind, KEY: __version__, "metadata": dict(metadata), **more}
         text = json.dumps(document, allow_nan=False)
         if json.loads(text) != document:
             raise ValueError("tuples come back as lists, and keys as text")
@@ -272,6 +274,8 @@ def _document(path: StrPath, text: str) -> Document:
     found = safetensors_file.parse(path, text)
     if not isinstance(found, dict):
         safetensors_file.refuse(path, "its metadata as a JSON object", short(found))
+    if type(found.get("format")) is int and found["format"] == FIRST:
+        found = found | {"format": FORMAT, "metadata": found.get("facts")}
     if found.get("format") != FORMAT:
         what = f"expected checkpoint format {FORMAT}, got {short(found.get('format'))}"
         raise CheckpointError(os.fspath(path), what, "read it with the minicnn that wrote it")
@@ -281,7 +285,7 @@ def _document(path: StrPath, text: str) -> Document:
     for name, type_ in FIELDS[kind].items():
         value = found.get(name)
         if type(value) is not type_ or (isinstance(value, int) and not 0 <= value < 2**63):  # isinstance takes True for an int
-            safetensors_file.refuse(path, f"{name} in its metadata as {WORDS[type_]}", short(value))
+            safetensors_file.refuse(path, f"{name} in its document as {WORDS[type_]}", short(value))
     return found
 
 

@@ -137,7 +137,7 @@ class Trainer:
     def _compile(self) -> None:
         """Run every kernel once on a batch, so that no epoch includes compilation; then restore the network's state."""
         log = self.net.backend.log
-        log.announce = lambda: self.log(log.words())
+        log.on_compile = lambda: self.log(log.words())
         few = self._chosen[: self.run.batch_size]
         with self.net.update():  # hides the step from other threads
             params, steps = self.net.params.flat.copy(), self.net.steps
@@ -147,7 +147,7 @@ class Trainer:
             finally:
                 self.net.params.flat[...], self.net.steps = params, steps
         self.net.evaluate(self.loss, self.train.images, self.train.targets, few)
-        log.announce = None
+        log.on_compile = None
 
     def _epoch(self, interrupt: Interrupt) -> bool:
         """Train one epoch, or the rest of one; False if training ends early."""

@@ -64,9 +64,9 @@ def test_a_kernel_that_cannot_be_compiled_is_not_counted(clock):
     assert notes.bound == 0
 
 
-def wait_until_told(notes):
+def wait_until_reported(notes):
     end = time.monotonic() + 30
-    while not notes.told and time.monotonic() < end:
+    while not notes.reported and time.monotonic() < end:
         time.sleep(0.001)
 
 
@@ -76,13 +76,13 @@ def test_the_line_is_said_once_while_a_kernel_is_compiled(monkeypatch, capsys):
     for _ in range(2):
         with notes.binding("kernel") as binding:
             binding.missed()
-            wait_until_told(notes)
+            wait_until_reported(notes)
     assert capsys.readouterr().err == "minicnn: compiling for the caf\\xe9\n"
 
 
 def test_who_was_told_otherwise_is_not_told_again(clock):
     notes, said = CompileLog(lambda: "words"), []
-    notes.announce = lambda: said.append("announced")
+    notes.on_compile = lambda: said.append("announced")
     for _ in range(2):
         with notes.binding("kernel") as binding:
             binding.missed()
@@ -94,7 +94,7 @@ def test_what_is_quick_says_nothing(capsys):
     notes = CompileLog(lambda: "words")
     with notes.binding("kernel") as binding:
         binding.missed()
-    assert not notes.told
+    assert not notes.reported
     assert capsys.readouterr().err == ""
 
 
@@ -113,8 +113,8 @@ def closed():
 def test_a_stderr_that_takes_nothing_stops_nobody(monkeypatch, stream):
     monkeypatch.setattr(sys, "stderr", stream())
     notes = CompileLog(lambda: "words")
-    notes.tell()
-    assert notes.told
+    notes.report()
+    assert notes.reported
 
 
 def test_where_no_thread_can_be_had_nothing_is_said(monkeypatch):
@@ -127,7 +127,7 @@ def test_where_no_thread_can_be_had_nothing_is_said(monkeypatch):
     notes = CompileLog(lambda: "words")
     with notes.binding("kernel") as binding:
         binding.missed()
-    assert (notes.bound, notes.told) == (1, False)
+    assert (notes.bound, notes.reported) == (1, False)
 
 
 @pytest.mark.skipif(INTERPRET, reason="nothing is compiled")

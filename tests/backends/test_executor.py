@@ -247,7 +247,7 @@ def test_a_stage_begins_when_the_one_before_is_done(threads):
 def test_stages_of_machine_code_are_handed_over_at_once():
     executor, log = Executor(2, cpu.BACKEND), np.zeros(8, np.int64)
     work = Schedule([noting(log, [0]), noting(log, [1, 2]), noting(log, [3])])
-    with mock.patch.object(Executor, "run", side_effect=AssertionError("expected one hand-over")):
+    with mock.patch.object(Executor, "run", side_effect=AssertionError("expected one native call")):
         executor.run_schedule(work)
     assert len(work.code) == 2
     mixed = Schedule([noting(log, [0]), interpreted(lambda thread: None, 2)])

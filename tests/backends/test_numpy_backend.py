@@ -243,16 +243,18 @@ print(cli.main(["info"]), cli.main(["warmup"]))
 
 
 def test_it_trains_where_numba_is_not_installed(python):
-    told = python(BLOCKED + "sys.stderr = sys.stdout\n" + ALONE).splitlines()
-    assert told[0] == "True 40 (1, 28, 28)"
+    printed = python(BLOCKED + "sys.stderr = sys.stdout\n" + ALONE).splitlines()
+    assert printed[0] == "True 40 (1, 28, 28)"
     needs = "expected the packages of that backend, got: No module named 'numba'"
     hint = 'run pip install numba, or give backend="numpy"'
-    assert told[1:3] == 2 * [f"backend cpu: {needs}; {hint}"]
-    facts = {line.split(":")[0]: line.split(":", 1)[1].strip() for line in told if line.startswith(("backend", "kernel"))}
-    assert facts["backend cpu"] == f"not usable: {needs}; {hint}"
-    assert facts["backend numpy"].startswith("usable: ")
-    assert facts["kernel cache"] == "none: nothing can be compiled"
-    assert told[-2:] == [f"minicnn: backend cpu: {needs}; {hint}", "0 2"]
+    assert printed[1:3] == 2 * [f"backend cpu: {needs}; {hint}"]
+    installation = {
+        line.split(":")[0]: line.split(":", 1)[1].strip() for line in printed if line.startswith(("backend", "kernel"))
+    }
+    assert installation["backend cpu"] == f"not usable: {needs}; {hint}"
+    assert installation["backend numpy"].startswith("usable: ")
+    assert installation["kernel cache"] == "none: nothing can be compiled"
+    assert printed[-2:] == [f"minicnn: backend cpu: {needs}; {hint}", "0 2"]
 
 
 def test_training_on_it_imports_no_compiler(python):

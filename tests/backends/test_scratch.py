@@ -1,4 +1,4 @@
-"""Rooms of one call lie apart; calls that never run side by side share them."""
+"""Scratch arrays of one call lie apart; calls that never run side by side share them."""
 
 import numpy as np
 
@@ -9,15 +9,15 @@ FLOAT = np.dtype("float32")
 
 
 def test_rooms_of_one_call_lie_apart_and_those_of_two_over_each_other():
-    given, rooms = np.ones(3), [ScratchSpec((5, 7), FLOAT), ScratchSpec((40,), np.dtype("i8"))]
+    given, specs = np.ones(3), [ScratchSpec((5, 7), FLOAT), ScratchSpec((40,), np.dtype("i8"))]
     scratch = Scratch()
-    first, own, second = scratch.filled([rooms[0], given, rooms[1]])
+    first, own, second = scratch.filled([specs[0], given, specs[1]])
     assert own is given
-    assert [(a.shape, a.dtype) for a in (first, second)] == rooms
+    assert [(a.shape, a.dtype) for a in (first, second)] == specs
     assert not np.may_share_memory(first, second)
     assert {a.ctypes.data % ALIGNMENT for a in (first, second)} == {0}
-    (again,) = scratch.filled(rooms[:1])
+    (again,) = scratch.filled(specs[:1])
     assert again.ctypes.data == first.ctypes.data
     (large,) = scratch.filled([ScratchSpec((Scratch.LEAST,), FLOAT)])  # as it does not fit, the others keep what they have
     assert not np.may_share_memory(large, first)
-    assert not np.may_share_memory(scratch.filled(rooms)[0], first)
+    assert not np.may_share_memory(scratch.filled(specs)[0], first)

@@ -257,7 +257,7 @@ def test_a_file_without_tensors_is_whole(tmp_path):
     assert read(path) == ({}, {})
 
 
-def test_a_fault_that_quotes_much_is_told_in_short(tmp_path):
+def test_a_fault_that_quotes_much_is_reported_in_short(tmp_path):
     path, name = tmp_path / "long", "n" * MB
     entry = json.dumps({"dtype": "F32", "shape": [0], "data_offsets": [0, 0]})
     path.write_bytes(file_of(f'{{"{name}": {entry}, "{name}": {entry}}}'.encode()))

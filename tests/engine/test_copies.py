@@ -43,24 +43,24 @@ COPIES = pytest.mark.parametrize("copied", WAYS.values(), ids=WAYS.keys())
 def test_a_network_and_its_copy_go_on_alike_and_apart(copied, options):
     net = network(**options)
     train(net, m.SGD(0.1))
-    twin = copied(net)
+    copied_net = copied(net)
     for name in ("in_shape", "dtype", "seed", "steps", "threads", "lanes", "out_shape"):
-        assert getattr(twin, name) == getattr(net, name), name
-    assert str(twin.summary()) == str(net.summary())
-    assert np.array_equal(twin.predict(X), net.predict(X))
-    assert np.array_equal(twin.grads.flat, net.grads.flat)
+        assert getattr(copied_net, name) == getattr(net, name), name
+    assert str(copied_net.summary()) == str(net.summary())
+    assert np.array_equal(copied_net.predict(X), net.predict(X))
+    assert np.array_equal(copied_net.grads.flat, net.grads.flat)
     before = net.params.flat.copy()
-    after = train(twin, m.SGD(0.1))
+    after = train(copied_net, m.SGD(0.1))
     assert np.array_equal(net.params.flat, before)
     assert np.array_equal(train(net, m.SGD(0.1)), after)
 
 
 def test_a_copied_network_has_the_same_parameters_as_a_list_has_the_same_items():
     net = network()
-    twin = copy.copy(net)
-    assert twin.params is net.params
-    train(twin, m.SGD(0.1))
-    assert np.array_equal(twin.predict(X), net.predict(X))
+    copied_net = copy.copy(net)
+    assert copied_net.params is net.params
+    train(copied_net, m.SGD(0.1))
+    assert np.array_equal(copied_net.predict(X), net.predict(X))
 
 
 def test_a_network_goes_to_another_process(python, tmp_path):
@@ -77,9 +77,9 @@ print((net.predict(x) == y).all())
 def test_attributes_of_ones_own_are_copied():
     net = network()
     net.classes = ["a", "b"]
-    twin = copy.deepcopy(net)
-    assert twin.classes == ["a", "b"]
-    assert twin.classes is not net.classes
+    copied_net = copy.deepcopy(net)
+    assert copied_net.classes == ["a", "b"]
+    assert copied_net.classes is not net.classes
     assert net.share().classes is net.classes
 
 
@@ -108,10 +108,10 @@ def test_the_state_of_layers_goes_along(copied):
     net = m.Network([Kept()], (4,), threads=1)
     for _ in range(3):
         net.predict(np.ones((20, 4)))
-    twin = copied(net)
-    assert twin.layers[0].shared["count"] == [3]
-    twin.predict(np.ones((20, 4)))
-    assert (twin.layers[0].shared["count"], net.layers[0].shared["count"]) == ([4], [3])
+    copied_net = copied(net)
+    assert copied_net.layers[0].shared["count"] == [3]
+    copied_net.predict(np.ones((20, 4)))
+    assert (copied_net.layers[0].shared["count"], net.layers[0].shared["count"]) == ([4], [3])
 
 
 OPTIMISERS = {
@@ -138,10 +138,10 @@ def started(make):
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_network_and_its_optimiser_stay_a_pair(copied, make, order):
     pair = started(make)
-    twin, other = copied(pair[::order])[::order]
-    assert np.array_equal(train(twin, other), train(*pair))
+    copied_net, other = copied(pair[::order])[::order]
+    assert np.array_equal(train(copied_net, other), train(*pair))
     assert other.steps == 4
-    for wrong in ((pair[0], other), (twin, pair[1])):
+    for wrong in ((pair[0], other), (copied_net, pair[1])):
         with pytest.raises(
             m.ContractError, match=f"^{type(other).__name__}: expected the network of its moments, got another one; "
         ):
@@ -163,8 +163,8 @@ def test_an_optimiser_copied_alone_takes_the_next_network_with_its_names_and_sha
     renamed = m.Network([("D", m.Conv2d(3, 3)), m.Tanh(), m.Flatten(), ("F", m.Dense(5))], (1, 8, 8), threads=1)
     with pytest.raises(m.ContractError, match="got one with other names"):
         alone.step(renamed)
-    twin = copy.deepcopy(net)
-    assert np.array_equal(train(twin, alone), train(net, optimizer))
+    copied_net = copy.deepcopy(net)
+    assert np.array_equal(train(copied_net, alone), train(net, optimizer))
     with pytest.raises(m.ContractError, match="got another one"):
         alone.step(net)
 
@@ -182,15 +182,15 @@ def test_how_parameters_differ_is_said_in_words():
 def test_a_copied_optimiser_is_for_the_same_network_and_has_moments_of_its_own(make):
     net, optimizer = started(make)
     start, moments = net.params.flat.copy(), optimizer.moments
-    twin = copy.copy(optimizer)
-    first = train(net, twin)
+    copied_optimizer = copy.copy(optimizer)
+    first = train(net, copied_optimizer)
     assert all(np.array_equal(optimizer.moments[name], moments[name]) for name in moments)
     with net.update():
         net.params.flat[...] = start
     net.steps -= 2
     assert np.array_equal(train(net, optimizer), first)
     with pytest.raises(m.ContractError, match="got another one"):
-        twin.step(network())
+        copied_optimizer.step(network())
 
 
 @EACH
@@ -226,13 +226,13 @@ def test_an_optimiser_of_another_network_is_not_saved_or_adopted(tmp_path):
 
 def test_an_optimiser_goes_with_every_handle_of_its_parameters():
     net, optimizer = started(OPTIMISERS["Adam"])
-    twin, other = copy.deepcopy((net, optimizer))
+    copied_net, other = copy.deepcopy((net, optimizer))
     for step in range(4):
-        train(twin, other, steps=1)
+        train(copied_net, other, steps=1)
         handle = net.share() if step % 2 else net
         handle.steps = 2 + step
         train(handle, optimizer, steps=1)
-    assert np.array_equal(net.params.flat, twin.params.flat)
+    assert np.array_equal(net.params.flat, copied_net.params.flat)
 
 
 PIXELS = Pixels(np.arange(3 * 28 * 28).astype("uint8").reshape(3, 28, 28), Normalise.between(-0.1, 1.175), 32)

@@ -324,10 +324,10 @@ def test_pixels_of_any_layout(form, fit):
 
 def test_a_source_trains_as_the_array_it_stands_for():
     source, array = Pixels(PIXELS, GREYS, 8), padded(PIXELS, 8, 8)
-    net, twin = (Network([Dense(4)], (1, 8, 8), threads=threads) for threads in (2, 1))
-    assert net.loss_and_grads(CrossEntropy(), source, LABELS) == twin.loss_and_grads(CrossEntropy(), array, LABELS)
-    np.testing.assert_array_equal(net.grads.flat, twin.grads.flat)
-    np.testing.assert_array_equal(net.predict(source), twin.predict(array))
+    net, single = (Network([Dense(4)], (1, 8, 8), threads=threads) for threads in (2, 1))
+    assert net.loss_and_grads(CrossEntropy(), source, LABELS) == single.loss_and_grads(CrossEntropy(), array, LABELS)
+    np.testing.assert_array_equal(net.grads.flat, single.grads.flat)
+    np.testing.assert_array_equal(net.predict(source), single.predict(array))
 
 
 def test_normalisations():

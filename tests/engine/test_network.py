@@ -148,13 +148,13 @@ INDEX = np.array([3, 39, 0, 3, 17, 21, 22, 23, 1, 2, 38, 37, 5, 6, 7, 8, 9, 10, 
 
 
 def test_index_selects_images_and_their_order_in_training():
-    net, twin, x, t = every_kind(), every_kind(), images(40), labels(40)
-    assert net.score_and_grads(m.MSE(), x, t, INDEX) == twin.score_and_grads(m.MSE(), x[INDEX], t[INDEX])
-    np.testing.assert_array_equal(net.grads.flat, twin.grads.flat)
+    net, other, x, t = every_kind(), every_kind(), images(40), labels(40)
+    assert net.score_and_grads(m.MSE(), x, t, INDEX) == other.score_and_grads(m.MSE(), x[INDEX], t[INDEX])
+    np.testing.assert_array_equal(net.grads.flat, other.grads.flat)
     vectors = np.eye(5)[t]
-    assert net.loss_and_grads(m.MSE(), x, vectors, INDEX) == twin.loss_and_grads(m.MSE(), x[INDEX], vectors[INDEX])
-    np.testing.assert_array_equal(net.grads.flat, twin.grads.flat)
-    assert net.evaluate(m.MSE(), x, t, INDEX) == twin.evaluate(m.MSE(), x[INDEX], t[INDEX])
+    assert net.loss_and_grads(m.MSE(), x, vectors, INDEX) == other.loss_and_grads(m.MSE(), x[INDEX], vectors[INDEX])
+    np.testing.assert_array_equal(net.grads.flat, other.grads.flat)
+    assert net.evaluate(m.MSE(), x, t, INDEX) == other.evaluate(m.MSE(), x[INDEX], t[INDEX])
 
 
 @pytest.mark.parametrize("name", ["forward", "predict"])
@@ -390,11 +390,11 @@ def test_parameters_have_names_and_lie_in_one_vector():
 
 
 def test_load_params_sets_all():
-    net, twin = every_kind(seed=1), every_kind(seed=2)
-    net.load_params({name: view.astype("float64") for name, view in twin.params.items()})
-    np.testing.assert_array_equal(net.params.flat, twin.params.flat)
+    net, other = every_kind(seed=1), every_kind(seed=2)
+    net.load_params({name: view.astype("float64") for name, view in other.params.items()})
+    np.testing.assert_array_equal(net.params.flat, other.params.flat)
     x = images(3)
-    np.testing.assert_array_equal(net.predict(x), twin.predict(x))
+    np.testing.assert_array_equal(net.predict(x), other.predict(x))
 
 
 @pytest.mark.parametrize(

@@ -422,7 +422,7 @@ def test_a_unit_that_is_entered_inside_itself_is_refused(handles):
                 with pytest.raises(ContractError, match=re.escape(message)):
                     hold.__enter__()
                 assert net._lock.open
-        assert not net._lock.line
+        assert not net._lock.queue
         together(net.share, *(lambda h=h: h.predict(X) for h in (net, *others)), seconds=20)
 
 
@@ -441,7 +441,7 @@ def test_an_interrupt_inside_a_unit_leaves_nothing_held():
         with pytest.raises(KeyboardInterrupt), hold():
             net.predict(Interrupting())
         together(lambda: SGD(0.0).step(net), lambda: net.predict(X), seconds=20)
-        assert not net._lock.line
+        assert not net._lock.queue
 
 
 # --- processes and compiling ---

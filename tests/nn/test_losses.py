@@ -211,7 +211,7 @@ def test_what_tells_losses_apart():
     assert len(set.union(*keys)) == len(groups)
 
 
-def test_a_loss_with_an_array_is_told_by_its_numbers_of_the_moment():
+def test_a_loss_with_an_array_is_reported_by_its_numbers_of_the_moment():
     loss = Weighted(1.0)
     loss.array = np.ones(2)
     first = cache_key(loss)

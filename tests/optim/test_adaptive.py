@@ -58,13 +58,13 @@ def test_twenty_steps_are_pytorchs(ours, options, dtype):
     net, optimizer = network(dtype), ours(**options)
     start = net.params.flat.copy()
     weight = torch.from_numpy(start.copy()).requires_grad_()
-    twin = getattr(torch.optim, ours.__name__)([weight], **options)
+    reference = getattr(torch.optim, ours.__name__)([weight], **options)
     for step in range(20):
         gradients_of(net, step)  # at our parameters, for both
         weight.grad = torch.from_numpy(net.grads.flat.copy())
         optimizer.step(net)
         with doubles():
-            twin.step()
+            reference.step()
     expected = weight.detach().numpy()
     moved = np.abs(expected - start).max()
     assert moved > 1e-3
@@ -103,12 +103,12 @@ def test_a_resumed_run_has_the_same_bits(ours, options, wrap, tmp_path):
 
 
 @every
-def test_options_are_told(ours, options):
-    told = ours(**options).options()
-    assert {name: told[name] for name in options if name != "lr"} == {
+def test_options_are_given_by_name(ours, options):
+    given = ours(**options).options()
+    assert {name: given[name] for name in options if name != "lr"} == {
         name: list(value) if isinstance(value, tuple) else value for name, value in options.items() if name != "lr"
     }
-    assert "lr" not in told
+    assert "lr" not in given
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

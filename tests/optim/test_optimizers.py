@@ -50,16 +50,16 @@ def test_ten_steps_are_pytorchs(ours, theirs, options, dtype):
     net, optimizer = network(dtype), ours(**options)
     start = net.params.flat.copy()
     weights = [torch.from_numpy(view.copy()).requires_grad_() for view in net.params.values()]
-    twin = theirs(weights, **options)
+    reference = theirs(weights, **options)
     for step in range(10):
         x, labels = data(dtype, step)
         net.loss_and_grads(CrossEntropy(), x, labels)
         optimizer.step(net)
-        twin.zero_grad()
+        reference.zero_grad()
         hidden = torch.tanh(torch.nn.functional.linear(torch.from_numpy(x), *weights[:2]))
         loss = torch.nn.functional.cross_entropy(torch.nn.functional.linear(hidden, *weights[2:]), torch.from_numpy(labels))
         loss.backward()
-        twin.step()
+        reference.step()
     expected = np.concatenate([w.detach().numpy().reshape(-1) for w in weights])
     moved = np.abs(expected - start).max()
     close = 2e-5 if dtype == "float32" else 1e-11
@@ -126,7 +126,7 @@ def test_an_option_outside_its_range(make, message):
         make()
 
 
-def test_options_are_told():
+def test_options_are_given_by_name():
     assert SGD(0.1, 0.9, nesterov=True).options() == {"momentum": 0.9, "nesterov": True, "weight_decay": 0.0}
     assert Adam().options() == {"betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.0}
     assert AdamW().options()["weight_decay"] == 0.01
@@ -138,13 +138,13 @@ def test_an_optimiser_goes_on_from_what_was_saved(ours, options):
     for _ in range(3):
         net.loss_and_grads(CrossEntropy(), *data())
         optimizer.step(net)
-    twin, other = network(), ours(0.1, **options)
-    twin.load_params(dict(net.params))
+    reference, other = network(), ours(0.1, **options)
+    reference.load_params(dict(net.params))
     other.load(optimizer.steps, optimizer.moments)
-    for n, o in ((net, optimizer), (twin, other)):
+    for n, o in ((net, optimizer), (reference, other)):
         n.loss_and_grads(CrossEntropy(), *data())
         o.step(n)
-    np.testing.assert_array_equal(net.params.flat, twin.params.flat)
+    np.testing.assert_array_equal(net.params.flat, reference.params.flat)
     assert other.moments is not optimizer.moments
     assert all(other.moments[name] is not optimizer.moments[name] for name in other.names)
 
@@ -183,13 +183,13 @@ def test_adam_in_float32_keeps_to_pytorch_whatever_the_size_of_gradients_and_eps
     net, optimizer = network("float32"), ours(lr=0.01, eps=eps, weight_decay=0)
     net.params.flat[...] = 0
     weight = torch.zeros(len(net.params.flat), requires_grad=True)
-    twin = theirs([weight], lr=0.01, eps=eps, weight_decay=0)
+    reference = theirs([weight], lr=0.01, eps=eps, weight_decay=0)
     for step in range(4):
         signs = np.sign(np.random.default_rng(step).standard_normal(len(net.params.flat)))
         net.grads.flat[...] = signs * size
         weight.grad = torch.from_numpy(net.grads.flat.copy())
         optimizer.step(net)
-        twin.step()
+        reference.step()
     expected = weight.detach().numpy()
     close = 0.02 if size < 1e-19 and eps < 1e-15 else 1e-5  # a denormal of 10⁻⁴³ has six bits
     np.testing.assert_allclose(net.params.flat, expected, rtol=0, atol=close * np.abs(expected).max())

@@ -70,16 +70,16 @@ def test_it_learns_and_resumes_from_a_checkpoint_exactly(tmp_path):
     load_training(tmp_path / "first", network(dtype="float32"), SDLM(0.02))
     steps(net, optimizer, range(10))
     save_training(tmp_path / "last", net, optimizer, {})
-    twin, other = network(dtype="float32", seed=2), SDLM(0.02)
-    load_training(tmp_path / "last", twin, other)
+    resumed, other = network(dtype="float32", seed=2), SDLM(0.02)
+    load_training(tmp_path / "last", resumed, other)
     steps(net, optimizer, range(10, 20))
-    steps(twin, other, range(10, 20))
-    assert np.array_equal(net.params.flat, twin.params.flat)
+    steps(resumed, other, range(10, 20))
+    assert np.array_equal(net.params.flat, resumed.params.flat)
     assert net.evaluate(MSE(1, -1), x, labels).loss < before
-    other.estimate(twin, MSE(1, -1), x, labels)  # and goes on with another estimate
-    steps(twin, other, [0])
+    other.estimate(resumed, MSE(1, -1), x, labels)  # and goes on with another estimate
+    steps(resumed, other, [0])
     with pytest.raises(CheckpointError, match=r"expected the vectors of SGD, got those of 'SDLM'"):
-        load_training(tmp_path / "last", twin, SGD())
+        load_training(tmp_path / "last", resumed, SGD())
 
 
 def test_a_step_without_an_estimate():
@@ -122,7 +122,7 @@ def test_a_mu_outside_its_range(mu):
         SDLM(mu=mu)
 
 
-def test_options_are_told():
+def test_options_are_given_by_name():
     assert SDLM().options() == {"mu": 0.02}
     assert SDLM().lr == LENET5_RATES[0] == 5e-4
 

@@ -301,10 +301,10 @@ def check_row(row, torch):
 )
 def test_a_wrong_request_is_one_sentence(options, sentence, capsys):
     assert main(*options) == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err.startswith(f"conv_bench: {sentence}")
-    assert told.err.count("\n") == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith(f"conv_bench: {sentence}")
+    assert printed.err.count("\n") == 1
 
 
 def test_a_wrong_request_ends_the_process_with_2(tmp_path):
@@ -316,7 +316,7 @@ def test_a_wrong_request_ends_the_process_with_2(tmp_path):
 
 
 @measurable
-def test_an_unwritable_file_is_told_before_anything_is_measured(tmp_path, capsys):
+def test_an_unwritable_file_is_reported_before_anything_is_measured(tmp_path, capsys):
     assert main("--json", tmp_path / "missing" / "r.json") == 2
     assert capsys.readouterr().out == ""
     assert list(tmp_path.iterdir()) == []
@@ -400,9 +400,9 @@ def test_training_without_peers_is_timed_alone(monkeypatch, capsys):
 @measurable
 def test_a_network_that_is_not_there(capsys):
     assert train("--only", "vgg") == 2
-    told = capsys.readouterr().err
+    printed = capsys.readouterr().err
     names = "lenet5, lenet5, floats, lenet5s, lenet5_modern, cifar_cnn"
-    assert told == f"train_bench: expected --only as a part of one of {names}, got 'vgg'\n"
+    assert printed == f"train_bench: expected --only as a part of one of {names}, got 'vgg'\n"
 
 
 @pytest.mark.torch
@@ -433,7 +433,7 @@ def test_a_process_is_timed_and_its_output_kept():
     assert 0 < found.seconds < 60
 
 
-def test_a_process_that_fails_is_told():
+def test_a_process_that_fails_is_reported():
     with pytest.raises(harness.BenchmarkError, match=r"^expected -c to end with 0, got 3$"):
         processes.python(["-c", "raise SystemExit(3)"], {})
 
@@ -451,9 +451,9 @@ def test_starting_is_measured_cold_and_warm(tmp_path, capsys):
 
 @measurable
 @pytest.mark.usefixtures("unpinned")
-def test_the_way_to_99_percent_is_told_run_by_run(monkeypatch, tmp_path, capsys):
-    told = iter([(1.0, 99.0), (4.0, 99.1), (2.0, 99.2), (6.0, 99.3)])
-    monkeypatch.setattr(fast_bench, "run", lambda arguments, threads: next(told))
+def test_the_way_to_99_percent_is_reported_run_by_run(monkeypatch, tmp_path, capsys):
+    printed = iter([(1.0, 99.0), (4.0, 99.1), (2.0, 99.2), (6.0, 99.3)])
+    monkeypatch.setattr(fast_bench, "run", lambda arguments, threads: next(printed))
     given = ["--quick", "--json", str(tmp_path / "f.json")]
     assert harness.run("fast_bench", fast_bench.benchmark, given) == 0, capsys.readouterr().err
     (row,) = json.loads((tmp_path / "f.json").read_text())["rows"]

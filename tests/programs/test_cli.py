@@ -17,10 +17,10 @@ BUDGET = {"lenet5": 30, "lenet5s": 30, "lenet5_modern": 32}
 
 def test_warmup_says_what_it_compiles(capsys):
     assert cli.main(["warmup", "--threads", "1"]) == 0
-    told = capsys.readouterr().out.splitlines()
-    assert [line.split(":")[0] for line in told[:-1]] == list(cli.ZOO)
-    assert all(re.fullmatch(r"\w+: \d+ kernels compiled in \d+\.\d s", line) for line in told[:-1])
-    assert re.fullmatch(r"\d+ kernels ready, \d+ of them from the cache", told[-1])
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in printed[:-1]] == list(cli.ZOO)
+    assert all(re.fullmatch(r"\w+: \d+ kernels compiled in \d+\.\d s", line) for line in printed[:-1])
+    assert re.fullmatch(r"\d+ kernels ready, \d+ of them from the cache", printed[-1])
 
 
 EVERYTHING = """
@@ -70,7 +70,7 @@ def test_a_wrong_number_of_threads_is_one_sentence(capsys):
     assert capsys.readouterr().err == message
 
 
-def test_no_command_is_told_with_the_usage(capsys):
+def test_no_command_is_reported_with_the_usage(capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main([])
     assert ended.value.code == 2

@@ -85,7 +85,7 @@ def test_what_a_machine_or_a_request_brings_about_is_one_sentence_and_code_2(cap
     assert capsys.readouterr() == ("", f"error: {words}\n")
 
 
-def test_a_fault_of_the_program_is_told_as_one(capsys, monkeypatch):
+def test_a_fault_of_the_program_is_reported_as_one(capsys, monkeypatch):
     monkeypatch.delenv(TRACEBACK, raising=False)
     words = (
         "error: unexpected KeyError ('no such layer'): this is a fault of the program; set MINICNN_TRACEBACK=1 to see where it "
@@ -95,17 +95,17 @@ def test_a_fault_of_the_program_is_told_as_one(capsys, monkeypatch):
     assert capsys.readouterr().err == words
     monkeypatch.setenv(TRACEBACK, "1")
     assert raising(KeyError("no such layer"))() == 1
-    told = capsys.readouterr().err
-    assert told.startswith("Traceback (most recent call last)")
-    assert "in main" in told
-    assert told.endswith(words)
+    printed = capsys.readouterr().err
+    assert printed.startswith("Traceback (most recent call last)")
+    assert "in main" in printed
+    assert printed.endswith(words)
 
 
 def test_a_long_message_is_cut_to_a_line(capsys):
     assert raising(ValueError("many\nlines of words " * 90))() == 1
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1
-    assert len(told) < 400
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == 1
+    assert len(printed) < 400
 
 
 def test_arguments_and_the_exit_code_go_through(capsys):

@@ -34,9 +34,9 @@ def train(*given):
 def test_without_a_gpu_one_sentence_says_so(monkeypatch, capsys):
     monkeypatch.setattr(target, "cuda", SimpleNamespace(cuda_error=lambda: None, gpus=()))
     assert train("--backend", "cuda") == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err == ('train_bench: backend cuda: expected a GPU, got a driver without one; give backend="cpu"\n')
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == ('train_bench: backend cuda: expected a GPU, got a driver without one; give backend="cpu"\n')
 
 
 def test_a_backend_that_is_not_there(capsys):
@@ -49,9 +49,9 @@ def test_batches_of_a_gpu_are_those_of_the_recipe_and_large_ones(monkeypatch, tm
     monkeypatch.setattr(harness, "peer", lambda name: None)
     monkeypatch.setattr(train_bench, "AGREE", 2)
     assert train("--backend", "cuda", "--only", "modern", "--json", tmp_path / "t.json") == 0, capsys.readouterr().err
-    told = capsys.readouterr().out
-    assert "graphs s" in told
-    assert "on ordinary memory; control" in told
+    printed = capsys.readouterr().out
+    assert "graphs s" in printed
+    assert "on ordinary memory; control" in printed
     report = json.loads((tmp_path / "t.json").read_text())
     assert [row["batch"] for row in report["rows"]] == [64, 512, 4096]
     assert all({*row["timings"]} == {"own", "control"} for row in report["rows"])

@@ -163,8 +163,8 @@ def test_the_readmes_example_uses_the_weights_that_are_written(run, example, tmp
     ):
         assert old in block
         block = block.replace(old, new)
-    told = float(python(block, MINICNN_CACHE=python.kept).splitlines()[-1])
-    assert f"test accuracy {100 * told:.2f} %" in out
+    stated = float(python(block, MINICNN_CACHE=python.kept).splitlines()[-1])
+    assert f"test accuracy {100 * stated:.2f} %" in out
 
 
 def damaged(folder: Path, name: str, change) -> Path:
@@ -179,12 +179,12 @@ def test_the_fast_recipe_trains_tells_its_accuracy_and_keeps_the_weights(run, tm
     code, out, _ = run("--fast", "--source", "subset", "--out", tmp_path, "--threads", 1)
     assert code == 0
     assert re.findall(r"^epoch \d+  train loss \d\.\d{4}$", out, re.MULTILINE) == out.splitlines()[-4:-1]
-    told = float(out.splitlines()[-1].removeprefix("test accuracy ").removesuffix(" %"))
-    assert told > 95
+    stated = float(out.splitlines()[-1].removeprefix("test accuracy ").removesuffix(" %"))
+    assert stated > 95
     net = minicnn.models.lenet5_modern(threads=1, seed=99)
     metadata = checkpoint.load_weights(tmp_path / "model.safetensors", net)
     assert metadata["recipe"] == "fast"
-    assert round(100 * metadata["test_accuracy"], 2) == told
+    assert round(100 * metadata["test_accuracy"], 2) == stated
 
 
 BAD = {

@@ -9,19 +9,19 @@ from minicnn.cli import info
 
 
 @pytest.fixture
-def told(capsys):
+def shown(capsys):
     """What the command prints, by the name before the colon."""
 
     def lines():
         assert cli.main(["info"]) == 0
-        return {name: fact.strip() for name, fact in (line.split(":", 1) for line in capsys.readouterr().out.splitlines())}
+        return {name: value.strip() for name, value in (line.split(":", 1) for line in capsys.readouterr().out.splitlines())}
 
     yield lines
     use(None)
 
 
-def test_versions_threads_vectors_and_the_cache(told):
-    metadata = told()
+def test_versions_threads_vectors_and_the_cache(shown):
+    metadata = shown()
     assert metadata["numba"][0].isdigit()
     assert metadata["minicnn"] == info.__version__
     assert metadata["threads"].endswith("processors")
@@ -29,16 +29,16 @@ def test_versions_threads_vectors_and_the_cache(told):
     assert list(metadata) == list(info.installation())
 
 
-def test_a_gpu_is_named_with_its_compute_capability(told):
+def test_a_gpu_is_named_with_its_compute_capability(shown):
     gpu = Idle()
     gpu.name, gpu.capability = "Some Card", (9, 0)
     use(gpu)
-    assert told()["backend cuda"] == "usable: Some Card, compute capability 9.0"
+    assert shown()["backend cuda"] == "usable: Some Card, compute capability 9.0"
 
 
-def test_a_missing_gpu_is_explained(told, monkeypatch):
+def test_a_missing_gpu_is_explained(shown, monkeypatch):
     monkeypatch.setattr("minicnn.backends.cuda.device.target.cuda.cuda_error", lambda: "no driver here")
-    assert told()["backend cuda"].startswith("not usable: expected an NVIDIA driver, got: no driver here; install")
+    assert shown()["backend cuda"].startswith("not usable: expected an NVIDIA driver, got: no driver here; install")
 
 
 def test_a_package_that_is_not_installed():

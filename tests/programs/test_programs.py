@@ -74,7 +74,7 @@ def test_a_reader_who_has_gone_ends_a_program_without_a_word(program):
     assert (done.returncode, done.stderr) == (141, b"")
 
 
-def test_errors_that_cannot_be_told_are_exit_codes():
+def test_errors_that_cannot_be_reported_are_exit_codes():
     assert shell("2>/dev/full", ["examples/train_mnist.py", "--source", "subset", "--limit", "0"]).returncode == 2
 
 
@@ -119,7 +119,7 @@ def listen():
 @pytest.mark.parametrize(
     ("number", "code", "words"), [(signal.SIGINT, 130, "stopped"), (signal.SIGHUP, 129, "stopped by SIGHUP")]
 )
-def test_a_run_that_is_told_to_end_is_saved_first(tmp_path, number, code, words):
+def test_a_run_that_is_reported_to_end_is_saved_first(tmp_path, number, code, words):
     process = training(tmp_path, preexec_fn=listen)
     wait_for(process, "epoch  2")
     process.send_signal(number)

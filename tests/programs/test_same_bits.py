@@ -20,7 +20,7 @@ def test_a_checkout_computes_what_it_computes(capsys):
     assert capsys.readouterr().out == "48 of 48 equal\n"
 
 
-def test_a_difference_is_told(capsys, monkeypatch):
+def test_a_difference_is_reported(capsys, monkeypatch):
     hashes = {same_bits.HERE: {"a": "1", "b": "2", "d": "4"}, Path("there"): {"a": "1", "b": "3", "c": "5"}}
     monkeypatch.setattr(same_bits, "ask", lambda checkout, *question: hashes[checkout])
     assert same_bits.compare_bits(Path("there"), 1, "") == 1
@@ -67,7 +67,7 @@ def test_what_is_no_checkout_is_refused(capsys, tmp_path):
     assert "expected a checkout with benchmarks/same_bits.py" in capsys.readouterr().err
 
 
-def test_a_checkout_that_fails_is_told(tmp_path):
+def test_a_checkout_that_fails_is_reported(tmp_path):
     script = tmp_path / "benchmarks" / "same_bits.py"
     script.parent.mkdir()
     script.write_text("raise SystemExit(3)")

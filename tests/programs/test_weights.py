@@ -23,11 +23,11 @@ def test_the_weights_read_the_packaged_test_images_as_stated():
 def test_the_metadata_of_the_weights_are_those_in_the_table():
     metadata = checkpoint.read_metadata(WEIGHTS)
     assert (metadata["model"], metadata["augment"], metadata["seed"], metadata["learned_from"]) == ("modern", True, 0, 60000)
-    told = (ROOT / "docs" / "reproduction.md").read_text()
-    row = re.search(r"`--model modern` \| (\d+) .*?\*\* \| ([\d.]+), ", told)
+    stated = (ROOT / "docs" / "reproduction.md").read_text()
+    row = re.search(r"`--model modern` \| (\d+) .*?\*\* \| ([\d.]+), ", stated)
     assert row is not None
     assert (int(row[1]), float(row[2])) == (metadata["epochs"], round(metadata["error"], 2))
-    assert f"and {RIGHT} of the 1,000 in the package" in told
+    assert f"and {RIGHT} of the 1,000 in the package" in stated
 
 
 def test_the_readmes_example_prints_their_accuracy(python):

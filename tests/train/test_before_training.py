@@ -59,11 +59,11 @@ PROGRAMS = {
 def test_a_label_of_the_test_images_out_of_range_is_said_before_training(run, tmp_path, digits, name):
     program = "train_mnist" if name == "fast" else name
     out = tmp_path / "out"
-    code, told, err = run(program, *PROGRAMS[name], "--data", digits, "--out", out, "--threads", 1)
+    code, printed, err = run(program, *PROGRAMS[name], "--data", digits, "--out", out, "--threads", 1)
     assert code == 2
     assert "target: expected labels from 0 to 9, got 0 to 10; check the labels or the width of the last layer\n" in err
-    assert "epoch" not in told
-    assert "pass 1" not in told
+    assert "epoch" not in printed
+    assert "pass 1" not in printed
     assert not list(out.rglob("*.safetensors"))
 
 

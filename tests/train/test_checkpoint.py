@@ -22,7 +22,7 @@ from minicnn.optim.averaging import ParameterAverage
 from minicnn.train import safetensors_file
 from minicnn.train.checkpoint import load_training, load_weights, read_metadata, save_training, save_weights, version
 
-FACTS = {"model": "small", "history": [1, 2.5, None, True], "nested": {"é": "\n"}}
+METADATA = {"model": "small", "history": [1, 2.5, None, True], "nested": {"é": "\n"}}
 MODELS = {
     "lenet5": (models.lenet5, LeNet5, 60_850),
     "lenet5 sigmoid": (
@@ -63,9 +63,9 @@ class File:
         net, optimizer = small(), Adam()
         train(net, optimizer, 2)
         if self.kind == "training":
-            save_training(self.path, net, optimizer, FACTS)
+            save_training(self.path, net, optimizer, METADATA)
         else:
-            save_weights(self.path, net, FACTS)
+            save_weights(self.path, net, METADATA)
         self.saved = snapshot(net, optimizer)
         with open(self.path, "rb") as file:
             self.content = file.read()
@@ -132,8 +132,8 @@ def test_weights_come_back(tmp_path, name, dtype):
     net, other = make(threads=1, seed=1, dtype=dtype), make(threads=1, seed=2, dtype=dtype)
     x = np.random.default_rng(0).standard_normal((3, *net.in_shape))
     assert not np.array_equal(net.predict(x), other.predict(x))
-    save_weights(tmp_path / "net.safetensors", net, FACTS)
-    assert load_weights(tmp_path / "net.safetensors", other) == FACTS
+    save_weights(tmp_path / "net.safetensors", net, METADATA)
+    assert load_weights(tmp_path / "net.safetensors", other) == METADATA
     np.testing.assert_array_equal(net.predict(x), other.predict(x))
     assert other.params.flat.tobytes() == net.params.flat.tobytes()
 
@@ -143,10 +143,10 @@ def test_weights_come_back(tmp_path, name, dtype):
 def test_training_goes_on_as_if_there_had_been_no_break(tmp_path, make, dtype):
     net, optimizer = small(dtype=dtype), make()
     train(net, optimizer, 3)
-    save_training(tmp_path / "last.safetensors", net, optimizer, FACTS)
+    save_training(tmp_path / "last.safetensors", net, optimizer, METADATA)
     train(net, optimizer, 3)
     again, its = small(dtype=dtype), make()
-    assert load_training(tmp_path / "last.safetensors", again, its) == FACTS
+    assert load_training(tmp_path / "last.safetensors", again, its) == METADATA
     assert (again.steps, its.steps) == (3, 3)
     train(again, its, 3)
     assert snapshot(again, its) == snapshot(net, optimizer)
@@ -163,22 +163,22 @@ def test_training_can_be_saved_before_the_first_step(tmp_path):
 
 def test_weights_are_taken_from_a_training_checkpoint_too(training):
     steps = training.net.steps
-    assert load_weights(training.path, training.net) == FACTS
+    assert load_weights(training.path, training.net) == METADATA
     assert training.net.params.flat.tobytes() == training.saved[0]
     assert training.net.steps == steps
 
 
-def test_facts_and_version_need_no_network(file):
-    assert read_metadata(file.path) == FACTS
+def test_metadata_and_version_need_no_network(file):
+    assert read_metadata(file.path) == METADATA
     assert version(file.path) == __version__
 
 
 def test_the_file_holds_one_document_and_the_names_of_pytorch(training):
     assert training.document == {
-        "format": 1,
+        "format": 2,
         "kind": "training",
         "minicnn": __version__,
-        "facts": FACTS,
+        "metadata": METADATA,
         "optimizer": "Adam",
         "optimizer_steps": 2,
         "network_steps": 2,
@@ -191,6 +191,24 @@ def test_the_file_holds_one_document_and_the_names_of_pytorch(training):
         "optimizer.m": (119,),
         "optimizer.v": (119,),
     }
+
+
+def first_format(document):
+    """A document as the first format had it."""
+    return {"facts" if name == "metadata" else name: value for name, value in (document | {"format": 1}).items()}
+
+
+def test_a_file_of_the_first_format_is_read_as_one_of_this(file):
+    file.write_document(first_format(file.document))
+    assert read_metadata(file.path) == METADATA
+    assert file.load() == METADATA
+    assert file.net.params.flat.tobytes() == file.saved[0]
+
+
+@pytest.mark.parametrize("facts", [None, [1]])
+def test_a_file_of_the_first_format_is_checked_as_well(file, facts):
+    file.write_document(first_format(file.document) | {"facts": facts})
+    file.refused(f"expected metadata in its document as a JSON object, got something else ({facts!r}); {WHOLE}")
 
 
 def test_a_weights_file_has_no_optimiser(tmp_path):
@@ -511,7 +529,7 @@ def test_another_optimiser_is_refused(training):
 def test_another_optimiser_inside_an_average_is_refused(training):
     training.optimizer = ParameterAverage(Adam(), 0.9)
     train(training.net, training.optimizer, 1)
-    save_training(training.path, training.net, training.optimizer, FACTS)
+    save_training(training.path, training.net, training.optimizer, METADATA)
     training.optimizer = ParameterAverage(AdamW(), 0.9)
     got = "expected the vectors of ParameterAverage(AdamW), got those of 'ParameterAverage(Adam)'"
     training.refused(f"{got}; resume with the optimiser that was saved")
@@ -535,10 +553,10 @@ def test_a_file_of_another_program_has_no_facts(file):
 # --- the JSON document ---
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None, [1], 1.5])
+@pytest.mark.parametrize("version", [0, 3, "2", True, 1.0, None, [2], 1.5])
 def test_another_format_version_is_refused(file, version):
     file.write_document(file.document | {"format": version})
-    file.refused(f"expected checkpoint format 1, got {version!r}; read it with the minicnn that wrote it")
+    file.refused(f"expected checkpoint format 2, got {version!r}; read it with the minicnn that wrote it")
 
 
 @pytest.mark.parametrize(
@@ -549,10 +567,10 @@ def test_another_format_version_is_refused(file, version):
         ('{"format": 1, "format": 1}', "JSON in its header", "the key 'format' twice"),
         ('{"format": NaN}', "JSON in its header", "the number NaN"),
         ('{"format": 1e999}', "JSON in its header", "the number 1e999"),
-        ('{"facts": [-1e999]}', "JSON in its header", "the number -1e999"),
+        ('{"metadata": [-1e999]}', "JSON in its header", "the number -1e999"),
         ('{"format": -Infinity}', "JSON in its header", "the number -Infinity"),
         ("[" * 100_000, "JSON in its header", None),
-        ('{"facts":' * 100_000, "JSON in its header", None),
+        ('{"metadata":' * 100_000, "JSON in its header", None),
         ("9" * 5000, "JSON in its header", None),
         ("[1]", "its metadata as a JSON object", "[1]"),
         ("null", "its metadata as a JSON object", "None"),
@@ -571,14 +589,13 @@ def test_metadata_that_is_no_json_object_is_refused(file, text, expected, got):
 @pytest.mark.parametrize(
     ("field", "value", "expected"),
     [
-        ("format", True, "format in its metadata as a whole number from 0 to 2^63 − 1"),
-        ("format", 1.0, "format in its metadata as a whole number from 0 to 2^63 − 1"),
+        ("format", 2.0, "format in its document as a whole number from 0 to 2^63 − 1"),
         ("kind", "model", "weights or training as its kind"),
         ("kind", ["weights"], "weights or training as its kind"),
         ("kind", None, "weights or training as its kind"),
-        ("minicnn", 1, "minicnn in its metadata as text"),
-        ("facts", [1], "facts in its metadata as a JSON object"),
-        ("facts", None, "facts in its metadata as a JSON object"),
+        ("minicnn", 1, "minicnn in its document as text"),
+        ("metadata", [1], "metadata in its document as a JSON object"),
+        ("metadata", None, "metadata in its document as a JSON object"),
     ],
 )
 def test_a_field_of_another_type_is_refused(file, field, value, expected):
@@ -599,10 +616,10 @@ def test_a_field_of_another_type_is_refused(file, field, value, expected):
 )
 def test_a_training_field_of_another_type_is_refused(training, field, value, expected):
     training.write_document(training.document | {field: value})
-    training.refused(f"expected {field} in its metadata as {expected}, got something else ({value!r}); {WHOLE}")
+    training.refused(f"expected {field} in its document as {expected}, got something else ({value!r}); {WHOLE}")
 
 
-@pytest.mark.parametrize("field", ["format", "kind", "minicnn", "facts", "optimizer", "optimizer_steps", "network_steps"])
+@pytest.mark.parametrize("field", ["format", "kind", "minicnn", "metadata", "optimizer", "optimizer_steps", "network_steps"])
 def test_every_field_is_needed(training, field):
     training.write_document({name: value for name, value in training.document.items() if name != field})
     with pytest.raises(CheckpointError, match=r"got None|something else \(None\)"):

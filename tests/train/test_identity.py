@@ -139,8 +139,8 @@ def test_what_acts_otherwise_is_described_otherwise(one, other):
 
 @pytest.mark.parametrize("value", [value for pair in DIFFER for value in pair], ids=lambda value: type(value).__name__)
 def test_a_description_is_json_and_always_the_same(value):
-    told = identity.describe({"value": value})
-    assert json.loads(json.dumps(told, allow_nan=False)) == told == identity.describe({"value": value})
+    described = identity.describe({"value": value})
+    assert json.loads(json.dumps(described, allow_nan=False)) == described == identity.describe({"value": value})
 
 
 def test_what_does_not_shape_a_result_is_left_out():
@@ -205,7 +205,7 @@ def test_objects_that_hold_each_other():
         ({"\n": 1}, {"\n": 2}, "1, got 2"),
     ],
 )
-def test_differences_are_told_in_words(here, saved, words):
+def test_differences_are_reported_in_words(here, saved, words):
     with pytest.raises(CheckpointError) as caught:
         identity.check("last", identity.describe(here), identity.describe(saved), "start anew")
     assert str(caught.value) == f"last: expected a run with {words}; start anew"

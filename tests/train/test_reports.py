@@ -61,9 +61,9 @@ def test_accuracy_at_chance(accuracy, classes, images, warns):
     assert (chance(accuracy, classes, images) is not None) == warns
 
 
-@pytest.mark.parametrize("squash", [Sigmoid(), Tanh(), ScaledTanh()])
-def test_a_saturated_layer_is_named(squash):
-    net = Network([("F", Dense(50, init=Constant(0), bias_init=Constant(30))), ("f", squash)], (4,), threads=1)
+@pytest.mark.parametrize("activation", [Sigmoid(), Tanh(), ScaledTanh()])
+def test_a_saturated_layer_is_named(activation):
+    net = Network([("F", Dense(50, init=Constant(0), bias_init=Constant(30))), ("f", activation)], (4,), threads=1)
     (warning,) = saturation(net, IMAGES, np.arange(100))
     start = "f: 100 % of the outputs are saturated: its gradients vanish; lower the learning rate"
     assert warning.startswith(start)
@@ -193,15 +193,15 @@ def test_the_handler_is_given_back_without_a_ctrl_c_and_after_an_error():
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_to_end_only_asks_and_comes_again_when_all_is_saved(number):
-    told = []
-    before = signal.signal(number, lambda *_: told.append("the program's own handler"))
+    said = []
+    before = signal.signal(number, lambda *_: said.append("the program's own handler"))
     with Interrupt() as interrupt:
         os.kill(os.getpid(), number)
         os.kill(os.getpid(), number)  # a terminal that closes sends it twice
         assert interrupt.asked
-        told.append("saved")
+        said.append("saved")
     own = signal.signal(number, before)
-    assert told == ["saved", "the program's own handler"]
+    assert said == ["saved", "the program's own handler"]
     assert own.__name__ == "<lambda>"
 
 

@@ -178,7 +178,7 @@ def test_that_kernels_are_compiled_is_said_in_the_log_of_the_training():
     with mock.patch.dict(vars(log), compiled=[]):
         subject._compile()
         assert lines == [log.words()]
-        assert log.announce is None
+        assert log.on_compile is None
 
 
 def test_a_loss_that_is_not_finite_stops_training_in_words():
@@ -353,7 +353,7 @@ def rewrite(path, change):
     end = 8 + struct.unpack("<Q", content[:8])[0]
     header = json.loads(content[8:end])
     document = json.loads(header["__metadata__"]["minicnn"])
-    change(document["facts"])
+    change(document["metadata"])
     header["__metadata__"]["minicnn"] = json.dumps(document).replace('"1e999"', "1e999")
     text = json.dumps(header).encode()
     path.write_bytes(struct.pack("<Q", len(text)) + text + content[end:])

@@ -445,9 +445,9 @@ def test_row_sums_are_added(dtype, product, seed):
 @given(M=st.integers(1, 20), K=st.integers(1, 40), L=images, seed=seeds)
 def test_outer_products_are_added_or_written(dtype, M, K, L, seed):
     dy, x, dW = whole(seed, dtype, (M, L), (K, L), (M, K))
-    room = np.full((L, -(-K // 32) * 32), np.nan, dtype)
-    same(run(lambda dy, x, dW: outer_add(dy, x, room, dW), dy, x, out=dW), dW + dy @ x.T)
-    same(run(lambda dy, x, dW: outer(dy, x, room, dW), dy, x, out=np.full_like(dW, np.nan)), dy @ x.T)
+    buffer = np.full((L, -(-K // 32) * 32), np.nan, dtype)
+    same(run(lambda dy, x, dW: outer_add(dy, x, buffer, dW), dy, x, out=dW), dW + dy @ x.T)
+    same(run(lambda dy, x, dW: outer(dy, x, buffer, dW), dy, x, out=np.full_like(dW, np.nan)), dy @ x.T)
 
 
 @examples(15)

@@ -13,7 +13,7 @@ from minicnn.backends.cpu import choose_group, gather, gather_pixels, gather_res
 DTYPES = [np.float32, np.float64]
 few = examples(20)
 
-doors = st.fixed_dictionaries(
+groups = st.fixed_dictionaries(
     {
         "n": st.integers(0, 16) | st.just(16),
         "L": st.sampled_from([16, 32, 1]),
@@ -31,7 +31,7 @@ def pick(n, L, seed, N=40):
 
 @pytest.mark.parametrize(("source", "dtype"), [(np.float32, np.float32), (np.float64, np.float64), (np.float64, np.float32)])
 @few
-@given(case=doors, D=st.sampled_from([1, 5, 16, 31, 48]))
+@given(case=groups, D=st.sampled_from([1, 5, 16, 31, 48]))
 def test_gather(source, dtype, case, D):
     n, L, seed = min(case["n"], case["L"]), case["L"], case["seed"]
     x = np.random.default_rng(seed).standard_normal((40, D)).astype(source)
@@ -43,7 +43,7 @@ def test_gather(source, dtype, case, D):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @few
-@given(case=doors, D=st.sampled_from([1, 5, 16, 31, 48]), junk=st.sampled_from([np.nan, 1e30]))
+@given(case=groups, D=st.sampled_from([1, 5, 16, 31, 48]), junk=st.sampled_from([np.nan, 1e30]))
 def test_scatter(dtype, case, D, junk):
     n, L, seed = min(case["n"], case["L"]), case["L"], case["seed"]
     images = np.random.default_rng(seed).standard_normal((n, D)).astype(dtype)
@@ -96,7 +96,7 @@ def test_gather_pixels(dtype, L, seed, shape, pad):
 @pytest.mark.parametrize("dtype", DTYPES)
 @few
 @given(
-    case=doors,
+    case=groups,
     shape=st.tuples(st.integers(1, 9), st.integers(1, 9)),
     size=st.tuples(st.integers(1, 12), st.integers(1, 12)),
 )

@@ -18,7 +18,7 @@ from minicnn.engine.record import Recorder
 from minicnn.nn import Conv2d, Dense, Flatten, MaxPool2d, ReLU, ScaledTanh, Sigmoid, SparseConv2d, Subsample, Tanh
 
 pytestmark = pytest.mark.skipif(INTERPRET, reason="the rules are for compiled kernels")
-SQUASHES = {"relu": ReLU, "scaled_tanh": ScaledTanh, "tanh": Tanh, "sigmoid": Sigmoid}
+ACTIVATIONS = {"relu": ReLU, "scaled_tanh": ScaledTanh, "tanh": Tanh, "sigmoid": Sigmoid}
 ELSEWHERE = {
     lowering.convolution_by_shape,
     lowering.convolution_dx_by_shape,
@@ -91,23 +91,23 @@ def compare(layers, shape, sums=()):
     return calls
 
 
-@pytest.mark.parametrize("squash", SQUASHES)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize(("channels", "filters", "padding"), [(1, 6, 2), (3, 7, 0), (5, 13, 1)])
-def test_a_convolution(squash, channels, filters, padding):
+def test_a_convolution(activation, channels, filters, padding):
     def layers():
-        return [Conv2d(filters, 5, padding=padding), SQUASHES[squash]()]
+        return [Conv2d(filters, 5, padding=padding), ACTIVATIONS[activation]()]
 
     calls = compare(layers, (channels, 11, 13))
-    assert calls in ([f"conv2d + {squash}"], [f"sparse_conv2d + {squash}"])
+    assert calls in ([f"conv2d + {activation}"], [f"sparse_conv2d + {activation}"])
 
 
-@pytest.mark.parametrize("squash", SQUASHES)
-def test_a_convolution_over_a_table(squash):
-    assert compare(lambda: [SparseConv2d(TABLE, 5), SQUASHES[squash]()], (3, 9, 10)) == [f"sparse_conv2d + {squash}"]
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_a_convolution_over_a_table(activation):
+    assert compare(lambda: [SparseConv2d(TABLE, 5), ACTIVATIONS[activation]()], (3, 9, 10)) == [f"sparse_conv2d + {activation}"]
 
 
-@pytest.mark.parametrize("squash", SQUASHES)
-def test_convolutions_of_one_image_are_fused(squash):
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_convolutions_of_one_image_are_fused(activation):
     rng = np.random.default_rng(1)
     for (C, F, size), pad in [((1, 6, 12), 2), ((3, 16, 9), 0)]:
         g = np.array([5, 5, 1, 1, pad, pad, 1, 1])
@@ -116,8 +116,8 @@ def test_convolutions_of_one_image_are_fused(squash):
         results = []
         for rules in (False, True):
             y = np.zeros((F, out, out, 1), np.float32)
-            calls = names(run([("conv2d", x, W, b, g, y), (squash, y, y)], rules))
-            assert calls == ["pad"] * (pad > 0) + ([f"conv2d_image + {squash}"] if rules else ["conv2d_image", squash])
+            calls = names(run([("conv2d", x, W, b, g, y), (activation, y, y)], rules))
+            assert calls == ["pad"] * (pad > 0) + ([f"conv2d_image + {activation}"] if rules else ["conv2d_image", activation])
             results.append(y)
         np.testing.assert_array_equal(*results)
 
@@ -191,29 +191,29 @@ SIZES = [(1, 1, 1, 16), (6, 3, 5, 16), (16, 5, 2, 32)]
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("above", SQUASHES)
+@pytest.mark.parametrize("above", ACTIVATIONS)
 def test_a_subsampling(size, above):
     both(size, lambda maps: maps.forward(above), ["y"])
 
 
 @pytest.mark.parametrize("grouped", [False, True])
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("below", SQUASHES)
-@pytest.mark.parametrize("above", SQUASHES)
+@pytest.mark.parametrize("below", ACTIVATIONS)
+@pytest.mark.parametrize("above", ACTIVATIONS)
 def test_a_subsampling_backward(size, above, below, grouped):
     both(size, lambda maps: maps.backward(above, below, grouped), ["dx"], ["dcoef", "db", "below"])
 
 
 @pytest.mark.parametrize("grouped", [False, True])
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("below", SQUASHES)
+@pytest.mark.parametrize("below", ACTIVATIONS)
 def test_a_max_pool_backward(size, below, grouped):
     both(size, lambda maps: maps.winners(below, grouped), ["dx"], ["below"])
 
 
-@pytest.mark.parametrize("squash", SQUASHES)
-def test_pools_in_a_network(squash):
-    f = SQUASHES[squash]
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_pools_in_a_network(activation):
+    f = ACTIVATIONS[activation]
 
     def subsampled():
         return [("C1", Conv2d(6, 5)), f(), ("S2", Subsample(2)), f(), Flatten(), ("F", Dense(3))]
@@ -222,13 +222,13 @@ def test_pools_in_a_network(squash):
         return [("C1", Conv2d(6, 5, padding=2)), f(), MaxPool2d(2), Flatten(), ("F", Dense(3))]
 
     calls = compare(subsampled, (1, 12, 12), {"dC1.b", "dS2.W", "dS2.b"})
-    assert sum(name.startswith(f"subsample + {squash}") for name in calls) == 1
+    assert sum(name.startswith(f"subsample + {activation}") for name in calls) == 1
     assert sum("subsample_dcoef_add" in name for name in calls) == 1
     assert sum("max_pool_dx" in name for name in compare(pooled, (1, 12, 12), {"dC1.b"})) == 1
 
 
 def pooled_network(moving):
-    """A network with two pools, whose gradients lie over what they are the gradients of, or in room of their own."""
+    """A network with two pools, whose gradients lie over what they are the gradients of, or in memory of their own."""
     layers = [("C1", Conv2d(6, 5)), ReLU(), MaxPool2d(2), ("C3", Conv2d(8, 3)), Tanh(), ("S4", Subsample(2)), Tanh()]
     with lowered_by(lambda program, workspace, wanted, fuse: LOWER(program, workspace, wanted and moving, fuse)):
         net = Network([*layers, Flatten(), Dense(4)], (1, 16, 16), threads=1, seed=3)
@@ -389,8 +389,8 @@ def test_threads_have_rooms_of_their_own_and_the_groups_of_one_share_them():
         net = Network(layers, (3, 8, 8), threads=threads, seed=3)
         loss = net.loss_and_grads(m.CrossEntropy(), x, labels)
         net.forward(x)
-        rooms = {call.arrays[3].ctypes.data for g in net._trace.groups for call in g.forward.calls if is_pointwise(call)}
-        assert len(rooms) == threads
+        buffers = {call.arrays[3].ctypes.data for g in net._trace.groups for call in g.forward.calls if is_pointwise(call)}
+        assert len(buffers) == threads
         found.append((loss, net.grads.flat.copy()))
     assert found[0][0] == found[1][0]
     np.testing.assert_array_equal(found[0][1], found[1][1])

@@ -58,11 +58,11 @@ def test_it_is_for_single_taps_without_steps_and_border():
 
 
 @pytest.mark.skipif(INTERPRET, reason="the rules are for compiled kernels")
-@pytest.mark.parametrize("squash", [ReLU, ScaledTanh, Tanh, Sigmoid])
-def test_a_network_takes_that_way_and_a_squashing_function_in_its_store_gives_the_same_bits(squash):
+@pytest.mark.parametrize("activation", [ReLU, ScaledTanh, Tanh, Sigmoid])
+def test_a_network_takes_that_way_and_an_activation_function_in_its_store_gives_the_same_bits(activation):
     shape = (5, 7, 6)
-    both = Network([("C1", Conv2d(9, 1)), squash()], shape, threads=1)
-    alone, after = Network([("C1", Conv2d(9, 1))], shape, threads=1), Network([squash()], (9, 7, 6), threads=1)
+    both = Network([("C1", Conv2d(9, 1)), activation()], shape, threads=1)
+    alone, after = Network([("C1", Conv2d(9, 1))], shape, threads=1), Network([activation()], (9, 7, 6), threads=1)
     alone.load_params(both.params)
     x = np.random.default_rng(2).standard_normal((20, *shape)).astype(np.float32)
     np.testing.assert_array_equal(both.predict(x), after.predict(alone.predict(x)))

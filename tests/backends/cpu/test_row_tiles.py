@@ -154,12 +154,12 @@ def beat(a, p, taps, c):
 WAYS = (rows, listed, window, columns, scale, correlate, spread, products, wide_products, plus, add_window, repeat, beat)
 
 
-def twin(function):
+def as_numpy(function):
     """The function of a kernel, as plain Python over the NumPy forms."""
     plain = function.__wrapped__
-    twins = {name: getattr(row_numpy, name) for name in row_tiles.__all__}
-    twins |= {name: getattr(tile_numpy, name) for name in tiles.__all__ if hasattr(tile_numpy, name)}
-    return FunctionType(plain.__code__, plain.__globals__ | twins)
+    numpy_forms = {name: getattr(row_numpy, name) for name in row_tiles.__all__}
+    numpy_forms |= {name: getattr(tile_numpy, name) for name in tiles.__all__ if hasattr(tile_numpy, name)}
+    return FunctionType(plain.__code__, plain.__globals__ | numpy_forms)
 
 
 places_drawn = st.tuples(
@@ -189,7 +189,7 @@ def test_compiled_tiles_equal_their_twins(way, dtype, place, seed):
     taps = rng.integers(0, 4, NUMBERS).astype(np.int32)
     got, expected = (start.copy(), taps.copy()), (start.copy(), taps.copy())
     way(a, np.array(place), got[1], got[0])
-    twin(way)(a, np.array(place), expected[1], expected[0])
+    as_numpy(way)(a, np.array(place), expected[1], expected[0])
     np.testing.assert_array_equal(got[0], expected[0])
     np.testing.assert_array_equal(got[1], expected[1])
 

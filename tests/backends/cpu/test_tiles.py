@@ -233,11 +233,11 @@ def beyond(a, p, c):
     tile_sum_add(t, c, 0, N, M, 1, N)
 
 
-def squashing(kind):
+def activation_and_slope(kind):
     """Kernels that apply an activation function to a tile, and multiply a vector by the derivative."""
 
     @kernel
-    def squash(a, p, c):
+    def activation(a, p, c):
         for i in range(p[0], p[1], tile_width(a)):
             tile_store(tile_activation(vector_load(a, i), kind), c, i, 0, 1)
 
@@ -246,14 +246,14 @@ def squashing(kind):
         for i in range(p[0], p[1], tile_width(y)):
             tile_store(vector_slope(kind, vector_load(y, i), vector_load(dy, i)), c, i, 0, 1)
 
-    return squash, slope
+    return activation, slope
 
 
-def twin(function):
+def as_numpy(function):
     """The function of a kernel, as plain Python over the NumPy forms."""
     plain = function.__wrapped__
-    twins = {n: getattr(vectors_numpy if n.startswith("vector") else tile_numpy, n) for n in tiles.__all__}
-    return FunctionType(plain.__code__, plain.__globals__ | twins, closure=plain.__closure__)
+    numpy_forms = {n: getattr(vectors_numpy if n.startswith("vector") else tile_numpy, n) for n in tiles.__all__}
+    return FunctionType(plain.__code__, plain.__globals__ | numpy_forms, closure=plain.__closure__)
 
 
 counts = st.integers(1, M)
@@ -299,7 +299,7 @@ def test_compiled_tiles_equal_their_twins(way, dtype, place, seed):
     a, start = (rng.integers(-3, 4, NUMBERS).astype(dtype) for _ in range(2))
     got, expected = start.copy(), start.copy()
     way(a, np.array(place), got)
-    twin(way)(a, np.array(place), expected)
+    as_numpy(way)(a, np.array(place), expected)
     np.testing.assert_array_equal(got, expected)
 
 
@@ -312,7 +312,7 @@ def test_grey_levels_equal_their_twin(dtype, at, seed):
     affine, place = np.array([0.5, -3], dtype), np.array([at])
     got, expected = np.zeros(16 * LANES, dtype), np.zeros(16 * LANES, dtype)
     grey(images, index, affine, place, got)
-    twin(grey)(images, index, affine, place, expected)
+    as_numpy(grey)(images, index, affine, place, expected)
     np.testing.assert_array_equal(got, expected)
 
 
@@ -324,7 +324,7 @@ def test_winners_equal_their_twin(dtype, first, second, seed):
     a, tap = rng.integers(-3, 4, 128).astype(dtype), rng.integers(0, 4, 128).astype(np.int32)
     got, expected = np.full(2 * LANES, 7, dtype), np.full(2 * LANES, 7, dtype)
     won(a, tap, np.array([first, second]), got)
-    twin(won)(a, tap, np.array([first, second]), expected)
+    as_numpy(won)(a, tap, np.array([first, second]), expected)
     np.testing.assert_array_equal(got, expected)
 
 
@@ -337,7 +337,7 @@ def test_the_largest_of_four_equals_its_twin(dtype, place, seed):
     got, expected = np.full(2 * LANES, 7, dtype), np.full(2 * LANES, 7, dtype)
     taps, expected_taps = np.full(128, -5, np.int32), np.full(128, -5, np.int32)
     winner(a, taps, np.array(place), got)
-    twin(winner)(a, expected_taps, np.array(place), expected)
+    as_numpy(winner)(a, expected_taps, np.array(place), expected)
     np.testing.assert_array_equal(got, expected)
     np.testing.assert_array_equal(taps, expected_taps)
 
@@ -351,44 +351,44 @@ def test_lanes_that_are_not_finite_are_mended(dtype):
     b, got, expected = np.arange(64).astype(dtype), np.zeros(64, dtype), np.zeros(64, dtype)
     whole, expected_whole = np.full(64, -1), np.full(64, -1)
     mended(a, b, whole, got)
-    twin(mended)(a, b, expected_whole, expected)
+    as_numpy(mended)(a, b, expected_whole, expected)
     np.testing.assert_array_equal(got, expected)
     np.testing.assert_array_equal(whole, expected_whole)
     assert set(whole) == {-1, 0, 1}
     assert np.isfinite(got).all()
 
 
-SQUASHES = pytest.mark.parametrize("name", NUMBERS_OF_FUNCTIONS)
+ACTIVATIONS = pytest.mark.parametrize("name", NUMBERS_OF_FUNCTIONS)
 SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40, -1e-40, 1e-7, 9.1, -9.2, 88.3, 88.7, -88.7, 103.9, -103.9, 3e38]
 
 
-@SQUASHES
+@ACTIVATIONS
 def test_squashing_in_registers_gives_the_bits_of_the_pointwise_kernels(name):
     """A kernel that activates what it stores must not differ from one that stores and an elementwise kernel after it."""
     values = np.linspace(-12, 12, 2000, dtype=np.float32)
     a = np.array([*SPECIAL, *values, *np.geomspace(1e-38, 110, 1000), *-np.geomspace(1e-38, 110, 1000)], np.float32)
     got, expected = np.zeros_like(a), np.zeros_like(a)
-    squash, _ = squashing(NUMBERS_OF_FUNCTIONS[name])
-    squash(a, np.array([0, len(a)]), got)
+    activation, _ = activation_and_slope(NUMBERS_OF_FUNCTIONS[name])
+    activation(a, np.array([0, len(a)]), got)
     getattr(cpu, name)(a, expected)
     np.testing.assert_array_equal(got, expected)
     assert np.isnan(got[0])
 
 
-@SQUASHES
+@ACTIVATIONS
 def test_squashed_tiles_are_their_twins_to_rounding(name):
     """Formulas of their own against the C library's: 8 ulp cover the 5 of tanh and the products around it."""
     a = np.array([*SPECIAL, *np.linspace(-12, 12, 496, dtype=np.float32)], np.float32)
     got, expected = np.zeros_like(a), np.zeros_like(a)
-    squash, _ = squashing(NUMBERS_OF_FUNCTIONS[name])
-    squash(a, np.array([0, len(a)]), got)
+    activation, _ = activation_and_slope(NUMBERS_OF_FUNCTIONS[name])
+    activation(a, np.array([0, len(a)]), got)
     with np.errstate(over="ignore"):
-        twin(squash)(a, np.array([0, len(a)]), expected)
+        as_numpy(activation)(a, np.array([0, len(a)]), expected)
     np.testing.assert_array_equal(np.isnan(got), np.isnan(a))
     np.testing.assert_array_max_ulp(got[1:], expected[1:], 8)
 
 
-@SQUASHES
+@ACTIVATIONS
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_slopes_are_their_twins_to_rounding(name, dtype):
     """Every slope is a product of dy and a sum of numbers of up to 3: some roundings more or less."""
@@ -396,28 +396,28 @@ def test_slopes_are_their_twins_to_rounding(name, dtype):
     y, dy, span = rng.uniform(-1.7, 1.7, 128).astype(dtype), rng.standard_normal(128).astype(dtype), np.array([0, 128])
     y[:4], dy[2:4] = (0, np.nan, 1, 0.5), np.nan
     got, expected = np.zeros_like(y), np.zeros_like(y)
-    _, slope = squashing(NUMBERS_OF_FUNCTIONS[name])
+    _, slope = activation_and_slope(NUMBERS_OF_FUNCTIONS[name])
     slope(y, dy, span, got)
-    twin(slope)(y, dy, span, expected)
+    as_numpy(slope)(y, dy, span, expected)
     np.testing.assert_allclose(got, expected, rtol=0, atol=4 * np.finfo(dtype).eps * np.nanmax(abs(dy)) * 3)
     assert np.isnan(got[2:4]).all()
 
 
 def test_squashing_by_nothing_changes_nothing():
     a, got, span = np.array(SPECIAL, np.float32), np.zeros(16, np.float32), np.array([0, 16])
-    squash, slope = squashing(NONE)
-    squash(a, span, got)
+    activation, slope = activation_and_slope(NONE)
+    activation(a, span, got)
     np.testing.assert_array_equal(got, a)
     slope(a[::-1].copy(), a, span, got)
     np.testing.assert_array_equal(got, a)
 
 
 def test_every_tile_function_is_compared():
-    ways = (*WAYS, grey, won, winner, mended, *squashing(NONE))
+    ways = (*WAYS, grey, won, winner, mended, *activation_and_slope(NONE))
     used = {name for way in ways for name in way.__wrapped__.__code__.co_names}
     assert set(tiles.__all__) <= used
-    for twins in (tile_numpy, vectors_numpy):
-        stated = {name for name in vars(twins) if name.startswith(("tile_", "vector_"))}
+    for forms in (tile_numpy, vectors_numpy):
+        stated = {name for name in vars(forms) if name.startswith(("tile_", "vector_"))}
         assert stated <= set(tiles.__all__) | {"tile_width"}
 
 

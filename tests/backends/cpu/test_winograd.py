@@ -141,13 +141,13 @@ def test_a_network_takes_that_way_forward_and_back():
 
 
 @pytest.mark.skipif(INTERPRET, reason="the rules are for compiled kernels")
-@pytest.mark.parametrize("squash", [ReLU, ScaledTanh, Tanh, Sigmoid])
-def test_a_squashing_function_in_its_store_gives_the_same_bits(squash):
+@pytest.mark.parametrize("activation", [ReLU, ScaledTanh, Tanh, Sigmoid])
+def test_an_activation_function_in_its_store_gives_the_same_bits(activation):
     shape = (32, 9, 9)
-    both = Network([("C1", Conv2d(33, 3, padding=1)), squash()], shape, threads=1)
+    both = Network([("C1", Conv2d(33, 3, padding=1)), activation()], shape, threads=1)
     alone = Network([("C1", Conv2d(33, 3, padding=1))], shape, threads=1)
     alone.load_params(both.params)
-    after = Network([squash()], alone.out_shape, threads=1)
+    after = Network([activation()], alone.out_shape, threads=1)
     x = np.random.default_rng(2).standard_normal((20, *shape)).astype(np.float32)
     np.testing.assert_array_equal(both.predict(x), after.predict(alone.predict(x)))
 

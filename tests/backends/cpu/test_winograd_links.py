@@ -282,12 +282,12 @@ TABLE = tuple(tuple((f + i) % 4 for i in range(3)) for f in range(12))
 
 
 @needs_the_rule
-@pytest.mark.parametrize("squash", [ReLU, ScaledTanh, Tanh, Sigmoid])
-def test_a_squashing_function_in_its_store_gives_the_same_bits(squash):
-    both = Network([("C3", SparseConv2d(TABLE, 5)), squash()], (4, 9, 10), threads=1)
+@pytest.mark.parametrize("activation", [ReLU, ScaledTanh, Tanh, Sigmoid])
+def test_an_activation_function_in_its_store_gives_the_same_bits(activation):
+    both = Network([("C3", SparseConv2d(TABLE, 5)), activation()], (4, 9, 10), threads=1)
     alone = Network([("C3", SparseConv2d(TABLE, 5))], (4, 9, 10), threads=1)
     alone.load_params(both.params)
-    after = Network([squash()], alone.out_shape, threads=1)
+    after = Network([activation()], alone.out_shape, threads=1)
     x = np.random.default_rng(2).standard_normal((20, 4, 9, 10)).astype(np.float32)
     assert winograd_links.applies(*arrays(4, 12, 5, 6, links=36))
     np.testing.assert_array_equal(both.predict(x), after.predict(alone.predict(x)))

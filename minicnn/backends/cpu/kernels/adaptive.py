@@ -11,7 +11,7 @@ from numba.extending import register_jitable
 from ....arrays import Array, Number
 from ..compile.jit import kernel
 from ..compile.mode import INTERPRET
-from ..runtime.denormals import heed_denormals, restore_mode
+from ..runtime.denormals import keep_denormals, restore_mode
 from .update import DOUBLE_EPS, SINGLE_EPS, second_moment
 
 SLACK = 1 + 2.0**-20
@@ -19,7 +19,7 @@ SLACK = 1 + 2.0**-20
 
 
 @register_jitable
-def heeds(p: Array, eps: Number) -> Number:
+def needs_denormals(p: Array, eps: Number) -> Number:
     """Whether ε is so small that the root of a denormal number matters beside it."""
     return not INTERPRET and eps < (SINGLE_EPS if p.itemsize == 4 else DOUBLE_EPS)
 
@@ -35,9 +35,9 @@ def rmsprop(p: Array, dp: Array, v: Array, m: Array, u: Array, hyper: Array) -> 
     momentum, centered, zero = p.dtype.type(hyper[4]), hyper[5] != 0, p.dtype.type(0)
     fresh = p.dtype.type(1 - hyper[1])
     more = fresh * p.dtype.type(SLACK)
-    heed, mode = heeds(p, hyper[2]), 0
-    if heed:
-        mode = heed_denormals()
+    needed, mode = needs_denormals(p, hyper[2]), 0
+    if needed:
+        mode = keep_denormals()
     for i in range(p.size):
         g = dp[i] + decay * p[i]
         v[i] = second_moment(v[i], g, alpha, fresh, more)
@@ -50,7 +50,7 @@ def rmsprop(p: Array, dp: Array, v: Array, m: Array, u: Array, hyper: Array) -> 
             u[i] = momentum * u[i] + step
             step = u[i]
         p[i] -= lr * step
-    if heed:
+    if needed:
         restore_mode(mode)
 
 
@@ -58,14 +58,14 @@ def rmsprop(p: Array, dp: Array, v: Array, m: Array, u: Array, hyper: Array) -> 
 def adagrad(p: Array, dp: Array, v: Array, hyper: Array) -> None:
     """g = dp + wd p; v += g²; p −= lr g / (√v + ε). hyper = lr, ε, wd."""
     lr, eps, decay = p.dtype.type(hyper[0]), p.dtype.type(hyper[1]), p.dtype.type(hyper[2])
-    heed, mode = heeds(p, hyper[1]), 0
-    if heed:
-        mode = heed_denormals()
+    needed, mode = needs_denormals(p, hyper[1]), 0
+    if needed:
+        mode = keep_denormals()
     for i in range(p.size):
         g = dp[i] + decay * p[i]
         v[i] += g * g
         p[i] -= lr * g / (np.sqrt(v[i]) + eps)
-    if heed:
+    if needed:
         restore_mode(mode)
 
 
@@ -96,15 +96,15 @@ def nadam(p: Array, dp: Array, m: Array, v: Array, hyper: Array) -> None:
     eps, decay, keep, root = p.dtype.type(hyper[4]), p.dtype.type(hyper[5]), p.dtype.type(hyper[6]), np.sqrt(hyper[7])
     fresh1, fresh2, root_of_c = p.dtype.type(1 - hyper[2]), p.dtype.type(1 - hyper[3]), p.dtype.type(root)
     more = fresh2 * p.dtype.type(SLACK)
-    heed, mode = heeds(p, hyper[4] * root), 0
-    if heed:
-        mode = heed_denormals()
+    needed, mode = needs_denormals(p, hyper[4] * root), 0
+    if needed:
+        mode = keep_denormals()
     for i in range(p.size):
         g = dp[i] + decay * p[i]
         m[i] = beta1 * m[i] + fresh1 * g
         v[i] = second_moment(v[i], g, beta2, fresh2, more)
         p[i] = keep * p[i] - (now * g + ahead * m[i]) / (np.sqrt(v[i]) / root_of_c + eps)
-    if heed:
+    if needed:
         restore_mode(mode)
 
 

@@ -14,7 +14,7 @@ from numba.extending import overload, register_jitable
 from ....arrays import Array, Number
 from ..compile.jit import kernel
 from ..compile.mode import INTERPRET
-from ..runtime.denormals import heed_denormals, restore_mode
+from ..runtime.denormals import keep_denormals, restore_mode
 from ..tiles.functions import FLAGS
 
 BLOCK = 1 << 10
@@ -103,7 +103,7 @@ def adam_step(p: Array, dp: Array, m: Array, v: Array, hyper: Array, coupled: Nu
     more = fresh2 * p.dtype.type(1 + 2.0**-20)
     tiny, mode = hyper[3] * math.sqrt(hyper[6]) < (SINGLE_EPS if p.itemsize == 4 else DOUBLE_EPS), 0
     if tiny and not INTERPRET:
-        mode = heed_denormals()
+        mode = keep_denormals()
     for i in range(p.size):
         g = dp[i] + coupled * p[i]
         m[i] = beta1 * m[i] + fresh1 * g

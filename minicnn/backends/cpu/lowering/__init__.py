@@ -58,7 +58,7 @@ def halves(x: Array, y: Array, window: Array) -> bool:
     return bool(tuple(window) == HALVES and x.shape[1:3] == (2 * y.shape[1], 2 * y.shape[2]) and x.shape[3] % LANES == 0)
 
 
-def steady(window: Array) -> bool:
+def unit_stride(window: Array) -> bool:
     """Whether a window goes pixel by pixel, without gaps between its taps."""
     return bool(window[2] == window[3] == window[6] == window[7] == 1)
 
@@ -104,7 +104,7 @@ def convolution_by_shape(calls: Sequence[Call]) -> Rewrite | None:
     count = 1 if kind == NONE else 2
     if winograd.applies(x, y, g):
         return Rewrite(count, *winograd.rewritten(x, packed, b, g[4:6], y, kind, turned=False))
-    if steady(g) and winograd_links.applies(x, tuple(g[:2]), len(x) * len(y), y):
+    if unit_stride(g) and winograd_links.applies(x, tuple(g[:2]), len(x) * len(y), y):
         return Rewrite(count, *winograd_links.dense(x, packed, b, g[4:6], y, kind, turned=False))
     return Rewrite(count, *pointwise.rewritten(x, packed, b, y, kind)) if pointwise.applies(x, y, g) else None
 
@@ -118,7 +118,7 @@ def convolution_dx_by_shape(calls: Sequence[Call]) -> Rewrite | None:
     if winograd.applies(dy, dx, g):
         return Rewrite(1, *winograd.rewritten(dy, packed, none, 2 - g[4:6], dx, NONE, turned=True))
     alike = 4 * dy[0].size >= 3 * dx[0].size  # otherwise most of what dx meets at its border is zeros
-    if alike and steady(g) and winograd_links.applies(dy, tuple(g[:2]), len(dy) * len(dx), dx):
+    if alike and unit_stride(g) and winograd_links.applies(dy, tuple(g[:2]), len(dy) * len(dx), dx):
         return Rewrite(1, *winograd_links.dense(dy, packed, none, 4 - g[4:6], dx, NONE, turned=True))
     if strided_pointwise.applies(dy, g):
         return Rewrite(1, *strided_pointwise.rewritten(dy, packed, g, dx))

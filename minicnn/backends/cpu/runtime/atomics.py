@@ -60,7 +60,7 @@ def count_up(typingctx: Any, array: Any, index: Any) -> Any:
 
 
 @register_jitable
-def meet(arrivals: Array, threads: int) -> None:
+def barrier(arrivals: Array, threads: int) -> None:
     """A barrier: wait until ``threads`` threads have called it as often as this one; arrivals[0] counts all calls."""
     before = count_up(arrivals, 0)
     wanted = before - before % threads + threads

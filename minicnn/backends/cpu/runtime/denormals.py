@@ -64,7 +64,7 @@ def flush_denormals(typingctx: Any) -> Any:
 
 
 @intrinsic
-def heed_denormals(typingctx: Any) -> Any:
+def keep_denormals(typingctx: Any) -> Any:
     """Calculate with denormal numbers from now on; returns the previous mode."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:

@@ -21,7 +21,7 @@ from ....errors import BackendError
 from ...alignment import ALIGNMENT, aligned
 from ...program import NativeCode, Task
 from ..compile.jit import kernel
-from .atomics import meet
+from .atomics import barrier
 from .denormals import flush_denormals, restore_mode
 
 STEP = 8  # the number of words is rounded up to a multiple of this; the callee ignores the extra words
@@ -102,7 +102,7 @@ def run_parts(table: Array, words: Array, parts: Array, arrivals: Array, status:
                 if status[0] == 0:
                     status[0] = call_native(table[i, 0], words, table[i, 1], table[i, 2])
         if parts[part, 6] > 0:
-            meet(arrivals, parts[part, 6])
+            barrier(arrivals, parts[part, 6])
     restore_mode(before)
 
 

@@ -135,7 +135,7 @@ class NativeThreads:
         self._together([native(task) for task in tasks])
 
     def run_schedule(self, work: Schedule) -> None:
-        """Run phases of native programs, with one hand-over to the helpers."""
+        """Run phases of native programs, with one native call for each thread."""
         if work.code is None:
             work.code = relay(work.phases)
         if len(work.code) > 1:

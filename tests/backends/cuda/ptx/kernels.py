@@ -80,8 +80,8 @@ def launches_of_the_rest() -> list[Launch]:
                 if trainable:
                     sdlm = m.SDLM()
                     sdlm.estimate(output, loss, np.zeros((32, 84), np.float32), labels)
-        squashed = m.Network([m.Dense(84), m.RBF()], (4,), backend="cuda")
-        m.SDLM().estimate(squashed, m.MAP(), np.zeros((32, 4), np.float32), labels)
+        with_rbf = m.Network([m.Dense(84), m.RBF()], (4,), backend="cuda")
+        m.SDLM().estimate(with_rbf, m.MAP(), np.zeros((32, 4), np.float32), labels)
         net.predict(x)
         net.forward(x)
         net.backward(np.zeros((32, 10), np.float32))

@@ -115,8 +115,8 @@ class Memory:
                 met = f"{region.space} {region.name}" if region else f"{int(address[where[0]]):#x}, which is in no array"
                 raise self.fault("bounds", f"expected {what}, got one in {met}", access.instruction, some, FIRST)
             inside = address[where] - np.uint64(region.base)
-            room = region.size - access.size
-            outside = np.flatnonzero(inside > np.uint64(room)) if room >= 0 else FIRST
+            space = region.size - access.size
+            outside = np.flatnonzero(inside > np.uint64(space)) if space >= 0 else FIRST
             if outside.size:
                 at = int(inside[outside[0]].astype(np.int64))
                 problem = f"expected {access.size} bytes inside the {region.size} of {region.name}, got those at {at}"

@@ -101,12 +101,12 @@ def mutants_of(function: FunctionType) -> list[Mutant]:
     for place, node in enumerate(ast.walk(tree)):
         for kind, change in changes(node):
             changed = copy.deepcopy(tree)
-            twin = next(other for n, other in enumerate(ast.walk(changed)) if n == place)
+            copied = next(other for n, other in enumerate(ast.walk(changed)) if n == place)
             before, line = ast.unparse(node), getattr(node, "lineno", 0)
-            replacement = change(twin)
+            replacement = change(copied)
             after = ast.unparse(replacement)
-            if replacement is not twin:
-                Replace(twin, replacement).visit(changed)
+            if replacement is not copied:
+                Replace(copied, replacement).visit(changed)
             if after != before:
                 lines = changed_lines(text, ast.unparse(changed))
                 found.append(Mutant(function.__name__, kind, line, before, after, lines, changed))

@@ -69,8 +69,8 @@ try:
 except RuntimeError as error:
     print(error)
 """
-    told = python(code.format(tests=str(TESTS), path=str(broken))).splitlines()[-1]
-    assert told.startswith("hunt: expected the tests to pass without mutants, got a failure of ")
+    printed = python(code.format(tests=str(TESTS), path=str(broken))).splitlines()[-1]
+    assert printed.startswith("hunt: expected the tests to pass without mutants, got a failure of ")
     broken.write_text("def test_it():\n    pass\n")
-    told = python(code.format(tests=str(TESTS), path=str(broken))).splitlines()[-1]
-    assert told == "hunt: expected tests that execute kernels, got none"
+    printed = python(code.format(tests=str(TESTS), path=str(broken))).splitlines()[-1]
+    assert printed == "hunt: expected tests that execute kernels, got none"
