@@ -110,7 +110,7 @@ def test_a_convolution_over_a_table(squash):
 @pytest.mark.parametrize("squash", [None, "relu", "tanh"])
 @pytest.mark.parametrize(("channels", "kernel", "padding"), [(32, 3, 1), (8, 5, 2), (3, 1, 0)])
 def test_a_transposed_convolution_has_bias_and_activation_in_its_store(channels, kernel, padding, squash, bias):
-    """Where the sums are made by transforms, or of one tap; their rounding is another one, so that it is compared in float64."""
+    """Where the sums are made by transforms, or of one tap; they round in another way, so they are compared with float64."""
     up = m.ConvTranspose2d(channels, kernel, padding=padding, bias=bias, bias_init=m.TorchDefault())
     layers = [up, *([SQUASHES[squash]()] if squash else [])]
     single, exact = (Network(layers, (channels, 6, 8), dtype, threads=1) for dtype in ("float32", "float64"))
