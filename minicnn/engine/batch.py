@@ -13,7 +13,7 @@ import numpy as np
 from ..arrays import Array, DType
 from ..backends.alignment import aligned
 from ..backends.interface import Memory
-from .inputs import Arrays, ArraySource, Source
+from .inputs import Arrays, ArraySource, Source, Targets
 from .rows import address, borrowed, direct, gather
 
 HEAD = 16
@@ -47,7 +47,7 @@ class Batch:
         self.scales = [self._numbers[at : at + dtype.itemsize].view(dtype) for at in range(HEAD, HEAD + 8 * outputs, 8)]
         self.labels = [allocate(8 * capacity).view(np.int64) for _ in range(outputs)]
 
-    def fill(self, index: Array, step: int, targets: Sequence[inputs.Targets] = ()) -> None:
+    def fill(self, index: Array, step: int, targets: Sequence[Targets] = ()) -> None:
         """Take these images as the batch, and what each output should come to."""
         count = len(index)
         self.index[:count] = index

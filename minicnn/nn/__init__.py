@@ -1,7 +1,8 @@
 """The layers. Each file states one layer's mathematics; ``base`` states the contract they all keep."""
 
 from .base import Layer
-from .conv import Conv2d
+from .conv import Conv1d, Conv2d
+from .conv_transpose import ConvTranspose1d, ConvTranspose2d
 from .dense import Dense
 from .dropout import Dropout, Dropout2d
 from .flatten import Flatten, Reshape
@@ -19,6 +20,7 @@ from .smooth import ELU, GELU, SELU, Mish, SiLU, Softplus
 from .softmax import LogSoftmax, Softmax
 from .sparse_conv import SparseConv2d
 from .subsample import Subsample
+from .unpool import MaxUnpool1d, MaxUnpool2d
 from .upsample import Upsample
 
 __all__ = [
@@ -33,7 +35,10 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "Concat",
+    "Conv1d",
     "Conv2d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
     "Dense",
     "Dropout",
     "Dropout2d",
@@ -50,6 +55,8 @@ __all__ = [
     "LogSoftmax",
     "MaxPool1d",
     "MaxPool2d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
     "Mish",
     "Multiply",
     "PReLU",
