@@ -171,7 +171,7 @@ def curvature(
     if targets.vectors is not None:
         vectors = stage.take("target", targets.vectors, chosen)
         programs.append(group.load(vectors.source, targets.into, vectors.in_order))
-    programs += [group.forward, group.loss(loss, slot, batch.scale, targets.labels is not None)]
+    programs += [group.forward, group.loss(loss, slot, batch.scale, targets.kind)]
     programs += [group.backward(slot, of_input), group.curvature(loss, slot, batch.scale, total, of_input)]
     hx = np.empty((count, *context.in_shapes[0]), context.dtype) if of_input else None
     programs += [] if hx is None else [group.unpack(group.second(0, context.in_shapes[0]), hx)]

@@ -280,20 +280,31 @@ class LaneGroup:
         names["marks"] = self["marks"].reshape(-1, self.context.lanes)
         return names | {"y": self.y.reshape(-1, self.context.lanes), "value": slot.value}
 
-    def loss(self, loss: Loss, slot: Slot, scale: Array, labelled: bool) -> Program:
-        """The program from the output to the loss, the hits and, in training, ``dy``."""
-        key = ("loss", told_apart(loss), id(slot), id(scale), labelled)
+    def loss(self, loss: Loss, slot: Slot, scale: Array, classes: str) -> Program:
+        """The program from the output to the loss, the hits and, in training, ``dy``.
+
+        Args:
+            loss: the loss.
+            slot: where loss and hits are added.
+            scale: one over the number of images.
+            classes: what the target's class numbers are, ``"labels"`` or ``"marks"``; nothing where it has none.
+        """
+        key = ("loss", told_apart(loss), id(slot), id(scale), classes)
         if key not in self._programs:
             k, program = self._recorder()
             k.where = type(loss).__name__
             if (doubt := loss.doubts(self.context.layers[-1].layer)) is not None:
                 warnings.warn(doubt, stacklevel=2)
             names = self.loss_names(loss, slot, scale)
-            if labelled:
+            if classes == "labels":
                 if "on_off" in names:
                     k.one_hot(self["labels"], self["lanes"], names["on_off"], names["target"])
                 count = k.count_least if self.context.layers[-1].layer.least_wins else k.count_hits
                 count(names["y"], self["labels"], self["lanes"], slot.hits)
+            if classes == "marks":  # before aim writes over them
+                ignored = np.array([-1 if (number := loss.ignores()) is None else number], self.context.dtype)
+                y = self.y.reshape(self.context.out_shape[0], -1, self.context.lanes)
+                k.count_map_hits(y, names["marks"], ignored, self["lanes"], slot.hits)
             if loss.aim is not None:
                 record(k.where, loss.aim, k, names, loss.consts())
             record(k.where, loss.forward, k, names, loss.consts())

@@ -222,6 +222,7 @@ class Targets(NamedTuple):
         vectors: for all images of the source a vector, or a class number for each place of a map.
         into: the buffer for ``vectors``: ``"target"``, or ``"marks"`` for class numbers.
         total: what the sum of the batch is divided by for the mean; the number of images for None.
+        counted: how many class numbers it holds that count; 0 where the target is no class numbers.
     """
 
     loss: Loss
@@ -229,6 +230,12 @@ class Targets(NamedTuple):
     vectors: Arrays | None = None
     into: str = "target"
     total: float | None = None
+    counted: int = 0
+
+    @property
+    def kind(self) -> str:
+        """What its class numbers are, ``"labels"`` or ``"marks"``; nothing where it has none."""
+        return "labels" if self.labels is not None else "marks" if self.into == "marks" else ""
 
 
 def targets(
@@ -270,9 +277,9 @@ def targets(
         raise ShapeError("target", what, "reshape them to (N, 1): one unit tells no classes apart")
     taken = towards("labels")
     if taken is loss:
-        return Targets(loss, labels("target", given, images, out_shape[0], chosen))
+        return Targets(loss, labels("target", given, images, out_shape[0], chosen), counted=len(chosen))
     found = labels("target", given, images, out_shape[0], chosen, loss.ignores())
-    return Targets(taken, found, total=weighed(taken, found))
+    return Targets(taken, found, total=weighed(taken, found), counted=int((found >= 0).sum()))
 
 
 def _vectors(target: object, given: Array, images: int, dtype: np.dtype[Any], shape: Shape) -> Arrays:
@@ -294,9 +301,10 @@ def _dense_targets(
         return Targets(loss.towards("vectors", out_shape[0]), vectors=vectors, total=total)
     vectors, ignored = _vectors(target, given, images, dtype, out_shape[1:]), loss.ignores()
     numbers = given[chosen].astype(INDEX, copy=False)
-    check_range(numbers if ignored is None else numbers[numbers != ignored], out_shape[0])
+    counted = numbers if ignored is None else numbers[numbers != ignored]
+    check_range(counted, out_shape[0])
     taken = loss.towards("marks", out_shape[0])
-    return Targets(taken, vectors=vectors, into="marks", total=weighed(taken, numbers))
+    return Targets(taken, vectors=vectors, into="marks", total=weighed(taken, numbers), counted=counted.size)
 
 
 def weighed(loss: Loss, found: Array) -> float | None:

@@ -29,19 +29,22 @@ class Score(NamedTuple):
 
     Attributes:
         loss: mean over the images.
-        correct: images whose largest output, or smallest penalty, the first of equals, is their class: what ``argmax`` of the
-            predictions says, but an image with a NaN among its outputs is wrong. 0 where the target is not class numbers.
+        correct: images, or places of maps, whose largest output, or smallest penalty, the first of equals, is their class:
+            what ``argmax`` of the predictions says, but with a NaN among the outputs it is wrong.
         images: how many images there were.
+        counted: images, or places of maps, with a class number that counts, not one to ignore; 0 where the target is not
+            class numbers.
     """
 
     loss: float
     correct: int
     images: int
+    counted: int
 
     @property
-    def accuracy(self) -> float:
-        """Share of the images that were recognised."""
-        return self.correct / self.images
+    def accuracy(self) -> float | None:
+        """Share of the images, or places of maps, that were recognised; None where the target is not class numbers."""
+        return self.correct / self.counted if self.counted else None
 
 
 KEPT = 4
@@ -53,14 +56,14 @@ class Kind(NamedTuple):
 
     Attributes:
         loss: what tells the loss from others.
-        labelled: whether the target is class numbers.
+        classes: what the target's class numbers are, ``"labels"`` or ``"marks"``; nothing where it has none.
         groups: how many there are.
         lanes: images in a group.
         train: whether gradients are wanted.
     """
 
     loss: Hashable
-    labelled: bool
+    classes: str
     groups: int
     lanes: int
     train: bool
@@ -107,18 +110,18 @@ class Runner:
         if train:
             check_images(self._demanding, len(chosen))
         if self._alone(chosen):
-            return Score(*self._single.score(told, source, chosen, targets, step, train), images=1)
+            return Score(*self._single.score(told, source, chosen, targets, step, train), 1, targets.counted)
         self._fill(chosen, targets.labels, step, targets.total)
         lanes = group_lanes(self._memory, len(chosen), self._context.lanes)
         origin = self._staging.take("in", source, chosen)
         vectors = None if targets.vectors is None else self._staging.take("target", targets.vectors, chosen)
-        kind = Kind(told, targets.labels is not None, parts(len(chosen), lanes), lanes, train)
+        kind = Kind(told, targets.kind, parts(len(chosen), lanes), lanes, train)
         slots = self._slots.take(kind.groups)
         sources = origin.source, None if vectors is None else vectors.source
         self._run((kind, *map(identity, sources)), lambda: self._scoring(kind, targets, origin, vectors, slots), sources)
         if then is not None:
             self._staging.prefetch("in", source, then)
-        return Score(*self._slots.tally(len(slots)), len(chosen))
+        return Score(*self._slots.tally(len(slots)), len(chosen), targets.counted)
 
     def _told(self, loss: Loss) -> Hashable:
         """What tells a loss from others; that of the last one is remembered, where nothing about it can change."""
@@ -136,7 +139,7 @@ class Runner:
             def programs_of(number: int, group: LaneGroup) -> list[Program]:
                 slot = slots[number % SLOTS]
                 programs = [*self._loads(group, origin, vectors, into), group.forward]
-                programs.append(group.loss(loss, slot, self._batch.scale, kind.labelled))
+                programs.append(group.loss(loss, slot, self._batch.scale, kind.classes))
                 return [*programs, group.backward(slot, False, fresh=number < SLOTS)] if kind.train else programs
 
             groups = self._phased.take(kind.train, kind.lanes, kind.groups)
@@ -147,7 +150,7 @@ class Runner:
             for number in range(thread, len(slots), self._executor.threads):
                 slot = slots[number]
                 programs = self._loads(group, origin, vectors, into)
-                programs += [group.forward, group.loss(loss, slot, self._batch.scale, kind.labelled)]
+                programs += [group.forward, group.loss(loss, slot, self._batch.scale, kind.classes)]
                 first = number
                 if kind.train:
                     parts.append(([*programs, group.backward(slot, False, fresh=True)], (number, number + 1, 1)))

@@ -104,17 +104,17 @@ class Single:
         step: int,
         train: bool,
     ) -> tuple[float, int]:
-        """The loss of the chosen image and whether it was recognised, with gradients added up in training.
+        """The loss of the chosen image and whether it, or how much of it, was recognised, with gradients added up in training.
 
         ``told`` tells the loss from others.
         """
         labels, vectors = targets.labels, targets.vectors
         label = None if labels is None else labels[0]
         source, image = self._found(source, chosen)
-        lane, slot, key = self._lane(train), self._slots.take(1)[0], (told, _origin(source), label is None, train)
+        lane, slot, key = self._lane(train), self._slots.take(1)[0], (told, _origin(source), targets.kind, train)
         if key not in self._tasks:
             group = lane.group
-            programs = [*_loads(group, source), group.forward, group.loss(targets.loss, slot, self._scale, label is not None)]
+            programs = [*_loads(group, source), group.forward, group.loss(targets.loss, slot, self._scale, targets.kind)]
             programs += [group.backward(slot, input_grad=False, fresh=True)] if train else []
             self._keep(key, source, group, programs)
         lane.enter(source, image, step)

@@ -88,7 +88,7 @@ class Subject:
         batch.fill(np.arange(len(y)), target if self.labelled else None, 0, self.total(target))
         loads = [group.choose(batch), group.load(Arrays(y.astype(dtype)), "in")]
         loads += [] if self.labelled else [group.load(Arrays(target.astype(dtype)), "target")]
-        run = [group.loss(loss, slot, batch.scale, self.labelled)]
+        run = [group.loss(loss, slot, batch.scale, "labels" if self.labelled else "")]
         if loss.curvature is not None:
             run.append(group.curvature(loss, slot, batch.scale, none, of_input=False))
         dy, hy, untouched = [], [], True
