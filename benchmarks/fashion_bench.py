@@ -1,8 +1,8 @@
 """Fashion-MNIST by the recipes of ``examples/train_fashion.py``, and by the same recipes in PyTorch: accuracy and time.
 
-Both train on the same images in the same order from the same parameters, and are tested with the weights of the last step; PyTorch
-in the faster of its two eager layouts, from float32 tensors in memory. The time is that of all training steps. The recipes are
-chosen by ``examples/train_fashion.py --choose``, on validation images, which neither trains on.
+Both train on the same images in the same order from the same parameters, and are tested with the weights of the last step;
+PyTorch in the faster of its two eager layouts, from float32 tensors in memory. The time is that of all training steps. The
+recipes are chosen by ``examples/train_fashion.py --choose``, on validation images, which neither trains on.
 Run: python benchmarks/fashion_bench.py --data FOLDER [--seeds N] [--threads N] [--model NAME] [--limit N] [--epochs N]
 """
 

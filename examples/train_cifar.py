@@ -58,7 +58,7 @@ def main() -> int:
     need("safetensors", "matplotlib")
     folder = options.out or Path("runs") / f"cifar-{options.model}"
     with FolderLock(folder, "--out"):
-        return training.train(chosen, options, folder, pictures(options.data), training.draw_results, **of)
+        return training.train(chosen, options, folder, lambda: pictures(options.data), training.draw_results, **of)
 
 
 if __name__ == "__main__":

@@ -40,15 +40,14 @@ def arguments() -> argparse.Namespace:
 @program()
 def main() -> int:
     options = arguments()
-    if not options.choose:
-        need("safetensors", "matplotlib")
-    chosen, clothes = RECIPES[options.model], load_mnist(options.data)
-    of = {"num_classes": 10, "in_shape": (1, *clothes.train_images.shape[1:])}
+    chosen, of = RECIPES[options.model], {"num_classes": 10, "in_shape": (1, 28, 28)}
     if options.choose:
+        clothes = load_mnist(options.data)
         return training.choose(chosen, options, clothes.train_images, clothes.train_labels, **of)
+    need("safetensors", "matplotlib")
     folder = options.out or Path("runs") / f"fashion-{options.model}"
     with FolderLock(folder, "--out"):
-        return training.train(chosen, options, folder, clothes, training.draw_results, **of)
+        return training.train(chosen, options, folder, lambda: load_mnist(options.data), training.draw_results, **of)
 
 
 if __name__ == "__main__":

@@ -129,19 +129,21 @@ def choose(recipe: Recipe, options: argparse.Namespace, images: Array, labels: A
     return 0
 
 
-def train(recipe: Recipe, options: argparse.Namespace, folder: Path, data: ImageDataset, draw: Draw, **more: Any) -> int:
+def train(
+    recipe: Recipe, options: argparse.Namespace, folder: Path, load: Callable[[], ImageDataset], draw: Draw, **more: Any
+) -> int:
     """Train a model by its recipe, test the weights of the best epoch once, and write the results.
 
     Args:
         recipe: the recipe.
         options: the command line.
         folder: for the results.
-        data: the images.
+        load: gives the images; called when the options are checked.
         draw: draws pictures of the results.
         more: options of the model.
     """
     recipe = recipe.changed(options)
-    net = recipe.network(options, **more)
+    optimizer, net = OPTIMIZERS[recipe.optimizer](recipe.lr), recipe.network(options, **more)
     settings = {
         "model": options.model,
         "normalise": asdict(recipe.normalise),
@@ -165,6 +167,7 @@ def train(recipe: Recipe, options: argparse.Namespace, folder: Path, data: Image
         recipe.log_every,
         recipe.decay,
     )
+    data = load()
     print(f"{options.model}: {data.source}")
     print(net.summary())
     learn, hold = training_part(data.train_images, options.limit, options.seed)
@@ -175,7 +178,7 @@ def train(recipe: Recipe, options: argparse.Namespace, folder: Path, data: Image
 
     test_pixels = recipe.pixels(data.test_images)
     net.check(recipe.loss, test_pixels, data.test_labels)
-    trainer = Trainer(net, recipe.loss, OPTIMIZERS[recipe.optimizer](recipe.lr), run, learned, validation)
+    trainer = Trainer(net, recipe.loss, optimizer, run, learned, validation)
     rows = trainer.fit(options.resume)
     if trainer.interrupted:
         raise KeyboardInterrupt
