@@ -133,23 +133,29 @@ class Network(Handle):
         index: Index = None,
         then: Index = None,
     ) -> Score:
-        """``loss_and_grads``, with the number of recognised images; arguments as there.
+        """``loss_and_grads``, with the number of recognised images or places; arguments as there.
 
         ``then`` says which images make the next batch, where that is known: a GPU gets them while it works on this one.
         """
         return self._score(loss, x, target, index, True, then)
 
     def evaluate(self, loss: Losses, x: ImagesByInput, target: ArrayByOutput, index: Index = None) -> Score:
-        """Loss and accuracy without gradients; dropout is off. Arguments as for ``loss_and_grads``."""
+        """Loss and accuracy without gradients; dropout is off. Arguments as for ``loss_and_grads``.
+
+        The accuracy is the share of images, over maps of places, that were recognised; None without class numbers.
+        """
         return self._score(loss, x, target, index, False)
 
-    def check(self, loss: Losses, x: ImagesByInput, target: ArrayByOutput, index: Index = None) -> None:
+    def check(self, loss: Losses, x: ImagesByInput, target: ArrayByOutput, index: Index = None) -> bool:
         """Refuse what ``evaluate`` would refuse, before training and not after it. Arguments as for ``loss_and_grads``.
+
+        Returns:
+            Whether the target is class numbers, so that there is an accuracy.
 
         Raises:
             ShapeError, DataError: x, target or index is not what it should be.
         """
-        self._checked(loss, x, target, index)
+        return any(given.counted > 0 for given in self._checked(loss, x, target, index)[2])
 
     def _checked(
         self, loss: Losses, x: ImagesByInput, target: ArrayByOutput, index: Index

@@ -75,6 +75,9 @@ class TrainingKernels(Protocol):
     def class_targets(self, labels: Array, weight: Array, smoothing: Array, lanes: Array, target: Array) -> None:
         """target[c] = w_c · (1 − s + s/C at the label, s/C elsewhere), 0 where it is no class or ignored; labels (P, L)."""
 
+    def count_map_hits(self, y: Array, labels: Array, ignored: Array, lanes: Array, hits: Array) -> None:
+        """hits += at how many places the (first) largest class is the label, not ignored[0], and none a NaN; labels (P, L)."""
+
     def smooth_targets(self, weight: Array, smoothing: Array, lanes: Array, target: Array) -> None:
         """target[c] = w_c · ((1 − s) · target[c] + s/C)."""
 

@@ -1,10 +1,12 @@
 """Data sets: reading files, downloading MNIST, and loading pixels into lanes."""
 
+from .cifar import load_cifar10, read_batch
 from .distortions import Affine, Distorted, Elastic
 from .idx import read_idx, write_idx
 from .mnist import ImageDataset, load_mnist
 from .perturbations import Moved, perturbations
 from .pixels import Normalise, Pixels, shuffled, split
+from .shapes import coloured_shapes
 
 __all__ = [
     "Affine",
@@ -14,8 +16,11 @@ __all__ = [
     "Moved",
     "Normalise",
     "Pixels",
+    "coloured_shapes",
+    "load_cifar10",
     "load_mnist",
     "perturbations",
+    "read_batch",
     "read_idx",
     "shuffled",
     "split",

@@ -114,6 +114,17 @@ class Elastic:
         return first, np.stack(taps, axis=1) / 6
 
 
+def check_grey(who: str, pixels: Pixels) -> None:
+    """Refuse colour images.
+
+    Raises:
+        OptionError: they are.
+    """
+    if pixels.images.ndim != 3:
+        what = f"expected pixels of grey images (N, H, W), got images of shape {pixels.images.shape}"
+        raise OptionError(who, what, "change colour images beforehand")
+
+
 def displaced(k: Kernels, pixels: Pixels, index: Array, u: Array, at: Array, taps: Array, x: Array) -> None:
     """Record the kernels that sample images at displaced positions.
 
@@ -152,7 +163,7 @@ class Distorted:
         seed: seed of the draws.
 
     Raises:
-        OptionError: ``pixels`` resizes its images, or the seed is not an integer from 0 to 2^64 − 1.
+        OptionError: ``pixels`` resizes its images or has colours, or the seed is not an integer from 0 to 2^64 − 1.
 
     >>> from minicnn.data import Normalise
     >>> plain = Pixels(np.zeros((2, 28, 28), np.uint8), Normalise.between(-0.1, 1.175), 32)
@@ -169,6 +180,7 @@ class Distorted:
         if self.pixels.fit != "pad":
             what = f'expected pixels with fit "pad", got "{self.pixels.fit}"'
             raise OptionError("Distorted", what, "resize the images beforehand")
+        check_grey("Distorted", self.pixels)
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed < 2**64:
             what = f"expected seed as a whole number from 0 to 2^64 − 1, got {self.seed!r}"
             raise OptionError("Distorted", what, "give seed=0")

@@ -8,7 +8,6 @@ import math
 import os
 import secrets
 import struct
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,15 +15,12 @@ from typing import BinaryIO
 
 import numpy as np
 
-from minicnn.data.infile import open_file, shown
+from minicnn.data.infile import Stream, open_file, pieces, shown, unpacked
 from minicnn.errors import DataError, reason
 
 from ..arrays import Array, DType
 
 _DTYPES = {code: np.dtype(name) for code, name in ((8, ">u1"), (9, ">i1"), (11, ">i2"), (12, ">i4"), (13, ">f4"), (14, ">f8"))}
-_GZIP = b"\x1f\x8b"
-_PIECE = 1 << 20
-_Stream = io.BufferedIOBase | BinaryIO
 _FREE, _RATIO = 16 << 20, 20
 Header = tuple[DType, tuple[int, ...]]
 """The dtype (big-endian) and shape that a file declares."""
@@ -70,10 +66,10 @@ def read_header(path: str | os.PathLike[str]) -> Header:
         DataError: the file cannot be read, or has no IDX header.
     """
     with _opened(path) as file:
-        return _header(_unpacked(file), os.fspath(path))
+        return _header(unpacked(file), os.fspath(path))
 
 
-def decode_idx(file: _Stream, who: str) -> Array:
+def decode_idx(file: Stream, who: str) -> Array:
     """Decode one IDX array, raw or gzip, from a seekable binary stream.
 
     Args:
@@ -91,14 +87,14 @@ def decode_idx(file: _Stream, who: str) -> Array:
     array([256,  -1], dtype=int16)
     """
     size = file.seek(0, io.SEEK_END)
-    stream = _unpacked(file)
+    stream = unpacked(file)
     dtype, shape = _header(stream, who)
     expected = math.prod(shape) * dtype.itemsize
     if stream is file:
         _check_length(size - 4 - 4 * len(shape), expected, dtype, shape, who)
     elif expected > max(_FREE, _RATIO * size):
         _check_length(_count(stream, expected, who), expected, dtype, shape, who)
-        _header(stream := _unpacked(file), who)
+        _header(stream := unpacked(file), who)
     try:
         array = np.empty(shape, dtype)
     except ValueError as fault:
@@ -109,7 +105,7 @@ def decode_idx(file: _Stream, who: str) -> Array:
         what = f"expected {expected:,} bytes of memory for its shape {shape}, got none"
         raise DataError(who, what, "free memory, or read a smaller file") from fault
     content, got = array.reshape(-1).view(np.uint8), 0
-    for piece in _pieces(stream, expected + 1, who):
+    for piece in pieces(stream, expected + 1, who):
         if got + len(piece) <= expected:
             content[got : got + len(piece)] = np.frombuffer(piece, np.uint8)
         got += len(piece)
@@ -156,27 +152,9 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         raise DataError(shown(path), what, "check the path and its permissions") from fault
 
 
-def _unpacked(file: _Stream) -> _Stream:
-    """The stream from its beginning, unpacked if it is gzip."""
-    file.seek(0)
-    packed = file.read(2) == _GZIP
-    file.seek(0)
-    return gzip.GzipFile(fileobj=file) if packed else file
-
-
-def _pieces(stream: _Stream, limit: int, who: str) -> Iterator[bytes]:
-    """Up to ``limit`` bytes in pieces; fewer if the stream ends."""
-    try:
-        while limit > 0 and (piece := stream.read(min(limit, _PIECE))):
-            limit -= len(piece)
-            yield piece
-    except (EOFError, zlib.error, gzip.BadGzipFile) as fault:
-        raise DataError(who, f"expected an intact gzip file, got a broken one ({fault})", "fetch the file again") from fault
-
-
-def _count(stream: _Stream, expected: int, who: str) -> int:
+def _count(stream: Stream, expected: int, who: str) -> int:
     """The number of bytes in the stream, counted to at most one more than expected."""
-    return sum(len(piece) for piece in _pieces(stream, expected + 1, who))
+    return sum(len(piece) for piece in pieces(stream, expected + 1, who))
 
 
 def _check_length(got: int, expected: int, dtype: DType, shape: tuple[int, ...], who: str) -> None:
@@ -186,8 +164,8 @@ def _check_length(got: int, expected: int, dtype: DType, shape: tuple[int, ...],
         raise DataError(who, what, "fetch the file again")
 
 
-def _header(stream: _Stream, who: str) -> Header:
-    start = b"".join(_pieces(stream, 4, who))
+def _header(stream: Stream, who: str) -> Header:
+    start = b"".join(pieces(stream, 4, who))
     if len(start) < 4:
         raise DataError(who, f"expected an IDX header of at least 4 bytes, got {len(start)}", "fetch the file again")
     if start[:2] != b"\0\0":
@@ -199,7 +177,7 @@ def _header(stream: _Stream, who: str) -> Header:
         raise DataError(who, f"expected an IDX type code of {known}, got 0x{code:02x}", "give an IDX file of a known type")
     if rank == 0:
         raise DataError(who, "expected an IDX rank of at least 1, got 0", "give a file that holds an array")
-    sizes = b"".join(_pieces(stream, 4 * rank, who))
+    sizes = b"".join(pieces(stream, 4 * rank, who))
     if len(sizes) < 4 * rank:
         what = f"expected an IDX header of {4 + 4 * rank} bytes for rank {rank}, got {4 + len(sizes)}"
         raise DataError(who, what, "fetch the file again")

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import errno
+import gzip
+import io
 import os
 import stat
+import zlib
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from ..errors import DataError, reason
+
+GZIP, PIECE = b"\x1f\x8b", 1 << 20
+Stream = io.BufferedIOBase | BinaryIO
 
 MOST_TEXT = 64 << 20
 """Bytes; no text file that minicnn reads is longer."""
@@ -68,6 +75,37 @@ def shown(path: str | os.PathLike[str]) -> str:
     """
     text = os.fspath(path)
     return repr(text) if "\0" in text else text
+
+
+def unpacked(file: Stream) -> Stream:
+    """A seekable stream from its beginning, unpacked if it is gzip, which its first two bytes tell.
+
+    Args:
+        file: the stream.
+    """
+    file.seek(0)
+    packed = file.read(2) == GZIP
+    file.seek(0)
+    return gzip.GzipFile(fileobj=file) if packed else file
+
+
+def pieces(stream: Stream, limit: int, who: str) -> Iterator[bytes]:
+    """Up to ``limit`` bytes in pieces; fewer if the stream ends.
+
+    Args:
+        stream: where they are read.
+        limit: so many bytes at most.
+        who: the name of the stream in error messages.
+
+    Raises:
+        DataError: the stream is a broken gzip file.
+    """
+    try:
+        while limit > 0 and (piece := stream.read(min(limit, PIECE))):
+            limit -= len(piece)
+            yield piece
+    except (EOFError, zlib.error, gzip.BadGzipFile) as fault:
+        raise DataError(who, f"expected an intact gzip file, got a broken one ({fault})", "fetch the file again") from fault
 
 
 def _regular(path: str, flags: int) -> int:

@@ -28,15 +28,15 @@ _NOTICE = (
 
 @dataclass(frozen=True, eq=False)
 class ImageDataset:
-    """A data set of labelled grey images.
+    """A data set of labelled images.
 
     Attributes:
-        train_images: (N, H, W) uint8, 0 for background to 255 for ink; H = W = 28 for MNIST.
+        train_images: (N, H, W) uint8, 0 for background to 255 for ink, H = W = 28 for MNIST; or (N, 3, H, W), red, green, blue.
         train_labels: (N,) uint8 class numbers.
-        test_images: (M, H, W) uint8.
+        test_images: (M, H, W) or (M, 3, H, W) uint8.
         test_labels: (M,) uint8 class numbers.
         source: where the data came from, as text.
-        complete: False for the shipped subset.
+        complete: False for the shipped subset of MNIST, and for images that were made.
     """
 
     train_images: NDArray[np.uint8]

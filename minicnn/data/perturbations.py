@@ -9,7 +9,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..backends.kernels import Kernels
-from .distortions import Elastic, displaced
+from .distortions import Elastic, check_grey, displaced
 from .pixels import Pixels
 
 
@@ -24,6 +24,9 @@ class Moved:
         scale: scale factor.
         rotation: degrees, anticlockwise.
 
+    Raises:
+        OptionError: the images have colours.
+
     >>> from minicnn.data import Normalise
     >>> Moved(Pixels(np.zeros((2, 28, 28), np.uint8), Normalise(scale=1, shift=0), 32), rotation=30).shape
     (2, 1, 32, 32)
@@ -34,6 +37,9 @@ class Moved:
     right: float = 0.0
     scale: float = 1.0
     rotation: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_grey("Moved", self.pixels)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -43,16 +43,17 @@ class Normalise(Options):
 
 @dataclass(frozen=True, eq=False)
 class Pixels:
-    """A source of grey images.
+    """A source of grey or colour images.
 
     Args:
-        images: (N, H, W) uint8; do not change them afterwards, because a GPU keeps a copy.
+        images: (N, H, W) uint8, or (N, C, H, W), whose channels are all normalised alike; do not change them afterwards,
+            because a GPU keeps a copy.
         normalise: how grey levels become numbers.
-        size: rows and columns of the network's input; those of the images for None.
+        size: rows and columns of the network's input; those of the images for None, and always for colour images.
         fit: ``"pad"`` surrounds the image with background, ``"resize"`` stretches it bilinearly.
 
     Raises:
-        DataError: images are not uint8 of rank 3, or have no pixels.
+        DataError: images are not uint8 of rank 3 or 4, or have no pixels.
         OptionError: ``fit`` cannot make this size.
 
     >>> Pixels(np.zeros((2, 28, 28), np.uint8), Normalise.between(-0.1, 1.175), 32, "pad").shape
@@ -67,26 +68,29 @@ class Pixels:
     dtype: ClassVar[DType] = np.dtype(np.uint8)
 
     def __post_init__(self) -> None:
-        if self.images.dtype != np.uint8 or self.images.ndim != 3:
-            what = f"expected images (N, H, W) of uint8, got {self.images.shape} of {self.images.dtype}"
+        if self.images.dtype != np.uint8 or self.images.ndim not in (3, 4):
+            what = f"expected images (N, H, W) or (N, C, H, W) of uint8, got {self.images.shape} of {self.images.dtype}"
             raise DataError("Pixels", what, "give the grey levels as they are in the file")
         if 0 in self.images.shape[1:]:
-            what = f"expected images of at least one pixel, got {self.images.shape[1]} × {self.images.shape[2]}"
+            what = f"expected images of at least one pixel, got {' × '.join(map(str, self.images.shape[1:]))}"
             raise DataError("Pixels", what, "give images that hold something")
         if self.size is not None and (isinstance(self.size, bool) or not isinstance(self.size, int) or self.size < 1):
             raise OptionError("Pixels", f"expected size as a whole number of at least 1, got {self.size!r}", "give size=32")
         if self.fit not in ("pad", "resize"):
             raise OptionError("Pixels", f'expected fit "pad" or "resize", got {self.fit!r}', 'give fit="pad"')
-        rows, columns = self.shape[2] - self.images.shape[1], self.shape[3] - self.images.shape[2]
+        if self.images.ndim == 4 and (self.size is not None or self.fit != "pad"):
+            what = f'expected colour images as large as the input, got size={self.size}, fit="{self.fit}"'
+            raise OptionError("Pixels", what, "resize them beforehand and leave out size and fit")
+        rows, columns = (wanted - given for wanted, given in zip(self.shape[2:], self.images.shape[-2:], strict=True))
         if self.fit == "pad" and (min(rows, columns) < 0 or rows % 2 or columns % 2):
             what = f"expected a size above {self.images.shape[1:]} by an even number, got {self.size}"
             raise OptionError("Pixels", what, 'give another size or fit="resize"')
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(N, 1, rows, columns), the network's input."""
-        count, rows, columns = self.images.shape
-        return (count, 1, self.size or rows, self.size or columns)
+        """(N, C, rows, columns), the network's input."""
+        count, *channels, rows, columns = self.images.shape
+        return (count, *(channels or [1]), self.size or rows, self.size or columns)
 
     @property
     def rows(self) -> Array:
@@ -108,8 +112,9 @@ class Pixels:
         if self.fit == "resize":
             k.gather_resized(images, affine, index, lanes, x)
             return
-        pad = np.array([(x.shape[1] - images.shape[1]) // 2, (x.shape[2] - images.shape[2]) // 2])
-        k.gather_pixels(images, affine, index, pad, x)
+        pad = np.array([(whole - given) // 2 for whole, given in zip(x.shape[1:3], images.shape[-2:], strict=True)])
+        tall, width = (-1, images.shape[-1]), x.shape[2]  # channels below each other; without a border they are as one image
+        k.gather_pixels(images.reshape(len(images), *tall), affine, index, pad, x.reshape(1, -1, width, x.shape[-1]))
 
     def affine(self, dtype: DType) -> Array:
         """The normalisation as kernels take it: scale and shift."""

@@ -178,7 +178,7 @@ def curvature(
             programs.append(group.load(vectors.source, group.end(target.into, output), vectors.in_order))
     programs.append(group.forward)
     for output, target in enumerate(targets):
-        programs.append(group.loss(target.loss, slot, batch.scales[output], target.labels is not None, output))
+        programs.append(group.loss(target.loss, slot, batch.scales[output], target.kind, output))
     losses, shapes = [target.loss for target in targets], context.in_shapes if of_input else []
     programs += [group.backward(slot, of_input), group.curvature(losses, slot, batch.scales, total, of_input)]
     hxs = [np.empty((count, *shape), context.dtype) for shape in shapes]

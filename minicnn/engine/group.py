@@ -281,21 +281,34 @@ class LaneGroup:
         names = consts | rows | {"labels": self.end("labels", output), "lanes": self["lanes"], "scale": scale}
         return names | {"y": self.ys[output].reshape(-1, self.context.lanes), "value": slot.values[output]}
 
-    def loss(self, loss: Loss, slot: Slot, scale: Array, labelled: bool, output: int = 0) -> Program:
-        """The program from an output to its loss, its hits and, in training, its ``dy``."""
-        key = ("loss", cache_key(loss), id(slot), id(scale), labelled, output)
+    def loss(self, loss: Loss, slot: Slot, scale: Array, classes: str, output: int = 0) -> Program:
+        """The program from an output to its loss, its hits and, in training, its ``dy``.
+
+        Args:
+            loss: the loss.
+            slot: where loss and hits are added.
+            scale: one over the number of images.
+            classes: what the target's class numbers are, ``"labels"`` or ``"class_map"``; nothing where it has none.
+            output: the number of the output.
+        """
+        key = ("loss", cache_key(loss), id(slot), id(scale), classes, output)
         if key not in self._programs:
             k, program = self._recorder()
             k.where, last = type(loss).__name__, self.context.outputs[output].layer
             if (warning := loss.warning(last)) is not None:
                 warnings.warn(warning, stacklevel=2)
             names = self.loss_names(loss, slot, scale, output)
-            if labelled:
-                labels, lanes = self.end("labels", output), self["lanes"]
+            lanes = self["lanes"]
+            if classes == "labels":
+                labels = self.end("labels", output)
                 if "on_off" in names:
                     k.one_hot(labels, lanes, names["on_off"], names["target"])
                 count = k.count_least if last.least_wins else k.count_hits
                 count(names["y"], labels, lanes, slot.hits[output])
+            if classes == "class_map":  # before the targets are written over them
+                ignored = np.array([-1 if (number := loss.ignores()) is None else number], self.context.dtype)
+                y = self.ys[output]
+                k.count_map_hits(y.reshape(len(y), -1, y.shape[-1]), names["class_map"], ignored, lanes, slot.hits[output])
             if loss.prepare_target is not None:
                 record(k.where, loss.prepare_target, k, names, loss.consts())
             record(k.where, loss.forward, k, names, loss.consts())

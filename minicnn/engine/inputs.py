@@ -254,6 +254,7 @@ class Targets(NamedTuple):
         vectors: for all images of the source a vector, or a class number for each place of a map.
         into: the buffer for ``vectors``: ``"target"``, or ``"class_map"`` for class numbers.
         total: what the sum of the batch is divided by for the mean; the number of images for None.
+        counted: how many class numbers it holds that count; 0 where the target is no class numbers.
         weight: what the mean counts beside those of other outputs.
     """
 
@@ -262,7 +263,13 @@ class Targets(NamedTuple):
     vectors: Arrays | None = None
     into: str = "target"
     total: float | None = None
+    counted: int = 0
     weight: float = 1.0
+
+    @property
+    def kind(self) -> str:
+        """What its class numbers are, ``"labels"`` or ``"class_map"``; nothing where it has none."""
+        return "labels" if self.labels is not None else "class_map" if self.into == "class_map" else ""
 
     def scale(self, images: int) -> float:
         """What the sum over a batch of so many images is multiplied by."""
@@ -308,9 +315,9 @@ def targets(
         raise ShapeError("target", what, "reshape them to (N, 1): one unit tells no classes apart")
     taken = for_targets("labels")
     if taken is loss:
-        return Targets(loss, labels("target", given, images, out_shape[0], chosen))
+        return Targets(loss, labels("target", given, images, out_shape[0], chosen), counted=len(chosen))
     found = labels("target", given, images, out_shape[0], chosen, loss.ignores())
-    return Targets(taken, found, total=total_weight(taken, found))
+    return Targets(taken, found, total=total_weight(taken, found), counted=int((found >= 0).sum()))
 
 
 def _vectors(target: object, given: Array, images: int, dtype: DType, shape: Shape) -> Arrays:
@@ -332,9 +339,10 @@ def _dense_targets(
         return Targets(loss.for_targets("vectors", out_shape[0]), vectors=vectors, total=total)
     vectors, ignored = _vectors(target, given, images, dtype, out_shape[1:]), loss.ignores()
     numbers = given[chosen].astype(INDEX, copy=False)
-    check_range(numbers if ignored is None else numbers[numbers != ignored], out_shape[0])
+    counted = numbers if ignored is None else numbers[numbers != ignored]
+    check_range(counted, out_shape[0])
     taken = loss.for_targets("class_map", out_shape[0])
-    return Targets(taken, vectors=vectors, into="class_map", total=total_weight(taken, numbers))
+    return Targets(taken, vectors=vectors, into="class_map", total=total_weight(taken, numbers), counted=counted.size)
 
 
 def total_weight(loss: Loss, found: Array) -> float | None:

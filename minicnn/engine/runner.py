@@ -31,21 +31,25 @@ class Score(NamedTuple):
 
     Attributes:
         loss: mean over the images; of several outputs the weighted sum.
-        correct: images whose largest output, or smallest penalty, the first of equals, is their class: what ``argmax`` of the
-            predictions says, but an image with a NaN among its outputs is wrong. 0 where the target is not class numbers.
+        correct: images, or places of maps, whose largest output, or smallest penalty, the first of equals, is their class:
+            what ``argmax`` of the predictions says, but with a NaN among the outputs it is wrong.
         images: how many images there were.
-        outputs: where there are several, the score of each by name, its loss without its weight; ``correct`` is the first's.
+        counted: images, or places of maps, with a class number that counts, not one to ignore; 0 where the target is not
+            class numbers.
+        outputs: where there are several, the score of each by name, its loss without its weight; ``correct`` and ``counted``
+            are those of the first whose target is class numbers.
     """
 
     loss: float
     correct: int
     images: int
+    counted: int
     outputs: Mapping[str, Score] = {}
 
     @property
-    def accuracy(self) -> float:
-        """Share of the images that were recognised."""
-        return self.correct / self.images
+    def accuracy(self) -> float | None:
+        """Share of the images, or places of maps, that were recognised; None where the target is not class numbers."""
+        return self.correct / self.counted if self.counted else None
 
 
 KEPT = 4
@@ -57,14 +61,14 @@ class Kind(NamedTuple):
 
     Attributes:
         losses: what tells the loss of each output from others.
-        labelled: for each output whether the target is class numbers.
+        classes: for each output ``Targets.kind``.
         groups: how many there are.
         lanes: images in a group.
         train: whether gradients are wanted.
     """
 
     losses: Hashable
-    labelled: tuple[bool, ...]
+    classes: tuple[str, ...]
     groups: int
     lanes: int
     train: bool
@@ -121,8 +125,7 @@ class Runner:
         lanes = group_lanes(self._memory, len(chosen), self._context.lanes)
         origins = self._take("in", sources, chosen)
         vectors = self._take("target", [target.vectors for target in targets], chosen)
-        labelled = tuple(target.labels is not None for target in targets)
-        kind = Kind(losses, labelled, parts(len(chosen), lanes), lanes, train)
+        kind = Kind(losses, tuple([target.kind for target in targets]), parts(len(chosen), lanes), lanes, train)
         slots = self._slots.take(kind.groups)
         read = [each.source for each in (*origins.values(), *vectors.values())]
         self._run((kind, *map(identity, read)), lambda: self._scoring(kind, targets, origins, vectors, slots), read)
@@ -139,16 +142,19 @@ class Runner:
     def _scored(self, tally: Sequence[tuple[float, int]], targets: Sequence[Targets], images: int) -> Score:
         """What a batch came to, from the loss and the hits of each output."""
         if len(tally) == 1:
-            return Score(*tally[0], images)
+            return Score(*tally[0], images, targets[0].counted)
         names = [placed.name for placed in self._context.outputs]
-        each = [Score(loss / target.weight, correct, images) for (loss, correct), target in zip(tally, targets, strict=True)]
-        return Score(sum(loss for loss, _ in tally), tally[0][1], images, dict(zip(names, each, strict=True)))
+        pairs = zip(tally, targets, strict=True)
+        each = [Score(loss / target.weight, correct, images, target.counted) for (loss, correct), target in pairs]
+        first = next((score for score in each if score.counted), each[0])
+        total = sum(loss for loss, _ in tally)
+        return Score(total, first.correct, images, first.counted, dict(zip(names, each, strict=True)))
 
     def _key_of(self, output: int, loss: Loss) -> Hashable:
         """What tells a loss from others; that of an output's last one is remembered, where nothing about it can change."""
         if self._losses[output][0] is not loss:
-            told = cache_key(loss)
-            self._losses[output] = (loss, told) if is_immutable(loss) else (None, told)
+            key = cache_key(loss)
+            self._losses[output] = (loss, key) if is_immutable(loss) else (None, key)
         return self._losses[output][1]
 
     def _scoring(
@@ -164,8 +170,7 @@ class Runner:
         def scoring(group: LaneGroup, slot: Slot) -> list[Program]:
             programs = [*self._loads(group, origins), *self._aims(group, targets, vectors), group.forward]
             for output, target in enumerate(targets):
-                scale, labelled = self._batch.scales[output], kind.labelled[output]
-                programs.append(group.loss(target.loss, slot, scale, labelled, output))
+                programs.append(group.loss(target.loss, slot, self._batch.scales[output], target.kind, output))
             return programs
 
         sums = self._slots.sums(kind.groups, self._executor.threads) if kind.train and len(slots) > 1 else []

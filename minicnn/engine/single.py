@@ -111,18 +111,18 @@ class Single:
         step: int,
         train: bool,
     ) -> list[tuple[float, int]]:
-        """The loss of the chosen image and whether it was recognised, by each output, with gradients added up in training.
+        """For each output the loss of the chosen image and whether it, or how much of it, was recognised; gradients are added.
 
         ``losses`` tells the losses from others.
         """
         origins = self._origins(sources, chosen)
-        labelled = tuple(target.labels is not None for target in targets)
-        lane, slot, key = self._lane(train), self._slots.take(1)[0], (losses, _key(origins), labelled, train)
+        classes = tuple([target.kind for target in targets])
+        lane, slot, key = self._lane(train), self._slots.take(1)[0], (losses, _key(origins), classes, train)
         if key not in self._tasks:
             group = lane.group
             programs = [*_loads(group, origins), group.forward]
             for output, (target, scale) in enumerate(zip(targets, self._scales, strict=True)):
-                programs.append(group.loss(target.loss, slot, scale, labelled[output], output))
+                programs.append(group.loss(target.loss, slot, scale, target.kind, output))
             programs += [group.backward(slot, input_grad=False, fresh=True)] if train else []
             self._keep(key, origins, group, programs)
         lane.enter(origins, chosen[0], step)

@@ -152,6 +152,10 @@ class SoftCrossEntropy(Loss):
         """With a weight of 1 for each class where there is none."""
         return self if self.weight else replace(self, kind=kind, weight=(1.0,) * classes)
 
+    def ignores(self) -> int | None:
+        """``ignored``."""
+        return self.ignored
+
     def warning(self, last: Layer) -> str | None:
         """As of ``CrossEntropy``."""
         return CrossEntropy().warning(last)

@@ -24,7 +24,17 @@ DRAWS = 2
 SCRATCH = {"warp": (6, 7), "group_norm_dx": (2,)}
 """Arguments that a kernel may use as it likes, by number."""
 
-BIT_FOR_BIT = {"copy", "draw_uniform", "choose_group", "pack_quads", "one_hot", "count_hits", "count_least", "max_pool"}
+BIT_FOR_BIT = {
+    "copy",
+    "draw_uniform",
+    "choose_group",
+    "pack_quads",
+    "one_hot",
+    "count_hits",
+    "count_least",
+    "count_map_hits",
+    "max_pool",
+}
 BIT_FOR_BIT |= {
     "gather",
     "scatter",

@@ -89,7 +89,7 @@ class Subject:
         batch.fill(chosen, 0, [Targets(loss, labels, total=self.total(target))])
         loads = [group.choose(batch), group.load_input(0, Arrays(y.astype(dtype)))]
         loads += [] if self.labelled else [group.load(Arrays(target.astype(dtype)), group.end("target"))]
-        run = [group.loss(loss, slot, batch.scales[0], self.labelled)]
+        run = [group.loss(loss, slot, batch.scales[0], "labels" if self.labelled else "")]
         if loss.curvature is not None:
             run.append(group.curvature([loss], slot, batch.scales, none, of_input=False))
         dy, hy, untouched = [], [], True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from reprlib import repr as short
 from typing import NoReturn, TypeVar
@@ -18,43 +18,69 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class EpochResult:
-    """The result of one epoch: mean losses, accuracies from 0 to 1, and ``seconds`` of training without validation."""
+    """The result of one epoch: mean losses, accuracies from 0 to 1, and ``seconds`` of training without validation.
+
+    An accuracy is None where the targets are not class numbers, as of a regression.
+    """
 
     epoch: int
     train_loss: float
-    train_accuracy: float
+    train_accuracy: float | None
     val_loss: float
-    val_accuracy: float
+    val_accuracy: float | None
     seconds: float
     images_per_second: float
 
     def __str__(self) -> str:
-        train = f"train loss {self.train_loss:.4f} accuracy {100 * self.train_accuracy:.2f} %"
-        validation = f"validation loss {self.val_loss:.4f} accuracy {100 * self.val_accuracy:.2f} %"
+        train = f"train loss {self.train_loss:.4f}{_percent(self.train_accuracy)}"
+        validation = f"validation loss {self.val_loss:.4f}{_percent(self.val_accuracy)}"
         return f"epoch {self.epoch:2}  {train}  {validation}  {self.seconds:.2f} s  {self.images_per_second:,.0f} images/s"
+
+
+def _percent(accuracy: float | None) -> str:
+    return "" if accuracy is None else f" accuracy {100 * accuracy:.2f} %"
+
+
+def best(rows: Sequence[EpochResult]) -> EpochResult:
+    """The epoch with the highest validation accuracy, or where there is none with the lowest loss; the first of equals.
+
+    Args:
+        rows: at least one.
+
+    >>> best([EpochResult(1, 0.3, None, 0.5, None, 1.0, 9.0), EpochResult(2, 0.2, None, 0.4, None, 1.0, 9.0)]).epoch
+    2
+    """
+    return max(rows, key=lambda row: -row.val_loss if row.val_accuracy is None else row.val_accuracy)
 
 
 @dataclass
 class Tally:
-    """Running sums over the steps of the current epoch."""
+    """Running sums over the steps of the current epoch; ``counted`` as of a ``Score``."""
 
     steps: int = 0
     loss: float = 0.0
     correct: int = 0
+    counted: int = 0
     images: int = 0
     seconds: float = 0.0
+
+    @property
+    def accuracy(self) -> float | None:
+        """As of a ``Score``."""
+        return self.correct / self.counted if self.counted else None
 
     def add(self, score: Score, seconds: float) -> None:
         """Add one step."""
         self.steps += 1
         self.loss += score.loss * score.images
         self.correct += score.correct
+        self.counted += score.counted
         self.images += score.images
         self.seconds += seconds
 
 
 def record(path: str | os.PathLike[str], cls: type[T], found: Json) -> T:
-    """Read one JSON object as a dataclass of non-negative integers, finite numbers and booleans.
+    """Read one JSON object as a dataclass of non-negative integers, finite numbers or None, and booleans.
 
     Args:
         path: the file, for messages.
@@ -64,7 +90,7 @@ def record(path: str | os.PathLike[str], cls: type[T], found: Json) -> T:
     Raises:
         CheckpointError: the value does not fit the dataclass.
 
-    >>> record("last", Tally, {"steps": 1, "loss": 2.5, "correct": 3, "images": 4, "seconds": 0.5}).loss
+    >>> record("last", Tally, {"steps": 1, "loss": 2.5, "correct": 3, "counted": 4, "images": 4, "seconds": 0.5}).loss
     2.5
     """
     names = _kinds(cls)
@@ -115,7 +141,7 @@ def restore(
     rows = records(path, EpochResult, metadata.get("rows"))
     for row in rows:
         for name in ("train_accuracy", "val_accuracy"):
-            if not 0 <= getattr(row, name) <= 1:
+            if not 0 <= (getattr(row, name) or 0) <= 1:
                 refuse(path, f"{name} from 0 to 1", getattr(row, name))
     tally = record(path, Tally, metadata.get("tally"))
     most = math.ceil(images / batch_size)
@@ -123,8 +149,8 @@ def restore(
         refuse(path, f"steps up to {most}", tally.steps)
     if tally.images != min(tally.steps * batch_size, images):
         refuse(path, f"images as {min(tally.steps * batch_size, images)} after {tally.steps} steps", tally.images)
-    if tally.correct > tally.images:
-        refuse(path, f"correct up to {tally.images}", tally.correct)
+    if tally.correct > tally.counted:
+        refuse(path, f"correct up to {tally.counted}", tally.correct)
     if tally.seconds < 0 or (tally.steps and not tally.seconds):
         refuse(path, f"seconds above 0 after {tally.steps} steps", tally.seconds)
     return rows, tally
@@ -158,6 +184,7 @@ def _finite(value: object) -> bool:
 KINDS = {
     "int": ("a whole number from 0", _whole),
     "float": ("a finite number", _finite),
+    "float | None": ("a finite number or null", lambda value: value is None or _finite(value)),
     "bool": ("true or false", lambda value: type(value) is bool),
 }
 """What a dataclass field must be, by its annotation: in words, and as a check."""

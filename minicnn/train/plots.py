@@ -48,7 +48,7 @@ def save(figure: Figure, path: Path, dpi: int) -> None:
 
 
 def learning_curves(rows: Sequence[EpochResult], path: Path) -> None:
-    """Loss and error rate of training and validation by epoch.
+    """Loss and, where there are accuracies, error rate of training and validation by epoch.
 
     Args:
         rows: one for each epoch.
@@ -57,15 +57,16 @@ def learning_curves(rows: Sequence[EpochResult], path: Path) -> None:
     Raises:
         OutputError: the file cannot be written, or matplotlib is not installed.
     """
-    figure = blank(9, 3.6)
+    accuracies = [(row.train_accuracy, row.val_accuracy) for row in rows]
+    wrong = [(100 - 100 * train, 100 - 100 * val) for train, val in accuracies if train is not None and val is not None]
+    panels = 2 if wrong else 1
+    figure = blank(4.5 * panels, 3.6)
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    losses, errors = figure.subplots(1, 2)
+    losses, *errors = figure.subplots(1, panels, squeeze=False)[0]
     epochs = [row.epoch for row in rows]
-    curves = [
-        (losses, [row.train_loss for row in rows], [row.val_loss for row in rows], "loss"),
-        (errors, [100 - 100 * row.train_accuracy for row in rows], [100 - 100 * row.val_accuracy for row in rows], "error (%)"),
-    ]
+    curves = [(losses, [row.train_loss for row in rows], [row.val_loss for row in rows], "loss")]
+    curves += [(axes, [train for train, _ in wrong], [val for _, val in wrong], "error (%)") for axes in errors]
     for axes, train, validation, title in curves:
         axes.plot(epochs, train, marker="o", markersize=3, color=SOFT, label="training (while learning)")
         axes.plot(epochs, validation, marker="o", markersize=3, color=ACCENT, label="validation")
@@ -105,7 +106,7 @@ def confused(images: Array, labels: Array, outputs: Array, path: Path, most: int
     """The misclassified images with the highest confidence.
 
     Args:
-        images: (N, H, W) grey levels.
+        images: (N, H, W) grey levels, or (N, 3, H, W) colours of uint8.
         labels: (N,) classes.
         outputs: (N, K), larger means more confident.
         path: the PNG to write.
@@ -125,7 +126,7 @@ def confused(images: Array, labels: Array, outputs: Array, path: Path, most: int
     for axes in plots:
         axes.set_axis_off()
     for axes, i in zip(plots, shown, strict=False):
-        axes.imshow(images[i], cmap="gray_r", vmin=0, vmax=255)
+        axes.imshow(images[i] if images.ndim == 3 else np.moveaxis(images[i], 0, -1), cmap="gray_r", vmin=0, vmax=255)
         axes.set_title(f"{labels[i]} taken for {outputs[i].argmax()}", fontsize=8, color=INK)
     figure.suptitle(f"{len(wrong)} of {len(labels)} images were misread; the surest mistakes first", fontsize=10)
     save(figure, path, 120)

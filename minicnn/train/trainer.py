@@ -13,7 +13,7 @@ from .. import __version__
 from ..arrays import Array
 from ..data.pixels import shuffled
 from ..engine.runner import Score
-from ..errors import CheckpointError
+from ..errors import CheckpointError, OptionError
 from ..network import Network
 from ..nn.losses import Loss
 from ..optim import Optimizer, clip_grad_norm, clip_grad_value
@@ -21,7 +21,7 @@ from ..optim.schedules import ConstantRate
 from . import checkpoint, diagnostics, identity
 from .document import Document
 from .folder_lock import FolderLock
-from .history import EpochResult, Tally, restore
+from .history import EpochResult, Tally, best, restore
 from .interrupt import Interrupt
 from .progress import Bar, Log, say
 from .run import Dataset, TrainingOptions
@@ -39,7 +39,8 @@ class Trainer:
             not changed.
         run: the options.
         train: images to train on.
-        validation: images to choose the best weights by; do not use the test set.
+        validation: images to choose the best weights by: the highest accuracy, or where targets are not class numbers the
+            lowest loss; do not use the test set.
         log: called with each line of the log.
     """
 
@@ -99,11 +100,14 @@ class Trainer:
 
         Raises:
             CheckpointError: with ``resume``, the checkpoint is missing, damaged or of another run; or nothing can be saved.
-            OptionError: the folder is not writable, or another process holds it.
+            OptionError: the folder is not writable, or another process holds it; or a plateau of an accuracy that there is not.
             ShapeError, DataError: images or targets, for training or validation, are invalid.
         """
         for examples in (self.train, self.validation):
-            self.net.check(self.loss, examples.images, examples.targets, examples.chosen)
+            classes = self.net.check(self.loss, examples.images, examples.targets, examples.chosen)
+        if not classes and self.run.plateau is not None and self.run.plateau.mode == "max":
+            what = 'expected plateau with mode="min" for targets that are not class numbers, got mode="max"'
+            raise OptionError("TrainingOptions", what, "watch the loss: there is no accuracy")
         if resume and self._folder is None:
             raise CheckpointError("resume", "expected a folder with a checkpoint, got none", "give the folder of the run")
         if self.optimizer.lr != self.lr:
@@ -176,7 +180,9 @@ class Trainer:
         plateau = self.run.plateau
         if plateau is None:
             return self.lr
-        return plateau.rate(self.lr, [row.val_loss if plateau.mode == "min" else row.val_accuracy for row in self.rows])
+        lower = plateau.mode == "min"
+        watched = (row.val_loss if lower or row.val_accuracy is None else row.val_accuracy for row in self.rows)
+        return plateau.rate(self.lr, watched)
 
     def _step(self, index: Array, following: Array) -> Score:
         started = time.perf_counter()
@@ -196,24 +202,24 @@ class Trainer:
         held_out = self.validation
         score = self.net.evaluate(self.loss, held_out.images, held_out.targets, held_out.chosen)
         rate = tally.images / tally.seconds
-        losses = (tally.loss / tally.images, tally.correct / tally.images, score.loss, score.accuracy)
+        losses = (tally.loss / tally.images, tally.accuracy, score.loss, score.accuracy)
         row = EpochResult(number, *losses, seconds=tally.seconds, images_per_second=rate)
         if not math.isfinite(score.loss):
             self.log(f"warning: the validation loss of epoch {number} is {score.loss}: training stops; lower the learning rate")
             return False
-        best = all(row.val_accuracy > earlier.val_accuracy for earlier in self.rows)
         self.rows.append(row)
         self._tally = Tally()
         if self._folder is not None:  # before logging, since the reader of the log may be gone
-            if best:
+            if best(self.rows) is row:
                 checkpoint.save_weights(self._folder / BEST, self.net, self.run.metadata)
             self._save(self._folder)
         self.log(str(row))
-        self._warn(row)
+        self._warn(row, score.counted)
         return True
 
-    def _warn(self, row: EpochResult) -> None:
-        guessing = diagnostics.chance(row.val_accuracy, math.prod(self.net.out_shape), len(self.validation.chosen))
+    def _warn(self, row: EpochResult, counted: int) -> None:
+        accuracy = row.val_accuracy
+        guessing = None if accuracy is None else diagnostics.chance(accuracy, self.net.out_shape[0], counted)
         for warning in (
             [guessing] if guessing else diagnostics.saturation(self.net, self.validation.images, self.validation.chosen)
         ):

@@ -64,6 +64,15 @@ def test_an_output_with_a_nan_is_no_hit():
         assert hits[0] == 1
 
 
+def test_a_place_is_a_hit_where_the_first_largest_class_is_the_label():
+    y, labels = np.zeros((3, 1, 6)), np.array([[0, 1, 1, 0, 2, 0]])
+    y[1, 0, 1:5], y[2, 0, 2:5], y[0, 0, 4] = 1, [1, 2, np.nan], np.nan
+    for ignored, lanes, expected in ((-1, 6, 4), (1, 6, 2), (-1, 5, 3)):
+        hits = np.array([3])
+        numpy.count_map_hits(y, labels, np.array([ignored]), np.array([lanes]), hits)
+        assert hits[0] == 3 + expected
+
+
 def test_a_map_does_not_see_channels_that_it_does_not_read():
     x, dy, W, g = np.full((2, 3, 3, 16), np.inf), np.full((2, 2, 2, 16), np.inf), np.ones((1, 2, 2)), np.zeros((2, 2, 2, 16))
     x[0], dy[0], links = 1, 1, np.array([[0, 0, 0], [1, 1, 0]])

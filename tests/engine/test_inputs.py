@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from minicnn import MSE, CrossEntropy, DataError, Dense, Flatten, MinicnnError, Network, OptionError, ShapeError, Tanh
-from minicnn.data import Normalise, Pixels, shuffled, split
+from minicnn.data import Distorted, Moved, Normalise, Pixels, shuffled, split
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((20, 2, 3)).astype(np.float32)
@@ -337,10 +337,43 @@ def test_normalisations():
     np.testing.assert_allclose(greys * standard.scale + standard.shift, (greys / 255 - 0.1307) / 0.3081, rtol=1e-12)
 
 
-@pytest.mark.parametrize("images", [PIXELS.astype(np.int64), PIXELS[0], PIXELS[:, None], PIXELS / 255])
-def test_pixels_that_are_no_grey_images_are_refused(images):
-    message = f"Pixels: expected images (N, H, W) of uint8, got {images.shape} of {images.dtype}; "
+@pytest.mark.parametrize("images", [PIXELS.astype(np.int64), PIXELS[0], PIXELS[:, None, None], PIXELS / 255])
+def test_pixels_that_are_no_images_are_refused(images):
+    message = f"Pixels: expected images (N, H, W) or (N, C, H, W) of uint8, got {images.shape} of {images.dtype}; "
     refused(DataError, message + "give the grey levels as they are in the file", lambda: Pixels(images, GREYS))
+
+
+COLOURS = np.random.default_rng(5).integers(0, 256, (40, 3, 4, 6), np.uint8)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("images", [COLOURS, COLOURS.transpose(0, 2, 3, 1).copy().transpose(0, 3, 1, 2)], ids=["C", "strided"])
+def test_colour_images_are_normalised_channel_by_channel(images, dtype):
+    source = Pixels(images, GREYS)
+    assert source.shape == (40, 3, 4, 6)
+    net = Network([Flatten()], (3, 4, 6), dtype, threads=1)
+    scale, shift = (np.dtype(dtype).type(number) for number in (GREYS.scale, GREYS.shift))
+    expected = (images.astype(dtype) * scale + shift).reshape(40, -1)
+    close = {"rtol": 1e-6, "atol": 1e-6}  # a kernel may fuse the two
+    np.testing.assert_allclose(net.predict(source), expected, **close)
+    np.testing.assert_allclose(net.predict(source, [7, 3]), expected[[7, 3]], **close)
+    np.testing.assert_allclose(net.predict(source, [9]), expected[[9]], **close)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"), [({"size": 8}, 'size=8, fit="pad"'), ({"fit": "resize"}, 'size=None, fit="resize"')]
+)
+def test_colour_images_of_another_size_are_refused(options, told):
+    message = (
+        f"Pixels: expected colour images as large as the input, got {told}; resize them beforehand and leave out size and fit"
+    )
+    refused(OptionError, message, lambda: Pixels(COLOURS, GREYS, **options))
+
+
+@pytest.mark.parametrize("source", [Distorted, Moved])
+def test_colour_images_are_not_distorted(source):
+    what = f"{source.__name__}: expected pixels of grey images (N, H, W), got images of shape (40, 3, 4, 6)"
+    refused(OptionError, f"{what}; change colour images beforehand", lambda: source(Pixels(COLOURS, GREYS)))
 
 
 @pytest.mark.parametrize("size", [4, 5, 7, 9])

@@ -95,7 +95,12 @@ def test_class_numbers_for_every_place_of_a_map_are_pytorchs(dtype, images, opti
     criterion = theirs(dtype, label_smoothing=smoothing, **options)
     net = network(Conv2d(3, 2), (2, 4, 5), dtype)
     agrees(net, CrossEntropy(smoothing, **options), criterion, MAPS[:images], class_map)
-    assert net.evaluate(CrossEntropy(smoothing, **options), MAPS[:images], class_map).correct == 0
+    counts = class_map != options.get("ignore_index", -1)
+    right = int(((net.predict(MAPS[:images]).argmax(axis=1) == class_map) & counts).sum())
+    score = net.evaluate(CrossEntropy(smoothing, **options), MAPS[:images], class_map)
+    assert (score.correct, score.images, score.counted) == (right, images, counts.sum())
+    assert score.accuracy == right / counts.sum()
+    assert right > 0
 
 
 @pytest.mark.parametrize("images", [19, 1])
@@ -136,7 +141,30 @@ def test_an_ignored_image_is_never_recognised():
     labels = right.copy()
     labels[4:] = -100
     labels[right == CLASSES - 1] = -100  # which the number −1 would stand for
-    assert net.evaluate(CrossEntropy(ignore_index=-100), IMAGES, labels).correct == (labels >= 0).sum() < 5
+    score = net.evaluate(CrossEntropy(ignore_index=-100), IMAGES, labels)
+    assert score.correct == score.counted == (labels >= 0).sum() < 5
+    assert (score.images, score.accuracy) == (37, 1)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_places_of_maps_are_counted_by_every_thread_and_one_with_a_nan_is_wrong(threads):
+    net = network(Conv2d(3, 2), (2, 4, 5), threads=threads)
+    maps = np.random.default_rng(2).standard_normal((300, 2, 4, 5))
+    best = net.predict(maps).argmax(axis=1)
+    assert net.score_and_grads(CrossEntropy(), maps, best).accuracy == 1
+    maps[7, 0, 0, 0] = np.nan  # which one window sees
+    score = net.evaluate(CrossEntropy(), maps, best)
+    assert (score.correct, score.counted) == (300 * 12 - 1, 300 * 12)
+    assert net.evaluate(CrossEntropy(), maps, best, [7]).correct == 11
+
+
+def test_targets_that_are_no_class_numbers_have_no_accuracy():
+    net, shares = network(FLAT, (4,)), np.full((37, CLASSES), 1 / CLASSES)
+    for loss, target in ((CrossEntropy(), shares), (L1(), shares), (BCEWithLogits(), shares)):
+        assert net.evaluate(loss, IMAGES, target).accuracy is None
+        assert net.score_and_grads(loss, IMAGES[:1], target[:1]).accuracy is None
+        assert not net.check(loss, IMAGES, target)
+    assert net.check(CrossEntropy(), IMAGES, LABELS)
 
 
 def test_a_class_of_weight_0_may_be_impossible():

@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = ["custom_layer", "distortions", "lenet5_1998/reproduce", "records", "robustness", "train_mnist"]
+EXAMPLES = [
+    "custom_layer",
+    "distortions",
+    "lenet5_1998/reproduce",
+    "records",
+    "robustness",
+    "train_cifar",
+    "train_fashion",
+    "train_mnist",
+]
 PROGRAMS = {
     "example": ["examples/train_mnist.py", "--help"],
     "command line": ["-m", "minicnn", "--help"],

@@ -30,8 +30,9 @@ from minicnn import (
 from minicnn.data import Normalise, Pixels, load_mnist
 from minicnn.data.pixels import shuffled
 from minicnn.optim.averaging import ParameterAverage
-from minicnn.optim.schedules import ConstantRate, OneCycle
-from minicnn.train import BEST, LAST, Dataset, Trainer, TrainingOptions, checkpoint, identity
+from minicnn.optim.plateau import ReduceOnPlateau
+from minicnn.optim.schedules import ConstantRate, OneCycle, PiecewiseConstant
+from minicnn.train import BEST, LAST, Dataset, Trainer, TrainingOptions, checkpoint, history, identity
 from minicnn.train.folder_lock import LOCK
 from minicnn.train.interrupt import Terminated, end, handled
 
@@ -154,6 +155,62 @@ def test_the_best_weights_are_those_of_the_best_epoch_on_validation(tmp_path):
     assert metadata["model"] == "test"
     best = max(row.val_accuracy for row in rows)
     assert net.evaluate(CrossEntropy(), PIXELS, DIGITS.train_labels, HELD_OUT.index).accuracy == best
+
+
+def regression(folder=None, log=lambda line: None, epochs=4, lr=1.0, **options):
+    """A line through points of which the last epochs' rate is too large, so that the lowest loss is not the last."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((48, 1))
+    y = 3 * x + 0.1 * rng.standard_normal((48, 1))
+    net = Network([("F", Dense(1))], (1,), seed=3, threads=1)
+    run = TrainingOptions(epochs, 16, 5, folder=folder, **options)
+    return Trainer(net, MSE(), SGD(lr), run, Dataset(x, y, np.arange(32)), Dataset(x, y, np.arange(32, 48)), log)
+
+
+def test_the_best_weights_of_a_regression_are_those_of_the_lowest_loss(tmp_path):
+    lines = []
+    subject = regression(tmp_path, lines.append, lr=0.1, schedule=PiecewiseConstant((0.1, 0.3, 0.3, 3.0)))
+    rows = subject.fit()
+    losses = [row.val_loss for row in rows]
+    assert losses.index(min(losses)) not in (0, len(losses) - 1)
+    assert history.best(rows).val_loss == min(losses)
+    net = regression().net
+    checkpoint.load_weights(tmp_path / BEST, net)
+    assert net.evaluate(MSE(), subject.validation.images, subject.validation.targets, np.arange(32, 48)).loss == min(losses)
+    assert {(row.train_accuracy, row.val_accuracy) for row in rows} == {(None, None)}
+    assert not [line for line in lines if "accuracy" in line]
+
+
+def test_a_regression_resumes_exactly(tmp_path):
+    regression(tmp_path, epochs=2, lr=0.1).fit()
+    again, whole = regression(tmp_path, lr=0.1), regression(lr=0.1)
+    losses = [row.val_loss for row in again.fit(resume=True)]
+    assert losses == [row.val_loss for row in whole.fit()]
+
+
+def test_a_plateau_of_an_accuracy_that_there_is_not_is_refused():
+    message = 'TrainingOptions: expected plateau with mode="min" for targets that are not class numbers, got mode="max"; '
+    with pytest.raises(OptionError, match=f"^{re.escape(message)}watch the loss: there is no accuracy$"):
+        regression(plateau=ReduceOnPlateau(mode="max")).fit()
+    assert len(regression(plateau=ReduceOnPlateau(), lr=0.1).fit()) == 4
+
+
+def test_the_best_weights_over_maps_are_those_of_the_most_right_places(tmp_path):
+    maps = np.random.default_rng(0).standard_normal((24, 1, 6, 6)).astype(np.float32)
+    marks = (maps[:, 0] > 0).astype(np.uint8)
+    marks[:, 0] = 255
+    net = Network([("C", Conv2d(2, 1))], (1, 6, 6), seed=3, threads=1)
+    run, loss, lines = TrainingOptions(3, 8, folder=tmp_path), CrossEntropy(ignore_index=255), []
+    learned, held_out = Dataset(maps, marks, np.arange(16)), Dataset(maps, marks, np.arange(16, 24))
+    rows = Trainer(net, loss, SGD(1.0), run, learned, held_out, lines.append).fit()
+    for row in rows:
+        assert 0 < row.train_accuracy <= 1
+        assert 0.5 < row.val_accuracy <= 1
+    assert len({row.val_accuracy for row in rows}) > 1
+    checkpoint.load_weights(tmp_path / BEST, net)
+    right = ((net.predict(maps[16:]).argmax(axis=1) == marks[16:]) & (marks[16:] != 255)).sum()
+    assert right / (8 * 30) == max(row.val_accuracy for row in rows)
+    assert not [line for line in lines if "warning" in line]
 
 
 def test_compiling_before_the_first_epoch_leaves_no_trace():
@@ -380,14 +437,15 @@ SPOILT = {
     "loss text": (in_row("val_loss", "1"), "val_loss as a finite number", "1"),
     "loss 10**400": (in_row("val_loss", 10**400), "val_loss as a finite number", 10**400),
     "accuracy -1": (in_row("val_accuracy", -1), "val_accuracy from 0 to 1", -1),
+    "accuracy text": (in_row("val_accuracy", "1"), "val_accuracy as a finite number or null", "1"),
     "accuracy 10**30": (in_row("train_accuracy", 10**30), "train_accuracy from 0 to 1", 10**30),
-    "no tally": (lambda metadata: metadata.pop("tally"), "an object of steps, loss, correct, images, seconds", None),
+    "no tally": (lambda metadata: metadata.pop("tally"), "an object of steps, loss, correct, counted, images, seconds", None),
     "steps 10**30": (in_tally(steps=10**30), "steps as a whole number from 0", 10**30),
     "steps -1": (in_tally(steps=-1), "steps as a whole number from 0", -1),
     "steps null": (in_tally(steps=None), "steps as a whole number from 0", None),
     "steps 3 of 2": (in_tally(steps=3), "steps up to 2", 3),
     "images of other steps": (in_tally(steps=2, images=63), "images as 64 after 2 steps", 63),
-    "more right than there are": (in_tally(steps=1, images=32, correct=33), "correct up to 32", 33),
+    "more right than there are": (in_tally(steps=1, images=32, counted=32, correct=33), "correct up to 32", 33),
     "no time for a step": (in_tally(steps=1, images=32), "seconds above 0 after 1 steps", 0.0),
     "time that runs back": (in_tally(seconds=-1), "seconds above 0 after 0 steps", -1),
 }

@@ -18,6 +18,11 @@ def class_targets(labels: Array, weight: Array, smoothing: Array, lanes: Array, 
     target[...] = weight[:, None, None] * ((1 - s) * at + s / len(target)) * counts
 
 
+def count_map_hits(y: Array, labels: Array, ignored: Array, lanes: Array, hits: Array) -> None:
+    """hits += at how many places the first largest class is the label; not where that is ignored, or with a NaN."""
+    hits += live((y.argmax(axis=0) == labels) & (labels != ignored) & ~np.isnan(y).any(axis=0), lanes).sum()
+
+
 def smooth_targets(weight: Array, smoothing: Array, lanes: Array, target: Array) -> None:
     """target = w_c · ((1 − s) · target + s/C)."""
     s = smoothing[0]

@@ -188,7 +188,7 @@ def max_pool_dx(d: Draw) -> Case:
 
 def max_pool_take(d: Draw) -> Case:
     g, x, y = pooled(d)
-    return [x, d.whole(g[0] * g[1] + 1, *y.shape).astype(np.int32) - 1, g, d.room(*y.shape)], [3]
+    return [x, d.whole(g[0] * g[1] + 1, *y.shape).astype(np.int32) - 1, g, d.empty(*y.shape)], [3]
 
 
 def resampled(d: Draw) -> tuple[Array, Array, Array, Array]:

@@ -122,6 +122,12 @@ def class_targets(d: Draw) -> Case:
     return [labels, weight, d.few(d.rng.choice([0, 0.1]), ignored), d.lanes, target], [4]
 
 
+def count_map_hits(d: Draw) -> Case:
+    y, _, _, _ = places(d)
+    labels = d.rng.integers(-1, len(y) + 1, y.shape[1:]).astype(d.dtype)
+    return [np.round(y), labels, d.few(d.size(-1, len(y) - 1)), d.lanes, np.array([5])], [4]
+
+
 def smooth_targets(d: Draw) -> Case:
     _, target, _, weight = places(d)
     return [weight, d.few(d.rng.choice([0, 0.1]), -1), d.lanes, target], [3]

@@ -35,6 +35,22 @@ def class_targets(labels: Array, weight: Array, smoothing: Array, lanes: Array, 
 
 
 @kernel
+def count_map_hits(y: Array, labels: Array, ignored: Array, lanes: Array, hits: Array) -> None:
+    """hits += the number of places of live lanes whose largest class, the first of equals, is the label; a NaN never counts.
+
+    labels (P, L) hold class numbers; places whose label is ignored[0] do not count.
+    """
+    C, P, _ = y.shape
+    for p in range(P):
+        for lane in range(lanes[0]):
+            best, numbers = 0, True
+            for c in range(C):
+                numbers = numbers and y[c, p, lane] == y[c, p, lane]
+                best = c if y[c, p, lane] > y[best, p, lane] else best
+            hits[0] += numbers and labels[p, lane] == best and best != ignored[0]
+
+
+@kernel
 def smooth_targets(weight: Array, smoothing: Array, lanes: Array, target: Array) -> None:
     """target[c] = w_c · ((1 − s) · target[c] + s/C), 0 in padding. smoothing = s, and more that is not looked at."""
     (C, P, L), zero = target.shape, target.dtype.type(0)
