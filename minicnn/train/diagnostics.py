@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..arrays import Array
-from ..engine.inputs import Images
+from ..engine.by_name import ImagesByInput
 from ..network import Network
 from ..nn import Layer, ReLU, ScaledTanh, Sigmoid, Tanh
 
@@ -30,12 +30,12 @@ def chance(accuracy: float, classes: int, images: int) -> str | None:
     return f"accuracy {accuracy:.1%} is what guessing gives: {advice}".replace("%", " %")
 
 
-def saturation(net: Network, x: Images, index: Array) -> list[str]:
+def saturation(net: Network, x: ImagesByInput, index: Array) -> list[str]:
     """Warnings for layers whose outputs are mostly saturated, or whose units are mostly always zero.
 
     Args:
         net: the network.
-        x: images or a Source.
+        x: images or a Source; for several inputs a dict of such.
         index: the numbers of the images that may be used.
     """
     looked_at = [placed for placed in net.layers if type(placed.layer) in RANGE or isinstance(placed.layer, ReLU)]

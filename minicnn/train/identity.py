@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..arrays import Array
+from ..engine.by_name import ArrayByOutput, ImagesByInput
 from ..engine.graph import items_of
 from ..engine.inputs import Images
 from ..errors import CheckpointError
@@ -141,7 +142,9 @@ class _Description:
             graph = {} if placed.inputs == (placed.index,) else {"inputs": list(read)}
             layers.append({"name": name, "layer": what if isinstance(what, str) else self(what)} | graph)
         shapes = {name: list(shape) for name, shape in net.in_shapes.items()}
-        rest = {"dtype": str(net.dtype), "lanes": net.lanes, "backend": net.backend.name}
+        rest: Document = {"dtype": str(net.dtype), "lanes": net.lanes, "backend": net.backend.name}
+        if net.outputs != (net.layers[-1].name,):
+            rest["outputs"] = list(net.outputs)
         return {"in_shape": list(net.in_shape) if len(shapes) == 1 else shapes, "layers": layers} | rest
 
     def _array(self, array: Array) -> Json:
@@ -162,19 +165,28 @@ def network(net: Network) -> Document:
     return _Description().network(net)
 
 
-def examples(images: Images, targets: ArrayLike, index: ArrayLike) -> Document:
+def examples(images: ImagesByInput, targets: ArrayByOutput, index: ArrayLike) -> Document:
     """Images and targets in the form that ``describe`` takes; class numbers count by value, whatever their dtype.
 
     Args:
-        images: (N, …), or a Source.
-        targets: class numbers (N,), or vectors (N, D).
+        images: (N, …), or a Source; for several inputs a dict of such.
+        targets: class numbers (N,), or vectors (N, D); for several outputs a dict of such.
         index: the numbers of the images used.
     """
-    if not hasattr(images, "load"):
-        images = np.asarray(images)
-    targets = np.asarray(targets)
-    targets = targets.astype(np.int64) if targets.dtype.kind in "iu" else targets
-    return {"images": images, "targets": targets, "index": np.asarray(index, np.int64)}
+    arrays = (
+        {name: np.asarray(own) for name, own in targets.items()} if isinstance(targets, Mapping) else {"": np.asarray(targets)}
+    )
+    by_value = {name: own.astype(np.int64) if own.dtype.kind in "iu" else own for name, own in arrays.items()}
+    if isinstance(images, Mapping):
+        pictures: object = {name: _read(own) for name, own in images.items()}
+    else:
+        pictures = _read(images)
+    return {"images": pictures, "targets": by_value.get("", by_value), "index": np.asarray(index, np.int64)}
+
+
+def _read(images: Images) -> object:
+    """An array; a Source as it is."""
+    return images if hasattr(images, "load") else np.asarray(images)
 
 
 def _state(value: object) -> dict[str, object]:

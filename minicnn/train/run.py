@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..arrays import Array
+from ..engine.by_name import ArrayByOutput
 from ..engine.inputs import Source
 from ..errors import OptionError, number
 from ..optim.plateau import ReduceOnPlateau
@@ -25,19 +26,22 @@ class Dataset:
     """Images with their targets, or a selection of them.
 
     Args:
-        images: (N, C, H, W), or a Source.
-        targets: class numbers (N,), or vectors (N, D).
+        images: (N, C, H, W), or a Source; for several inputs a dict of such.
+        targets: class numbers (N,), or vectors (N, D); for several outputs a dict of such.
         index: the numbers of the selected images; all for None.
     """
 
-    images: Source | Array
-    targets: ArrayLike
+    images: Source | Array | Mapping[str, Source | Array]
+    targets: ArrayByOutput
     index: ArrayLike | None = None
 
     @property
     def chosen(self) -> Array:
         """The numbers of the selected images."""
-        return np.arange(self.images.shape[0]) if self.index is None else np.asarray(self.index)
+        if self.index is not None:
+            return np.asarray(self.index)
+        images = next(iter(self.images.values())) if isinstance(self.images, Mapping) else self.images
+        return np.arange(images.shape[0])
 
 
 @dataclass(frozen=True)

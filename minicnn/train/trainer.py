@@ -12,10 +12,10 @@ from pathlib import Path
 from .. import __version__
 from ..arrays import Array
 from ..data.pixels import shuffled
+from ..engine.by_name import Losses
 from ..engine.runner import Score
 from ..errors import CheckpointError, OptionError
 from ..network import Network
-from ..nn.losses import Loss
 from ..optim import Optimizer, clip_grad_norm, clip_grad_value
 from ..optim.schedules import ConstantRate
 from . import checkpoint, diagnostics, identity
@@ -34,7 +34,7 @@ class Trainer:
 
     Args:
         net: the network.
-        loss: the loss.
+        loss: the loss; of several outputs a dict of losses, or of pairs of a loss and its weight.
         optimizer: the optimiser, which may have taken steps before; schedule, decay and plateau follow from its rate, which is
             not changed.
         run: the options.
@@ -47,7 +47,7 @@ class Trainer:
     def __init__(
         self,
         net: Network,
-        loss: Loss,
+        loss: Losses,
         optimizer: Optimizer,
         run: TrainingOptions,
         train: Dataset,
@@ -76,7 +76,7 @@ class Trainer:
             run, train, held_out = self.run, self.train, self.validation
             known: Document = {"batch_size": run.batch_size, "seed": run.seed, "decay": run.decay, "lr": self.lr}
             known |= {"network_seed": self.net.seed, "network": identity.network(self.net)}
-            parts = {"loss": self.loss, "optimizer": self.optimizer}
+            parts: dict[str, object] = {"loss": self.loss, "optimizer": self.optimizer}
             parts["training"] = identity.examples(train.images, train.targets, self._chosen)
             parts["validation"] = identity.examples(held_out.images, held_out.targets, held_out.chosen)
             given = {name: getattr(run, name) for name in ("plateau", "clip_norm", "clip_value")}
@@ -214,12 +214,13 @@ class Trainer:
                 checkpoint.save_weights(self._folder / BEST, self.net, self.run.metadata)
             self._save(self._folder)
         self.log(str(row))
-        self._warn(row, score.counted)
+        self._warn(row, score)
         return True
 
-    def _warn(self, row: EpochResult, counted: int) -> None:
-        accuracy = row.val_accuracy
-        guessing = None if accuracy is None else diagnostics.chance(accuracy, self.net.out_shape[0], counted)
+    def _warn(self, row: EpochResult, score: Score) -> None:
+        shapes, accuracy = self.net.out_shapes, row.val_accuracy
+        judged = next((name for name, own in score.outputs.items() if own.counted), self.net.outputs[0])
+        guessing = None if accuracy is None else diagnostics.chance(accuracy, shapes[judged][0], score.counted)
         for warning in (
             [guessing] if guessing else diagnostics.saturation(self.net, self.validation.images, self.validation.chosen)
         ):

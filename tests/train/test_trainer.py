@@ -16,7 +16,9 @@ from minicnn import (
     SDLM,
     SGD,
     Adam,
+    BCEWithLogits,
     CheckpointError,
+    Concat,
     ContractError,
     Conv2d,
     CrossEntropy,
@@ -26,6 +28,7 @@ from minicnn import (
     Network,
     OptionError,
     ReLU,
+    Tanh,
 )
 from minicnn.data import Normalise, Pixels, load_mnist
 from minicnn.data.pixels import shuffled
@@ -634,3 +637,37 @@ def test_nothing_of_the_data_is_hashed_where_nothing_is_saved(monkeypatch):
     monkeypatch.setattr(identity, "describe", lambda value: pytest.fail("expected no description"))
     settings(None).fit()
     assert settings(None, run=TrainingOptions(1, schedule=ConstantRate())).run.folder is None
+
+
+def test_several_inputs_and_outputs_are_trained_saved_and_resumed(tmp_path):
+    """Pairs of digits: which is the first, and whether both are the same."""
+    rng = np.random.default_rng(0)
+    pictures = rng.standard_normal((3, 1, 6, 6))
+    classes = rng.integers(0, 3, (2, 120))
+    noisy = [pictures[own] + 0.3 * rng.standard_normal((120, 1, 6, 6)) for own in classes]
+    same = (classes[0] == classes[1]).astype(np.float32)[:, None]
+    data = {"left": noisy[0], "right": noisy[1]}, {"class": classes[0], "same": same}
+    items = [("conv", Conv2d(4, 3), "left"), ("once more", "conv", "right"), ("both", Concat(), ("conv", "once more"))]
+    items += [("act", Tanh()), ("wide", Dense(12)), ("act2", Tanh()), ("class", Dense(3)), ("same", Dense(1), "act2")]
+    losses = {"class": CrossEntropy(), "same": (BCEWithLogits(), 0.5)}
+    train, held_out = Dataset(*data, np.arange(90)), Dataset(*data, np.arange(90, 120))
+
+    def trainer(epochs, folder, loss=losses, lr=0.02):
+        shapes = {"left": (1, 6, 6), "right": (1, 6, 6)}
+        net = Network(items, shapes, outputs=("class", "same"), threads=1)
+        return Trainer(net, loss, Adam(lr), TrainingOptions(epochs, folder=folder), train, held_out, log=lambda line: None)
+
+    whole = trainer(4, tmp_path / "whole")
+    rows = whole.fit()
+    assert rows[-1].val_accuracy > 0.9
+    score = whole.net.evaluate(losses, *data, held_out.chosen)
+    assert rows[-1].val_accuracy == score.accuracy == score.outputs["class"].accuracy
+    assert rows[-1].val_loss == pytest.approx(score.outputs["class"].loss + 0.5 * score.outputs["same"].loss)
+    trainer(2, tmp_path / "parts").fit()
+    again = trainer(4, tmp_path / "parts")
+    again.fit(resume=True)
+    np.testing.assert_array_equal(again.net.params.flat, whole.net.params.flat)
+    other = trainer(4, tmp_path / "parts", {"class": CrossEntropy(), "same": BCEWithLogits()})
+    with pytest.raises(CheckpointError, match=r"expected a run with loss\.same BCEWithLogits"):
+        other.fit(resume=True)
+    assert Dataset(*data).chosen.tolist() == list(range(120))
