@@ -47,7 +47,7 @@ class Trace:
     def forward(self, source: inputs.Source, chosen: Array, step: int, train: bool) -> Array:
         """The outputs for the chosen images, in training or not."""
         if train:
-            check_images(self._context.layers, len(chosen))
+            check_images([placed for placed in self._context.layers if not placed.frozen], len(chosen))
         if len(chosen) > len(self._batch.index):
             self.groups, self._batch = [], Batch(2 * len(chosen), self._context.dtype, self._memory)
         self._batch.fill(chosen, None, step)
