@@ -144,7 +144,7 @@ def run(recipe: Recipe, options: argparse.Namespace, digits: ImageDataset, seed:
             raise KeyboardInterrupt  # the interrupt was meant for all seeds
         if len(rows) < epochs:
             return None
-        optimizer.copy_to(net)
+        optimizer.copy_to(net)  # no batch normalisation, whose statistics would need images
         score = net.evaluate(LOSS, data.judge.images, data.judge.targets, data.judge.chosen)
         error = 100 * (score.images - score.correct) / score.images
         checkpoint.save_weights(folder / BEST, net, metadata | {"error": error, "epochs": epochs})

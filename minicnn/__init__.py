@@ -21,7 +21,7 @@ from .nn.distances import L1, Contrastive, Huber
 from .nn.init import Constant, FanInUniform, GlorotUniform, HeNormal, LeCunNormal, TorchDefault
 from .nn.losses import MSE
 from .nn.penalties import MAP, MLE
-from .optim import SDLM, SGD, Adadelta, Adagrad, Adam, AdamW, Lion, NAdam, RMSprop
+from .optim import SDLM, SGD, Adadelta, Adagrad, Adam, AdamW, Lion, NAdam, ParameterGroup, RMSprop
 
 __version__ = "0.1.0"
 
@@ -57,6 +57,7 @@ __all__ = [  # and the layers, which nn lists
     "OptionError",
     "OutputError",
     "Param",
+    "ParameterGroup",
     "Plan",
     "RMSprop",
     "Score",

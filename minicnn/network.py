@@ -11,7 +11,7 @@ import numpy as np
 
 from . import backends
 from .arrays import Array, Shape
-from .backends.executor import shares
+from .backends.executor import shares, within
 from .backends.lock import shared_lock
 from .backends.program import Function, Program, Schedule, Task
 from .engine import inputs
@@ -354,23 +354,28 @@ class Network(Handle):
         """
         return {f"{layer}.{name}": array for layer, own in tracked_by(self.layers).items() for name, array in own.items()}
 
-    def over_parameters(self, kernel: Function, vectors: Sequence[Array], numbers: Array) -> Callable[[], None]:
-        """What calls an elementwise kernel on the parameters, their gradients, vectors as long, and a few numbers.
+    def over_parameters(
+        self, kernel: Function, vectors: Sequence[Array], spans: Sequence[tuple[slice, Array]]
+    ) -> Callable[[], None]:
+        """What calls an elementwise kernel on parts of the parameters, of their gradients and of vectors as long.
 
         It is to be called inside ``update()`` or ``updated``.
 
         Args:
             kernel: takes (params, grads, *vectors, numbers).
             vectors: as long as the parameters.
-            numbers: the same for all elements.
+            spans: the parts, and the numbers that the kernel takes for each.
         """
         tasks = []
-        for part in shares(len(self.params.memory), self._executor.threads):
+        for share in shares(len(self.params.memory), self._executor.threads):
             program = Program()
-            pieces = (vector[part] for vector in (self.params.memory, self.grads.memory, *vectors))
-            Recorder(self.backend, program).call(kernel, *pieces, numbers)
-            tasks.append(Task([([program], (0, 1, 1))], np.zeros(1, np.int64)))
-        return partial(self._executor.run_schedule, Schedule([tasks]))
+            for span, numbers in spans:
+                part = within(span, share)
+                if part.start < part.stop:
+                    pieces = (vector[part] for vector in (self.params.memory, self.grads.memory, *vectors))
+                    Recorder(self.backend, program).call(kernel, *pieces, numbers)
+            tasks += [Task([([program], (0, 1, 1))], np.zeros(1, np.int64))] if program.calls else []
+        return partial(self._executor.run_schedule, Schedule([tasks])) if tasks else lambda: None
 
     # --- looking at the network itself ---
 

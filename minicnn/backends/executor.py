@@ -28,6 +28,26 @@ def shares(length: int, threads: int, passes: int = 1) -> list[slice]:
     return [slice(first, end) for first, end in pairwise(ends)]
 
 
+WHOLE = 64
+"""A vector is cut behind a multiple of so many numbers: kernels take those behind the last whole vector register one by one,
+and a compiler may round these otherwise."""
+
+
+def within(span: slice, share: slice) -> slice:
+    """A thread's share of a part of a vector, with the same rounding for any number of threads.
+
+    >>> within(slice(10, 300), slice(0, 100)), within(slice(10, 300), slice(100, 400))
+    (slice(10, 74, None), slice(74, 300, None))
+    """
+    first: int = span.start
+    last: int = span.stop
+
+    def cut(at: int) -> int:
+        return first + (at - first) // WHOLE * WHOLE if first < at < last else min(max(at, first), last)
+
+    return slice(cut(share.start), cut(share.stop))
+
+
 class Executor:
     """A fixed number of threads that run one task each, the caller being the first of them.
 

@@ -25,6 +25,7 @@ class PlacedLayer:
         value: the number of the value that it writes.
         owner: the name that its parameters stand under: its own, or that of the layer that it is once more.
         shared: parameters, consts, derived and state by name.
+        frozen: its parameters get no gradient, and in training it is what it is in inference.
     """
 
     index: int
@@ -36,6 +37,20 @@ class PlacedLayer:
     value: int
     owner: str
     shared: dict[str, Array] = field(default_factory=dict)
+    frozen: bool = False
+
+    @property
+    def trained(self) -> bool:
+        """Whether there are parameters that training changes."""
+        return bool(self.plan.params) and not self.frozen
+
+    def trains(self, train: bool) -> bool:
+        """Whether a pass is one of training for this layer."""
+        return train and not self.frozen
+
+    def measures(self, train: bool) -> bool:
+        """Whether a pass needs what all groups of a batch tell."""
+        return self.layer.measures(self.trains(train))
 
     @property
     def in_shape(self) -> Shape:

@@ -42,7 +42,7 @@ class Context:
 
     def measures(self, train: bool) -> bool:
         """Whether a pass waits for the measurements of all groups of a batch."""
-        return any(placed.layer.measures(train) for placed in self.layers)
+        return any(placed.measures(train) for placed in self.layers)
 
     def spec(self, shape: Shape, dtype: DType | None = None) -> Spec:
         """A buffer with lanes."""

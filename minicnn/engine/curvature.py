@@ -23,6 +23,7 @@ from .accumulate import Slot
 from .batch import Batch, group_lanes, staging
 from .bind import PlacedLayer
 from .context import Context
+from .frozen import unwanted_gradients
 from .group import LaneGroup
 from .inputs import Targets
 from .memory import ParameterVector
@@ -101,7 +102,8 @@ class Curved(LaneGroup):
             if placed.layer.curvature is None or placed.plan.view or not wanted[placed.value]:
                 continue
             names, sums = self._all_names(placed, wanted)
-            names |= {f"h{p}": total[f"{placed.owner}.{p}"] for p in placed.plan.params}
+            unwanted = {f"h{name[1:]}": array for name, array in unwanted_gradients(placed).items()} if placed.frozen else {}
+            names |= unwanted if placed.frozen else {f"h{p}": total[f"{placed.owner}.{p}"] for p in placed.plan.params}
             k.where = f"{placed.name} curvature"
             for name in _squared(placed):
                 k.square(names[name], names[f"{name}2"])

@@ -19,6 +19,7 @@ from .accumulate import Slot
 from .batch import Batch
 from .bind import PlacedLayer
 from .context import Context
+from .frozen import unwanted_gradients, without
 from .inputs import Arrays, Source
 from .memory import Arena
 from .record import Recorder, record
@@ -161,12 +162,12 @@ class LaneGroup:
         names: dict[str, object] = {**placed.shared, **{n: self[f"{placed.name}.{n}"] for n in own}}
         for name in placed.plan.measured:
             names[name] = self._rows[f"{placed.name}.{name}"][self._place]
-        if not placed.layer.measures(self.train):
+        if not placed.measures(self.train):
             names |= {n: placed.shared.get(f"running_{n}", placed.shared[n]) for n in placed.plan.merged}
         names |= {"x": xs[0], "y": self.output(placed.index), "lanes": self["lanes"]} | (
             {"xs": xs} if placed.layer.joins else {}
         )
-        return names | {"train": self.train, "rng": self["rng"][placed.index]}
+        return names | {"train": placed.trains(self.train), "rng": self["rng"][placed.index]}
 
     def _recorder(self) -> tuple[Recorder, Program]:
         program = Program()
@@ -182,10 +183,11 @@ class LaneGroup:
         for placed in self.context.layers:
             if not placed.plan.view:
                 k.where = f"{placed.name} forward"
-                if placed.layer.measures(self.train):
+                if placed.measures(self.train):
                     assert placed.layer.measure is not None
                     record(placed.who, placed.layer.measure, k, self._names(placed), placed.plan.consts)
-                    self._record_barrier(k, program, placed, placed.layer.merge, placed.layer.track if self.train else None)
+                    track = placed.layer.track if placed.trains(self.train) else None
+                    self._record_barrier(k, program, placed, placed.layer.merge, track)
                 first = len(program)
                 record(placed.who, placed.layer.forward, k, self._names(placed), placed.plan.consts)
                 self._check_written(placed, program.calls[first:])
@@ -242,13 +244,20 @@ class LaneGroup:
                 dxs, sums = self._dx_of(placed, wanted)
                 names = self._names(placed) | {"dx": dxs[0]} | ({"dxs": dxs} if placed.layer.joins else {})
                 names["dy"] = self._shaped(self._back.names[placed.value], placed.plan.out_shape)
-                names |= {f"d{p}": slot.grads[f"{placed.owner}.{p}"] for p in placed.plan.params}
-                k.where = f"{placed.name} backward"
-                if placed.layer.measure_back is not None:
+                unwanted: dict[str, Array] = {}
+                if placed.frozen:
+                    unwanted = unwanted_gradients(placed)
+                    names |= unwanted
+                else:
+                    names |= {f"d{p}": slot.grads[f"{placed.owner}.{p}"] for p in placed.plan.params}
+                k.where, first = f"{placed.name} backward", len(program)
+                if placed.layer.measure_back is not None and not (placed.frozen and not placed.measures(self.train)):
                     record(placed.who, placed.layer.measure_back, k, names, placed.plan.consts)
-                    if placed.layer.measures(self.train):
+                    if placed.measures(self.train):
                         self._record_barrier(k, program, placed, placed.layer.merge_back)
                 record(placed.who, placed.layer.backward, k, names, placed.plan.consts)
+                if unwanted:
+                    program.calls[first:] = without(program.calls[first:], unwanted.values(), self.context.backend.kernels)
                 for part, total in sums:
                     k.add(part, total)
             self._programs[key] = self._lowered(program, moving=not self._keep)

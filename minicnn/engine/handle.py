@@ -18,6 +18,7 @@ from ..nn.losses import Loss
 from .accumulate import GradientSlots
 from .bind import PlacedLayer
 from .context import Context
+from .frozen import chosen
 from .graph import items_of, plan_graph
 from .memory import Identity, ParameterVector
 from .prepare import Preparation
@@ -41,6 +42,7 @@ class Handle:
         params: the parameters by name, and ``flat``.
         grads: their gradients.
         steps: how many training steps there were.
+        frozen: the names of the frozen layers, in their order.
     """
 
     layers: Sequence[PlacedLayer]
@@ -53,6 +55,53 @@ class Handle:
     backend: Backend
     params: ParameterVector
     identity: Identity
+    frozen: tuple[str, ...] = ()
+
+    def freeze(self, *layers: str) -> None:
+        """Leave the parameters of layers as they are from now on, for this handle and for what is shared or copied of it.
+
+        No gradient is computed for them, none at all below the lowest layer that is trained, and ``grads`` stays 0 there. An
+        optimiser leaves them out of its steps, with its moments of them and its weight decay. In training a frozen layer is
+        what it is in inference: batch normalisation goes by its running statistics, and they stay. All of this is fixed when
+        a pass is recorded, which happens anew after a call of this method.
+
+        Args:
+            layers: names of layers with parameters, in which ``*`` and ``?`` stand for any characters.
+
+        Raises:
+            OptionError: a name is that of no such layer.
+            ContractError: a call on the same parameters runs in this thread.
+
+        >>> from minicnn import Dense, Network, Tanh
+        >>> net = Network([("F1", Dense(3)), Tanh(), ("F2", Dense(2))], in_shape=(4,), threads=1)
+        >>> net.freeze("F1"); net.frozen
+        ('F1',)
+        >>> print(net.program())
+        F1 forward       gemm_bias(3×4, 4×16, 3, 3×16)
+        1 forward        tanh(3×16, 3×16)
+        F2 forward       gemm_bias(2×3, 3×16, 2, 2×16)
+        F2 backward      outer_add(2×16, 3×16, 2×3)  →  outer_add(2×16, 3×16, 16×32, 2×3)
+        F2 backward      row_sum_add(2×16, 2)
+        """
+        self._set_frozen(set(self.frozen) | chosen("freeze", self.layers, layers))
+
+    def unfreeze(self, *layers: str) -> None:
+        """Train layers again; all of them where none is named. Arguments as for ``freeze``.
+
+        Raises:
+            OptionError: a name is that of no layer with parameters.
+            ContractError: a call on the same parameters runs in this thread.
+        """
+        self._set_frozen(set(self.frozen) - chosen("unfreeze", self.layers, layers or ("*",)))
+
+    def _set_frozen(self, names: set[str]) -> None:
+        with self._lock.atomic():
+            if names != set(self.frozen):
+                for placed in self.layers:
+                    placed.frozen = placed.owner in names
+                self.frozen = tuple(placed.name for placed in self.layers if placed.name in names)
+                self.grads.flat[...] = 0
+                self._record_anew()
 
     def _begin(
         self, threads: int | None, lanes: int, lock: SharedLock, tracked: Mapping[str, dict[str, Array]] | None = None
@@ -72,9 +121,13 @@ class Handle:
     def _take_memory(self) -> None:
         threads = thread_count(self._asked)
         self._executor = Executor(threads if self.backend.threads else 1, self.backend, self._lock)
+        self._slots = GradientSlots(self.grads, self.backend, len(self.outputs))
+        self._record_anew()
+
+    def _record_anew(self) -> None:
+        """Forget all groups with the programs that were recorded on them."""
         self._context = replace(self._context, derived=Derived(self.params.memory))
         self._preparation = Preparation(self.layers, preparation(self.layers, self.backend), self._context.derived)
-        self._slots = GradientSlots(self.grads, self.backend, len(self._context.outputs))
         self._runner = Runner(self._context, self._executor, self._preparation, self._slots)
         self._trace = Trace(self._context, self._executor, self._preparation, self._slots)
 
@@ -131,10 +184,12 @@ class Handle:
     def __setstate__(self, state: dict[str, Any]) -> None:
         made = ("params", "grads", "kept", "layers", "lanes", "backend")
         self.__dict__.update((name, value) for name, value in state.items() if name not in made)
+        frozen, self.frozen = self.frozen, ()
         self.backend, self.layers = backends.get(state["backend"]), plan_graph(state["layers"], self.in_shapes, self.outputs)
         self.identity.claimed = True
         self.params = ParameterVector(self.identity.shapes, self.dtype, self.backend.memory)
         self.params.flat[...] = state["params"]
         self._begin(self._asked, state["lanes"], shared_lock(self.backend.memory is not None))
-        self.grads.flat[...] = state["grads"]
         set_state(self.layers, state["kept"])
+        self._set_frozen(set(frozen))
+        self.grads.flat[...] = state["grads"]

@@ -92,7 +92,7 @@ class Runner:
         self._staging = staging(self._memory)
         self._single = Single(context, executor, preparation, slots, self._staging)
         self._phased = PhasedGroups(context, executor)
-        self._demanding = [placed for placed in context.layers if placed.plan.images > 1]
+        self._demanding = [placed for placed in context.layers if placed.plan.images > 1 and not placed.frozen]
         self._losses: list[tuple[Loss | None, Hashable]] = [(None, None) for _ in context.outputs]
         self._allocate(CAPACITY)
 

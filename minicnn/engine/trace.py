@@ -49,7 +49,7 @@ class Trace:
     def forward(self, sources: Sequence[inputs.Source], chosen: Array, step: int, train: bool) -> Array:
         """The network's first output for the chosen images, in training or not."""
         if train:
-            check_images(self._context.layers, len(chosen))
+            check_images([placed for placed in self._context.layers if not placed.frozen], len(chosen))
         if len(chosen) > len(self._batch.index):
             self.groups = []
             self._batch = Batch(2 * len(chosen), self._context.dtype, self._memory, len(self._context.outputs))

@@ -69,7 +69,7 @@ class Values:
         """For each value whether its gradient is wanted: where a trained layer, or a wanted input, is above it."""
         wanted = [of_input] * self.inputs
         for placed in self.layers:
-            wanted.append(bool(placed.plan.params) or any(wanted[value] for value in placed.inputs))
+            wanted.append(placed.trained or any(wanted[value] for value in placed.inputs))
         return wanted
 
 

@@ -178,6 +178,9 @@ class Layer(Options):
     joins: ClassVar[bool] = False
     """Whether it reads several inputs; ``plan`` is given the shape of each then."""
 
+    normalizes: ClassVar[bool] = False
+    """Whether its parameters are the scale and shift of a normalisation, which weight decay often leaves out."""
+
     least_wins: ClassVar[bool] = False
     """Whether its outputs are penalties, of which the smallest one names the class."""
 

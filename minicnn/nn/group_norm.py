@@ -35,6 +35,8 @@ def _cut(x: Array, W: Array, stats: Array) -> tuple[int, int, int, int]:
 
 @dataclass(frozen=True)
 class _ByImage(Layer):
+    normalizes: ClassVar[bool] = True
+
     def forward(self, k: Kernels, x: Array, eps: Array, W: Array, b: Array, stats: Array, y: Array) -> None:
         """y = W · x̂ + b."""
         cut = _cut(x, W, stats)

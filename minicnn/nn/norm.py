@@ -22,6 +22,7 @@ class _BatchNorm(Layer):
     order: ClassVar[str] = "channels are inferred: give the options by name"
     shapes: ClassVar[str]
     axes: ClassVar[tuple[int, ...]]
+    normalizes: ClassVar[bool] = True
 
     eps: float = 1e-5
     momentum: float | None = 0.1

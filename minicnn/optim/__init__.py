@@ -2,6 +2,7 @@
 
 from .adaptive import Adadelta, Adagrad, Lion, NAdam, RMSprop
 from .clipping import clip_grad_norm, clip_grad_value
+from .groups import ParameterGroup
 from .optimizers import SGD, Adam, AdamW, Optimizer
 from .sdlm import SDLM
 
@@ -15,6 +16,7 @@ __all__ = [
     "Lion",
     "NAdam",
     "Optimizer",
+    "ParameterGroup",
     "RMSprop",
     "clip_grad_norm",
     "clip_grad_value",

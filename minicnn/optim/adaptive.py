@@ -6,12 +6,14 @@ All but ``Lion`` divide by a root of squares of the gradients so far.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..arrays import Array
 from ..errors import flag, number
+from .groups import ParameterGroup
 from .optimizers import Adam, Optimizer
 
 if TYPE_CHECKING:
@@ -31,10 +33,14 @@ class RMSprop(Optimizer):
         weight_decay: λ, added to the gradient.
         momentum: μ in [0, 1).
         centered: whether the mean gradient is taken off.
+        groups: parameters with a rate or a weight decay of their own.
 
     Raises:
         OptionError: an option is outside its range.
     """
+
+    kernel = "rmsprop"
+    told = ("alpha", "eps", "weight_decay", "momentum", "centered")
 
     def __init__(
         self,
@@ -45,8 +51,9 @@ class RMSprop(Optimizer):
         weight_decay: float = 0.0,
         momentum: float = 0.0,
         centered: bool = False,
+        groups: Sequence[ParameterGroup] = (),
     ) -> None:
-        super().__init__(lr)
+        super().__init__(lr, groups)
         self.alpha = number("RMSprop", "alpha", alpha, 0, 1)
         self.eps = number("RMSprop", "eps", eps, 0, math.inf)
         self.weight_decay = number("RMSprop", "weight_decay", weight_decay, 0, math.inf)
@@ -59,13 +66,10 @@ class RMSprop(Optimizer):
         square, *more = moments
         mean = more[0] if self.centered else square  # which the kernel does not look at then
         steps = more[-1] if self.momentum else square
-        numbers = self.lr, self.alpha, self.eps, self.weight_decay, self.momentum, self.centered
-        self._run("rmsprop", net, (square, mean, steps), *numbers)
+        self._run(net, (square, mean, steps))
 
-    def options(self) -> dict[str, object]:
-        """The options by name."""
-        names = ("alpha", "eps", "weight_decay", "momentum", "centered")
-        return {name: getattr(self, name) for name in names}
+    def _numbers(self, lr: float, weight_decay: float, step: int) -> tuple[float, ...]:
+        return lr, self.alpha, self.eps, weight_decay, self.momentum, self.centered
 
 
 class Adagrad(Optimizer):
@@ -79,12 +83,15 @@ class Adagrad(Optimizer):
         weight_decay: λ, added to the gradient.
         initial_accumulator_value: v before the first step.
         eps: ε.
+        groups: parameters with a rate or a weight decay of their own.
 
     Raises:
         OptionError: an option is outside its range.
     """
 
     names = ("sum",)
+    kernel = "adagrad"
+    told = ("lr_decay", "weight_decay", "initial_accumulator_value", "eps")
 
     def __init__(
         self,
@@ -94,8 +101,9 @@ class Adagrad(Optimizer):
         weight_decay: float = 0.0,
         initial_accumulator_value: float = 0.0,
         eps: float = 1e-10,
+        groups: Sequence[ParameterGroup] = (),
     ) -> None:
-        super().__init__(lr)
+        super().__init__(lr, groups)
         self.lr_decay = number("Adagrad", "lr_decay", lr_decay, 0, math.inf)
         self.weight_decay = number("Adagrad", "weight_decay", weight_decay, 0, math.inf)
         start = number("Adagrad", "initial_accumulator_value", initial_accumulator_value, 0, math.inf)
@@ -105,14 +113,8 @@ class Adagrad(Optimizer):
     def _start(self, name: str, params: Array) -> Array:
         return np.full_like(params, self.initial_accumulator_value)
 
-    def _update(self, net: Network, *moments: Array) -> None:
-        rate = self.lr / (1 + (self.steps - 1) * self.lr_decay)
-        self._run("adagrad", net, moments, rate, self.eps, self.weight_decay)
-
-    def options(self) -> dict[str, object]:
-        """The options by name."""
-        names = ("lr_decay", "weight_decay", "initial_accumulator_value", "eps")
-        return {name: getattr(self, name) for name in names}
+    def _numbers(self, lr: float, weight_decay: float, step: int) -> tuple[float, ...]:
+        return lr / (1 + (step - 1) * self.lr_decay), self.eps, weight_decay
 
 
 class Adadelta(Optimizer):
@@ -125,25 +127,32 @@ class Adadelta(Optimizer):
         rho: ρ in [0, 1).
         eps: ε.
         weight_decay: λ, added to the gradient.
+        groups: parameters with a rate or a weight decay of their own.
 
     Raises:
         OptionError: an option is outside its range.
     """
 
     names = ("square_avg", "acc_delta")
+    kernel = "adadelta"
+    told = ("rho", "eps", "weight_decay")
 
-    def __init__(self, lr: float = 1.0, *, rho: float = 0.9, eps: float = 1e-6, weight_decay: float = 0.0) -> None:
-        super().__init__(lr)
+    def __init__(
+        self,
+        lr: float = 1.0,
+        *,
+        rho: float = 0.9,
+        eps: float = 1e-6,
+        weight_decay: float = 0.0,
+        groups: Sequence[ParameterGroup] = (),
+    ) -> None:
+        super().__init__(lr, groups)
         self.rho = number("Adadelta", "rho", rho, 0, 1)
         self.eps = number("Adadelta", "eps", eps, 0, math.inf)
         self.weight_decay = number("Adadelta", "weight_decay", weight_decay, 0, math.inf)
 
-    def _update(self, net: Network, *moments: Array) -> None:
-        self._run("adadelta", net, moments, self.lr, self.rho, self.eps, self.weight_decay)
-
-    def options(self) -> dict[str, object]:
-        """The options by name."""
-        return {"rho": self.rho, "eps": self.eps, "weight_decay": self.weight_decay}
+    def _numbers(self, lr: float, weight_decay: float, step: int) -> tuple[float, ...]:
+        return lr, self.rho, self.eps, weight_decay
 
 
 class NAdam(Adam):
@@ -159,10 +168,14 @@ class NAdam(Adam):
         weight_decay: λ, added to the gradient.
         momentum_decay: ψ.
         decoupled_weight_decay: p −= lr · λ · p in addition to the step, instead of λp in the gradient.
+        groups: parameters with a rate or a weight decay of their own.
 
     Raises:
         OptionError: an option is outside its range.
     """
+
+    kernel = "nadam"
+    told = (*Adam.told, "momentum_decay", "decoupled_weight_decay")
 
     def __init__(
         self,
@@ -173,39 +186,36 @@ class NAdam(Adam):
         weight_decay: float = 0.0,
         momentum_decay: float = 4e-3,
         decoupled_weight_decay: bool = False,
+        groups: Sequence[ParameterGroup] = (),
     ) -> None:
-        super().__init__(lr, betas, eps, weight_decay)
+        super().__init__(lr, betas, eps, weight_decay, groups=groups)
         self.momentum_decay = number("NAdam", "momentum_decay", momentum_decay, 0, math.inf)
         flag("NAdam", "decoupled_weight_decay", decoupled_weight_decay)
         self.decoupled_weight_decay = decoupled_weight_decay
-        self._product = (0, 1.0)
+        self._products: dict[int, float] = {}
 
     def _momentum(self, step: int) -> float:
         """μ of a step."""
         share: float = self.betas[0] * (1 - 0.5 * 0.96 ** (step * self.momentum_decay))
         return share
 
-    def _products(self) -> float:
-        """Πμ of this step; of a run that was resumed, all factors again in their order."""
-        step, product = self._product if self._product[0] < self.steps else (0, 1.0)
-        for earlier in range(step + 1, self.steps + 1):
-            product *= self._momentum(earlier)
-        self._product = self.steps, product
-        return product
+    def _product(self, step: int) -> float:
+        """Πμ of a step; of a run that was resumed, all factors again in their order."""
+        if step not in self._products:
+            first, product = (step, self._products.pop(step - 1)) if step - 1 in self._products else (1, 1.0)
+            for each in range(first, step + 1):
+                product *= self._momentum(each)
+            self._products[step] = product
+        return self._products[step]
 
-    def _update(self, net: Network, *moments: Array) -> None:
-        (b1, b2), product = self.betas, self._products()
-        mu, following = self._momentum(self.steps), self._momentum(self.steps + 1)
-        now, ahead = self.lr * (1 - mu) / (1 - product), self.lr * following / (1 - product * following)
-        coupled, keep = self.weight_decay, 1.0
+    def _numbers(self, lr: float, weight_decay: float, step: int) -> tuple[float, ...]:
+        (b1, b2), product = self.betas, self._product(step)
+        mu, following = self._momentum(step), self._momentum(step + 1)
+        now, ahead = lr * (1 - mu) / (1 - product), lr * following / (1 - product * following)
+        coupled, keep = weight_decay, 1.0
         if self.decoupled_weight_decay:
-            coupled, keep = 0.0, 1 - self.lr * self.weight_decay
-        self._run("nadam", net, moments, now, ahead, b1, b2, self.eps, coupled, keep, 1 - b2**self.steps)
-
-    def options(self) -> dict[str, object]:
-        """The options by name."""
-        own = {"momentum_decay": self.momentum_decay, "decoupled_weight_decay": self.decoupled_weight_decay}
-        return super().options() | own
+            coupled, keep = 0.0, 1 - lr * weight_decay
+        return now, ahead, b1, b2, self.eps, coupled, keep, 1 - b2**step
 
 
 class Lion(Optimizer):
@@ -218,21 +228,27 @@ class Lion(Optimizer):
         lr: learning rate.
         betas: β₁ and β₂ in [0, 1).
         weight_decay: λ, decoupled.
+        groups: parameters with a rate or a weight decay of their own.
 
     Raises:
         OptionError: an option is outside its range.
     """
 
     names = ("m",)
+    kernel = "lion"
+    told = ("betas", "weight_decay")
 
-    def __init__(self, lr: float = 1e-4, *, betas: tuple[float, float] = (0.9, 0.99), weight_decay: float = 0.0) -> None:
-        super().__init__(lr)
+    def __init__(
+        self,
+        lr: float = 1e-4,
+        *,
+        betas: tuple[float, float] = (0.9, 0.99),
+        weight_decay: float = 0.0,
+        groups: Sequence[ParameterGroup] = (),
+    ) -> None:
+        super().__init__(lr, groups)
         self.betas = (number("Lion", "betas[0]", betas[0], 0, 1), number("Lion", "betas[1]", betas[1], 0, 1))
         self.weight_decay = number("Lion", "weight_decay", weight_decay, 0, math.inf)
 
-    def _update(self, net: Network, *moments: Array) -> None:
-        self._run("lion", net, moments, self.lr, *self.betas, self.weight_decay)
-
-    def options(self) -> dict[str, object]:
-        """The options by name."""
-        return {"betas": list(self.betas), "weight_decay": self.weight_decay}
+    def _numbers(self, lr: float, weight_decay: float, step: int) -> tuple[float, ...]:
+        return lr, *self.betas, weight_decay

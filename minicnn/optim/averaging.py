@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import copy
 from typing import TYPE_CHECKING, Self
 
+import numpy as np
+
 from ..arrays import Array
+from ..engine.by_name import ImagesByInput, sources
+from ..engine.inputs import Index
+from ..engine.inputs import index as numbers
 from ..errors import ContractError, number
+from ..nn.norm import BatchNorm1d, BatchNorm2d
+from ..nn.window import count
+from .groups import spans
 from .optimizers import Optimizer
 
 if TYPE_CHECKING:
+    from ..engine.bind import PlacedLayer
     from ..network import Network
+
+BATCH_NORMS = (BatchNorm1d, BatchNorm2d)
 
 
 class ParameterAverage(Optimizer):
@@ -55,14 +67,19 @@ class ParameterAverage(Optimizer):
         average = moments[-1]
         average += (1 - min(self.decay, 1 - 1 / self.steps)) * (net.params.flat - average)
 
-    def load(self, steps: int, moments: dict[str, Array]) -> None:
-        """Restore the state from a checkpoint.
+    @property
+    def missed(self) -> dict[str, int]:
+        """In how many steps a layer was frozen, as the wrapped optimiser counts."""
+        return self.inner.missed
+
+    def load(self, steps: int, moments: dict[str, Array], missed: Mapping[str, int] | None = None) -> None:
+        """Restore the state from a checkpoint; arguments as for any optimiser.
 
         Raises:
             CheckpointError: the vectors do not belong to this optimiser.
         """
         super().load(steps, moments)
-        self.inner.load(steps, {name: self.moments[name] for name in self.inner.names if self.moments})
+        self.inner.load(steps, {name: self.moments[name] for name in self.inner.names if self.moments}, missed)
 
     def __copy__(self) -> Self:
         other = super().__copy__()
@@ -73,14 +90,97 @@ class ParameterAverage(Optimizer):
         """The options by name, including those of the wrapped optimiser."""
         return self.inner.options() | {"average": self.decay}
 
-    def copy_to(self, net: Network) -> None:
-        """Replace the network's parameters by the average, at the end of training.
+    def copy_to(self, net: Network, x: ImagesByInput | None = None, index: Index = None, batch_size: int = 64) -> None:
+        """Replace the network's parameters by the average, at the end of training; those of frozen layers stay as they are.
+
+        Running statistics are those of the parameters before, so they are measured anew on training images.
+
+        Args:
+            net: the network.
+            x: training images, or a Source of them, for ``update_bn``; only where there is a batch normalisation to measure.
+            index: which of them; all for None.
+            batch_size: how many at a time.
 
         Raises:
-            ContractError: there was no step yet, or the average belongs to another network.
+            ContractError: there was no step yet, the average belongs to another network, or images are missing.
+            ShapeError, DataError, OptionError: as ``update_bn``.
         """
         if not self.moments:
             raise ContractError("ParameterAverage", "expected at least one step before, got none", "train the network first")
         self.check(net)
+        if x is None and (measured := _measured(net)):
+            what = f"expected training images for the running statistics of {measured[0].name}, got none"
+            raise ContractError("ParameterAverage", what, "give copy_to(net, images)")
+        average = self.moments["average"]
         with net.update():
-            net.params.flat[...] = self.moments["average"]
+            before = net.params.flat.copy()
+            for span in spans("ParameterAverage", net, (), {}):
+                net.params.flat[span.part] = average[span.part]
+            try:
+                if x is not None:
+                    update_bn(net, x, index, batch_size)
+            except BaseException:
+                net.params.flat[...] = before
+                raise
+
+
+def update_bn(net: Network, x: ImagesByInput, index: Index = None, batch_size: int = 64) -> None:
+    """Measure the running statistics of batch normalisation anew: ``torch.optim.swa_utils.update_bn``.
+
+    They become the means over all batches of the mean and of the unbiased variance in each, whatever the layer's momentum;
+    forward passes are those of training, with dropout. Frozen layers keep theirs. Every activation of a batch is kept
+    meanwhile, as ``Network.forward`` does.
+
+    Args:
+        net: the network; after an error its statistics are what they were.
+        x: training images, or a Source of them.
+        index: which of them, in their order; all for None.
+        batch_size: how many at a time; the last batch may be smaller.
+
+    Raises:
+        OptionError: batch_size is not a whole number of at least 1.
+        ShapeError, DataError: x or index is not what it should be, or a batch is too small to measure.
+
+    >>> import numpy as np
+    >>> from minicnn import BatchNorm1d, Network
+    >>> net = Network([("N", BatchNorm1d())], in_shape=(1,), threads=1)
+    >>> update_bn(net, np.array([[1.0], [3.0], [4.0], [6.0]]), batch_size=2)
+    >>> net.state["N.running_mean"], net.state["N.running_var"], int(net.state["N.num_batches_tracked"])
+    (array([3.5], dtype=float32), array([2.], dtype=float32), 2)
+    """
+    count("update_bn", "batch_size", batch_size)
+    measured = _measured(net)
+    if not measured:
+        return
+    chosen = numbers("index", index, sources("x", x, net.dtype, net.in_shapes)[0].shape[0])
+    momenta = [placed.shared["momentum"] for placed in measured]
+    with net.update():
+        before = [(own, own.copy()) for placed in measured for own in (placed.shared[name] for name in placed.plan.state)]
+        kept = [momentum.copy() for momentum in momenta]
+        try:
+            for placed in measured:
+                for name, buffer in placed.plan.state.items():
+                    placed.shared[name][...] = buffer.start
+            _write(net, momenta, [np.full_like(momentum, -1) for momentum in momenta])  # as None is told: the mean over batches
+            for first in range(0, len(chosen), batch_size):
+                net.forward(x, chosen[first : first + batch_size], train=True)
+        except BaseException:
+            for own, values in before:
+                own[...] = values
+            raise
+        finally:
+            _write(net, momenta, kept)
+
+
+def _measured(net: Network) -> list[PlacedLayer]:
+    """The layers whose running statistics follow the batches of training."""
+    return [
+        placed for placed in net.layers if isinstance(placed.layer, BATCH_NORMS) and placed.plan.state and not placed.frozen
+    ]
+
+
+def _write(net: Network, arrays: list[Array], values: list[Array]) -> None:
+    for array, value in zip(arrays, values, strict=True):
+        array[...] = value
+        if net.backend.memory is not None:
+            net.backend.memory.to_device(array)

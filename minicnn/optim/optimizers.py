@@ -3,39 +3,73 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 import numpy as np
 
 from ..arrays import Array
 from ..engine.memory import Identity
 from ..errors import BackendError, CheckpointError, ContractError, OptionError, Options, number
+from .groups import ParameterGroup, Span, checked, spans
 
 if TYPE_CHECKING:
     from ..backends.interface import Memory
     from ..network import Network
 
 
+class _Bound(NamedTuple):
+    """What an optimiser runs for a network, as long as the same layers are frozen."""
+
+    net: Network
+    frozen: tuple[str, ...]
+    spans: list[tuple[Span, Array]]
+    run: Callable[[], None]
+
+
 class Optimizer(Options):
     """Base of the optimisers: a learning rate, moment vectors of the parameters' length, and a step count.
 
+    Frozen layers (``Network.freeze``) are left out of every step, with their moments and weight decay; when they are trained
+    again, their moments go on, and with them their own count of steps.
+
+    Args:
+        lr: the learning rate.
+        groups: parameters with a rate or a weight decay of their own.
+
     Attributes:
         lr: the learning rate of the next step; schedules set it.
+        groups: those of the parameters with options of their own.
         steps: the number of steps taken.
+        missed: by layer, in how many of them it was frozen.
     """
 
     order: ClassVar[str] = "the network is given to step: give the options behind lr by name"
     names: tuple[str, ...] = ()
     """Names of the moment vectors, in the order of the kernel's arguments."""
+    kernel: ClassVar[str]
+    """The kernel of an update."""
+    told: ClassVar[tuple[str, ...]] = ()
+    """Names of the options beside the rate."""
+    groups: tuple[ParameterGroup, ...] = ()
+    weight_decay: float = 0.0
 
-    def __init__(self, lr: float) -> None:
-        self.lr = number(type(self).__name__, "lr", lr, 0, math.inf)
+    def __init__(self, lr: float, groups: Sequence[ParameterGroup] = ()) -> None:
+        who = type(self).__name__
+        self.lr = number(who, "lr", lr, 0, math.inf)
+        if given := checked(who, groups, "weight_decay" in self.told):
+            self.groups = given
         self.steps = 0
+        self._missed: dict[str, int] = {}
         self._moments: dict[str, Array] = {}
         self._memory: Memory | None = None
-        self._bound: tuple[Network, Callable[[], None], Array] | None = None
+        self._bound: _Bound | None = None
+
+    @property
+    def missed(self) -> dict[str, int]:
+        """In how many steps a layer was frozen; others are not in it."""
+        return dict(self._missed)
 
     def step(self, net: Network) -> None:
         """Update the parameters of a network by its gradients.
@@ -46,7 +80,7 @@ class Optimizer(Options):
         net.updated(self._step, net)
 
     def _step(self, net: Network) -> None:
-        known = self._bound is not None and self._bound[0] is net
+        known = self._bound is not None and self._bound.net is net
         moments = self._moments if known else self._own(net)
         self.steps += 1
         self._update(net, *moments.values())
@@ -98,26 +132,50 @@ class Optimizer(Options):
         return dict(self._moments)
 
     def _update(self, net: Network, *moments: Array) -> None:
+        """One step of the parameters, with the moments in the order of ``names``."""
+        self._run(net, moments)
+
+    def _numbers(self, lr: float, weight_decay: float, step: int) -> tuple[float, ...]:
+        """What the kernel takes for parameters with this rate and weight decay in their step 1, 2, …"""
         raise NotImplementedError
 
-    def _run(self, kernel: str, net: Network, moments: tuple[Array, ...], *numbers: float) -> None:
-        """Run an update kernel, by name; each thread updates its part of the parameters."""
-        if self._bound is None or self._bound[0] is not net:
-            if kernel not in net.backend.kernels:
-                what = f"expected a backend with the kernel {kernel}, got {net.backend.name}"
-                raise BackendError(type(self).__name__, what, 'give backend="cpu", or another optimiser')
-            h = np.zeros(len(numbers))
-            self._bound = (net, net.over_parameters(net.backend.kernels[kernel], moments, h), h)
-        _, run, h = self._bound
-        h[:] = numbers
-        run()
+    def _run(self, net: Network, moments: tuple[Array, ...]) -> None:
+        """Run the kernel; each thread updates its part of the parameters."""
+        bound = self._bound
+        if bound is None or bound.net is not net or bound.frozen is not net.frozen:
+            bound = self._bound = self._bind(net, moments)
+        for span, h in bound.spans:
+            decay = self.weight_decay if span.weight_decay is None else span.weight_decay
+            h[:] = self._numbers(self.lr * span.lr_factor, decay, self.steps - span.missed)
+        bound.run()
+        for layer in bound.frozen:
+            self._missed[layer] = self._missed.get(layer, 0) + 1
+
+    def _bind(self, net: Network, moments: tuple[Array, ...]) -> _Bound:
+        who = type(self).__name__
+        if self.kernel not in net.backend.kernels:
+            what = f"expected a backend with the kernel {self.kernel}, got {net.backend.name}"
+            raise BackendError(who, what, 'give backend="cpu", or another optimiser')
+        whole = not self.groups and not self._missed and not net.frozen
+        found = [Span(slice(0, len(net.params.memory)))] if whole else spans(who, net, self.groups, self._missed)
+        size = len(self._numbers(self.lr, self.weight_decay, max(self.steps, 1)))
+        each = [(span, np.zeros(size)) for span in found]
+        run = net.over_parameters(net.backend.kernels[self.kernel], moments, [(span.part, h) for span, h in each])
+        return _Bound(net, net.frozen, each, run)
 
     def options(self) -> dict[str, object]:
         """The options by name, for log lines and checkpoints."""
-        raise NotImplementedError
+        values = {name: getattr(self, name) for name in self.told}
+        told = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        return told | ({"groups": [group.told() for group in self.groups]} if self.groups else {})
 
-    def load(self, steps: int, moments: dict[str, Array]) -> None:
+    def load(self, steps: int, moments: dict[str, Array], missed: Mapping[str, int] | None = None) -> None:
         """Restore the state from a checkpoint.
+
+        Args:
+            steps: the number of steps taken.
+            moments: the moment vectors by name.
+            missed: by layer, in how many of the steps it was frozen.
 
         Raises:
             CheckpointError: the vectors do not belong to this optimiser.
@@ -128,12 +186,13 @@ class Optimizer(Options):
         self._bound = None
         self.__dict__.pop("_of", None)
         self.steps, self._moments = steps, {name: v.copy() for name, v in moments.items()}
+        self._missed = dict(missed or {})
 
     def __getstate__(self) -> dict[str, object]:
         """The state without the network. Network and optimiser that are pickled or copied together are bound again."""
-        with nullcontext() if self._bound is None else self._bound[0].atomic():
+        with nullcontext() if self._bound is None else self._bound.net.atomic():
             moments = {name: moment.copy() for name, moment in self._on_host().items()}
-            return {**vars(self), "_moments": moments, "_bound": None, "_memory": None}
+            return {**vars(self), "_moments": moments, "_missed": self.missed, "_bound": None, "_memory": None}
 
     def __copy__(self) -> Self:
         """A copy for the same network, with its own moments."""
@@ -150,28 +209,34 @@ class SGD(Optimizer):
         momentum: μ in [0, 1).
         nesterov: Nesterov momentum; needs momentum above 0.
         weight_decay: λ.
+        groups: parameters with a rate or a weight decay of their own.
 
     Raises:
         OptionError: an option is outside its range.
     """
 
     names = ("velocity",)
+    kernel = "sgd"
+    told = ("momentum", "nesterov", "weight_decay")
 
-    def __init__(self, lr: float = 0.01, momentum: float = 0.0, *, nesterov: bool = False, weight_decay: float = 0.0) -> None:
-        super().__init__(lr)
+    def __init__(
+        self,
+        lr: float = 0.01,
+        momentum: float = 0.0,
+        *,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+        groups: Sequence[ParameterGroup] = (),
+    ) -> None:
+        super().__init__(lr, groups)
         self.momentum = number("SGD", "momentum", momentum, 0, 1)
         self.weight_decay = number("SGD", "weight_decay", weight_decay, 0, math.inf)
         if nesterov and not momentum:
             raise OptionError("SGD", "expected momentum above 0 with nesterov, got 0", "give momentum=0.9")
         self.nesterov = nesterov
 
-    def _update(self, net: Network, *moments: Array) -> None:
-        first = self.steps == 1
-        self._run("sgd", net, moments, self.lr, self.momentum, self.nesterov, self.weight_decay, first)
-
-    def options(self) -> dict[str, object]:
-        """The options by name."""
-        return {"momentum": self.momentum, "nesterov": self.nesterov, "weight_decay": self.weight_decay}
+    def _numbers(self, lr: float, weight_decay: float, step: int) -> tuple[float, ...]:
+        return lr, self.momentum, self.nesterov, weight_decay, step == 1
 
 
 class Adam(Optimizer):
@@ -185,6 +250,7 @@ class Adam(Optimizer):
         betas: β₁ and β₂ in [0, 1).
         eps: ε.
         weight_decay: λ, added to the gradient.
+        groups: parameters with a rate or a weight decay of their own.
 
     Raises:
         OptionError: an option is outside its range.
@@ -192,24 +258,26 @@ class Adam(Optimizer):
 
     names = ("m", "v")
     kernel = "adam"
+    told: ClassVar[tuple[str, ...]] = ("betas", "eps", "weight_decay")
 
     def __init__(
-        self, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.0
+        self,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        *,
+        groups: Sequence[ParameterGroup] = (),
     ) -> None:
-        super().__init__(lr)
+        super().__init__(lr, groups)
         who = type(self).__name__
         self.betas = (number(who, "betas[0]", betas[0], 0, 1), number(who, "betas[1]", betas[1], 0, 1))
         self.eps = number(who, "eps", eps, 0, math.inf)
         self.weight_decay = number(who, "weight_decay", weight_decay, 0, math.inf)
 
-    def _update(self, net: Network, *moments: Array) -> None:
+    def _numbers(self, lr: float, weight_decay: float, step: int) -> tuple[float, ...]:
         b1, b2 = self.betas
-        fresh = 1 - b1**self.steps, 1 - b2**self.steps
-        self._run(self.kernel, net, moments, self.lr, b1, b2, self.eps, self.weight_decay, *fresh)
-
-    def options(self) -> dict[str, object]:
-        """The options by name."""
-        return {"betas": list(self.betas), "eps": self.eps, "weight_decay": self.weight_decay}
+        return lr, b1, b2, self.eps, weight_decay, 1 - b1**step, 1 - b2**step
 
 
 class AdamW(Adam):
@@ -222,6 +290,12 @@ class AdamW(Adam):
     kernel = "adamw"
 
     def __init__(
-        self, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0.01
+        self,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+        *,
+        groups: Sequence[ParameterGroup] = (),
     ) -> None:
-        super().__init__(lr, betas, eps, weight_decay)
+        super().__init__(lr, betas, eps, weight_decay, groups=groups)

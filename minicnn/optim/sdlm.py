@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..arrays import Array
 from ..errors import ContractError, number
+from .groups import ParameterGroup, spans
 from .optimizers import Optimizer
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ class SDLM(Optimizer):
     Args:
         lr: η, the common rate of all parameters; ``schedules.LENET5_RATES`` has the paper's values.
         mu: μ, above 0; it bounds the rate where the curvature is small: ε_k ≤ lr / μ.
+        groups: parameters with a rate of their own; a weight decay it has not.
 
     Raises:
         OptionError: an option is outside its range.
@@ -44,8 +47,11 @@ class SDLM(Optimizer):
     names = ("inverse",)
     """1 / (μ + h_kk)."""
 
-    def __init__(self, lr: float = 5e-4, mu: float = 0.02) -> None:
-        super().__init__(lr)
+    kernel = "sdlm"
+    told = ("mu",)
+
+    def __init__(self, lr: float = 5e-4, mu: float = 0.02, *, groups: Sequence[ParameterGroup] = ()) -> None:
+        super().__init__(lr, groups)
         self.mu = number("SDLM", "mu", mu, 0, math.inf, "()")
 
     def estimate(self, net: Network, loss: Loss, x: Images, target: ArrayLike, index: ArrayLike | None = None) -> None:
@@ -83,7 +89,10 @@ class SDLM(Optimizer):
         if moments[0] is not self._moments.get("inverse"):
             what = "expected to make the steps itself, got another optimiser around it"
             raise ContractError("SDLM", what, "use it alone")
-        self._run("sdlm", net, moments, self.lr)
+        self._run(net, moments)
+
+    def _numbers(self, lr: float, weight_decay: float, step: int) -> tuple[float, ...]:
+        return (lr,)
 
     @property
     def moments(self) -> dict[str, Array]:
@@ -91,16 +100,14 @@ class SDLM(Optimizer):
         return super().moments if self.steps else {}
 
     def rates(self, net: Network) -> dict[str, Array]:
-        """ε_k by parameter name.
+        """ε_k by parameter name; 0 for frozen layers.
 
         Raises:
             ContractError: there was no estimate yet, or it belongs to another network.
         """
         self._own(net)
-        rates = self.lr * self._on_host()["inverse"]
+        rates = np.zeros_like(net.params.flat)
+        for span in spans("SDLM", net, self.groups, {}):
+            rates[span.part] = self.lr * span.lr_factor * self._on_host()["inverse"][span.part]
         ends = np.cumsum([view.size for view in net.params.values()])[:-1]
         return {n: part.reshape(v.shape) for (n, v), part in zip(net.params.items(), np.split(rates, ends), strict=True)}
-
-    def options(self) -> dict[str, object]:
-        """The options by name."""
-        return {"mu": self.mu}

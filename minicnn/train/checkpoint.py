@@ -5,7 +5,7 @@ batch normalisation as they are. So a weights file is the
 ``state_dict`` of a PyTorch module with the same layer names, and the other way round. A training checkpoint also has the
 optimiser's vectors, such as ``optimizer.m``, each as long as all parameters together. The rest is one JSON document in the
 header's metadata, under ``minicnn``: the version of this format, the kind, the version of minicnn, the caller's metadata, and
-for training the optimiser's class and both step counts.
+for training the optimiser's class and both step counts; and, where layers were frozen, in how many steps each was.
 
 Loading checks everything before it changes anything. The dtype must be the network's, so that a resumed run is exact. Only a
 file without that document, such as PyTorch's, may be float32 for a float64 network; this conversion is exact as well.
@@ -32,6 +32,7 @@ FIRST = 1
 """The format in which the caller's metadata stood under ``facts``; it is read as well."""
 KEY = "minicnn"
 VECTOR = "optimizer."
+MISSED = "optimizer_missed"
 OTHER = "load it into a network with the same layers, names and shapes"
 TORCH = {"W": "weight", "b": "bias"}
 WEIGHTS = {"format": int, "kind": str, KEY: str, "metadata": dict}
@@ -122,7 +123,8 @@ def save_training(path: StrPath, net: Network, optimizer: Optimizer, metadata: M
             optimizer.check(net)
         except ContractError as error:
             raise CheckpointError(os.fspath(path), error.what, hint) from None
-        more = {"optimizer": _class(optimizer), "optimizer_steps": optimizer.steps, "network_steps": net.steps}
+        more: Document = {"optimizer": _class(optimizer), "optimizer_steps": optimizer.steps, "network_steps": net.steps}
+        more |= {MISSED: optimizer.missed} if optimizer.missed else {}
     safetensors_file.write(path, tensors, _metadata(path, "training", metadata, **more))
 
 
@@ -150,10 +152,10 @@ def load_training(path: StrPath, net: Network, optimizer: Optimizer) -> Document
         raise CheckpointError(os.fspath(path), what, "resume with the optimiser that was saved")
     steps = document["optimizer_steps"]
     vectors = optimizer.names if steps else ()  # before the first step there are no vectors
-    names = _names(path, net)
+    names, missed = _names(path, net), _missed(path, net, document, steps)
     _check(path, net, tensors, _arrays(path, net) | {VECTOR + name: net.params.flat for name in vectors})
     with net.update():
-        optimizer.load(steps, {name: tensors[VECTOR + name] for name in vectors})
+        optimizer.load(steps, {name: tensors[VECTOR + name] for name in vectors}, missed)
         net.load_params({ours: tensors[name] for name, ours in names.items()})
         net.steps = document["network_steps"]
     metadata: Document = document["metadata"]
@@ -219,6 +221,17 @@ def read_weights(path: StrPath, net: Network) -> tuple[Document, dict[str, Array
     names = _names(path, net)
     _check(path, net, tensors, _arrays(path, net), foreign=not document)
     return document["metadata"] if document else {}, {ours: tensors[name] for name, ours in names.items()}
+
+
+def _missed(path: StrPath, net: Network, document: Document, steps: int) -> dict[str, int]:
+    """By layer, in how many of the optimiser's steps it was frozen; a file says nothing where none ever was."""
+    found = document.get(MISSED, {})
+    layers = {name.partition(".")[0] for name in net.params} | {name.partition(".")[0] for name in net.state}
+    right = isinstance(found, dict) and all(name in layers and type(n) is int and 0 <= n <= steps for name, n in found.items())
+    if not right:
+        what = f"{MISSED} in its metadata as numbers of at most {steps} by the names of layers"
+        safetensors_file.refuse(path, what, short(found))
+    return dict(found)
 
 
 def _class(optimizer: Optimizer) -> str:

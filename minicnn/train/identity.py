@@ -139,7 +139,8 @@ class _Description:
         """Describe a network without its seed and parameters."""
         layers = []
         for placed, (name, what, read) in zip(net.layers, items_of(net.layers, net.in_shapes), strict=True):
-            graph = {} if placed.inputs == (placed.index,) else {"inputs": list(read)}
+            graph: Document = {} if placed.inputs == (placed.index,) else {"inputs": list(read)}
+            graph |= {"frozen": True} if placed.frozen else {}
             layers.append({"name": name, "layer": what if isinstance(what, str) else self(what)} | graph)
         shapes = {name: list(shape) for name, shape in net.in_shapes.items()}
         rest: Document = {"dtype": str(net.dtype), "lanes": net.lanes, "backend": net.backend.name}

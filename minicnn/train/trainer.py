@@ -63,6 +63,7 @@ class Trainer:
         self._chosen = train.chosen
         self._folder = None if run.folder is None else Path(run.folder)
         self._identity: Document | None = None
+        self._frozen = net.frozen
 
     @property
     def steps_per_epoch(self) -> int:
@@ -110,8 +111,8 @@ class Trainer:
             raise OptionError("TrainingOptions", what, "watch the loss: there is no accuracy")
         if resume and self._folder is None:
             raise CheckpointError("resume", "expected a folder with a checkpoint, got none", "give the folder of the run")
-        if self.optimizer.lr != self.lr:
-            self.lr, self._identity = self.optimizer.lr, None
+        if self.optimizer.lr != self.lr or self._frozen != self.net.frozen:
+            self.lr, self._frozen, self._identity = self.optimizer.lr, self.net.frozen, None
         with nullcontext() if self._folder is None else FolderLock(self._folder, "TrainingOptions"):
             if self._folder is not None:
                 self._prepare(self._folder, resume)

@@ -8,7 +8,21 @@ from enum import Enum
 import numpy as np
 import pytest
 
-from minicnn import MAP, MSE, SGD, Adam, AdamW, CheckpointError, Conv2d, CrossEntropy, Dense, Flatten, Network, ReLU
+from minicnn import (
+    MAP,
+    MSE,
+    SGD,
+    Adam,
+    AdamW,
+    CheckpointError,
+    Conv2d,
+    CrossEntropy,
+    Dense,
+    Flatten,
+    Network,
+    ParameterGroup,
+    ReLU,
+)
 from minicnn.data import Affine, Distorted, Elastic, Normalise, Pixels
 from minicnn.nn.losses import Loss
 from minicnn.optim.averaging import ParameterAverage
@@ -31,6 +45,11 @@ def changed():
 def net(units=3, dtype="float32", lanes=16, seed=0, **conv):
     layers = [("C1", Conv2d(2, 3, **conv)), ReLU(), Flatten(), ("F1", Dense(units))]
     return Network(layers, (1, 8, 8), dtype=dtype, lanes=lanes, threads=1, seed=seed)
+
+
+def frozen(subject):
+    subject.freeze("C1")
+    return subject
 
 
 @dataclass(frozen=True)
@@ -92,6 +111,9 @@ DIFFER = [
     (SGD(0.1, momentum=0.9), SGD(0.1, momentum=0.9, nesterov=True)),
     (SGD(0.1), SGD(0.1, weight_decay=1e-4)),
     (Adam(), AdamW(weight_decay=0.0)),
+    (SGD(), SGD(groups=[ParameterGroup("C1", lr_factor=0.1)])),
+    (SGD(groups=[ParameterGroup("C1", lr_factor=0.1)]), SGD(groups=[ParameterGroup("C1", lr_factor=0.2)])),
+    (ParameterAverage(SGD(), 0.9), ParameterAverage(SGD(groups=[ParameterGroup(kinds="bias", weight_decay=0)]), 0.9)),
     (Adam(), Adam(betas=(0.9, 0.99))),
     (Adam(), Adam(eps=1e-7)),
     (ParameterAverage(Adam(), 0.9), ParameterAverage(AdamW(weight_decay=0.0), 0.9)),
@@ -120,6 +142,7 @@ DIFFER = [
     (np.zeros(4), np.zeros(4, np.float32)),
     (np.array(["a", None], object), np.array(["b", None], object)),
     (net(), net(units=4)),
+    (net(), frozen(net())),
     (net(), net(dtype="float64")),
     (net(), net(lanes=32)),
     (net(), net(padding=1)),
