@@ -26,7 +26,7 @@ from .engine.memory import Identity, ParameterVector
 from .engine.record import Recorder
 from .engine.required_memory import check_memory
 from .engine.runner import Score
-from .engine.shared import initialise, shapes_of, tracked_by
+from .engine.shared import initialise, shapes_of
 from .engine.summary import table
 from .errors import ContractError, OptionError, ShapeError
 from .nn.losses import Loss, is_immutable
@@ -309,50 +309,6 @@ class Network(Handle):
                 what = f"expected one of {', '.join(names)} after a forward pass, got {name!r}"
                 raise ContractError("activation", what, "call forward(x) first and give a layer's name")
             return self._trace.activation(names[name])
-
-    # --- updates ---
-
-    def atomic(self) -> AbstractContextManager[object]:
-        """Make several calls as one: no other thread calls this handle in between, and none updates the parameters.
-
-        >>> from minicnn import MSE, SGD, Dense, Network
-        >>> net, sgd = Network([Dense(1)], in_shape=(2,), threads=1), SGD(0.1)
-        >>> with net.atomic():
-        ...     loss = net.loss_and_grads(MSE(), np.ones((4, 2)), np.zeros((4, 1)))
-        ...     sgd.step(net)
-
-        Raises:
-            ContractError: a call on the same parameters runs in this thread.
-        """
-        return self._lock.atomic()
-
-    def update(self) -> AbstractContextManager[object]:
-        """Write into ``params`` by hand: calls on all handles of the parameters wait, and see the whole update.
-
-        Raises:
-            ContractError: a call on the same parameters runs in this thread.
-        """
-        return self._lock.update()
-
-    def updated(self, change: Callable[..., None], *given: object) -> None:
-        """Call a function inside ``update()``, which for one handle costs less than entering that.
-
-        Args:
-            change: what writes into the parameters, without calls of the network.
-            given: its arguments.
-
-        Raises:
-            ContractError: a call on the same parameters runs in this thread.
-        """
-        self._lock.updated(change, *given)
-
-    @property
-    def state(self) -> dict[str, Array]:
-        """What training keeps of its batches beside the parameters, such as ``norm.running_mean``, by name.
-
-        The arrays are the network's own: write into them inside ``update()``.
-        """
-        return {f"{layer}.{name}": array for layer, own in tracked_by(self.layers).items() for name, array in own.items()}
 
     def over_parameters(
         self, kernel: Function, vectors: Sequence[Array], spans: Sequence[tuple[slice, Array]]

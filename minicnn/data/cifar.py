@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tarfile import TarError, TarInfo
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import Array
 from ..errors import DataError, reason
-from .infile import Stream, open_file, pieces, shown, unpacked
+from .infile import Readable, Stream, open_file, pieces, shown, unpacked
 from .mnist import ImageDataset
 from .npz import MAGIC, read_npz
 
@@ -136,7 +137,7 @@ def _joined(batches: dict[str, Batch], words: str, who: str) -> ImageDataset:
     return ImageDataset(images, labels, *batches[TEST], words, complete=True)
 
 
-def _of_records(stream: Any, size: int, who: str) -> Batch:
+def _of_records(stream: Readable, size: int, who: str) -> Batch:
     """A binary batch of so many bytes."""
     count, rest = divmod(size, _RECORD)
     if rest or not 1 <= count <= MOST:
@@ -168,13 +169,14 @@ def _of_npz(file: BinaryIO, who: str) -> Batch:
     return arrays["data"].reshape(len(labels), *SHAPE), labels
 
 
-def _classes(labels: NDArray[Any], who: str) -> NDArray[np.uint8]:
+def _classes(labels: Array, who: str) -> NDArray[np.uint8]:
     """Class numbers as uint8, checked."""
     wrong = np.flatnonzero((labels < 0) | (labels >= CLASSES))
     if len(wrong):
         what = f"expected class numbers from 0 to {CLASSES - 1}, got {labels[wrong[0]]} for picture {wrong[0]:,}"
         raise DataError(who, what, "give a batch of CIFAR-10, or fetch it again")
-    return labels.astype(np.uint8)
+    taken: NDArray[np.uint8] = labels.astype(np.uint8)
+    return taken
 
 
 def _of_archive(path: Path) -> dict[str, Batch]:
@@ -201,7 +203,7 @@ class _Part:
         return piece
 
 
-def _members(stream: Stream, who: str) -> Iterator[tuple[TarInfo, Any]]:
+def _members(stream: Stream, who: str) -> Iterator[tuple[TarInfo, _Part]]:
     """The files of a tar archive, in order; what nobody reads is skipped, names of more than 100 characters too."""
     left = _MOST_UNPACKED
 

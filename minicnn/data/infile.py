@@ -9,12 +9,21 @@ import os
 import stat
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from ..errors import DataError, reason
 
 GZIP, PIECE = b"\x1f\x8b", 1 << 20
 Stream = io.BufferedIOBase | BinaryIO
+
+
+class Readable(Protocol):
+    """What can be read from its beginning to its end."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Up to so many bytes; none at the end."""
+        ...
+
 
 MOST_TEXT = 64 << 20
 """Bytes; no text file that minicnn reads is longer."""
@@ -89,7 +98,7 @@ def unpacked(file: Stream) -> Stream:
     return gzip.GzipFile(fileobj=file) if packed else file
 
 
-def pieces(stream: Stream, limit: int, who: str) -> Iterator[bytes]:
+def pieces(stream: Readable, limit: int, who: str) -> Iterator[bytes]:
     """Up to ``limit`` bytes in pieces; fewer if the stream ends.
 
     Args:

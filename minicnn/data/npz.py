@@ -8,11 +8,11 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
-from typing import IO, Any, BinaryIO, NamedTuple
+from typing import IO, BinaryIO, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Array
 from ..errors import DataError
 
 MAGIC = b"PK\x03\x04"
@@ -29,7 +29,7 @@ Shape = tuple[int, ...]
 
 def read_npz(
     file: BinaryIO, who: str, kinds: Mapping[str, str], fits: Callable[[dict[str, Shape]], bool], wanted: str
-) -> dict[str, NDArray[Any]]:
+) -> dict[str, Array]:
     """Read named arrays from an NPZ file; others in it are left alone. All shapes are checked before memory is taken.
 
     Args:
@@ -59,7 +59,7 @@ def read_npz(
 
 def _arrays(
     archive: zipfile.ZipFile, who: str, kinds: Mapping[str, str], fits: Callable[[dict[str, Shape]], bool], wanted: str
-) -> dict[str, NDArray[Any]]:
+) -> dict[str, Array]:
     members, headers = {}, {}
     known = {info.filename: info for info in archive.infolist()}
     for name, allowed in kinds.items():
@@ -97,7 +97,7 @@ def _header(member: IO[bytes]) -> Header:
     return Header(found[1], found[2] == "True", tuple(int(size) for size in found[3].split(",") if size.strip()))
 
 
-def _content(member: IO[bytes], header: Header, who: str) -> NDArray[Any]:
+def _content(member: IO[bytes], header: Header, who: str) -> Array:
     """The numbers behind the header: exactly so many."""
     (_, fortran, shape), dtype = header, np.dtype(header.dtype)
     content, got = np.empty(math.prod(shape) * dtype.itemsize, np.uint8), 0

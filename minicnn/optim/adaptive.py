@@ -40,7 +40,7 @@ class RMSprop(Optimizer):
     """
 
     kernel = "rmsprop"
-    told = ("alpha", "eps", "weight_decay", "momentum", "centered")
+    option_names = ("alpha", "eps", "weight_decay", "momentum", "centered")
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class Adagrad(Optimizer):
 
     names = ("sum",)
     kernel = "adagrad"
-    told = ("lr_decay", "weight_decay", "initial_accumulator_value", "eps")
+    option_names = ("lr_decay", "weight_decay", "initial_accumulator_value", "eps")
 
     def __init__(
         self,
@@ -135,7 +135,7 @@ class Adadelta(Optimizer):
 
     names = ("square_avg", "acc_delta")
     kernel = "adadelta"
-    told = ("rho", "eps", "weight_decay")
+    option_names = ("rho", "eps", "weight_decay")
 
     def __init__(
         self,
@@ -175,7 +175,7 @@ class NAdam(Adam):
     """
 
     kernel = "nadam"
-    told = (*Adam.told, "momentum_decay", "decoupled_weight_decay")
+    option_names = (*Adam.option_names, "momentum_decay", "decoupled_weight_decay")
 
     def __init__(
         self,
@@ -236,7 +236,7 @@ class Lion(Optimizer):
 
     names = ("m",)
     kernel = "lion"
-    told = ("betas", "weight_decay")
+    option_names = ("betas", "weight_decay")
 
     def __init__(
         self,

@@ -161,7 +161,7 @@ def update_bn(net: Network, x: ImagesByInput, index: Index = None, batch_size: i
             for placed in measured:
                 for name, buffer in placed.plan.state.items():
                     placed.shared[name][...] = buffer.start
-            _write(net, momenta, [np.full_like(momentum, -1) for momentum in momenta])  # as None is told: the mean over batches
+            _write(net, momenta, [np.full_like(momentum, -1) for momentum in momenta])  # as for None: the mean over batches
             for first in range(0, len(chosen), batch_size):
                 net.forward(x, chosen[first : first + batch_size], train=True)
         except BaseException:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, asdict, dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from ..errors import OptionError, Options, number
 
@@ -64,7 +64,7 @@ class ParameterGroup(Options):
         if self.lr_factor is None and self.weight_decay is None:
             raise OptionError(who, "expected lr_factor or weight_decay, got neither", "give one of them")
 
-    def told(self) -> dict[str, Any]:
+    def options(self) -> dict[str, object]:
         """The options by name, as JSON has them."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 

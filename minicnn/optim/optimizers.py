@@ -50,7 +50,7 @@ class Optimizer(Options):
     """Names of the moment vectors, in the order of the kernel's arguments."""
     kernel: ClassVar[str]
     """The kernel of an update."""
-    told: ClassVar[tuple[str, ...]] = ()
+    option_names: ClassVar[tuple[str, ...]] = ()
     """Names of the options beside the rate."""
     groups: tuple[ParameterGroup, ...] = ()
     weight_decay: float = 0.0
@@ -58,7 +58,7 @@ class Optimizer(Options):
     def __init__(self, lr: float, groups: Sequence[ParameterGroup] = ()) -> None:
         who = type(self).__name__
         self.lr = number(who, "lr", lr, 0, math.inf)
-        if given := checked(who, groups, "weight_decay" in self.told):
+        if given := checked(who, groups, "weight_decay" in self.option_names):
             self.groups = given
         self.steps = 0
         self._missed: dict[str, int] = {}
@@ -165,9 +165,9 @@ class Optimizer(Options):
 
     def options(self) -> dict[str, object]:
         """The options by name, for log lines and checkpoints."""
-        values = {name: getattr(self, name) for name in self.told}
-        told = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-        return told | ({"groups": [group.told() for group in self.groups]} if self.groups else {})
+        values = {name: getattr(self, name) for name in self.option_names}
+        found = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        return found | ({"groups": [group.options() for group in self.groups]} if self.groups else {})
 
     def load(self, steps: int, moments: dict[str, Array], missed: Mapping[str, int] | None = None) -> None:
         """Restore the state from a checkpoint.
@@ -217,7 +217,7 @@ class SGD(Optimizer):
 
     names = ("velocity",)
     kernel = "sgd"
-    told = ("momentum", "nesterov", "weight_decay")
+    option_names = ("momentum", "nesterov", "weight_decay")
 
     def __init__(
         self,
@@ -258,7 +258,7 @@ class Adam(Optimizer):
 
     names = ("m", "v")
     kernel = "adam"
-    told: ClassVar[tuple[str, ...]] = ("betas", "eps", "weight_decay")
+    option_names: ClassVar[tuple[str, ...]] = ("betas", "eps", "weight_decay")
 
     def __init__(
         self,

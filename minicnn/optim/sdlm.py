@@ -48,7 +48,7 @@ class SDLM(Optimizer):
     """1 / (μ + h_kk)."""
 
     kernel = "sdlm"
-    told = ("mu",)
+    option_names = ("mu",)
 
     def __init__(self, lr: float = 5e-4, mu: float = 0.02, *, groups: Sequence[ParameterGroup] = ()) -> None:
         super().__init__(lr, groups)

@@ -77,7 +77,7 @@ def doubles():
 def torch_twin(name, net):
     """PyTorch's optimiser of that name over copies of the parameters, in groups as ``GROUPS``."""
     ours = ALL[name]()
-    options = {key: value for key, value in vars(ours).items() if key in (*ours.told, "lr")}
+    options = {key: value for key, value in vars(ours).items() if key in (*ours.option_names, "lr")}
     weights = {n: torch.from_numpy(view.copy()).requires_grad_() for n, view in net.params.items()}
     decay, lr = options["weight_decay"], options["lr"]
     groups = [
@@ -283,9 +283,9 @@ def test_a_resumed_run_knows_how_long_layers_were_frozen(name, wrap, tmp_path):
 
 def test_options_tell_groups_only_where_there_are_some():
     assert "groups" not in SGD().options()
-    told = SGD(groups=GROUPS).options()["groups"]
-    assert told[0] == {"names": [], "kinds": ["bias", "norm"], "lr_factor": None, "weight_decay": 0}
-    assert told[1] == {"names": ["F1"], "kinds": [], "lr_factor": 0.1, "weight_decay": None}
+    found = SGD(groups=GROUPS).options()["groups"]
+    assert found[0] == {"names": [], "kinds": ["bias", "norm"], "lr_factor": None, "weight_decay": 0}
+    assert found[1] == {"names": ["F1"], "kinds": [], "lr_factor": 0.1, "weight_decay": None}
 
 
 def test_norms_are_all_parameters_of_a_normalising_layer_and_the_last_group_counts():
