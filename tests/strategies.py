@@ -85,6 +85,49 @@ def conv2d(draw):
 
 
 @st.composite
+def conv1d(draw):
+    """The options of ``conv2d`` along rows; a window that is the whole row at times."""
+    groups = draw(st.sampled_from((1, 2, 3)))
+    channels, filters = groups * draw(st.integers(1, 3)), groups * draw(st.sampled_from((1, 2, 3, 9)))
+    kernel, dilation, number = draw(st.integers(1, 6)), draw(st.integers(1, 3)), st.integers(0, 2)
+    padding = draw(number | st.tuples(number, number) | st.just("same"))
+    least = 1 if padding == "same" else max(1, dilation * (kernel - 1) + 1 - sum(both(padding)))
+    size = least + draw(st.integers(0, 5))
+    layer = m.Conv1d(filters, kernel, padding=padding, dilation=dilation, groups=groups, **draw(shared(st.integers(1, 3))))
+    window = layer.window((1, size))
+    assume(meets(window, (1, size)))
+    return layer, (channels, size)
+
+
+def shared(stride):
+    """The options that all convolutions have and whose values do not hang together."""
+    algorithms = st.sampled_from(("auto", "im2col", "direct"))
+    options = {"stride": stride, "bias": st.booleans(), "algorithm": algorithms, "init": inits, "bias_init": bias_inits}
+    return st.fixed_dictionaries(options)
+
+
+@st.composite
+def conv_transpose(draw, kind):
+    """Strides, dilations, groups and paddings with as much output_padding as they allow; maps of one pixel at times.
+
+    Padding may cut off whole windows, as long as anything is left.
+    """
+    flat = kind is m.ConvTranspose1d
+    numbers = st.integers if flat else option
+    groups = draw(st.sampled_from((1, 2, 3)))
+    channels, filters = groups * draw(st.sampled_from((1, 2, 9))), groups * draw(st.integers(1, 3))
+    kernel, dilation, padding = draw(numbers(1, 5)), draw(numbers(1, 3)), draw(numbers(0, 3))
+    options = draw(shared(numbers(1, 3)))
+    most = [max(axis) - 1 for axis in zip(both(options["stride"]), both(dilation), strict=True)]
+    extra = tuple(draw(st.integers(0, n)) for n in most)
+    size = draw(st.tuples(st.integers(1, 5), st.integers(1, 5)))
+    grown = zip(size, both(options["stride"]), both(dilation), both(kernel), both(padding), extra, strict=True)
+    assume(all((n - 1) * s + d * (k - 1) + 1 + e > 2 * p for n, s, d, k, p, e in grown))
+    options |= {"padding": padding, "dilation": dilation, "groups": groups, "output_padding": extra[1] if flat else extra}
+    return kind(filters, kernel, **options), (channels, *size[flat:])
+
+
+@st.composite
 def sparse_conv2d(draw):
     """Rows of any length in any order; tied groups of maps with equally many channels, and maps on their own."""
     channels = draw(st.integers(1, 6))
@@ -226,6 +269,9 @@ layer_norm = layers(
 STRATEGIES = {
     m.Conv2d: conv2d(),
     m.SparseConv2d: sparse_conv2d(),
+    m.Conv1d: conv1d(),
+    m.ConvTranspose2d: conv_transpose(m.ConvTranspose2d),
+    m.ConvTranspose1d: conv_transpose(m.ConvTranspose1d),
     m.Subsample: subsample(),
     m.AvgPool2d: pool(m.AvgPool2d),
     m.MaxPool2d: pool(m.MaxPool2d),

@@ -41,6 +41,9 @@ class Kernels(TrainingKernels, Protocol):
     def row_sum_add(self, dy: Array, db: Array) -> None:
         """db[m] += Σ_p dy[m, p]."""
 
+    def row_add(self, b: Array, y: Array) -> None:
+        """y[m, p] += b[m]."""
+
     # --- convolution: x (C, H, W, L), y (F, OH, OW, L), W (F, C/groups, KH, KW): each group of filters reads its channels ---
 
     def conv2d(self, x: Array, W: Array, b: Array, window: Array, y: Array, *, algorithm: str = "auto") -> None:
@@ -97,6 +100,9 @@ class Kernels(TrainingKernels, Protocol):
 
     def max_pool_dx(self, dy: Array, argmax: Array, window: Array, dx: Array) -> None:
         """dx = Σ of dy over the windows that the pixel won."""
+
+    def max_pool_take(self, x: Array, argmax: Array, window: Array, y: Array) -> None:
+        """y = the pixel of x that won the window, 0 where none did."""
 
     # --- linear maps of rows and columns: taps and weights (OH + OW, reads), of rows, then of columns; −1 ends them ---
 

@@ -1,7 +1,8 @@
 """The layers. Each file states one layer's mathematics; ``base`` states the contract they all keep."""
 
 from .base import Layer
-from .conv import Conv2d
+from .conv import Conv1d, Conv2d
+from .conv_transpose import ConvTranspose1d, ConvTranspose2d
 from .dense import Dense
 from .dropout import Dropout, Dropout2d
 from .flatten import Flatten, Reshape
@@ -33,7 +34,10 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "Concat",
+    "Conv1d",
     "Conv2d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
     "Dense",
     "Dropout",
     "Dropout2d",

@@ -1,24 +1,82 @@
-"""The convolution layer."""
+"""The convolution layers."""
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from math import prod
-from typing import ClassVar
 
 from ..arrays import Array, Shape
 from ..backends.kernels import Kernels
-from ..errors import OptionError, ShapeError, flag
-from .base import Layer, Param, Plan
-from .init import Constant, Init, TorchDefault
-from .views import maps, zeros
-from .window import Pair, Window, count, pair, sides
-
-ALGORITHMS = ("auto", "im2col", "direct")
+from ..errors import OptionError
+from .base import Param, Plan
+from .convolution import _Convolution, _OneAxis
+from .views import filters, maps, planes, zeros
+from .window import Pair, Window, pair, sides
 
 
 @dataclass(frozen=True)
-class Conv2d(Layer):
+class _Conv(_Convolution):
+    """W over every place of the map, added up over channels."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.padding, str) and self.padding != "same":
+            what = f'expected padding as numbers or "same", got {self.padding!r}'
+            raise OptionError(self.label, what, 'give padding=0 or padding="same"')
+        _ = self.window((1, 1))
+
+    def window(self, size: Pair) -> Window:
+        """The window that the options describe on a map of that size."""
+        kernel, stride, dilation = (self._pair(name, 1) for name in ("kernel_size", "stride", "dilation"))
+        if isinstance(self.padding, str):
+            return Window.same(kernel, dilation, stride, size)
+        before, after = self._sides()
+        return Window(kernel, stride, before, dilation, after)
+
+    def _sides(self) -> tuple[Pair, Pair]:
+        """The zeros before and after rows and columns."""
+        assert not isinstance(self.padding, str)
+        return sides(self.label, "padding", self.padding)
+
+    def plan(self, in_shape: Shape) -> Plan:
+        """W (filters, C/groups, KH, KW) and b (filters,)."""
+        channels, size = self._input(in_shape)
+        window = self.window(size)
+        taps, out = window.kernel[-self._dims :], window.places(self.label, size)[-self._dims :]
+        shape = (self.filters, channels // self.groups, *taps)
+        fan_in, fan_out = prod(shape[1:]), self.filters // self.groups * prod(taps)
+        params = {"W": Param(shape, self.init, fan_in, fan_out)}
+        consts = {"window": window.array()}
+        if self.bias:
+            params["b"] = Param((self.filters,), self.bias_init, fan_in, fan_out)
+        else:
+            consts["b"] = zeros(self.filters)
+        links = prod(out) * self.filters * (fan_in + self.bias)
+        return Plan((self.filters, *out), params, consts, connections=links)
+
+    def forward(self, k: Kernels, x: Array, y: Array, W: Array, b: Array, window: Array) -> None:
+        """y = W ⋆ x + b."""
+        k.conv2d(planes(x), filters(W), b, window, planes(y), algorithm=self.algorithm)
+
+    def backward(
+        self, k: Kernels, x: Array, dy: Array, W: Array, window: Array, dx: Array | None, dW: Array, db: Array | None = None
+    ) -> None:
+        """dW += dy ⋆ x, db += Σ dy, dx = W ∗ dy (the full convolution)."""
+        if db is not None:
+            k.row_sum_add(maps(dy), db)
+        k.conv2d_dW_add(planes(x), planes(dy), window, filters(dW), algorithm=self.algorithm)
+        if dx is not None:
+            k.conv2d_dx(planes(dy), filters(W), window, planes(dx), algorithm=self.algorithm)
+
+    def curvature(
+        self, k: Kernels, x2: Array, hy: Array, W2: Array, window: Array, hx: Array | None, hW: Array, hb: Array | None = None
+    ) -> None:
+        """hW += hy ⋆ x², hb += Σ hy, hx = W² ∗ hy."""
+        self.backward(k, x2, hy, W2, window, hx, hW, hb)
+
+
+@dataclass(frozen=True)
+class Conv2d(_Conv):
     """y[f] = b[f] + Σ_c W[f, c] ⋆ x[c], a cross-correlation as in PyTorch.
 
     x (C, H, W, L), W (filters, C/groups, KH, KW), b (filters,), y (filters, OH, OW, L), with
@@ -50,83 +108,35 @@ class Conv2d(Layer):
     (8, 10, 10)
     """
 
-    filters: int
-    kernel_size: int | Pair
-    _: KW_ONLY
-    stride: int | Pair = 1
-    padding: int | tuple[int | Pair, int | Pair] | str = 0
-    dilation: int | Pair = 1
-    groups: int = 1
-    bias: bool = True
-    algorithm: str = "auto"
-    init: Init = TorchDefault()
-    bias_init: Init = Constant(0.0)
-    order: ClassVar[str] = (
-        "the first argument is the number of filters, and channels are inferred: give stride, padding and the rest by name"
-    )
 
-    def __post_init__(self) -> None:
-        count("Conv2d", "filters", self.filters)
-        count("Conv2d", "groups", self.groups)
-        flag("Conv2d", "bias", self.bias)
-        if self.filters % self.groups:
-            what = f"expected filters as a multiple of groups, got {self.filters} filters in {self.groups} groups"
-            raise OptionError("Conv2d", what, f"give groups that divide {self.filters}")
-        if self.algorithm not in ALGORITHMS:
-            what = f"expected algorithm as one of {', '.join(ALGORITHMS)}, got {self.algorithm!r}"
-            raise OptionError("Conv2d", what, 'leave it at "auto"')
-        if isinstance(self.padding, str) and self.padding != "same":
-            what = f'expected padding as numbers or "same", got {self.padding!r}'
-            raise OptionError("Conv2d", what, 'give padding=0 or padding="same"')
-        _ = self.window((1, 1))
+@dataclass(frozen=True)
+class Conv1d(_OneAxis, _Conv):
+    """y[f] = b[f] + Σ_c W[f, c] ⋆ x[c] along rows, as ``torch.nn.Conv1d``.
 
-    def window(self, size: Pair) -> Window:
-        """The window that the options describe on a map of that size."""
-        kernel = pair("Conv2d", "kernel_size", self.kernel_size, least=1)
-        stride = pair("Conv2d", "stride", self.stride, least=1)
-        dilation = pair("Conv2d", "dilation", self.dilation, least=1)
-        if isinstance(self.padding, str):
-            return Window.same(kernel, dilation, stride, size)
-        before, after = sides("Conv2d", "padding", self.padding)
-        return Window(kernel, stride, before, dilation, after)
+    x (C, W, L), W (filters, C/groups, K), b (filters,), y (filters, OW, L), with
+    OW = (W + left + right − dilation·(K − 1) − 1) // stride + 1.
 
-    def plan(self, in_shape: Shape) -> Plan:
-        """W (filters, C/groups, KH, KW) and b (filters,)."""
-        if len(in_shape) != 3:
-            raise ShapeError("Conv2d", f"expected an input (C, H, W), got {in_shape}", "put it before Flatten and Dense layers")
-        channels, size = in_shape[0], (in_shape[1], in_shape[2])
-        window = self.window(size)
-        if channels % self.groups:
-            what = f"expected channels as a multiple of groups, got {channels} channels in {self.groups} groups"
-            raise ShapeError("Conv2d", what, f"give groups that divide {channels}")
-        out = window.places("Conv2d", size)
-        shape = (self.filters, channels // self.groups, *window.kernel)
-        fan_in, fan_out = prod(shape[1:]), self.filters // self.groups * prod(window.kernel)
-        params = {"W": Param(shape, self.init, fan_in, fan_out)}
-        consts = {"window": window.array()}
-        if self.bias:
-            params["b"] = Param((self.filters,), self.bias_init, fan_in, fan_out)
-        else:
-            consts["b"] = zeros(self.filters)
-        links = prod(out) * self.filters * (fan_in + self.bias)
-        return Plan((self.filters, *out), params, consts, connections=links)
+    Args:
+        filters: how many output rows; how many channels there are, the layer before says.
+        kernel_size: taps.
+        stride: pixels between places.
+        padding: zeros before and after the row: one number, or (left, right); or ``"same"`` for OW = ⌈W / stride⌉, as in
+            ``Conv2d``.
+        dilation: pixels between taps.
+        groups: into how many groups channels and filters fall.
+        bias: whether b is added.
+        algorithm: as in ``Conv2d``.
+        init: how W starts.
+        bias_init: how b starts.
 
-    def forward(self, k: Kernels, x: Array, y: Array, W: Array, b: Array, window: Array) -> None:
-        """y = W ⋆ x + b."""
-        k.conv2d(x, W, b, window, y, algorithm=self.algorithm)
+    Raises:
+        OptionError: an option outside what it may be.
 
-    def backward(
-        self, k: Kernels, x: Array, dy: Array, W: Array, window: Array, dx: Array | None, dW: Array, db: Array | None = None
-    ) -> None:
-        """dW += dy ⋆ x, db += Σ dy, dx = W ∗ dy (the full convolution)."""
-        if db is not None:
-            k.row_sum_add(maps(dy), db)
-        k.conv2d_dW_add(x, dy, window, dW, algorithm=self.algorithm)
-        if dx is not None:
-            k.conv2d_dx(dy, W, window, dx, algorithm=self.algorithm)
+    >>> Conv1d(8, 9, stride=4, padding=4).plan((1, 100)).out_shape
+    (8, 25)
+    """
 
-    def curvature(
-        self, k: Kernels, x2: Array, hy: Array, W2: Array, window: Array, hx: Array | None, hW: Array, hb: Array | None = None
-    ) -> None:
-        """hW += hy ⋆ x², hb += Σ hy, hx = W² ∗ hy."""
-        self.backward(k, x2, hy, W2, window, hx, hW, hb)
+    def _sides(self) -> tuple[Pair, Pair]:
+        assert not isinstance(self.padding, str)
+        left, right = pair("Conv1d", "padding", self.padding, least=0)  # type: ignore[arg-type]
+        return (0, left), (0, right)

@@ -27,6 +27,11 @@ def planes(a: Array) -> Array:
     return a.reshape(len(a), *(1,) * (4 - a.ndim), *a.shape[1:])
 
 
+def filters(a: Array) -> Array:
+    """Weights (F, C, K) or (F, C, KH, KW) as (F, C, KH, KW): windows along a row have one row."""
+    return a.reshape(*a.shape[:2], *(1,) * (4 - a.ndim), *a.shape[2:])
+
+
 def zeros(size: int) -> Array:
     """The bias of a layer that has none."""
     return np.zeros(size)

@@ -51,6 +51,19 @@ def conv2d(layer, x, W, b=None):
     return F.conv2d(F.pad(x, four_sides(tuple(tensorflows(*axis) for axis in axes))), W, b, **options)
 
 
+def conv1d(layer, x, W, b=None):
+    padding = layer.padding if layer.padding == "same" else both(layer.padding)
+    if padding == "same" and layer.stride > 1:
+        padding = tensorflows(x.shape[2], layer.kernel_size, layer.stride, layer.dilation)
+    x, padding = (x, padding) if padding == "same" else (F.pad(x, padding), 0)
+    return F.conv1d(x, W, b, layer.stride, padding, layer.dilation, layer.groups)
+
+
+def conv_transpose(layer, x, W, b=None):
+    function = F.conv_transpose1d if isinstance(layer, m.ConvTranspose1d) else F.conv_transpose2d
+    return function(x, W, b, layer.stride, layer.padding, layer.output_padding, layer.groups, layer.dilation)
+
+
 def sparse_conv2d(layer, x, W, b):
     maps, first = [], 0
     sizes = layer.group_sizes or (1,) * len(layer.table)
@@ -102,6 +115,9 @@ OWN = {
     m.Multiply: lambda layer, x, gate: x * gate.reshape(*gate.shape, *(1,) * (x.ndim - gate.ndim)),
     m.Conv2d: conv2d,
     m.SparseConv2d: sparse_conv2d,
+    m.Conv1d: conv1d,
+    m.ConvTranspose2d: conv_transpose,
+    m.ConvTranspose1d: conv_transpose,
     m.Subsample: subsample,
     m.GlobalAvgPool2d: lambda layer, x: F.adaptive_avg_pool2d(x, 1).flatten(1),
     m.GlobalMaxPool2d: lambda layer, x: F.adaptive_max_pool2d(x, 1).flatten(1),

@@ -23,6 +23,7 @@ from .kernels import (
     smooth,
     soft_targets,
     softmax,
+    unpool,
     update,
     warp,
 )
@@ -31,7 +32,7 @@ from .runtime.native_threads import NativeThreads
 
 KERNELS = kernels_in(
     *(im2col, sparse, adaptive, dropout, elementwise, gate, gemm, group_norm, lanes, loss, norm, penalty, rbf, rectifier),
-    *(resample, smooth, soft_targets, softmax, update, warp),
+    *(resample, smooth, soft_targets, softmax, unpool, update, warp),
     *(by_lanes, lowering),  # of two with one name the later, which chooses
 )
 globals().update(KERNELS)  # so that cpu.relu is one of them

@@ -30,6 +30,11 @@ def row_sum_add(dy: Array, db: Array) -> None:
     db += dy.sum(axis=1)
 
 
+def row_add(b: Array, y: Array) -> None:
+    """y[m, p] += b[m]."""
+    y += b[:, None]
+
+
 def group_sum_add(dy: Array, group: Array, db: Array) -> None:
     """db[group[f]] += Σ_p dy[f, p]."""
     np.add.at(db, group, dy.sum(axis=1))

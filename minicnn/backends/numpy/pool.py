@@ -62,6 +62,13 @@ def max_pool_dx(dy: Array, argmax: Array, window: Array, dx: Array) -> None:
         dx[pixels] += np.where(argmax[at] == i * window[1] + j, dy[at], 0)
 
 
+def max_pool_take(x: Array, argmax: Array, window: Array, y: Array) -> None:
+    """y = the pixel of x that won the window, 0 where none did."""
+    y[...] = 0
+    for i, j, at, pixels in taps(window, x.shape[1:3], y.shape[1:3]):
+        y[at] = np.where(argmax[at] == i * window[1] + j, x[pixels], y[at])
+
+
 def axes(taps: Array, weights: Array, tall: int, size: Shape) -> tuple[Array, Array]:
     """The matrices A (OH, H) and B (OW, W) of the tables."""
     both = np.zeros((len(taps), max(size) + 1), weights.dtype)  # its last column takes what taps of −1 give

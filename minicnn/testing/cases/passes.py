@@ -40,6 +40,11 @@ def row_sum_add(d: Draw) -> Case:
     return [d.normal(M, 3 * d.L), d.normal(M)], [1]
 
 
+def row_add(d: Draw) -> Case:
+    M = d.size()
+    return [d.normal(M), d.normal(M, 3 * d.L)], [1]
+
+
 def spread(d: Draw) -> Case:
     group = d.whole(3, d.size(1, 9))
     return [d.normal(3), group, d.room(len(group))], [2]
@@ -179,6 +184,11 @@ def max_pool(d: Draw) -> Case:
 def max_pool_dx(d: Draw) -> Case:
     g, x, dy = pooled(d)
     return [dy, d.whole(g[0] * g[1] + 1, *dy.shape).astype(np.int32) - 1, g, d.room(*x.shape)], [3]
+
+
+def max_pool_take(d: Draw) -> Case:
+    g, x, y = pooled(d)
+    return [x, d.whole(g[0] * g[1] + 1, *y.shape).astype(np.int32) - 1, g, d.room(*y.shape)], [3]
 
 
 def resampled(d: Draw) -> tuple[Array, Array, Array, Array]:

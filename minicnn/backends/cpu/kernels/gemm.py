@@ -145,3 +145,12 @@ def row_sum_add(dy: Array, db: Array) -> None:
         for p in range(row.size):
             total += row[p]
         db[m] += total
+
+
+@kernel
+def row_add(b: Array, y: Array) -> None:
+    """y[m, p] += b[m]."""
+    for m in range(y.shape[0]):
+        row, bias = y[m], b[m]
+        for p in range(row.size):
+            row[p] += bias

@@ -110,19 +110,26 @@ def convolution_by_shape(calls: Sequence[Call]) -> Rewrite | None:
 
 
 def convolution_dx_by_shape(calls: Sequence[Call]) -> Rewrite | None:
-    """dx = W ∗ dy: a convolution of dy with W turned, over a border that makes it as large as x; or Wᵀ dy for one tap."""
+    """dx = W ∗ dy: a convolution of dy with W turned, over a border that makes it as large as x; or Wᵀ dy for one tap.
+
+    It is also the forward pass of a transposed convolution, y = W ∗ x; then y += b and y = f(y) may follow.
+    """
     if calls[0].name != "conv2d_dx":
         return None
     dy, packed, g, dx = calls[0].arrays
-    none = np.zeros(len(dx), dx.dtype)
+    count, b = 1, np.zeros(len(dx), dx.dtype)
+    if names(calls[1:], "row_add") and same(calls[1].arrays[1], dx):
+        count, b = 2, calls[1].arrays[0]
+    kind = activation_of(calls[count], dx) if len(calls) > count else NONE
+    count += kind != NONE
     if winograd.applies(dy, dx, g):
-        return Rewrite(1, *winograd.rewritten(dy, packed, none, 2 - g[4:6], dx, NONE, turned=True))
+        return Rewrite(count, *winograd.rewritten(dy, packed, b, 2 - g[4:6], dx, kind, turned=True))
     alike = 4 * dy[0].size >= 3 * dx[0].size  # otherwise most of what dx meets at its border is zeros
     if alike and steady(g) and winograd_links.applies(dy, tuple(g[:2]), len(dy) * len(dx), dx):
-        return Rewrite(1, *winograd_links.dense(dy, packed, none, 4 - g[4:6], dx, NONE, turned=True))
+        return Rewrite(count, *winograd_links.dense(dy, packed, b, 4 - g[4:6], dx, kind, turned=True))
     if strided_pointwise.applies(dy, g):
         return Rewrite(1, *strided_pointwise.rewritten(dy, packed, g, dx))
-    return Rewrite(1, *pointwise.rewritten(dy, packed, none, dx, NONE)) if pointwise.applies(dy, dx, g) else None
+    return Rewrite(count, *pointwise.rewritten(dy, packed, b, dx, kind)) if pointwise.applies(dy, dx, g) else None
 
 
 def convolution_dw_by_shape(calls: Sequence[Call]) -> Rewrite | None:
