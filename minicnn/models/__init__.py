@@ -5,6 +5,7 @@ from .lenet import C3_CONNECTIONS, c3_table, cyclic_table, lenet5, lenet5_1998, 
 from .resnet import resnet8, resnet20
 from .small import keyword_cnn, mnist_convnet, mobilenet_small
 from .squeezenet import squeezenet_small
+from .unet import unet_small
 from .vgg import vgg_small
 
 __all__ = [
@@ -22,5 +23,6 @@ __all__ = [
     "resnet8",
     "resnet20",
     "squeezenet_small",
+    "unet_small",
     "vgg_small",
 ]

@@ -18,6 +18,7 @@ COUNTS = {
     models.vgg_small: (551_722, 552_874),
     models.squeezenet_small: (727_626, 727_626),
     models.conv_autoencoder: (4_385, 4_385),
+    models.unet_small: (1_941_105, 1_941_105),
 }
 """Parameters; and with running statistics, as Keras counts them."""
 
@@ -33,7 +34,11 @@ def test_squeezenet_has_as_many_for_the_classes_of_its_source():
     assert len(models.squeezenet_small(1000, (3, 224, 224), threads=1).params.flat) == 1_235_496
 
 
-CLASSIFIERS = [model for model in COUNTS if model is not models.conv_autoencoder]
+def test_the_network_for_sounds_has_as_many_for_the_classes_of_its_source():
+    assert len(models.keyword_cnn(35, (1, 8000), threads=1).params.flat) == 26_915
+
+
+CLASSIFIERS = [model for model in COUNTS if model not in (models.conv_autoencoder, models.unet_small)]
 
 
 @pytest.mark.parametrize("model", CLASSIFIERS, ids=lambda model: model.__name__)
@@ -72,6 +77,27 @@ def test_an_autoencoder_refuses_images_that_it_cannot_draw(shape):
     what = f"conv_autoencoder: expected images (C, H, W) with H and W multiples of 4, got {shape}; "
     with pytest.raises(ShapeError, match=f"^{re.escape(what + 'pad the images, as with Pixels(..., size=32)')}$"):
         models.conv_autoencoder(shape)
+
+
+def test_a_unet_gives_a_map_for_each_class():
+    nets = [models.unet_small(3, (2, 16, 48), threads=1, seed=seed) for seed in (0, 0, 1)]
+    first, again, other = (net.params.flat for net in nets)
+    assert nets[0].out_shape == (3, 16, 48)
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("shape", [(3, 40, 32), (3, 32, 8), (32, 32), 32])
+def test_a_unet_refuses_images_that_do_not_halve(shape):
+    what = f"unet_small: expected images (C, H, W) with H and W multiples of 16, got {shape}; "
+    with pytest.raises(ShapeError, match=f"^{re.escape(what + 'pad the images, as with Pad2d before training')}$"):
+        models.unet_small(in_shape=shape)
+
+
+def test_a_network_for_sounds_takes_any_length_and_number_of_channels():
+    nets = [models.keyword_cnn(4, (2, 6848), threads=1, seed=seed) for seed in (0, 1)]
+    assert nets[0].out_shape == (4,)
+    assert not np.array_equal(nets[0].params.flat, nets[1].params.flat)
 
 
 # --- LeNet-5 with one thing changed ---
