@@ -90,7 +90,8 @@ def test_five_steps_of_sgd_with_momentum_are_pytorchs(name, size):
     net, theirs, start = both(name, size)
     for (key, value), expected in zip(net.params.items(), theirs.parameters(), strict=True):
         assert furthest(value, expected) <= 1e-12, key
-        assert not np.array_equal(value, start.params[key]), f"expected {key} to have been trained"
+        if key.endswith(".W"):  # what a batch normalisation takes away again has no gradient: biases before it stay
+            assert not np.array_equal(value, start.params[key]), f"expected {key} to have been trained"
     for (key, value), expected in zip(net.state.items(), theirs.buffers(), strict=True):
         assert furthest(value, expected) <= 1e-12, key
     x = data(name, size)[0][:IMAGES]
