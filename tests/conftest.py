@@ -103,6 +103,7 @@ INTERPRETED = {
     "test_resample_kernels",
     "test_single",
     "test_tiles",
+    "test_unpool_kernels",
     "test_update_kernels",
     "test_warp_kernels",
 }

@@ -248,6 +248,13 @@ def joined(draw, kind):
 
 
 @st.composite
+def unpool(draw, kind, of):
+    """The options of a pool, the values that it would give, and its map."""
+    layer, in_shape = draw(pool(of))
+    return kind(**vars(layer)), (layer.plan(in_shape).out_shape, in_shape)
+
+
+@st.composite
 def group_norm(draw):
     """Groups of one channel, of several, and of all."""
     groups, own = draw(st.integers(1, 3)), draw(st.integers(1, 3))
@@ -277,6 +284,8 @@ STRATEGIES = {
     m.MaxPool2d: pool(m.MaxPool2d),
     m.AvgPool1d: pool(m.AvgPool1d),
     m.MaxPool1d: pool(m.MaxPool1d),
+    m.MaxUnpool2d: unpool(m.MaxUnpool2d, m.MaxPool2d),
+    m.MaxUnpool1d: unpool(m.MaxUnpool1d, m.MaxPool1d),
     m.GlobalAvgPool2d: layers(m.GlobalAvgPool2d, shape=maps),
     m.GlobalMaxPool2d: layers(m.GlobalMaxPool2d, shape=maps),
     m.AdaptiveAvgPool2d: adaptive(),

@@ -20,6 +20,7 @@ from .smooth import ELU, GELU, SELU, Mish, SiLU, Softplus
 from .softmax import LogSoftmax, Softmax
 from .sparse_conv import SparseConv2d
 from .subsample import Subsample
+from .unpool import MaxUnpool1d, MaxUnpool2d
 from .upsample import Upsample
 
 __all__ = [
@@ -54,6 +55,8 @@ __all__ = [
     "LogSoftmax",
     "MaxPool1d",
     "MaxPool2d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
     "Mish",
     "Multiply",
     "PReLU",

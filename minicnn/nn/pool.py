@@ -150,8 +150,8 @@ def parts_of(
 
 
 @dataclass(frozen=True)
-class _MaxPool(_Maximum, _Pool):
-    """What both pools of maxima share."""
+class _Dilated(_Pool):
+    """Windows of which one tap wins."""
 
     _: KW_ONLY
     dilation: int | Pair = 1
@@ -162,7 +162,7 @@ class _MaxPool(_Maximum, _Pool):
         """The window that the options describe; the stride is the kernel unless given."""
         return replace(super().window, dilation=self._pair("dilation", 1))
 
-    def plan(self, in_shape: Shape) -> Plan:
+    def _won(self, in_shape: Shape) -> Plan:
         """``argmax`` remembers which tap of each window won."""
         out, size, window = self._out(in_shape), self._size(in_shape), self.window
         places = window.out_size(size, self.ceil_mode)
@@ -172,6 +172,15 @@ class _MaxPool(_Maximum, _Pool):
             what = f"expected windows that all have a tap on the {by(size)} map, got {got}"
             raise ShapeError(self.label, what, "give less padding or less dilation")
         return Plan(out, consts={"window": window.array()}, saved={"argmax": Buffer(out, "int32")})
+
+
+@dataclass(frozen=True)
+class _MaxPool(_Maximum, _Dilated):
+    """What both pools of maxima share."""
+
+    def plan(self, in_shape: Shape) -> Plan:
+        """``argmax`` remembers which tap of each window won."""
+        return self._won(in_shape)
 
 
 def misses(size: int, places: int, kernel: int, stride: int, padding: int, dilation: int) -> bool:

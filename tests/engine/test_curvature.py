@@ -20,7 +20,7 @@ RNG = np.random.default_rng(0)
 
 @pytest.mark.parametrize("kind", [kind for kind in STRATEGIES if kind.curvature is not None], ids=lambda kind: kind.__name__)
 def test_a_layer_carries_back_its_squared_jacobian_whatever_its_options(kind):
-    @examples({m.Conv2d: 30, m.SparseConv2d: 20}.get(kind, 10))
+    @examples({m.Conv2d: 30, m.SparseConv2d: 20, m.ConvTranspose2d: 20}.get(kind, 10))
     @given(STRATEGIES[kind])
     def carries_back(case):
         check_curvature(*case)

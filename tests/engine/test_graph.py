@@ -14,6 +14,7 @@ from strategies import examples
 import minicnn as m
 from minicnn import Network
 from minicnn.errors import ContractError, OptionError, ShapeError
+from minicnn.testing import check_gradient
 
 SHAPE = (3, 8, 8)
 FIRE = [
@@ -314,3 +315,43 @@ def test_a_gate_of_another_shape_is_refused():
         Network(items, SHAPE)
     with pytest.raises(ShapeError, match=re.escape("expected two inputs, a value and its gate, got 1")):
         Network([("out", m.Multiply(), ("input",))], SHAPE)
+
+
+UNPOOL = [
+    ("conv", m.Conv2d(4, 3, padding=1)),
+    ("act", m.ReLU()),
+    ("pool", m.MaxPool2d(2, ceil_mode=True)),
+    ("deep", m.Conv2d(4, 3, padding=1)),
+    ("up", m.MaxUnpool2d(2, ceil_mode=True), ("deep", "act")),
+    ("out", m.Dense(3)),
+]
+
+
+@pytest.mark.parametrize("backend", ["cpu", "numpy"])
+def test_values_go_back_to_where_a_pool_found_its_maxima(backend):
+    """Each at its place, and nothing elsewhere; all passes, one image and the gradient of what the pool read."""
+    net = Network(UNPOOL, (2, 5, 6), dtype="float64", backend=backend, threads=1)
+    x = np.random.default_rng(0).standard_normal((17, 2, 5, 6))
+    check_gradient(net, x)
+    y = net.forward(x)
+    act, pooled, deep, up = (net.activation(name) for name in ("act", "pool", "deep", "up"))
+    assert up.shape == act.shape == (17, 4, 5, 6)
+    for at in np.ndindex(17, 4, 3, 3):
+        window = (*at[:2], slice(2 * at[2], 2 * at[2] + 2), slice(2 * at[3], 2 * at[3] + 2))
+        place = np.unravel_index(np.argmax(act[window]), act[window].shape)
+        expected = np.zeros_like(act[window])
+        expected[place] = deep[at]
+        assert act[window][place] == pooled[at]
+        np.testing.assert_array_equal(up[window], expected)
+    np.testing.assert_allclose(net.predict(x[:1]), y[:1], rtol=1e-12)
+
+
+def test_values_that_are_not_one_for_every_window_are_refused():
+    items = [("pool", m.MaxPool2d(2)), ("up", m.MaxUnpool2d(3), ("pool", "input"))]
+    message = (
+        "expected values (3, 2, 2), one for every window on (3, 8, 8), got (3, 4, 4)\n"
+        "  chain: (3, 8, 8) → pool MaxPool2d → (3, 4, 4) → up MaxUnpool2d ✗\n"
+        "  hint: give the values first, then what the pool read, and the pool's options"
+    )
+    with pytest.raises(ShapeError, match=re.escape(message)):
+        Network(items, SHAPE)

@@ -17,7 +17,7 @@ from minicnn.backends import convolution
 from minicnn.nn.base import LAYERS
 from minicnn.testing import check_gradient, check_layer
 
-EXAMPLES = {m.Conv2d: 40, m.SparseConv2d: 25}
+EXAMPLES = {m.Conv2d: 40, m.SparseConv2d: 25, m.Conv1d: 20, m.ConvTranspose2d: 30, m.ConvTranspose1d: 20}
 KINDS = pytest.mark.parametrize("kind", STRATEGIES, ids=lambda kind: kind.__name__)
 
 
@@ -180,6 +180,12 @@ def sided(got):
     return f"expected padding of four sides as ((top, bottom), (left, right)), got {got}", "write the sides in that form"
 
 
+def extra(got, stride, dilation):
+    """What too much output_padding says."""
+    what = f"expected output_padding below the stride or the dilation, got {got} with stride {stride} and dilation {dilation}"
+    return what, "give less of it, or crop less with padding"
+
+
 def tied(got):
     """What groups say that are not the table's three maps."""
     what = f"expected group_sizes as the sizes of groups of 3 maps in all, got {got}"
@@ -269,6 +275,33 @@ OPTIONS = {
     "Conv2d(2, 3, dilation=2**40)": huge("dilation", 2**40),
     "Conv2d(2, 3, groups=2**70)": huge("groups", 2**70),
     "Conv2d(2, 3, bias=5)": truth("bias", 5),
+    "Conv1d(0, 3)": counted("filters", "0"),
+    "Conv1d(2, (1, 3))": counted("kernel_size", "(1, 3)"),
+    "Conv1d(2, 3, stride=0)": counted("stride", "0"),
+    "Conv1d(2, 3, dilation=2**40)": huge("dilation", 2**40),
+    "Conv1d(2, 3, padding='valid')": padded("'valid'"),
+    "Conv1d(2, 3, padding=-1)": whole("padding", 0, "-1"),
+    "Conv1d(2, 3, padding=((1, 2), 0))": whole("padding", 0, "((1, 2), 0)"),
+    "Conv1d(3, 3, groups=2)": (
+        "expected filters as a multiple of groups, got 3 filters in 2 groups",
+        "give groups that divide 3",
+    ),
+    "Conv1d(2, 3, algorithm='fft')": ("expected algorithm as one of auto, im2col, direct, got 'fft'", 'leave it at "auto"'),
+    "ConvTranspose2d(0, 3)": counted("filters", "0"),
+    "ConvTranspose2d(2, 3, groups=0)": counted("groups", "0"),
+    "ConvTranspose2d(2, 3, bias=1)": truth("bias", 1),
+    "ConvTranspose2d(2, 0)": whole("kernel_size", 1, "0"),
+    "ConvTranspose2d(2, 3, stride=(1, 0))": whole("stride", 1, "(1, 0)"),
+    "ConvTranspose2d(2, 3, padding=-1)": whole("padding", 0, "-1"),
+    "ConvTranspose2d(2, 3, padding='same')": whole("padding", 0, "'same'"),
+    "ConvTranspose2d(2, 3, dilation=2**40)": huge("dilation", 2**40),
+    "ConvTranspose2d(2, 3, output_padding=-1)": whole("output_padding", 0, "-1"),
+    "ConvTranspose2d(2, 3, output_padding=1)": extra("1", 1, 1),
+    "ConvTranspose2d(2, 3, stride=(2, 3), output_padding=2)": extra("2", (2, 3), 1),
+    "ConvTranspose2d(2, 3, dilation=(3, 1), output_padding=(2, 1))": extra("(2, 1)", 1, (3, 1)),
+    "ConvTranspose1d(2, (3,))": counted("kernel_size", "(3,)"),
+    "ConvTranspose1d(2, 3, padding=(1, 1))": ("expected padding as a whole number of at least 0, got (1, 1)", "give padding=0"),
+    "ConvTranspose1d(2, 3, stride=2, output_padding=2)": extra("2", 2, 1),
     "SparseConv2d(((0,),), 2**70)": huge("kernel_size", 2**70),
     "Subsample(2**64)": huge("window", 2**64),
     "AvgPool2d(2**15 + 1)": huge("kernel_size", 2**15 + 1, most=2**15),
@@ -311,6 +344,9 @@ OPTIONS = {
     "AvgPool1d(2, count_include_pad=0)": truth("count_include_pad", 0),
     "MaxPool1d(2, dilation=(1, 1))": counted("dilation", "(1, 1)"),
     "MaxPool1d(0)": counted("kernel_size", "0"),
+    "MaxUnpool2d(0)": whole("kernel_size", 1, "0"),
+    "MaxUnpool2d(2, padding=2)": half("2 for kernel 2"),
+    "MaxUnpool1d(2, dilation=0)": counted("dilation", "0"),
     "AdaptiveAvgPool2d(0)": counted("output_size", "0"),
     "AdaptiveAvgPool2d((None, 2.0))": counted("output_size", "2.0"),
     "AdaptiveAvgPool2d(None)": adapted("None"),
@@ -367,6 +403,44 @@ SHAPES = [
         "expected a map of at least 5×3, the reach of its window, got 4×9 with padding",
         FIT,
     ),
+    *[
+        (kind(2, 3), (2, 9, 9), "expected an input (C, W), got (2, 9, 9)", "put it before Flatten and Dense layers")
+        for kind in (m.Conv1d, m.ConvTranspose1d)
+    ],
+    (
+        m.Conv1d(2, 3, padding=(1, 0), dilation=2),
+        (1, 3),
+        "expected a map of at least 1×5, the reach of its window, got 1×4 with padding",
+        FIT,
+    ),
+    (m.ConvTranspose2d(2, 3), (9,), "expected an input (C, H, W), got (9,)", "put it before Flatten and Dense layers"),
+    (
+        m.ConvTranspose2d(4, 3, groups=2),
+        (3, 9, 9),
+        "expected channels as a multiple of groups, got 3 channels in 2 groups",
+        "give groups that divide 3",
+    ),
+    (
+        m.ConvTranspose2d(2, 3, padding=(1, 3)),
+        (1, 9, 4),
+        "expected padding that leaves a pixel of 11×6, got (1, 3)",
+        "give less padding: it is cut off on every side",
+    ),
+    (
+        m.ConvTranspose1d(2, 3, stride=2, padding=4, output_padding=1),
+        (1, 3),
+        "expected padding that leaves a pixel of 1×8, got 4",
+        "give less padding: it is cut off on every side",
+    ),
+    *[
+        (
+            kind(2),
+            shape,
+            "expected two inputs, the values and the map that was pooled, got 1",
+            f'write ("up", {kind.__name__}(2), ("values", "map"))',
+        )
+        for kind, shape in ((m.MaxUnpool2d, (2, 4, 4)), (m.MaxUnpool1d, (2, 4)))
+    ],
     (
         SparseConv2d(((0, 3),), 3),
         (3, 9, 9),

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import strategies
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import STRATEGIES, both, examples
@@ -81,6 +82,19 @@ def subsample(layer, x, W, b):
     return F.avg_pool2d(x, window) * math.prod(window) * W[:, None, None] + b[:, None, None]
 
 
+def max_unpool(layer, values, x):
+    """By PyTorch's indices; where windows overlap their values are added, which PyTorch has no function for."""
+    flat = isinstance(layer, m.MaxUnpool1d)
+    _, at = (F.max_pool1d if flat else F.max_pool2d)(x.detach(), **vars(layer), return_indices=True)
+    stride = layer.stride or layer.kernel_size
+    if both(layer.dilation) == (1, 1) and all(s >= n for s, n in zip(both(stride), both(layer.kernel_size), strict=True)):
+        unpool = F.max_unpool1d if flat else F.max_unpool2d
+        y = unpool(values, at, layer.kernel_size, stride, layer.padding, x.shape[2:])
+    else:
+        y = torch.zeros_like(x).flatten(2).scatter_add(2, at.flatten(2), values.flatten(2)).reshape(x.shape)
+    return y + 0 * x
+
+
 def upsample(layer, x):
     corners = layer.align_corners if layer.mode == "bilinear" else None
     return torch.nn.Upsample(scale_factor=layer.scale_factor, mode=layer.mode, align_corners=corners)(x)
@@ -121,6 +135,8 @@ OWN = {
     m.Subsample: subsample,
     m.GlobalAvgPool2d: lambda layer, x: F.adaptive_avg_pool2d(x, 1).flatten(1),
     m.GlobalMaxPool2d: lambda layer, x: F.adaptive_max_pool2d(x, 1).flatten(1),
+    m.MaxUnpool2d: max_unpool,
+    m.MaxUnpool1d: max_unpool,
     m.Upsample: upsample,
     m.Pad2d: pad2d,
     m.Reshape: lambda layer, x: x.reshape(len(x), *layer.shape),
@@ -184,11 +200,21 @@ def test_every_layer_but_dropout_is_compared():
     assert set(STRATEGIES) - set(TORCH) == RANDOM
 
 
+CONVOLUTIONS = {m.Conv2d, m.SparseConv2d, m.Conv1d, m.ConvTranspose2d, m.ConvTranspose1d}
+
+
+def configurations(kind, backend):
+    """How many examples: with ``--full`` a hundred of every convolution, on each backend."""
+    if kind not in CONVOLUTIONS:
+        return 10 if backend == "cpu" else 2
+    return 100 if strategies.SHARE == 1 else 25
+
+
 @BACKENDS
 @DTYPES
 @pytest.mark.parametrize("kind", TORCH, ids=lambda kind: kind.__name__)
 def test_layer_gives_what_pytorch_gives(kind, dtype, backend):
-    @examples((25 if kind in (m.Conv2d, m.SparseConv2d) else 10) // (1 if backend == "cpu" else 4))
+    @examples(configurations(kind, backend))
     @given(STRATEGIES[kind], st.integers(0, 2**32 - 1))
     def gives_the_same(case, seed):
         layer, in_shape = case
@@ -252,6 +278,24 @@ def test_dropout_of_channels_keeps_whole_ones_and_the_share(backend):
     assert abs((y == 0).mean() - 0.3) < 4 * deviation
     np.testing.assert_array_equal(dx, y)
     np.testing.assert_array_equal(net.predict(x), x)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (m.Conv2d(6, (3, 2), groups=2), torch.nn.Conv2d(4, 6, (3, 2), groups=2)),
+        (m.Conv1d(6, 3, groups=2), torch.nn.Conv1d(4, 6, 3, groups=2)),
+        (m.ConvTranspose2d(6, (3, 2), groups=2), torch.nn.ConvTranspose2d(4, 6, (3, 2), groups=2)),
+        (m.ConvTranspose1d(6, 3, groups=2), torch.nn.ConvTranspose1d(4, 6, 3, groups=2)),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_weights_of_convolutions_have_pytorchs_shape_and_fan_in(ours, theirs):
+    plan = ours.plan((4, 5, 5)[: theirs.weight.ndim - 1])
+    fan_in, _ = torch.nn.init._calculate_fan_in_and_fan_out(theirs.weight)
+    for param, tensor in ((plan.params["W"], theirs.weight), (plan.params["b"], theirs.bias)):
+        assert param.shape == tensor.shape
+        assert param.fan_in == fan_in
 
 
 # --- edges ---

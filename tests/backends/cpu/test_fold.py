@@ -51,6 +51,19 @@ def test_what_somebody_else_reads_is_not_folded():
     np.testing.assert_array_equal(net.predict(x), net.forward(x))
 
 
+@pytest.mark.parametrize("up", [m.ConvTranspose2d(4, 2, stride=2), m.ConvTranspose2d(4, 3, bias=False)], ids=repr)
+def test_behind_a_transposed_convolution_it_stays_on_its_own(up):
+    net, x = trained([CONV, up, m.BatchNorm2d(), m.ReLU()], "float64")
+    assert folded(net) == 0
+    np.testing.assert_allclose(net.predict(x), net.forward(x), rtol=1e-12, atol=1e-12)
+
+
+def test_it_is_folded_into_a_convolution_along_rows():
+    net, x = trained([m.Reshape((3, 64)), m.Conv1d(4, 3, padding=1), m.BatchNorm1d(), m.ReLU()], "float64")
+    assert folded(net) == 1
+    np.testing.assert_allclose(net.predict(x), net.forward(x), rtol=1e-12, atol=1e-12)
+
+
 def test_a_batchs_own_statistics_are_not_folded():
     net, x = trained([CONV, m.BatchNorm2d(track_running_stats=False)], "float64")
     assert folded(net) == 0

@@ -106,6 +106,28 @@ def test_a_convolution_over_a_table(squash):
     assert compare(lambda: [SparseConv2d(TABLE, 5), SQUASHES[squash]()], (3, 9, 10)) == [f"sparse_conv2d + {squash}"]
 
 
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("squash", [None, "relu", "tanh"])
+@pytest.mark.parametrize(("channels", "kernel", "padding"), [(32, 3, 1), (8, 5, 2), (3, 1, 0)])
+def test_a_transposed_convolution_has_bias_and_activation_in_its_store(channels, kernel, padding, squash, bias):
+    """Where the sums are made by transforms, or of one tap; they round in another way, so they are compared with float64."""
+    up = m.ConvTranspose2d(channels, kernel, padding=padding, bias=bias, bias_init=m.TorchDefault())
+    layers = [up, *([SQUASHES[squash]()] if squash else [])]
+    single, exact = (Network(layers, (channels, 6, 8), dtype, threads=1) for dtype in ("float32", "float64"))
+    exact.load_params(single.params)
+    parts = ["conv2d_dx", *(["row_add"] if bias else []), *([squash] if squash else [])]
+    assert " + ".join(parts) in [call.name for call in single.program(train=False).calls if call.name != "pack_channels"]
+    x = normal(np.random.default_rng(0), 17, channels, 6, 8)
+    for y in (single.predict(x), single.forward(x)):
+        np.testing.assert_allclose(y, exact.predict(x), rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("options", [{"stride": 2}, {"groups": 2}])
+def test_other_transposed_convolutions_are_three_calls(options):
+    net = Network([m.ConvTranspose2d(4, 3, **options), ReLU()], (4, 6, 8), threads=1)
+    assert names(net.program(train=False))[-2:] == ["row_add", "relu"]
+
+
 @pytest.mark.parametrize("squash", SQUASHES)
 def test_convolutions_of_one_image_are_fused(squash):
     rng = np.random.default_rng(1)
