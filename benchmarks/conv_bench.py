@@ -222,7 +222,7 @@ class Own:
     def loading(self) -> Work:
         """Loading the batch from (N, C, H, W) into lanes."""
         images = Arrays(self.data.x)
-        tasks = self.tasks([[group.load(images, "in")] for group in self.groups])
+        tasks = self.tasks([[group.load_input(0, images)] for group in self.groups])
         return lambda: self.executor.run(tasks)
 
 

@@ -15,8 +15,11 @@ from .backends.executor import shares
 from .backends.lock import shared_lock
 from .backends.program import Function, Program, Schedule, Task
 from .engine import inputs
+from .engine.bind import PlacedLayer
+from .engine.by_name import Losses, by_name, losses
+from .engine.by_name import sources as sources_of
 from .engine.curvature import curvature
-from .engine.graph import INPUT, Item, checked_shape, plan_graph
+from .engine.graph import Item, checked_shapes, plan_graph
 from .engine.handle import Handle
 from .engine.inputs import Targets, targets
 from .engine.memory import Identity, ParameterVector
@@ -36,7 +39,10 @@ class Network(Handle):
         layers: layers, or pairs (name, layer); unnamed ones are called by their number. A layer reads what stands before it. In
             an item (name, layer, inputs) it reads the values of these names, of which the network's input is ``"input"``; and
             the name of an earlier item in place of a layer is that layer once more, with the same parameters.
-        in_shape: shape of one image, (C, H, W) or (D,).
+        in_shape: shape of one image, (C, H, W) or (D,); where there are several inputs, the shape of each by name, and images,
+            sources and ``dx`` are dicts with these names everywhere.
+        outputs: names of the layers whose values are the outputs, where there are several or it is not the last. Losses,
+            targets and ``dy`` are dicts with these names then; a loss may be a pair of it and its weight, a number above 0.
         dtype: ``"float32"`` or ``"float64"``.
         backend: ``"cpu"``; ``"numpy"``, the same in plain NumPy, slowly, on one thread; or ``"cuda"`` for an NVIDIA GPU, where
             params, grads and an optimiser's moments are brought when they are asked for: ask anew after a step, and write
@@ -55,17 +61,29 @@ class Network(Handle):
     >>> net = Network([("F1", Dense(3)), Sigmoid()], in_shape=(4,), threads=1)
     >>> net.predict(np.zeros((5, 4))).shape, list(net.params)
     ((5, 3), ['F1.W', 'F1.b'])
+
+    Two inputs, whose layer C is the same, and two outputs:
+
+    >>> from minicnn import MSE, Concat, CrossEntropy
+    >>> items = [("C", Dense(4), "a"), ("once more", "C", "b"), ("both", Concat(), ("C", "once more"))]
+    >>> items += [("class", Dense(3), "both"), ("size", Dense(1), "both")]
+    >>> net = Network(items, {"a": (2,), "b": (2,)}, outputs=("class", "size"), threads=1)
+    >>> x, target = {"a": np.ones((5, 2)), "b": np.zeros((5, 2))}, {"class": [0, 1, 2, 0, 1], "size": np.ones((5, 1))}
+    >>> score = net.score_and_grads({"class": CrossEntropy(), "size": (MSE(), 0.1)}, x, target)
+    >>> sorted(score.outputs), net.predict_outputs(x)["class"].shape
+    (['class', 'size'], (5, 3))
     """
 
     def __init__(
         self,
         layers: Sequence[Item],
-        in_shape: Shape,
+        in_shape: Shape | Mapping[str, Shape],
         dtype: str = "float32",
         backend: str = "cpu",
         threads: int | None = None,
         seed: int = 0,
         lanes: int = 16,
+        outputs: Sequence[str] | None = None,
     ) -> None:
         if str(dtype) not in ("float32", "float64"):
             raise OptionError("Network", f"expected dtype float32 or float64, got {dtype!r}", 'give dtype="float32"')
@@ -74,12 +92,13 @@ class Network(Handle):
             raise OptionError("Network", what, "give lanes=16 or leave it out")
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**64:
             raise OptionError("Network", f"expected seed as a whole number from 0 to 2^64 − 1, got {seed!r}", "give seed=0")
-        self.in_shape = checked_shape(in_shape)
-        self.in_shapes = {INPUT: self.in_shape}
+        self.in_shapes = checked_shapes(in_shape)
+        self.in_shape = next(iter(self.in_shapes.values()))
         self.dtype, self.seed, self.steps = np.dtype(dtype), seed, 0
         self.backend = backends.get(backend)
-        self.layers = plan_graph(layers, self.in_shapes)
-        check_memory(self.layers, self.in_shape, self.dtype, lanes)
+        self.layers = plan_graph(layers, self.in_shapes, outputs)
+        self.outputs = (self.layers[-1].name,) if outputs is None else tuple(outputs)
+        check_memory(self.layers, self.in_shapes.values(), self.dtype, lanes)
         shapes = shapes_of(self.layers)
         self.params = ParameterVector(shapes, self.dtype, self.backend.memory)
         initialise(self.layers, self.params, seed)
@@ -88,14 +107,14 @@ class Network(Handle):
 
     # --- one batch, depth first ---
 
-    def loss_and_grads(self, loss: Loss, x: Any, target: Any, index: Any = None) -> float:
+    def loss_and_grads(self, loss: Losses, x: Any, target: Any, index: Any = None) -> float:
         """The loss of a batch, its gradients in ``grads``: every group goes forward and backward while it is in cache.
 
         Args:
-            loss: the loss.
-            x: images (N, C, H, W), or a Source of them.
+            loss: the loss; of several outputs a dict of losses, or of pairs of a loss and its weight.
+            x: images (N, C, H, W), or a Source of them; for several inputs a dict of such.
             target: class numbers (N,), or numbers in the shape of the output, or class numbers (N, H, W), where the loss
-                takes them.
+                takes them; for several outputs a dict of such.
             index: which of the N images make the batch; all for None.
 
         Raises:
@@ -103,18 +122,18 @@ class Network(Handle):
         """
         return self._score(loss, x, target, index, True).loss
 
-    def score_and_grads(self, loss: Loss, x: Any, target: Any, index: Any = None, then: Any = None) -> Score:
+    def score_and_grads(self, loss: Losses, x: Any, target: Any, index: Any = None, then: Any = None) -> Score:
         """``loss_and_grads``, with the number of recognised images; arguments as there.
 
         ``then`` says which images make the next batch, where that is known: a GPU gets them while it works on this one.
         """
         return self._score(loss, x, target, index, True, then)
 
-    def evaluate(self, loss: Loss, x: Any, target: Any, index: Any = None) -> Score:
+    def evaluate(self, loss: Losses, x: Any, target: Any, index: Any = None) -> Score:
         """Loss and accuracy without gradients; dropout is off. Arguments as for ``loss_and_grads``."""
         return self._score(loss, x, target, index, False)
 
-    def check(self, loss: Loss, x: Any, target: Any, index: Any = None) -> None:
+    def check(self, loss: Losses, x: Any, target: Any, index: Any = None) -> None:
         """Refuse what ``evaluate`` would refuse, before training and not after it. Arguments as for ``loss_and_grads``.
 
         Raises:
@@ -122,29 +141,35 @@ class Network(Handle):
         """
         self._checked(loss, x, target, index)
 
-    def _checked(self, loss: Loss, x: Any, target: Any, index: Any) -> tuple[inputs.Source, Array, Targets]:
-        source = inputs.source("x", x, self.dtype, self.in_shape)
-        chosen = inputs.index("index", index, source.shape[0])
-        shape = self.layers[-1].plan.out_shape
-        return source, chosen, targets(loss, target, source.shape[0], chosen, self.dtype, shape, partial(self._towards, loss))
+    def _checked(self, loss: Losses, x: Any, target: Any, index: Any) -> tuple[list[inputs.Source], Array, list[Targets]]:
+        sources = sources_of("x", x, self.dtype, self.in_shapes)
+        images = sources[0].shape[0]
+        chosen = inputs.index("index", index, images)
+        wanted = zip(self._context.outputs, losses(loss, self.outputs), by_name("target", target, self.outputs), strict=True)
+        given = []
+        for output, (own, weight), each in wanted:
+            shape, towards = output.plan.out_shape, partial(self._towards, output, own)
+            found = targets(own, each, images, chosen, self.dtype, shape, towards)
+            given.append(found if weight == 1 else found._replace(weight=weight))
+        return sources, chosen, given
 
-    def _towards(self, loss: Loss, kind: str) -> Loss:
-        """The loss for targets of a kind; that of the last loss is remembered, where nothing about it can change."""
-        known = self._loss  # read once: another thread may come with another loss
-        if known[0] is not loss:
-            known = self._loss = (loss, {})
+    def _towards(self, output: PlacedLayer, loss: Loss, kind: str) -> Loss:
+        """The loss for targets of a kind; that of an output's last loss is remembered, where nothing about it can change."""
+        known = self._losses.get(output.name)  # read once: another thread may come with another loss
+        if known is None or known[0] is not loss:
+            known = self._losses[output.name] = (loss, {})
         found = known[1].get(kind)
         if found is None:
-            found = loss.towards(kind, self.layers[-1].plan.out_shape[0])
+            found = loss.towards(kind, output.plan.out_shape[0])
             if is_value(loss):
                 known[1][kind] = found
         return found
 
-    def _score(self, loss: Loss, x: Any, target: Any, index: Any, train: bool, then: Any = None) -> Score:
-        source, chosen, given = self._checked(loss, x, target, index)
-        following = None if then is None else inputs.index("then", then, source.shape[0])
+    def _score(self, loss: Losses, x: Any, target: Any, index: Any, train: bool, then: Any = None) -> Score:
+        sources, chosen, given = self._checked(loss, x, target, index)
+        following = None if then is None else inputs.index("then", then, sources[0].shape[0])
         with self._entered(train):
-            score = self._runner.score(source, given, chosen, self.steps, train, following)
+            score = self._runner.score(sources, given, chosen, self.steps, train, following)
             self.steps += train
         return score
 
@@ -152,7 +177,7 @@ class Network(Handle):
         """Alone on the handle; where training changes what layers keep, which all handles share, alone on the parameters."""
         return self._lock.update() if train and self._tracks else self._lock.call()
 
-    def curvature(self, loss: Loss, x: Any, target: Any, index: Any = None) -> ParameterVector:
+    def curvature(self, loss: Losses, x: Any, target: Any, index: Any = None) -> ParameterVector:
         """The diagonal of the Gauss–Newton matrix for a batch: second derivatives by each parameter, by name and in ``flat``.
 
         Arguments as for ``loss_and_grads``. ``grads`` stays as it is.
@@ -161,9 +186,9 @@ class Network(Handle):
             ContractError: a layer, or the loss, has no ``curvature``.
             ShapeError, DataError: x, target or index is not what it should be.
         """
-        source, chosen, given = self._checked(loss, x, target, index)
+        sources, chosen, given = self._checked(loss, x, target, index)
         with self._lock.call():
-            return curvature(self._context, self._executor, self._preparation, given.loss, source, given, chosen, self.steps)[0]
+            return curvature(self._context, self._executor, self._preparation, sources, given, chosen, self.steps)[0]
 
     def predict(self, x: Any, index: Any = None) -> Array:
         """The outputs (N, …) for images (N, C, H, W) or a Source, without dropout; one image alone may differ by rounding.
@@ -173,17 +198,30 @@ class Network(Handle):
             index: which of them, and in which order; all for None.
 
         Raises:
+            ContractError: there are several outputs.
             ShapeError, DataError: x is not what it should be.
         """
-        source = inputs.source("x", x, self.dtype, self.in_shape)
-        chosen = inputs.index("index", index, source.shape[0])
+        if len(self.outputs) > 1:
+            what = f"expected a network of one output, got {', '.join(self.outputs)}"
+            raise ContractError("predict", what, "call predict_outputs(x)")
+        return self._predict(x, index)[0]
+
+    def predict_outputs(self, x: Any, index: Any = None) -> dict[str, Array]:
+        """Every output by its name; arguments as for ``predict``."""
+        return dict(zip(self.outputs, self._predict(x, index), strict=True))
+
+    def _predict(self, x: Any, index: Any) -> list[Array]:
+        sources = sources_of("x", x, self.dtype, self.in_shapes)
+        chosen = inputs.index("index", index, sources[0].shape[0])
         with self._lock.call():
-            return self._runner.predict(source, chosen, self.steps)
+            return self._runner.predict(sources, chosen, self.steps)
 
     # --- the whole batch at once, for looking and checking ---
 
     def forward(self, x: Any, index: Any = None, check_finite: bool = False, train: bool = False) -> Array:
         """The outputs (N, …) for images (N, C, H, W); every activation is kept for ``backward`` and ``activation``.
+
+        Of several outputs it is the first; ``activation`` gives the others.
 
         Args:
             x: images, or a Source of them.
@@ -194,22 +232,23 @@ class Network(Handle):
         Raises:
             ShapeError, DataError: x is not what it should be.
         """
-        source = inputs.source("x", x, self.dtype, self.in_shape)
-        chosen = inputs.index("index", index, source.shape[0])
+        sources = sources_of("x", x, self.dtype, self.in_shapes)
+        chosen = inputs.index("index", index, sources[0].shape[0])
         if check_finite:
-            inputs.finite("x", source, chosen)
+            for source in sources:
+                inputs.finite("x", source, chosen)
         with self._entered(train):
-            return self._trace.forward(source, chosen, self.steps, train)
+            return self._trace.forward(sources, chosen, self.steps, train)
 
     def backward(self, dy: Any, input_grad: bool = True) -> Array | None:
         """From dE/dy (N, …) of the last ``forward``: the gradients of the parameters in ``grads``, and dE/dx.
 
         Args:
-            dy: the gradient of the outputs.
+            dy: the gradient of the outputs; of several a dict.
             input_grad: whether dE/dx is wanted; it costs the first layer's part.
 
         Returns:
-            dE/dx (N, C, H, W), or None.
+            dE/dx (N, C, H, W), of several inputs the first's, or None.
 
         Raises:
             ContractError: there was no ``forward``.
@@ -218,11 +257,19 @@ class Network(Handle):
         with self._lock.call():
             if not self._trace.groups:
                 raise ContractError("backward", "expected a forward pass before it, got none", "call forward(x) first")
-            values = inputs.arrays("dy", dy, self.dtype, self.out_shape)
-            if values.shape[0] != self._trace.images:
-                what = f"expected {self._trace.images} images as in the last forward, got {values.shape[0]}"
-                raise ShapeError("dy", what, "give a gradient for every output")
-            return self._trace.backward(values, input_grad)
+            pairs = zip(by_name("dy", dy, self.outputs), self.out_shapes.values(), strict=True)
+            dys = [inputs.arrays("dy", own, self.dtype, shape) for own, shape in pairs]
+            for values in dys:
+                if values.shape[0] != self._trace.images:
+                    what = f"expected {self._trace.images} images as in the last forward, got {values.shape[0]}"
+                    raise ShapeError("dy", what, "give a gradient for every output")
+            self._input_grads = self._trace.backward(dys, input_grad)
+            return self._input_grads[0] if input_grad else None
+
+    @property
+    def input_grads(self) -> dict[str, Array]:
+        """What the last ``backward`` found for each input by its name; nothing where it was not wanted."""
+        return dict(zip(self.in_shapes, self._input_grads, strict=False))
 
     def activation(self, name: str) -> Array:
         """The output (N, …) of a layer in the last ``forward``.
@@ -319,7 +366,7 @@ class Network(Handle):
 
     def summary(self) -> str:
         """The layers as a table: name, layer with what it reads, output shape, parameters and connections."""
-        return table(self.in_shapes, self.layers)
+        return table(self.in_shapes, self.layers, self.outputs)
 
     def load_params(self, values: Mapping[str, Array]) -> None:
         """Set all parameters at once, or none; with them all of ``state``, where values of that are given too.

@@ -34,8 +34,7 @@ def ours(net, x, hy):
     target, chosen = hy * hy.size / 2, np.arange(len(x))
     given = targets(Given(), target, len(x), chosen, net.dtype, net.out_shape)
     source = inputs.source("x", x, net.dtype, net.in_shape)
-    prepare = net._preparation
-    total, hx = curvature(net._context, net._executor, prepare, Given(), source, given, chosen, net.steps, of_input=True)
+    total, (hx,) = curvature(net._context, net._executor, net._preparation, [source], [given], chosen, net.steps, of_input=True)
     return hx, {name: view.copy() for name, view in total.items()}
 
 

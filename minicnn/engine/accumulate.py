@@ -20,22 +20,22 @@ SLOTS = 8
 
 
 class Slot:
-    """Gradients, the loss, and how many images were recognised.
+    """Gradients, and for every output of the network its loss and how many images were recognised.
 
     Args:
         grads: the vector that gradients are added to.
-        tally: room for two numbers.
+        tally: int64, two numbers for each output.
         backend: whose kernels clear the gradients.
 
     Attributes:
-        value: float64[1], the loss.
-        hits: int64[1], how many images were recognised.
+        values: for each output float64[1], the loss.
+        hits: for each output int64[1], how many images were recognised.
         reset: the program that sets the gradients to zero; whoever adds gradients runs it first.
     """
 
     def __init__(self, grads: ParameterVector, tally: Array, backend: Backend) -> None:
         self.grads = grads
-        self.value, self.hits = tally[:1].view(np.float64), tally[1:]
+        self.values, self.hits = [own[:1].view(np.float64) for own in tally], [own[1:] for own in tally]
         self.reset = Program()
         Recorder(backend, self.reset).zero(grads.memory)
 
@@ -46,12 +46,13 @@ class GradientSlots:
     Args:
         grads: the network's gradients.
         backend: whose kernels clear and add.
+        outputs: how many the network has.
     """
 
-    def __init__(self, grads: ParameterVector, backend: Backend) -> None:
+    def __init__(self, grads: ParameterVector, backend: Backend, outputs: int = 1) -> None:
         self._backend, self._memory = backend, backend.memory
-        self._tally = aligned(16 * SLOTS).view(np.int64).reshape(SLOTS, 2)
-        self._values = self._tally[:, 0].view(np.float64)
+        self._tally = aligned(16 * SLOTS * outputs).view(np.int64).reshape(SLOTS, outputs, 2)
+        self._values = self._tally[:, :, 0].view(np.float64)
         self._all = [Slot(grads, self._tally[0], backend)]
         self._sums: dict[tuple[int, int], list[Task]] = {}
 
@@ -66,11 +67,12 @@ class GradientSlots:
             self._memory.to_device(self._tally[:groups])
         return self._all[:groups]
 
-    def tally(self, slots: int) -> tuple[float, int]:
-        """The loss and the hits of so many slots, in order."""
+    def tally(self, slots: int) -> list[tuple[float, int]]:
+        """The loss and the hits of each output in so many slots, in order."""
         if self._memory is not None:
             self._memory.to_host(self._tally[:slots])
-        return sum(self._values[:slots].tolist()), sum(self._tally[:slots, 1].tolist())
+        values, hits = self._values[:slots].T.tolist(), self._tally[:slots, :, 1].T.tolist()
+        return [(sum(value), sum(hit)) for value, hit in zip(values, hits, strict=True)]
 
     def sums(self, groups: int, threads: int) -> list[Task]:
         """Jobs that add the gradients of the slots, in order, into the network's: each has its own part of the vector."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any, NamedTuple
@@ -16,8 +16,8 @@ from ..backends.interface import Memory
 from . import inputs
 from .rows import address, borrowed, direct, gather
 
-HEAD = 128
-"""Bytes for the numbers before the index."""
+HEAD = 16
+"""Bytes for the count and the step, before one scale for each output."""
 
 
 class Batch:
@@ -27,33 +27,39 @@ class Batch:
         capacity: room for so many images.
         dtype: the network's.
         memory: the backend's.
+        outputs: how many the network has.
 
     Attributes:
         index: int64, which image of the source stands at each place.
-        labels: int64, its class.
+        labels: for each output int64, its class.
         count: int64[1], how many places are taken.
         step: uint64[1], the training step, for random numbers.
-        scale: dtype[1], 1/count, or 1/total of a batch that is divided by another number.
+        scales: for each output dtype[1], what its loss is multiplied by; see ``Targets.scale``.
     """
 
-    def __init__(self, capacity: int, dtype: np.dtype[np.floating], memory: Memory | None) -> None:
+    def __init__(self, capacity: int, dtype: np.dtype[np.floating], memory: Memory | None, outputs: int = 1) -> None:
         self._memory, allocate = memory, aligned if memory is None else memory.pinned
-        self._numbers = allocate(HEAD + 8 * capacity)  # together, so that they go to a device at once
-        self.index = self._numbers[HEAD:].view(np.int64)
+        self._head = -(-(HEAD + 8 * outputs) // 128) * 128
+        self._numbers = allocate(self._head + 8 * capacity)  # together, so that they go to a device at once
+        self.index = self._numbers[self._head :].view(np.int64)
         self.count = self._numbers[:8].view(np.int64)
         self.step = self._numbers[8:16].view(np.uint64)
-        self.scale = self._numbers[16 : 16 + dtype.itemsize].view(dtype)
-        self.labels = allocate(8 * capacity).view(np.int64)
+        self.scales = [self._numbers[at : at + dtype.itemsize].view(dtype) for at in range(HEAD, HEAD + 8 * outputs, 8)]
+        self.labels = [allocate(8 * capacity).view(np.int64) for _ in range(outputs)]
 
-    def fill(self, index: Array, labels: Array | None, step: int, total: float | None = None) -> None:
-        """Take these images as the batch, whose mean loss is the sum over ``total``, or over their number for None."""
+    def fill(self, index: Array, step: int, targets: Sequence[inputs.Targets] = ()) -> None:
+        """Take these images as the batch, and what each output should come to."""
         count = len(index)
         self.index[:count] = index
-        self.count[0], self.step[0], self.scale[0] = count, step, 1 / (count if total is None else total)
-        if labels is not None:
-            self.labels[:count] = labels
+        self.count[0], self.step[0] = count, step
+        changed = []
+        for target, scale, labels in zip(targets, self.scales, self.labels, strict=False):
+            scale[0] = target.scale(count)
+            if target.labels is not None:
+                labels[:count] = target.labels
+                changed.append(labels[:count])
         if self._memory is not None:
-            self._memory.to_device(self._numbers[: HEAD + 8 * count], *([] if labels is None else [self.labels[:count]]))
+            self._memory.to_device(self._numbers[: self._head + 8 * count], *changed)
 
 
 CAPACITY = 256

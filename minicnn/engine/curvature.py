@@ -28,7 +28,7 @@ from .memory import ParameterVector
 from .prepare import Preparation
 from .record import record, signature_of
 from .shared import shapes_of
-from .values import Gradients, Values
+from .values import Gradients, Values, numbered
 
 
 class Curved(LaneGroup):
@@ -50,7 +50,7 @@ class Curved(LaneGroup):
 
     def _gradients(self, values: Values) -> Gradients:
         """As in a group, but none takes turns."""
-        return Gradients(values, self.context.out_shape, turns=False)
+        return Gradients(values, turns=False)
 
     def _own(self) -> dict[str, Spec]:
         """What a group has; and beside it the second derivatives, squares, and the layers' buffers."""
@@ -73,25 +73,28 @@ class Curved(LaneGroup):
         """The second derivatives by a value in a shape, with lanes."""
         return self._shaped(_second(self._back.names[value]), shape)
 
-    def curvature(self, loss: Loss, slot: Slot, scale: Array, total: ParameterVector, of_input: bool) -> Program:
-        """The program from the output to the second derivatives by the parameters, added to ``total``.
+    def curvature(
+        self, losses: Sequence[Loss], slot: Slot, scales: Sequence[Array], total: ParameterVector, of_input: bool
+    ) -> Program:
+        """The program from the outputs to the second derivatives by the parameters, added to ``total``.
 
-        It follows ``backward``. Raises a ContractError where the loss has no curvature.
+        It follows ``backward``. Raises a ContractError where a loss has no curvature.
 
         Args:
-            loss: the loss.
+            losses: the loss of each output.
             slot: that of the gradients.
-            scale: one over the number of images.
+            scales: one over the number of images, for each output.
             total: a vector as long as the parameters.
-            of_input: whether those by the network's input are wanted.
+            of_input: whether those by the network's inputs are wanted.
         """
         k, program = self._recorder()
-        k.where = type(loss).__name__
-        if loss.curvature is None:
-            hint = "give it one as minicnn.nn.losses.Loss says, or train with MSE or CrossEntropy"
-            raise ContractError(k.where, "expected a method curvature, got none", hint)
-        hy = self["hy"].reshape(-1, self.context.lanes)
-        record(k.where, loss.curvature, k, self.loss_names(loss, slot, scale) | {"hy": hy}, loss.consts())
+        for output, (loss, scale, name) in enumerate(zip(losses, scales, self._ends("hy"), strict=True)):
+            k.where = type(loss).__name__
+            if loss.curvature is None:
+                hint = "give it one as minicnn.nn.losses.Loss says, or train with MSE or CrossEntropy"
+                raise ContractError(k.where, "expected a method curvature, got none", hint)
+            names = self.loss_names(loss, slot, scale, output) | {"hy": self[name].reshape(-1, self.context.lanes)}
+            record(k.where, loss.curvature, k, names, loss.consts())
         wanted = self.context.values.wanted(of_input)
         for placed in reversed(self.context.layers):
             if placed.layer.curvature is None or placed.plan.view or not wanted[placed.value]:
@@ -134,13 +137,12 @@ def curvature(
     context: Context,
     executor: Executor,
     preparation: Preparation,
-    loss: Loss,
-    source: inputs.Source,
-    targets: Targets,
+    sources: Sequence[inputs.Source],
+    targets: Sequence[Targets],
     chosen: Array,
     step: int,
     of_input: bool = False,
-) -> tuple[ParameterVector, Array | None]:
+) -> tuple[ParameterVector, list[Array]]:
     """The second derivatives of the loss of the chosen images, by the parameters and, where they are wanted, by the images.
 
     Memory is taken for one group, and given back: this is for once a pass over the data, not for every step.
@@ -149,9 +151,8 @@ def curvature(
         context: what groups have in common.
         executor: who runs programs.
         preparation: refreshes what is derived from the parameters.
-        loss: the loss for targets of this kind.
-        source: where the images are.
-        targets: what they should come to.
+        sources: where the images of each input are.
+        targets: what each output should come to.
         chosen: their numbers.
         step: the training step, for random numbers.
         of_input: whether those by the images are wanted.
@@ -162,21 +163,27 @@ def curvature(
     memory, count = context.backend.memory, len(chosen)
     group = Curved(replace(context, lanes=group_lanes(memory, count, context.lanes)))
     gradient, total = (ParameterVector(shapes_of(context.layers), context.dtype, memory) for _ in range(2))
-    slot = Slot(gradient, np.zeros(2, np.int64), context.backend)
-    batch = Batch(count, context.dtype, memory)
-    batch.fill(chosen, targets.labels, step, targets.total)
+    slot = Slot(gradient, np.zeros((len(targets), 2), np.int64), context.backend)
+    batch = Batch(count, context.dtype, memory, len(targets))
+    batch.fill(chosen, step, targets)
     stage = staging(memory)
-    origin = stage.take("in", source, chosen)
-    programs = [group.choose(batch), group.load(origin.source, "in", origin.in_order)]
-    if targets.vectors is not None:
-        vectors = stage.take("target", targets.vectors, chosen)
-        programs.append(group.load(vectors.source, targets.into, vectors.in_order))
-    programs += [group.forward, group.loss(loss, slot, batch.scale, targets.labels is not None)]
-    programs += [group.backward(slot, of_input), group.curvature(loss, slot, batch.scale, total, of_input)]
-    hx = np.empty((count, *context.in_shapes[0]), context.dtype) if of_input else None
-    programs += [] if hx is None else [group.unpack(group.second(0, context.in_shapes[0]), hx)]
+    programs = [group.choose(batch)]
+    for number, (which, source) in enumerate(zip(numbered("in", len(sources)), sources, strict=True)):
+        origin = stage.take(which, source, chosen)
+        programs.append(group.load_input(number, origin.source, origin.in_order))
+    for output, (which, target) in enumerate(zip(numbered("target", len(targets)), targets, strict=True)):
+        if target.vectors is not None:
+            vectors = stage.take(which, target.vectors, chosen)
+            programs.append(group.load(vectors.source, group.end(target.into, output), vectors.in_order))
+    programs.append(group.forward)
+    for output, target in enumerate(targets):
+        programs.append(group.loss(target.loss, slot, batch.scales[output], target.labels is not None, output))
+    losses, shapes = [target.loss for target in targets], context.in_shapes if of_input else []
+    programs += [group.backward(slot, of_input), group.curvature(losses, slot, batch.scales, total, of_input)]
+    hxs = [np.empty((count, *shape), context.dtype) for shape in shapes]
+    programs += [group.unpack(group.second(n, shape), hx) for n, (shape, hx) in enumerate(zip(shapes, hxs, strict=True))]
     preparation.of(programs).run()
     executor.run([group.task(programs, 0, -(-count // group.context.lanes), 1)])
-    if hx is not None and memory is not None:
-        memory.to_host(hx)
-    return total, hx
+    if memory is not None:
+        memory.to_host(*hxs)
+    return total, hxs

@@ -21,7 +21,21 @@ INPUT = "input"
 """The name of a network's only input."""
 
 
-def checked_shape(shape: Any) -> Shape:
+def checked_shapes(given: Any) -> dict[str, Shape]:
+    """The shape of each input by its name, given as the shape of the only one, or as a dict.
+
+    Raises:
+        OptionError: a shape or a name is none.
+    """
+    if not isinstance(given, Mapping):
+        return {INPUT: _checked_shape(given)}
+    if not given or not all(isinstance(name, str) and name and "." not in name for name in given):
+        what = f"expected in_shape as a shape, or a dict of shapes by names without dots, got {given!r}"
+        raise OptionError("Network", what, 'write for example {"left": (1, 28, 28), "right": (1, 28, 28)}')
+    return {name: _checked_shape(shape) for name, shape in given.items()}
+
+
+def _checked_shape(shape: Any) -> Shape:
     """The shape of one image as a tuple of positive whole numbers."""
     sizes = tuple(shape) if isinstance(shape, Sequence) else ()
     if not sizes or not all(isinstance(s, int) and not isinstance(s, bool) and s > 0 for s in sizes):
@@ -98,6 +112,9 @@ class _Planner:
     def _read(self, name: str, inputs: tuple[str, ...] | None) -> tuple[int, ...]:
         """The numbers of the values that an item reads: the one before it, where it names none."""
         if inputs is None:
+            if not self.placed and len(self.shapes) > 1:
+                what = f"expected {name} to name what it reads, as there are several inputs, got no name"
+                raise OptionError("Network", what, f"write ({name!r}, layer, {next(iter(self.numbers))!r})")
             return (len(self.shapes) - 1,)
         if unknown := [each for each in inputs if each not in self.numbers]:
             known = ", ".join(self.numbers)
@@ -127,11 +144,18 @@ class _Planner:
             raise ShapeError(placed.who, what, "give it an input of the same shape")
 
 
-def plan_graph(items: Sequence[Item], in_shapes: Mapping[str, Shape]) -> list[PlacedLayer]:
+def plan_graph(
+    items: Sequence[Item], in_shapes: Mapping[str, Shape], outputs: Sequence[str] | None = None
+) -> list[PlacedLayer]:
     """Ask every layer what it needs, given what it reads.
 
+    Args:
+        items: the items.
+        in_shapes: the shapes of the inputs by name.
+        outputs: the names of the outputs; that of the last layer for None.
+
     Raises:
-        OptionError: an item is none, a name comes twice or is unknown, or a value is read by nobody.
+        OptionError: an item is none, a name comes twice or is unknown, or a value is read by nobody and no output.
         ShapeError: a layer does not take the shape of what it reads.
     """
     if not items:
@@ -139,11 +163,22 @@ def plan_graph(items: Sequence[Item], in_shapes: Mapping[str, Shape]) -> list[Pl
     planner = _Planner(in_shapes)
     for item in items:
         planner.place(item)
-    read = {number for placed in planner.placed for number in placed.inputs} | {len(planner.shapes) - 1}
+    ends = [planner.placed[-1].name] if outputs is None else _outputs(outputs, planner.placed)
+    read = {number for placed in planner.placed for number in placed.inputs} | {planner.numbers[name] for name in ends}
     if unread := [name for name, number in planner.numbers.items() if number not in read]:
-        what = f"expected every value to be read, or to be the last, got {unread[0]!r}, which nobody reads"
-        raise OptionError("Network", what, "let a later layer read it, or leave it out")
+        last = "the last" if outputs is None else "an output"
+        what = f"expected every value to be read, or to be {last}, got {unread[0]!r}, which nobody reads"
+        raise OptionError("Network", what, "let a later layer read it, name it in outputs, or leave it out")
     return planner.placed
+
+
+def _outputs(names: Sequence[str], layers: Sequence[PlacedLayer]) -> Sequence[str]:
+    """The names of the outputs, each of which is a layer's."""
+    known = [placed.name for placed in layers]
+    if isinstance(names, str) or not isinstance(names, Sequence) or not names or not all(name in known for name in names):
+        what = f"expected outputs as names of layers, got {names!r}"
+        raise OptionError("Network", what, f"give some of: {', '.join(known)}")
+    return names
 
 
 def items_of(layers: Sequence[PlacedLayer], in_shapes: Mapping[str, Shape]) -> list[tuple[str, Layer | str, tuple[str, ...]]]:

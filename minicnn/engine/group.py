@@ -24,8 +24,9 @@ from .bind import PlacedLayer
 from .inputs import Arrays, Source
 from .memory import Arena
 from .record import Recorder, record
+from .rows import address
 from .shared import rows_of
-from .values import Activations, Gradients, Held, Values
+from .values import Activations, Gradients, Held, Values, numbered
 
 
 def _meet() -> None:
@@ -50,9 +51,14 @@ class Context:
         return self.values.in_shapes
 
     @property
+    def outputs(self) -> Sequence[PlacedLayer]:
+        """The layers whose values are the network's outputs."""
+        return [self.layers[value - self.values.inputs] for value in self.values.outputs]
+
+    @property
     def out_shape(self) -> Shape:
-        """Shape of the network's output, without lanes."""
-        return self.layers[-1].plan.out_shape
+        """Shape of the network's first output, without lanes."""
+        return self.outputs[0].plan.out_shape
 
     def measures(self, train: bool) -> bool:
         """Whether a pass waits for what all groups of a batch tell."""
@@ -99,11 +105,10 @@ class LaneGroup:
         regions: list[Sequence[Mapping[str, Spec]]] = [[self._own()], *map(self._region, held)]
         regions.append([{f"{b.name}.{n}": w.spec(s.dtype, s.lanes) for n, w in b.plan.work.items()} for b in s.layers])
         self.arena = Arena(regions, guards=s.backend.checked)
-        self._marks = self["target"][-1:]  # targets are written over it class by class, the last one last
         self["number"][0] = number
         self["rng"][:, 0] = s.seed
         self["rng"][:, 2] = np.arange(len(s.layers))
-        self._loads: dict[str, tuple[Source | Array, Program]] = {}
+        self._loads: dict[int, tuple[Source | Array, Program]] = {}
         self._programs: dict[Hashable, Program] = {}
         self.forward = self._record_forward()
 
@@ -111,8 +116,10 @@ class LaneGroup:
         """What a group has for itself: which images it holds, its inputs, the target, and what layers save."""
         s = self.context
         whole = np.dtype(np.int64)
-        own: dict[str, Spec] = {"index": ((s.lanes,), whole), "lanes": ((1,), whole), "labels": ((s.lanes,), whole)}
-        own |= {"number": ((1,), whole), "place": ((s.lanes,), whole), "target": s.spec(s.out_shape)}
+        own: dict[str, Spec] = {"index": ((s.lanes,), whole), "lanes": ((1,), whole)}
+        own |= {"number": ((1,), whole), "place": ((s.lanes,), whole)}
+        for labels, target, placed in zip(self._ends("labels"), self._ends("target"), s.outputs, strict=True):
+            own |= {labels: ((s.lanes,), whole), target: s.spec(placed.plan.out_shape)}
         own |= {name: s.spec(shape) for name, shape in zip(self._held.names, s.in_shapes, strict=False)}
         own |= {"rng": ((len(s.layers), 4), np.dtype(np.uint64))}
         for placed in s.layers:
@@ -121,7 +128,7 @@ class LaneGroup:
 
     def _gradients(self, values: Values) -> Gradients:
         """Where gradients lie, which take turns."""
-        return Gradients(values, self.context.out_shape, turns=True)
+        return Gradients(values, turns=True)
 
     def _region(self, row: Sequence[Held]) -> list[dict[str, Spec]]:
         """Buffers over each other."""
@@ -134,7 +141,22 @@ class LaneGroup:
             self._workspace.fill(value, self.context.dtype)
 
     def __getitem__(self, name: str) -> Array:
-        return self._marks if name == "marks" else self.arena.arrays[name]
+        return self.arena.arrays[name]
+
+    def _ends(self, kind: str) -> list[str]:
+        """The buffers of a kind at the outputs."""
+        return numbered(kind, len(self.context.values.outputs))
+
+    def end(self, kind: str, output: int = 0) -> Array:
+        """A buffer at an output: ``"labels"``, ``"target"``, ``"marks"``, which is a part of it, or ``"dy"``.
+
+        Args:
+            kind: which.
+            output: the number of the output.
+        """
+        if kind == "marks":  # targets are written over it class by class, the last one last
+            return self.end("target", output)[-1:]
+        return self[self._ends(kind)[output]]
 
     def _shaped(self, name: str, shape: Shape) -> Array:
         """A buffer in the shape of one of the views of it."""
@@ -146,14 +168,29 @@ class LaneGroup:
         return self._shaped(self._held.names[placed.value], placed.plan.out_shape)
 
     @property
+    def ys(self) -> list[Array]:
+        """The network's outputs, with lanes."""
+        return [self.output(placed.index) for placed in self.context.outputs]
+
+    @property
     def y(self) -> Array:
-        """The network's output, with lanes."""
-        return self.output(len(self.context.layers) - 1)
+        """The first of them."""
+        return self.ys[0]
+
+    @property
+    def xs(self) -> list[Array]:
+        """The network's inputs, with lanes."""
+        return [self[name] for name in self._held.names[: len(self.context.in_shapes)]]
+
+    @property
+    def dxs(self) -> list[Array]:
+        """The gradients of the network's inputs, with lanes."""
+        return [self._shaped(self._back.names[n], shape) for n, shape in enumerate(self.context.in_shapes)]
 
     @property
     def dx(self) -> Array:
-        """The gradient of the network's input, with lanes."""
-        return self._shaped(self._back.names[0], self.context.in_shapes[0])
+        """The first of them."""
+        return self.dxs[0]
 
     def _names(self, placed: PlacedLayer) -> dict[str, object]:
         """The arrays that both passes of a layer may name."""
@@ -222,7 +259,7 @@ class LaneGroup:
 
         Args:
             slot: the slot.
-            input_grad: whether the gradient of the network's input is wanted.
+            input_grad: whether the gradients of the network's inputs are wanted.
             fresh: nothing was added to the slot yet, and what it holds does not count.
         """
         if fresh:
@@ -272,28 +309,29 @@ class LaneGroup:
                 sums.append((dx, self._shaped(buffer(writes.total), shape)))
         return tuple(dxs), sums
 
-    def loss_names(self, loss: Loss, slot: Slot, scale: Array) -> dict[str, object]:
-        """The arrays that the passes of a loss may name."""
+    def loss_names(self, loss: Loss, slot: Slot, scale: Array, output: int = 0) -> dict[str, object]:
+        """The arrays that the passes of a loss of an output may name."""
         consts = {n: np.array(v, self.context.dtype) for n, v in loss.consts().items()}
-        rows = {n: self[n].reshape(-1, self.context.lanes) for n in ("target", *(["dy"] if self.train else []))}
-        names = consts | rows | {n: self[n] for n in ("labels", "lanes")} | {"scale": scale}
-        names["marks"] = self["marks"].reshape(-1, self.context.lanes)
-        return names | {"y": self.y.reshape(-1, self.context.lanes), "value": slot.value}
+        kinds = ("target", "marks", *(["dy"] if self.train else []))
+        rows = {n: self.end(n, output).reshape(-1, self.context.lanes) for n in kinds}
+        names = consts | rows | {"labels": self.end("labels", output), "lanes": self["lanes"], "scale": scale}
+        return names | {"y": self.ys[output].reshape(-1, self.context.lanes), "value": slot.values[output]}
 
-    def loss(self, loss: Loss, slot: Slot, scale: Array, labelled: bool) -> Program:
-        """The program from the output to the loss, the hits and, in training, ``dy``."""
-        key = ("loss", told_apart(loss), id(slot), id(scale), labelled)
+    def loss(self, loss: Loss, slot: Slot, scale: Array, labelled: bool, output: int = 0) -> Program:
+        """The program from an output to its loss, its hits and, in training, its ``dy``."""
+        key = ("loss", told_apart(loss), id(slot), id(scale), labelled, output)
         if key not in self._programs:
             k, program = self._recorder()
-            k.where = type(loss).__name__
-            if (doubt := loss.doubts(self.context.layers[-1].layer)) is not None:
+            k.where, last = type(loss).__name__, self.context.outputs[output].layer
+            if (doubt := loss.doubts(last)) is not None:
                 warnings.warn(doubt, stacklevel=2)
-            names = self.loss_names(loss, slot, scale)
+            names = self.loss_names(loss, slot, scale, output)
             if labelled:
+                labels, lanes = self.end("labels", output), self["lanes"]
                 if "on_off" in names:
-                    k.one_hot(self["labels"], self["lanes"], names["on_off"], names["target"])
-                count = k.count_least if self.context.layers[-1].layer.least_wins else k.count_hits
-                count(names["y"], self["labels"], self["lanes"], slot.hits)
+                    k.one_hot(labels, lanes, names["on_off"], names["target"])
+                count = k.count_least if last.least_wins else k.count_hits
+                count(names["y"], labels, lanes, slot.hits[output])
             if loss.aim is not None:
                 record(k.where, loss.aim, k, names, loss.consts())
             record(k.where, loss.forward, k, names, loss.consts())
@@ -302,7 +340,11 @@ class LaneGroup:
             self._programs[key] = program
         return self._programs[key]
 
-    def load(self, source: Source, into: str, in_order: bool = False) -> Program:
+    def load_input(self, number: int, source: Source, in_order: bool = False) -> Program:
+        """The program that writes the group's images of a source into an input of the network; see ``load``."""
+        return self.load(source, self.xs[number], in_order)
+
+    def load(self, source: Source, into: Array, in_order: bool = False) -> Program:
         """The program that writes the group's images of a source into a buffer; the last one is remembered.
 
         Args:
@@ -310,14 +352,14 @@ class LaneGroup:
             into: the buffer.
             in_order: the source holds the images in the order of the batch, and not at their numbers.
         """
-        origin = source.values if isinstance(source, Arrays) else source
-        if into not in self._loads or self._loads[into][0] is not origin:
+        origin, key = source.values if isinstance(source, Arrays) else source, address(into)
+        if key not in self._loads or self._loads[key][0] is not origin:
             k, program = self._recorder()
             k.where = "load"
-            names = {"index": self["place" if in_order else "index"], "x": self[into]}
+            names = {"index": self["place" if in_order else "index"], "x": into}
             record("load", source.load, k, names | {"lanes": self["lanes"], "rng": self["rng"][0]})
-            self._loads[into] = (origin, program)
-        return self._loads[into][1]
+            self._loads[key] = (origin, program)
+        return self._loads[key][1]
 
     def choose(self, batch: Batch) -> Program:
         """The program that takes the images of group ``number`` of a batch; the other lanes are padding."""
@@ -325,8 +367,9 @@ class LaneGroup:
         if key not in self._programs:
             k, program = self._recorder()
             k.where = "load"
-            own = [self[name] for name in ("number", "place", "index", "labels", "lanes", "rng")]
-            k.choose_group(batch.index, batch.labels, batch.count, batch.step, *own)
+            for labels, own in zip(batch.labels, self._ends("labels"), strict=True):
+                names = ("number", "place", "index", own, "lanes", "rng")
+                k.choose_group(batch.index, labels, batch.count, batch.step, *(self[name] for name in names))
             self._programs[key] = program
         return self._programs[key]
 

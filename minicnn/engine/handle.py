@@ -26,9 +26,9 @@ from .prepare import Preparation
 from .runner import Runner
 from .shared import preparation, provide, set_state, state_of, tracked_by
 from .trace import Trace
-from .values import Values
+from .values import values_of
 
-HANDLE = {"_lock", "_loss", "_tracks", "_context", "_executor", "_preparation", "_slots", "_runner", "_trace"}
+HANDLE = {"_lock", "_losses", "_input_grads", "_tracks", "_context", "_executor", "_preparation", "_slots", "_runner", "_trace"}
 """What a copy of a network makes anew."""
 
 
@@ -36,7 +36,9 @@ class Handle:
     """Base of ``Network``: see there and at ``share``.
 
     Attributes:
-        in_shape: shape of one image.
+        in_shape: shape of one image; of several inputs that of the first.
+        in_shapes: shapes of all inputs by name.
+        outputs: names of the outputs.
         backend: what executes the kernels.
         params: the parameters by name, and ``flat``.
         grads: their gradients.
@@ -46,6 +48,7 @@ class Handle:
     layers: Sequence[PlacedLayer]
     in_shape: Shape
     in_shapes: Mapping[str, Shape]
+    outputs: Sequence[str]
     dtype: np.dtype[Any]
     seed: int
     steps: int
@@ -60,9 +63,10 @@ class Handle:
         self._asked = threads
         self.grads = ParameterVector(self.identity.shapes, self.dtype, self.backend.memory)
         provide(self.layers, self.params, self.dtype, tracked or {})
-        values, derived = Values(self.layers, list(self.in_shapes.values())), Derived(self.params.memory)
+        values, derived = values_of(self.layers, self.in_shapes, self.outputs), Derived(self.params.memory)
         self._context = Context(self.layers, values, self.dtype, lanes, self.backend, self.seed, derived)
-        self._loss: tuple[Loss | None, dict[str, Loss]] = (None, {})
+        self._losses: dict[str, tuple[Loss, dict[str, Loss]]] = {}
+        self._input_grads: list[Array] = []
         self._lock = HandleLock(lock, WeakMethod(self._take_memory))
         self._tracks = bool(tracked_by(self.layers))
         self._take_memory()
@@ -72,7 +76,7 @@ class Handle:
         self._executor = Executor(threads if self.backend.threads else 1, self.backend, self._lock)
         self._context = replace(self._context, derived=Derived(self.params.memory))
         self._preparation = Preparation(self.layers, preparation(self.layers, self.backend), self._context.derived)
-        self._slots = GradientSlots(self.grads, self.backend)
+        self._slots = GradientSlots(self.grads, self.backend, len(self._context.outputs))
         self._runner = Runner(self._context, self._executor, self._preparation, self._slots)
         self._trace = Trace(self._context, self._executor, self._preparation, self._slots)
 
@@ -83,8 +87,13 @@ class Handle:
 
     @property
     def out_shape(self) -> Shape:
-        """Shape of the output for one image."""
+        """Shape of the output for one image; of several that of the first."""
         return self._context.out_shape
+
+    @property
+    def out_shapes(self) -> dict[str, Shape]:
+        """Shapes of all outputs by name."""
+        return {placed.name: placed.plan.out_shape for placed in self._context.outputs}
 
     @property
     def lanes(self) -> int:
@@ -124,7 +133,7 @@ class Handle:
     def __setstate__(self, state: dict[str, Any]) -> None:
         made = ("params", "grads", "kept", "layers", "lanes", "backend")
         self.__dict__.update((name, value) for name, value in state.items() if name not in made)
-        self.backend, self.layers = backends.get(state["backend"]), plan_graph(state["layers"], self.in_shapes)
+        self.backend, self.layers = backends.get(state["backend"]), plan_graph(state["layers"], self.in_shapes, self.outputs)
         self.identity.claimed = True
         self.params = ParameterVector(self.identity.shapes, self.dtype, self.backend.memory)
         self.params.flat[...] = state["params"]

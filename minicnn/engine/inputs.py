@@ -222,6 +222,7 @@ class Targets(NamedTuple):
         vectors: for all images of the source a vector, or a class number for each place of a map.
         into: the buffer for ``vectors``: ``"target"``, or ``"marks"`` for class numbers.
         total: what the sum of the batch is divided by for the mean; the number of images for None.
+        weight: what the mean counts beside those of other outputs.
     """
 
     loss: Loss
@@ -229,6 +230,11 @@ class Targets(NamedTuple):
     vectors: Arrays | None = None
     into: str = "target"
     total: float | None = None
+    weight: float = 1.0
+
+    def scale(self, images: int) -> float:
+        """What the sum over a batch of so many images is multiplied by."""
+        return self.weight / (images if self.total is None else self.total)
 
 
 def targets(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import prod
 
 import numpy as np
@@ -34,14 +34,14 @@ def needed(placed: PlacedLayer, dtype: np.dtype[np.generic], lanes: int) -> int:
     return numbers * dtype.itemsize
 
 
-def check_memory(layers: Sequence[PlacedLayer], in_shape: Shape, dtype: np.dtype[np.generic], lanes: int) -> None:
+def check_memory(layers: Sequence[PlacedLayer], in_shapes: Iterable[Shape], dtype: np.dtype[np.generic], lanes: int) -> None:
     """Refuse a network that needs more memory than the machine has.
 
     Raises:
         OptionError: it does.
     """
     bytes_of = {placed.who: needed(placed, dtype, lanes) for placed in layers}
-    bytes_of["its input"] = prod(in_shape) * lanes * dtype.itemsize
+    bytes_of["its input"] = sum(map(prod, in_shapes)) * lanes * dtype.itemsize
     total, most = sum(bytes_of.values()), installed()
     if total > most:
         largest = max(bytes_of, key=lambda who: bytes_of[who])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -22,21 +22,24 @@ from .inputs import Targets
 from .phases import ONCE, PhasedGroups
 from .prepare import Preparation
 from .single import Single
+from .values import numbered
 
 
 class Score(NamedTuple):
     """What a batch came to.
 
     Attributes:
-        loss: mean over the images.
+        loss: mean over the images; of several outputs the weighted sum.
         correct: images whose largest output, or smallest penalty, the first of equals, is their class: what ``argmax`` of the
             predictions says, but an image with a NaN among its outputs is wrong. 0 where the target is not class numbers.
         images: how many images there were.
+        outputs: where there are several, the score of each by name, its loss without its weight; ``correct`` is the first's.
     """
 
     loss: float
     correct: int
     images: int
+    outputs: Mapping[str, Score] = {}
 
     @property
     def accuracy(self) -> float:
@@ -52,15 +55,15 @@ class Kind(NamedTuple):
     """What the schedule for a batch depends on, beside where it reads it.
 
     Attributes:
-        loss: what tells the loss from others.
-        labelled: whether the target is class numbers.
+        losses: what tells the loss of each output from others.
+        labelled: for each output whether the target is class numbers.
         groups: how many there are.
         lanes: images in a group.
         train: whether gradients are wanted.
     """
 
-    loss: Hashable
-    labelled: bool
+    losses: Hashable
+    labelled: tuple[bool, ...]
     groups: int
     lanes: int
     train: bool
@@ -85,7 +88,7 @@ class Runner:
         self._single = Single(context, executor, preparation, slots, self._staging)
         self._phased = PhasedGroups(context, executor)
         self._demanding = [placed for placed in context.layers if placed.plan.images > 1]
-        self._loss: tuple[Loss | None, Hashable] = (None, None)
+        self._losses: list[tuple[Loss | None, Hashable]] = [(None, None) for _ in context.outputs]
         self._allocate(CAPACITY)
 
     def group(self, thread: int, train: bool, lanes: int) -> LaneGroup:
@@ -99,44 +102,77 @@ class Runner:
         return self._groups[key]
 
     def score(
-        self, source: inputs.Source, targets: Targets, chosen: Array, step: int, train: bool, then: Array | None
+        self,
+        sources: Sequence[inputs.Source],
+        targets: Sequence[Targets],
+        chosen: Array,
+        step: int,
+        train: bool,
+        then: Array | None,
     ) -> Score:
         """The loss of the chosen images, with gradients added up in training; those of ``then`` come next."""
-        loss = targets.loss
-        told = self._told(loss)
+        losses = tuple(self._told(number, target.loss) for number, target in enumerate(targets))
         if train:
             check_images(self._demanding, len(chosen))
         if self._alone(chosen):
-            return Score(*self._single.score(told, source, chosen, targets, step, train), images=1)
-        self._fill(chosen, targets.labels, step, targets.total)
+            return self._scored(self._single.score(losses, sources, chosen, targets, step, train), targets, 1)
+        self._fill(chosen, step, targets)
         lanes = group_lanes(self._memory, len(chosen), self._context.lanes)
-        origin = self._staging.take("in", source, chosen)
-        vectors = None if targets.vectors is None else self._staging.take("target", targets.vectors, chosen)
-        kind = Kind(told, targets.labels is not None, parts(len(chosen), lanes), lanes, train)
+        origins = self._take("in", sources, chosen)
+        vectors = self._take("target", [target.vectors for target in targets], chosen)
+        labelled = tuple(target.labels is not None for target in targets)
+        kind = Kind(losses, labelled, parts(len(chosen), lanes), lanes, train)
         slots = self._slots.take(kind.groups)
-        sources = origin.source, None if vectors is None else vectors.source
-        self._run((kind, *map(identity, sources)), lambda: self._scoring(kind, targets, origin, vectors, slots), sources)
+        read = [each.source for each in (*origins.values(), *vectors.values())]
+        self._run((kind, *map(identity, read)), lambda: self._scoring(kind, targets, origins, vectors, slots), read)
         if then is not None:
-            self._staging.prefetch("in", source, then)
-        return Score(*self._slots.tally(len(slots)), len(chosen))
+            for which, source in zip(numbered("in", len(sources)), sources, strict=True):
+                self._staging.prefetch(which, source, then)
+        return self._scored(self._slots.tally(len(slots)), targets, len(chosen))
 
-    def _told(self, loss: Loss) -> Hashable:
-        """What tells a loss from others; that of the last one is remembered, where nothing about it can change."""
-        if self._loss[0] is not loss:
+    def _take(self, kind: str, sources: Sequence[inputs.Source | None], chosen: Array) -> dict[int, Taken]:
+        """Where to read the chosen images of each input, or the vectors of each output that has such, by its number."""
+        named = enumerate(zip(numbered(kind, len(sources)), sources, strict=True))
+        return {n: self._staging.take(which, source, chosen) for n, (which, source) in named if source is not None}
+
+    def _scored(self, tally: Sequence[tuple[float, int]], targets: Sequence[Targets], images: int) -> Score:
+        """What a batch came to, from the loss and the hits of each output."""
+        if len(tally) == 1:
+            return Score(*tally[0], images)
+        names = [placed.name for placed in self._context.outputs]
+        each = [Score(loss / target.weight, correct, images) for (loss, correct), target in zip(tally, targets, strict=True)]
+        return Score(sum(loss for loss, _ in tally), tally[0][1], images, dict(zip(names, each, strict=True)))
+
+    def _told(self, output: int, loss: Loss) -> Hashable:
+        """What tells a loss from others; that of an output's last one is remembered, where nothing about it can change."""
+        if self._losses[output][0] is not loss:
             told = told_apart(loss)
-            self._loss = (loss, told) if is_value(loss) else (None, told)
-        return self._loss[1]
+            self._losses[output] = (loss, told) if is_value(loss) else (None, told)
+        return self._losses[output][1]
 
-    def _scoring(self, kind: Kind, targets: Targets, origin: Taken, vectors: Taken | None, slots: list[Slot]) -> Schedule:
+    def _scoring(
+        self,
+        kind: Kind,
+        targets: Sequence[Targets],
+        origins: Mapping[int, Taken],
+        vectors: Mapping[int, Taken],
+        slots: list[Slot],
+    ) -> Schedule:
         """What each thread does for a batch that is scored: one slot's groups after another's, then a part of the sums."""
-        loss, into = targets.loss, targets.into
+
+        def scoring(group: LaneGroup, slot: Slot) -> list[Program]:
+            programs = [*self._loads(group, origins), *self._aims(group, targets, vectors), group.forward]
+            for output, target in enumerate(targets):
+                scale, labelled = self._batch.scales[output], kind.labelled[output]
+                programs.append(group.loss(target.loss, slot, scale, labelled, output))
+            return programs
+
         sums = self._slots.sums(kind.groups, self._executor.threads) if kind.train and len(slots) > 1 else []
         if self._context.measures(kind.train):
 
             def programs_of(number: int, group: LaneGroup) -> list[Program]:
                 slot = slots[number % SLOTS]
-                programs = [*self._loads(group, origin, vectors, into), group.forward]
-                programs.append(group.loss(loss, slot, self._batch.scale, kind.labelled))
+                programs = scoring(group, slot)
                 return [*programs, group.backward(slot, False, fresh=number < SLOTS)] if kind.train else programs
 
             groups = self._phased.take(kind.train, kind.lanes, kind.groups)
@@ -146,9 +182,7 @@ class Runner:
             group, parts = self.group(thread, kind.train, kind.lanes), []
             for number in range(thread, len(slots), self._executor.threads):
                 slot = slots[number]
-                programs = self._loads(group, origin, vectors, into)
-                programs += [group.forward, group.loss(loss, slot, self._batch.scale, kind.labelled)]
-                first = number
+                programs, first = scoring(group, slot), number
                 if kind.train:
                     parts.append(([*programs, group.backward(slot, False, fresh=True)], (number, number + 1, 1)))
                     first = number + SLOTS
@@ -158,41 +192,45 @@ class Runner:
             tasks.append(group.work(parts))
         return self._schedule_of([tasks], sums)
 
-    def _loads(self, group: LaneGroup, origin: Taken, vectors: Taken | None = None, into: str = "target") -> list[Program]:
-        """What brings a group its images, and its target where that is vectors."""
-        programs = [group.choose(self._batch), group.load(origin.source, "in", origin.in_order)]
-        return programs if vectors is None else [*programs, group.load(vectors.source, into, vectors.in_order)]
+    def _loads(self, group: LaneGroup, origins: Mapping[int, Taken]) -> list[Program]:
+        """What brings a group its images."""
+        loads = [group.load_input(number, origin.source, origin.in_order) for number, origin in origins.items()]
+        return [group.choose(self._batch), *loads]
 
-    def predict(self, source: inputs.Source, chosen: Array, step: int) -> Array:
-        """The outputs for the chosen images."""
+    def _aims(self, group: LaneGroup, targets: Sequence[Targets], vectors: Mapping[int, Taken]) -> list[Program]:
+        """What brings a group its targets where they are vectors."""
+        return [group.load(each.source, group.end(targets[n].into, n), each.in_order) for n, each in vectors.items()]
+
+    def predict(self, sources: Sequence[inputs.Source], chosen: Array, step: int) -> list[Array]:
+        """Each output for the chosen images."""
         if self._alone(chosen):
-            return self._single.predict(source, chosen, step)
-        self._fill(chosen, None, step)
+            return self._single.predict(sources, chosen, step)
+        self._fill(chosen, step)
         lanes = group_lanes(self._memory, len(chosen), self._context.lanes)
-        origin = self._staging.take("in", source, chosen)
-        groups = parts(len(chosen), lanes)
-        key = (identity(origin.source), groups, lanes)
-        self._run(key, lambda: self._predicting(origin, groups, lanes), origin.source)
-        y = self._y[: len(chosen)]
+        origins = self._take("in", sources, chosen)
+        groups, read = parts(len(chosen), lanes), [each.source for each in origins.values()]
+        key = (*map(identity, read), groups, lanes)
+        self._run(key, lambda: self._predicting(origins, groups, lanes), read)
+        ys = [y[: len(chosen)] for y in self._ys]
         if self._memory is not None:
-            self._memory.to_host(y)
-        return y.copy()
+            self._memory.to_host(*ys)
+        return [y.copy() for y in ys]
 
-    def _predicting(self, origin: Taken, groups: int, lanes: int) -> Schedule:
+    def _predicting(self, origins: Mapping[int, Taken], groups: int, lanes: int) -> Schedule:
         """What each thread does for a batch whose outputs are wanted."""
+
+        def predicting(group: LaneGroup) -> list[Program]:
+            ends = [group.unpack(y, out) for y, out in zip(group.ys, self._ys, strict=True)]
+            return [*self._loads(group, origins), group.forward, *ends]
+
         if self._context.measures(train=False):
             all_groups = self._phased.take(False, lanes, groups)
-            return self._schedule_of(
-                self._phased.phases(
-                    all_groups, lambda _, group: [*self._loads(group, origin), group.forward, group.unpack(group.y, self._y)]
-                )
-            )
+            return self._schedule_of(self._phased.phases(all_groups, lambda _, group: predicting(group)))
         usable_threads = min(self._executor.threads, groups)
         tasks = []
         for thread in range(usable_threads):
             group = self.group(thread, False, lanes)
-            programs = [*self._loads(group, origin), group.forward, group.unpack(group.y, self._y)]
-            tasks.append(group.task(programs, thread, groups, usable_threads))
+            tasks.append(group.task(predicting(group), thread, groups, usable_threads))
         return self._schedule_of([tasks])
 
     def _schedule_of(self, phases: list[list[Task]], sums: Sequence[Task] = ()) -> Schedule:
@@ -214,19 +252,20 @@ class Runner:
             self._schedules[key] = record(), origins  # which live as long as what is known by their identity
         self._executor.run_schedule(self._schedules[key][0])
 
-    def _fill(self, chosen: Array, labels: Array | None, step: int, total: float | None = None) -> None:
+    def _fill(self, chosen: Array, step: int, targets: Sequence[Targets] = ()) -> None:
         """Fill the batch; what reads or writes the old one's memory is made anew where it has to grow."""
         if len(chosen) > len(self._batch.index):
             self._groups.clear()
             self._phased.clear()
             self._schedules.clear()
             self._allocate(2 * len(chosen))
-        self._batch.fill(chosen, labels, step, total)
+        self._batch.fill(chosen, step, targets)
 
     def _allocate(self, images: int) -> None:
         context = self._context
-        self._y = np.empty((images, *context.out_shape), context.dtype)
-        self._batch = Batch(images, context.dtype, self._memory)  # the last: its size says that there is room
+        outputs = context.outputs
+        self._ys = [np.empty((images, *placed.plan.out_shape), context.dtype) for placed in outputs]
+        self._batch = Batch(images, context.dtype, self._memory, len(outputs))  # the last: its size says that there is room
 
 
 def check_images(layers: Sequence[PlacedLayer], images: int) -> None:

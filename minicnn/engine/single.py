@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,50 +11,56 @@ from ..arrays import Array
 from ..backends.executor import Executor
 from ..backends.program import Program, Task
 from .accumulate import GradientSlots
-from .batch import DeviceStaging, HostStaging
+from .batch import DeviceStaging, HostStaging, Taken
 from .group import Context, LaneGroup
 from .inputs import Arrays, Source, Targets
 from .prepare import Preparation
+from .values import numbered
 
 KEPT = 8
 """How many kinds of batch are remembered with their tasks."""
 
 
 class Lane:
-    """A group of one image, and its two ends without the axis of lanes.
+    """A group of one image, and its ends without the axis of lanes.
 
     Attributes:
         group: the group.
-        x: the input of the network.
-        target: what the output should be.
-        marks: a class number for each place of the output.
-        y: the output, as a batch of one.
+        xs: the inputs of the network.
+        aims: for each output what it should be: a target, and class numbers for each place of it.
+        ys: the outputs, as a batch of one.
         index: int64[1], which image of a source to fetch.
-        label: int64[1], its class.
+        labels: for each output int64[1], its class.
         step: uint64[layers], the training step, for random numbers.
     """
 
     def __init__(self, context: Context, train: bool) -> None:
         group = self.group = LaneGroup(context, train)
-        self.x, self.target = group["in"].reshape(context.in_shapes[0]), group["target"].reshape(context.out_shape)
-        self.marks = group["marks"].reshape(context.out_shape[1:])
-        self.y = group.y.reshape(1, *context.out_shape)
-        self.index, self.label, self.step = group["index"], group["labels"], group["rng"][:, 1]
+        self.xs = [x.reshape(shape) for x, shape in zip(group.xs, context.in_shapes, strict=True)]
+        self.aims, self.ys, self.labels = [], [], []
+        for number, placed in enumerate(context.outputs):
+            shape = placed.plan.out_shape
+            target, marks = group.end("target", number).reshape(shape), group.end("marks", number).reshape(shape[1:])
+            self.aims.append({"target": target, "marks": marks})
+            self.ys.append(group.ys[number].reshape(1, *shape))
+            self.labels.append(group.end("labels", number))
+            self.labels[-1][0] = 0
+        self.index, self.step = group["index"], group["rng"][:, 1]
         self._entered = int(self.step[0])
         group["lanes"][0] = 1
-        for name in ("place", "index", "labels"):
+        for name in ("place", "index"):
             group[name][0] = 0
         group["rng"][:, 3] = 0
 
-    def enter(self, source: Source, image: int, step: int) -> None:
-        """Copy an image of an array, or tell the source's own kernels which one to fetch; and say which step it is."""
+    def enter(self, origins: Sequence[Taken], image: int, step: int) -> None:
+        """Copy an image of an array, or tell a source's own kernels which one to fetch; and say which step it is."""
         if step != self._entered:
             self.step.fill(step)
             self._entered = step
-        if isinstance(source, Arrays):
-            self.x[...] = source.values[image]
-        else:
-            self.index[0] = image
+        self.index[0] = image
+        for x, origin in zip(self.xs, origins, strict=True):
+            if isinstance(origin.source, Arrays):
+                x[...] = origin.source.values[image]
 
 
 class Single:
@@ -81,83 +87,81 @@ class Single:
         self._context, self._executor, self._preparation, self._slots = replace(context, lanes=1), executor, preparation, slots
         self._staging = stage
         self._lanes: dict[bool, Lane] = {}
-        self._total: float | None = None
-        self._tasks: dict[Hashable, tuple[Source, Task]] = {}
-        self._scale = np.ones(1, context.dtype)
+        self._tasks: dict[Hashable, tuple[list[Source], Task]] = {}
+        self._scales = [np.ones(1, context.dtype) for _ in context.outputs]
+        self._scaled = [1.0 for _ in context.outputs]
 
-    def predict(self, source: Source, chosen: Array, step: int) -> Array:
-        """The output (1, …) for the chosen image of a source."""
-        source, image = self._found(source, chosen)
-        lane, key = self._lane(train=False), _origin(source)
+    def predict(self, sources: Sequence[Source], chosen: Array, step: int) -> list[Array]:
+        """Each output (1, …) for the chosen image."""
+        origins = self._origins(sources, chosen)
+        lane, key = self._lane(train=False), _key(origins)
         if key not in self._tasks:
-            self._keep(key, source, lane.group, [*_loads(lane.group, source), lane.group.forward])
-        lane.enter(source, image, step)
+            self._keep(key, origins, lane.group, [*_loads(lane.group, origins), lane.group.forward])
+        lane.enter(origins, chosen[0], step)
         self._executor.run_alone(self._tasks[key][1])
-        return lane.y.copy()
+        return [y.copy() for y in lane.ys]
 
     def score(
         self,
-        told: Hashable,
-        source: Source,
+        losses: Hashable,
+        sources: Sequence[Source],
         chosen: Array,
-        targets: Targets,
+        targets: Sequence[Targets],
         step: int,
         train: bool,
-    ) -> tuple[float, int]:
-        """The loss of the chosen image and whether it was recognised, with gradients added up in training.
+    ) -> list[tuple[float, int]]:
+        """The loss of the chosen image and whether it was recognised, by each output, with gradients added up in training.
 
-        ``told`` tells the loss from others.
+        ``losses`` tells the losses from others.
         """
-        labels, vectors = targets.labels, targets.vectors
-        label = None if labels is None else labels[0]
-        source, image = self._found(source, chosen)
-        lane, slot, key = self._lane(train), self._slots.take(1)[0], (told, _origin(source), label is None, train)
+        origins = self._origins(sources, chosen)
+        labelled = tuple(target.labels is not None for target in targets)
+        lane, slot, key = self._lane(train), self._slots.take(1)[0], (losses, _key(origins), labelled, train)
         if key not in self._tasks:
             group = lane.group
-            programs = [*_loads(group, source), group.forward, group.loss(targets.loss, slot, self._scale, label is not None)]
+            programs = [*_loads(group, origins), group.forward]
+            for output, (target, scale) in enumerate(zip(targets, self._scales, strict=True)):
+                programs.append(group.loss(target.loss, slot, scale, labelled[output], output))
             programs += [group.backward(slot, input_grad=False, fresh=True)] if train else []
-            self._keep(key, source, group, programs)
-        lane.enter(source, image, step)
-        if label is not None:
-            lane.label[0] = label
-        elif vectors is not None:
-            (lane.target if targets.into == "target" else lane.marks)[...] = vectors.values[chosen[0]]
-        if targets.total != self._total:
-            self._total = targets.total
-            self._scale[0] = 1 / (1 if self._total is None else self._total)
+            self._keep(key, origins, group, programs)
+        lane.enter(origins, chosen[0], step)
+        for output, target in enumerate(targets):
+            if target.labels is not None:
+                lane.labels[output][0] = target.labels[0]
+            elif target.vectors is not None:
+                lane.aims[output][target.into][...] = target.vectors.values[chosen[0]]
+            factor = target.scale(1)
+            if factor != self._scaled[output]:
+                self._scaled[output] = factor
+                self._scales[output][0] = factor
         self._executor.run_alone(self._tasks[key][1])
         return self._slots.tally(1)
 
-    def _found(self, source: Source, chosen: Array) -> tuple[Source, int]:
+    def _origins(self, sources: Sequence[Source], chosen: Array) -> list[Taken]:
         """Where to read the chosen image: of an array it is copied from where it is, any other source is read by kernels."""
-        if isinstance(source, Arrays):
-            return source, chosen[0]
-        taken = self._staging.take("in", source, chosen)
-        return taken.source, 0 if taken.in_order else chosen[0]
+        named = zip(numbered("in", len(sources)), sources, strict=True)
+        return [Taken(s) if isinstance(s, Arrays) else self._staging.take(which, s, chosen) for which, s in named]
 
     def _lane(self, train: bool) -> Lane:
         if train not in self._lanes:
             self._lanes[train] = Lane(self._context, train)
         return self._lanes[train]
 
-    def _keep(self, key: Hashable, source: Source, group: LaneGroup, programs: list[Program]) -> None:
+    def _keep(self, key: Hashable, origins: Sequence[Taken], group: LaneGroup, programs: list[Program]) -> None:
         """Remember a kind of batch, and forget the oldest."""
         if len(self._tasks) >= KEPT:
             del self._tasks[next(iter(self._tasks))]
         programs = [program.alone() for program in programs]
         task = group.task([self._preparation.of(programs), *programs], 0, 1, 1)
-        self._tasks[key] = ARRAYS if isinstance(source, Arrays) else source, task
+        self._tasks[key] = [origin.source for origin in origins if not isinstance(origin.source, Arrays)], task
 
 
-ARRAYS = Arrays(np.empty(0))
-"""Stands for any array where a source is remembered: its image was copied, so the array itself is not needed."""
+def _key(origins: Sequence[Taken]) -> Hashable:
+    """What tells kinds of batch apart: arrays are all alike, as their image is copied; another source is itself."""
+    return tuple([0 if isinstance(origin.source, Arrays) else id(origin.source) for origin in origins])
 
 
-def _origin(source: Source) -> int:
-    """What tells kinds of batch apart: arrays are all alike, another source is itself."""
-    return 0 if isinstance(source, Arrays) else id(source)
-
-
-def _loads(group: LaneGroup, source: Source) -> list[Program]:
-    """The kernels of a source that is no array."""
-    return [] if isinstance(source, Arrays) else [group.load(source, "in")]
+def _loads(group: LaneGroup, origins: Sequence[Taken]) -> list[Program]:
+    """The kernels of sources that are no arrays."""
+    loads = enumerate(origins)
+    return [group.load_input(n, each.source, each.in_order) for n, each in loads if not isinstance(each.source, Arrays)]

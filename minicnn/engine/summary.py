@@ -17,21 +17,25 @@ def parameters(placed: PlacedLayer) -> int:
     return sum(prod(p.shape) for p in placed.plan.params.values()) if placed.owner == placed.name else 0
 
 
-def kind(placed: PlacedLayer, names: Sequence[str]) -> str:
-    """A layer's class, whose parameters it has where they are another's, and what it reads where that is not the row above."""
+def kind(placed: PlacedLayer, names: Sequence[str], outputs: Sequence[str]) -> str:
+    """A layer's class, whose parameters it has where they are another's, and what it reads where that is not the row above.
+
+    That it is an output is said where that does not go without saying.
+    """
     once_more = "" if placed.owner == placed.name else f" as {placed.owner}"
     reads = "" if placed.inputs == (placed.value - 1,) else f" ({', '.join(names[value] for value in placed.inputs)})"
-    return f"{placed.layer.label}{once_more}{reads}"
+    output = " → output" if placed.name in outputs and tuple(outputs) != (names[-1],) else ""
+    return f"{placed.layer.label}{once_more}{reads}{output}"
 
 
-def table(in_shapes: Mapping[str, Shape], layers: Sequence[PlacedLayer]) -> str:
+def table(in_shapes: Mapping[str, Shape], layers: Sequence[PlacedLayer], outputs: Sequence[str]) -> str:
     """One row a layer: name, kind, output shape, parameters, connections; the totals last.
 
     What a layer reads stands behind its kind, where that is not the row above; a layer that is once more has no parameters.
     """
     names = [*in_shapes, *(b.name for b in layers)]
     rows = [HEAD, *((name, "", by(shape), "", "") for name, shape in in_shapes.items())]
-    rows += [(b.name, kind(b, names), by(b.plan.out_shape), f"{parameters(b):,}", f"{b.plan.connections:,}") for b in layers]
+    rows += [(b.name, kind(b, names, outputs), by(b.plan.out_shape), f"{parameters(b):,}", f"{b.plan.connections:,}") for b in layers]
     total, links = sum(map(parameters, layers)), sum(b.plan.connections for b in layers)
     rows.append(("total", "", "", f"{total:,}", f"{links:,}"))
     widths = [max(len(row[i]) for row in rows) for i in range(len(HEAD))]

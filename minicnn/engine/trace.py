@@ -19,6 +19,7 @@ from .group import Context, LaneGroup
 from .prepare import Preparation
 from .runner import check_images
 from .shared import rows_of
+from .values import numbered
 
 
 class Trace:
@@ -34,7 +35,7 @@ class Trace:
     def __init__(self, context: Context, executor: Executor, preparation: Preparation, slots: GradientSlots) -> None:
         self._context, self._executor, self._preparation, self._slots = context, executor, preparation, slots
         self._memory = context.backend.memory
-        self._batch = Batch(CAPACITY, context.dtype, self._memory)
+        self._batch = Batch(CAPACITY, context.dtype, self._memory, len(context.outputs))
         self._scratch = [Scratch() for _ in range(executor.threads)]
         self._staging = staging(self._memory)
         self.groups: list[LaneGroup] = []
@@ -44,13 +45,14 @@ class Trace:
         """How many images the last forward pass had."""
         return int(self._batch.count[0])
 
-    def forward(self, source: inputs.Source, chosen: Array, step: int, train: bool) -> Array:
-        """The outputs for the chosen images, in training or not."""
+    def forward(self, sources: Sequence[inputs.Source], chosen: Array, step: int, train: bool) -> Array:
+        """The network's first output for the chosen images, in training or not."""
         if train:
             check_images(self._context.layers, len(chosen))
         if len(chosen) > len(self._batch.index):
-            self.groups, self._batch = [], Batch(2 * len(chosen), self._context.dtype, self._memory)
-        self._batch.fill(chosen, None, step)
+            self.groups = []
+            self._batch = Batch(2 * len(chosen), self._context.dtype, self._memory, len(self._context.outputs))
+        self._batch.fill(chosen, step)
         context = replace(self._context, lanes=group_lanes(self._memory, len(chosen), self._context.lanes))
         fitting = [group for group in self.groups if group.context.lanes == context.lanes and group.train == train]
         needed = range(-(-len(chosen) // context.lanes))
@@ -58,11 +60,13 @@ class Trace:
         if context.measures(train) and len(fitting) != len(needed):
             fitting, rows = [], rows_of(context.layers, context.dtype, len(needed))
         self.groups = [*fitting[: len(needed)], *(self._group(context, train, rows, i) for i in needed[len(fitting) :])]
-        origin = self._staging.take("in", source, chosen)
+        named = zip(numbered("in", len(sources)), sources, strict=True)
+        origins = [self._staging.take(which, source, chosen) for which, source in named]
         y = np.empty((len(chosen), *self._context.out_shape), self._context.dtype)
         (self._preparation.whole + self._preparation.derived.refresh(group.forward for group in self.groups)).run()
-        loads = [[group.choose(self._batch), group.load(origin.source, "in", origin.in_order)] for group in self.groups]
-        self._run([[*load, g.forward, g.unpack(g.y, y)] for load, g in zip(loads, self.groups, strict=True)])
+        loads = [[g.load_input(n, each.source, each.in_order) for n, each in enumerate(origins)] for g in self.groups]
+        pairs = zip(loads, self.groups, strict=True)
+        self._run([[g.choose(self._batch), *load, g.forward, g.unpack(g.y, y)] for load, g in pairs])
         self._to_host(y)
         return y
 
@@ -81,22 +85,23 @@ class Trace:
             if number < len(merges):
                 merges[number].run()
 
-    def backward(self, dy: inputs.Arrays, input_grad: bool) -> Array | None:
-        """dE/dx where it is wanted, and the gradients of the parameters added up."""
-        origin = self._staging.take("dy", dy, np.arange(self.images))
-        dx = np.empty((self.images, *self._context.in_shapes[0]), self._context.dtype) if input_grad else None
+    def backward(self, dys: Sequence[inputs.Arrays], input_grad: bool) -> list[Array]:
+        """dE/dx of each input where they are wanted, and the gradients of the parameters added up."""
+        named = zip(numbered("dy", len(dys)), dys, strict=True)
+        origins = [self._staging.take(which, dy, np.arange(self.images)) for which, dy in named]
+        shapes = self._context.in_shapes if input_grad else []
+        dxs = [np.empty((self.images, *shape), self._context.dtype) for shape in shapes]
         slots = self._slots.take(len(self.groups))
         for slot in slots:
             slot.reset.run()
         passes = [group.backward(slots[i % SLOTS], input_grad) for i, group in enumerate(self.groups)]
         self._preparation.derived.refresh(passes).run()
-        ends = [[] if dx is None else [group.unpack(group.dx, dx)] for group in self.groups]
-        loads = [group.load(origin.source, "dy", in_order=True) for group in self.groups]
-        self._run([[load, back, *end] for load, back, end in zip(loads, passes, ends, strict=True)])
+        ends = [[g.unpack(own, dx) for own, dx in zip(g.dxs, dxs, strict=False)] for g in self.groups]
+        loads = [[g.load(each.source, g.end("dy", n), in_order=True) for n, each in enumerate(origins)] for g in self.groups]
+        self._run([[*load, back, *end] for load, back, end in zip(loads, passes, ends, strict=True)])
         self._executor.run(self._slots.sums(len(self.groups), threads=1))
-        if dx is not None:
-            self._to_host(dx)
-        return dx
+        self._to_host(*dxs)
+        return dxs
 
     def activation(self, placed: PlacedLayer) -> Array:
         """The output of a layer in the last forward pass."""
@@ -106,6 +111,6 @@ class Trace:
         self._to_host(out)
         return out
 
-    def _to_host(self, array: Array) -> None:
+    def _to_host(self, *arrays: Array) -> None:
         if self._memory is not None:
-            self._memory.to_host(array)
+            self._memory.to_host(*arrays)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..arrays import Shape
+from ..errors import OptionError
 from .bind import PlacedLayer
 from .record import signature_of
 
@@ -18,14 +19,19 @@ class Values:
     Args:
         layers: the layers.
         in_shapes: the shapes of the network's inputs.
+        outputs: the values that are the network's outputs.
+
+    Raises:
+        OptionError: two outputs are one value.
 
     Attributes:
         origin: for each value, the one whose memory it is seen through.
+        ends: those of the outputs, in their order.
         readers: the layers that read each value, first to last; of a view none.
     """
 
-    def __init__(self, layers: Sequence[PlacedLayer], in_shapes: Sequence[Shape]) -> None:
-        self.layers, self.in_shapes, self.inputs = layers, in_shapes, len(in_shapes)
+    def __init__(self, layers: Sequence[PlacedLayer], in_shapes: Sequence[Shape], outputs: Sequence[int]) -> None:
+        self.layers, self.in_shapes, self.inputs, self.outputs = layers, in_shapes, len(in_shapes), outputs
         count = self.inputs + len(layers)
         self.origin = list(range(count))
         self.readers: list[list[PlacedLayer]] = [[] for _ in range(count)]
@@ -35,11 +41,20 @@ class Values:
             else:
                 for value in dict.fromkeys(self.origin[each] for each in placed.inputs):
                     self.readers[value].append(placed)
-        self.last = self.origin[-1]
+        self.ends = [self.origin[value] for value in outputs]
+        if twice := [value for value in outputs if self.ends.count(self.origin[value]) > 1]:
+            names = " and ".join(str(layers[value - self.inputs].name) for value in twice[:2])
+            what = f"expected outputs of which no two are the same numbers, got {names}"
+            raise OptionError("Network", what, "leave one of them out")
 
     def reads(self, placed: PlacedLayer) -> list[int]:
         """The values that a layer reads, views looked through."""
         return [self.origin[value] for value in placed.inputs]
+
+    def shape(self, value: int) -> Shape:
+        """The shape of a value, without lanes."""
+        writer = self.writer(value)
+        return self.in_shapes[value] if writer is None else writer.plan.out_shape
 
     def writer(self, value: int) -> PlacedLayer | None:
         """The layer that writes a value; None for an input."""
@@ -48,7 +63,7 @@ class Values:
     def read_by_one(self, placed: PlacedLayer) -> int | None:
         """What a layer reads first, where it reads that once, and nobody else does."""
         first, *others = self.reads(placed)
-        return first if self.readers[first] == [placed] and first not in others and first != self.last else None
+        return first if self.readers[first] == [placed] and first not in others and first not in self.ends else None
 
     def wanted(self, of_input: bool) -> list[bool]:
         """For each value whether its gradient is wanted: where a trained layer, or a wanted input, is above it."""
@@ -56,6 +71,17 @@ class Values:
         for placed in self.layers:
             wanted.append(bool(placed.plan.params) or any(wanted[value] for value in placed.inputs))
         return wanted
+
+
+def values_of(layers: Sequence[PlacedLayer], in_shapes: Mapping[str, Shape], outputs: Sequence[str]) -> Values:
+    """The values of a network whose inputs and outputs have names."""
+    numbers = {placed.name: placed.value for placed in layers}
+    return Values(layers, list(in_shapes.values()), [numbers[name] for name in outputs])
+
+
+def numbered(name: str, count: int) -> list[str]:
+    """The names of so many buffers of a kind: one alone has no number."""
+    return [name] if count == 1 else [f"{name}{number}" for number in range(count)]
 
 
 @dataclass
@@ -101,8 +127,7 @@ class Activations:
     """
 
     def __init__(self, values: Values, train: bool, keep: bool) -> None:
-        one = values.inputs == 1
-        self.names = ["in" if one else f"in.{number}" for number in range(values.inputs)]
+        self.names = numbered("in", values.inputs)
         held: dict[str, Held] = {}
         for step, placed in enumerate(values.layers):
             for value in values.reads(placed):
@@ -117,8 +142,9 @@ class Activations:
                 name = f"{placed.name}.y"
                 held[name] = Held(name, placed.plan.out_shape, step, step)
                 self.names.append(name)
-        if values.last >= values.inputs:
-            held[self.names[values.last]].last = len(values.layers)
+        for value in values.ends:
+            if value >= values.inputs:
+                held[self.names[value]].last = len(values.layers)
         self.rows = [[each] for each in held.values()] if train or keep else in_turns(list(held.values()))
 
     @staticmethod
@@ -150,7 +176,8 @@ class Writes:
 class Gradients:
     """Which buffer holds the gradient of each value, and where a value has several readers, what they write before it is added.
 
-    On the way back the last reader of a value comes first and writes; the others write beside it and are added, in order.
+    On the way back the loss comes first, then the last reader of a value: the first of them writes, the others write beside it
+    and are added, in order.
 
     Args:
         values: the network's.
@@ -162,12 +189,14 @@ class Gradients:
         rows: the buffers.
     """
 
-    def __init__(self, values: Values, out_shape: Shape, turns: bool) -> None:
+    def __init__(self, values: Values, turns: bool) -> None:
         layers, end = values.layers, len(values.layers)
         self.names = [""] * len(values.origin)
-        self.names[values.last] = "dy"
         self.writes: list[list[Writes]] = [[] for _ in layers]
-        held = {"dy": Held("dy", out_shape, -1, end if values.last < values.inputs else -1)}
+        held: dict[str, Held] = {}
+        for value, given, name in zip(values.ends, values.outputs, numbered("dy", len(values.ends)), strict=True):
+            self.names[value] = name
+            held[name] = Held(name, values.shape(given), -1, end if value < values.inputs else -1)
         for placed in reversed(layers):
             if placed.plan.view:
                 continue

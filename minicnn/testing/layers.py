@@ -21,7 +21,7 @@ from ..engine.prepare import Preparation
 from ..engine.record import signature_of
 from ..engine.shared import preparation
 from ..engine.trace import Trace
-from ..engine.values import Values
+from ..engine.values import values_of
 from ..network import Network
 from ..nn.base import Layer
 from ..nn.losses import MSE
@@ -60,9 +60,8 @@ class Subject:
 
     def network(self, dtype: str, threads: int = 1) -> Network:
         """A new network of the layer alone."""
-        options = {"seed": self.seed, "lanes": self.lanes, "threads": threads}
         items, in_shape = items_of(self.layer, self.in_shape if self.layer.joins else (self.in_shape,))
-        return Network(items, in_shape, dtype, self.backend, **options)
+        return Network(items, in_shape, dtype, self.backend, threads, self.seed, self.lanes)
 
     def images(self) -> Array:
         """The images of the batch."""
@@ -80,7 +79,7 @@ class Traced:
     def __init__(self, subject: Subject, x: Array) -> None:
         self.net, self.x = subject.doubles, x
         net = self.net
-        values, derived = Values(net.layers, list(net.in_shapes.values())), Derived(net.params.memory)
+        values, derived = values_of(net.layers, net.in_shapes, net.outputs), Derived(net.params.memory)
         context = Context(net.layers, values, net.dtype, net.lanes, net.backend, net.seed, derived)
         self.slots = GradientSlots(net.grads, net.backend)
         prepare = Preparation(net.layers, preparation(net.layers, net.backend), context.derived)
@@ -89,15 +88,13 @@ class Traced:
 
     def forward(self) -> Array:
         """The outputs for the images."""
-        y = self._trace.forward(Arrays(self.x, self.net.dtype), np.arange(len(self.x)), 0, train=True)
+        y = self._trace.forward([Arrays(self.x, self.net.dtype)], np.arange(len(self.x)), 0, train=True)
         self.groups = self._trace.groups
         return y
 
     def backward(self, dy: Array) -> Array:
         """The gradient of the images."""
-        dx = self._trace.backward(Arrays(dy, self.net.dtype), input_grad=True)
-        assert dx is not None
-        return dx
+        return self._trace.backward([Arrays(dy, self.net.dtype)], input_grad=True)[0]
 
 
 def check_layer(
@@ -261,7 +258,7 @@ def _check_added(s: Subject) -> None:
     results = []
     for start in (0.0, 1.0):
         own = ParameterVector({n: v.shape for n, v in net.grads.items()}, net.dtype)
-        slot = Slot(own, np.zeros(2, np.int64), net.backend)
+        slot = Slot(own, np.zeros((1, 2), np.int64), net.backend)
         slot.grads.flat[...] = start
         group["dy"][...] = dy
         group.run(group.backward(slot, input_grad=True).alone())

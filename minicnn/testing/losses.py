@@ -15,10 +15,10 @@ from ..engine.accumulate import Slot
 from ..engine.batch import Batch, group_lanes
 from ..engine.curvature import Curved
 from ..engine.group import Context
-from ..engine.inputs import Arrays, weighed
+from ..engine.inputs import Arrays, Targets, weighed
 from ..engine.memory import ParameterVector
 from ..engine.record import signature_of
-from ..engine.values import Values
+from ..engine.values import values_of
 from ..network import Network
 from ..nn.dense import Dense
 from ..nn.flatten import Flatten
@@ -78,19 +78,20 @@ class Subject:
         net = Network([Flatten()], (self.outputs,), dtype, self.backend, threads=1, lanes=self.lanes)
         memory = net.backend.memory
         lanes = group_lanes(memory, len(y), net.lanes)
-        values, derived = Values(net.layers, list(net.in_shapes.values())), Derived(net.params.memory)
+        values, derived = values_of(net.layers, net.in_shapes, net.outputs), Derived(net.params.memory)
         group = Curved(Context(net.layers, values, net.dtype, lanes, net.backend, net.seed, derived))
-        slot, none = Slot(net.grads, np.zeros(2, np.int64), net.backend), ParameterVector({}, net.dtype)
+        slot, none = Slot(net.grads, np.zeros((1, 2), np.int64), net.backend), ParameterVector({}, net.dtype)
         loss, batch = (
             self.loss.towards("labels" if self.labelled else "vectors", self.outputs),
             Batch(len(y), net.dtype, memory),
         )
-        batch.fill(np.arange(len(y)), target if self.labelled else None, 0, self.total(target))
-        loads = [group.choose(batch), group.load(Arrays(y.astype(dtype)), "in")]
-        loads += [] if self.labelled else [group.load(Arrays(target.astype(dtype)), "target")]
-        run = [group.loss(loss, slot, batch.scale, self.labelled)]
+        labels, chosen = target if self.labelled else None, np.arange(len(y))
+        batch.fill(chosen, 0, [Targets(loss, labels, total=self.total(target))])
+        loads = [group.choose(batch), group.load_input(0, Arrays(y.astype(dtype)))]
+        loads += [] if self.labelled else [group.load(Arrays(target.astype(dtype)), group.end("target"))]
+        run = [group.loss(loss, slot, batch.scales[0], self.labelled)]
         if loss.curvature is not None:
-            run.append(group.curvature(loss, slot, batch.scale, none, of_input=False))
+            run.append(group.curvature([loss], slot, batch.scales, none, of_input=False))
         dy, hy, untouched = [], [], True
         for number in range(-(-len(y) // lanes)):
             group.fill(junk)
@@ -105,7 +106,7 @@ class Subject:
             hy.append(group["hy"].copy())
         dead = dy[-1][..., live:], hy[-1][..., live:]
         gradient, second = (np.concatenate(parts, axis=1)[:, : len(y)].T for parts in (dy, hy))
-        return Passes(float(slot.value[0]), gradient, second, dead, untouched)
+        return Passes(float(slot.values[0][0]), gradient, second, dead, untouched)
 
 
 def check_loss(loss: Loss, outputs: int = 5, seed: int = 0, backend: str = "cpu") -> list[Check]:

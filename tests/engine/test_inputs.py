@@ -89,10 +89,15 @@ def test_what_is_no_real_number_is_refused(dtype):
     refused(DataError, message, lambda: network().loss_and_grads(CrossEntropy(), x, np.zeros(5, int)))
 
 
-@pytest.mark.parametrize("x", [None, "abc", {"a": 1}, object()])
+@pytest.mark.parametrize("x", [None, "abc", {"input": {"a": 1}}, object()])
 def test_what_is_no_array_is_refused(x):
-    with pytest.raises(DataError, match=r"^x: expected an array of numbers, got dtype "):
+    with pytest.raises(DataError, match=r"^x(\['input'\])?: expected an array of numbers, got dtype "):
         network().predict(x)
+
+
+def test_a_dict_with_another_name_is_refused():
+    message = "x: expected the names input, got a; give something for each of them, and nothing else"
+    refused(ShapeError, message, lambda: network().predict({"a": 1}))
 
 
 def test_a_ragged_list_is_refused_in_minicnns_words():

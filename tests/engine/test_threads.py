@@ -534,7 +534,7 @@ def test_a_loss_that_another_call_brings_meanwhile_is_not_mistaken_for_it():
         """Another loss comes while this one is asked, as from another thread."""
 
         def towards(self, kind, classes):
-            net._towards(other, kind)
+            net._towards(net._context.outputs[0], other, kind)
             return before(kind, classes)
 
     net.evaluate(Meets(), x, labels)

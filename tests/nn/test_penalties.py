@@ -113,7 +113,7 @@ def by_input(net, loss, x, labels):
     chosen = np.arange(len(x))
     given = targets(loss, labels, len(x), chosen, net.dtype, net.out_shape)
     source = inputs.source("x", x, net.dtype, net.in_shape)
-    total, hx = curvature(net._context, net._executor, net._preparation, loss, source, given, chosen, 0, of_input=True)
+    total, (hx,) = curvature(net._context, net._executor, net._preparation, [source], [given], chosen, 0, of_input=True)
     return hx, total
 
 
