@@ -126,3 +126,74 @@ ECG = Case(
     real=(1, 187),
 )
 """The network for heartbeats of Kachuee, Fazeli and Sarrafzadeh (2018): one lead, 187 samples."""
+
+
+TRUNK = [m.Conv2d(8, 3, padding=1), m.BatchNorm2d(), m.ReLU(), m.MaxPool2d(2), m.Conv2d(16, 3), m.ReLU(), m.Dense(32), m.ReLU()]
+
+
+def _trunk():
+    return nn.Sequential(
+        *(nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 16, 3), nn.ReLU()),
+        *(nn.Flatten(), nn.LazyLinear(32), nn.ReLU()),
+    )
+
+
+class Siamese(nn.Module):
+    """Two images through the same layers, and a head for both."""
+
+    def __init__(self):
+        super().__init__()
+        self.trunk = _trunk()
+        self.head = nn.Sequential(nn.Linear(64, 24), nn.ReLU(), nn.Linear(24, 1))
+
+    def forward(self, left, right):
+        return self.head(torch.cat([self.trunk(left), self.trunk(right)], 1))
+
+
+def _twice(trunk):
+    """The trunk's items, and once more with the same parameters for the other image."""
+    read = "left"
+    for number, layer in enumerate(trunk):
+        yield f"left{number}", layer, read
+        read = f"left{number}"
+    read = "right"
+    for number in range(len(trunk)):
+        yield f"right{number}", f"left{number}", read
+        read = f"right{number}"
+
+
+SIAMESE = Case(
+    [
+        *_twice(TRUNK),
+        ("both", m.Concat(), (f"left{len(TRUNK) - 1}", f"right{len(TRUNK) - 1}")),
+        *(m.Dense(24), m.ReLU(), m.Dense(1)),
+    ],
+    Siamese,
+    shape={"left": (1, 10, 10), "right": (1, 10, 10)},
+    real={"left": (1, 28, 28), "right": (1, 28, 28)},
+    task="pair",
+)
+"""Whether two images show the same, as in PyTorch's example of a siamese network, with a smaller trunk."""
+
+
+class TwoHeads(nn.Module):
+    """A class and a number from the same layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.trunk, self.kind, self.size = _trunk(), nn.Linear(32, 10), nn.Linear(32, 1)
+
+    def forward(self, x):
+        x = self.trunk(x)
+        return self.kind(x), self.size(x)
+
+
+TWO_HEADS = Case(
+    [*TRUNK[:-1], ("trunk", TRUNK[-1]), ("class", m.Dense(10), "trunk"), ("size", m.Dense(1), "trunk")],
+    TwoHeads,
+    shape=(1, 10, 10),
+    real=(1, 28, 28),
+    task="heads",
+    outputs=("class", "size"),
+)
+"""A class and a number for each image, with a loss each."""

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
@@ -21,16 +20,19 @@ class Case:
         theirs: the same in PyTorch, parameters in the same order. ``nn.LazyLinear`` finds out how many inputs it has.
         shape: the shape of an image in the test of every day: as small as the network allows with all of its layers.
         real: the shape that the network is made for, tried with ``--full``.
-        task: what it learns: ``"classes"``, ``"image"`` for its own input, or ``"mask"`` for a bit for each pixel.
+        task: what it learns: ``"classes"``, ``"image"`` for its own input, ``"mask"`` for a bit for each pixel, ``"pair"`` for
+            a bit for two images, or ``"heads"`` for a class and a number.
         rate: of gradient descent with momentum 0.9.
+        outputs: the names of its outputs, where there are several.
     """
 
     ours: Sequence[Any] | Callable[..., m.Network]
     theirs: Callable[[], nn.Module]
-    shape: tuple[int, ...]
-    real: tuple[int, ...]
+    shape: tuple[int, ...] | dict[str, tuple[int, ...]]
+    real: tuple[int, ...] | dict[str, tuple[int, ...]]
     task: str = "classes"
     rate: float = 0.02
+    outputs: tuple[str, ...] | None = None
 
     def network(self, shape, **options):
         """It on images of a shape. Dropout stays in its place with a rate of 0, as PyTorch drops other elements."""
@@ -38,7 +40,7 @@ class Case:
         if callable(given):
             made = given(in_shape=shape, threads=1)
             given = items_of(made.layers, made.in_shapes)
-        return m.Network([without_dropout(item) for item in given], shape, **options)
+        return m.Network([without_dropout(item) for item in given], shape, outputs=self.outputs, **options)
 
 
 def without_dropout(item):
@@ -66,13 +68,25 @@ class Mean(nn.Module):
         return x.flatten(2).mean(2)
 
 
-def loss_of(task, y, target):
-    """PyTorch's loss."""
-    if task == "classes":
-        return F.cross_entropy(y, torch.from_numpy(target))
-    expected = torch.from_numpy(target).to(y.dtype)
-    return F.mse_loss(y, expected) if task == "image" else F.binary_cross_entropy_with_logits(y, expected)
+def bits(y, target):
+    """PyTorch's loss for numbers that are 0 or 1."""
+    return F.binary_cross_entropy_with_logits(y, target)
 
 
-LOSSES = {"classes": m.CrossEntropy(), "image": m.MSE(), "mask": m.BCEWithLogits()}
-"""Ours, by the task."""
+OURS = {
+    "classes": m.CrossEntropy(),
+    "image": m.MSE(),
+    "mask": m.BCEWithLogits(),
+    "pair": m.BCEWithLogits(),
+    "heads": {"class": m.CrossEntropy(), "size": (m.MSE(), 0.5)},
+}
+"""The loss of each task."""
+
+THEIRS = {
+    "classes": F.cross_entropy,
+    "image": F.mse_loss,
+    "mask": bits,
+    "pair": bits,
+    "heads": lambda y, target: F.cross_entropy(y[0], target["class"]) + 0.5 * F.mse_loss(y[1], target["size"]),
+}
+"""The same in PyTorch, of outputs and targets."""

@@ -11,7 +11,7 @@ import chains
 import numpy as np
 import pytest
 import torch
-from case import LOSSES, Case, loss_of
+from case import OURS, THEIRS, Case
 
 import minicnn as m
 
@@ -26,13 +26,25 @@ def shape_of(name, size):
 
 @cache
 def data(name, size):
-    """Images and what is to be learnt of each; the same in every test."""
-    case, shape = CASES[name], shape_of(name, size)
-    rng = np.random.default_rng(17)
-    x = rng.random((STEPS * IMAGES, *shape)) if case.task == "image" else rng.standard_normal((STEPS * IMAGES, *shape))
-    if case.task == "classes":
-        return x, rng.integers(0, network(name, size).out_shape[0], len(x))
-    return x, x if case.task == "image" else rng.integers(0, 2, (len(x), 1, *shape[1:])).astype(float)
+    """Images by the input's name and what is to be learnt of each; the same in every test."""
+    task, shape = CASES[name].task, shape_of(name, size)
+    shapes = shape if isinstance(shape, dict) else {"input": shape}
+    rng, images = np.random.default_rng(17), STEPS * IMAGES
+    x = {key: (rng.random if task == "image" else rng.standard_normal)((images, *own)) for key, own in shapes.items()}
+    out = network(name, size).out_shapes
+    if task == "heads":
+        return x, {"class": rng.integers(0, *out["class"], images), "size": rng.standard_normal((images, 1))}
+    (out_shape,) = out.values()
+    if task == "classes":
+        return x, rng.integers(0, *out_shape, images)
+    return x, x["input"] if task == "image" else rng.integers(0, 2, (images, *out_shape)).astype(float)
+
+
+def tensors(values, rows):
+    """Some rows of an array, or of every array of a dict."""
+    if isinstance(values, dict):
+        return {key: tensors(value, rows) for key, value in values.items()}
+    return torch.from_numpy(values[rows])
 
 
 def network(name, size, **options):
@@ -48,7 +60,7 @@ def network(name, size, **options):
 def trained(name, size, **options):
     """The network after five steps."""
     net, (x, target) = network(name, size, **options), data(name, size)
-    update, loss = m.SGD(CASES[name].rate, momentum=MOMENTUM), LOSSES[CASES[name].task]
+    update, loss = m.SGD(CASES[name].rate, momentum=MOMENTUM), OURS[CASES[name].task]
     for step in range(STEPS):
         net.loss_and_grads(loss, x, target, np.arange(IMAGES) + step * IMAGES)
         update.step(net)
@@ -60,7 +72,7 @@ def both(name, size):
     """Ours and PyTorch's after five steps from the same parameters, and what the parameters were."""
     start, (x, target), case = network(name, size), data(name, size), CASES[name]
     theirs = case.theirs().double().eval()
-    theirs(torch.from_numpy(x[:1]))  # lazy layers find out their size
+    theirs(*tensors(x, slice(1)).values())  # lazy layers find out their size
     values = list(start.params.values())
     assert [tuple(p.shape) for p in theirs.parameters()] == [value.shape for value in values]
     for parameter, value in zip(theirs.parameters(), values, strict=True):
@@ -70,7 +82,7 @@ def both(name, size):
     for step in range(STEPS):
         rows = slice(step * IMAGES, (step + 1) * IMAGES)
         update.zero_grad()
-        loss_of(case.task, theirs(torch.from_numpy(x[rows])), target[rows]).backward()
+        THEIRS[case.task](theirs(*tensors(x, rows).values()), tensors(target, rows)).backward()
         update.step()
     return trained(name, size), theirs.eval(), start
 
@@ -79,6 +91,14 @@ def furthest(ours, theirs):
     """The largest difference, as a share of the largest number."""
     theirs = theirs.detach().numpy()
     return np.abs(ours - theirs).max() / np.abs(theirs).max()
+
+
+def check_outputs(net, theirs, x, most):
+    """Refuse predictions that are not PyTorch's."""
+    expected = theirs(*tensors(x, slice(IMAGES)).values())
+    found = net.predict_outputs({key: value[:IMAGES] for key, value in x.items()})
+    for (key, value), y in zip(found.items(), expected if isinstance(expected, tuple) else (expected,), strict=True):
+        assert furthest(value, y) <= most, key
 
 
 def names(size):
@@ -94,8 +114,7 @@ def test_five_steps_of_sgd_with_momentum_are_pytorchs(name, size):
             assert not np.array_equal(value, start.params[key]), f"expected {key} to have been trained"
     for (key, value), expected in zip(net.state.items(), theirs.buffers(), strict=True):
         assert furthest(value, expected) <= 1e-12, key
-    x = data(name, size)[0][:IMAGES]
-    assert furthest(net.predict(x), theirs(torch.from_numpy(x))) <= 1e-12
+    check_outputs(net, theirs, data(name, size)[0], 1e-12)
 
 
 @pytest.mark.parametrize(("name", "size"), names("small") + names("real"))
@@ -103,8 +122,7 @@ def test_float32_outputs_are_pytorchs(name, size):
     trained, theirs, _ = both(name, size)
     net = network(name, size, dtype="float32")
     net.load_params({**trained.params, **trained.state})
-    x = data(name, size)[0][:IMAGES]
-    assert furthest(net.predict(x), theirs(torch.from_numpy(x))) <= 1e-5
+    check_outputs(net, theirs, data(name, size)[0], 1e-5)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
