@@ -84,13 +84,12 @@ class Peer:
     """
 
     def __init__(self, recipe: Recipe, data: ImageDataset, threads: int) -> None:
-        from peers import torch_zoo
+        from peers import recipe_torch
 
-        self.zoo, self.recipe, self.data = torch_zoo, recipe, data
+        self.peer, self.recipe, self.data = recipe_torch, recipe, data
         self.images, self.test = self.scaled(data.train_images), self.scaled(data.test_images)
-        self.form = torch_zoo.faster(
-            recipe.model, self.net(0, threads), self.images[: recipe.batch_size + 2], data.train_labels, recipe
-        )
+        few = self.images[: recipe.batch_size + 2]
+        self.form = recipe_torch.faster(self.net(0, threads), few, data.train_labels, recipe)
         self.compare(threads)
 
     def scaled(self, images: Any) -> Any:
@@ -104,8 +103,9 @@ class Peer:
 
     def training(self, seed: int, images: Any) -> Any:
         """A training that has not begun."""
-        data = self.zoo.Data(images, self.data.train_labels, self.form)
-        return self.zoo.Training(self.recipe.model, self.net(seed), data, self.form, self.recipe)
+        net = self.net(seed)
+        data = self.peer.Data(net, images, self.data.train_labels, self.form)
+        return self.peer.Training(net, data, self.form, self.recipe)
 
     def compare(self, threads: int) -> None:
         """See that both are the same network.
@@ -123,7 +123,7 @@ class Peer:
     def run(self, learn: Any, seed: int) -> tuple[float, float]:
         """Seconds of a training, and its test accuracy in per cent."""
         training = self.training(seed, self.images)
-        test = self.zoo.Data(self.test, self.data.test_labels, self.form).images
+        test = self.peer.Data(self.net(seed), self.test, self.data.test_labels, self.form).images
         started = time.perf_counter()
         training.epochs(learn, seed)
         seconds = time.perf_counter() - started

@@ -134,6 +134,8 @@ LONG = {
     ),
     "test_costs": ("multiply_adds_of_lenet_5",),
     "test_kernels_conv": ("any_number_of_maps", "any_window", "links_of_a_channel"),
+    "test_nineteen": ("-real", "-float32]"),
+    "test_zoo_bench": ("process_of_its_own",),
     "test_wide_dw": ("262144",),
     "test_parity": ("float32-numpy",),
 }

@@ -81,6 +81,11 @@ def session(net: Network, threads: int) -> Any:
     y = helper.make_tensor_value_info(graph.last, TensorProto.FLOAT, ["n", *net.out_shape])
     made = helper.make_graph(graph.nodes, "minicnn", [x], [y], graph.constants)
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR)
+    return started(model, threads)
+
+
+def started(model: Any, threads: int) -> Any:
+    """A session that runs a model, with all optimisations."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL

@@ -1,138 +1,197 @@
-"""Networks of the zoo in PyTorch, with the initial parameters of minicnn's, and the training of one by a recipe."""
+"""Any network of minicnn's in PyTorch, made from its layers, with its parameters.
+
+Where padding ``same`` has an odd zero, it stands at the end here, and PyTorch knows symmetric padding only. Such a network gets
+its images and kernels mirrored: the odd zero stands at the beginning then, and symmetric padding, of which a stride leaves the
+end unread, computes the same without a copy of the map.
+"""
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
+from harness.zoo import Model
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from minicnn import Network
-from minicnn.data.pixels import shuffled
-
-FORMS = {"channels_first": torch.contiguous_format, "channels_last": torch.channels_last}
-OPTIMIZERS: dict[str, Any] = {
-    "adam": lambda parameters, lr: torch.optim.Adam(parameters, lr, fused=True),
-    "adamw": lambda parameters, lr: torch.optim.AdamW(parameters, lr, fused=True),
-    "sgd": lambda parameters, lr: torch.optim.SGD(parameters, lr, momentum=0.9, fused=True),
-}
-WARM, TRIED = 3, 12
-"""Steps before the layouts are timed, and those that are."""
+from peers.torch_peers import Sparse, Subsample
+from peers.train_torch import Loop
 
 
-def convnet(channels: int, classes: int) -> nn.Sequential:
-    """``mnist_convnet`` for images of 28×28."""
-    stage = (nn.Conv2d(channels, 32, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2))
-    return nn.Sequential(*stage, nn.Dropout(0.5), nn.Flatten(), nn.Linear(1600, classes))
-
-
-class Block(nn.Module):
-    """A block of ``resnet8``: where it strides, background goes below and to the right, and a convolution stands beside it."""
-
-    def __init__(self, channels: int, filters: int, stride: int) -> None:
-        super().__init__()
-        self.strides = stride > 1
-        self.conv1 = nn.Conv2d(channels, filters, 3, stride=stride, padding=0 if self.strides else 1)
-        self.norm1 = nn.BatchNorm2d(filters)
-        self.conv2 = nn.Conv2d(filters, filters, 3, padding=1)
-        self.norm2 = nn.BatchNorm2d(filters)
-        self.beside: nn.Module = nn.Conv2d(channels, filters, 1, stride=stride) if self.strides else nn.Identity()
+class ScaledTanh(nn.Module):
+    """The activation function of 1998."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Relu of both ways added."""
-        whole = F.pad(x, (0, 1, 0, 1)) if self.strides else x
-        y: Tensor = self.norm2(self.conv2(F.relu(self.norm1(self.conv1(whole)))))
-        return F.relu(y + self.beside(x))
+        """1.7159 · tanh(2x/3)."""
+        return 1.7159 * torch.tanh(2 / 3 * x)
 
 
-def resnet8(channels: int, classes: int) -> nn.Sequential:
-    """``resnet8`` for images whose sides are multiples of 4."""
-    start = (nn.Conv2d(channels, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU())
-    blocks = (Block(16, 16, 1), Block(16, 32, 2), Block(32, 64, 2))
-    return nn.Sequential(*start, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, classes))
+class Centres(nn.Module):
+    """Squared distances from centres."""
+
+    def __init__(self, centres: Any) -> None:
+        super().__init__()
+        self.centres: Tensor
+        self.register_buffer("centres", torch.tensor(centres, dtype=torch.float32))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Σ (x − centre)²."""
+        return (x[:, None] - self.centres).square().sum(2)
 
 
-MODULES = {"mnist_convnet": convnet, "resnet8": resnet8}
+class Mean(nn.Module):
+    """The mean of every map."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C)."""
+        return x.flatten(2).mean(2)
 
 
-def module_of(name: str, net: Network, form: str) -> Any:
-    """A model with the parameters of a network, which come in the same order, in a memory format."""
-    module = MODULES[name](net.in_shape[0], net.out_shape[0])
-    for tensor, value in zip(module.parameters(), net.params.values(), strict=True):
-        tensor.data = torch.from_numpy(value.reshape(tensor.shape).copy())
-    return module.to(memory_format=FORMS[form])  # type: ignore[call-overload]
+class Sum(nn.Module):
+    """The sum of several values."""
+
+    def forward(self, first: Tensor, *rest: Tensor) -> Tensor:
+        """In their order."""
+        for x in rest:
+            first = first + x
+        return first
 
 
-class Data:
-    """Images of a data set as tensors in memory, and their class numbers.
+class Joined(nn.Module):
+    """Channels of several values above one another."""
+
+    def forward(self, *xs: Tensor) -> Tensor:
+        """(N, Σ C, …)."""
+        return torch.cat(xs, 1)
+
+
+class Later(nn.Conv2d):
+    """A convolution of one tap whose places end at the last pixel, as those of a mirrored one do."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """On every ``stride``-th pixel."""
+        (rows, columns), (down, right) = x.shape[2:], self.stride
+        return F.conv2d(x[:, :, (rows - 1) % down :: down, (columns - 1) % right :: right], self.weight, self.bias)
+
+
+def _convolution(b: Any, turned: bool) -> nn.Module:
+    layer, kind = b.layer, type(b.layer).__name__
+    channels, bias = b.in_shape[0], "b" in b.plan.params
+    size: Any = b.in_shape[1:]
+    if kind == "ConvTranspose2d":
+        return nn.ConvTranspose2d(channels, layer.filters, layer.kernel_size, layer.stride, layer.padding, bias=bias)
+    if kind == "Conv1d":
+        return nn.Conv1d(channels, layer.filters, layer.kernel_size, layer.stride, layer.padding, bias=bias)
+    window = layer.window(size)
+    form = Later if turned and window.kernel == (1, 1) else nn.Conv2d
+    padding = window.trailing if turned else window.padding
+    return form(channels, layer.filters, window.kernel, window.stride, padding, window.dilation, layer.groups, bias)
+
+
+def _pool(kind: Any) -> Callable[[Any], nn.Module]:
+    return lambda b: kind(b.layer.kernel_size, b.layer.stride, b.layer.padding, ceil_mode=b.layer.ceil_mode)
+
+
+def _dense(b: Any) -> nn.Module:
+    linear = nn.Linear(b.plan.params["W"].shape[1], b.plan.out_shape[0], "b" in b.plan.params)
+    return nn.Sequential(nn.Flatten(), linear) if len(b.in_shape) > 1 else linear
+
+
+CONVOLUTIONS = ("Conv2d", "Conv1d", "ConvTranspose2d")
+FORMS: dict[str, Callable[[Any], nn.Module]] = {
+    "SparseConv2d": lambda b: Sparse(b.layer),
+    "Subsample": lambda b: Subsample(b.in_shape[0]),
+    "BatchNorm1d": lambda b: nn.BatchNorm1d(b.in_shape[0]),
+    "BatchNorm2d": lambda b: nn.BatchNorm2d(b.in_shape[0]),
+    "MaxPool1d": _pool(nn.MaxPool1d),
+    "MaxPool2d": _pool(nn.MaxPool2d),
+    "AvgPool2d": _pool(nn.AvgPool2d),
+    "GlobalAvgPool2d": lambda b: Mean(),
+    "Upsample": lambda b: nn.Upsample(scale_factor=b.layer.scale_factor),
+    "Dense": _dense,
+    "Flatten": lambda b: nn.Flatten(),
+    "Reshape": lambda b: nn.Unflatten(1, (b.in_shape[0], 1)),
+    "Dropout": lambda b: nn.Dropout(b.layer.rate),
+    "ReLU": lambda b: nn.ReLU(),
+    "Sigmoid": lambda b: nn.Sigmoid(),
+    "ScaledTanh": lambda b: ScaledTanh(),
+    "RBF": lambda b: Centres(b.layer.centres),
+    "Add": lambda b: Sum(),
+    "Concat": lambda b: Joined(),
+}
+"""PyTorch's module for a layer that has a place in a network and is no convolution, by its class."""
+
+
+def mirrored(net: Network) -> bool:
+    """Whether a convolution has an odd zero at the end."""
+    windows = [b.layer.window(b.in_shape[1:]) for b in net.layers if type(b.layer).__name__ == "Conv2d"]  # type: ignore[attr-defined]
+    return any(window.padding != window.trailing for window in windows)
+
+
+class Zoo(nn.Module):
+    """A network of minicnn's.
 
     Args:
-        images: (N, C, H, W) float32.
-        labels: (N,) class numbers.
-        form: the memory format.
+        net: the network.
     """
 
-    def __init__(self, images: np.ndarray[Any, Any], labels: np.ndarray[Any, Any], form: str) -> None:
-        self.images = torch.from_numpy(images).contiguous(memory_format=FORMS[form])
-        self.labels = torch.from_numpy(labels.astype(np.int64))
+    def __init__(self, net: Network) -> None:
+        super().__init__()
+        self.turned = mirrored(net)
+        self.parts = nn.ModuleList(self._part(b) for b in net.layers)
+        self.reads = [tuple(b.inputs) for b in net.layers]
+        self._load(net)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Every layer in its order."""
+        values = [x]
+        for part, reads in zip(self.parts, self.reads, strict=True):
+            values.append(part(*[values[number] for number in reads]))
+        return values[-1]
+
+    def _part(self, b: Any) -> nn.Module:
+        kind = type(b.layer).__name__
+        return _convolution(b, self.turned) if kind in CONVOLUTIONS else FORMS[kind](b)
+
+    def _load(self, net: Network) -> None:
+        placed = [b for b in net.layers if b.plan.params]
+        own = [part for part in self.parts if any(True for _ in part.parameters())]
+        for b, part in zip(placed, own, strict=True):
+            for name, parameter in zip(b.plan.params, part.parameters(), strict=True):
+                value = torch.from_numpy(net.params[f"{b.name}.{name}"].copy())
+                value = value.flip(-1, -2) if self.turned and value.dim() == 4 else value
+                parameter.data = value.reshape(parameter.shape).contiguous()
 
 
-class Training:
-    """A module, its optimiser and its images: each ``step`` is one of training.
-
-    Args:
-        name: of the model.
-        net: minicnn's, with the initial parameters.
-        data: the images.
-        form: the memory format.
-        recipe: of ``examples/training.py``, with cross-entropy.
-    """
-
-    def __init__(self, name: str, net: Network, data: Data, form: str, recipe: Any) -> None:
-        self.module, self.data, self.recipe = module_of(name, net, form), data, recipe
-        self.optimizer = OPTIMIZERS[recipe.optimizer](self.module.parameters(), recipe.lr)
-        self.loss = nn.CrossEntropyLoss()
-
-    def step(self, chosen: np.ndarray[Any, Any]) -> None:
-        """One step with these images."""
-        batch = torch.from_numpy(chosen)
-        self.optimizer.zero_grad()
-        self.loss(self.module(self.data.images[batch]), self.data.labels[batch]).backward()
-        self.optimizer.step()
-
-    def epochs(self, learn: np.ndarray[Any, Any], seed: int) -> None:
-        """The whole training, with minicnn's order and schedule."""
-        size, recipe = self.recipe.batch_size, self.recipe
-        starts = range(0, len(learn), size)
-        for epoch in range(1, recipe.epochs + 1):
-            order = shuffled(learn, seed, epoch)
-            for number, start in enumerate(starts):
-                step = (epoch - 1) * len(starts) + number
-                rate = recipe.lr * recipe.decay ** (epoch - 1) * recipe.schedule(step, recipe.epochs * len(starts))
-                self.optimizer.param_groups[0]["lr"] = rate
-                self.step(order[start : start + size])
-
-    def outputs(self, images: Any) -> np.ndarray[Any, Any]:
-        """The outputs for images, as at inference."""
-        self.module.eval()
-        with torch.inference_mode():
-            found: np.ndarray[Any, Any] = np.concatenate([self.module(part).numpy() for part in images.split(1000)])
-        self.module.train()
-        return found
+def images_of(net: Network, x: Any, channels_last: bool) -> Any:
+    """Images as the module takes them."""
+    given = torch.from_numpy(x)
+    if given.dim() == 4:
+        given = given.flip(-1, -2) if mirrored(net) else given
+        given = given.contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
+    return given
 
 
-def faster(name: str, net: Network, images: np.ndarray[Any, Any], labels: np.ndarray[Any, Any], recipe: Any) -> str:
-    """The memory format in which a few steps take less time."""
-    took = {}
-    for form in FORMS:
-        training = Training(name, net, Data(images, labels, form), form, recipe)
-        seconds = []
-        for number in range(WARM + TRIED):
-            started = time.perf_counter()
-            training.step(np.arange(recipe.batch_size) + number % 3)
-            seconds.append(time.perf_counter() - started)
-        took[form] = sorted(seconds[WARM:])[TRIED // 2]
-    return min(took, key=lambda form: took[form])
+def module_of(net: Network, channels_last: bool) -> Any:
+    """The module in a memory format."""
+    module: Any = Zoo(net)
+    return module.to(memory_format=torch.channels_last) if channels_last and len(net.in_shape) == 3 else module
+
+
+CRITERIA: dict[str, Any] = {
+    "classes": F.cross_entropy,
+    "penalties": lambda y, labels: y.gather(1, labels[:, None]).mean(),
+    "image": F.mse_loss,
+    "mask": F.binary_cross_entropy_with_logits,
+}
+"""The loss of each task."""
+
+
+def training(model: Model, net: Network, x: Any, target: Any, batch: int, channels_last: bool, compiled: bool) -> Loop:
+    """The training of a model from a network's parameters, with a fused optimiser."""
+    module, images = module_of(net, channels_last), images_of(net, x, channels_last)
+    optimizer = torch.optim.SGD(module.parameters(), lr=model.rate, momentum=0.9, fused=True)
+    targets = images if model.task == "image" else torch.from_numpy(target)
+    return Loop(module, CRITERIA[model.task], images, targets, optimizer, batch, compiled)

@@ -659,12 +659,14 @@ def test_biases_of_the_classic_network_start_at_zero(classic):
     assert not any(classic.params[name].any() for name in classic.params if name.endswith(".b"))
 
 
-def test_an_unknown_activation_is_refused_in_words():
+@pytest.mark.parametrize("model", [models.lenet5, models.lenet5_1998, models.lenet5_modern], ids=lambda model: model.__name__)
+@pytest.mark.parametrize("given", ["softsign", 3, ("relu",)])
+def test_an_unknown_activation_is_refused_in_words(model, given):
     with pytest.raises(OptionError) as caught:
-        models.lenet5("relu")
+        model(activation=given)
     says(
         caught.value,
-        "lenet5",
-        "expected activation scaled_tanh or sigmoid, got 'relu'",
+        model.__name__,
+        f"expected activation as a layer or one of scaled_tanh, sigmoid, tanh, relu, got {given!r}",
         'give activation="scaled_tanh"',
     )

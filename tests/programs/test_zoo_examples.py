@@ -180,13 +180,13 @@ def data_of(folder):
 def test_both_train_alike(clothes):
     """Three steps of the whole loop, where no dropout is drawn: the same outputs afterwards."""
     pytest.importorskip("torch")
-    zoo = importlib.import_module("peers.torch_zoo")
+    peer = importlib.import_module("peers.recipe_torch")
     data, recipe = data_of(clothes), bench.replace(fashion.RECIPES["resnet8"], epochs=1, batch_size=40, lr=1e-3)
     pixels, learn = recipe.pixels(data.train_images), np.arange(120)
     net = bench.network(recipe, data, 0, 1)
     images = data.train_images[:, None].astype(np.float32) * np.float32(recipe.normalise.scale)
     images += np.float32(recipe.normalise.shift)
-    theirs = zoo.Training("resnet8", net, zoo.Data(images, data.train_labels, "channels_last"), "channels_last", recipe)
+    theirs = peer.Training(net, peer.Data(net, images, data.train_labels, "channels_last"), "channels_last", recipe)
     optimizer, start = training.OPTIMIZERS["adam"](recipe.lr), net.predict(pixels)
     for number in range(3):
         optimizer.lr = recipe.lr * recipe.schedule(number, 3)
@@ -201,15 +201,15 @@ def test_both_train_alike(clothes):
 
 @measurable
 def test_another_network_is_not_timed(clothes, monkeypatch, capsys):
-    zoo = pytest.importorskip("peers.torch_zoo")
-    made = zoo.module_of
+    peer = pytest.importorskip("peers.recipe_torch")
+    made = peer.module_of
 
     def other(*given):
         module = made(*given)
-        module[0].bias.data += 1
+        module.parts[0].bias.data += 1
         return module
 
-    monkeypatch.setattr(zoo, "module_of", other)
+    monkeypatch.setattr(peer, "module_of", other)
     before = os.sched_getaffinity(0)
     try:
         assert harness.run("fashion_bench", bench.benchmark, ["--data", str(clothes), "--quick", "--limit", "60"]) == 1
