@@ -37,7 +37,9 @@ CHAIN = [
 ]
 PUBLIC = {layer for layer in LAYERS if layer.__module__.startswith("minicnn.") and not layer.__name__.startswith("_")}
 OPTIONS = {m.AvgPool1d: (2,), m.MaxPool1d: (2,), m.Upsample: (2,), m.Pad2d: (1,), m.GroupNorm: (2,)}
-OPTIONS |= {m.AdaptiveAvgPool2d: ((3, 2),), m.Reshape: ((-1, 12),)}
+OPTIONS |= {m.AdaptiveAvgPool2d: ((3, 2),), m.Reshape: ((-1, 12),), m.MaxUnpool1d: (2,), m.MaxUnpool2d: (2,)}
+OPTIONS |= dict.fromkeys((m.Conv1d, m.ConvTranspose1d, m.ConvTranspose2d), (3, 2))
+POOLS = {m.MaxUnpool1d: m.MaxPool1d(2), m.MaxUnpool2d: m.MaxPool2d(2)}
 
 
 def branch(kind):
@@ -47,7 +49,11 @@ def branch(kind):
     if name.endswith("1d"):
         x = f"{name} in"
         yield x, m.Reshape((2, -1)), "input"
-    yield name, layer, (x, x) if layer.joins else x
+    other = x
+    if kind in POOLS:
+        other = f"{name} pool"
+        yield other, POOLS[kind], x
+    yield name, layer, (other, x) if layer.joins else x
     yield f"{name} end", m.Dense(6)
 
 
