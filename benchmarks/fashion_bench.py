@@ -84,11 +84,11 @@ class Peer:
     """
 
     def __init__(self, recipe: Recipe, data: ImageDataset, threads: int) -> None:
-        from peers import torch_zoo
+        from peers import torch_fashion
 
-        self.zoo, self.recipe, self.data = torch_zoo, recipe, data
+        self.zoo, self.recipe, self.data = torch_fashion, recipe, data
         self.images, self.test = self.scaled(data.train_images), self.scaled(data.test_images)
-        self.form = torch_zoo.faster(
+        self.form = torch_fashion.faster(
             recipe.model, self.net(0, threads), self.images[: recipe.batch_size + 2], data.train_labels, recipe
         )
         self.compare(threads)

@@ -180,7 +180,7 @@ def data_of(folder):
 def test_both_train_alike(clothes):
     """Three steps of the whole loop, where no dropout is drawn: the same outputs afterwards."""
     pytest.importorskip("torch")
-    zoo = importlib.import_module("peers.torch_zoo")
+    zoo = importlib.import_module("peers.torch_fashion")
     data, recipe = data_of(clothes), bench.replace(fashion.RECIPES["resnet8"], epochs=1, batch_size=40, lr=1e-3)
     pixels, learn = recipe.pixels(data.train_images), np.arange(120)
     net = bench.network(recipe, data, 0, 1)
@@ -201,7 +201,7 @@ def test_both_train_alike(clothes):
 
 @measurable
 def test_another_network_is_not_timed(clothes, monkeypatch, capsys):
-    zoo = pytest.importorskip("peers.torch_zoo")
+    zoo = pytest.importorskip("peers.torch_fashion")
     made = zoo.module_of
 
     def other(*given):

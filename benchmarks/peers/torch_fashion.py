@@ -1,4 +1,4 @@
-"""Networks of the zoo in PyTorch, with the initial parameters of minicnn's, and the training of one by a recipe."""
+"""The networks of the Fashion-MNIST recipes in PyTorch, with minicnn's initial parameters, and a training by a recipe."""
 
 from __future__ import annotations
 
