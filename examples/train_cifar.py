@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))  # python -P omits it
@@ -31,6 +32,8 @@ def recipe(model: str, epochs: int) -> Recipe:
 
 
 RECIPES = {model: recipe(model, epochs) for model, epochs in (("resnet8", 20), ("resnet20", 20), ("mobilenet_small", 20))}
+FEW = {"lr": 0.005, "batch_size": 32, "epochs": 5}
+"""What the recipes have for the few pictures that are made."""
 
 
 def arguments() -> argparse.Namespace:
@@ -51,7 +54,8 @@ def pictures(folder: Path | None) -> ImageDataset:
 @program()
 def main() -> int:
     options = arguments()
-    chosen, of = RECIPES[options.model], {"num_classes": 10, "in_shape": (3, 32, 32)}
+    of = {"num_classes": 10, "in_shape": (3, 32, 32)}
+    chosen = RECIPES[options.model] if options.data is not None else replace(RECIPES[options.model], **FEW)
     if options.choose:
         data = pictures(options.data)
         return training.choose(chosen, options, data.train_images, data.train_labels, **of)

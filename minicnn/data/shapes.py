@@ -21,8 +21,8 @@ Array = NDArray[np.float64]
 def coloured_shapes(train: int = 4000, test: int = 1000, seed: int = 0) -> ImageDataset:
     """Pictures of 32 × 32 pixels in ten classes: a disc, square, triangle, cross or bar, each filled or hollow.
 
-    Place, size, angle and both colours are drawn at random, the background changes over the picture, half of the pictures have
-    a second, small shape that does not count, and all have noise. So colours tell nothing, and a linear classifier is hardly
+    Place, size, angle and both colours are drawn at random, the background changes over the picture, some pictures have a
+    second, small shape that does not count, and all have noise. So colours tell nothing, and a linear classifier is hardly
     better than guessing.
 
     Args:
@@ -47,14 +47,14 @@ def _pictures(count: int, rng: np.random.Generator) -> tuple[NDArray[np.uint8], 
 def _picture(label: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     """One picture (3, 32, 32) of a class."""
     back, ink = _colours(rng)
-    slope = rng.uniform(-40, 40, (2, 3, 1, 1)) * np.linspace(-1, 1, SIDE)
+    slope = rng.uniform(-25, 25, (2, 3, 1, 1)) * np.linspace(-1, 1, SIDE)
     picture = back + slope[0] + slope[1].transpose(0, 2, 1)
-    if rng.random() < 0.5:  # before the shape, which may cover it
+    if rng.random() < 0.3:  # before the shape, which may cover it
         other = _coverage(int(rng.integers(len(SHAPES))), False, rng.uniform(2, 3.5), rng.uniform(4, 28, 2), rng)
         picture += other * (rng.uniform(0, 255, (3, 1, 1)) - picture)
-    cover = _coverage(label % len(SHAPES), label >= len(SHAPES), rng.uniform(6, 11), rng.uniform(11, 21, 2), rng)
+    cover = _coverage(label % len(SHAPES), label >= len(SHAPES), rng.uniform(8, 12), rng.uniform(12, 20, 2), rng)
     picture += cover * (ink - picture)
-    noisy = picture + rng.normal(0, 14, (3, SIDE, SIDE))
+    noisy = picture + rng.normal(0, 8, (3, SIDE, SIDE))
     return np.asarray(np.clip(np.rint(noisy), 0, 255), np.uint8)
 
 
@@ -62,13 +62,13 @@ def _colours(rng: np.random.Generator) -> tuple[Array, Array]:
     """Two colours (3, 1, 1) that can be told apart."""
     while True:
         back, ink = rng.uniform(0, 255, (2, 3, 1, 1))
-        if np.abs(back - ink).max() > 70:
+        if np.abs(back - ink).max() > 110:
             return back, ink
 
 
 def _coverage(shape: int, hollow: bool, size: float, centre: Array, rng: np.random.Generator) -> Array:
-    """How much of each pixel a shape covers, 0 to 1, turned by a random angle: the mean over four points."""
-    angle = rng.uniform(0, 2 * np.pi)
+    """How much of each pixel a shape covers, 0 to 1, turned by up to 30 degrees: the mean over four points."""
+    angle = rng.uniform(-np.pi / 6, np.pi / 6)
     across, down = (np.arange(FINE) + 0.5) * SIDE / FINE - centre[:, None]
     u = (across * np.cos(angle) + down[:, None] * np.sin(angle)) / size
     v = (down[:, None] * np.cos(angle) - across * np.sin(angle)) / size

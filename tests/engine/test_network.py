@@ -347,7 +347,9 @@ def test_the_listing_of_a_program():
     assert str(small(lanes=32).program(train=False)).splitlines()[0] == "F1 forward       gemm_bias(3×4, 4×32, 3, 3×32)"
     assert "packed" not in listing
     names = [call.where for call in every_kind().program().calls]
-    assert names[:4] == ["C3 prepare", "C1 prepare", "C1 forward", "C1 forward"]
+    first = next(i for i, name in enumerate(names) if not name.endswith(" prepare"))
+    assert names[:2] == ["C3 prepare", "C1 prepare"]
+    assert names[first : first + 2] == ["C1 forward", "C1 forward"]
     assert "11 forward" not in names, "expected a view to record nothing"
 
 
