@@ -105,7 +105,7 @@ class Runner:
         loss = targets.loss
         told = self._told(loss)
         if train:
-            check_images(self._demanding, len(chosen))
+            self.check(len(chosen))
         if self._alone(chosen):
             return Score(*self._single.score(told, source, chosen, targets, step, train), images=1)
         self._fill(chosen, targets.labels, step, targets.total)
@@ -119,6 +119,14 @@ class Runner:
         if then is not None:
             self._staging.prefetch("in", source, then)
         return Score(*self._slots.tally(len(slots)), len(chosen))
+
+    def check(self, images: int) -> None:
+        """Refuse a training batch with fewer images than a layer needs.
+
+        Raises:
+            DataError: there are too few.
+        """
+        check_images(self._demanding, images)
 
     def _told(self, loss: Loss) -> Hashable:
         """What tells a loss from others; that of the last one is remembered, where nothing about it can change."""
