@@ -23,6 +23,7 @@ from .engine.graph import Item, checked_shapes, plan_graph
 from .engine.handle import Handle
 from .engine.inputs import Index, Targets, targets
 from .engine.memory import Identity, ParameterVector
+from .engine.parts import score_in_parts
 from .engine.record import Recorder
 from .engine.required_memory import check_memory
 from .engine.runner import Score
@@ -30,6 +31,7 @@ from .engine.shared import initialise, shapes_of
 from .engine.summary import table
 from .errors import ContractError, OptionError, ShapeError
 from .nn.losses import Loss, is_immutable
+from .nn.window import count
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -110,7 +112,9 @@ class Network(Handle):
 
     # --- one batch, depth first ---
 
-    def loss_and_grads(self, loss: Losses, x: ImagesByInput, target: ArrayByOutput, index: Index = None) -> float:
+    def loss_and_grads(
+        self, loss: Losses, x: ImagesByInput, target: ArrayByOutput, index: Index = None, *, part: int | None = None
+    ) -> float:
         """The loss of a batch, its gradients in ``grads``: every group goes forward and backward while it is in cache.
 
         Args:
@@ -119,11 +123,16 @@ class Network(Handle):
             target: class numbers (N,), or numbers in the shape of the output, or class numbers (N, H, W), where the loss
                 takes them; for several outputs a dict of such.
             index: which of the N images make the batch; all for None.
+            part: gradient accumulation: at most so many images go through the network together, and the gradients of all
+                parts are added, as those of one batch. Only layers that measure the batch need that, as any other network
+                takes a batch of any size in the same memory; it runs as a whole then. Batch normalisation goes by the
+                statistics of each part, which its running ones follow one after another.
 
         Raises:
+            OptionError: part is not a whole number of at least 1.
             ShapeError, DataError: x, target or index is not what it should be.
         """
-        return self._score(loss, x, target, index, True).loss
+        return self._score(loss, x, target, index, True, part=part).loss
 
     def score_and_grads(
         self,
@@ -132,12 +141,14 @@ class Network(Handle):
         target: ArrayByOutput,
         index: Index = None,
         then: Index = None,
+        *,
+        part: int | None = None,
     ) -> Score:
         """``loss_and_grads``, with the number of recognised images or places; arguments as there.
 
         ``then`` says which images make the next batch, where that is known: a GPU gets them while it works on this one.
         """
-        return self._score(loss, x, target, index, True, then)
+        return self._score(loss, x, target, index, True, then, part)
 
     def evaluate(self, loss: Losses, x: ImagesByInput, target: ArrayByOutput, index: Index = None) -> Score:
         """Loss and accuracy without gradients; dropout is off. Arguments as for ``loss_and_grads``.
@@ -191,10 +202,17 @@ class Network(Handle):
         index: Index,
         train: bool,
         then: Index = None,
+        part: int | None = None,
     ) -> Score:
         sources, chosen, given = self._checked(loss, x, target, index)
         following = None if then is None else inputs.index("then", then, sources[0].shape[0])
+        if part is not None:
+            count("Network", "part", part)
         with self._entered(train):
+            if part is not None and part < len(chosen) and self._context.measures(train):
+                score, parts = score_in_parts(self._runner, self.grads, sources, given, chosen, self.steps, part)
+                self.steps += parts
+                return score
             score = self._runner.score(sources, given, chosen, self.steps, train, following)
             self.steps += train
         return score

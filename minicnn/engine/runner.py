@@ -118,7 +118,7 @@ class Runner:
         """The loss of the chosen images, with gradients added up in training; those of ``then`` come next."""
         losses = tuple(self._key_of(number, target.loss) for number, target in enumerate(targets))
         if train:
-            check_images(self._demanding, len(chosen))
+            self.check(len(chosen))
         if self._is_single(chosen):
             return self._scored(self._single.score(losses, sources, chosen, targets, step, train), targets, 1)
         self._fill(chosen, step, targets)
@@ -133,6 +133,14 @@ class Runner:
             for which, source in zip(numbered("in", len(sources)), sources, strict=True):
                 self._staging.prefetch(which, source, then)
         return self._scored(self._slots.tally(len(slots)), targets, len(chosen))
+
+    def check(self, images: int) -> None:
+        """Refuse a training batch with fewer images than a layer needs.
+
+        Raises:
+            DataError: there are too few.
+        """
+        check_images(self._demanding, images)
 
     def _take(self, kind: str, sources: Sequence[inputs.Source | None], chosen: Array) -> dict[int, Staged]:
         """Where to read the chosen images of each input, or the vectors of each output that has such, by its number."""

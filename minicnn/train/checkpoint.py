@@ -152,8 +152,8 @@ def load_training(path: StrPath, net: Network, optimizer: Optimizer) -> Document
         raise CheckpointError(os.fspath(path), what, "resume with the optimiser that was saved")
     steps = document["optimizer_steps"]
     vectors = optimizer.names if steps else ()  # before the first step there are no vectors
-    names, missed = _names(path, net), _missed(path, net, document, steps)
-    _check(path, net, tensors, _arrays(path, net) | {VECTOR + name: net.params.flat for name in vectors})
+    names, missed = stored_names(path, net), _missed(path, net, document, steps)
+    check_tensors(path, net, tensors, _arrays(path, net) | {VECTOR + name: net.params.flat for name in vectors})
     with net.update():
         optimizer.load(steps, {name: tensors[VECTOR + name] for name in vectors}, missed)
         net.load_params({ours: tensors[name] for name, ours in names.items()})
@@ -205,7 +205,7 @@ def check_saving(path: StrPath, net: Network, metadata: Mapping[str, object]) ->
     if os.path.isdir(path):
         what = "expected to write a checkpoint, got a directory"
         raise CheckpointError(os.fspath(path), what, "move it away, or save elsewhere")
-    _names(path, net)
+    stored_names(path, net)
     _metadata(path, "training", metadata)
 
 
@@ -215,12 +215,22 @@ def read_weights(path: StrPath, net: Network) -> tuple[Document, dict[str, Array
     Raises:
         CheckpointError: see ``load_weights``.
     """
+    metadata, tensors, foreign = read_any_weights(path)
+    names = stored_names(path, net)
+    check_tensors(path, net, tensors, _arrays(path, net), foreign)
+    return metadata, {ours: tensors[name] for name, ours in names.items()}
+
+
+def read_any_weights(path: StrPath) -> tuple[Document, dict[str, Array], bool]:
+    """The metadata and the tensors of a file without an optimiser's vectors, and whether it is another program's.
+
+    Raises:
+        CheckpointError: the file cannot be read.
+    """
     document, tensors = _read(path)
     if document and document["kind"] == "training":
         tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(VECTOR)}
-    names = _names(path, net)
-    _check(path, net, tensors, _arrays(path, net), foreign=not document)
-    return document["metadata"] if document else {}, {ours: tensors[name] for name, ours in names.items()}
+    return document["metadata"] if document else {}, tensors, not document
 
 
 def _missed(path: StrPath, net: Network, document: Document, steps: int) -> dict[str, int]:
@@ -240,8 +250,12 @@ def _class(optimizer: Optimizer) -> str:
     return type(optimizer).__name__ + (f"({', '.join(inside)})" if inside else "")
 
 
-def _names(path: StrPath, net: Network) -> dict[str, str]:
-    """The names of the network's parameters and state by PyTorch's names."""
+def stored_names(path: StrPath, net: Network) -> dict[str, str]:
+    """The names of the network's parameters and state by PyTorch's names.
+
+    Raises:
+        CheckpointError: the file cannot have these names.
+    """
     names: dict[str, str] = {}
     for ours in (*net.params, *net.state):
         layer, _, param = ours.partition(".")
@@ -256,7 +270,7 @@ def _names(path: StrPath, net: Network) -> dict[str, str]:
 def _arrays(path: StrPath, net: Network) -> dict[str, Array]:
     """The network's parameters and state by PyTorch's names."""
     own = {**net.params, **net.state}
-    return {name: own[ours] for name, ours in _names(path, net).items()}
+    return {name: own[ours] for name, ours in stored_names(path, net).items()}
 
 
 def _metadata(path: StrPath, kind: str, metadata: Mapping[str, object], **more: object) -> dict[str, str]:
@@ -302,10 +316,14 @@ def _document(path: StrPath, text: str) -> Document:
     return found
 
 
-def _check(
+def check_tensors(
     path: StrPath, net: Network, tensors: Mapping[str, Array], arrays: Mapping[str, Array], foreign: bool = False
 ) -> None:
-    """Refuse tensors whose names, shapes or dtypes differ from those of the arrays that they are for."""
+    """Refuse tensors whose names, shapes or dtypes differ from those of the arrays that they are for.
+
+    Raises:
+        CheckpointError: they do.
+    """
     who = os.fspath(path)
     for name, array in arrays.items():
         if name not in tensors:

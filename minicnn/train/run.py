@@ -50,7 +50,7 @@ class TrainingOptions:
 
     Args:
         epochs: number of passes over the training images.
-        batch_size: images in a step.
+        batch_size: images that go through the network together, and in a step, unless steps accumulate several batches.
         seed: seed of the order of the images.
         schedule: factor on the optimiser's learning rate for each step.
         folder: the folder of the checkpoints, created if missing and locked against other runs; None saves nothing.
@@ -60,6 +60,8 @@ class TrainingOptions:
         plateau: lowers the optimiser's rate where validation does not get better; schedule and decay multiply the result.
         clip_norm: scale gradients down to this norm before each step; None does not.
         clip_value: clip every gradient to ± this before each step, and before ``clip_norm``; None does not.
+        accumulate: so many batches make a step, whose gradients are those of one batch (``Network.loss_and_grads`` with
+            ``part``); the last step of an epoch may have fewer.
 
     Raises:
         OptionError: an option is outside its range.
@@ -76,9 +78,15 @@ class TrainingOptions:
     plateau: ReduceOnPlateau | None = None
     clip_norm: float | None = None
     clip_value: float | None = None
+    accumulate: int = 1
+
+    @property
+    def step_size(self) -> int:
+        """Images in a step."""
+        return self.batch_size * self.accumulate
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size"):
+        for name in ("epochs", "batch_size", "accumulate"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise OptionError(

@@ -68,7 +68,7 @@ class Trainer:
     @property
     def steps_per_epoch(self) -> int:
         """Steps in an epoch; the last batch may be smaller."""
-        return math.ceil(len(self._chosen) / self.run.batch_size)
+        return math.ceil(len(self._chosen) / self.run.step_size)
 
     @property
     def identity(self) -> Document:
@@ -77,6 +77,7 @@ class Trainer:
             run, train, held_out = self.run, self.train, self.validation
             known: Document = {"batch_size": run.batch_size, "seed": run.seed, "decay": run.decay, "lr": self.lr}
             known |= {"network_seed": self.net.seed, "network": identity.network(self.net)}
+            known |= {"accumulate": run.accumulate} if run.accumulate > 1 else {}
             parts: dict[str, object] = {"loss": self.loss, "optimizer": self.optimizer}
             parts["training"] = identity.examples(train.images, train.targets, self._chosen)
             parts["validation"] = identity.examples(held_out.images, held_out.targets, held_out.chosen)
@@ -143,20 +144,23 @@ class Trainer:
         """Run every kernel once on a batch, so that no epoch includes compilation; then restore the network's state."""
         log = self.net.backend.log
         log.on_compile = lambda: self.log(log.words())
-        few = self._chosen[: self.run.batch_size]
+        few = self._chosen[: self.run.step_size]
         with self.net.update():  # hides the step from other threads
             params, steps = self.net.params.flat.copy(), self.net.steps
+            state = {name: array.copy() for name, array in self.net.state.items()}
             try:
-                self.net.score_and_grads(self.loss, self.train.images, self.train.targets, few)
+                self.net.score_and_grads(self.loss, self.train.images, self.train.targets, few, part=self.run.batch_size)
                 copy.deepcopy(self.optimizer).step(self.net)
             finally:
                 self.net.params.flat[...], self.net.steps = params, steps
+                for name, array in self.net.state.items():
+                    array[...] = state[name]
         self.net.evaluate(self.loss, self.train.images, self.train.targets, few)
         log.on_compile = None
 
     def _epoch(self, interrupt: Interrupt) -> bool:
         """Train one epoch, or the rest of one; False if training ends early."""
-        epoch, size = len(self.rows) + 1, self.run.batch_size
+        epoch, size = len(self.rows) + 1, self.run.step_size
         order = shuffled(self._chosen, self.run.seed, epoch)
         total, lr = self.run.epochs * self.steps_per_epoch, self._rate()
         with Bar(f"epoch {epoch}/{self.run.epochs}", len(order), self._tally.images) as bar:
@@ -189,7 +193,8 @@ class Trainer:
         started = time.perf_counter()
         then = following if len(following) else None
         with self.net.atomic():  # so that another thread cannot replace the gradients
-            score = self.net.score_and_grads(self.loss, self.train.images, self.train.targets, index, then)
+            images, targets = self.train.images, self.train.targets
+            score = self.net.score_and_grads(self.loss, images, targets, index, then, part=self.run.batch_size)
             if self.run.clip_value is not None:
                 clip_grad_value(self.net, self.run.clip_value)
             if self.run.clip_norm is not None:
@@ -243,7 +248,7 @@ class Trainer:
         path = folder / LAST
         metadata = checkpoint.read_metadata(path)
         identity.check(path, self.identity, metadata.get("run"), "resume with the settings it was started with")
-        rows, tally = restore(path, metadata, len(self._chosen), self.run.batch_size)
+        rows, tally = restore(path, metadata, len(self._chosen), self.run.step_size)
         if len(rows) > self.run.epochs or (len(rows) == self.run.epochs and tally.steps):
             what = f"expected a run of at most {self.run.epochs} epochs, got one of {len(rows) + bool(tally.steps)}"
             raise CheckpointError(str(path), what, "give more epochs")

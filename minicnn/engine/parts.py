@@ -1,0 +1,61 @@
+"""A training batch a part at a time: gradients are added up, as those of one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..arrays import Array
+from . import inputs
+from .inputs import Targets
+from .memory import ParameterVector
+from .runner import Runner, Score
+
+
+def score_in_parts(
+    runner: Runner,
+    grads: ParameterVector,
+    sources: Sequence[inputs.Source],
+    targets: Sequence[Targets],
+    chosen: Array,
+    step: int,
+    part: int,
+) -> tuple[Score, int]:
+    """The loss of a batch with the gradients of all its parts, and how many parts there were.
+
+    Args:
+        runner: runs a batch.
+        grads: the network's gradients.
+        sources: where the images of each input are.
+        targets: what each output should come to.
+        chosen: the numbers of the images.
+        step: the training step of the first part; each has its own, for random numbers.
+        part: images in a part; the last one may be smaller.
+
+    Raises:
+        DataError: a part has too few images.
+    """
+    count, added = len(chosen), np.zeros_like(grads.memory)
+    runner.check(min(part, count % part or part))
+    scores: list[Score] = []
+    for first in range(0, count, part):
+        here = slice(first, first + part)
+        own = [_share(target, here, count) for target in targets]
+        scores.append(runner.score(sources, own, chosen[here], step + len(scores), True, None))
+        np.add(added, grads.flat, out=added)
+    grads.flat[...] = added
+    return _whole(scores), len(scores)
+
+
+def _share(target: Targets, here: slice, images: int) -> Targets:
+    """What a part of the batch should come to, divided by what the whole batch counts."""
+    labels = None if target.labels is None else target.labels[here]
+    return target._replace(labels=labels, total=float(images) if target.total is None else target.total)
+
+
+def _whole(scores: Sequence[Score]) -> Score:
+    """The score of a batch from those of its parts, each of which says already what the whole batch counts."""
+    outputs = {name: _whole([score.outputs[name] for score in scores]) for name in scores[0].outputs}
+    loss, correct, images = (sum(each) for each in zip(*((s.loss, s.correct, s.images) for s in scores), strict=True))
+    return Score(loss, int(correct), int(images), scores[0].counted, outputs)
