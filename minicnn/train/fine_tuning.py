@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ..arrays import Array
 from ..data.outfile import StrPath
 from ..errors import CheckpointError
 from ..network import Network
 from . import checkpoint
+from .document import Document
 from .progress import Log, say
 
 
@@ -29,7 +29,7 @@ class Loaded:
     layers: tuple[str, ...]
     kept: Mapping[str, str]
     unused: tuple[str, ...]
-    metadata: Mapping[str, Any]
+    metadata: Document
 
     def __str__(self) -> str:
         lines = [f"loaded {', '.join(self.layers)}", *(f"{layer} keeps its own: {why}" for layer, why in self.kept.items())]
