@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from math import prod
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
 from ..arrays import Array, DType, Shape
 from .alignment import aligned
@@ -46,8 +49,8 @@ class Derived:
             source: what it is derived from.
             shape: of the result.
         """
-        known = (self._params, *(array for call, count in self._calls.values() for array in call.arrays[count:]))
-        if not any(np.may_share_memory(source, array) for array in known):
+        made_before = (array for call, count in self._calls.values() for array in call.arrays[count:])
+        if not any(np.may_share_memory(source, array) for array in chain((self._params,), made_before)):
             made = allocated(shape, source.dtype)
             return made, [Call(where, kernel.__name__, kernel, (source, made), replaces=())]
         return self.several(where, kernel, (source,), (shape,))[0], []
@@ -71,9 +74,24 @@ class Derived:
 
     def refresh(self, programs: Iterable[Program]) -> Program:
         """The program that makes what these programs read, of the parameters as they are then."""
-        reading = [call for program in programs for call in program.calls]
-        needed: list[Call] = []
-        for call, count in reversed(self._calls.values()):  # what is derived of derived arrays comes behind those
-            if any(each.given(array) for each in (*reading, *needed) for array in call.arrays[count:]):
-                needed.insert(0, call)
-        return Program(needed)
+        calls = list(self._calls.values())
+        places = sorted((*byte_bounds(array), n) for n, (call, count) in enumerate(calls) for array in call.arrays[count:])
+        starts = [first for first, _, _ in places]
+
+        def makers(arrays: Iterable[Array]) -> Iterator[int]:
+            """The numbers of the calls that make what these arrays are parts of; no two results overlap."""
+            for first, end in {byte_bounds(array) for array in arrays if array is not None}:
+                at = bisect_left(starts, end) - 1
+                while at >= 0 and places[at][1] > first:
+                    yield places[at][2]
+                    at -= 1
+
+        waiting = list(makers(array for program in programs for call in program.calls for array in call.arrays))
+        needed: set[int] = set()
+        while waiting:
+            number = waiting.pop()
+            if number not in needed:
+                needed.add(number)
+                call, count = calls[number]
+                waiting += makers(call.arrays[:count])
+        return Program([calls[number][0] for number in sorted(needed)])  # what is derived of derived arrays behind those
