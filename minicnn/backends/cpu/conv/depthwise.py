@@ -133,7 +133,7 @@ def taps_at_once(dW: Array) -> int:
     return high if high * wide + FEW + 1 <= HOST.registers else 1
 
 
-def dW_row(window: Array, x: Array, dy: Array, dW: Array) -> Row | None:  # noqa: N802
+def dW_row(window: Array, x: Array, dy: Array, dW: Array) -> Row | None:
     """How dy is covered, where no pixel may count twice: with the largest tiles for which the sums stay in registers."""
     reads = correlated(int(window[1]), int(window[3]), int(window[5]))
     most = min(COLUMNS, HOST.registers - taps_at_once(dW) * dW.shape[3] - 1, dy.shape[2])

@@ -235,9 +235,9 @@ def rewrite(calls: Sequence[Call]) -> Rewrite | None:
 CONVOLUTIONS = Convolutions(
     {kernel.__name__: kernel for kernel in (
         by_lanes.gemm_bias, by_lanes.gemm_nt_add, by_lanes.gemm_tn, by_lanes.outer_add, by_lanes.pad, by_lanes.sparse_conv2d,
-        by_lanes.sparse_conv2d_dW_add, by_lanes.sparse_conv2d_dx, depthwise.depthwise_conv2d,
-        depthwise.depthwise_conv2d_dW_add, depthwise.depthwise_conv2d_dx, direct.conv2d, direct.conv2d_dx, direct_dw.conv2d_dW_add,
-        direct.pack_channels, direct.pack_filters, im2col.col2im_add, im2col.im2col, elementwise.zero, image_conv.conv2d_image,
+        by_lanes.sparse_conv2d_dW_add, by_lanes.sparse_conv2d_dx, depthwise.depthwise_conv2d, depthwise.depthwise_conv2d_dW_add,
+        depthwise.depthwise_conv2d_dx, direct.conv2d, direct.conv2d_dx, direct_dw.conv2d_dW_add, direct.pack_channels,
+        direct.pack_filters, im2col.col2im_add, im2col.im2col, elementwise.zero, image_conv.conv2d_image,
         image_conv_backward.conv2d_image_dW_add, image_conv_backward.conv2d_image_dx,
     )},
     depthwise.applies,

@@ -33,8 +33,8 @@ def tile_weights(typingctx: Any, a: Any, k: Any, m: Any, n: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         emit, tile = Emit(context, builder, u), ir.Constant(context.get_value_type(u), ir.Undefined)
-        for k in range(u.m * u.n):
-            tile = builder.insert_value(tile, emit.weight(a, args[0], args[1], k), k)
+        for number in range(u.m * u.n):
+            tile = builder.insert_value(tile, emit.weight(a, args[0], args[1], number), number)
         return tile
 
     return u(a, LONG, m, n), codegen

@@ -3,14 +3,14 @@
 from ..compile.mode import INTERPRET
 
 if INTERPRET:
-    from .tap_numpy import tile_lines, tile_pixels, tile_filter, tile_filter_dot, tile_weights
+    from .tap_numpy import tile_filter, tile_filter_dot, tile_lines, tile_pixels, tile_weights
 else:
     from .tap_tile import (  # type: ignore[assignment]
-        tile_lines,
-        tile_pixels,
         tile_filter,
         tile_filter_dot,
+        tile_lines,
+        tile_pixels,
         tile_weights,
     )
 
-__all__ = ["tile_lines", "tile_pixels", "tile_filter", "tile_filter_dot", "tile_weights"]
+__all__ = ["tile_filter", "tile_filter_dot", "tile_lines", "tile_pixels", "tile_weights"]
