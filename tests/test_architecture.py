@@ -237,6 +237,7 @@ ANY = {
     "backends.cpu.tiles.pool_tile": "Numba and llvmlite: intrinsics",
     "backends.cpu.tiles.row_emit": "llvmlite: values of its builder",
     "backends.cpu.tiles.row_tile": "Numba and llvmlite: intrinsics",
+    "backends.cpu.tiles.tap_tile": "Numba and llvmlite: intrinsics",
     "backends.cpu.tiles.tile": "Numba and llvmlite: intrinsics",
     "backends.cpu.tiles.tile_products": "Numba and llvmlite: intrinsics",
     "backends.cpu.tiles.vectors": "Numba and llvmlite: intrinsics",

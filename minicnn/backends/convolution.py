@@ -1,11 +1,12 @@
 """Convolutions as the kernels of a compiled backend do them: the way by shape, and what each way needs beside its arrays.
 
-Layers record ``conv2d``, ``conv2d_dx``, ``conv2d_dW_add`` and their sparse forms on weights as they are. There are four ways:
+Layers record ``conv2d``, ``conv2d_dx``, ``conv2d_dW_add`` and their sparse forms on weights as they are. There are five ways:
 
 - *direct*, from register tiles, whose weights are packed once per update. The kernels meet the border by themselves, at some
   cost for every tap; where there are few channels to share it, x is copied into a frame of zeros instead;
 - *whole*: where the window is the whole map, as in LeNet-5's C5, x as a vector is the one column, so it is a matrix product;
 - *im2col*, as the textbooks write it, where the layer asks for it: the columns of a few output rows at a time are kept;
+- *depthwise*: where filters read one channel each, all of them in one call, on a backend that has kernels for the shape;
 - *image*: the sums of direct for a group of one image, from weights as they are, on a backend that has such kernels.
 """
 
@@ -60,15 +61,24 @@ def by_link(links: Array, column: int, count: int) -> tuple[Array, Array]:
     return np.searchsorted(table[:, column], np.arange(count + 1)), table
 
 
+def nowhere(x: Array, W: Array, window: Array, y: Array) -> bool:
+    """The rule of a backend without kernels of its own for filters that read one channel."""
+    return False
+
+
 class Convolutions:
     """The rules that replace recorded convolutions and outer products by kernels.
 
     Args:
         kernels: by name; those for one image are looked for where a group has one lane.
+        depthwise: whether there are kernels for a convolution of x with W, given its window and y, whose filters read one
+            channel each.
     """
 
-    def __init__(self, kernels: Mapping[str, Kernel]) -> None:
-        self._kernels = kernels
+    def __init__(
+        self, kernels: Mapping[str, Kernel], depthwise: Callable[[Array, Array, Array, Array], bool] = nowhere
+    ) -> None:
+        self._kernels, self._depthwise = kernels, depthwise
         self._rules: dict[str, Callable[[Call, Workspace], list[Call]]] = {
             "conv2d": self._conv2d,
             "conv2d_dx": self._conv2d_dx,
@@ -102,6 +112,8 @@ class Convolutions:
 
     def _conv2d(self, call: Call, workspace: Workspace) -> list[Call]:
         x, W, b, window, y = call.arrays
+        if self._is_depthwise(call, x, W, window, y):
+            return [self._make(call, "depthwise_conv2d", *call.arrays)]
         groups = len(x) // W.shape[1]
         if covers(call, x, W, window, y):
             parts = groups_of(groups, x, y, W, b)
@@ -129,6 +141,8 @@ class Convolutions:
 
     def _conv2d_dW_add(self, call: Call, workspace: Workspace) -> list[Call]:
         x, dy, window, dW = call.arrays
+        if self._is_depthwise(call, x, dW, window, dy):
+            return [self._make(call, "depthwise_conv2d_dW_add", *call.arrays)]
         groups = len(x) // dW.shape[1]
         if covers(call, x, dW, window, dy):
             parts = groups_of(groups, x, dy, dW)
@@ -149,6 +163,8 @@ class Convolutions:
 
     def _conv2d_dx(self, call: Call, workspace: Workspace) -> list[Call]:
         dy, W, window, dx = call.arrays
+        if self._is_depthwise(call, dx, W, window, dy):
+            return [self._make(call, "depthwise_conv2d_dx", *call.arrays)]
         groups, calls = len(dx) // W.shape[1], list[Call]()
         whole = covers(call, dx, W, window, dy)
         for dys, ws, dxs in groups_of(groups, dy, W, dx):
@@ -197,6 +213,10 @@ class Convolutions:
         """dW += dy xᵀ for few columns, by way of xᵀ."""
         xt = workspace.temporary((x.shape[1], -(-len(x) // VECTORS) * VECTORS), x.dtype)
         return self._make(call, "outer_add", dy, x, xt, dW)
+
+    def _is_depthwise(self, call: Call, x: Array, W: Array, window: Array, y: Array) -> bool:
+        """Whether one kernel does it for all filters, which read one channel each."""
+        return W.shape[1] == 1 and not by_columns(call) and self._depthwise(x, W, window, y)
 
     def _is_single(self, x: Array) -> bool:
         """Whether this is the only image of its group, and there are kernels for that."""

@@ -239,6 +239,9 @@ EACH = [
     m.AdaptiveAvgPool2d((3, 7)),
     m.Conv2d(2, (3, 4), stride=(2, 3), padding="same"),
     m.Conv2d(2, (3, 2), stride=2, padding=((0, 2), (3, 1))),
+    m.Conv2d(2, 3, padding="same", groups=2),
+    m.Conv2d(2, 3, stride=2, padding="same", groups=2),
+    m.Conv2d(4, 5, stride=(1, 2), padding=((0, 2), (2, 1)), groups=2),
 ]
 
 

@@ -68,10 +68,11 @@ def add(d: Draw) -> Case:
 
 
 def convolution(d: Draw) -> tuple[Array, Array, Array, Array, Array]:
-    """A window, and arrays of a convolution in groups."""
+    """A window, and arrays of a convolution in groups, of which each may be one channel."""
     window, size, out = d.window()
     C, F = d.rng.choice([1, 3], 2)  # for other numbers other kernels have to be compiled
     groups = d.rng.choice([1, 2])
+    C = 1 if groups == 2 and d.rng.random() < 0.5 else C
     x, y = d.normal(groups * C, *size, d.L), d.normal(groups * F, *out, d.L)
     return window.array(), x, d.normal(groups * F, C, *window.kernel), d.normal(groups * F), y
 

@@ -102,6 +102,12 @@ def test_a_convolution(activation, channels, filters, padding):
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_a_depthwise_convolution(activation):
+    layers = [Conv2d(6, 3, stride=2, padding="same", groups=6), ACTIVATIONS[activation]()]
+    assert compare(lambda: layers, (6, 8, 11)) == [f"depthwise_conv2d + {activation}"]
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_a_convolution_over_a_table(activation):
     assert compare(lambda: [SparseConv2d(TABLE, 5), ACTIVATIONS[activation]()], (3, 9, 10)) == [f"sparse_conv2d + {activation}"]
 

@@ -20,7 +20,8 @@ from ...scratch import Scratch, ScratchSpec
 from ...workspace import Workspace
 from ..compile.host import LANES
 from ..compile.jit import COMPILING, Kernel
-from ..conv import direct, direct_dw, im2col, pointwise, strided_pointwise, wide_dw, winograd, winograd_links
+from ..conv import depthwise, direct, direct_dw, im2col, pointwise, strided_pointwise, wide_dw, winograd, winograd_links
+from ..conv.depthwise import depthwise_activated
 from ..conv.direct import conv2d_activated
 from ..conv.sparse import sparse_conv2d_activated
 from ..kernels import elementwise
@@ -83,11 +84,13 @@ def names(calls: Sequence[Call], *wanted: str) -> bool:
 
 def convolution_activation(calls: Sequence[Call]) -> Rewrite | None:
     """y = W ⋆ x + b, y = f(y): in the tile's store."""
-    if len(calls) < 2 or calls[0].name not in ("conv2d", "conv2d_image", "sparse_conv2d"):
+    if len(calls) < 2 or calls[0].name not in ("conv2d", "conv2d_image", "depthwise_conv2d", "sparse_conv2d"):
         return None
     arrays = calls[0].arrays
     if (kind := activation_of(calls[1], arrays[-1])) == NONE:
         return None
+    if calls[0].name == "depthwise_conv2d":
+        return Rewrite(2, depthwise_activated(kind, *arrays[:2], *arrays[3:]), arrays)
     if calls[0].name == "conv2d_image":
         return Rewrite(2, conv2d_image_activated(kind, arrays[0], arrays[3], arrays[-1]), arrays)
     few = image_sparse_conv.sparse_conv2d_activated if arrays[-1].shape[-1] % LANES else sparse_conv2d_activated
@@ -232,10 +235,12 @@ def rewrite(calls: Sequence[Call]) -> Rewrite | None:
 CONVOLUTIONS = Convolutions(
     {kernel.__name__: kernel for kernel in (
         by_lanes.gemm_bias, by_lanes.gemm_nt_add, by_lanes.gemm_tn, by_lanes.outer_add, by_lanes.pad, by_lanes.sparse_conv2d,
-        by_lanes.sparse_conv2d_dW_add, by_lanes.sparse_conv2d_dx, direct.conv2d, direct.conv2d_dx, direct_dw.conv2d_dW_add,
-        direct.pack_channels, direct.pack_filters, im2col.col2im_add, im2col.im2col, elementwise.zero, image_conv.conv2d_image,
+        by_lanes.sparse_conv2d_dW_add, by_lanes.sparse_conv2d_dx, depthwise.depthwise_conv2d, depthwise.depthwise_conv2d_dW_add,
+        depthwise.depthwise_conv2d_dx, direct.conv2d, direct.conv2d_dx, direct_dw.conv2d_dW_add, direct.pack_channels,
+        direct.pack_filters, im2col.col2im_add, im2col.im2col, elementwise.zero, image_conv.conv2d_image,
         image_conv_backward.conv2d_image_dW_add, image_conv_backward.conv2d_image_dx,
-    )}
+    )},
+    depthwise.applies,
 )  # fmt: skip
 
 conv2d, conv2d_dx, conv2d_dW_add, sparse_conv2d, sparse_conv2d_dx, sparse_conv2d_dW_add, outer_add = (  # noqa: N816
