@@ -2,7 +2,7 @@
 
 from . import models, nn
 from .backends import kernel
-from .engine.runner import Score
+from .engine.score import Score
 from .errors import (
     BackendError,
     CheckpointError,

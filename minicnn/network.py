@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,24 +19,24 @@ from .engine.by_name import ArrayByOutput, ImagesByInput, Losses, by_name, losse
 from .engine.by_name import sources as sources_of
 from .engine.curvature import curvature
 from .engine.graph import Item, checked_shapes, plan_graph
-from .engine.handle import Handle
-from .engine.inputs import Index, Targets, targets
+from .engine.inputs import Targets, targets
+from .engine.inspection import Inspectable
 from .engine.memory import Identity, ParameterVector
 from .engine.parts import score_in_parts
 from .engine.record import Recorder
 from .engine.required_memory import check_memory
-from .engine.runner import Score
+from .engine.score import Score
 from .engine.shared import initialise, shapes_of
-from .engine.summary import table
-from .errors import ContractError, OptionError, ShapeError
+from .engine.source import Index, Source
+from .errors import ContractError, OptionError
 from .nn.losses import Loss, is_immutable
 from .nn.window import count
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    pass
 
 
-class Network(Handle):
+class Network(Inspectable):
     """Layers in a row or a graph, bound to memory.
 
     Args:
@@ -170,17 +169,23 @@ class Network(Handle):
 
     def _checked(
         self, loss: Losses, x: ImagesByInput, target: ArrayByOutput, index: Index
-    ) -> tuple[list[inputs.Source], Array, list[Targets]]:
-        sources = sources_of("x", x, self.dtype, self.in_shapes)
+    ) -> tuple[list[Source], Array, list[Targets]]:
+        sources = self._sources(x)
         images = sources[0].shape[0]
         chosen = inputs.index("index", index, images)
-        wanted = zip(self._context.outputs, losses(loss, self.outputs), by_name("target", target, self.outputs), strict=True)
-        given = []
-        for output, (own, weight), each in wanted:
-            shape, for_targets = output.plan.out_shape, partial(self._loss_for, output, own)
-            found = targets(own, each, images, chosen, self.dtype, shape, for_targets)
-            given.append(found if weight == 1 else found._replace(weight=weight))
+        if isinstance(loss, Loss) and len(self._ends) == 1 and not isinstance(target, Mapping):
+            return sources, chosen, [self._targets(self._ends[0], loss, target, images, chosen)]
+        wanted = zip(self._ends, losses(loss, self.outputs), by_name("target", target, self.outputs), strict=True)
+        given = [self._targets(end, own, each, images, chosen)._replace(weight=weight) for end, (own, weight), each in wanted]
         return sources, chosen, given
+
+    def _sources(self, x: ImagesByInput) -> list[Source]:
+        if len(self.in_shapes) == 1 and not isinstance(x, Mapping):
+            return [inputs.source("x", x, self.dtype, self.in_shape)]
+        return sources_of("x", x, self.dtype, self.in_shapes)
+
+    def _targets(self, end: PlacedLayer, loss: Loss, target: object, images: int, chosen: Array) -> Targets:
+        return targets(loss, target, images, chosen, self.dtype, end.plan.out_shape, partial(self._loss_for, end, loss))
 
     def _loss_for(self, output: PlacedLayer, loss: Loss, kind: str) -> Loss:
         """The loss for targets of a kind; that of an output's last loss is remembered, where nothing about it can change."""
@@ -208,7 +213,7 @@ class Network(Handle):
         following = None if then is None else inputs.index("then", then, sources[0].shape[0])
         if part is not None:
             count("Network", "part", part)
-        with self._entered(train):
+        with self._lock.call(update=train and self._tracks):
             if part is not None and part < len(chosen) and self._context.measures(train):
                 score, parts = score_in_parts(self._runner, self.grads, sources, given, chosen, self.steps, part)
                 self.steps += parts
@@ -216,10 +221,6 @@ class Network(Handle):
             score = self._runner.score(sources, given, chosen, self.steps, train, following)
             self.steps += train
         return score
-
-    def _entered(self, train: bool) -> AbstractContextManager[object]:
-        """Alone on the handle; where training changes what layers keep, which all handles share, alone on the parameters."""
-        return self._lock.update() if train and self._tracks else self._lock.call()
 
     def curvature(self, loss: Losses, x: ImagesByInput, target: ArrayByOutput, index: Index = None) -> ParameterVector:
         """The diagonal of the Gauss–Newton matrix for a batch: second derivatives by each parameter, by name and in ``flat``.
@@ -255,78 +256,10 @@ class Network(Handle):
         return dict(zip(self.outputs, self._predict(x, index), strict=True))
 
     def _predict(self, x: ImagesByInput, index: Index) -> list[Array]:
-        sources = sources_of("x", x, self.dtype, self.in_shapes)
+        sources = self._sources(x)
         chosen = inputs.index("index", index, sources[0].shape[0])
         with self._lock.call():
             return self._runner.predict(sources, chosen, self.steps)
-
-    # --- the whole batch at once, for looking and checking ---
-
-    def forward(self, x: ImagesByInput, index: Index = None, check_finite: bool = False, train: bool = False) -> Array:
-        """The outputs (N, …) for images (N, C, H, W); every activation is kept for ``backward`` and ``activation``.
-
-        Of several outputs it is the first; ``activation`` gives the others.
-
-        Args:
-            x: images, or a Source of them.
-            index: which of them, and in which order; all for None.
-            check_finite: refuse NaN and infinity in these images.
-            train: as in a training step, with dropout; else as in ``predict``.
-
-        Raises:
-            ShapeError, DataError: x is not what it should be.
-        """
-        sources = sources_of("x", x, self.dtype, self.in_shapes)
-        chosen = inputs.index("index", index, sources[0].shape[0])
-        if check_finite:
-            for source in sources:
-                inputs.finite("x", source, chosen)
-        with self._entered(train):
-            return self._trace.forward(sources, chosen, self.steps, train)
-
-    def backward(self, dy: ArrayLike, input_grad: bool = True) -> Array | None:
-        """From dE/dy (N, …) of the last ``forward``: the gradients of the parameters in ``grads``, and dE/dx.
-
-        Args:
-            dy: the gradient of the outputs; of several a dict.
-            input_grad: whether dE/dx is wanted; it costs the first layer's part.
-
-        Returns:
-            dE/dx (N, C, H, W), of several inputs the first's, or None.
-
-        Raises:
-            ContractError: there was no ``forward``.
-            ShapeError, DataError: dy is not what it should be.
-        """
-        with self._lock.call():
-            if not self._trace.groups:
-                raise ContractError("backward", "expected a forward pass before it, got none", "call forward(x) first")
-            pairs = zip(by_name("dy", dy, self.outputs), self.out_shapes.values(), strict=True)
-            dys = [inputs.arrays("dy", own, self.dtype, shape) for own, shape in pairs]
-            for values in dys:
-                if values.shape[0] != self._trace.images:
-                    what = f"expected {self._trace.images} images as in the last forward, got {values.shape[0]}"
-                    raise ShapeError("dy", what, "give a gradient for every output")
-            self._input_grads = self._trace.backward(dys, input_grad)
-            return self._input_grads[0] if input_grad else None
-
-    @property
-    def input_grads(self) -> dict[str, Array]:
-        """What the last ``backward`` found for each input by its name; nothing where it was not wanted."""
-        return dict(zip(self.in_shapes, self._input_grads, strict=False))
-
-    def activation(self, name: str) -> Array:
-        """The output (N, …) of a layer in the last ``forward``.
-
-        Raises:
-            ContractError: no such layer, or there was no ``forward``.
-        """
-        names = {b.name: b for b in self.layers}
-        with self._lock.call():
-            if name not in names or not self._trace.groups:
-                what = f"expected one of {', '.join(names)} after a forward pass, got {name!r}"
-                raise ContractError("activation", what, "call forward(x) first and give a layer's name")
-            return self._trace.activation(names[name])
 
     def over_parameters(
         self, kernel: Function, vectors: Sequence[Array], spans: Sequence[tuple[slice, Array]]
@@ -350,43 +283,3 @@ class Network(Handle):
                     Recorder(self.backend, program).call(kernel, *pieces, numbers)
             tasks += [Task([([program], (0, 1, 1))], np.zeros(1, np.int64))] if program.calls else []
         return partial(self._executor.run_schedule, Schedule([tasks])) if tasks else lambda: None
-
-    # --- looking at the network itself ---
-
-    def program(self, train: bool = True) -> Program:
-        """The program of one group. ``print`` lists what was recorded and, behind an arrow, what lowering made of it.
-
-        >>> from minicnn import Dense, Network
-        >>> print(Network([("F1", Dense(2))], in_shape=(3,), threads=1).program())
-        F1 forward       gemm_bias(2×3, 3×16, 2, 2×16)
-        F1 backward      outer_add(2×16, 3×16, 2×3)  →  outer_add(2×16, 3×16, 16×32, 2×3)
-        F1 backward      row_sum_add(2×16, 2)
-        """
-        with self._lock.call():
-            group = self._runner.group(0, train, self._context.lanes)
-            programs = [group.forward]
-            if train:
-                programs.append(group.backward(self._slots.take(1)[0], input_grad=False))
-            return sum(programs, self._preparation.of(programs))
-
-    def summary(self) -> str:
-        """The layers as a table: name, layer with what it reads, output shape, parameters and connections."""
-        return table(self.in_shapes, self.layers, self.outputs)
-
-    def load_params(self, values: Mapping[str, Array]) -> None:
-        """Set all parameters at once, or none; with them all of ``state``, where values of that are given too.
-
-        Raises:
-            ShapeError: names or shapes are not the network's.
-            DataError: a value is not an array of numbers.
-        """
-        own = {**self.params, **self.state}
-        if set(values) not in (set(self.params), set(own)):
-            differ = ", ".join(sorted(set(values) ^ set(own)))
-            raise ShapeError(
-                "parameters", f"expected the names {', '.join(self.params)}, got a difference in {differ}", "rename them"
-            )
-        taken = {name: inputs.parameter(name, value, own[name].shape) for name, value in values.items()}
-        with self.update():
-            for name, value in taken.items():
-                own[name][...] = value

@@ -152,7 +152,7 @@ def test_the_reader_of_imports_sees_them_all():
     cpu = ROOT / "backends" / "cpu"
     assert {".arrays", ".backends.cpu.compile.jit", "numba.extending"} <= imports(cpu / "conv" / "direct.py")
     assert {".backends.cpu.compile.jit", "numpy"} <= imports(cpu / "conv" / "sparse.py")
-    assert {".backends", ".engine.inputs", ".engine.handle"} <= imports(ROOT / "network.py")
+    assert {".backends", ".engine.inputs", ".engine.inspection"} <= imports(ROOT / "network.py")
     assert {".models", ".network"} <= imports(ROOT / "__init__.py")
     assert ".network" not in imports(ROOT / "optim" / "optimizers.py"), "expected imports for types only to be left out"
     assert "tqdm" in imports(ROOT / "train" / "progress.py")
@@ -242,7 +242,7 @@ ANY = {
     "backends.cpu.tiles.tile_products": "Numba and llvmlite: intrinsics",
     "backends.cpu.tiles.vectors": "Numba and llvmlite: intrinsics",
     "backends.cuda.device.target": "Numba: its CUDA target and the arrays of that",
-    "engine.handle": "pickle: the state that __setstate__ is given",
+    "engine.sharing": "pickle: the state that __setstate__ is given",
     "train.document": "json: what it reads",
 }
 """The files that may import ``Any``, and what forces it."""

@@ -15,7 +15,7 @@ from minicnn import SDLM, Network, models
 from minicnn.data import Affine, Distorted, ImageDataset, Normalise, Pixels, split
 from minicnn.data.outfile import discard
 from minicnn.data.pixels import shuffled
-from minicnn.engine.inputs import Source
+from minicnn.engine.source import Source
 from minicnn.errors import CheckpointError
 from minicnn.nn.losses import Loss
 from minicnn.optim.schedules import LENET5_RATES

@@ -89,8 +89,10 @@ class HandleLock(FairLock):
         self.open = self.running = False
         shared.add(self)
 
-    def call(self) -> AbstractContextManager[object]:
-        """Enter it for the time of one call."""
+    def call(self, update: bool = False) -> AbstractContextManager[object]:
+        """Enter it for the time of one call, which may change what all handles share."""
+        if update:
+            return self.update()
         if not self.queue and not self.mine():
             lock: AbstractContextManager[object] = self.own
             return lock

@@ -20,7 +20,7 @@ from . import info
 from .console import program
 
 if TYPE_CHECKING:
-    from ..engine.inputs import Images
+    from ..engine.source import Images
 
 ZOO: dict[str, tuple[Callable[..., Network], Loss, Callable[[float], Optimizer], int]] = {
     "lenet5": (models.lenet5, MSE(1, -1), lambda lr: SGD(lr, momentum=0.9), 32),

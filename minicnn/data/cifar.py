@@ -6,8 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tarfile import TarError, TarInfo
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +16,9 @@ from ..errors import DataError, reason
 from .infile import Readable, Stream, open_file, pieces, shown, unpacked
 from .mnist import ImageDataset
 from .npz import MAGIC, read_npz
+
+if TYPE_CHECKING:
+    from tarfile import TarInfo
 
 SHAPE, CLASSES = (3, 32, 32), 10
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -205,6 +207,8 @@ class _Part:
 
 def _members(stream: Stream, who: str) -> Iterator[tuple[TarInfo, _Part]]:
     """The files of a tar archive, in order; what nobody reads is skipped, names of more than 100 characters too."""
+    from tarfile import TarError, TarInfo  # which takes long to import
+
     left = _MOST_UNPACKED
 
     def read(size: int) -> bytes:

@@ -13,8 +13,9 @@ import numpy as np
 from ..arrays import Array, DType
 from ..backends.alignment import aligned
 from ..backends.interface import Memory
-from .inputs import Arrays, ArraySource, Source, Targets
+from .inputs import Arrays, Targets
 from .rows import address, borrowed, direct, gather
+from .source import ArraySource, Source
 
 HEAD = 16
 """Bytes for the count and the step, before one scale for each output."""
@@ -95,7 +96,7 @@ class HostStaging:
     """For kernels that read host memory: large arrays that they can read are read in place, of others a batch is copied."""
 
     def __init__(self) -> None:
-        self._buffers: dict[Hashable, _Buffers] = {}
+        self._buffers: dict[Hashable, Buffers] = {}
         self._known: dict[int, _Borrowed] = {}
         self._last: tuple[Callable[[], object], Staged] | None = None
 
@@ -116,24 +117,24 @@ class HostStaging:
         if direct(rows, given.dtype) and (given.fixed or rows.nbytes > STAGED_BYTES):
             staged = Staged(self._borrowed(given, rows))
             if given.fixed:
-                self._last = _weak(source), staged
+                self._last = weak(source), staged
             return staged
         count, shape = len(chosen), rows.shape[1:]
         if count * prod(shape) * given.dtype.itemsize > STAGED_BYTES:
             memory = np.empty((count, *shape), given.dtype)
             gather(rows, chosen, memory)
             return Staged(given.over(borrowed(memory)), True, memory)
-        buffer, over = _buffers(self._buffers, which, given, count, aligned, 1).pairs[0]
+        buffer, over = buffers_for(self._buffers, which, given, count, aligned, 1).pairs[0]
         gather(rows, chosen, buffer[:count])
         return Staged(over, True)
 
     def _borrowed(self, source: ArraySource, rows: Array) -> Source:
         """The source over memory that it does not keep alive; the same one while the caller's object is the same."""
-        owner, start = _owner(source), address(rows)
+        owner, start = owner_of(source), address(rows)
         known = self._known.get(id(owner))
         if known is None or known.owner() is not owner or known.start != start:
             self._known = {key: each for key, each in self._known.items() if each.owner() is not None}
-            known = self._known[id(owner)] = _Borrowed(_weak(owner), start, source.over(borrowed(rows)))
+            known = self._known[id(owner)] = _Borrowed(weak(owner), start, source.over(borrowed(rows)))
         return known.source
 
     def prefetch(self, which: str, source: Source, chosen: Array) -> None:
@@ -141,7 +142,7 @@ class HostStaging:
 
 
 @dataclass
-class _Buffers:
+class Buffers:
     """Buffers for the chosen images of a source.
 
     Attributes:
@@ -155,65 +156,14 @@ class _Buffers:
     prefetched: tuple[Callable[[], object], Array] | None = field(default=None)
 
 
-class DeviceStaging:
-    """For kernels that read device memory: a source whose images never change is kept there if it is small enough. Of others
-    the chosen images are copied from pinned memory, and those of the next batch while this one is computed.
-
-    Args:
-        memory: that of the device.
-    """
-
-    def __init__(self, memory: Memory) -> None:
-        self._memory = memory
-        self._known: dict[Hashable, _Buffers] = {}
-
-    def stage(self, which: str, source: Source, chosen: Array) -> Staged:
-        """Where to read the chosen images of a source; see ``HostStaging``."""
-        given = self._copied(source)
-        if given is None:
-            return Staged(source)
-        known = _buffers(self._known, which, given, len(chosen), self._memory.pinned, 2)
-        ahead = known.prefetched
-        if ahead is not None and ahead[0]() is _owner(source) and np.array_equal(ahead[1], chosen):
-            known.pairs.reverse()
-            self._memory.wait_for_transfers()
-        else:
-            buffer = known.pairs[0][0]
-            gather(given.rows, chosen, buffer[: len(chosen)])
-            self._memory.to_device(buffer[: len(chosen)])
-        known.prefetched = None
-        return Staged(known.pairs[0][1], True)
-
-    def prefetch(self, which: str, source: Source, chosen: Array) -> None:
-        """Copy the images that the next ``stage`` will ask for, while kernels run."""
-        given = self._copied(source)
-        if given is not None:
-            known = _buffers(self._known, which, given, len(chosen), self._memory.pinned, 2)
-            buffer = known.pairs[1][0]
-            gather(given.rows, chosen, buffer[: len(chosen)])
-            self._memory.to_device_async(buffer[: len(chosen)])
-            known.prefetched = _weak(_owner(source)), chosen.copy()
-
-    def _copied(self, source: Source) -> ArraySource | None:
-        """A source that a batch is copied from; None for one that is read as a whole."""
-        given: ArraySource = source  # type: ignore[assignment]
-        rows: Array | None = getattr(source, "rows", None)
-        return None if rows is None or (given.fixed and self._memory.keeps_on_device(rows.nbytes)) else given
-
-
-def staging(memory: Memory | None) -> HostStaging | DeviceStaging:
-    """The staging for a backend with this memory."""
-    return HostStaging() if memory is None else DeviceStaging(memory)
-
-
 def group_lanes(memory: Memory | None, images: int, lanes: int) -> int:
     """How many lanes a group has for a batch of so many images, in a network of so many lanes."""
     return lanes if memory is None else memory.group_lanes(images)
 
 
-def _buffers(
-    known: dict[Hashable, _Buffers], which: str, source: ArraySource, count: int, allocate: Callable[[int], Array], copies: int
-) -> _Buffers:
+def buffers_for(
+    known: dict[Hashable, Buffers], which: str, source: ArraySource, count: int, allocate: Callable[[int], Array], copies: int
+) -> Buffers:
     """Buffers for so many images of a source. Arrays share them; a source that never changes has its own, while it lives."""
     shape, dtype = source.rows.shape[1:], source.dtype
     key, each = (which, dtype, shape, id(source) if source.fixed else None), prod(shape) * dtype.itemsize
@@ -225,8 +175,8 @@ def _buffers(
             del known[other]
         capacity = 2 * count if found else max(count, min(CAPACITY, STAGED_BYTES // each))
         memory = [allocate(capacity * each).view(dtype).reshape(capacity, *shape) for _ in range(copies)]
-        owner = _weak(source) if source.fixed else _anyone
-        found = known[key] = _Buffers(owner, [(buffer, source.over(buffer)) for buffer in memory])
+        owner = weak(source) if source.fixed else _anyone
+        found = known[key] = Buffers(owner, [(buffer, source.over(buffer)) for buffer in memory])
     return found
 
 
@@ -235,12 +185,12 @@ def _anyone() -> bool:
     return True
 
 
-def _owner(source: object) -> object:
+def owner_of(source: object) -> object:
     """The object that the caller holds: an array is wrapped anew for every batch, any other source is itself."""
     return source.owner if isinstance(source, Arrays) else source
 
 
-def _weak(owner: object) -> Callable[[], object]:
+def weak(owner: object) -> Callable[[], object]:
     """A weak reference to an object; an object without weak references is kept alive."""
     try:
         return weakref.ref(owner)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, TypeVar, Union
 from ..arrays import DType, Shape
 from ..errors import DataError, ShapeError, number
 from ..nn.losses import Loss
-from .inputs import Images, Source, source
+from .inputs import source
+from .source import Images, Source
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -50,8 +51,6 @@ def sources(who: str, x: ImagesByInput, dtype: DType, in_shapes: Mapping[str, Sh
     Raises:
         DataError, ShapeError: as ``source`` and ``by_name``; or numbers of images that differ.
     """
-    if len(in_shapes) == 1 and not isinstance(x, Mapping):
-        return [source(who, x, dtype, *in_shapes.values())]
     images: list[Images] = by_name(who, x, list(in_shapes))
     pairs = zip(in_shapes.items(), images, strict=True)
     found = [source(f"{who}[{name!r}]", own, dtype, shape) for (name, shape), own in pairs]
@@ -69,8 +68,6 @@ def losses(loss: Losses, names: Sequence[str]) -> Iterable[tuple[Loss, float]]:
         DataError, ShapeError: as ``by_name``; or something that is no loss.
         OptionError: a weight that is not above 0.
     """
-    if isinstance(loss, Loss) and len(names) == 1:
-        return [(loss, 1.0)]
     each: list[Loss | tuple[Loss, float]] = by_name("loss", loss, names)
     found = []
     for name, given in zip(names, each, strict=True):

@@ -18,11 +18,11 @@ from ..backends.program import Program
 from ..errors import ContractError
 from ..nn.base import Spec
 from ..nn.losses import Loss
-from . import inputs
 from .accumulate import Slot
-from .batch import Batch, group_lanes, staging
+from .batch import Batch, group_lanes
 from .bind import PlacedLayer
 from .context import Context
+from .device_staging import staging
 from .frozen import unwanted_gradients
 from .group import LaneGroup
 from .inputs import Targets
@@ -30,7 +30,8 @@ from .memory import ParameterVector
 from .prepare import Preparation
 from .record import record, signature_of
 from .shared import shapes_of
-from .values import Gradients, Values, numbered
+from .source import Source
+from .values import Gradients, Values
 
 
 class Curved(LaneGroup):
@@ -140,7 +141,7 @@ def curvature(
     context: Context,
     executor: Executor,
     preparation: Preparation,
-    sources: Sequence[inputs.Source],
+    sources: Sequence[Source],
     targets: Sequence[Targets],
     chosen: Array,
     step: int,
@@ -171,12 +172,12 @@ def curvature(
     batch.fill(chosen, step, targets)
     staged = staging(memory)
     programs = [group.choose(batch)]
-    for number, (which, source) in enumerate(zip(numbered("in", len(sources)), sources, strict=True)):
-        origin = staged.stage(which, source, chosen)
+    for number, source in enumerate(sources):
+        origin = staged.stage(f"in{number}", source, chosen)
         programs.append(group.load_input(number, origin.source, origin.in_order))
-    for output, (which, target) in enumerate(zip(numbered("target", len(targets)), targets, strict=True)):
+    for output, target in enumerate(targets):
         if target.vectors is not None:
-            vectors = staged.stage(which, target.vectors, chosen)
+            vectors = staged.stage(f"target{output}", target.vectors, chosen)
             programs.append(group.load(vectors.source, group.end(target.into, output), vectors.in_order))
     programs.append(group.forward)
     for output, target in enumerate(targets):

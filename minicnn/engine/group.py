@@ -20,11 +20,12 @@ from .batch import Batch
 from .bind import PlacedLayer
 from .context import Context
 from .frozen import unwanted_gradients, without
-from .inputs import Arrays, Source
+from .inputs import Arrays
 from .memory import Arena
 from .record import Recorder, record
 from .rows import address
 from .shared import rows_of
+from .source import Source
 from .values import Activations, Gradients, LiveRange, Values, numbered
 
 

@@ -1,39 +1,32 @@
-"""A network as a handle on parameters: what it has for itself, and how it is shared, copied and pickled."""
+"""A network as a handle on parameters: what it has for itself, and who may write into what others read."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import Any, Self
 from weakref import WeakMethod
 
-from .. import backends
 from ..arrays import Array, DType, Shape
 from ..backends.derived import Derived
 from ..backends.executor import Executor
 from ..backends.interface import Backend
-from ..backends.lock import HandleLock, SharedLock, shared_lock
+from ..backends.lock import HandleLock, SharedLock
 from ..backends.processors import thread_count
 from ..nn.losses import Loss
 from .accumulate import GradientSlots
 from .bind import PlacedLayer
 from .context import Context
-from .frozen import chosen
-from .graph import items_of, plan_graph
 from .memory import Identity, ParameterVector
 from .prepare import Preparation
 from .runner import Runner
-from .shared import preparation, provide, set_state, state_of, tracked_by
+from .shared import preparation, provide, tracked_by
 from .trace import Trace
 from .values import values_of
 
-HANDLE = {"_lock", "_losses", "_input_grads", "_tracks", "_context", "_executor", "_preparation", "_slots", "_runner", "_trace"}
-"""What a copy of a network makes anew."""
-
 
 class Handle:
-    """Base of ``Network``: see there and at ``share``.
+    """Base of ``Network``: see there and at ``sharing.Shareable.share``.
 
     Attributes:
         in_shape: shape of one image; of several inputs that of the first.
@@ -58,52 +51,6 @@ class Handle:
     identity: Identity
     frozen: tuple[str, ...] = ()
 
-    def freeze(self, *layers: str) -> None:
-        """Leave the parameters of layers as they are from now on, for this handle and for what is shared or copied of it.
-
-        No gradient is computed for them, none at all below the lowest layer that is trained, and ``grads`` stays 0 there. An
-        optimiser leaves them out of its steps, with its moments of them and its weight decay. In training a frozen layer is
-        what it is in inference: batch normalisation goes by its running statistics, and they stay. All of this is fixed when
-        a pass is recorded, which happens anew after a call of this method.
-
-        Args:
-            layers: names of layers with parameters, in which ``*`` and ``?`` stand for any characters.
-
-        Raises:
-            OptionError: a name is that of no such layer.
-            ContractError: a call on the same parameters runs in this thread.
-
-        >>> from minicnn import Dense, Network, Tanh
-        >>> net = Network([("F1", Dense(3)), Tanh(), ("F2", Dense(2))], in_shape=(4,), threads=1)
-        >>> net.freeze("F1"); net.frozen
-        ('F1',)
-        >>> print(net.program())
-        F1 forward       gemm_bias(3×4, 4×16, 3, 3×16)
-        1 forward        tanh(3×16, 3×16)
-        F2 forward       gemm_bias(2×3, 3×16, 2, 2×16)
-        F2 backward      outer_add(2×16, 3×16, 2×3)  →  outer_add(2×16, 3×16, 16×32, 2×3)
-        F2 backward      row_sum_add(2×16, 2)
-        """
-        self._set_frozen(set(self.frozen) | chosen("freeze", self.layers, layers))
-
-    def unfreeze(self, *layers: str) -> None:
-        """Train layers again; all of them where none is named. Arguments as for ``freeze``.
-
-        Raises:
-            OptionError: a name is that of no layer with parameters.
-            ContractError: a call on the same parameters runs in this thread.
-        """
-        self._set_frozen(set(self.frozen) - chosen("unfreeze", self.layers, layers or ("*",)))
-
-    def _set_frozen(self, names: set[str]) -> None:
-        with self._lock.atomic():
-            if names != set(self.frozen):
-                for placed in self.layers:
-                    placed.frozen = placed.owner in names
-                self.frozen = tuple(placed.name for placed in self.layers if placed.name in names)
-                self.grads.flat[...] = 0
-                self._record_anew()
-
     def _begin(
         self, threads: int | None, lanes: int, lock: SharedLock, tracked: Mapping[str, dict[str, Array]] | None = None
     ) -> None:
@@ -113,6 +60,7 @@ class Handle:
         provide(self.layers, self.params, self.dtype, tracked or {})
         values, derived = values_of(self.layers, self.in_shapes, self.outputs), Derived(self.params.memory)
         self._context = Context(self.layers, values, self.dtype, lanes, self.backend, self.seed, derived)
+        self._ends = self._context.outputs
         self._losses: dict[str, tuple[Loss, dict[str, Loss]]] = {}
         self._input_grads: list[Array] = []
         self._lock = HandleLock(lock, WeakMethod(self._take_memory))
@@ -193,46 +141,3 @@ class Handle:
         The arrays are the network's own: write into them inside ``update()``.
         """
         return {f"{layer}.{name}": array for layer, own in tracked_by(self.layers).items() for name, array in own.items()}
-
-    def share(self, threads: int | None = None) -> Self:
-        """Another handle on the same parameters, with memory, gradients and threads of its own, for another Python thread.
-
-        Args:
-            threads: how many threads work on a batch; as many as here for None.
-
-        >>> from minicnn import Dense, Network
-        >>> net = Network([Dense(1)], in_shape=(2,), threads=1)
-        >>> net.share().params is net.params
-        True
-        """
-        with self._lock.atomic():
-            handle = object.__new__(type(self))
-            handle.__dict__.update(self.__dict__)
-            handle.layers = [replace(placed, shared={}) for placed in self.layers]
-            asked = self._asked if threads is None else threads
-            handle._begin(asked, self.lanes, self._lock.shared, tracked_by(self.layers))
-            set_state(handle.layers, state_of(self.layers))
-        return handle
-
-    def __copy__(self) -> Self:
-        return self.share()
-
-    def __getstate__(self) -> dict[str, object]:
-        with self._lock.atomic():
-            more = {name: value for name, value in vars(self).items() if name not in HANDLE}
-            values = {"params": self.params.flat.copy(), "grads": self.grads.flat.copy(), "kept": state_of(self.layers)}
-            layers = items_of(self.layers, self.in_shapes)
-            return more | values | {"layers": layers, "lanes": self.lanes, "backend": self.backend.name}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        made = ("params", "grads", "kept", "layers", "lanes", "backend")
-        self.__dict__.update((name, value) for name, value in state.items() if name not in made)
-        frozen, self.frozen = self.frozen, ()
-        self.backend, self.layers = backends.get(state["backend"]), plan_graph(state["layers"], self.in_shapes, self.outputs)
-        self.identity.claimed = True
-        self.params = ParameterVector(self.identity.shapes, self.dtype, self.backend.memory)
-        self.params.flat[...] = state["params"]
-        self._begin(self._asked, state["lanes"], shared_lock(self.backend.memory is not None))
-        set_state(self.layers, state["kept"])
-        self._set_frozen(set(frozen))
-        self.grads.flat[...] = state["grads"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from math import prod
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Optional, Protocol, Union
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -14,61 +14,7 @@ from ..backends.kernels import Kernels
 from ..errors import DataError, ShapeError
 from ..nn.losses import Loss
 from .rows import NUMPY
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
-
-
-class Source(Protocol):
-    """N images that know how to write some of themselves into lanes.
-
-    An ``ArraySource`` can be copied to a device a batch at a time, and its memory is not kept when the caller gives it up. Any
-    other source is copied there as a whole, once, and is remembered with the last few kinds of batch.
-    """
-
-    @property
-    def shape(self) -> Shape:
-        """(N, C, H, W): the images as the network sees them."""
-        ...
-
-    @property
-    def load(self) -> Callable[..., None]:
-        """A method that records the kernels that write images[index[l]] into lane l of x, finite numbers into padding lanes.
-
-        Like a layer's it takes ``k`` and binds the rest by name: ``index`` (L,), ``lanes``, ``x``, and ``rng`` (seed, step, …)
-        where what it writes depends on the training step.
-        """
-        ...
-
-
-class ArraySource(Source, Protocol):
-    """A source whose images are the rows of an array."""
-
-    @property
-    def rows(self) -> Array:
-        """The images as they are stored, one a row."""
-        ...
-
-    @property
-    def dtype(self) -> DType:
-        """What kernels read them as."""
-        ...
-
-    @property
-    def fixed(self) -> bool:
-        """Whether nobody changes the images while there is a network that reads them."""
-        ...
-
-    def over(self, rows: Array) -> Source:
-        """The same source over other rows."""
-        ...
-
-
-Images = Union[Source, "ArrayLike"]
-"""What a network takes as images: a source, or an array."""
-
-Index = Optional["ArrayLike"]
-"""The numbers of the images of a batch; all for None."""
+from .source import Images, Source
 
 
 class Arrays:
@@ -160,18 +106,6 @@ def source(who: str, x: Images, dtype: DType, in_shape: Shape) -> Source:
     return images
 
 
-def finite(who: str, images: Source, chosen: Array) -> None:
-    """Refuse chosen images of an array that are not finite in the network's dtype.
-
-    Raises:
-        DataError: there are such.
-    """
-    if isinstance(images, Arrays):
-        each = (images.values[image].astype(images.dtype, copy=False) for image in chosen)
-        if wrong := sum(int((~np.isfinite(image)).sum()) for image in each):
-            raise DataError(who, f"expected finite numbers, got {wrong} that are not", "clean the data")
-
-
 def labels(who: str, given: Array, images: int, classes: int, chosen: Array, ignored: int | None = None) -> Array:
     """The class numbers of the chosen images as int64, from those of all N; −1 in place of one to ignore.
 
@@ -197,22 +131,6 @@ def check_range(numbers: Array, classes: int) -> None:
     if numbers.size and not _below(numbers.reshape(-1), classes):
         what = f"expected labels from 0 to {classes - 1}, got {numbers.min()} to {numbers.max()}"
         raise DataError("target", what, "check the labels or the width of the last layer")
-
-
-def parameter(name: str, value: object, shape: Shape) -> Array:
-    """A parameter as an array of real numbers.
-
-    Raises:
-        DataError: not an array of real numbers.
-        ShapeError: another shape.
-    """
-    given = array(name, value)
-    if given.dtype.kind not in "fiub":
-        raise DataError(name, f"expected an array of numbers, got dtype {given.dtype}", "convert it to float32")
-    if given.shape != shape:
-        what = f"expected {name} of shape {shape}, got {given.shape}"
-        raise ShapeError("parameters", what, "load them into the network they were made for")
-    return given
 
 
 def index(who: str, chosen: object, images: int) -> Array:
@@ -320,15 +238,6 @@ def targets(
     return Targets(taken, found, total=total_weight(taken, found), counted=int((found >= 0).sum()))
 
 
-def _vectors(target: object, given: Array, images: int, dtype: DType, shape: Shape) -> Arrays:
-    """A target (N, *shape) for all images."""
-    vectors = arrays("target", target if isinstance(target, np.ndarray) else given, dtype, shape)
-    if vectors.shape[0] != images:
-        what = f"expected {images} targets, one for each image, got {vectors.shape[0]}"
-        raise ShapeError("target", what, "give one target for each image")
-    return vectors
-
-
 def _dense_targets(
     loss: Loss, target: object, given: Array, images: int, chosen: Array, dtype: DType, out_shape: Shape, class_map: bool
 ) -> Targets:
@@ -358,3 +267,12 @@ def total_weight(loss: Loss, found: Array) -> float | None:
         what = "expected a class number that counts in every batch, got only those to ignore, or of weight 0"
         raise DataError("target", what, "leave these images out, or give larger batches")
     return total
+
+
+def _vectors(target: object, given: Array, images: int, dtype: DType, shape: Shape) -> Arrays:
+    """A target (N, *shape) for all images."""
+    vectors = arrays("target", target if isinstance(target, np.ndarray) else given, dtype, shape)
+    if vectors.shape[0] != images:
+        what = f"expected {images} targets, one for each image, got {vectors.shape[0]}"
+        raise ShapeError("target", what, "give one target for each image")
+    return vectors

@@ -7,16 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..arrays import Array
-from . import inputs
 from .inputs import Targets
 from .memory import ParameterVector
-from .runner import Runner, Score
+from .runner import Runner
+from .score import Score
+from .source import Source
 
 
 def score_in_parts(
     runner: Runner,
     grads: ParameterVector,
-    sources: Sequence[inputs.Source],
+    sources: Sequence[Source],
     targets: Sequence[Targets],
     chosen: Array,
     step: int,

@@ -15,42 +15,17 @@ from ..errors import DataError
 from ..nn.losses import Loss, cache_key, is_immutable
 from . import inputs
 from .accumulate import SLOTS, GradientSlots, Slot
-from .batch import CAPACITY, Batch, Staged, group_lanes, staging
+from .batch import CAPACITY, Batch, Staged, group_lanes
 from .bind import PlacedLayer
 from .context import Context
+from .device_staging import staging
 from .group import LaneGroup
 from .inputs import Targets
 from .phases import ONCE, PhasedGroups
 from .prepare import Preparation
+from .score import Score
 from .single import Single
-from .values import numbered
-
-
-class Score(NamedTuple):
-    """What a batch came to.
-
-    Attributes:
-        loss: mean over the images; of several outputs the weighted sum.
-        correct: images, or places of maps, whose largest output, or smallest penalty, the first of equals, is their class:
-            what ``argmax`` of the predictions says, but with a NaN among the outputs it is wrong.
-        images: how many images there were.
-        counted: images, or places of maps, with a class number that counts, not one to ignore; 0 where the target is not
-            class numbers.
-        outputs: where there are several, the score of each by name, its loss without its weight; ``correct`` and ``counted``
-            are those of the first whose target is class numbers.
-    """
-
-    loss: float
-    correct: int
-    images: int
-    counted: int
-    outputs: Mapping[str, Score] = {}
-
-    @property
-    def accuracy(self) -> float | None:
-        """Share of the images, or places of maps, that were recognised; None where the target is not class numbers."""
-        return self.correct / self.counted if self.counted else None
-
+from .source import Source
 
 KEPT = 4
 """How many kinds of batch are remembered with their schedules."""
@@ -108,7 +83,7 @@ class Runner:
 
     def score(
         self,
-        sources: Sequence[inputs.Source],
+        sources: Sequence[Source],
         targets: Sequence[Targets],
         chosen: Array,
         step: int,
@@ -130,8 +105,8 @@ class Runner:
         read = [each.source for each in (*origins.values(), *vectors.values())]
         self._run((kind, *map(identity, read)), lambda: self._scoring(kind, targets, origins, vectors, slots), read)
         if then is not None:
-            for which, source in zip(numbered("in", len(sources)), sources, strict=True):
-                self._staging.prefetch(which, source, then)
+            for number, source in enumerate(sources):
+                self._staging.prefetch(f"in{number}", source, then)
         return self._scored(self._slots.tally(len(slots)), targets, len(chosen))
 
     def check(self, images: int) -> None:
@@ -142,10 +117,10 @@ class Runner:
         """
         check_images(self._demanding, images)
 
-    def _take(self, kind: str, sources: Sequence[inputs.Source | None], chosen: Array) -> dict[int, Staged]:
+    def _take(self, kind: str, sources: Sequence[Source | None], chosen: Array) -> dict[int, Staged]:
         """Where to read the chosen images of each input, or the vectors of each output that has such, by its number."""
-        named = enumerate(zip(numbered(kind, len(sources)), sources, strict=True))
-        return {n: self._staging.stage(which, source, chosen) for n, (which, source) in named if source is not None}
+        pairs = enumerate(sources)
+        return {n: self._staging.stage(f"{kind}{n}", source, chosen) for n, source in pairs if source is not None}
 
     def _scored(self, tally: Sequence[tuple[float, int]], targets: Sequence[Targets], images: int) -> Score:
         """What a batch came to, from the loss and the hits of each output."""
@@ -215,7 +190,7 @@ class Runner:
         """What brings a group its targets where they are vectors."""
         return [group.load(each.source, group.end(targets[n].into, n), each.in_order) for n, each in vectors.items()]
 
-    def predict(self, sources: Sequence[inputs.Source], chosen: Array, step: int) -> list[Array]:
+    def predict(self, sources: Sequence[Source], chosen: Array, step: int) -> list[Array]:
         """Each output for the chosen images."""
         if self._is_single(chosen):
             return self._single.predict(sources, chosen, step)
@@ -294,7 +269,7 @@ def check_images(layers: Sequence[PlacedLayer], images: int) -> None:
             raise DataError(placed.who, what, "leave out a last batch that is so small, or give larger ones")
 
 
-def identity(source: inputs.Source | None) -> int:
+def identity(source: Source | None) -> int:
     """The identity of a source, which no other has while it lives."""
     return id(source.values if isinstance(source, inputs.Arrays) else source)
 

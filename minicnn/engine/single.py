@@ -11,12 +11,13 @@ from ..arrays import Array
 from ..backends.executor import Executor
 from ..backends.program import Program, Task
 from .accumulate import GradientSlots
-from .batch import DeviceStaging, HostStaging, Staged
+from .batch import HostStaging, Staged
 from .context import Context
+from .device_staging import DeviceStaging
 from .group import LaneGroup
-from .inputs import Arrays, Source, Targets
+from .inputs import Arrays, Targets
 from .prepare import Preparation
-from .values import numbered
+from .source import Source
 
 KEPT = 8
 """How many kinds of batch are remembered with their tasks."""
@@ -140,8 +141,8 @@ class Single:
 
     def _origins(self, sources: Sequence[Source], chosen: Array) -> list[Staged]:
         """Where to read the chosen image: of an array it is copied from where it is, any other source is read by kernels."""
-        named = zip(numbered("in", len(sources)), sources, strict=True)
-        return [Staged(s) if isinstance(s, Arrays) else self._staging.stage(which, s, chosen) for which, s in named]
+        pairs = enumerate(sources)
+        return [Staged(s) if isinstance(s, Arrays) else self._staging.stage(f"in{n}", s, chosen) for n, s in pairs]
 
     def _lane(self, train: bool) -> Lane:
         if train not in self._lanes:

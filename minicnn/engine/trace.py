@@ -13,14 +13,15 @@ from ..backends.program import Program
 from ..backends.scratch import Scratch
 from . import inputs
 from .accumulate import SLOTS, GradientSlots
-from .batch import CAPACITY, Batch, group_lanes, staging
+from .batch import CAPACITY, Batch, group_lanes
 from .bind import PlacedLayer
 from .context import Context
+from .device_staging import staging
 from .group import LaneGroup
 from .prepare import Preparation
 from .runner import check_images
 from .shared import rows_of
-from .values import numbered
+from .source import Source
 
 
 class Trace:
@@ -46,7 +47,7 @@ class Trace:
         """How many images the last forward pass had."""
         return int(self._batch.count[0])
 
-    def forward(self, sources: Sequence[inputs.Source], chosen: Array, step: int, train: bool) -> Array:
+    def forward(self, sources: Sequence[Source], chosen: Array, step: int, train: bool) -> Array:
         """The network's first output for the chosen images, in training or not."""
         if train:
             check_images([placed for placed in self._context.layers if not placed.frozen], len(chosen))
@@ -61,8 +62,7 @@ class Trace:
         if context.measures(train) and len(fitting) != len(needed):
             fitting, rows = [], rows_of(context.layers, context.dtype, len(needed))
         self.groups = [*fitting[: len(needed)], *(self._group(context, train, rows, i) for i in needed[len(fitting) :])]
-        named = zip(numbered("in", len(sources)), sources, strict=True)
-        origins = [self._staging.stage(which, source, chosen) for which, source in named]
+        origins = [self._staging.stage(f"in{n}", source, chosen) for n, source in enumerate(sources)]
         y = np.empty((len(chosen), *self._context.out_shape), self._context.dtype)
         (self._preparation.whole + self._preparation.derived.refresh(group.forward for group in self.groups)).run()
         loads = [[g.load_input(n, each.source, each.in_order) for n, each in enumerate(origins)] for g in self.groups]
@@ -88,8 +88,7 @@ class Trace:
 
     def backward(self, dys: Sequence[inputs.Arrays], input_grad: bool) -> list[Array]:
         """dE/dx of each input where they are wanted, and the gradients of the parameters added up."""
-        named = zip(numbered("dy", len(dys)), dys, strict=True)
-        origins = [self._staging.stage(which, dy, np.arange(self.images)) for which, dy in named]
+        origins = [self._staging.stage(f"dy{n}", dy, np.arange(self.images)) for n, dy in enumerate(dys)]
         shapes = self._context.in_shapes if input_grad else []
         dxs = [np.empty((self.images, *shape), self._context.dtype) for shape in shapes]
         slots = self._slots.take(len(self.groups))

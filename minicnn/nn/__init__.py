@@ -1,7 +1,8 @@
 """The layers. Each file states one layer's mathematics; ``base`` states the contract they all keep."""
 
 from .base import Layer
-from .conv import Conv1d, Conv2d
+from .conv import Conv2d
+from .conv1d import Conv1d
 from .conv_transpose import ConvTranspose1d, ConvTranspose2d
 from .dense import Dense
 from .dropout import Dropout, Dropout2d

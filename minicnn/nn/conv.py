@@ -9,9 +9,9 @@ from ..arrays import Array, Shape
 from ..backends.kernels import Kernels
 from ..errors import OptionError
 from .base import Param, Plan
-from .convolution import _Convolution, _OneAxis
+from .convolution import _Convolution
 from .views import filters, maps, planes, zeros
-from .window import Pair, Window, pair, sides
+from .window import Pair, Window, sides
 
 
 @dataclass(frozen=True)
@@ -107,36 +107,3 @@ class Conv2d(_Conv):
     >>> Conv2d(8, 3, padding="same").plan((3, 10, 10)).out_shape
     (8, 10, 10)
     """
-
-
-@dataclass(frozen=True)
-class Conv1d(_OneAxis, _Conv):
-    """y[f] = b[f] + Σ_c W[f, c] ⋆ x[c] along rows, as ``torch.nn.Conv1d``.
-
-    x (C, W, L), W (filters, C/groups, K), b (filters,), y (filters, OW, L), with
-    OW = (W + left + right − dilation·(K − 1) − 1) // stride + 1.
-
-    Args:
-        filters: how many output rows; how many channels there are, the layer before says.
-        kernel_size: taps.
-        stride: pixels between places.
-        padding: zeros before and after the row: one number, or (left, right); or ``"same"`` for OW = ⌈W / stride⌉, as in
-            ``Conv2d``.
-        dilation: pixels between taps.
-        groups: into how many groups channels and filters fall.
-        bias: whether b is added.
-        algorithm: as in ``Conv2d``.
-        init: how W starts.
-        bias_init: how b starts.
-
-    Raises:
-        OptionError: an option outside what it may be.
-
-    >>> Conv1d(8, 9, stride=4, padding=4).plan((1, 100)).out_shape
-    (8, 25)
-    """
-
-    def _sides(self) -> tuple[Pair, Pair]:
-        assert not isinstance(self.padding, str)
-        left, right = pair("Conv1d", "padding", self.padding, least=0)  # type: ignore[arg-type]
-        return (0, left), (0, right)

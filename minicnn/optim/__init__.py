@@ -1,9 +1,10 @@
 """Optimisers, learning-rate schedules, and averages of the parameters."""
 
+from .adam import Adam, AdamW
 from .adaptive import Adadelta, Adagrad, Lion, NAdam, RMSprop
 from .clipping import clip_grad_norm, clip_grad_value
 from .groups import ParameterGroup
-from .optimizers import SGD, Adam, AdamW, Optimizer
+from .optimizers import SGD, Optimizer
 from .sdlm import SDLM
 
 __all__ = [

@@ -13,8 +13,9 @@ import numpy as np
 
 from ..arrays import Array
 from ..errors import flag, number
+from .adam import Adam
 from .groups import ParameterGroup
-from .optimizers import Adam, Optimizer
+from .optimizers import Optimizer
 
 if TYPE_CHECKING:
     from ..network import Network

@@ -10,8 +10,8 @@ import numpy as np
 
 from ..arrays import Array
 from ..engine.by_name import ImagesByInput, sources
-from ..engine.inputs import Index
 from ..engine.inputs import index as numbers
+from ..engine.source import Index
 from ..errors import ContractError, number
 from ..nn.norm import BatchNorm1d, BatchNorm2d
 from ..nn.window import count

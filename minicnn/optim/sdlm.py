@@ -16,7 +16,7 @@ from .optimizers import Optimizer
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from ..engine.inputs import Images
+    from ..engine.source import Images
     from ..network import Network
     from ..nn.losses import Loss
 

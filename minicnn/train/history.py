@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from reprlib import repr as short
 from typing import NoReturn, TypeVar
 
-from ..engine.runner import Score
+from ..engine.score import Score
 from ..errors import CheckpointError
 from .document import Json
 

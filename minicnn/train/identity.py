@@ -25,7 +25,7 @@ import numpy as np
 from ..arrays import Array
 from ..engine.by_name import ArrayByOutput, ImagesByInput
 from ..engine.graph import items_of
-from ..engine.inputs import Images
+from ..engine.source import Images
 from ..errors import CheckpointError
 from ..network import Network
 from ..optim import Optimizer

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..engine.by_name import ArrayByOutput
-from ..engine.inputs import Source
+from ..engine.source import Source
 from ..errors import OptionError, number
 from ..optim.plateau import ReduceOnPlateau
 from ..optim.schedules import ConstantRate, Schedule

@@ -13,7 +13,7 @@ from .. import __version__
 from ..arrays import Array
 from ..data.pixels import shuffled
 from ..engine.by_name import Losses
-from ..engine.runner import Score
+from ..engine.score import Score
 from ..errors import CheckpointError, OptionError
 from ..network import Network
 from ..optim import Optimizer, clip_grad_norm, clip_grad_value

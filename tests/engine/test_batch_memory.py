@@ -12,7 +12,8 @@ import minicnn.engine.batch
 from minicnn import MSE, CrossEntropy, DataError, Dense, Network
 from minicnn.backends.alignment import aligned
 from minicnn.data import Affine, Distorted, Normalise, Pixels
-from minicnn.engine.batch import STAGED_BYTES, DeviceStaging, HostStaging
+from minicnn.engine.batch import STAGED_BYTES, HostStaging
+from minicnn.engine.device_staging import DeviceStaging
 from minicnn.engine.inputs import Arrays
 from minicnn.engine.rows import borrowed, gather, readable
 

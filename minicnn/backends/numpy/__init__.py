@@ -20,6 +20,8 @@ from .normalisation import *
 from .outputs import *
 from .pool import *
 from .random import *
+from .rectifiers import *
+from .smooth import *
 from .soft_targets import *
 from .updates import *
 

@@ -1,0 +1,32 @@
+"""What a batch came to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Score(NamedTuple):
+    """What a batch came to.
+
+    Attributes:
+        loss: mean over the images; of several outputs the weighted sum.
+        correct: images, or places of maps, whose largest output, or smallest penalty, the first of equals, is their class:
+            what ``argmax`` of the predictions says, but with a NaN among the outputs it is wrong.
+        images: how many images there were.
+        counted: images, or places of maps, with a class number that counts, not one to ignore; 0 where the target is not
+            class numbers.
+        outputs: where there are several, the score of each by name, its loss without its weight; ``correct`` and ``counted``
+            are those of the first whose target is class numbers.
+    """
+
+    loss: float
+    correct: int
+    images: int
+    counted: int
+    outputs: Mapping[str, Score] = {}
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of the images, or places of maps, that were recognised; None where the target is not class numbers."""
+        return self.correct / self.counted if self.counted else None
