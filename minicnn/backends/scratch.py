@@ -26,6 +26,7 @@ class ScratchSpec(NamedTuple):
 class Scratch:
     """Work space of calls that never run side by side: each call takes it from its start.
 
+    >>> import numpy as np
     >>> scratch, spec = Scratch(), ScratchSpec((2, 3), np.dtype("float32"))
     >>> (a, b), (c,) = scratch.filled([spec, spec]), scratch.filled([spec])
     >>> np.may_share_memory(a, b), np.may_share_memory(a, c)

@@ -103,6 +103,7 @@ class Handle:
     def atomic(self) -> AbstractContextManager[object]:
         """Make several calls as one: no other thread calls this handle in between, and none updates the parameters.
 
+        >>> import numpy as np
         >>> from minicnn import MSE, SGD, Dense, Network
         >>> net, sgd = Network([Dense(1)], in_shape=(2,), threads=1), SGD(0.1)
         >>> with net.atomic():

@@ -22,6 +22,7 @@ class ParameterVector(Mapping[str, Array]):
     Attributes:
         memory: the vector for kernels; ``flat`` and the views are for people.
 
+    >>> import numpy as np
     >>> v = ParameterVector({"W": (2, 3), "b": (2,)}, np.dtype("float32"))
     >>> v["b"][:] = 7; len(v.flat), v.flat[-2:]
     (8, array([7., 7.], dtype=float32))

@@ -230,7 +230,7 @@ def test_that_kernels_are_compiled_is_said_in_the_log_of_the_training():
     subject = Trainer(network(), CrossEntropy(), SGD(0.1), TrainingOptions(1, 32), TRAIN, HELD_OUT, lines.append)
     log = subject.net.backend.log
 
-    def missing(*arguments):
+    def missing(*arguments, **options):
         with log.binding("kernel") as binding:
             binding.missed()
 
