@@ -173,15 +173,17 @@ class Network(Inspectable):
         sources = self._sources(x)
         images = sources[0].shape[0]
         chosen = inputs.index("index", index, images)
-        if isinstance(loss, Loss) and len(self._ends) == 1 and not isinstance(target, Mapping):
-            return sources, chosen, [self._targets(self._ends[0], loss, target, images, chosen)]
+        if isinstance(loss, Loss) and len(self._ends) == 1 and not isinstance(target, dict):
+            (end,) = self._ends
+            for_kind = partial(self._loss_for, end, loss)
+            return sources, chosen, [targets(loss, target, images, chosen, self.dtype, end.plan.out_shape, for_kind)]
         wanted = zip(self._ends, losses(loss, self.outputs), by_name("target", target, self.outputs), strict=True)
         given = [self._targets(end, own, each, images, chosen)._replace(weight=weight) for end, (own, weight), each in wanted]
         return sources, chosen, given
 
     def _sources(self, x: ImagesByInput) -> list[Source]:
-        if len(self.in_shapes) == 1 and not isinstance(x, Mapping):
-            return [inputs.source("x", x, self.dtype, self.in_shape)]
+        if len(self.in_shapes) == 1 and not isinstance(x, dict):
+            return [inputs.source("x", x, self.dtype, self.in_shape)]  # type: ignore[arg-type]  # a dict is looked at below
         return sources_of("x", x, self.dtype, self.in_shapes)
 
     def _targets(self, end: PlacedLayer, loss: Loss, target: object, images: int, chosen: Array) -> Targets:

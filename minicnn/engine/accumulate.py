@@ -71,6 +71,8 @@ class GradientSlots:
         """The loss and the hits of each output in so many slots, in order."""
         if self._memory is not None:
             self._memory.to_host(self._tally[:slots])
+        if self._tally.shape[1] == 1:
+            return [(sum(self._values[:slots, 0].tolist()), sum(self._tally[:slots, 0, 1].tolist()))]
         values, hits = self._values[:slots].T.tolist(), self._tally[:slots, :, 1].T.tolist()
         return [(sum(value), sum(hit)) for value, hit in zip(values, hits, strict=True)]
 

@@ -81,9 +81,9 @@ class LaneGroup:
         s = self.context
         whole = np.dtype(np.int64)
         own: dict[str, Spec] = {"index": ((s.lanes,), whole), "lanes": ((1,), whole)}
+        own |= dict.fromkeys(self._ends("labels"), ((s.lanes,), whole))
         own |= {"number": ((1,), whole), "place": ((s.lanes,), whole)}
-        for labels, target, placed in zip(self._ends("labels"), self._ends("target"), s.outputs, strict=True):
-            own |= {labels: ((s.lanes,), whole), target: s.spec(placed.plan.out_shape)}
+        own |= {target: s.spec(placed.plan.out_shape) for target, placed in zip(self._ends("target"), s.outputs, strict=True)}
         own |= {name: s.spec(shape) for name, shape in zip(self._activations.names, s.in_shapes, strict=False)}
         own |= {"rng": ((len(s.layers), 4), np.dtype(np.uint64))}
         for placed in s.layers:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from math import prod
 from typing import ClassVar, NamedTuple
@@ -192,6 +192,11 @@ class Targets(NamedTuple):
     def scale(self, images: int) -> float:
         """What the sum over a batch of so many images is multiplied by."""
         return self.weight / (images if self.total is None else self.total)
+
+
+def kinds_of(targets: Sequence[Targets]) -> Hashable:
+    """The kinds of the targets of all outputs, as part of a key."""
+    return targets[0].kind if len(targets) == 1 else tuple([target.kind for target in targets])
 
 
 def targets(

@@ -20,7 +20,7 @@ from .bind import PlacedLayer
 from .context import Context
 from .device_staging import staging
 from .group import LaneGroup
-from .inputs import Targets
+from .inputs import Targets, kinds_of
 from .phases import ONCE, PhasedGroups
 from .prepare import Preparation
 from .score import Score
@@ -36,14 +36,14 @@ class Kind(NamedTuple):
 
     Attributes:
         losses: what tells the loss of each output from others.
-        classes: for each output ``Targets.kind``.
+        classes: the kinds of the targets.
         groups: how many there are.
         lanes: images in a group.
         train: whether gradients are wanted.
     """
 
     losses: Hashable
-    classes: tuple[str, ...]
+    classes: Hashable
     groups: int
     lanes: int
     train: bool
@@ -91,8 +91,9 @@ class Runner:
         then: Array | None,
     ) -> Score:
         """The loss of the chosen images, with gradients added up in training; those of ``then`` come next."""
-        losses = tuple(self._key_of(number, target.loss) for number, target in enumerate(targets))
-        if train:
+        keys = [self._key_of(number, target.loss) for number, target in enumerate(targets)]
+        losses = keys[0] if len(keys) == 1 else tuple(keys)
+        if train and self._demanding:
             self.check(len(chosen))
         if self._is_single(chosen):
             return self._scored(self._single.score(losses, sources, chosen, targets, step, train), targets, 1)
@@ -100,7 +101,7 @@ class Runner:
         lanes = group_lanes(self._memory, len(chosen), self._context.lanes)
         origins = self._take("in", sources, chosen)
         vectors = self._take("target", [target.vectors for target in targets], chosen)
-        kind = Kind(losses, tuple([target.kind for target in targets]), parts(len(chosen), lanes), lanes, train)
+        kind = Kind(losses, kinds_of(targets), parts(len(chosen), lanes), lanes, train)
         slots = self._slots.take(kind.groups)
         read = [each.source for each in (*origins.values(), *vectors.values())]
         self._run((kind, *map(identity, read)), lambda: self._scoring(kind, targets, origins, vectors, slots), read)

@@ -15,7 +15,7 @@ from .batch import HostStaging, Staged
 from .context import Context
 from .device_staging import DeviceStaging
 from .group import LaneGroup
-from .inputs import Arrays, Targets
+from .inputs import Arrays, Targets, kinds_of
 from .prepare import Preparation
 from .source import Source
 
@@ -59,10 +59,11 @@ class Lane:
         if step != self._entered:
             self.step.fill(step)
             self._entered = step
-        self.index[0] = image
-        for x, origin in zip(self.xs, origins, strict=True):
+        for x, origin in zip(self.xs, origins):  # noqa: B905 - as many, and this is on the way of every image
             if isinstance(origin.source, Arrays):
                 x[...] = origin.source.values[image]
+            else:
+                self.index[0] = image
 
 
 class Single:
@@ -95,8 +96,8 @@ class Single:
 
     def predict(self, sources: Sequence[Source], chosen: Array, step: int) -> list[Array]:
         """Each output (1, …) for the chosen image."""
-        origins = self._origins(sources, chosen)
-        lane, key = self._lane(train=False), _key(origins)
+        origins, key = self._origins(sources, chosen)
+        lane = self._lane(train=False)
         if key not in self._tasks:
             self._keep(key, origins, lane.group, [*_loads(lane.group, origins), lane.group.forward])
         lane.enter(origins, chosen[0], step)
@@ -116,9 +117,8 @@ class Single:
 
         ``losses`` tells the losses from others.
         """
-        origins = self._origins(sources, chosen)
-        classes = tuple([target.kind for target in targets])
-        lane, slot, key = self._lane(train), self._slots.take(1)[0], (losses, _key(origins), classes, train)
+        origins, read = self._origins(sources, chosen)
+        lane, slot, key = self._lane(train), self._slots.take(1)[0], (losses, read, kinds_of(targets), train)
         if key not in self._tasks:
             group = lane.group
             programs = [*_loads(group, origins), group.forward]
@@ -139,10 +139,22 @@ class Single:
         self._executor.run_single(self._tasks[key][1])
         return self._slots.tally(1)
 
-    def _origins(self, sources: Sequence[Source], chosen: Array) -> list[Staged]:
-        """Where to read the chosen image: of an array it is copied from where it is, any other source is read by kernels."""
-        pairs = enumerate(sources)
-        return [Staged(s) if isinstance(s, Arrays) else self._staging.stage(f"in{n}", s, chosen) for n, s in pairs]
+    def _origins(self, sources: Sequence[Source], chosen: Array) -> tuple[list[Staged], Hashable]:
+        """Where to read the chosen image, and what tells kinds of batch apart.
+
+        Of an array the image is copied from where it is, so arrays are all alike; any other source is read by kernels.
+        """
+        if len(sources) > 1:
+            each = [self._origin(f"in{number}", source, chosen) for number, source in enumerate(sources)]
+            return [origin for origin, _ in each], tuple([key for _, key in each])
+        origin, key = self._origin("in0", sources[0], chosen)
+        return [origin], key
+
+    def _origin(self, which: str, source: Source, chosen: Array) -> tuple[Staged, int]:
+        if isinstance(source, Arrays):
+            return Staged(source), 0
+        staged = self._staging.stage(which, source, chosen)
+        return staged, id(staged.source)
 
     def _lane(self, train: bool) -> Lane:
         if train not in self._lanes:
@@ -156,11 +168,6 @@ class Single:
         programs = [program.as_one_group() for program in programs]
         task = group.task([self._preparation.of(programs), *programs], 0, 1, 1)
         self._tasks[key] = [origin.source for origin in origins if not isinstance(origin.source, Arrays)], task
-
-
-def _key(origins: Sequence[Staged]) -> Hashable:
-    """What tells kinds of batch apart: arrays are all alike, as their image is copied; another source is itself."""
-    return tuple([0 if isinstance(origin.source, Arrays) else id(origin.source) for origin in origins])
 
 
 def _loads(group: LaneGroup, origins: Sequence[Staged]) -> list[Program]:
