@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..arrays import Array
 from ..errors import DataError, reason
-from .infile import Readable, Stream, open_file, pieces, shown, unpacked
+from .infile import Readable, Stream, opened, pieces, shown, unpacked
 from .mnist import ImageDataset
 from .npz import MAGIC, read_npz
 
@@ -60,7 +59,7 @@ def read_batch(path: str | os.PathLike[str]) -> Batch:
     Source: A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009, and the data set's page.
     """
     who = shown(path)
-    with _opened(path) as file:
+    with opened(path, "file of CIFAR-10") as file:
         return decode_batch(file, who)
 
 
@@ -120,16 +119,6 @@ def load_cifar10(data: str | os.PathLike[str]) -> ImageDataset:
     raise DataError(who, what, "name the folder that holds them")
 
 
-@contextmanager
-def _opened(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    try:
-        with open_file(path) as file:
-            yield file
-    except OSError as fault:
-        what = f"expected a readable file of CIFAR-10, got {reason(fault)}"
-        raise DataError(shown(path), what, "check the path and its permissions") from fault
-
-
 def _joined(batches: dict[str, Batch], words: str, who: str) -> ImageDataset:
     """The batches as a data set, which lacks none."""
     missing = [name for name in (*TRAINING, TEST) if name not in batches]
@@ -184,7 +173,7 @@ def _classes(labels: Array, who: str) -> NDArray[np.uint8]:
 def _of_archive(path: Path) -> dict[str, Batch]:
     """The batches in a tar archive, raw or gzip, by name."""
     batches = {}
-    with _opened(path) as file:
+    with opened(path, "file of CIFAR-10") as file:
         for member, stream in _members(unpacked(file), shown(path)):
             name = member.name.rpartition("/")[2].removesuffix(".bin")
             if member.isreg() and member.name.endswith(".bin") and name in (*TRAINING, TEST):

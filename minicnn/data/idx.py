@@ -8,14 +8,12 @@ import math
 import os
 import secrets
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
-from minicnn.data.infile import Stream, open_file, pieces, shown, unpacked
+from minicnn.data.infile import Stream, opened, pieces, unpacked
 from minicnn.errors import DataError, reason
 
 from ..arrays import Array, DType
@@ -52,7 +50,7 @@ def read_idx(path: str | os.PathLike[str]) -> Array:
 
     Source: the format's description on the MNIST page of Y. LeCun, C. Cortes and C. Burges.
     """
-    with _opened(path) as file:
+    with opened(path, "IDX file") as file:
         return decode_idx(file, os.fspath(path))
 
 
@@ -65,7 +63,7 @@ def read_header(path: str | os.PathLike[str]) -> Header:
     Raises:
         DataError: the file cannot be read, or has no IDX header.
     """
-    with _opened(path) as file:
+    with opened(path, "IDX file") as file:
         return _header(unpacked(file), os.fspath(path))
 
 
@@ -140,16 +138,6 @@ def write_idx(path: str | os.PathLike[str], array: Array) -> None:
     except OSError as fault:
         what = f"expected to write an IDX file, got {reason(fault)}"
         raise DataError(who, what, "check the folder, its permissions and its free space") from fault
-
-
-@contextmanager
-def _opened(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    try:
-        with open_file(path) as file:
-            yield file
-    except OSError as fault:
-        what = f"expected a readable IDX file, got {reason(fault)}"
-        raise DataError(shown(path), what, "check the path and its permissions") from fault
 
 
 def _count(stream: Stream, expected: int, who: str) -> int:

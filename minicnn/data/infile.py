@@ -9,6 +9,7 @@ import os
 import stat
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import BinaryIO, Protocol
 
 from ..errors import DataError, reason
@@ -42,6 +43,25 @@ def open_file(path: str | os.PathLike[str]) -> BinaryIO:
         return open(path, "rb", opener=_regular)
     except ValueError:  # Python's error for a null character in a path
         raise OSError(errno.EINVAL, "a name with a null character") from None
+
+
+@contextmanager
+def opened(path: str | os.PathLike[str], kind: str) -> Iterator[BinaryIO]:
+    """A file of a kind for the time of a block, whose faults of the system are put into words.
+
+    Args:
+        path: the file.
+        kind: what it is, for messages.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    try:
+        with open_file(path) as file:
+            yield file
+    except OSError as fault:
+        what = f"expected a readable {kind}, got {reason(fault)}"
+        raise DataError(shown(path), what, "check the path and its permissions") from fault
 
 
 def read_text(path: str | os.PathLike[str]) -> str:

@@ -152,7 +152,7 @@ class Runner:
         """What each thread does for a batch that is scored: one slot's groups after another's, then a part of the sums."""
 
         def scoring(group: LaneGroup, slot: Slot) -> list[Program]:
-            programs = [*self._loads(group, origins), *self._aims(group, targets, vectors), group.forward]
+            programs = [*self._loads(group, origins), *self._target_loads(group, targets, vectors), group.forward]
             for output, target in enumerate(targets):
                 programs.append(group.loss(target.loss, slot, self._batch.scales[output], target.kind, output))
             return programs
@@ -187,7 +187,7 @@ class Runner:
         loads = [group.load_input(number, origin.source, origin.in_order) for number, origin in origins.items()]
         return [group.choose(self._batch), *loads]
 
-    def _aims(self, group: LaneGroup, targets: Sequence[Targets], vectors: Mapping[int, Staged]) -> list[Program]:
+    def _target_loads(self, group: LaneGroup, targets: Sequence[Targets], vectors: Mapping[int, Staged]) -> list[Program]:
         """What brings a group its targets where they are vectors."""
         return [group.load(each.source, group.end(targets[n].into, n), each.in_order) for n, each in vectors.items()]
 

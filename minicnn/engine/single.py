@@ -29,7 +29,7 @@ class Lane:
     Attributes:
         group: the group.
         xs: the inputs of the network.
-        aims: for each output what it should be: a target, and class numbers for each place of it.
+        targets: for each output what it should be: a target, and class numbers for each place of it.
         ys: the outputs, as a batch of one.
         index: int64[1], which image of a source to fetch.
         labels: for each output int64[1], its class.
@@ -39,11 +39,11 @@ class Lane:
     def __init__(self, context: Context, train: bool) -> None:
         group = self.group = LaneGroup(context, train)
         self.xs = [x.reshape(shape) for x, shape in zip(group.xs, context.in_shapes, strict=True)]
-        self.aims, self.ys, self.labels = [], [], []
+        self.targets, self.ys, self.labels = [], [], []
         for number, placed in enumerate(context.outputs):
             shape = placed.plan.out_shape
             target, class_map = group.end("target", number).reshape(shape), group.end("class_map", number).reshape(shape[1:])
-            self.aims.append({"target": target, "class_map": class_map})
+            self.targets.append({"target": target, "class_map": class_map})
             self.ys.append(group.ys[number].reshape(1, *shape))
             self.labels.append(group.end("labels", number))
             self.labels[-1][0] = 0
@@ -131,7 +131,7 @@ class Single:
             if target.labels is not None:
                 lane.labels[output][0] = target.labels[0]
             elif target.vectors is not None:
-                lane.aims[output][target.into][...] = target.vectors.values[chosen[0]]
+                lane.targets[output][target.into][...] = target.vectors.values[chosen[0]]
             factor = target.scale(1)
             if factor != self._scaled[output]:
                 self._scaled[output] = factor
