@@ -170,7 +170,7 @@ class Network(Inspectable):
     def _checked(
         self, loss: Losses, x: ImagesByInput, target: ArrayByOutput, index: Index
     ) -> tuple[list[Source], Array, list[Targets]]:
-        sources = self._sources(x)
+        sources = sources_of("x", x, self.dtype, self.in_shapes)
         images = sources[0].shape[0]
         chosen = inputs.index("index", index, images)
         if isinstance(loss, Loss) and len(self._ends) == 1 and not isinstance(target, dict):
@@ -180,11 +180,6 @@ class Network(Inspectable):
         wanted = zip(self._ends, losses(loss, self.outputs), by_name("target", target, self.outputs), strict=True)
         given = [self._targets(end, own, each, images, chosen)._replace(weight=weight) for end, (own, weight), each in wanted]
         return sources, chosen, given
-
-    def _sources(self, x: ImagesByInput) -> list[Source]:
-        if len(self.in_shapes) == 1 and not isinstance(x, dict):
-            return [inputs.source("x", x, self.dtype, self.in_shape)]  # type: ignore[arg-type]  # a dict is looked at below
-        return sources_of("x", x, self.dtype, self.in_shapes)
 
     def _targets(self, end: PlacedLayer, loss: Loss, target: object, images: int, chosen: Array) -> Targets:
         return targets(loss, target, images, chosen, self.dtype, end.plan.out_shape, partial(self._loss_for, end, loss))
@@ -258,7 +253,7 @@ class Network(Inspectable):
         return dict(zip(self.outputs, self._predict(x, index), strict=True))
 
     def _predict(self, x: ImagesByInput, index: Index) -> list[Array]:
-        sources = self._sources(x)
+        sources = sources_of("x", x, self.dtype, self.in_shapes)
         chosen = inputs.index("index", index, sources[0].shape[0])
         with self._lock.call():
             return self._runner.predict(sources, chosen, self.steps)

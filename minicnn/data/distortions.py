@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -185,7 +186,7 @@ class Distorted:
             what = f"expected seed as a whole number from 0 to 2^64 − 1, got {self.seed!r}"
             raise OptionError("Distorted", what, "give seed=0")
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, ...]:
         """(N, 1, rows, columns), the network's input."""
         return self.pixels.shape

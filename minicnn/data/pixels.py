@@ -86,7 +86,7 @@ class Pixels:
             what = f"expected a size above {self.images.shape[1:]} by an even number, got {self.size}"
             raise OptionError("Pixels", what, 'give another size or fit="resize"')
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, ...]:
         """(N, C, rows, columns), the network's input."""
         count, *channels, rows, columns = self.images.shape

@@ -52,7 +52,8 @@ class GradientSlots:
     def __init__(self, grads: ParameterVector, backend: Backend, outputs: int = 1) -> None:
         self._backend, self._memory = backend, backend.memory
         self._tally = aligned(16 * SLOTS * outputs).view(np.int64).reshape(SLOTS, outputs, 2)
-        self._values = self._tally[:, :, 0].view(np.float64)
+        losses, hits = self._tally[:, :, 0].view(np.float64).T, self._tally[:, :, 1].T
+        self._totals = list(zip(losses, hits, strict=True))
         self._all = [Slot(grads, self._tally[0], backend)]
         self._sums: dict[tuple[int, int], list[Task]] = {}
 
@@ -71,10 +72,7 @@ class GradientSlots:
         """The loss and the hits of each output in so many slots, in order."""
         if self._memory is not None:
             self._memory.to_host(self._tally[:slots])
-        if self._tally.shape[1] == 1:
-            return [(sum(self._values[:slots, 0].tolist()), sum(self._tally[:slots, 0, 1].tolist()))]
-        values, hits = self._values[:slots].T.tolist(), self._tally[:slots, :, 1].T.tolist()
-        return [(sum(value), sum(hit)) for value, hit in zip(values, hits, strict=True)]
+        return [(sum(losses.tolist()), sum(hits.tolist())) for losses, hits in self._totals]  # unused slots hold zeros
 
     def sums(self, groups: int, threads: int) -> list[Task]:
         """Jobs that add the gradients of the slots, in order, into the network's: each has its own part of the vector."""

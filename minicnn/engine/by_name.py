@@ -51,8 +51,9 @@ def sources(who: str, x: ImagesByInput, dtype: DType, in_shapes: Mapping[str, Sh
     Raises:
         DataError, ShapeError: as ``source`` and ``by_name``; or numbers of images that differ.
     """
-    if len(in_shapes) == 1 and not isinstance(x, Mapping):
-        return [source(who, x, dtype, *in_shapes.values())]
+    if len(in_shapes) == 1 and not isinstance(x, dict):
+        (shape,) = in_shapes.values()
+        return [source(who, x, dtype, shape)]  # type: ignore[arg-type]  # what is no dict is looked at there
     images: list[Images] = by_name(who, x, list(in_shapes))
     pairs = zip(in_shapes.items(), images, strict=True)
     found = [source(f"{who}[{name!r}]", own, dtype, shape) for (name, shape), own in pairs]

@@ -98,10 +98,11 @@ def source(who: str, x: Images, dtype: DType, in_shape: Shape) -> Source:
     if isinstance(x, np.ndarray) or not hasattr(x, "load"):
         return arrays(who, x, dtype, in_shape)
     images: Source = x  # type: ignore[assignment]  # it has what a source must have
-    if tuple(images.shape[1:]) != in_shape:
-        what = f"expected images of shape {in_shape}, got {tuple(images.shape[1:])}"
+    shape = tuple(images.shape)  # a source may work it out each time
+    if shape[1:] != in_shape:
+        what = f"expected images of shape {in_shape}, got {shape[1:]}"
         raise ShapeError(who, what, "choose the resize or padding that the network was built for")
-    if images.shape[0] == 0:
+    if shape[0] == 0:
         raise DataError(who, "expected at least one image, got none", "give a source with N of at least 1")
     return images
 
@@ -128,7 +129,7 @@ def labels(who: str, given: Array, images: int, classes: int, chosen: Array, ign
 
 def check_range(numbers: Array, classes: int) -> None:
     """Refuse class numbers outside 0 … classes − 1."""
-    if numbers.size and not _below(numbers.reshape(-1), classes):
+    if numbers.size and not _below(numbers, classes):
         what = f"expected labels from 0 to {classes - 1}, got {numbers.min()} to {numbers.max()}"
         raise DataError("target", what, "check the labels or the width of the last layer")
 
@@ -157,9 +158,9 @@ INDEX, _UNSIGNED = np.dtype(np.int64), np.dtype(np.uint64)
 
 def _below(numbers: Array, end: int) -> bool:
     """Whether all of some int64 are from 0 to below an end: as numbers without a sign, negative ones are the largest."""
-    if len(numbers) == 1:
-        return bool(0 <= numbers[0] < end)
-    unsigned = numbers.view(_UNSIGNED)
+    if numbers.size == 1:
+        return bool(0 <= numbers.item() < end)
+    unsigned = numbers.reshape(-1).view(_UNSIGNED)
     return bool(unsigned[unsigned.argmax()] < end)  # max, a ufunc, takes twice as long for a batch
 
 

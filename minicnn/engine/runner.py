@@ -91,8 +91,7 @@ class Runner:
         then: Array | None,
     ) -> Score:
         """The loss of the chosen images, with gradients added up in training; those of ``then`` come next."""
-        keys = [self._key_of(number, target.loss) for number, target in enumerate(targets)]
-        losses = keys[0] if len(keys) == 1 else tuple(keys)
+        losses = self._keys_of(targets)
         if train and self._demanding:
             self.check(len(chosen))
         if self._is_single(chosen):
@@ -134,12 +133,16 @@ class Runner:
         total = sum(loss for loss, _ in tally)
         return Score(total, first.correct, images, first.counted, dict(zip(names, each, strict=True)))
 
-    def _key_of(self, output: int, loss: Loss) -> Hashable:
-        """What tells a loss from others; that of an output's last one is remembered, where nothing about it can change."""
-        if self._losses[output][0] is not loss:
-            key = cache_key(loss)
-            self._losses[output] = (loss, key) if is_immutable(loss) else (None, key)
-        return self._losses[output][1]
+    def _keys_of(self, targets: Sequence[Targets]) -> Hashable:
+        """What tells the losses of the outputs from others; the last one is remembered, where nothing about it can change."""
+        keys = []
+        for output, target in enumerate(targets):
+            known, key = self._losses[output]
+            if known is not target.loss:
+                key = cache_key(target.loss)
+                self._losses[output] = (target.loss if is_immutable(target.loss) else None), key
+            keys.append(key)
+        return tuple(keys)
 
     def _scoring(
         self,

@@ -23,6 +23,10 @@ KEPT = 8
 """How many kinds of batch are remembered with their tasks."""
 
 
+Origin = Arrays | Staged
+"""Where to read the chosen image: an array, from which it is copied, or another source, which its kernels read."""
+
+
 class Lane:
     """A group of one image, and its ends without the axis of lanes.
 
@@ -54,14 +58,14 @@ class Lane:
             group[name][0] = 0
         group["rng"][:, 3] = 0
 
-    def enter(self, origins: Sequence[Staged], image: int, step: int) -> None:
+    def enter(self, origins: Sequence[Origin], image: int, step: int) -> None:
         """Copy an image of an array, or tell a source's own kernels which one to fetch; and say which step it is."""
         if step != self._entered:
             self.step.fill(step)
             self._entered = step
         for x, origin in zip(self.xs, origins):  # noqa: B905 - as many, and this is on the way of every image
-            if isinstance(origin.source, Arrays):
-                x[...] = origin.source.values[image]
+            if isinstance(origin, Arrays):
+                x[...] = origin.values[image]
             else:
                 self.index[0] = image
 
@@ -88,7 +92,7 @@ class Single:
         staging: HostStaging | DeviceStaging,
     ) -> None:
         self._context, self._executor, self._preparation, self._slots = replace(context, lanes=1), executor, preparation, slots
-        self._staging = staging
+        self._staging, self._names = staging, [f"in{number}" for number in range(len(context.in_shapes))]
         self._lanes: dict[bool, Lane] = {}
         self._tasks: dict[Hashable, tuple[list[Source], Task]] = {}
         self._scales = [np.ones(1, context.dtype) for _ in context.outputs]
@@ -100,7 +104,7 @@ class Single:
         lane = self._lane(train=False)
         if key not in self._tasks:
             self._keep(key, origins, lane.group, [*_loads(lane.group, origins), lane.group.forward])
-        lane.enter(origins, chosen[0], step)
+        lane.enter(origins, chosen.item(), step)
         self._executor.run_single(self._tasks[key][1])
         return [y.copy() for y in lane.ys]
 
@@ -126,12 +130,13 @@ class Single:
                 programs.append(group.loss(target.loss, slot, scale, target.kind, output))
             programs += [group.backward(slot, input_grad=False, fresh=True)] if train else []
             self._keep(key, origins, group, programs)
-        lane.enter(origins, chosen[0], step)
+        image = chosen.item()
+        lane.enter(origins, image, step)
         for output, target in enumerate(targets):
             if target.labels is not None:
                 lane.labels[output][0] = target.labels[0]
             elif target.vectors is not None:
-                lane.targets[output][target.into][...] = target.vectors.values[chosen[0]]
+                lane.targets[output][target.into][...] = target.vectors.values[image]
             factor = target.scale(1)
             if factor != self._scaled[output]:
                 self._scaled[output] = factor
@@ -139,38 +144,31 @@ class Single:
         self._executor.run_single(self._tasks[key][1])
         return self._slots.tally(1)
 
-    def _origins(self, sources: Sequence[Source], chosen: Array) -> tuple[list[Staged], Hashable]:
-        """Where to read the chosen image, and what tells kinds of batch apart.
-
-        Of an array the image is copied from where it is, so arrays are all alike; any other source is read by kernels.
-        """
-        if len(sources) > 1:
-            each = [self._origin(f"in{number}", source, chosen) for number, source in enumerate(sources)]
-            return [origin for origin, _ in each], tuple([key for _, key in each])
-        origin, key = self._origin("in0", sources[0], chosen)
-        return [origin], key
-
-    def _origin(self, which: str, source: Source, chosen: Array) -> tuple[Staged, int]:
-        if isinstance(source, Arrays):
-            return Staged(source), 0
-        staged = self._staging.stage(which, source, chosen)
-        return staged, id(staged.source)
+    def _origins(self, sources: Sequence[Source], chosen: Array) -> tuple[Sequence[Origin], Hashable]:
+        """Where to read the chosen image for each input, and what tells kinds of batch apart: arrays are all alike."""
+        origins: list[Origin] = []
+        read: list[int] = []
+        for name, source in zip(self._names, sources):  # noqa: B905 - as many, and this is on the way of every image
+            origin = source if isinstance(source, Arrays) else self._staging.stage(name, source, chosen)
+            origins.append(origin)
+            read.append(0 if isinstance(origin, Arrays) else id(origin.source))
+        return origins, tuple(read)
 
     def _lane(self, train: bool) -> Lane:
         if train not in self._lanes:
             self._lanes[train] = Lane(self._context, train)
         return self._lanes[train]
 
-    def _keep(self, key: Hashable, origins: Sequence[Staged], group: LaneGroup, programs: list[Program]) -> None:
+    def _keep(self, key: Hashable, origins: Sequence[Origin], group: LaneGroup, programs: list[Program]) -> None:
         """Remember a kind of batch, and forget the oldest."""
         if len(self._tasks) >= KEPT:
             del self._tasks[next(iter(self._tasks))]
         programs = [program.as_one_group() for program in programs]
         task = group.task([self._preparation.of(programs), *programs], 0, 1, 1)
-        self._tasks[key] = [origin.source for origin in origins if not isinstance(origin.source, Arrays)], task
+        self._tasks[key] = [origin.source for origin in origins if isinstance(origin, Staged)], task
 
 
-def _loads(group: LaneGroup, origins: Sequence[Staged]) -> list[Program]:
+def _loads(group: LaneGroup, origins: Sequence[Origin]) -> list[Program]:
     """The kernels of sources that are no arrays."""
     loads = enumerate(origins)
-    return [group.load_input(n, each.source, each.in_order) for n, each in loads if not isinstance(each.source, Arrays)]
+    return [group.load_input(n, each.source, each.in_order) for n, each in loads if isinstance(each, Staged)]
