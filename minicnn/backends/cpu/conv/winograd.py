@@ -17,7 +17,7 @@ from numba.extending import register_jitable
 
 from ....arrays import Array, Number
 from ...scratch import ScratchSpec
-from ..compile.host import LANES, OUTSIDE
+from ..compile.host import HOST, LANES, OUTSIDE
 from ..compile.jit import Kernel, kernel
 from ..tiles import (
     tile_activation,
@@ -38,8 +38,11 @@ from ..tiles.activation import NONE
 from .direct import tile_size
 from .winograd_plain import packed_sum
 
-FEWEST, SMALLEST = 32, 4
-"""Smallest numbers of maps on both sides, and of output rows and columns, for which the transforms pay off."""
+FEWEST, SMALLEST = 32 if HOST.registers == 32 else 16, 4
+"""Smallest numbers of maps on both sides, and of output rows and columns, for which the transforms pay off.
+
+With 16 registers the tiles of the direct kernel are half as large and wait for memory, so that fewer maps do.
+"""
 
 Rewritten = tuple[Kernel, tuple[Array | ScratchSpec, ...]]
 """A kernel and its arrays, scratch buffers included."""
