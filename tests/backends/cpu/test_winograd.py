@@ -123,7 +123,9 @@ def arrays(channels=32, filters=32, size=8, kernel=3, lanes=16, dtype="float32",
 def test_it_is_for_plain_windows_of_three_and_many_maps():
     assert winograd.applies(*arrays())
     assert winograd.applies(*arrays(padding=(2, 2)))
-    others = [{"channels": 31}, {"filters": 31}, {"size": 5}, {"kernel": 5}, {"lanes": 1}, {"dtype": "float64"}]
+    assert winograd.applies(*arrays(winograd.FEWEST, winograd.FEWEST))
+    few = winograd.FEWEST - 1
+    others = [{"channels": few}, {"filters": few}, {"size": 5}, {"kernel": 5}, {"lanes": 1}, {"dtype": "float64"}]
     others += [{"stride": (2, 2)}, {"dilation": (2, 2)}, {"padding": (3, 3)}]
     assert not any(winograd.applies(*arrays(**option)) for option in others)
 
