@@ -28,6 +28,7 @@ from .engine.required_memory import check_memory
 from .engine.score import Score
 from .engine.shared import initialise, shapes_of
 from .engine.source import Index, Source
+from .engine.weights import weighted
 from .errors import ContractError, OptionError
 from .nn.losses import Loss, is_immutable
 from .nn.window import count
@@ -112,7 +113,14 @@ class Network(Inspectable):
     # --- one batch, depth first ---
 
     def loss_and_grads(
-        self, loss: Losses, x: ImagesByInput, target: ArrayByOutput, index: Index = None, *, part: int | None = None
+        self,
+        loss: Losses,
+        x: ImagesByInput,
+        target: ArrayByOutput,
+        index: Index = None,
+        *,
+        part: int | None = None,
+        weight: ArrayByOutput | None = None,
     ) -> float:
         """The loss of a batch, its gradients in ``grads``: every group goes forward and backward while it is in cache.
 
@@ -126,12 +134,20 @@ class Network(Inspectable):
                 parts are added, as those of one batch. Only layers that measure the batch need that, as any other network
                 takes a batch of any size in the same memory; it runs as a whole then. Batch normalisation goes by the
                 statistics of each part, which its running ones follow one after another.
+            weight: a weight w for each of the N images, at least 0, which may differ from output to output in a dict: the loss
+                is Σ w·l / Σ w over the batch then, l that of an image alone. With class weights the divisor is Σ w times the
+                weight of the image's class. An image of weight 0 takes part in statistics of the batch alone.
 
         Raises:
             OptionError: part is not a whole number of at least 1.
-            ShapeError, DataError: x, target or index is not what it should be.
+            ShapeError, DataError: x, target, index or weight is not what it should be.
+
+        >>> from minicnn import MSE, Dense, Network
+        >>> net, x, target = Network([Dense(1)], (1,), threads=1), np.zeros((3, 1)), np.array([[0.0], [1.0], [2.0]])
+        >>> net.loss_and_grads(MSE(), x, target), net.loss_and_grads(MSE(), x, target, weight=[1, 3, 0])
+        (1.6666666666666667, 0.75)
         """
-        return self._score(loss, x, target, index, True, part=part).loss
+        return self._score(loss, x, target, index, True, part=part, weight=weight).loss
 
     def score_and_grads(
         self,
@@ -142,30 +158,51 @@ class Network(Inspectable):
         then: Index = None,
         *,
         part: int | None = None,
+        weight: ArrayByOutput | None = None,
     ) -> Score:
         """``loss_and_grads``, with the number of recognised images or places; arguments as there.
 
         ``then`` says which images make the next batch, where that is known: a GPU gets them while it works on this one.
         """
-        return self._score(loss, x, target, index, True, then, part)
+        return self._score(loss, x, target, index, True, then, part, weight)
 
-    def evaluate(self, loss: Losses, x: ImagesByInput, target: ArrayByOutput, index: Index = None) -> Score:
+    def evaluate(
+        self,
+        loss: Losses,
+        x: ImagesByInput,
+        target: ArrayByOutput,
+        index: Index = None,
+        *,
+        weight: ArrayByOutput | None = None,
+    ) -> Score:
         """Loss and accuracy without gradients; dropout is off. Arguments as for ``loss_and_grads``.
 
-        The accuracy is the share of images, over maps of places, that were recognised; None without class numbers.
+        The accuracy is the share of images, over maps of places, that were recognised; None without class numbers. It goes by
+        no weights.
         """
-        return self._score(loss, x, target, index, False)
+        return self._score(loss, x, target, index, False, weight=weight)
 
-    def check(self, loss: Losses, x: ImagesByInput, target: ArrayByOutput, index: Index = None) -> bool:
+    def check(
+        self,
+        loss: Losses,
+        x: ImagesByInput,
+        target: ArrayByOutput,
+        index: Index = None,
+        *,
+        weight: ArrayByOutput | None = None,
+    ) -> bool:
         """Refuse what ``evaluate`` would refuse, before training and not after it. Arguments as for ``loss_and_grads``.
 
         Returns:
             Whether the target is class numbers, so that there is an accuracy.
 
         Raises:
-            ShapeError, DataError: x, target or index is not what it should be.
+            ShapeError, DataError: x, target, index or weight is not what it should be.
         """
-        return any(given.counted > 0 for given in self._checked(loss, x, target, index)[2])
+        sources, chosen, given = self._checked(loss, x, target, index)
+        if weight is not None:
+            weighted(given, weight, self.outputs, sources[0].shape[0], chosen)
+        return any(each.counted > 0 for each in given)
 
     def _checked(
         self, loss: Losses, x: ImagesByInput, target: ArrayByOutput, index: Index
@@ -205,8 +242,11 @@ class Network(Inspectable):
         train: bool,
         then: Index = None,
         part: int | None = None,
+        weight: ArrayByOutput | None = None,
     ) -> Score:
         sources, chosen, given = self._checked(loss, x, target, index)
+        if weight is not None:
+            given = weighted(given, weight, self.outputs, sources[0].shape[0], chosen)
         following = None if then is None else inputs.index("then", then, sources[0].shape[0])
         if part is not None:
             count("Network", "part", part)
@@ -219,16 +259,26 @@ class Network(Inspectable):
             self.steps += train
         return score
 
-    def curvature(self, loss: Losses, x: ImagesByInput, target: ArrayByOutput, index: Index = None) -> ParameterVector:
+    def curvature(
+        self,
+        loss: Losses,
+        x: ImagesByInput,
+        target: ArrayByOutput,
+        index: Index = None,
+        *,
+        weight: ArrayByOutput | None = None,
+    ) -> ParameterVector:
         """The diagonal of the Gauss–Newton matrix for a batch: second derivatives by each parameter, by name and in ``flat``.
 
         Arguments as for ``loss_and_grads``. ``grads`` stays as it is.
 
         Raises:
             ContractError: a layer, or the loss, has no ``curvature``.
-            ShapeError, DataError: x, target or index is not what it should be.
+            ShapeError, DataError: x, target, index or weight is not what it should be.
         """
         sources, chosen, given = self._checked(loss, x, target, index)
+        if weight is not None:
+            given = weighted(given, weight, self.outputs, sources[0].shape[0], chosen)
         with self._lock.call():
             return curvature(self._context, self._executor, self._preparation, sources, given, chosen, self.steps)[0]
 

@@ -16,6 +16,7 @@ from ..backends.interface import Memory
 from .inputs import Arrays, Targets
 from .rows import address, borrowed, direct, gather
 from .source import ArraySource, Source
+from .weights import Shares
 
 HEAD = 16
 """Bytes for the count and the step, before one scale for each output."""
@@ -36,6 +37,7 @@ class Batch:
         count: int64[1], how many places are taken.
         step: uint64[1], the training step, for random numbers.
         scales: for each output dtype[1], what its loss is multiplied by; see ``Targets.scale``.
+        shares: for each output the same for every image, where images have weights.
     """
 
     def __init__(self, capacity: int, dtype: DType, memory: Memory | None, outputs: int = 1) -> None:
@@ -47,20 +49,30 @@ class Batch:
         self.step = self._numbers[8:16].view(np.uint64)
         self.scales = [self._numbers[at : at + dtype.itemsize].view(dtype) for at in range(HEAD, HEAD + 8 * outputs, 8)]
         self.labels = [allocate(8 * capacity).view(np.int64) for _ in range(outputs)]
+        self.shares = [Shares(capacity, dtype, allocate) for _ in range(outputs)]
 
-    def fill(self, index: Array, step: int, targets: Sequence[Targets] = ()) -> None:
-        """Take these images as the batch, and what each output should come to."""
+    def fill(self, index: Array, step: int, targets: Sequence[Targets] = ()) -> Sequence[Shares]:
+        """Take these images as the batch, and what each output should come to; gives what is filled of ``shares``."""
         count = len(index)
         self.index[:count] = index
         self.count[0], self.step[0] = count, step
-        changed = []
-        for target, scale, labels in zip(targets, self.scales, self.labels, strict=False):
+        changed: list[Array] = []
+        filled: tuple[Shares, ...] = ()
+        for target, scale, labels, shares in zip(targets, self.scales, self.labels, self.shares, strict=False):
             scale[0] = target.scale(count)
             if target.labels is not None:
                 labels[:count] = target.labels
                 changed.append(labels[:count])
+            if target.shares is not None:
+                changed += shares.fill(target.shares)
+                filled += (shares,)
         if self._memory is not None:
             self._memory.to_device(self._numbers[: self._head + 8 * count], *changed)
+        return filled
+
+    def factors(self, output: int, target: Targets) -> Array | Shares:
+        """What the loss of an output is multiplied by, as a whole or image by image."""
+        return self.shares[output] if target.shares is not None else self.scales[output]
 
 
 CAPACITY = 256

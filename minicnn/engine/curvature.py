@@ -32,6 +32,7 @@ from .record import record, signature_of
 from .shared import shapes_of
 from .source import Source
 from .values import Gradients, Values
+from .weights import Shares, record_loss
 
 
 class Curved(LaneGroup):
@@ -77,7 +78,7 @@ class Curved(LaneGroup):
         return self._shaped(_second(self._back.names[value]), shape)
 
     def curvature(
-        self, losses: Sequence[Loss], slot: Slot, scales: Sequence[Array], total: ParameterVector, of_input: bool
+        self, losses: Sequence[Loss], slot: Slot, scales: Sequence[Array | Shares], total: ParameterVector, of_input: bool
     ) -> Program:
         """The program from the outputs to the second derivatives by the parameters, added to ``total``.
 
@@ -86,7 +87,7 @@ class Curved(LaneGroup):
         Args:
             losses: the loss of each output.
             slot: that of the gradients.
-            scales: one over the number of images, for each output.
+            scales: for each output one over the number of images, or the share of each image.
             total: a vector as long as the parameters.
             of_input: whether those by the network's inputs are wanted.
         """
@@ -96,8 +97,8 @@ class Curved(LaneGroup):
             if loss.curvature is None:
                 hint = "give it one as minicnn.nn.losses.Loss says, or train with MSE or CrossEntropy"
                 raise ContractError(k.where, "expected a method curvature, got none", hint)
-            names = self.loss_names(loss, slot, scale, output) | {"hy": self[name].reshape(-1, self.context.lanes)}
-            record(k.where, loss.curvature, k, names, loss.consts())
+            arrays = self.loss_names(loss, slot, output) | {"hy": self[name].reshape(-1, self.context.lanes)}
+            record_loss(k, loss, [loss.curvature], arrays, scale, self["place"])
         wanted = self.context.values.wanted(of_input)
         for placed in reversed(self.context.layers):
             if placed.layer.curvature is None or placed.plan.view or not wanted[placed.value]:
@@ -180,10 +181,11 @@ def curvature(
             vectors = staged.stage(f"target{output}", target.vectors, chosen)
             programs.append(group.load(vectors.source, group.end(target.into, output), vectors.in_order))
     programs.append(group.forward)
+    scales = [batch.factors(output, target) for output, target in enumerate(targets)]
     for output, target in enumerate(targets):
-        programs.append(group.loss(target.loss, slot, batch.scales[output], target.kind, output))
+        programs.append(group.loss(target.loss, slot, scales[output], target.kind, output))
     losses, shapes = [target.loss for target in targets], context.in_shapes if of_input else []
-    programs += [group.backward(slot, of_input), group.curvature(losses, slot, batch.scales, total, of_input)]
+    programs += [group.backward(slot, of_input), group.curvature(losses, slot, scales, total, of_input)]
     hxs = [np.empty((count, *shape), context.dtype) for shape in shapes]
     programs += [group.unpack(group.second(n, shape), hx) for n, (shape, hx) in enumerate(zip(shapes, hxs, strict=True))]
     preparation.of(programs).run()

@@ -27,6 +27,7 @@ from .rows import address
 from .shared import rows_of
 from .source import Source
 from .values import Activations, Gradients, LiveRange, Values, numbered
+from .weights import Shares, record_loss
 
 
 def _nothing() -> None:
@@ -283,21 +284,21 @@ class LaneGroup:
                 sums.append((dx, self._shaped(buffer(writes.total), shape)))
         return tuple(dxs), sums
 
-    def loss_names(self, loss: Loss, slot: Slot, scale: Array, output: int = 0) -> dict[str, object]:
-        """The arrays that the passes of a loss of an output may name."""
+    def loss_names(self, loss: Loss, slot: Slot, output: int = 0) -> dict[str, Array]:
+        """The arrays that the passes of a loss of an output may name, but for ``scale``."""
         consts = {n: np.array(v, self.context.dtype) for n, v in loss.consts().items()}
         kinds = ("target", "class_map", *(["dy"] if self.train else []))
         rows = {n: self.end(n, output).reshape(-1, self.context.lanes) for n in kinds}
-        names = consts | rows | {"labels": self.end("labels", output), "lanes": self["lanes"], "scale": scale}
+        names = consts | rows | {"labels": self.end("labels", output), "lanes": self["lanes"]}
         return names | {"y": self.ys[output].reshape(-1, self.context.lanes), "value": slot.values[output]}
 
-    def loss(self, loss: Loss, slot: Slot, scale: Array, classes: str, output: int = 0) -> Program:
+    def loss(self, loss: Loss, slot: Slot, scale: Array | Shares, classes: str, output: int = 0) -> Program:
         """The program from an output to its loss, its hits and, in training, its ``dy``.
 
         Args:
             loss: the loss.
             slot: where loss and hits are added.
-            scale: one over the number of images.
+            scale: one over the number of images; or the share of each image.
             classes: what the target's class numbers are, ``"labels"`` or ``"class_map"``; nothing where it has none.
             output: the number of the output.
         """
@@ -307,7 +308,7 @@ class LaneGroup:
             k.where, last = type(loss).__name__, self.context.outputs[output].layer
             if (warning := loss.warning(last)) is not None:
                 warnings.warn(warning, stacklevel=2)
-            names = self.loss_names(loss, slot, scale, output)
+            names = self.loss_names(loss, slot, output)
             lanes = self["lanes"]
             if classes == "labels":
                 labels = self.end("labels", output)
@@ -321,9 +322,8 @@ class LaneGroup:
                 k.count_map_hits(y.reshape(len(y), -1, y.shape[-1]), names["class_map"], ignored, lanes, slot.hits[output])
             if loss.prepare_target is not None:
                 record(k.where, loss.prepare_target, k, names, loss.consts())
-            record(k.where, loss.forward, k, names, loss.consts())
-            if self.train:
-                record(k.where, loss.backward, k, names, loss.consts())
+            passes = [loss.forward, loss.backward] if self.train else [loss.forward]
+            record_loss(k, loss, passes, names, scale, self["place"])
             self._programs[key] = program
         return self._programs[key]
 

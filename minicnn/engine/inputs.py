@@ -175,6 +175,7 @@ class Targets(NamedTuple):
         total: what the sum of the batch is divided by for the mean; the number of images for None.
         counted: how many class numbers it holds that count; 0 where the target is no class numbers.
         weight: what the mean counts beside those of other outputs.
+        shares: float64, what the loss of each image is multiplied by, where images have weights.
     """
 
     loss: Loss
@@ -184,6 +185,7 @@ class Targets(NamedTuple):
     total: float | None = None
     counted: int = 0
     weight: float = 1.0
+    shares: Array | None = None
 
     @property
     def kind(self) -> str:
@@ -260,6 +262,13 @@ def _dense_targets(
     return Targets(taken, vectors=vectors, into="class_map", total=total_weight(taken, numbers), counted=counted.size)
 
 
+NOTHING_COUNTS = (
+    "target",
+    "expected a class number that counts in every batch, got only those to ignore, or of weight 0",
+    "leave these images out, or give larger batches",
+)
+
+
 def total_weight(loss: Loss, found: Array) -> float | None:
     """What the sum over a batch of class numbers is divided by; None for the number of images.
 
@@ -270,8 +279,7 @@ def total_weight(loss: Loss, found: Array) -> float | None:
         return None
     total = loss.total(found)
     if not total > 0:
-        what = "expected a class number that counts in every batch, got only those to ignore, or of weight 0"
-        raise DataError("target", what, "leave these images out, or give larger batches")
+        raise DataError(*NOTHING_COUNTS)
     return total
 
 

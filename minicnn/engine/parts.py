@@ -12,6 +12,7 @@ from .memory import ParameterVector
 from .runner import Runner
 from .score import Score
 from .source import Source
+from .weights import share_of
 
 
 def score_in_parts(
@@ -42,17 +43,11 @@ def score_in_parts(
     scores: list[Score] = []
     for first in range(0, count, part):
         here = slice(first, first + part)
-        own = [_share(target, here, count) for target in targets]
+        own = [share_of(target, here, count) for target in targets]
         scores.append(runner.score(sources, own, chosen[here], step + len(scores), True, None))
         np.add(added, grads.flat, out=added)
     grads.flat[...] = added
     return _whole(scores), len(scores)
-
-
-def _share(target: Targets, here: slice, images: int) -> Targets:
-    """What a part of the batch should come to, divided by what the whole batch counts."""
-    labels = None if target.labels is None else target.labels[here]
-    return target._replace(labels=labels, total=float(images) if target.total is None else target.total)
 
 
 def _whole(scores: Sequence[Score]) -> Score:

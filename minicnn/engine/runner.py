@@ -26,6 +26,7 @@ from .prepare import Preparation
 from .score import Score
 from .single import Single
 from .source import Source
+from .weights import Shares
 
 KEPT = 4
 """How many kinds of batch are remembered with their schedules."""
@@ -40,6 +41,7 @@ class Kind(NamedTuple):
         groups: how many there are.
         lanes: images in a group.
         train: whether gradients are wanted.
+        weighted: where the weights of images are read, for each output that has some.
     """
 
     losses: Hashable
@@ -47,6 +49,7 @@ class Kind(NamedTuple):
     groups: int
     lanes: int
     train: bool
+    weighted: Sequence[Shares]
 
 
 class Runner:
@@ -96,11 +99,11 @@ class Runner:
             self.check(len(chosen))
         if self._is_single(chosen):
             return self._scored(self._single.score(losses, sources, chosen, targets, step, train), targets, 1)
-        self._fill(chosen, step, targets)
+        weighted = self._fill(chosen, step, targets)
         lanes = group_lanes(self._memory, len(chosen), self._context.lanes)
         origins = self._take("in", sources, chosen)
         vectors = self._take("target", [target.vectors for target in targets], chosen)
-        kind = Kind(losses, kinds_of(targets), parts(len(chosen), lanes), lanes, train)
+        kind = Kind(losses, kinds_of(targets), parts(len(chosen), lanes), lanes, train, weighted)
         slots = self._slots.take(kind.groups)
         read = [each.source for each in (*origins.values(), *vectors.values())]
         self._run((kind, *map(identity, read)), lambda: self._scoring(kind, targets, origins, vectors, slots), read)
@@ -157,7 +160,7 @@ class Runner:
         def scoring(group: LaneGroup, slot: Slot) -> list[Program]:
             programs = [*self._loads(group, origins), *self._target_loads(group, targets, vectors), group.forward]
             for output, target in enumerate(targets):
-                programs.append(group.loss(target.loss, slot, self._batch.scales[output], target.kind, output))
+                programs.append(group.loss(target.loss, slot, self._batch.factors(output, target), target.kind, output))
             return programs
 
         sums = self._slots.sums(kind.groups, self._executor.threads) if kind.train and len(slots) > 1 else []
@@ -245,14 +248,14 @@ class Runner:
             self._schedules[key] = record(), origins  # which live as long as what is known by their identity
         self._executor.run_schedule(self._schedules[key][0])
 
-    def _fill(self, chosen: Array, step: int, targets: Sequence[Targets] = ()) -> None:
+    def _fill(self, chosen: Array, step: int, targets: Sequence[Targets] = ()) -> Sequence[Shares]:
         """Fill the batch; what reads or writes the old one's memory is made anew where it has to grow."""
         if len(chosen) > len(self._batch.index):
             self._groups.clear()
             self._phased.clear()
             self._schedules.clear()
             self._allocate(2 * len(chosen))
-        self._batch.fill(chosen, step, targets)
+        return self._batch.fill(chosen, step, targets)
 
     def _allocate(self, images: int) -> None:
         context = self._context

@@ -27,6 +27,9 @@ class Loss:
     the arrays of ``consts``. An optional third pass, ``curvature``, writes ``hy`` (D, L): the diagonal of the second
     derivatives by y, zero in padding lanes as ``dy`` is. An optional pass before them, ``prepare_target``, makes ``target`` of
     ``labels``, of ``class_map`` (P, L), a class number for each place of a map, or of ``target`` as it was given.
+
+    Where images have weights, the passes are recorded for each image by itself, L = 1 and ``scale`` its share; so a pass looks
+    at no other image.
     """
 
     forward: ClassVar[Callable[..., None]]

@@ -54,7 +54,16 @@ class SDLM(Optimizer):
         super().__init__(lr, groups)
         self.mu = number("SDLM", "mu", mu, 0, math.inf, "()")
 
-    def estimate(self, net: Network, loss: Loss, x: Images, target: ArrayLike, index: ArrayLike | None = None) -> None:
+    def estimate(
+        self,
+        net: Network,
+        loss: Loss,
+        x: Images,
+        target: ArrayLike,
+        index: ArrayLike | None = None,
+        *,
+        weight: ArrayLike | None = None,
+    ) -> None:
         """Estimate the curvature, as the mean over some patterns.
 
         Args:
@@ -63,14 +72,15 @@ class SDLM(Optimizer):
             x: images (N, C, H, W), or a Source of them.
             target: class numbers (N,), or vectors (N, D) where the loss takes them.
             index: the numbers of the images to use; all for None.
+            weight: a weight for each of the N images; see ``Network.loss_and_grads``.
 
         Raises:
             ContractError: a layer or the loss has no ``curvature``; a curvature is negative or not finite; or this optimiser
                 belongs to another network.
-            ShapeError, DataError: x, target or index is invalid.
+            ShapeError, DataError: x, target, index or weight is invalid.
         """
         with net.atomic():
-            curvature = net.curvature(loss, x, target, index).flat
+            curvature = net.curvature(loss, x, target, index, weight=weight).flat
             if not (curvature >= 0).all() or np.isinf(curvature).any():
                 ends = f"{curvature.min(initial=0):g} to {curvature.max(initial=0):g}"
                 what = f"expected finite curvatures of at least 0, got {ends}"

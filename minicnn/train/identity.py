@@ -185,6 +185,13 @@ def examples(images: ImagesByInput, targets: ArrayByOutput, index: ArrayLike) ->
     return {"images": pictures, "targets": by_value.get("", by_value), "index": np.asarray(index, np.int64)}
 
 
+def weights(weight: ArrayByOutput) -> object:
+    """Weights of images in the form that ``describe`` takes; they count by value, whatever their dtype."""
+    given = {name: np.asarray(own) for name, own in weight.items()} if isinstance(weight, Mapping) else {"": np.asarray(weight)}
+    by_value = {name: own.astype(np.float64) for name, own in given.items()}
+    return by_value.get("", by_value)
+
+
 def _read(images: Images) -> object:
     """An array; a Source as it is."""
     return images if hasattr(images, "load") else np.asarray(images)

@@ -29,19 +29,31 @@ class Dataset:
         images: (N, C, H, W), or a Source; for several inputs a dict of such.
         targets: class numbers (N,), or vectors (N, D); for several outputs a dict of such.
         index: the numbers of the selected images; all for None.
+        weight: a weight for each image in the loss (``Network.loss_and_grads``); for several outputs it may be a dict. A batch
+            of weights that are all 0 is refused.
     """
 
     images: Source | Array | Mapping[str, Source | Array]
     targets: ArrayByOutput
     index: ArrayLike | None = None
+    weight: ArrayByOutput | None = None
 
     @property
     def chosen(self) -> Array:
         """The numbers of the selected images."""
         if self.index is not None:
             return np.asarray(self.index)
+        return np.arange(self._count)
+
+    @property
+    def _count(self) -> int:
         images = next(iter(self.images.values())) if isinstance(self.images, Mapping) else self.images
-        return np.arange(images.shape[0])
+        return images.shape[0]
+
+    @property
+    def other_weight(self) -> Array | None:
+        """Weights to compile with, of which no batch can be refused; None where there are none."""
+        return None if self.weight is None else np.arange(1, self._count + 1)
 
 
 @dataclass(frozen=True)

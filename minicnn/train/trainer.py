@@ -81,6 +81,8 @@ class Trainer:
             parts: dict[str, object] = {"loss": self.loss, "optimizer": self.optimizer}
             parts["training"] = identity.examples(train.images, train.targets, self._chosen)
             parts["validation"] = identity.examples(held_out.images, held_out.targets, held_out.chosen)
+            weights = {"training_weight": train.weight, "validation_weight": held_out.weight}
+            parts |= {name: identity.weights(value) for name, value in weights.items() if value is not None}
             given = {name: getattr(run, name) for name in ("plateau", "clip_norm", "clip_value")}
             parts |= {name: value for name, value in given.items() if value is not None}
             if run.schedule != ConstantRate():  # spread over all epochs, so the number of epochs matters
@@ -103,10 +105,11 @@ class Trainer:
         Raises:
             CheckpointError: with ``resume``, the checkpoint is missing, damaged or of another run; or nothing can be saved.
             OptionError: the folder is not writable, or another process holds it; or a plateau of an accuracy that there is not.
-            ShapeError, DataError: images or targets, for training or validation, are invalid.
+            ShapeError, DataError: images, targets or weights, for training or validation, are invalid.
         """
         for examples in (self.train, self.validation):
-            classes = self.net.check(self.loss, examples.images, examples.targets, examples.chosen)
+            given = self.loss, examples.images, examples.targets, examples.chosen
+            classes = self.net.check(*given, weight=examples.weight)
         if not classes and self.run.plateau is not None and self.run.plateau.mode == "max":
             what = 'expected plateau with mode="min" for targets that are not class numbers, got mode="max"'
             raise OptionError("TrainingOptions", what, "watch the loss: there is no accuracy")
@@ -144,18 +147,19 @@ class Trainer:
         """Run every kernel once on a batch, so that no epoch includes compilation; then restore the network's state."""
         log = self.net.backend.log
         log.on_compile = lambda: self.log(log.words())
-        few = self._chosen[: self.run.step_size]
+        few, train = self._chosen[: self.run.step_size], self.train
         with self.net.update():  # hides the step from other threads
             params, steps = self.net.params.flat.copy(), self.net.steps
             state = {name: array.copy() for name, array in self.net.state.items()}
             try:
-                self.net.score_and_grads(self.loss, self.train.images, self.train.targets, few, part=self.run.batch_size)
+                given = self.loss, train.images, train.targets, few
+                self.net.score_and_grads(*given, part=self.run.batch_size, weight=train.other_weight)
                 copy.deepcopy(self.optimizer).step(self.net)
             finally:
                 self.net.params.flat[...], self.net.steps = params, steps
                 for name, array in self.net.state.items():
                     array[...] = state[name]
-        self.net.evaluate(self.loss, self.train.images, self.train.targets, few)
+        self.net.evaluate(self.loss, train.images, train.targets, few, weight=train.other_weight)
         log.on_compile = None
 
     def _epoch(self, interrupt: Interrupt) -> bool:
@@ -193,8 +197,8 @@ class Trainer:
         started = time.perf_counter()
         then = following if len(following) else None
         with self.net.atomic():  # so that another thread cannot replace the gradients
-            images, targets = self.train.images, self.train.targets
-            score = self.net.score_and_grads(self.loss, images, targets, index, then, part=self.run.batch_size)
+            given, weight = (self.loss, self.train.images, self.train.targets, index, then), self.train.weight
+            score = self.net.score_and_grads(*given, part=self.run.batch_size, weight=weight)
             if self.run.clip_value is not None:
                 clip_grad_value(self.net, self.run.clip_value)
             if self.run.clip_norm is not None:
@@ -206,7 +210,8 @@ class Trainer:
     def _finish(self, number: int) -> bool:
         tally = self._tally
         held_out = self.validation
-        score = self.net.evaluate(self.loss, held_out.images, held_out.targets, held_out.chosen)
+        given = self.loss, held_out.images, held_out.targets, held_out.chosen
+        score = self.net.evaluate(*given, weight=held_out.weight)
         rate = tally.images / tally.seconds
         losses = (tally.loss / tally.images, tally.accuracy, score.loss, score.accuracy)
         row = EpochResult(number, *losses, seconds=tally.seconds, images_per_second=rate)

@@ -103,6 +103,17 @@ def test_penalties_and_trained_centres_are_those_of_the_cpu(loss):
     close(ours.curvature(loss, x, labels).flat, theirs.curvature(loss, x, labels).flat)
 
 
+def test_weights_of_images_count_as_on_the_cpu():
+    """Padding lanes and a weight of 0 among them."""
+    loss = m.CrossEntropy(0.1)
+    ours, theirs = (m.Network([m.Dense(3)], (6,), backend=backend, threads=1, seed=1) for backend in ("cuda", "cpu"))
+    x, labels = np.random.default_rng(0).standard_normal((5, 6)).astype(np.float32), np.arange(5) % 3
+    mine, other = (net.score_and_grads(loss, x, labels, weight=np.arange(5)) for net in (ours, theirs))
+    assert mine.correct == other.correct
+    assert mine.loss == pytest.approx(other.loss, rel=2e-6)
+    close(ours.grads.flat, theirs.grads.flat)
+
+
 def test_every_kernel_is_executed():
     """Those that the tests above executed are those of the backend's source."""
     trees = [ast.parse(path.read_text()) for path in Path(cuda.__file__).parent.rglob("*.py")]
