@@ -15,11 +15,12 @@ from .backends.lock import shared_lock
 from .backends.program import Function, Program, Schedule, Task
 from .engine import inputs
 from .engine.bind import PlacedLayer
-from .engine.by_name import ArrayByOutput, ImagesByInput, Losses, by_name, losses
+from .engine.by_name import ArrayByOutput, ImagesByInput, Losses, Weights, by_name, losses
 from .engine.by_name import sources as sources_of
 from .engine.curvature import curvature
+from .engine.dense_targets import dense_targets
 from .engine.graph import Item, checked_shapes, plan_graph
-from .engine.inputs import Targets, targets
+from .engine.inputs import Targets
 from .engine.inspection import Inspectable
 from .engine.memory import Identity, ParameterVector
 from .engine.parts import score_in_parts
@@ -120,7 +121,7 @@ class Network(Inspectable):
         index: Index = None,
         *,
         part: int | None = None,
-        weight: ArrayByOutput | None = None,
+        weight: Weights = None,
     ) -> float:
         """The loss of a batch, its gradients in ``grads``: every group goes forward and backward while it is in cache.
 
@@ -158,7 +159,7 @@ class Network(Inspectable):
         then: Index = None,
         *,
         part: int | None = None,
-        weight: ArrayByOutput | None = None,
+        weight: Weights = None,
     ) -> Score:
         """``loss_and_grads``, with the number of recognised images or places; arguments as there.
 
@@ -167,13 +168,7 @@ class Network(Inspectable):
         return self._score(loss, x, target, index, True, then, part, weight)
 
     def evaluate(
-        self,
-        loss: Losses,
-        x: ImagesByInput,
-        target: ArrayByOutput,
-        index: Index = None,
-        *,
-        weight: ArrayByOutput | None = None,
+        self, loss: Losses, x: ImagesByInput, target: ArrayByOutput, index: Index = None, *, weight: Weights = None
     ) -> Score:
         """Loss and accuracy without gradients; dropout is off. Arguments as for ``loss_and_grads``.
 
@@ -183,13 +178,7 @@ class Network(Inspectable):
         return self._score(loss, x, target, index, False, weight=weight)
 
     def check(
-        self,
-        loss: Losses,
-        x: ImagesByInput,
-        target: ArrayByOutput,
-        index: Index = None,
-        *,
-        weight: ArrayByOutput | None = None,
+        self, loss: Losses, x: ImagesByInput, target: ArrayByOutput, index: Index = None, *, weight: Weights = None
     ) -> bool:
         """Refuse what ``evaluate`` would refuse, before training and not after it. Arguments as for ``loss_and_grads``.
 
@@ -199,27 +188,31 @@ class Network(Inspectable):
         Raises:
             ShapeError, DataError: x, target, index or weight is not what it should be.
         """
-        sources, chosen, given = self._checked(loss, x, target, index)
-        if weight is not None:
-            weighted(given, weight, self.outputs, sources[0].shape[0], chosen)
-        return any(each.counted > 0 for each in given)
+        return any(given.counted > 0 for given in self._checked(loss, x, target, index, weight)[2])
 
     def _checked(
-        self, loss: Losses, x: ImagesByInput, target: ArrayByOutput, index: Index
+        self, loss: Losses, x: ImagesByInput, target: ArrayByOutput, index: Index, weight: Weights = None
     ) -> tuple[list[Source], Array, list[Targets]]:
-        sources = sources_of("x", x, self.dtype, self.in_shapes)
+        sources = self._sources(x)
         images = sources[0].shape[0]
         chosen = inputs.index("index", index, images)
         if isinstance(loss, Loss) and len(self._ends) == 1 and not isinstance(target, dict):
-            (end,) = self._ends
-            for_kind = partial(self._loss_for, end, loss)
-            return sources, chosen, [targets(loss, target, images, chosen, self.dtype, end.plan.out_shape, for_kind)]
-        wanted = zip(self._ends, losses(loss, self.outputs), by_name("target", target, self.outputs), strict=True)
-        given = [self._targets(end, own, each, images, chosen)._replace(weight=weight) for end, (own, weight), each in wanted]
+            given = [self._targets(self._ends[0], loss, target, images, chosen)]
+        else:
+            wanted = zip(self._ends, losses(loss, self.outputs), by_name("target", target, self.outputs), strict=True)
+            given = [self._targets(end, own, each, images, chosen)._replace(weight=part) for end, (own, part), each in wanted]
+        if weight is not None:
+            given = weighted(given, weight, self.outputs, images, chosen)
         return sources, chosen, given
 
+    def _sources(self, x: ImagesByInput) -> list[Source]:
+        if len(self.in_shapes) == 1 and not isinstance(x, dict):
+            return [inputs.source("x", x, self.dtype, self.in_shape)]  # type: ignore[arg-type]  # a dict is looked at below
+        return sources_of("x", x, self.dtype, self.in_shapes)
+
     def _targets(self, end: PlacedLayer, loss: Loss, target: object, images: int, chosen: Array) -> Targets:
-        return targets(loss, target, images, chosen, self.dtype, end.plan.out_shape, partial(self._loss_for, end, loss))
+        checked = dense_targets if loss.dense else inputs.targets
+        return checked(loss, target, images, chosen, self.dtype, end.plan.out_shape, partial(self._loss_for, end, loss))
 
     def _loss_for(self, output: PlacedLayer, loss: Loss, kind: str) -> Loss:
         """The loss for targets of a kind; that of an output's last loss is remembered, where nothing about it can change."""
@@ -242,11 +235,9 @@ class Network(Inspectable):
         train: bool,
         then: Index = None,
         part: int | None = None,
-        weight: ArrayByOutput | None = None,
+        weight: Weights = None,
     ) -> Score:
-        sources, chosen, given = self._checked(loss, x, target, index)
-        if weight is not None:
-            given = weighted(given, weight, self.outputs, sources[0].shape[0], chosen)
+        sources, chosen, given = self._checked(loss, x, target, index, weight)
         following = None if then is None else inputs.index("then", then, sources[0].shape[0])
         if part is not None:
             count("Network", "part", part)
@@ -260,13 +251,7 @@ class Network(Inspectable):
         return score
 
     def curvature(
-        self,
-        loss: Losses,
-        x: ImagesByInput,
-        target: ArrayByOutput,
-        index: Index = None,
-        *,
-        weight: ArrayByOutput | None = None,
+        self, loss: Losses, x: ImagesByInput, target: ArrayByOutput, index: Index = None, *, weight: Weights = None
     ) -> ParameterVector:
         """The diagonal of the Gauss–Newton matrix for a batch: second derivatives by each parameter, by name and in ``flat``.
 
@@ -276,9 +261,7 @@ class Network(Inspectable):
             ContractError: a layer, or the loss, has no ``curvature``.
             ShapeError, DataError: x, target, index or weight is not what it should be.
         """
-        sources, chosen, given = self._checked(loss, x, target, index)
-        if weight is not None:
-            given = weighted(given, weight, self.outputs, sources[0].shape[0], chosen)
+        sources, chosen, given = self._checked(loss, x, target, index, weight)
         with self._lock.call():
             return curvature(self._context, self._executor, self._preparation, sources, given, chosen, self.steps)[0]
 
@@ -303,7 +286,7 @@ class Network(Inspectable):
         return dict(zip(self.outputs, self._predict(x, index), strict=True))
 
     def _predict(self, x: ImagesByInput, index: Index) -> list[Array]:
-        sources = sources_of("x", x, self.dtype, self.in_shapes)
+        sources = self._sources(x)
         chosen = inputs.index("index", index, sources[0].shape[0])
         with self._lock.call():
             return self._runner.predict(sources, chosen, self.steps)

@@ -32,7 +32,7 @@ class Given(Loss):
 def ours(net, x, hy):
     """hx (N, …), and the curvatures of the parameters by name, for second derivatives hy (N, …) of the output."""
     target, chosen = hy * hy.size / 2, np.arange(len(x))
-    given = targets(Given(), target, len(x), chosen, net.dtype, net.out_shape)
+    given = targets(Given(), target, len(x), chosen, net.dtype, net.out_shape, lambda kind: Given())
     source = inputs.source("x", x, net.dtype, net.in_shape)
     total, (hx,) = curvature(net._context, net._executor, net._preparation, [source], [given], chosen, net.steps, of_input=True)
     return hx, {name: view.copy() for name, view in total.items()}

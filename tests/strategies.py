@@ -44,9 +44,10 @@ def sides(draw, least, extra=4):
     return (least[0] + draw(st.integers(0, extra)), least[1] + draw(st.integers(0, extra)))
 
 
-def meets(window, size):
-    """Whether any tap of any window falls on the map: with padding and dilation all may miss it."""
-    axes = zip(window.out_size(size), window.kernel, window.stride, window.dilation, window.padding, size, strict=True)
+def meets(window, size, places=None):
+    """Whether any tap of any of the windows, as many as there are places, falls on the map: padding may keep all off it."""
+    places = places or window.out_size(size)
+    axes = zip(places, window.kernel, window.stride, window.dilation, window.padding, size, strict=True)
     return all(any(0 <= s * o + d * k - p < n for o in range(places) for k in range(taps)) for places, taps, s, d, p, n in axes)
 
 
@@ -110,7 +111,7 @@ def shared(stride):
 def conv_transpose(draw, kind):
     """Strides, dilations, groups and paddings with as much output_padding as they allow; maps of one pixel at times.
 
-    Padding may cut off whole windows, as long as anything is left.
+    Padding may cut off whole windows, as long as anything of x is left.
     """
     flat = kind is m.ConvTranspose1d
     numbers = st.integers if flat else option
@@ -122,9 +123,12 @@ def conv_transpose(draw, kind):
     extra = tuple(draw(st.integers(0, n)) for n in most)
     size = draw(st.tuples(st.integers(1, 5), st.integers(1, 5)))
     grown = zip(size, both(options["stride"]), both(dilation), both(kernel), both(padding), extra, strict=True)
-    assume(all((n - 1) * s + d * (k - 1) + 1 + e > 2 * p for n, s, d, k, p, e in grown))
+    out = [(n - 1) * s + d * (k - 1) + 1 + e - 2 * p for n, s, d, k, p, e in grown]
+    assume(min(out) > 0)
     options |= {"padding": padding, "dilation": dilation, "groups": groups, "output_padding": extra[1] if flat else extra}
-    return kind(filters, kernel, **options), (channels, *size[flat:])
+    layer = kind(filters, kernel, **options)
+    assume(meets(layer.window, out, size))
+    return layer, (channels, *size[flat:])
 
 
 @st.composite

@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import prod
 from typing import NamedTuple
 
@@ -37,7 +38,7 @@ class Batch:
         count: int64[1], how many places are taken.
         step: uint64[1], the training step, for random numbers.
         scales: for each output dtype[1], what its loss is multiplied by; see ``Targets.scale``.
-        shares: for each output the same for every image, where images have weights.
+        shares: the same for every image, by the number of an output for which images have weights.
     """
 
     def __init__(self, capacity: int, dtype: DType, memory: Memory | None, outputs: int = 1) -> None:
@@ -49,7 +50,8 @@ class Batch:
         self.step = self._numbers[8:16].view(np.uint64)
         self.scales = [self._numbers[at : at + dtype.itemsize].view(dtype) for at in range(HEAD, HEAD + 8 * outputs, 8)]
         self.labels = [allocate(8 * capacity).view(np.int64) for _ in range(outputs)]
-        self.shares = [Shares(capacity, dtype, allocate) for _ in range(outputs)]
+        self.shares: dict[int, Shares] = {}
+        self._new_shares = partial(Shares, capacity, dtype, allocate)
 
     def fill(self, index: Array, step: int, targets: Sequence[Targets] = ()) -> Sequence[Shares]:
         """Take these images as the batch, and what each output should come to; gives what is filled of ``shares``."""
@@ -58,14 +60,16 @@ class Batch:
         self.count[0], self.step[0] = count, step
         changed: list[Array] = []
         filled: tuple[Shares, ...] = ()
-        for target, scale, labels, shares in zip(targets, self.scales, self.labels, self.shares, strict=False):
+        for output, (target, scale, labels) in enumerate(zip(targets, self.scales, self.labels, strict=False)):
             scale[0] = target.scale(count)
             if target.labels is not None:
                 labels[:count] = target.labels
                 changed.append(labels[:count])
             if target.shares is not None:
-                changed += shares.fill(target.shares)
-                filled += (shares,)
+                if output not in self.shares:
+                    self.shares[output] = self._new_shares()
+                changed += self.shares[output].fill(target.shares)
+                filled += (self.shares[output],)
         if self._memory is not None:
             self._memory.to_device(self._numbers[: self._head + 8 * count], *changed)
         return filled

@@ -24,6 +24,9 @@ ImagesByInput = Images | Mapping[str, Images]
 ArrayByOutput = Union["ArrayLike", Mapping[str, "ArrayLike"]]
 """An array; or one for each output by its name."""
 
+Weights = ArrayByOutput | None
+"""A weight for each image, for all outputs or by their names; all alike for None."""
+
 Given = TypeVar("Given")
 
 
@@ -51,9 +54,8 @@ def sources(who: str, x: ImagesByInput, dtype: DType, in_shapes: Mapping[str, Sh
     Raises:
         DataError, ShapeError: as ``source`` and ``by_name``; or numbers of images that differ.
     """
-    if len(in_shapes) == 1 and not isinstance(x, dict):
-        (shape,) = in_shapes.values()
-        return [source(who, x, dtype, shape)]  # type: ignore[arg-type]  # what is no dict is looked at there
+    if len(in_shapes) == 1 and not isinstance(x, Mapping):
+        return [source(who, x, dtype, *in_shapes.values())]
     images: list[Images] = by_name(who, x, list(in_shapes))
     pairs = zip(in_shapes.items(), images, strict=True)
     found = [source(f"{who}[{name!r}]", own, dtype, shape) for (name, shape), own in pairs]

@@ -32,7 +32,7 @@ from .record import record, signature_of
 from .shared import shapes_of
 from .source import Source
 from .values import Gradients, Values
-from .weights import Shares, record_loss
+from .weights import Shares
 
 
 class Curved(LaneGroup):
@@ -98,7 +98,7 @@ class Curved(LaneGroup):
                 hint = "give it one as minicnn.nn.losses.Loss says, or train with MSE or CrossEntropy"
                 raise ContractError(k.where, "expected a method curvature, got none", hint)
             arrays = self.loss_names(loss, slot, output) | {"hy": self[name].reshape(-1, self.context.lanes)}
-            record_loss(k, loss, [loss.curvature], arrays, scale, self["place"])
+            self._record_loss(k, loss, [loss.curvature], arrays, scale)
         wanted = self.context.values.wanted(of_input)
         for placed in reversed(self.context.layers):
             if placed.layer.curvature is None or placed.plan.view or not wanted[placed.value]:

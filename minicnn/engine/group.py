@@ -27,7 +27,7 @@ from .rows import address
 from .shared import rows_of
 from .source import Source
 from .values import Activations, Gradients, LiveRange, Values, numbered
-from .weights import Shares, record_loss
+from .weights import Passes, Shares, record_each
 
 
 def _nothing() -> None:
@@ -323,9 +323,16 @@ class LaneGroup:
             if loss.prepare_target is not None:
                 record(k.where, loss.prepare_target, k, names, loss.consts())
             passes = [loss.forward, loss.backward] if self.train else [loss.forward]
-            record_loss(k, loss, passes, names, scale, self["place"])
+            self._record_loss(k, loss, passes, names, scale)
             self._programs[key] = program
         return self._programs[key]
+
+    def _record_loss(self, k: Recorder, loss: Loss, passes: Passes, names: dict[str, Array], scale: Array | Shares) -> None:
+        if isinstance(scale, Shares):
+            record_each(k, loss, passes, names, scale, self["place"])
+            return
+        for each in passes:
+            record(k.where, each, k, names | {"scale": scale}, loss.consts())
 
     def load_input(self, number: int, source: Source, in_order: bool = False) -> Program:
         """The program that writes the group's images of a source into an input of the network; see ``load``."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from weakref import WeakMethod
 
@@ -100,29 +99,6 @@ class Handle:
         """Images in a group."""
         return self._context.lanes
 
-    def atomic(self) -> AbstractContextManager[object]:
-        """Make several calls as one: no other thread calls this handle in between, and none updates the parameters.
-
-        >>> import numpy as np
-        >>> from minicnn import MSE, SGD, Dense, Network
-        >>> net, sgd = Network([Dense(1)], in_shape=(2,), threads=1), SGD(0.1)
-        >>> with net.atomic():
-        ...     loss = net.loss_and_grads(MSE(), np.ones((4, 2)), np.zeros((4, 1)))
-        ...     sgd.step(net)
-
-        Raises:
-            ContractError: a call on the same parameters runs in this thread.
-        """
-        return self._lock.atomic()
-
-    def update(self) -> AbstractContextManager[object]:
-        """Write into ``params`` by hand: calls on all handles of the parameters wait, and see the whole update.
-
-        Raises:
-            ContractError: a call on the same parameters runs in this thread.
-        """
-        return self._lock.update()
-
     def updated(self, change: Callable[..., None], *given: object) -> None:
         """Call a function inside ``update()``, which for one handle costs less than entering that.
 
@@ -134,11 +110,3 @@ class Handle:
             ContractError: a call on the same parameters runs in this thread.
         """
         self._lock.updated(change, *given)
-
-    @property
-    def state(self) -> dict[str, Array]:
-        """What training keeps of its batches beside the parameters, such as ``norm.running_mean``, by name.
-
-        The arrays are the network's own: write into them inside ``update()``.
-        """
-        return {f"{layer}.{name}": array for layer, own in tracked_by(self.layers).items() for name, array in own.items()}

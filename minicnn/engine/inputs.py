@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from functools import partial
-from math import prod
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -209,7 +207,7 @@ def targets(
     chosen: Array,
     dtype: DType,
     out_shape: Shape,
-    for_targets: Callable[[str], Loss] | None = None,
+    for_targets: Callable[[str], Loss],
 ) -> Targets:
     """The target as vectors for every image, or as the class numbers of the chosen ones.
 
@@ -220,18 +218,14 @@ def targets(
         chosen: which of them make the batch.
         dtype: the network's.
         out_shape: shape of its output.
-        for_targets: gives the loss for targets of a kind, where that is remembered; ``Loss.for_targets`` for None.
+        for_targets: gives the loss for targets of a kind; see ``Loss.for_targets``.
 
     Raises:
         ShapeError, DataError: the target is not what it should be.
     """
-    for_targets = partial(loss.for_targets, classes=out_shape[0]) if for_targets is None else for_targets
     given = array("target", target)
-    class_map = loss.dense and len(out_shape) > 1 and given.dtype.kind in "iu"
-    if class_map or (loss.dense and given.dtype.kind == "f" and given.shape[1:] == out_shape):
-        return _dense_targets(loss, target, given, images, chosen, dtype, out_shape, class_map)
     if loss.vectors and (given.ndim > 1 or given.dtype.kind == "f" or not loss.classes):
-        vectors = _vectors(target, given, images, dtype, out_shape)
+        vectors = target_vectors(target, given, images, dtype, out_shape)
         return Targets(for_targets("vectors"), vectors=vectors)
     if len(out_shape) != 1:
         what = f"expected a target of shape (N, {', '.join(map(str, out_shape))}), got {given.shape}"
@@ -244,22 +238,6 @@ def targets(
         return Targets(loss, labels("target", given, images, out_shape[0], chosen), counted=len(chosen))
     found = labels("target", given, images, out_shape[0], chosen, loss.ignores())
     return Targets(taken, found, total=total_weight(taken, found), counted=int((found >= 0).sum()))
-
-
-def _dense_targets(
-    loss: Loss, target: object, given: Array, images: int, chosen: Array, dtype: DType, out_shape: Shape, class_map: bool
-) -> Targets:
-    """How much each class weighs, or class numbers for each place of a map, whose range is checked in the chosen images."""
-    if not class_map:
-        vectors = _vectors(target, given, images, dtype, out_shape)
-        total = None if len(out_shape) == 1 else float(len(chosen) * prod(out_shape[1:]))
-        return Targets(loss.for_targets("vectors", out_shape[0]), vectors=vectors, total=total)
-    vectors, ignored = _vectors(target, given, images, dtype, out_shape[1:]), loss.ignores()
-    numbers = given[chosen].astype(INDEX, copy=False)
-    counted = numbers if ignored is None else numbers[numbers != ignored]
-    check_range(counted, out_shape[0])
-    taken = loss.for_targets("class_map", out_shape[0])
-    return Targets(taken, vectors=vectors, into="class_map", total=total_weight(taken, numbers), counted=counted.size)
 
 
 NOTHING_COUNTS = (
@@ -283,7 +261,7 @@ def total_weight(loss: Loss, found: Array) -> float | None:
     return total
 
 
-def _vectors(target: object, given: Array, images: int, dtype: DType, shape: Shape) -> Arrays:
+def target_vectors(target: object, given: Array, images: int, dtype: DType, shape: Shape) -> Arrays:
     """A target (N, *shape) for all images."""
     vectors = arrays("target", target if isinstance(target, np.ndarray) else given, dtype, shape)
     if vectors.shape[0] != images:

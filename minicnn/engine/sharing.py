@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, Self
 
 from .. import backends
+from ..arrays import Array
 from ..backends.lock import shared_lock
 from .frozen import chosen
 from .graph import items_of, plan_graph
@@ -40,6 +42,37 @@ class Shareable(Handle):
             handle._begin(asked, self.lanes, self._lock.shared, tracked_by(self.layers))
             set_state(handle.layers, state_of(self.layers))
         return handle
+
+    def atomic(self) -> AbstractContextManager[object]:
+        """Make several calls as one: no other thread calls this handle in between, and none updates the parameters.
+
+        >>> import numpy as np
+        >>> from minicnn import MSE, SGD, Dense, Network
+        >>> net, sgd = Network([Dense(1)], in_shape=(2,), threads=1), SGD(0.1)
+        >>> with net.atomic():
+        ...     loss = net.loss_and_grads(MSE(), np.ones((4, 2)), np.zeros((4, 1)))
+        ...     sgd.step(net)
+
+        Raises:
+            ContractError: a call on the same parameters runs in this thread.
+        """
+        return self._lock.atomic()
+
+    def update(self) -> AbstractContextManager[object]:
+        """Write into ``params`` by hand: calls on all handles of the parameters wait, and see the whole update.
+
+        Raises:
+            ContractError: a call on the same parameters runs in this thread.
+        """
+        return self._lock.update()
+
+    @property
+    def state(self) -> dict[str, Array]:
+        """What training keeps of its batches beside the parameters, such as ``norm.running_mean``, by name.
+
+        The arrays are the network's own: write into them inside ``update()``.
+        """
+        return {f"{layer}.{name}": array for layer, own in tracked_by(self.layers).items() for name, array in own.items()}
 
     def __copy__(self) -> Self:
         return self.share()

@@ -7,7 +7,6 @@ alone, as a group of one lane, with a number of its own; so every loss takes wei
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -107,21 +106,16 @@ class Shares:
     Args:
         capacity: the most images.
         dtype: the network's.
-        allocate: gives memory, which is taken where images have weights.
+        allocate: gives memory.
+
+    Attributes:
+        values: (capacity, 1).
+        counts: int64 (capacity, 1): 1 for an image that counts, 0 for one of weight 0, whose target may be anything.
     """
 
     def __init__(self, capacity: int, dtype: DType, allocate: Callable[[int], Array]) -> None:
-        self._capacity, self._dtype, self._allocate = capacity, dtype, allocate
-
-    @cached_property
-    def values(self) -> Array:
-        """(capacity, 1)."""
-        return self._allocate(self._dtype.itemsize * self._capacity).view(self._dtype).reshape(-1, 1)
-
-    @cached_property
-    def counts(self) -> Array:
-        """int64 (capacity, 1): 1 for an image that counts, 0 for one of weight 0, whose target may be anything."""
-        return self._allocate(8 * self._capacity).view(np.int64).reshape(-1, 1)
+        self.values: Array = allocate(dtype.itemsize * capacity).view(dtype).reshape(-1, 1)
+        self.counts: Array = allocate(8 * capacity).view(np.int64).reshape(-1, 1)
 
     def fill(self, shares: Array) -> list[Array]:
         """Take these for a batch; gives what was written."""
@@ -135,28 +129,17 @@ Passes = Sequence[Callable[..., None]]
 """Some of the passes of a loss."""
 
 
-def record_loss(
-    k: Recorder, loss: Loss, passes: Passes, names: Mapping[str, Array], scale: Array | Shares, place: Array
-) -> None:
-    """Record passes of a loss, for all lanes together or, where images have weights, for one image at a time.
+def record_each(k: Recorder, loss: Loss, passes: Passes, names: Mapping[str, Array], shares: Shares, place: Array) -> None:
+    """Record that each image goes through the loss as a group of one lane, with its share; of no lane where it does not count.
 
     Args:
         k: the recorder.
         loss: the loss.
         passes: which of its passes.
         names: what they may name for the group but for ``scale``: ``y``, ``target``, … as (D, L).
-        scale: what the sum over the batch is multiplied by, or the shares of its images.
+        shares: those of the images.
         place: where in the batch the image of each lane is.
     """
-    if isinstance(scale, Shares):
-        _record_each(k, loss, passes, names, scale, place)
-    else:
-        for one in passes:
-            record(k.where, one, k, {**names, "scale": scale}, loss.consts())
-
-
-def _record_each(k: Recorder, loss: Loss, passes: Passes, names: Mapping[str, Array], shares: Shares, place: Array) -> None:
-    """Each image goes through the passes as a group of one lane, with its own share; of no lane where it does not count."""
     wanted = {name for each in passes for name in signature_of(each)}
     lanes, count = names["lanes"], len(place)
     numbers, values, counts = np.arange(count), _empty((1, count), shares.values), _empty((1, count), shares.counts)

@@ -1,6 +1,7 @@
 """The output layer of 1998 as users meet it: the codes, eq. 8 and 9, who wins, what is rejected, what is refused."""
 
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -111,7 +112,7 @@ def test_a_score_is_what_the_smallest_of_the_predictions_says_but_for_nan(unit):
 def by_input(net, loss, x, labels):
     """The second derivatives by the images, and those by the parameters."""
     chosen = np.arange(len(x))
-    given = targets(loss, labels, len(x), chosen, net.dtype, net.out_shape)
+    given = targets(loss, labels, len(x), chosen, net.dtype, net.out_shape, partial(loss.for_targets, classes=net.out_shape[0]))
     source = inputs.source("x", x, net.dtype, net.in_shape)
     total, (hx,) = curvature(net._context, net._executor, net._preparation, [source], [given], chosen, 0, of_input=True)
     return hx, total
