@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numba import types
-from numba.extending import overload, register_jitable
+from numba.extending import intrinsic, overload, register_jitable
 
 from ....arrays import Number
 
@@ -56,6 +56,11 @@ S = tuple(
 def like(x: Number, value: float) -> Number:
     """``value`` in the dtype of ``x``: a literal would turn float32 arithmetic into float64."""
     return type(x)(value)
+
+
+def chosen(first: bool, x: Number, y: Number) -> Number:
+    """x if ``first``, else y, without a jump: y[i] = y[i] on one of two ways would become a masked store, which is slow."""
+    return x if first else y
 
 
 def exp(x: Number) -> Number:
@@ -164,6 +169,16 @@ def compile_as(function: Callable[..., Number], single: Callable[..., Number], d
         return {types.float32: single, types.float64: double}.get(x)
 
     overload(function, jit_options=FLAGS, strict=False)(choose)
+
+
+@intrinsic
+def _selected(typingctx: Any, first: Any, x: Any, y: Any) -> Any:
+    return x(types.boolean, x, x), lambda context, builder, signature, args: builder.select(*args)
+
+
+@overload(chosen, strict=False)
+def _chosen(first: Any, x: Any, y: Any) -> Callable[..., Number]:
+    return lambda first, x, y: _selected(first, x, y)  # type: ignore[call-arg]  # noqa: PLW0108 - Numba wants a function
 
 
 register_jitable(**FLAGS)(power_of_two)
