@@ -60,6 +60,10 @@ class Values:
         """The layer that writes a value; None for an input."""
         return None if value < self.inputs else self.layers[value - self.inputs]
 
+    def written(self, value: int) -> int:
+        """The number of the layer that writes a value, and so reads its gradient; −1 for an input."""
+        return value - self.inputs if value >= self.inputs else -1
+
     def read_by_one(self, placed: PlacedLayer) -> int | None:
         """What a layer reads first, where it reads that once, and nobody else does."""
         first, *others = self.reads(placed)
@@ -177,7 +181,7 @@ class Gradients:
     """Which buffer holds the gradient of each value, and where a value has several readers, what they write before it is added.
 
     On the way back the loss comes first, then the last reader of a value: the first of them writes, the others write beside it
-    and are added, in order.
+    and are added, in order. A layer that hands its gradient on, as a sum does, writes nothing where its readers can share dy.
 
     Args:
         values: the network's.
@@ -203,17 +207,19 @@ class Gradients:
             step = end - 1 - placed.index
             dy = self.names[placed.value]
             live[dy].last = max(live[dy].last, step)
-            over = values.read_by_one(placed) if reuse and placed.plan.inplace else None
+            handed = reuse and self._handed_on(values, placed)
+            over = values.read_by_one(placed) if reuse and placed.plan.inplace and not self._waiting(values, placed) else None
             for number, (value, shape) in enumerate(zip(values.reads(placed), placed.in_shapes, strict=True)):
-                own = f"{placed.name}.dx" + (str(number) if number else "")
+                own = dy if handed else f"{placed.name}.dx" + (str(number) if number else "")
                 if self.names[value]:
                     total = self.names[value]
-                    live[own] = LiveRange(own, shape, step, step)
+                    if own != dy:
+                        live[own] = LiveRange(own, shape, step, step)
                     live[total].last = max(live[total].last, step)
                     self.writes[placed.index].append(Writes(own, total))
                     continue
                 name = dy if value == over and number == 0 else own
-                if name == own:
+                if name != dy:
                     live[own] = LiveRange(own, shape, step, step)
                 self.names[value] = name
                 if value < values.inputs:
@@ -222,3 +228,21 @@ class Gradients:
         for value, origin in enumerate(values.origin):
             self.names[value] = self.names[origin]
         self.rows = share_buffers(list(live.values())) if reuse else [[each] for each in live.values()]
+
+    def _waiting(self, values: Values, placed: PlacedLayer) -> bool:
+        """Whether the gradient of another value lies where a layer's dy does, and is still to be read or added to."""
+        dy = self.names[placed.value]
+        held = (value for value, name in enumerate(self.names) if name == dy and value != placed.value)
+        return any(values.written(value) < placed.index for value in held)
+
+    def _handed_on(self, values: Values, placed: PlacedLayer) -> bool:
+        """Whether the gradients of all that a layer reads can be its dy: nobody adds to one of them before all are read."""
+        reads = values.reads(placed)
+        if not placed.layer.hands_on or len(set(reads)) < len(reads) or self._waiting(values, placed):
+            return False
+        new = [value for value in reads if not self.names[value]]
+        for value in new:
+            adding = [reader.index for reader in values.readers[value] if reader.index < placed.index]
+            if adding and any(values.written(other) < max(adding) for other in new if other != value):
+                return False
+        return True

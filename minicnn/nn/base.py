@@ -178,6 +178,9 @@ class Layer(Options):
     joins: ClassVar[bool] = False
     """Whether it reads several inputs; ``plan`` is given the shape of each then."""
 
+    hands_on: ClassVar[bool] = False
+    """Whether dx of everything that it reads is dy itself, which may then lie in one place."""
+
     normalizes: ClassVar[bool] = False
     """Whether its parameters are the scale and shift of a normalisation, which weight decay often leaves out."""
 
@@ -202,6 +205,8 @@ class Layer(Options):
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
+        if "backward" in vars(cls) and "hands_on" not in vars(cls):
+            cls.hands_on = False  # another backward pass than that of the layer it is made from
         LAYERS.append(cls)
 
 

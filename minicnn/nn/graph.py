@@ -31,6 +31,7 @@ class Add(Layer):
     """
 
     joins: ClassVar[bool] = True
+    hands_on: ClassVar[bool] = True
 
     def plan(self, *in_shapes: Shape) -> Plan:
         """The shape stays."""
@@ -48,7 +49,7 @@ class Add(Layer):
 
     def backward(self, k: Kernels, dy: Array, dxs: tuple[Array | None, ...]) -> None:
         """dx_i = dy."""
-        for dx in dxs[::-1]:  # the first may lie over dy
+        for dx in dxs[::-1]:  # the first may lie over dy, or all of them where they can share it
             if dx is not None:
                 k.copy(dy, dx)
 

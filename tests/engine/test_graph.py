@@ -4,6 +4,7 @@ import copy
 import pickle
 import re
 import threading
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from strategies import examples
 
 import minicnn as m
 from minicnn import Network
+from minicnn.engine.values import Gradients
 from minicnn.errors import ContractError, OptionError, ShapeError
 from minicnn.testing import check_gradient
 
@@ -99,6 +101,66 @@ def check_with_torch(items, images, backend="cpu", seed=0):
 @given(items=graphs(), images=st.sampled_from((2, 16, 37)), seed=st.integers(0, 2**32 - 1))
 def test_any_graph_has_the_gradients_that_pytorch_finds(items, images, seed):
     check_with_torch(items, images, seed=seed)
+
+
+@st.composite
+def sums(draw):
+    """Items over maps of one shape, most of them sums of any values before them, one value perhaps more than once."""
+    names, items = ["input"], []
+    for number in range(draw(st.integers(2, 9))):
+        kind = draw(st.sampled_from(("conv", "relu", "add", "add", "add")))
+        if kind == "add":
+            what, read = m.Add(), tuple(draw(st.lists(st.sampled_from(names), min_size=2, max_size=3)))
+        else:
+            what, read = m.Conv2d(3, 1) if kind == "conv" else m.ReLU(), draw(st.sampled_from(names))
+        items.append((f"v{number}", what, read))
+        names.append(f"v{number}")
+    read = {value for item in items for value in ((item[2],) if isinstance(item[2], str) else item[2])}
+    left = tuple(name for name in names if name not in read)
+    return [*items, *([("all", m.Concat(), left)] if len(left) > 1 else []), ("out", m.Dense(4))]
+
+
+def gradients(items):
+    """Those of the parameters, from a loss and from dy, and those of the images."""
+    rng = np.random.default_rng(0)
+    net = Network(items, SHAPE, dtype="float64", threads=1, seed=0)
+    x, dy = rng.standard_normal((17, *SHAPE)), rng.standard_normal((17, 4))
+    net.loss_and_grads(m.CrossEntropy(), x, np.arange(17) % 4)
+    found = [net.grads.flat.copy()]
+    net.forward(x)
+    return [*found, net.backward(dy), net.grads.flat.copy()]
+
+
+@examples(60)
+@given(items=sums())
+def test_gradients_that_sums_hand_on_have_the_bits_of_copies(items):
+    found = gradients(items)
+    with mock.patch.object(Gradients, "_handed_on", return_value=False):
+        for got, expected in zip(found, gradients(items), strict=True):
+            np.testing.assert_array_equal(got, expected)
+
+
+def test_both_ways_of_a_residual_block_read_one_gradient():
+    block = [("c1", m.Conv2d(3, 1)), ("sum", m.Add(), ("c1", "a0")), ("a1", m.ReLU()), ("out", m.Dense(4))]
+
+    def copies():
+        net = Network([("c0", m.Conv2d(3, 1)), ("a0", m.ReLU()), *block], SHAPE, threads=1)
+        return [call.name for call in net.program().calls if call.where == "sum backward"]
+
+    assert copies() == []
+    with mock.patch.object(Gradients, "_handed_on", return_value=False):
+        assert copies() == ["copy"]
+
+
+def test_a_sum_with_a_backward_pass_of_its_own_hands_nothing_on():
+    class Halves(m.Add):
+        def backward(self, k, dy, dxs):
+            for dx in dxs[::-1]:
+                k.copy(dy, dx)
+                k.add(dy, dx)
+
+    assert m.Add.hands_on
+    assert not Halves.hands_on
 
 
 @pytest.mark.torch

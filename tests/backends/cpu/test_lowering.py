@@ -25,8 +25,9 @@ ELSEWHERE = {
     lowering.convolution_dw_by_shape,
     lowering.sparse_convolution_by_rows,
     lowering.sparse_convolution_backward_by_rows,
+    *lowering.norms.RULES,
 }
-"""Rules whose kernels round in another way, compared in their files' own tests: test_winograd.py, test_wide_dw.py and so on."""
+"""Rules compared in files of their own, most as their kernels round in another way: test_winograd.py, test_norm_fused.py, …"""
 
 COVERED = {
     lowering.convolution_activation,

@@ -48,6 +48,7 @@ from minicnn.backends.cpu.tiles import (
     vector_mended,
     vector_of,
     vector_slope,
+    vector_wide,
     vector_winner,
     vector_won,
     vectors_numpy,
@@ -233,6 +234,17 @@ def beyond(a, p, c):
     tile_sum_add(t, c, 0, N, M, 1, N)
 
 
+@kernel
+def wide(a, c):
+    """Sums of numbers and of their squares, in float64."""
+    total = squares = vector_wide(tile_zeros(a, 1, 1))
+    for i in range(0, a.size, tile_width(a)):
+        t = vector_wide(vector_load(a, i))
+        total, squares = total + t, squares + t * t
+    tile_sum_add(total, c, 0, 0, 1, 0, 2)
+    tile_sum_add(squares, c, 1, 0, 1, 0, 2)
+
+
 def activation_and_slope(kind):
     """Kernels that apply an activation function to a tile, and multiply a vector by the derivative."""
 
@@ -358,6 +370,18 @@ def test_lanes_that_are_not_finite_are_mended(dtype):
     assert np.isfinite(got).all()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sums_are_those_of_double_precision(dtype):
+    """Of numbers whose sums, and those of their squares, have more bits than float32 holds, and no more than float64 does."""
+    a = np.random.default_rng(0).integers(-(2**20), 2**20, 128).astype(dtype)
+    got, expected = np.full(2, 0.5), np.full(2, 0.5)
+    wide(a, got)
+    as_numpy(wide)(a, expected)
+    exact = [sum(map(int, a)), sum(int(one) ** 2 for one in a)]
+    np.testing.assert_array_equal(got, [each + 0.5 for each in exact])
+    np.testing.assert_array_equal(got, expected)
+
+
 ACTIVATIONS = pytest.mark.parametrize("name", NUMBERS_OF_FUNCTIONS)
 SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40, -1e-40, 1e-7, 9.1, -9.2, 88.3, 88.7, -88.7, 103.9, -103.9, 3e38]
 
@@ -413,7 +437,7 @@ def test_squashing_by_nothing_changes_nothing():
 
 
 def test_every_tile_function_is_compared():
-    ways = (*WAYS, grey, won, winner, mended, *activation_and_slope(NONE))
+    ways = (*WAYS, grey, won, winner, mended, wide, *activation_and_slope(NONE))
     used = {name for way in ways for name in way.__wrapped__.__code__.co_names}
     assert set(tiles.__all__) <= used
     for forms in (tile_numpy, vectors_numpy):

@@ -148,13 +148,13 @@ def relu_dx(y: Array, dy: Array, dx: Array) -> None:
 @register_jitable
 def leaky(slope: Number, x: Number) -> Number:
     """x where x > 0, else slope · x."""
-    return x if x > 0 else slope * x
+    return functions.chosen(x > 0, x, slope * x)
 
 
 @register_jitable
 def leaky_dx(slope: Number, x: Number, dy: Number) -> Number:
     """dy where x > 0, else slope · dy."""
-    return dy if x > 0 else slope * dy
+    return functions.chosen(x > 0, dy, slope * dy)
 
 
 @kernel(flat=True)

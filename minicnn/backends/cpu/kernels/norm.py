@@ -14,25 +14,37 @@ import numpy as np
 
 from ....arrays import Array
 from ..compile.jit import kernel
+from ..tiles import tile_sum_add, tile_width, tile_zeros, vector_load, vector_of, vector_wide
 from .elementwise import same
 
 
 @kernel
 def channel_moments(x: Array, lanes: Array, row: Array) -> None:
-    """row = how many numbers of real lanes a channel has, their mean, and Σ (x − mean)²."""
-    (C, P, L), n = x.shape, lanes[0]
-    rows, real = (P, n) if n < L else (1, P * L)  # without padding lanes a channel is one long row
+    """row = how many numbers of real lanes a channel has, their mean, and Σ (x − mean)².
+
+    From d = x − x₀ in one pass: Σ (x − mean)² = Σ d² − (Σ d)²/n. As (x₀ − mean)² ≤ Σ (x − mean)², little cancels in float64.
+    """
+    (C, P, L), n, width = x.shape, lanes[0], tile_width(x)
+    count, whole = P * n, n == L and P * L % width == 0
     for c in range(C):
-        xc, total, squares = x[c].reshape(P * L), 0.0, 0.0
-        for p in range(rows):
-            for i in range(p * L, p * L + real):
-                total += np.float64(xc[i])
-        mean = total / (P * n)
-        for p in range(rows):
-            for i in range(p * L, p * L + real):
-                d = np.float64(xc[i]) - mean
-                squares += d * d
-        row[0, c], row[1, c], row[2, c] = P * n, mean, squares
+        xc, first, one, two = x[c].reshape(P * L), np.float64(x[c, 0, 0]), 0.0, 0.0
+        if not whole:
+            for p in range(P):
+                for i in range(p * L, p * L + n):
+                    apart = np.float64(xc[i]) - first
+                    one += apart
+                    two += apart * apart
+        row[1, c], row[2, c] = one, two
+        if whole:
+            start = vector_wide(vector_of(x, c * P * L))
+            total = squares = vector_wide(tile_zeros(x, 1, 1))
+            for at in range(c * P * L, (c + 1) * P * L, width):
+                d = vector_wide(vector_load(x, at)) - start
+                total, squares = total + d, squares + d * d
+            tile_sum_add(total, row, C + c, 0, 1, 0, 2)
+            tile_sum_add(squares, row, 2 * C + c, 0, 1, 0, 2)
+        mean = row[1, c] / count
+        row[0, c], row[1, c], row[2, c] = count, first + mean, row[2, c] - row[1, c] * mean
 
 
 @kernel
@@ -89,14 +101,21 @@ def normalize(x: Array, stats: Array, W: Array, b: Array, y: Array) -> None:
 @kernel
 def normalize_sums(x: Array, dy: Array, stats: Array, lanes: Array, row: Array) -> None:
     """row = how many numbers of real lanes a channel has, Σ dy, and Σ dy·x̂."""
-    C, P, L = x.shape
+    (C, P, L), width = x.shape, tile_width(x)
     for c in range(C):
-        mean, total, products = np.float64(stats[0, c]), 0.0, 0.0
+        end, mean = (c + 1) * P * L, vector_wide(vector_of(stats, c))
+        total = products = vector_wide(tile_zeros(x, 1, 1))
+        for at in range(c * P * L, end - width + 1, width):  # dy is zero in padding lanes
+            d = vector_wide(vector_load(dy, at))
+            total, products = total + d, products + d * (vector_wide(vector_load(x, at)) - mean)
+        row[0, c], row[1, c], row[2, c] = P * lanes[0], 0, 0
+        tile_sum_add(total, row, C + c, 0, 1, 0, 2)
+        tile_sum_add(products, row, 2 * C + c, 0, 1, 0, 2)
         xc, dyc = x[c].reshape(P * L), dy[c].reshape(P * L)
-        for i in range(P * L):  # dy is zero in padding lanes
-            total += np.float64(dyc[i])
-            products += np.float64(dyc[i]) * (np.float64(xc[i]) - mean)
-        row[0, c], row[1, c], row[2, c] = P * lanes[0], total, products * stats[1, c]
+        for i in range(P * L // width * width, P * L):
+            row[1, c] += np.float64(dyc[i])
+            row[2, c] += np.float64(dyc[i]) * (np.float64(xc[i]) - np.float64(stats[0, c]))
+        row[2, c] *= stats[1, c]
 
 
 @kernel

@@ -8,7 +8,6 @@ The fused kernels are for float32: float64 takes its functions from the C librar
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
@@ -16,10 +15,10 @@ from ....arrays import Array, same
 from ...convolution import Convolutions
 from ...operation import Operation
 from ...program import Call, Function, Program
-from ...scratch import Scratch, ScratchSpec
+from ...scratch import Scratch
 from ...workspace import Workspace
 from ..compile.host import LANES
-from ..compile.jit import COMPILING, Kernel
+from ..compile.jit import COMPILING
 from ..conv import depthwise, direct, direct_dw, im2col, pointwise, strided_pointwise, wide_dw, winograd, winograd_links
 from ..conv.depthwise import depthwise_activated
 from ..conv.direct import conv2d_activated
@@ -30,26 +29,10 @@ from ..single_image import conv as image_conv
 from ..single_image import conv_backward as image_conv_backward
 from ..single_image import sparse_conv as image_sparse_conv
 from ..single_image.conv import conv2d_image_activated
-from ..tiles.activation import NONE, NUMBERS
-from . import by_lanes
+from ..tiles.activation import NONE
+from . import by_lanes, norms
 from .fold import folded
-
-
-class Rewrite(NamedTuple):
-    """What stands for the first few calls.
-
-    Attributes:
-        replaced: how many they are.
-        kernel: what is called in their place.
-        arrays: what it works on, and scratch.
-        moves: an output and the input it may be written over, element by element.
-    """
-
-    replaced: int
-    kernel: Kernel
-    arrays: tuple[Array | ScratchSpec, ...]
-    moves: tuple[Array, Array] | None = None
-
+from .rewrite import Rewrite, activation_of, bias_below, names, slope
 
 HALVES = (2, 2, 2, 2, 0, 0, 1, 1)
 
@@ -62,24 +45,6 @@ def halves(x: Array, y: Array, window: Array) -> bool:
 def unit_stride(window: Array) -> bool:
     """Whether a window goes pixel by pixel, without gaps between its taps."""
     return bool(window[2] == window[3] == window[6] == window[7] == 1)
-
-
-def activation_of(call: Call, y: Array) -> int:
-    """The number of the activation function that a call applies to y in place, NONE where it is another call."""
-    number = NUMBERS.get(call.name, NONE)
-    return number if number != NONE and same(call.arrays[0], y) and same(call.arrays[1], y) else NONE
-
-
-def slope(call: Call, y: Array | None, dy: Array) -> int:
-    """The number of the function by whose derivative, written in y, a call multiplies dy in place; else NONE."""
-    number = NUMBERS.get(call.name.removesuffix("_dx"), NONE) if call.name.endswith("_dx") else NONE
-    matches = number != NONE and same(call.arrays[1], dy) and same(call.arrays[2], dy)
-    return number if matches and (y is None or same(call.arrays[0], y)) else NONE
-
-
-def names(calls: Sequence[Call], *wanted: str) -> bool:
-    """Whether the calls begin with these kernels."""
-    return [call.name for call in calls[: len(wanted)]] == list(wanted)
 
 
 def convolution_activation(calls: Sequence[Call]) -> Rewrite | None:
@@ -177,15 +142,6 @@ def subsample_activation(calls: Sequence[Call]) -> Rewrite | None:
     return Rewrite(2, subsample_activated(kind), (x, coef, b, y)) if kind != NONE and halves(x, y, g) else None
 
 
-def bias_below(call: Call, dx: Array) -> Array | None:
-    """The gradient that a call adds the sums of each map of dx to, every map having its own."""
-    if call.name not in ("row_sum_add", "group_sum_add") or not same(call.arrays[0], dx):
-        return None
-    *group, db = call.arrays[1:]
-    own: Array | None = db if not group or np.array_equal(group[0], np.arange(len(db))) else None
-    return own
-
-
 def subsample_activation_backward(calls: Sequence[Call]) -> Rewrite | None:
     """dy = f'(y) dy, the three gradients of a subsampling layer, dx = g'(x) dx, and the sums of dx for the bias below."""
     if len(calls) < 6 or not names(calls[1:], "subsample_dcoef_add", "row_sum_add", "subsample_dx"):
@@ -221,6 +177,7 @@ RULES: tuple[Callable[[Sequence[Call]], Rewrite | None], ...] = (
     subsample_activation,
     subsample_activation_backward,
     max_pool_activation_backward,
+    *norms.RULES,
 )
 
 
@@ -275,7 +232,7 @@ class CpuLowering:
 
     def lower(self, program: Program, workspace: Workspace, moving: bool = False, fuse: bool = True) -> Program:
         """Convolutions by their shapes, then neighbours in one pass over memory."""
-        calls = CONVOLUTIONS.lowered(folded(program.calls, workspace.derived), workspace)
+        calls = CONVOLUTIONS.lowered(norms.gathered(folded(program.calls, workspace.derived)), workspace)
         return Program(fused(calls, workspace.scratch, moving) if fuse else calls)
 
     def from_zero(self, call: Call) -> Function | None:

@@ -35,6 +35,7 @@ if INTERPRET:
         vector_mended,
         vector_of,
         vector_slope,
+        vector_wide,
         vector_winner,
         vector_won,
     )
@@ -73,6 +74,7 @@ else:
         vector_mended,
         vector_of,
         vector_slope,
+        vector_wide,
         vector_winner,
         vector_won,
     )
@@ -107,6 +109,7 @@ __all__ = [
     "vector_mended",
     "vector_of",
     "vector_slope",
+    "vector_wide",
     "vector_winner",
     "vector_won",
 ]

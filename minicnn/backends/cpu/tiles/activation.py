@@ -12,7 +12,7 @@ from numba.extending import register_jitable
 
 from ....arrays import Number
 from . import functions
-from .functions import FLAGS, TANH_END, P, Q, bounded_rational, compile_as, like
+from .functions import FLAGS, TANH_END, P, Q, bounded_rational, chosen, compile_as, like
 
 NONE, RELU, SCALED_TANH, TANH, SIGMOID = range(5)
 
@@ -30,7 +30,7 @@ SCALED_END, BOUND = np.float32(TANH_END / SLOPE**2), np.float32(AMPLITUDE)
 @register_jitable(**FLAGS)
 def relu(x: Number) -> Number:
     """max(x, 0)."""
-    return like(x, 0) if x <= 0 else x  # a NaN is not ≤ 0, so it is returned
+    return chosen(x <= 0, like(x, 0), x)  # a NaN is not ≤ 0, so it is returned
 
 
 def scaled_tanh(x: Number) -> Number:
@@ -69,7 +69,7 @@ def activate(kind: int, x: Number) -> Number:
 @register_jitable(**FLAGS)
 def relu_dx(y: Number, dy: Number) -> Number:
     """dy where y > 0, else 0."""
-    return like(dy, 0) if y <= 0 else dy
+    return chosen(y <= 0, like(dy, 0), dy)
 
 
 @register_jitable(**FLAGS)

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import types
-from numba.extending import overload, register_jitable
+from numba.extending import intrinsic, overload, register_jitable
 
 from ....arrays import Number
 
@@ -56,6 +57,11 @@ S = tuple(
 def like(x: Number, value: float) -> Number:
     """``value`` in the dtype of ``x``: a literal would turn float32 arithmetic into float64."""
     return type(x)(value)
+
+
+def chosen(first: bool, x: Number, y: Number) -> Number:
+    """x if ``first``, else y: both are computed."""
+    return x if first else y
 
 
 def exp(x: Number) -> Number:
@@ -164,6 +170,26 @@ def compile_as(function: Callable[..., Number], single: Callable[..., Number], d
         return {types.float32: single, types.float64: double}.get(x)
 
     overload(function, jit_options=FLAGS, strict=False)(choose)
+
+
+def frozen(builder: Any, value: Any) -> Any:
+    """The same value. Where y[i] stays y[i] on one of two ways, LLVM would make a masked store, which is slow; not here."""
+    instruction = ir.instructions.Instruction(builder.block, value.type, "freeze", [value])
+    builder._insert(instruction)
+    return instruction
+
+
+@intrinsic
+def _selected(typingctx: Any, first: Any, x: Any, y: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.select(args[0], *(frozen(builder, arg) for arg in args[1:]))
+
+    return x(types.boolean, x, x), codegen
+
+
+@overload(chosen, strict=False)
+def _chosen(first: Any, x: Any, y: Any) -> Callable[..., Number]:
+    return lambda first, x, y: _selected(first, x, y)  # type: ignore[call-arg]  # noqa: PLW0108 - Numba wants a function
 
 
 register_jitable(**FLAGS)(power_of_two)

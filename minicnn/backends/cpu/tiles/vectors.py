@@ -99,6 +99,25 @@ def vector_all(typingctx: Any, like: Any, value: Any) -> Any:
     return t(like, value), codegen
 
 
+@intrinsic
+def vector_wide(typingctx: Any, t: Any) -> Any:
+    """The numbers of a vector in float64: two vectors, or itself."""
+    wide = TileType(types.float64, 1, 2, t.w // 2)
+    if t.dtype is types.float64:
+        return t(t), lambda context, builder, signature, args: args[0]
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit, vector = Emit(context, builder, wide), builder.extract_value(args[0], 0)
+        tile = ir.Constant(ir.LiteralStructType([wide.vector] * 2), ir.Undefined)
+        for j in range(2):
+            places = ir.Constant(ir.VectorType(I32, wide.w), [j * wide.w + k for k in range(wide.w)])
+            half = builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), places)
+            tile = emit.put(tile, builder.fpext(half, wide.vector), 0, j)
+        return tile
+
+    return wide(t), codegen
+
+
 @intrinsic(prefer_literal=True)
 def vector_slope(typingctx: Any, kind: Any, y: Any, dy: Any) -> Any:
     """f'(a) dy for y = f(a), where f is the activation function with this number."""

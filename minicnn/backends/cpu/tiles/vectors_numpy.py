@@ -30,6 +30,11 @@ def vector_all(like: Array, value: float) -> Array:
     return np.full((1, 1, tile_width(like)), value, like.dtype)
 
 
+def vector_wide(t: Array) -> Array:
+    """The numbers of a vector in float64: two vectors, or itself."""
+    return t if t.dtype == np.float64 else t.astype(np.float64).reshape(1, 2, -1)
+
+
 def vector_slope(kind: int, y: Array, dy: Array) -> Array:
     """f'(a) dy for y = f(a), where f is the activation function with this number."""
     pairs = zip(y.reshape(-1), dy.reshape(-1), strict=True)
