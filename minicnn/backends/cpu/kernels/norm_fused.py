@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from functools import cache
 
-import numpy as np
-
 from ....arrays import Array
 from ..compile.jit import Kernel, kernel
 from ..tiles import (
@@ -18,7 +16,6 @@ from ..tiles import (
     tile_sum_add,
     tile_width,
     tile_zeros,
-    vector_all,
     vector_load,
     vector_of,
     vector_slope,
@@ -97,28 +94,3 @@ def normalize_sums_below(kind: int, joined: bool) -> Kernel:
             row[2, c] *= stats[1, c]
 
     return normalize_sums_activation
-
-
-@kernel
-def normalize_dx_bias(
-    x: Array, dy: Array, stats: Array, W: Array, means: Array, lanes: Array, total: Array, dx: Array, db: Array
-) -> None:
-    """dx as ``normalize_dx`` has it, and db += Σ dx: the gradient of the bias below. ``total`` float64 (1,) is work space."""
-    (C, P, L), n, zero = x.shape, lanes[0], x.dtype.type(0)
-    for c in range(C):
-        mean, scale = vector_of(stats, c), vector_of(stats, C + c) * vector_of(W, c)
-        shift, slope = vector_all(x, means[0, c]), vector_all(x, means[1, c] * stats[1, c])
-        sums = vector_wide(tile_zeros(x, 1, 1))
-        for at in range(c * P * L, (c + 1) * P * L, tile_width(x)):
-            t = scale * (vector_load(dy, at) - ((vector_load(x, at) - mean) * slope + shift))
-            tile_store(t, dx, at, 0, 1)
-            sums = sums + vector_wide(t)
-        total[0] = 0
-        if n == L:
-            tile_sum_add(sums, total, 0, 0, 1, 0, 2)
-        else:
-            for p in range(P):
-                dx[c, p, n:] = zero
-                for lane in range(n):
-                    total[0] += np.float64(dx[c, p, lane])
-        db[c] += total[0]

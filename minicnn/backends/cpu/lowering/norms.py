@@ -8,9 +8,8 @@ import numpy as np
 
 from ....arrays import Array, same
 from ...program import Barrier, Call
-from ...scratch import ScratchSpec
 from ..compile.host import LANES
-from ..kernels.norm_fused import add_activated, add_slope, normalize_activated, normalize_dx_bias, normalize_sums_below
+from ..kernels.norm_fused import add_activated, add_slope, normalize_activated, normalize_sums_below
 from ..tiles.activation import NONE
 from .rewrite import Rewrite, activation_of, names, slope
 
@@ -126,14 +125,4 @@ def normalize_sums_activation(calls: Sequence[Call]) -> Rewrite | None:
     return Rewrite(count + 1, normalize_sums_below(kind, part is not None), arrays)
 
 
-def normalize_bias_below(calls: Sequence[Call]) -> Rewrite | None:
-    """dx of a normalisation, and its sums for the bias below."""
-    if not names(calls, "normalize_dx", "row_sum_add"):
-        return None
-    (*given, dx), (rows, db) = calls[0].arrays, calls[1].arrays
-    if not same(rows, dx) or len(rows) != len(dx) or not _vectors(len(dx), given[0], given[1], dx):
-        return None
-    return Rewrite(2, normalize_dx_bias, (*given, ScratchSpec((1,), np.dtype(np.float64)), dx, db))
-
-
-RULES = (normalize_activation, sum_activation, normalize_sums_activation, sum_slope, normalize_bias_below)
+RULES = (normalize_activation, sum_activation, normalize_sums_activation, sum_slope)

@@ -27,7 +27,7 @@ def slope(emit: Emit, kind: int, y: Any, dy: Any) -> Any:
     b, one = emit.b, _number(emit, 1)
     if kind == RELU:
         zero = _number(emit, 0)
-        return b.select(b.fcmp_ordered("<=", y, zero), zero, dy)
+        return b.select(b.fcmp_ordered("<=", y, zero), zero, f.frozen(b, dy))
     if kind == SCALED_TANH:
         square = _times(emit, y, y)
         steep = emit.fma(b.fneg(_number(emit, SLOPE / AMPLITUDE)), square, _number(emit, SLOPE * AMPLITUDE))
@@ -85,7 +85,7 @@ def _polynomial(emit: Emit, x: Any, coefficients: Any) -> Any:
 
 def _relu(emit: Emit, x: Any) -> Any:
     zero = _number(emit, 0)
-    return emit.b.select(emit.b.fcmp_ordered("<=", x, zero), zero, x)
+    return emit.b.select(emit.b.fcmp_ordered("<=", x, zero), zero, f.frozen(emit.b, x))
 
 
 def _tanh(emit: Emit, x: Any) -> Any:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, overload, register_jitable
 
@@ -59,7 +60,7 @@ def like(x: Number, value: float) -> Number:
 
 
 def chosen(first: bool, x: Number, y: Number) -> Number:
-    """x if ``first``, else y, without a jump: y[i] = y[i] on one of two ways would become a masked store, which is slow."""
+    """x if ``first``, else y: both are computed."""
     return x if first else y
 
 
@@ -171,9 +172,19 @@ def compile_as(function: Callable[..., Number], single: Callable[..., Number], d
     overload(function, jit_options=FLAGS, strict=False)(choose)
 
 
+def frozen(builder: Any, value: Any) -> Any:
+    """The same value. Where y[i] stays y[i] on one of two ways, LLVM would make a masked store, which is slow; not here."""
+    instruction = ir.instructions.Instruction(builder.block, value.type, "freeze", [value])
+    builder._insert(instruction)
+    return instruction
+
+
 @intrinsic
 def _selected(typingctx: Any, first: Any, x: Any, y: Any) -> Any:
-    return x(types.boolean, x, x), lambda context, builder, signature, args: builder.select(*args)
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.select(args[0], *(frozen(builder, arg) for arg in args[1:]))
+
+    return x(types.boolean, x, x), codegen
 
 
 @overload(chosen, strict=False)
