@@ -280,7 +280,10 @@ def test_the_sum_at_a_blocks_end_is_one_pass_at_inference():
 @pytest.mark.parametrize("real", [16, 11])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_moments_of_one_pass_are_those_of_two(dtype, real):
-    """Also far from zero, where all are alike, and where the first number, from which the others are counted, is far off."""
+    """Also far from zero, where all are alike, and where the first number, from which the others are counted, is far off.
+
+    That one is the worst: it lies √n standard deviations from the mean, so a rounding of Σ d² counts n times as much.
+    """
     x = np.random.default_rng(0).standard_normal((4, 50, 16)).astype(dtype)
     x[1], x[2], x[3, 0, 0] = x[1] + 3000, 1 / 3, 1e6
     row = np.empty((3, 4))
@@ -289,6 +292,6 @@ def test_moments_of_one_pass_are_those_of_two(dtype, real):
     means = numbers.mean(1)
     squares = ((numbers - means[:, None]) ** 2).sum(1)
     np.testing.assert_array_equal(row[0], 50 * real)
-    assert (abs(row[1] - means) <= 1e-15 * abs(means) + 1e-14 * np.sqrt(squares / (50 * real))).all()
-    np.testing.assert_allclose(row[2], squares, rtol=1e-12, atol=1e-20)
+    assert (abs(row[1] - means) <= 1e-15 * abs(means) + 1e-13 * np.sqrt(squares / (50 * real))).all()
+    np.testing.assert_allclose(row[2], squares, rtol=1e-11, atol=1e-20)
     assert row[2, 2] == 0
