@@ -18,6 +18,7 @@ from ..errors import BackendError, CheckpointError, MinicnnError, OptionError, S
 from ..network import Network
 from ..nn import AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, Flatten, Upsample
 from ..nn.base import Layer
+from ..nn.losses import Loss
 from . import safetensors_file
 from .described import FAULTS, MOST, Decoder, encode
 from .document import Document, Json
@@ -78,10 +79,11 @@ def _layer(who: str, layer: Layer) -> Json:
     return found
 
 
-def _classes(layer: Layer) -> set[type]:
-    """The class of a layer, and those of layers and losses among its options."""
-    inside = [value for value in vars(layer).values() if isinstance(value, Layer)]
-    return {type(layer)}.union(*(_classes(each) for each in inside))
+def _classes(value: object) -> set[type]:
+    """The classes of a layer and of the layers and losses among its options."""
+    if isinstance(value, Layer | Loss):
+        return {type(value)}.union(*map(_classes, vars(value).values()))
+    return set().union(*map(_classes, value)) if isinstance(value, tuple | list) else set()
 
 
 def _is_part(found: Json, again: Json) -> bool:

@@ -117,7 +117,7 @@ class Decoder:
     """
 
     def __init__(self, path: StrPath, given: Iterable[type]) -> None:
-        self.path, self._given = path, list(given)
+        self.path, self._given = path, list(given) if isinstance(given, Iterable) else [given]
         for kind in self._given:
             if not (isinstance(kind, type) and issubclass(kind, Layer | Loss)):
                 what = f"expected layers as classes of layers, got {short(kind)}"

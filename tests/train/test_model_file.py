@@ -211,6 +211,18 @@ def test_a_layer_of_ones_own_is_loaded_if_its_class_is_given(tmp_path):
     assert type(there_and_back(tmp_path, own(Swirl()), layers=[Swirl]).layers[1].layer.steps) is list
 
 
+@dataclass(frozen=True)
+class Inner(m.Sigmoid):
+    """A layer among the options of another one."""
+
+
+def test_layers_of_ones_own_inside_others(tmp_path):
+    layer = Swirl(inside=Inner(), steps=[(Inner(),)])
+    assert repr(there_and_back(tmp_path, own(layer), layers=[Swirl, Inner]).layers[1].layer) == repr(layer)
+    with pytest.raises(CheckpointError, match=r"got .*\.Inner; load it with layers=\[Inner\], if you trust that class"):
+        m.load(tmp_path / "net.safetensors", layers=[Swirl])
+
+
 def test_a_layer_of_ones_own_is_refused_if_its_class_is_not_given(tmp_path):
     path = f"{__name__}.Swirl"
     message = (
@@ -272,7 +284,7 @@ def test_a_layer_that_a_file_cannot_hold_is_refused_and_nothing_is_written(tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("layers", [[Swirl()], [int], ["Swirl"]])
+@pytest.mark.parametrize("layers", [[Swirl()], [int], ["Swirl"], int, "Swirl"])
 def test_only_classes_of_layers_can_be_given(tmp_path, layers):
     m.save(tmp_path / "net", own(m.ReLU()))
     message = "load: expected layers as classes of layers, got .*; write for example layers="
