@@ -1,5 +1,7 @@
 """minicnn: a convolutional-network engine with hand-written backward passes over Numba kernels."""
 
+from typing import TYPE_CHECKING
+
 from . import models, nn
 from .backends import kernel
 from .engine.score import Score
@@ -22,8 +24,11 @@ from .nn.init import Constant, FanInUniform, GlorotUniform, HeNormal, LeCunNorma
 from .nn.losses import MSE
 from .nn.penalties import MAP, MLE
 from .optim import SDLM, SGD, Adadelta, Adagrad, Adam, AdamW, Lion, NAdam, ParameterGroup, RMSprop
+from .version import __version__ as __version__
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from .classifier import Classifier, Regressor, load, save
+
 
 __all__ = [  # and the layers, which nn lists
     "L1",
@@ -40,6 +45,7 @@ __all__ = [  # and the layers, which nn lists
     "BackendError",
     "Buffer",
     "CheckpointError",
+    "Classifier",
     "Constant",
     "ContractError",
     "Contrastive",
@@ -60,10 +66,23 @@ __all__ = [  # and the layers, which nn lists
     "ParameterGroup",
     "Plan",
     "RMSprop",
+    "Regressor",
     "Score",
     "ShapeError",
     "TorchDefault",
     "kernel",
+    "load",
     "models",
+    "save",
 ]
 __all__ += nn.__all__
+
+
+def __getattr__(name: str) -> object:
+    """What needs training and data, which are imported when it is first asked for."""
+    if name not in ("Classifier", "Regressor", "load", "save"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import classifier
+
+    found = globals()[name] = getattr(classifier, name)
+    return found

@@ -7,9 +7,10 @@ import importlib.metadata
 import os
 import platform
 
-from .. import __version__, backends
+from .. import backends
 from ..backends.processors import usable_cpus
 from ..errors import BackendError
+from ..version import __version__
 
 PACKAGES = ("numpy", "numba", "llvmlite", "numba-cuda", "safetensors", "tqdm", "matplotlib")
 

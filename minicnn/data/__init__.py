@@ -2,6 +2,7 @@
 
 from .cifar import load_cifar10, read_batch
 from .distortions import Affine, Distorted, Elastic
+from .from_arrays import from_arrays
 from .idx import read_idx, write_idx
 from .mnist import ImageDataset, load_mnist
 from .perturbations import Moved, perturbations
@@ -17,6 +18,7 @@ __all__ = [
     "Normalise",
     "Pixels",
     "coloured_shapes",
+    "from_arrays",
     "load_cifar10",
     "load_mnist",
     "perturbations",

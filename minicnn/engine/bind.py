@@ -96,7 +96,8 @@ def describe(index: int, name: str, layer: Layer) -> str:
     'layer 0 Flatten()'
     """
     quoted = "" if name == str(index) else f' "{name}"'
-    chosen = {f.name: getattr(layer, f.name) for f in fields(layer) if getattr(layer, f.name) != f.default}
+    given = {f.name: (getattr(layer, f.name), f.default) for f in fields(layer)}
+    chosen = {name: value for name, (value, default) in given.items() if np.any(value != default)}  # which may be an array
     options = ", ".join(f"{option}={value!r}" for option, value in chosen.items())
     return f"layer {index}{quoted} {layer.label}({options})"
 

@@ -1,4 +1,5 @@
-"""Checkpoints: one safetensors file for the weights of a network, or for the whole state of training.
+"""Checkpoints: one safetensors file for the weights of a network, or for the whole state of training. ``model_file`` writes a
+third kind, weights with the network's architecture.
 
 Tensors have PyTorch's names and layouts: ``C1.weight`` for ``C1.W``, ``C1.bias`` for ``C1.b``, and the running statistics of
 batch normalisation as they are. So a weights file is the
@@ -18,12 +19,12 @@ import os
 from collections.abc import Mapping
 from reprlib import repr as short
 
-from .. import __version__
 from ..arrays import Array
 from ..data.outfile import StrPath
 from ..errors import CheckpointError, ContractError
 from ..network import Network
 from ..optim import Optimizer
+from ..version import __version__
 from . import safetensors_file
 from .document import Document
 
@@ -33,11 +34,14 @@ FIRST = 1
 KEY = "minicnn"
 VECTOR = "optimizer."
 MISSED = "optimizer_missed"
+MOST_DOCUMENT = 1 << 24
+"""So many characters the JSON document may have."""
 OTHER = "load it into a network with the same layers, names and shapes"
 TORCH = {"W": "weight", "b": "bias"}
 WEIGHTS = {"format": int, "kind": str, KEY: str, "metadata": dict}
 TRAINING = WEIGHTS | {"optimizer": str, "optimizer_steps": int, "network_steps": int}
-FIELDS: dict[str, dict[str, type]] = {"weights": WEIGHTS, "training": TRAINING}
+MODEL = WEIGHTS | {"network": dict}
+FIELDS: dict[str, dict[str, type]] = {"weights": WEIGHTS, "training": TRAINING, "model": MODEL}
 """The fields of the JSON document, by the kind of checkpoint."""
 WORDS = {int: "a whole number from 0 to 2^63 − 1", str: "text", dict: "a JSON object"}
 
@@ -64,8 +68,8 @@ def save_weights(path: StrPath, net: Network, metadata: Mapping[str, object]) ->
     True
     """
     with net.atomic():  # a whole update, even if another thread trains
-        tensors = {name: array.copy() for name, array in _arrays(path, net).items()}
-    safetensors_file.write(path, tensors, _metadata(path, "weights", metadata))
+        tensors = {name: array.copy() for name, array in stored_arrays(path, net).items()}
+    safetensors_file.write(path, tensors, document_text(path, "weights", metadata))
 
 
 def load_weights(path: StrPath, net: Network) -> Document:
@@ -113,7 +117,7 @@ def save_training(path: StrPath, net: Network, optimizer: Optimizer, metadata: M
     """
     hint = "save the optimiser with the network that it trains"
     with net.atomic():
-        tensors = {name: array.copy() for name, array in _arrays(path, net).items()}
+        tensors = {name: array.copy() for name, array in stored_arrays(path, net).items()}
         for name, vector in optimizer.moments.items():
             if vector.shape != net.params.flat.shape or vector.dtype != net.dtype:
                 what = f"expected optimiser vectors of {net.params.flat.size} {net.dtype}, got {vector.size} {vector.dtype}"
@@ -125,7 +129,7 @@ def save_training(path: StrPath, net: Network, optimizer: Optimizer, metadata: M
             raise CheckpointError(os.fspath(path), error.what, hint) from None
         more: Document = {"optimizer": _class(optimizer), "optimizer_steps": optimizer.steps, "network_steps": net.steps}
         more |= {MISSED: optimizer.missed} if optimizer.missed else {}
-    safetensors_file.write(path, tensors, _metadata(path, "training", metadata, **more))
+    safetensors_file.write(path, tensors, document_text(path, "training", metadata, **more))
 
 
 def load_training(path: StrPath, net: Network, optimizer: Optimizer) -> Document:
@@ -144,7 +148,7 @@ def load_training(path: StrPath, net: Network, optimizer: Optimizer) -> Document
 
     See ``save_training`` for an example.
     """
-    document, tensors = _read(path, own=True)
+    document, tensors = read_document(path, own=True)
     if document["kind"] != "training":
         raise CheckpointError(os.fspath(path), "expected a training checkpoint, got weights only", "read it with load_weights")
     if document["optimizer"] != _class(optimizer):
@@ -153,7 +157,7 @@ def load_training(path: StrPath, net: Network, optimizer: Optimizer) -> Document
     steps = document["optimizer_steps"]
     vectors = optimizer.names if steps else ()  # before the first step there are no vectors
     names, missed = stored_names(path, net), _missed(path, net, document, steps)
-    check_tensors(path, net, tensors, _arrays(path, net) | {VECTOR + name: net.params.flat for name in vectors})
+    check_tensors(path, net, tensors, stored_arrays(path, net) | {VECTOR + name: net.params.flat for name in vectors})
     with net.update():
         optimizer.load(steps, {name: tensors[VECTOR + name] for name in vectors}, missed)
         net.load_params({ours: tensors[name] for name, ours in names.items()})
@@ -178,7 +182,7 @@ def read_metadata(path: StrPath) -> Document:
     ...     read_metadata(f"{folder}/net.safetensors")
     {'units': 3}
     """
-    metadata: Document = _read(path, own=True)[0]["metadata"]
+    metadata: Document = read_document(path, own=True)[0]["metadata"]
     return metadata
 
 
@@ -188,7 +192,7 @@ def version(path: StrPath) -> str:
     Raises:
         CheckpointError: the file cannot be read, or is not a checkpoint of minicnn.
     """
-    return str(_read(path, own=True)[0][KEY])
+    return str(read_document(path, own=True)[0][KEY])
 
 
 def check_saving(path: StrPath, net: Network, metadata: Mapping[str, object]) -> None:
@@ -206,7 +210,7 @@ def check_saving(path: StrPath, net: Network, metadata: Mapping[str, object]) ->
         what = "expected to write a checkpoint, got a directory"
         raise CheckpointError(os.fspath(path), what, "move it away, or save elsewhere")
     stored_names(path, net)
-    _metadata(path, "training", metadata)
+    document_text(path, "training", metadata)
 
 
 def read_weights(path: StrPath, net: Network) -> tuple[Document, dict[str, Array]]:
@@ -217,7 +221,7 @@ def read_weights(path: StrPath, net: Network) -> tuple[Document, dict[str, Array
     """
     metadata, tensors, foreign = read_any_weights(path)
     names = stored_names(path, net)
-    check_tensors(path, net, tensors, _arrays(path, net), foreign)
+    check_tensors(path, net, tensors, stored_arrays(path, net), foreign)
     return metadata, {ours: tensors[name] for name, ours in names.items()}
 
 
@@ -227,7 +231,7 @@ def read_any_weights(path: StrPath) -> tuple[Document, dict[str, Array], bool]:
     Raises:
         CheckpointError: the file cannot be read.
     """
-    document, tensors = _read(path)
+    document, tensors = read_document(path)
     if document and document["kind"] == "training":
         tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(VECTOR)}
     return document["metadata"] if document else {}, tensors, not document
@@ -267,18 +271,25 @@ def stored_names(path: StrPath, net: Network) -> dict[str, str]:
     return names
 
 
-def _arrays(path: StrPath, net: Network) -> dict[str, Array]:
+def stored_arrays(path: StrPath, net: Network) -> dict[str, Array]:
     """The network's parameters and state by PyTorch's names."""
     own = {**net.params, **net.state}
     return {name: own[ours] for name, ours in stored_names(path, net).items()}
 
 
-def _metadata(path: StrPath, kind: str, metadata: Mapping[str, object], **more: object) -> dict[str, str]:
+def document_text(path: StrPath, kind: str, metadata: Mapping[str, object], **more: object) -> dict[str, str]:
+    """The JSON document of a file of a kind, as the metadata of its header.
+
+    Raises:
+        CheckpointError: JSON would not give it back as it is.
+    """
     try:
         document = {"format": FORMAT, "kind": kind, KEY: __version__, "metadata": dict(metadata), **more}
         text = json.dumps(document, allow_nan=False)
         if json.loads(text) != document:
             raise ValueError("tuples come back as lists, and keys as text")
+        if len(text) > MOST_DOCUMENT:
+            raise ValueError(f"{len(text):,} characters, and {MOST_DOCUMENT:,} at most")
     except (TypeError, ValueError, RecursionError) as fault:
         what = f"expected metadata that JSON gives back as it is, got others ({fault})"
         hint = "give dicts with text keys, lists, text, finite numbers, booleans and None"
@@ -286,8 +297,12 @@ def _metadata(path: StrPath, kind: str, metadata: Mapping[str, object], **more: 
     return {KEY: text}
 
 
-def _read(path: StrPath, own: bool = False) -> tuple[Document, dict[str, Array]]:
-    """The checked document and the tensors. The document of another program's file is empty, and an error for ``own``."""
+def read_document(path: StrPath, own: bool = False) -> tuple[Document, dict[str, Array]]:
+    """The checked document and the tensors. The document of another program's file is empty, and an error for ``own``.
+
+    Raises:
+        CheckpointError: the file cannot be read.
+    """
     metadata, tensors = safetensors_file.read(path)
     if KEY in metadata:
         return _document(path, metadata[KEY]), tensors
@@ -298,6 +313,8 @@ def _read(path: StrPath, own: bool = False) -> tuple[Document, dict[str, Array]]
 
 
 def _document(path: StrPath, text: str) -> Document:
+    if len(text) > MOST_DOCUMENT:
+        safetensors_file.refuse(path, f"a document of at most {MOST_DOCUMENT:,} characters", f"{len(text):,}")
     found = safetensors_file.parse(path, text)
     if not isinstance(found, dict):
         safetensors_file.refuse(path, "its metadata as a JSON object", short(found))
@@ -308,7 +325,7 @@ def _document(path: StrPath, text: str) -> Document:
         raise CheckpointError(os.fspath(path), what, "read it with the minicnn that wrote it")
     kind = found.get("kind")
     if kind not in tuple(FIELDS):
-        safetensors_file.refuse(path, "weights or training as its kind", short(kind))
+        safetensors_file.refuse(path, "weights, training or model as its kind", short(kind))
     for name, type_ in FIELDS[kind].items():
         value = found.get(name)
         if type(value) is not type_ or (isinstance(value, int) and not 0 <= value < 2**63):  # isinstance takes True for an int

@@ -9,7 +9,6 @@ from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
-from .. import __version__
 from ..arrays import Array
 from ..data.pixels import shuffled
 from ..engine.by_name import Losses
@@ -18,6 +17,7 @@ from ..errors import CheckpointError, OptionError
 from ..network import Network
 from ..optim import Optimizer, clip_grad_norm, clip_grad_value
 from ..optim.schedules import ConstantRate
+from ..version import __version__
 from . import checkpoint, diagnostics, identity
 from .document import Document
 from .folder_lock import FolderLock

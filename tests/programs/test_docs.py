@@ -5,6 +5,7 @@ import contextlib
 import importlib.util
 import inspect
 import re
+import tomllib
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -175,3 +176,36 @@ def test_a_name_that_is_gone_is_seen():
     assert not exists("minicnn.slots.Slot")
     assert "Room" not in classes()
     assert "rooms_of" not in names()
+
+
+# --- the name of the distribution ---
+
+FOREIGN = re.compile(r"pip3? +install[^\n|;&]*?[\s'\"]minicnn(?=[\[\s'\"=<>~,)]|$)|(?<![\w-])minicnn\[[a-z]")
+"""What asks for the distribution ``minicnn``, which is another project's: as an argument of pip, or with an extra."""
+
+
+def test_no_text_tells_a_user_to_install_the_foreign_distribution():
+    folders = (*SOURCES, ".ci")
+    paths = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in {".py", ".md", ".toml", ""}]
+    paths += [path for path in ROOT.iterdir() if path.suffix in {".md", ".toml", ".cff"}]
+    texts = {path: path.read_text("utf-8") for path in paths if path.is_file() and path != Path(__file__)}
+    assert not {path.name: found[0] for path, text in texts.items() if (found := FOREIGN.search(text))}
+    metadata = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert metadata["name"] == "minicnn-engine"
+
+
+@pytest.mark.parametrize(
+    ("text", "foreign"),
+    [
+        ("run pip install minicnn", True),
+        ("pip install -q 'minicnn>=0.1'", True),
+        ('run pip install "minicnn[train]"', True),
+        ("install minicnn[test]", True),
+        ("run pip install minicnn-engine", False),
+        ('pip install "minicnn-engine[train]"', False),
+        ("pip install -e '.[train]' && python -m minicnn info", False),
+        ("run pip install safetensors", False),
+    ],
+)
+def test_a_hint_that_installs_the_foreign_distribution_is_seen(text, foreign):
+    assert bool(FOREIGN.search(text)) == foreign

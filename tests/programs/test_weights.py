@@ -36,3 +36,12 @@ def test_the_readmes_example_prints_their_accuracy(python):
         "load_mnist()", 'load_mnist(source="subset")'
     )
     assert python(code).splitlines()[-1] == str(RIGHT / 1000)
+
+
+def test_the_readmes_classifier_learns_the_packaged_digits_and_comes_back_from_its_file(python):
+    (block,) = [b for b in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S) if "Classifier(" in b]
+    code = block.replace("load_mnist()", 'load_mnist(source="subset")').replace("lenet5_modern()", "lenet5_modern(threads=1)")
+    lines = python(code, MINICNN_CACHE=python.kept).splitlines()
+    assert lines[-2].startswith("['seven' 'two' 'one'] [")
+    assert float(lines[-1]) > 0.93
+    assert (python.folder / "digits.safetensors").exists()

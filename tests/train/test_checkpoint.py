@@ -590,9 +590,9 @@ def test_metadata_that_is_no_json_object_is_refused(file, text, expected, got):
     ("field", "value", "expected"),
     [
         ("format", 2.0, "format in its document as a whole number from 0 to 2^63 − 1"),
-        ("kind", "model", "weights or training as its kind"),
-        ("kind", ["weights"], "weights or training as its kind"),
-        ("kind", None, "weights or training as its kind"),
+        ("kind", "network", "weights, training or model as its kind"),
+        ("kind", ["weights"], "weights, training or model as its kind"),
+        ("kind", None, "weights, training or model as its kind"),
         ("minicnn", 1, "minicnn in its document as text"),
         ("metadata", [1], "metadata in its document as a JSON object"),
         ("metadata", None, "metadata in its document as a JSON object"),

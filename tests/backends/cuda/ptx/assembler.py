@@ -58,7 +58,8 @@ def assemble(text: str, cc: tuple[int, int]) -> Resources:
     """
     program = ptxas()
     if program is None:
-        raise RuntimeError('ptxas: expected it in the wheel nvidia-cuda-nvcc or on the path, got none: install "minicnn[test]"')
+        what = "expected it in the wheel nvidia-cuda-nvcc or on the path, got none"
+        raise RuntimeError(f'ptxas: {what}: install "minicnn-engine[test]"')
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "kernel.ptx"
         source.write_text(text)

@@ -37,7 +37,7 @@ def test_occupancy(registers, shared, threads, cc, warps):
 
 
 def test_a_module_is_assembled():
-    assert ptxas() is not None, 'expected ptxas: install "minicnn[test]"'
+    assert ptxas() is not None, 'expected ptxas: install "minicnn-engine[test]"'
     variables = ".shared .align 4 .b8 s[400];\n"
     body = "\tmov.u64 %rd5, s;\n\tst.shared.u32 [%rd5], 1;\n\tld.shared.u32 %r1, [%rd5+8];\n\tst.global.u32 [%rd0], %r1;"
     for cc in ((8, 0), (9, 0)):
