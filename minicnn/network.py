@@ -211,8 +211,10 @@ class Network(Inspectable):
         return sources_of("x", x, self.dtype, self.in_shapes)
 
     def _targets(self, end: PlacedLayer, loss: Loss, target: object, images: int, chosen: Array) -> Targets:
-        checked = dense_targets if loss.dense else inputs.targets
-        return checked(loss, target, images, chosen, self.dtype, end.plan.out_shape, partial(self._loss_for, end, loss))
+        shape = end.plan.out_shape
+        dense = loss.dense and (len(shape) > 1 or getattr(target, "ndim", 2) > 1)  # anything but an array of class numbers
+        checked = dense_targets if dense else inputs.targets
+        return checked(loss, target, images, chosen, self.dtype, shape, partial(self._loss_for, end, loss))
 
     def _loss_for(self, output: PlacedLayer, loss: Loss, kind: str) -> Loss:
         """The loss for targets of a kind; that of an output's last loss is remembered, where nothing about it can change."""
