@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from math import prod
 
 import numpy as np
-from numpy.lib.array_utils import byte_bounds
 
 from ..arrays import Array, DType, Shape
 from .alignment import aligned
@@ -75,23 +73,20 @@ class Derived:
     def refresh(self, programs: Iterable[Program]) -> Program:
         """The program that makes what these programs read, of the parameters as they are then."""
         calls = list(self._calls.values())
-        places = sorted((*byte_bounds(array), n) for n, (call, count) in enumerate(calls) for array in call.arrays[count:])
-        starts = [first for first, _, _ in places]
-
-        def makers(arrays: Iterable[Array]) -> Iterator[int]:
-            """The numbers of the calls that make what these arrays are parts of; no two results overlap."""
-            for first, end in {byte_bounds(array) for array in arrays if array is not None}:
-                at = bisect_left(starts, end) - 1
-                while at >= 0 and places[at][1] > first:
-                    yield places[at][2]
-                    at -= 1
-
-        waiting = list(makers(array for program in programs for call in program.calls for array in call.arrays))
-        needed: set[int] = set()
+        makers = {owner(array): n for n, (call, count) in enumerate(calls) for array in call.arrays[count:]}
+        read = {owner(array) for program in programs for call in program.calls for array in call.arrays if array is not None}
+        waiting, needed = [makers[each] for each in read if each in makers], set[int]()
         while waiting:
             number = waiting.pop()
             if number not in needed:
                 needed.add(number)
                 call, count = calls[number]
-                waiting += makers(call.arrays[:count])
+                waiting += [makers[each] for each in map(owner, call.arrays[:count]) if each in makers]
         return Program([calls[number][0] for number in sorted(needed)])  # what is derived of derived arrays behind those
+
+
+def owner(array: Array) -> int:
+    """What tells the memory of an array from other memory, of which each derived array has its own: its owner's identity."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return id(array)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 
 import numpy as np
 
@@ -57,7 +58,7 @@ class PlacedLayer:
         """Shape of what it reads first, without lanes."""
         return self.in_shapes[0]
 
-    @property
+    @cached_property
     def who(self) -> str:
         """The layer in messages."""
         return describe(self.index, self.name, self.layer)
