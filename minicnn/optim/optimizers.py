@@ -25,6 +25,7 @@ class _Bound(NamedTuple):
     net: Network
     frozen: tuple[str, ...]
     spans: list[tuple[Span, Array]]
+    written: list[tuple[float, ...]]
     run: Callable[[], None]
 
 
@@ -144,9 +145,11 @@ class Optimizer(Options):
         bound = self._bound
         if bound is None or bound.net is not net or bound.frozen is not net.frozen:
             bound = self._bound = self._bind(net, moments)
-        for span, h in bound.spans:
+        for at, (span, h) in enumerate(bound.spans):
             decay = self.weight_decay if span.weight_decay is None else span.weight_decay
-            h[:] = self._numbers(self.lr * span.lr_factor, decay, self.steps - span.missed)
+            numbers = self._numbers(self.lr * span.lr_factor, decay, self.steps - span.missed)
+            if numbers != bound.written[at]:
+                h[:] = bound.written[at] = numbers
         bound.run()
         for layer in bound.frozen:
             self._missed[layer] = self._missed.get(layer, 0) + 1
@@ -161,7 +164,7 @@ class Optimizer(Options):
         size = len(self._numbers(self.lr, self.weight_decay, max(self.steps, 1)))
         each = [(span, np.zeros(size)) for span in found]
         run = net.over_parameters(net.backend.kernels[self.kernel], moments, [(span.part, h) for span, h in each])
-        return _Bound(net, net.frozen, each, run)
+        return _Bound(net, net.frozen, each, [()] * len(each), run)
 
     def options(self) -> dict[str, object]:
         """The options by name, for log lines and checkpoints."""
