@@ -80,8 +80,7 @@ class Classifier(Estimator[tuple[Class, ...]]):
 
     def predict(self, images: ArrayLike) -> Array:
         """The names of the classes of images (N,); arguments as for ``fit``."""
-        outputs, names = self._outputs(images), np.array(self._known())
-        return np.asarray(names[outputs.argmin(axis=1) if self._least_wins else outputs.argmax(axis=1)])
+        return np.asarray(np.array(self._known())[self._predicted(images)])
 
     def predict_proba(self, images: ArrayLike) -> Array:
         """Probabilities (N, classes) in the order of ``classes``: the softmax of the outputs, unless the network ends in one.
@@ -100,14 +99,18 @@ class Classifier(Estimator[tuple[Class, ...]]):
 
     def confusion_matrix(self, images: ArrayLike, labels: ArrayLike) -> Array:
         """counts[t, p]: the number of images of class t that were classified as p, in the order of ``classes``."""
-        outputs = self._outputs(images)
-        predicted = outputs.argmin(axis=1) if self._least_wins else outputs.argmax(axis=1)
-        return confusion(predicted, self._numbers(labels, len(outputs), self._known()), self.net.out_shape[0])
+        predicted = self._predicted(images)
+        return confusion(predicted, self._numbers(labels, len(predicted), self._known()), self.net.out_shape[0])
 
     @staticmethod
     def load(path: StrPath, layers: Iterable[type] = (), threads: int | None = None, backend: str = "cpu") -> Classifier:
         """Load what ``save`` wrote; arguments and errors as for ``minicnn.load``."""
         return _of(Classifier, path, load(path, layers, threads, backend))
+
+    def _predicted(self, images: ArrayLike) -> Array:
+        """The numbers of the classes of images."""
+        outputs = self._outputs(images)
+        return np.asarray(outputs.argmin(axis=1) if self._least_wins else outputs.argmax(axis=1))
 
     @property
     def _last(self) -> object:

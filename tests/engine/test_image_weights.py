@@ -1,11 +1,11 @@
 """Weights of images in every loss: against PyTorch, against repeated images, and what is refused."""
 
 import re
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import torch
+from poisson import Poisson
 from torch.nn import functional
 
 from minicnn import (
@@ -306,29 +306,6 @@ def test_batches_with_weights_and_without_take_turns():
         assert bits(run(net, loss, x, target, weight=WEIGHTS)) == bits(weighted)
         assert run(net, loss, x, target, weight=WEIGHTS[::-1])[0] != weighted[0]
         close(run(net, loss, x, target, many, weight=WEIGHTS), weighted)
-
-
-@dataclass(frozen=True)
-class Poisson(Loss):
-    """E = 1/N · Σ (e^y − t·y), of plain functions: a loss of a user, which knows nothing of weights."""
-
-    vectors = True
-
-    def forward(self, k, y, target, lanes, scale, value):
-        k.call(poisson, y, target, lanes, scale, value)
-
-    def backward(self, k, y, target, lanes, scale, dy):
-        k.call(poisson_dy, y, target, lanes, scale, dy)
-
-
-def poisson(y, target, lanes, scale, value):
-    live = slice(0, lanes[0])
-    value[0] += scale[0] * (np.exp(y[:, live]) - target[:, live] * y[:, live]).sum(dtype=float)
-
-
-def poisson_dy(y, target, lanes, scale, dy):
-    dy[...] = scale[0] * (np.exp(y) - target)
-    dy[:, lanes[0] :] = 0
 
 
 def test_a_loss_of_ones_own_takes_weights():
