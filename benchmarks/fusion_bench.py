@@ -17,6 +17,7 @@ from harness import Array, BenchmarkError, Column, Work, say
 from minicnn import Network, models
 from minicnn.backends import cpu
 from minicnn.backends.cpu import lowering
+from minicnn.backends.derived import Derived
 from minicnn.backends.executor import Executor
 from minicnn.backends.program import Call, Program, Task
 from minicnn.backends.scratch import Scratch
@@ -38,12 +39,13 @@ ROUNDING = 1e-4
 
 @dataclass(frozen=True)
 class Case:
-    """Calls of a network's program that a rule replaces, and the call that replaces them."""
+    """Calls of a network's program that a rule replaces, the call that replaces them, and those that derive its weights."""
 
     rule: str
     network: str
     calls: Sequence[Call]
     fused: Call
+    derive: Sequence[Call]
 
     @property
     def arrays(self) -> list[Array]:
@@ -75,8 +77,9 @@ def cases() -> Iterator[Case]:
                     count = found.replaced
                     kind = (rule.__name__, " + ".join(call.name for call in calls[at : at + count]))
                     if kind not in seen:
-                        fused = Call("fused", kind[1], found.kernel, Scratch().filled(found.arrays))
-                        yield Case(rule.__name__, name, calls[at : at + count], fused)
+                        arrays, derive = Workspace(Derived(np.empty(0)), Scratch()).filled("fused", found.arrays)
+                        fused = Call("fused", kind[1], found.kernel, arrays)
+                        yield Case(rule.__name__, name, calls[at : at + count], fused, derive)
                     seen.add(kind)
                     break
             at += count
@@ -111,6 +114,7 @@ def compare(case: Case) -> None:
         BenchmarkError: an output of the fused call differs.
     """
     fill(case)
+    Program(list(case.derive)).run()
     before = [array.copy() for array in case.fused.arrays]
     work([case.fused])()
     results = [array.copy() for array in case.fused.arrays]

@@ -2,12 +2,22 @@
 
 import numpy as np
 
+from minicnn.backends.derived import DerivedSpec
 from minicnn.backends.scratch import ScratchSpec
 
 
 def run(kernel, arrays):
-    """Run a kernel on its arrays, with NaN, or nonsense, in every spec before."""
-    kernel(*(junk(array) if isinstance(array, ScratchSpec) else array for array in arrays))
+    """Run a kernel on its arrays, with NaN, or nonsense, in scratch and in what is derived before."""
+    kernel(*map(filled, arrays))
+
+
+def filled(array):
+    """An array; for a spec a new one, which is derived as it says."""
+    if isinstance(array, DerivedSpec):
+        made = np.full(array.shape, np.nan, array.source.dtype)
+        array.kernel(array.source, made)
+        return made
+    return junk(array) if isinstance(array, ScratchSpec) else array
 
 
 def junk(spec):

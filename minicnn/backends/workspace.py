@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from ..arrays import Array, DType, Shape
-from .derived import Derived, allocated
+from .derived import Derived, DerivedSpec, allocated
+from .program import Call
 from .scratch import Scratch, ScratchSpec
 
 TEMPORARY_BYTES = 1 << 16
@@ -30,6 +31,21 @@ class Workspace:
         self._copies: dict[tuple[int, bytes, Shape], Array] = {}
         self._source: dict[tuple[int, bytes, Shape], Array] = {}
         self._first: dict[tuple[int, bytes, Shape], Array] | None = None
+
+    def filled(self, where: str, arrays: Sequence[Array | ScratchSpec | DerivedSpec]) -> tuple[tuple[Array, ...], list[Call]]:
+        """The arrays of a call, with memory in place of every spec, and the calls that must come before it.
+
+        Args:
+            where: the layer and pass that ask for it.
+            arrays: the arrays and specs.
+        """
+        ready: list[Array | ScratchSpec] = []
+        before: list[Call] = []
+        for array in arrays:
+            made, calls = self.derived.array(where, *array) if isinstance(array, DerivedSpec) else (array, [])
+            ready.append(made)
+            before += calls
+        return self.scratch.filled(ready), before
 
     def begin(self) -> None:
         """Lowering of a program begins."""

@@ -16,6 +16,7 @@ import numpy as np
 from numba.extending import register_jitable
 
 from ....arrays import Array, Number
+from ...derived import DerivedSpec
 from ...scratch import ScratchSpec
 from ..compile.host import HOST, LANES, OUTSIDE
 from ..compile.jit import Kernel, kernel
@@ -44,8 +45,8 @@ FEWEST, SMALLEST = 32 if HOST.registers == 32 else 16, 4
 With 16 registers the tiles of the direct kernel are half as large and wait for memory, so that fewer maps do.
 """
 
-Rewritten = tuple[Kernel, tuple[Array | ScratchSpec, ...]]
-"""A kernel and its arrays, scratch buffers included."""
+Rewritten = tuple[Kernel, tuple[Array | ScratchSpec | DerivedSpec, ...]]
+"""A kernel and its arrays, scratch buffers and weights derived from the packed ones included."""
 
 
 @register_jitable
@@ -136,6 +137,19 @@ def transform_weights(packed: Array, size: int, first: int, last: int, U: Array)
             put_row(g(d0, d1, d2), u, q + 4 * last * size + i, first * size, size, last * size)
 
 
+@cache
+def weights(size: int, turned: bool) -> Kernel:
+    """The kernel that makes U of weights in blocks of ``size``. The same packed weights are never wanted both ways."""
+    first, last = (3, 0) if turned else (0, 3)
+
+    @kernel
+    def winograd_weights(packed: Array, U: Array) -> None:
+        """U = G w Gᵀ, of w as packed or rotated."""
+        transform_weights(packed, size, first, last, U)
+
+    return winograd_weights
+
+
 @register_jitable
 def column(M: Array, m: int, step: int) -> tuple[Number, Number]:
     """Aᵀ times the four products of a column."""
@@ -186,7 +200,6 @@ def put_outputs(four: tuple[Number, Number, Number, Number], y: Array, f: int, o
 @cache
 def winograd(rows: int, cols: int, size: int, activation_number: int, turned: bool) -> Kernel:
     """The kernel with tiles of ``rows`` filters × ``cols`` patches, for blocks of ``size``, with or without an activation."""
-    first, last = (3, 0) if turned else (0, 3)
 
     @kernel
     def conv2d_winograd(
@@ -197,7 +210,6 @@ def winograd(rows: int, cols: int, size: int, activation_number: int, turned: bo
         across = (OW + 1) // 2
         patches = (OH + 1) // 2 * across
         at = tile_places(cols, 0, cols, 0, L)
-        transform_weights(packed, size, first, last, U)
         for start in range(0, patches, cols):
             p = min(start, patches - cols)  # the last tile overlaps the one before
             for j in range(cols):
@@ -248,11 +260,11 @@ def applies(x: Array, y: Array, window: Array) -> bool:
 def rewritten(
     x: Array, packed: Array, b: Array, border: Sequence[int] | Array, y: Array, activation_number: int, turned: bool
 ) -> Rewritten:
-    """The kernel for a convolution, and its arrays with scratch buffers."""
+    """The kernel for a convolution, and its arrays."""
     blocks, channels, _, _, size = packed.shape
     rows, cols = tile_size(size, ((y.shape[1] + 1) // 2) * ((y.shape[2] + 1) // 2))
     lanes = x.shape[3]
-    shapes = (blocks, channels, 16, size), (16, channels * cols + 1, lanes), (16, rows, cols, lanes)
-    U, V, M = (ScratchSpec(shape, x.dtype) for shape in shapes)
+    V, M = (ScratchSpec(shape, x.dtype) for shape in ((16, channels * cols + 1, lanes), (16, rows, cols, lanes)))
+    U = DerivedSpec(weights(size, turned), packed, (blocks, channels, 16, size))
     places = ScratchSpec((cols, 4, 4), np.dtype(np.int64))
     return winograd(rows, cols, size, activation_number, turned), (x, packed, b, np.array(border), U, places, V, M, y)

@@ -15,7 +15,6 @@ from ....arrays import Array, same
 from ...convolution import Convolutions
 from ...operation import Operation
 from ...program import Call, Function, Program
-from ...scratch import Scratch
 from ...workspace import Workspace
 from ..compile.host import LANES
 from ..compile.jit import COMPILING
@@ -205,7 +204,7 @@ conv2d, conv2d_dx, conv2d_dW_add, sparse_conv2d, sparse_conv2d_dx, sparse_conv2d
 )
 
 
-def fused(calls: Sequence[Call], scratch: Scratch, moving: bool = False) -> list[Call]:
+def fused(calls: Sequence[Call], workspace: Workspace, moving: bool = False) -> list[Call]:
     """The same in fewer calls, by the rules."""
     done, rest = [], list(calls)
     while rest:
@@ -215,11 +214,12 @@ def fused(calls: Sequence[Call], scratch: Scratch, moving: bool = False) -> list
             continue
         name = " + ".join(call.name for call in rest[: found.replaced])
         does = tuple(dict.fromkeys(one for call in rest[: found.replaced] for one in call.recorded))
-        call = Call(rest[0].where, name, found.kernel, scratch.filled(found.arrays), replaces=does)
+        arrays, before = workspace.filled(rest[0].where, found.arrays)
+        call = Call(rest[0].where, name, found.kernel, arrays, replaces=does)
         rest = rest[found.replaced :]
         if moving and found.moves is not None and not any(later.given(found.moves[1]) for later in rest):
             call, *rest = (each.moved(*found.moves) for each in (call, *rest))
-        done.append(call)
+        done += [*before, call]
     return done
 
 
@@ -233,7 +233,7 @@ class CpuLowering:
     def lower(self, program: Program, workspace: Workspace, moving: bool = False, fuse: bool = True) -> Program:
         """Convolutions by their shapes, then neighbours in one pass over memory."""
         calls = CONVOLUTIONS.lowered(norms.gathered(folded(program.calls, workspace.derived)), workspace)
-        return Program(fused(calls, workspace.scratch, moving) if fuse else calls)
+        return Program(fused(calls, workspace, moving) if fuse else calls)
 
     def from_zero(self, call: Call) -> Function | None:
         """One that spares the zeros."""

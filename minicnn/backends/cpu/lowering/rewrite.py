@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ....arrays import Array, same
+from ...derived import DerivedSpec
 from ...program import Call
 from ...scratch import ScratchSpec
 from ..compile.jit import Kernel
@@ -20,13 +21,13 @@ class Rewrite(NamedTuple):
     Attributes:
         replaced: how many they are.
         kernel: what is called in their place.
-        arrays: what it works on, and scratch.
+        arrays: what it works on, scratch, and what is derived from weights.
         moves: an output and the input it may be written over, element by element.
     """
 
     replaced: int
     kernel: Kernel
-    arrays: tuple[Array | ScratchSpec, ...]
+    arrays: tuple[Array | ScratchSpec | DerivedSpec, ...]
     moves: tuple[Array, Array] | None = None
 
 
