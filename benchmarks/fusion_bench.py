@@ -22,7 +22,7 @@ from minicnn.backends.executor import Executor
 from minicnn.backends.program import Call, Program, Task
 from minicnn.backends.scratch import Scratch
 from minicnn.backends.workspace import Workspace
-from minicnn.nn import Conv2d, ReLU
+from minicnn.nn import Conv2d, ReLU, Residual
 
 COLUMNS = (
     Column("rule", 36),
@@ -55,11 +55,13 @@ class Case:
 
 
 def networks(one: bool) -> dict[str, Network]:
-    """The networks in which the rules apply; one has enough maps for Winograd's transforms."""
+    """The networks in which the rules apply; others have many maps, batch normalisation, a shortcut."""
     if one:
         return {"lenet5, one": models.lenet5(threads=1, lanes=1), "modern, one": models.lenet5_modern(threads=1, lanes=1)}
     many = Network([Conv2d(32, 3, padding=1), ReLU(), Conv2d(32, 3, padding=1), ReLU()], (1, 14, 14), threads=1)
-    return {"lenet5": models.lenet5(threads=1), "lenet5_modern": models.lenet5_modern(threads=1), "32 maps": many}
+    lenets = {"lenet5": models.lenet5(threads=1), "lenet5_modern": models.lenet5_modern(threads=1)}
+    plain = Network([Conv2d(8, 3, padding=1), ReLU(), Residual([Conv2d(8, 3, padding=1)]), ReLU()], (1, 14, 14), threads=1)
+    return lenets | {"32 maps": many, "resnet8": models.resnet8(threads=1), "shortcut": plain}
 
 
 def cases() -> Iterator[Case]:
@@ -70,7 +72,7 @@ def cases() -> Iterator[Case]:
         at, seen = 0, set()
         while at < len(calls):
             count = 1
-            for rule in lowering.RULES:
+            for rule in lowering.RULES if calls[at].arrays else ():  # a barrier has none
                 if (found := rule(calls[at:])) is not None:
                     count = found.replaced
                     kind = (rule.__name__, " + ".join(call.name for call in calls[at : at + count]))

@@ -144,9 +144,9 @@ class Network(Inspectable):
             ShapeError, DataError: x, target, index or weight is not what it should be.
 
         >>> from minicnn import MSE, Dense, Network
-        >>> net, x, target = Network([Dense(1)], (1,), threads=1), np.zeros((3, 1)), np.array([[0.0], [1.0], [2.0]])
-        >>> net.loss_and_grads(MSE(), x, target), net.loss_and_grads(MSE(), x, target, weight=[1, 3, 0])
-        (1.6666666666666667, 0.75)
+        >>> net, x, target = Network([Dense(1)], (1,), threads=1), np.zeros((4, 1)), np.array([[0.0], [1.0], [2.0], [1.0]])
+        >>> net.loss_and_grads(MSE(), x, target), net.loss_and_grads(MSE(), x, target, weight=[1, 3, 0, 0])
+        (1.5, 0.75)
         """
         return self._score(loss, x, target, index, True, part=part, weight=weight).loss
 

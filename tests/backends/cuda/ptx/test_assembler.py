@@ -54,5 +54,5 @@ def test_what_the_assembler_refuses_is_said():
 
 def test_a_missing_assembler_is_named(monkeypatch):
     monkeypatch.setattr("ptx.assembler.ptxas", lambda: None)
-    with pytest.raises(RuntimeError, match=r"ptxas: expected it .* got none: install \"minicnn\[test\]\""):
+    with pytest.raises(RuntimeError, match=r"ptxas: expected it .* got none: install \"minicnn-engine\[test\]\""):
         assemble("", (8, 0))
