@@ -11,8 +11,15 @@ from .. import backends
 from ..backends.processors import usable_cpus
 from ..errors import BackendError
 from ..version import __version__
+from .command import Commands
 
-PACKAGES = ("numpy", "numba", "llvmlite", "numba-cuda", "safetensors", "tqdm", "matplotlib")
+PACKAGES = ("numpy", "numba", "llvmlite", "numba-cuda", "safetensors", "tqdm", "matplotlib", "pillow")
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = commands.add_parser("info", help="say what is usable here: backends, SIMD width, threads, GPU, versions")
+    parser.set_defaults(run=info)
 
 
 def info(options: argparse.Namespace) -> int:

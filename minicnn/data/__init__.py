@@ -2,10 +2,12 @@
 
 from .cifar import load_cifar10, read_batch
 from .distortions import Affine, Distorted, Elastic
+from .folder import ImageFolder
 from .from_arrays import from_arrays
 from .idx import read_idx, write_idx
 from .mnist import ImageDataset, load_mnist
 from .perturbations import Moved, perturbations
+from .picture import read_picture
 from .pixels import Normalise, Pixels, shuffled, split
 from .shapes import coloured_shapes
 
@@ -14,6 +16,7 @@ __all__ = [
     "Distorted",
     "Elastic",
     "ImageDataset",
+    "ImageFolder",
     "Moved",
     "Normalise",
     "Pixels",
@@ -24,6 +27,7 @@ __all__ = [
     "perturbations",
     "read_batch",
     "read_idx",
+    "read_picture",
     "shuffled",
     "split",
     "write_idx",

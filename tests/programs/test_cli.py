@@ -8,6 +8,7 @@ import pytest
 from minicnn import cli
 from minicnn.backends.cpu.compile.cache import cache_root
 from minicnn.backends.cpu.compile.mode import INTERPRET
+from minicnn.cli import warmup
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -18,7 +19,7 @@ BUDGET = {"lenet5": 30, "lenet5s": 30, "lenet5_modern": 32}
 def test_warmup_says_what_it_compiles(capsys):
     assert cli.main(["warmup", "--threads", "1"]) == 0
     printed = capsys.readouterr().out.splitlines()
-    assert [line.split(":")[0] for line in printed[:-1]] == list(cli.ZOO)
+    assert [line.split(":")[0] for line in printed[:-1]] == list(warmup.ZOO)
     assert all(re.fullmatch(r"\w+: \d+ kernels compiled in \d+\.\d s", line) for line in printed[:-1])
     assert re.fullmatch(r"\d+ kernels ready, \d+ of them from the cache", printed[-1])
 
@@ -87,7 +88,7 @@ def test_a_training_step_keeps_to_its_budget_of_kernels(python, model):
     code = f"""
 import numpy as np
 from minicnn.backends.cpu import LOG
-from minicnn.cli import ZOO, Normalise, Pixels
+from minicnn.cli.warmup import ZOO, Normalise, Pixels
 model, loss, optimizer, size = ZOO[{model!r}]
 net = model(threads=1)
 images = Pixels(np.zeros((32, 28, 28), np.uint8), Normalise.between(0, 1), size)

@@ -1,0 +1,64 @@
+"""What commands share: how they are added, and the options that several of them take."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from .console import path
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+else:
+    Commands = object
+
+
+def add_command(commands: Commands, name: str, words: str, example: str) -> argparse.ArgumentParser:
+    """A command with its help.
+
+    Args:
+        commands: the others.
+        name: its name.
+        words: what it does.
+        example: lines that can be typed.
+    """
+    form = argparse.RawDescriptionHelpFormatter
+    return commands.add_parser(
+        name, help=words, description=f"{words[0].upper()}{words[1:]}.", epilog=f"example:\n{example}", formatter_class=form
+    )
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """How many threads work."""
+    parser.add_argument("--threads", type=int, metavar="N", help="threads; all usable processors unless given")
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Which model file."""
+    parser.add_argument("model", type=path, metavar="MODEL", help="a model file, as train writes it")
+
+
+def count(text: str) -> int:
+    """A whole number of at least 1.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+    """
+    if not text.isdecimal() or not 0 < int(text) < 1 << 31:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def size(text: str) -> tuple[int, int]:
+    """Rows and columns, as ``48`` or ``48x64``.
+
+    Raises:
+        argparse.ArgumentTypeError: they are none.
+
+    >>> size("48"), size("48x64")
+    ((48, 48), (48, 64))
+    """
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(part.isdecimal() and 0 < int(part) <= 1 << 13 for part in parts):
+        raise argparse.ArgumentTypeError(f"expected rows and columns as 48 or 48x64, got {text!r}")
+    return int(parts[0]), int(parts[-1])

@@ -1,0 +1,37 @@
+"""``minicnn summary``: what a model file holds."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..classifier import load
+from ..network import Network
+from .command import Commands, add_command, add_model
+
+EXAMPLE = "  minicnn summary model.safetensors"
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_command(commands, "summary", "list the layers of a model file, their shapes and parameters", EXAMPLE)
+    add_model(parser)
+    parser.set_defaults(run=summary)
+
+
+def summary(options: argparse.Namespace) -> int:
+    """Print."""
+    found = load(options.model, threads=1)
+    if isinstance(found, Network):
+        print(found.summary())
+        return 0
+    print(found.net.summary())
+    classes = getattr(found, "classes", None)
+    if classes is not None:
+        print(f"classes: {', '.join(map(str, classes))}")
+    if found.preprocessing is not None:
+        steps = found.preprocessing
+        number = "grey level" if steps.uint8 else "number"
+        print(f"preprocessing: x = {steps.normalise.scale:g} · {number} + {steps.normalise.shift:g}")
+    if found.history:
+        print(f"training: {len(found.history)} epochs, the last: {found.history[-1]}")
+    return 0

@@ -1,0 +1,62 @@
+"""``minicnn train``: from a folder of pictures, or other data, to a model file."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from .. import models
+from ..classifier import Class, Classifier
+from ..data.from_arrays import from_arrays
+from ..errors import OptionError, need
+from ..optim import Adam
+from ..optim.schedules import OneCycle
+from .command import Commands, add_command, add_threads, count
+from .console import path
+from .dataset import add_data, add_form, read
+
+OTHERS = ("C3_CONNECTIONS", "c3_table", "cyclic_table", "conv_autoencoder", "unet_small")
+MODELS = tuple(name for name in models.__all__ if name not in OTHERS)
+"""The models that name classes."""
+
+EXAMPLE = """  minicnn train pictures --epochs 30 --out model.safetensors
+  minicnn train mnist --model lenet5_modern --epochs 5"""
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_command(commands, "train", "train a classifier and write it to one file", EXAMPLE)
+    add_data(parser)
+    add_form(parser)
+    parser.add_argument(
+        "--model", choices=MODELS, default="resnet8", metavar="NAME", help=f"{', '.join(MODELS)} (default resnet8)"
+    )
+    parser.add_argument("--epochs", type=count, default=20, metavar="N", help="passes over the training pictures (default 20)")
+    parser.add_argument("--batch-size", type=count, default=32, metavar="N", help="pictures in a step (default 32)")
+    parser.add_argument("--lr", type=float, default=4e-3, metavar="X", help="highest learning rate of Adam (default 0.004)")
+    parser.add_argument("--validation", type=float, default=0.1, metavar="X", help="share that is held out (default 0.1)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of parameters, order and split (default 0)")
+    parser.add_argument("--out", type=path, default="model.safetensors", metavar="FILE", help="default model.safetensors")
+    add_threads(parser)
+    parser.set_defaults(run=train)
+
+
+def train(options: argparse.Namespace) -> int:
+    """Train, and write the model."""
+    need("safetensors")
+    if options.out.is_dir():
+        raise OptionError("--out", f"expected a file, got the folder {options.out}", "name a file in it")
+    found = read(options.data, "train", options.size, 1 if options.grey else None, options.fit, options.skip_corrupt)
+    for words in found.skipped:
+        print(f"passed over {words}", file=sys.stderr)
+    images = from_arrays(found.images)
+    classes: tuple[Class, ...] = found.classes or tuple(range(int(found.labels.max()) + 1))
+    shape = tuple(images.shape[1:])
+    net = getattr(models, options.model)(num_classes=len(classes), in_shape=shape, threads=options.threads, seed=options.seed)
+    print(f"{len(images):,} pictures {shape}, {len(classes)} classes, {options.model} of {len(net.params.flat):,} parameters")
+    classifier = Classifier(net, optimizer=Adam(options.lr), classes=classes, layout="NCHW")
+    run = {"epochs": options.epochs, "batch_size": options.batch_size, "seed": options.seed}
+    classifier.fit(images, found.labels, validation=options.validation, schedule=OneCycle(pct_start=0.2), **run)
+    classifier.save(options.out, {"pictures": {"fit": options.fit}})
+    print(f"wrote {options.out}; predict by: minicnn predict {options.out} PICTURE ...")
+    return 0

@@ -1,0 +1,156 @@
+"""The commands, from a folder of pictures to a model in use; every bad input is a sentence and exit code 2."""
+
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import minicnn
+from minicnn import cli
+
+COLOURS = {"blue": (20, 40, 220), "red": (220, 40, 20)}
+
+
+def paint(folder, each, seed):
+    """Pictures of one colour with noise, in a subfolder for each."""
+    rng = np.random.default_rng(seed)
+    for name, colour in COLOURS.items():
+        (folder / name).mkdir(parents=True)
+        for number in range(each):
+            noisy = np.array(colour) + rng.normal(0, 20, (12, 12, 3))
+            Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(folder / name / f"{number}.png")
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory):
+    """Folders of pictures to train on and to test with, and a model."""
+    folder = tmp_path_factory.mktemp("commands")
+    paint(folder / "train", 16, 0)
+    paint(folder / "test", 6, 1)
+    given = ["train", folder / "train", "--model", "mnist_convnet", "--epochs", "6", "--batch-size", "8", "--threads", "1"]
+    assert cli.main([*map(str, given), "--out", str(folder / "model.safetensors")]) == 0
+    return folder
+
+
+def run(capsys, *given):
+    """The exit code and what a command prints on both streams."""
+    capsys.readouterr()
+    code = cli.main([*map(str, given)])
+    return (code, *capsys.readouterr())
+
+
+def test_a_model_is_trained_and_names_classes(here, capsys):
+    code, out, err = run(capsys, "evaluate", here / "model.safetensors", here / "test")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0] == "accuracy 100.00 % of 12 pictures"
+    code, out, _ = run(capsys, "evaluate", here / "model.safetensors", here / "test", "--json")
+    assert json.loads(out) == {"pictures": 12, "accuracy": 1.0, "classes": ["blue", "red"], "confusion": [[6, 0], [0, 6]]}
+
+
+def test_pictures_of_any_size_are_predicted_from_files_folders_and_standard_input(here, capsys, monkeypatch, tmp_path):
+    model = here / "model.safetensors"
+    Image.new("RGB", (300, 90), COLOURS["red"]).save(tmp_path / "large.jpg")
+    code, out, _ = run(capsys, "predict", model, tmp_path / "large.jpg", here / "test" / "blue")
+    assert code == 0
+    assert [re.sub(r" \d.*", "", line).split(": ")[1] for line in out.splitlines()] == ["red"] + ["blue"] * 6
+    content = (tmp_path / "large.jpg").read_bytes()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+    code, out, _ = run(capsys, "predict", model, "-", "--json", "--top", 1)
+    said = json.loads(out)
+    assert said["file"] == "standard input"
+    assert [each["name"] for each in said["classes"]] == ["red"]
+    assert 0.5 < said["classes"][0]["probability"] <= 1
+
+
+def test_inverted_pictures_are_turned_back(here, capsys, tmp_path):
+    Image.new("RGB", (12, 12), tuple(255 - part for part in COLOURS["red"])).save(tmp_path / "negative.png")
+    code, out, _ = run(capsys, "predict", here / "model.safetensors", tmp_path / "negative.png", "--invert")
+    assert code == 0
+    assert ": red " in out
+
+
+def test_the_file_alone_says_what_it_holds(here, capsys):
+    code, out, _ = run(capsys, "summary", here / "model.safetensors")
+    assert code == 0
+    assert "classes: blue, red" in out
+    assert re.search(r"preprocessing: x = 0\.\d+ · grey level \+ -\d", out)
+    assert "training: 6 epochs" in out
+    assert minicnn.load(here / "model.safetensors").classes.tolist() == ["blue", "red"]
+
+
+def test_a_picture_that_cannot_be_read_does_not_stop_the_others(here, capsys, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    code, out, err = run(
+        capsys, "predict", here / "model.safetensors", tmp_path / "broken.png", here / "test" / "red" / "0.png"
+    )
+    assert code == 2
+    assert len(out.splitlines()) == 1
+    words = "expected a picture as PNG, JPEG, BMP, GIF, got something else; save it again as PNG or JPEG, or leave it out"
+    assert err == f"minicnn: {tmp_path / 'broken.png'}: {words}\n"
+
+
+def test_pictures_that_cannot_be_read_are_passed_over_in_training(here, capsys, tmp_path):
+    paint(tmp_path / "train", 12, 2)
+    (tmp_path / "train" / "red" / "broken.png").write_bytes(b"no picture")
+    given = ["train", tmp_path / "train", "--model", "mnist_convnet", "--epochs", 1, "--threads", 1, "--skip-corrupt"]
+    code, out, err = run(capsys, *given, "--out", tmp_path / "m.safetensors")
+    assert code == 0
+    assert out.startswith("24 pictures (3, 12, 12), 2 classes, mnist_convnet of ")
+    assert re.search(r"^passed over .*broken\.png: expected a picture", err, re.MULTILINE)
+
+
+def test_npz_files_are_data_too(here, capsys, tmp_path):
+    rng = np.random.default_rng(3)
+    images, labels = rng.integers(0, 60, (20, 12, 12), dtype=np.uint8), np.arange(20) % 2
+    images[labels == 1] += 150
+    np.savez(tmp_path / "data.npz", images=images, labels=labels)
+    given = ["train", tmp_path / "data.npz", "--model", "mnist_convnet", "--epochs", 5, "--batch-size", 6, "--threads", 1]
+    assert run(capsys, *given, "--out", tmp_path / "m.safetensors")[0] == 0
+    code, out, _ = run(capsys, "evaluate", tmp_path / "m.safetensors", tmp_path / "data.npz", "--threads", 1)
+    assert (code, out.splitlines()[0]) == (0, "accuracy 100.00 % of 20 pictures")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["train", "{}/nowhere"], "{}/nowhere: expected a folder, got no such file or directory; "),
+        (
+            ["train", "{}/test/red"],
+            "{}/test/red: expected two subfolders of pictures or more, one for each class, got 0 of them, ",
+        ),
+        (["train", "{}/train", "--out", "{}"], "--out: expected a file, got the folder {}; name a file in it"),
+        (["train", "{}/nothing.npz"], "{}/nothing.npz: expected a readable NPZ file, got no such file or directory; "),
+        (["evaluate", "{}/nothing", "{}/test"], "{}/nothing: expected "),
+        (
+            ["evaluate", "{}/model.safetensors", "{}"],
+            "{}: expected subfolders out of the model's classes blue, red, got test; ",
+        ),
+        (["predict", "{}/train/red/0.png", "x"], "{}/train/red/0.png: expected "),
+        (["predict", "{}/model.safetensors", "{}/empty"], "{}/empty: expected a folder with pictures, got none in it; "),
+    ],
+)
+def test_bad_inputs_are_one_sentence_and_exit_code_2(here, capsys, given, words):
+    (here / "empty").mkdir(exist_ok=True)
+    code, _, err = run(capsys, *(part.format(here) for part in given))
+    assert code == 2
+    assert err.startswith(f"minicnn: {words.format(here)}"), err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("text", ["0", "4x", "x", "9000", "1x2x3"])
+def test_a_size_that_is_none_is_refused(here, capsys, text):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["train", str(here / "train"), "--size", text])
+    assert caught.value.code == 2
+    assert f"expected rows and columns as 48 or 48x64, got {text!r}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "summary"])
+def test_help_has_an_example(capsys, command):
+    with pytest.raises(SystemExit) as caught:
+        cli.main([command, "--help"])
+    assert caught.value.code == 0
+    assert "example:\n  minicnn " in capsys.readouterr().out
