@@ -180,11 +180,11 @@ def test_a_bomb_among_the_files_of_a_data_set_is_not_unpacked(tmp_path, zeros):
         (tmp_path / name).write_bytes(header(*sizes) + bytes(4))
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(header(1) + b"\1")
     (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(gzip.compress(header(100 * MB)) + zeros)
-    started = time.perf_counter()
+    started = time.process_time()
     message, most = refused(tmp_path, DataError, load_mnist)
     assert "expected 1 labels, as many as t10k-images-idx3-ubyte has images, got 104,857,600" in message
     assert most < MB
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 # --- safetensors ---
@@ -202,11 +202,11 @@ def many(count):
 def test_many_names_take_time_in_proportion(tmp_path):
     path = tmp_path / "many"
     path.write_bytes(file_of(many(50_000), bytes(200_000)))
-    started = time.perf_counter()
+    started = time.process_time()
     assert len(read(path)[1]) == 50_000
     with pytest.raises(CheckpointError, match=r"expected a tensor 'F\.weight', got none"):
         load_weights(path, Network([("F", Dense(1))], (1,), threads=1))
-    assert time.perf_counter() - started < 10, "expected seconds; where every name is compared with every other it is a minute"
+    assert time.process_time() - started < 10, "expected seconds; where every name is compared with every other it is a minute"
 
 
 @pytest.mark.parametrize(
