@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # python -P omits it
 
 
 import numpy as np
+import training
 
 from minicnn import SGD, AdamW, CrossEntropy, Network, OptionError, models
 from minicnn.cli.console import path, program
@@ -127,7 +128,7 @@ def run(recipe: Recipe, options: argparse.Namespace, digits: ImageDataset, seed:
     metadata |= {"augment": options.augment, "learned_from": len(data.learn.chosen)}
     epochs = recipe.epochs if options.epochs is None else options.epochs
     plan = TrainingOptions(epochs, BATCH, seed, recipe.schedule, folder, metadata)
-    trainer = Trainer(net, LOSS, optimizer, plan, data.learn, data.watch)
+    trainer = Trainer(net, LOSS, optimizer, plan, data.learn, data.watch, training.tell)
     judged = identity.describe(identity.examples(data.judge.images, data.judge.targets, data.judge.chosen))
     known = {"run": trainer.identity, "judged": judged}
     if options.resume and (folder / RESULT).exists():

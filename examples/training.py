@@ -23,6 +23,7 @@ from minicnn.optim import Optimizer
 from minicnn.optim.schedules import ConstantRate, Schedule
 from minicnn.train import BEST, Dataset, EpochResult, Trainer, TrainingOptions, checkpoint, history
 from minicnn.train.metrics import confusion, confusion_table, write_json
+from minicnn.train.progress import say
 
 HELD_OUT = 12  # one image in twelve validates: 5,000 of 60,000
 OPTIMIZERS: dict[str, Callable[[float], Optimizer]] = {"sgd": lambda lr: SGD(lr, momentum=0.9), "adam": Adam, "adamw": AdamW}
@@ -178,7 +179,7 @@ def train(
 
     test_pixels = recipe.pixels(data.test_images)
     net.check(recipe.loss, test_pixels, data.test_labels)
-    trainer = Trainer(net, recipe.loss, optimizer, run, learned, validation)
+    trainer = Trainer(net, recipe.loss, optimizer, run, learned, validation, tell)
     rows = trainer.fit(options.resume)
     if trainer.interrupted:
         raise KeyboardInterrupt
@@ -203,6 +204,11 @@ def train(
     write_json(folder / "metrics.json", metrics)
     print(f"wrote metrics.json, {BEST}, {draw(folder, rows, net, data, outputs)} to {folder}")
     return 0
+
+
+def tell(line: str) -> None:
+    """Print a line of the training; how to go on is an option of the program."""
+    say(line.replace("fit(resume=True)", "--resume"))
 
 
 def draw_results(folder: Path, rows: list[EpochResult], net: Network, data: ImageDataset, outputs: Array) -> str:

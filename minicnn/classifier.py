@@ -21,10 +21,12 @@ from .nn.cross_entropy import CrossEntropy
 from .nn.losses import MSE, Loss
 from .optim import Optimizer
 from .train import safetensors_file
+from .train.class_weights import ClassWeight, class_weights
 from .train.document import Json
 from .train.estimator import Estimator
 from .train.metrics import confusion
 from .train.model_file import load_model, save_model
+from .train.run import Dataset
 
 Class = str | int
 """The name of a class: text or a whole number."""
@@ -142,6 +144,11 @@ class Classifier(Estimator[tuple[Class, ...]]):
             what = f"expected labels from {_listed(known)}, got {unknown[0]!r}"
             raise DataError("labels", what, "check the labels, or give all names as classes=")
         return np.array([numbers[label] for label in given.tolist()], np.int64)
+
+    def _weights(self, train: Dataset, learned: tuple[Class, ...], class_weight: ClassWeight) -> Array:
+        """A weight for each image by its class; ``"balanced"`` counts those that are trained on."""
+        numbers = np.asarray(train.targets)
+        return np.asarray(class_weights(numbers[train.chosen], learned, class_weight)[numbers])
 
     def _found(self, labels: Array) -> tuple[Class, ...]:
         """The classes that labels tell."""

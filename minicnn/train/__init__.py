@@ -1,7 +1,28 @@
 """Training: the loop over epochs, checkpoints, log lines and plots."""
 
+from .best_weights import BestWeights, EarlyStopping
+from .callbacks import Callback, ProgressBar
+from .class_weights import class_weights
 from .history import EpochResult
+from .learning_rate import find_learning_rate
+from .loggers import CSVLog, TensorBoard
 from .run import Dataset, TrainingOptions
-from .trainer import BEST, LAST, Trainer
+from .run_folder import BEST, LAST
+from .trainer import Trainer
 
-__all__ = ["BEST", "LAST", "Dataset", "EpochResult", "Trainer", "TrainingOptions"]
+__all__ = [
+    "BEST",
+    "LAST",
+    "BestWeights",
+    "CSVLog",
+    "Callback",
+    "Dataset",
+    "EarlyStopping",
+    "EpochResult",
+    "ProgressBar",
+    "TensorBoard",
+    "Trainer",
+    "TrainingOptions",
+    "class_weights",
+    "find_learning_rate",
+]

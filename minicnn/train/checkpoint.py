@@ -33,6 +33,8 @@ FIRST = 1
 """The format in which the caller's metadata stood under ``facts``; it is read as well."""
 KEY = "minicnn"
 VECTOR = "optimizer."
+CALLBACKS = f"{VECTOR}callbacks."
+"""What callbacks keep; whoever reads the weights leaves it out with the optimiser's vectors."""
 MISSED = "optimizer_missed"
 MOST_DOCUMENT = 1 << 24
 """So many characters the JSON document may have."""
@@ -92,7 +94,13 @@ def load_weights(path: StrPath, net: Network) -> Document:
     return metadata
 
 
-def save_training(path: StrPath, net: Network, optimizer: Optimizer, metadata: Mapping[str, object]) -> None:
+def save_training(
+    path: StrPath,
+    net: Network,
+    optimizer: Optimizer,
+    metadata: Mapping[str, object],
+    kept: Mapping[str, Array] | None = None,
+) -> None:
     """Save a network and its optimiser in the middle of training.
 
     Args:
@@ -100,6 +108,7 @@ def save_training(path: StrPath, net: Network, optimizer: Optimizer, metadata: M
         net: the network.
         optimizer: its optimiser. Its options are not saved: make it again from the metadata.
         metadata: any JSON data, returned by ``read_metadata``.
+        kept: further arrays by name, which ``read_kept`` returns.
 
     Raises:
         CheckpointError: the file cannot be written, the metadata or the parameters' names cannot be stored, or the optimiser
@@ -123,6 +132,7 @@ def save_training(path: StrPath, net: Network, optimizer: Optimizer, metadata: M
                 what = f"expected optimiser vectors of {net.params.flat.size} {net.dtype}, got {vector.size} {vector.dtype}"
                 raise CheckpointError(os.fspath(path), what, hint)
             tensors[VECTOR + name] = vector.copy()
+        tensors |= {CALLBACKS + name: array for name, array in (kept or {}).items()}
         try:
             optimizer.check(net)
         except ContractError as error:
@@ -157,13 +167,24 @@ def load_training(path: StrPath, net: Network, optimizer: Optimizer) -> Document
     steps = document["optimizer_steps"]
     vectors = optimizer.names if steps else ()  # before the first step there are no vectors
     names, missed = stored_names(path, net), _missed(path, net, document, steps)
-    check_tensors(path, net, tensors, stored_arrays(path, net) | {VECTOR + name: net.params.flat for name in vectors})
+    own = {name: tensor for name, tensor in tensors.items() if not name.startswith(CALLBACKS)}
+    check_tensors(path, net, own, stored_arrays(path, net) | {VECTOR + name: net.params.flat for name in vectors})
     with net.update():
         optimizer.load(steps, {name: tensors[VECTOR + name] for name in vectors}, missed)
         net.load_params({ours: tensors[name] for name, ours in names.items()})
         net.steps = document["network_steps"]
     metadata: Document = document["metadata"]
     return metadata
+
+
+def read_kept(path: StrPath) -> dict[str, Array]:
+    """The further arrays that ``save_training`` was given.
+
+    Raises:
+        CheckpointError: the file cannot be read, or is not a checkpoint of minicnn.
+    """
+    tensors = read_document(path, own=True)[1]
+    return {name.removeprefix(CALLBACKS): tensor for name, tensor in tensors.items() if name.startswith(CALLBACKS)}
 
 
 def read_metadata(path: StrPath) -> Document:

@@ -6,13 +6,46 @@ import numpy as np
 
 from ..arrays import Array
 from ..engine.by_name import ImagesByInput
+from ..engine.score import Score
 from ..network import Network
 from ..nn import Layer, ReLU, ScaledTanh, Sigmoid, Tanh
+from .progress import Log
+from .run import Dataset
 
 SAMPLE = 64
 """Number of images on which activations are examined."""
 
 RANGE: dict[type[Layer], tuple[float, float]] = {Sigmoid: (0.0, 1.0), Tanh: (-1.0, 1.0), ScaledTanh: (-1.7159, 1.7159)}
+
+
+class Diagnosis:
+    """Looks after epochs whether training goes wrong, and says each thing once.
+
+    Args:
+        log: called with a warning.
+    """
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._said: set[str] = set()
+
+    def look(self, net: Network, score: Score, images: Dataset) -> None:
+        """Look at an epoch.
+
+        Args:
+            net: the network.
+            score: what it came to.
+            images: on these the layers are examined.
+        """
+        output = next((name for name, own in score.outputs.items() if own.counted), net.outputs[0])
+        accuracy = score.accuracy
+        guessing = None if accuracy is None else chance(accuracy, net.out_shapes[output][0], score.counted)
+        found = {"guessing": guessing} if guessing else {}
+        found |= {} if guessing else {line.partition(":")[0]: line for line in saturation(net, images.images, images.chosen)}
+        for what, warning in found.items():
+            if what not in self._said:
+                self._said.add(what)
+                self._log(f"warning: {warning}")
 
 
 def chance(accuracy: float, classes: int, images: int) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, fields, replace
 from reprlib import repr as short
@@ -23,6 +23,8 @@ from ..optim import Adam, Optimizer
 from ..optim.plateau import ReduceOnPlateau
 from ..optim.schedules import Schedule
 from . import safetensors_file
+from .callbacks import Callback
+from .class_weights import ClassWeight
 from .described import Decoder, encode
 from .document import Document, Json
 from .history import EpochResult, records
@@ -34,8 +36,8 @@ from .trainer import Trainer
 Learned = TypeVar("Learned")
 """What the targets of the first training told, such as the names of classes."""
 
-Held = float | tuple[ArrayLike, ArrayLike]
-"""Images and targets to validate with, or the share of those of training to hold out for that."""
+Held = float | tuple[ArrayLike, ArrayLike] | None
+"""Images and targets to validate with, or the share of those of training to hold out for that; None for no validation."""
 
 
 class FitOptions(TypedDict, total=False):
@@ -53,6 +55,7 @@ class FitOptions(TypedDict, total=False):
     clip_norm: float | None
     clip_value: float | None
     accumulate: int
+    average: float | None
 
 
 class Estimator(Generic[Learned]):
@@ -117,19 +120,25 @@ class Estimator(Generic[Learned]):
         targets: ArrayLike,
         validation: Held = 0.1,
         log: Log | None = say,
+        callbacks: Sequence[Callback] = (),
+        class_weight: ClassWeight | None = None,
         **options: Unpack[FitOptions],
     ) -> Self:
-        """Train; a second call goes on from where the first one ended.
+        """Train; a second call goes on from where the first one ended, for as many epochs more.
 
         Args:
             images: (N, H, W), (N, H, W, C) or (N, C, H, W) of uint8 or floats; see ``data.from_arrays``.
             targets: one for each image: names of classes, or for a ``Regressor`` numbers.
-            validation: a pair of images and targets to judge each epoch by; or the share of the images to hold out for that.
+            validation: a pair of images and targets to judge each epoch by; or the share of the images to hold out for that;
+                None for neither.
             log: called with each line of the log; None for silence.
+            callbacks: as of ``train.Trainer``, for example ``[train.EarlyStopping()]``.
+            class_weight: ``"balanced"``, so that rare classes count as much in training as frequent ones; or a weight for each
+                class, as a dict by name or in the order of ``classes``. See ``train.class_weights``. Only for a ``Classifier``.
             **options: epochs, 10 unless given, batch_size, seed and others of ``train.TrainingOptions``.
 
         Returns:
-            Itself. The network has the parameters of the last epoch.
+            Itself. The network has the parameters of the last epoch, unless a callback or ``average`` gave it others.
 
         Raises:
             DataError, ShapeError: images or targets are not what they should be.
@@ -145,8 +154,10 @@ class Estimator(Generic[Learned]):
         steps = self.preprocessing or Preprocessing.of(given, self._normalise, self._fit_size, self._layout)
         learned = self._learn(targets, len(given)) if self._learned is None else self._learned
         train, held_out = self._examples(steps, learned, given, targets, validation, run.seed)
+        if class_weight is not None:
+            train = replace(train, weight=self._weights(train, learned, class_weight))
         self.preprocessing, self._learned = steps, learned
-        trainer = Trainer(self.net, loss, self.optimizer, run, train, held_out, log or (lambda line: None))
+        trainer = Trainer(self.net, loss, self.optimizer, run, train, held_out, log, callbacks)
         done = len(self.history)
         try:
             trainer.fit()
@@ -156,10 +167,12 @@ class Estimator(Generic[Learned]):
 
     def _examples(
         self, steps: Preprocessing, learned: Learned, images: Array, targets: ArrayLike, validation: Held, seed: int
-    ) -> tuple[Dataset, Dataset]:
+    ) -> tuple[Dataset, Dataset | None]:
         """What to train on and to validate with."""
         x = steps.source(self._who, images, self.net.in_shape, self.net.dtype)
         y = self._numbers(targets, len(images), learned)
+        if validation is None:
+            return Dataset(x, y), None
         if not isinstance(validation, tuple):
             if isinstance(validation, bool) or not isinstance(validation, int | float) or not 0 < validation < 1:
                 what = f"expected validation as a pair (images, targets), or a share between 0 and 1, got {short(validation)}"
@@ -222,6 +235,11 @@ class Estimator(Generic[Learned]):
     def _numbers(self, targets: ArrayLike, images: int, learned: Learned) -> Array:
         """Targets of so many images as the network takes them."""
         raise NotImplementedError
+
+    def _weights(self, train: Dataset, learned: Learned, class_weight: ClassWeight) -> Array:
+        """A weight for each image by its class."""
+        what = f"expected class_weight for classes, got {short(class_weight)} for numbers"
+        raise OptionError(f"{self._who}.fit", what, "leave class_weight out")
 
     def _restored(self, path: StrPath, found: Json) -> Learned:
         """What was learned, from a file."""

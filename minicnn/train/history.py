@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from reprlib import repr as short
 from typing import NoReturn, TypeVar
@@ -20,21 +20,24 @@ T = TypeVar("T")
 class EpochResult:
     """The result of one epoch: mean losses, accuracies from 0 to 1, and ``seconds`` of training without validation.
 
-    An accuracy is None where the targets are not class numbers, as of a regression.
+    An accuracy is None where the targets are not class numbers, as of a regression. Without validation its loss and accuracy
+    are None.
     """
 
     epoch: int
     train_loss: float
     train_accuracy: float | None
-    val_loss: float
+    val_loss: float | None
     val_accuracy: float | None
     seconds: float
     images_per_second: float
 
     def __str__(self) -> str:
         train = f"train loss {self.train_loss:.4f}{_percent(self.train_accuracy)}"
-        validation = f"validation loss {self.val_loss:.4f}{_percent(self.val_accuracy)}"
-        return f"epoch {self.epoch:2}  {train}  {validation}  {self.seconds:.2f} s  {self.images_per_second:,.0f} images/s"
+        parts = [f"epoch {self.epoch:2}", train]
+        if self.val_loss is not None:
+            parts.append(f"validation loss {self.val_loss:.4f}{_percent(self.val_accuracy)}")
+        return "  ".join([*parts, f"{self.seconds:.2f} s", f"{self.images_per_second:,.0f} images/s"])
 
 
 def _percent(accuracy: float | None) -> str:
@@ -44,13 +47,20 @@ def _percent(accuracy: float | None) -> str:
 def best(rows: Sequence[EpochResult]) -> EpochResult:
     """The epoch with the highest validation accuracy, or where there is none with the lowest loss; the first of equals.
 
+    Without validation it is the last one: the loss of training says little of an epoch that it ran along with.
+
     Args:
         rows: at least one.
 
     >>> best([EpochResult(1, 0.3, None, 0.5, None, 1.0, 9.0), EpochResult(2, 0.2, None, 0.4, None, 1.0, 9.0)]).epoch
     2
     """
-    return max(rows, key=lambda row: -row.val_loss if row.val_accuracy is None else row.val_accuracy)
+    losses = [row.val_loss for row in rows if row.val_loss is not None]
+    if len(losses) < len(rows):
+        return rows[-1]
+    if any(row.val_accuracy is None for row in rows):
+        return rows[losses.index(min(losses))]
+    return max(rows, key=lambda row: row.val_accuracy or 0.0)
 
 
 @dataclass
@@ -79,13 +89,14 @@ class Tally:
         self.seconds += seconds
 
 
-def record(path: str | os.PathLike[str], cls: type[T], found: Json) -> T:
+def record(path: str | os.PathLike[str], cls: type[T], found: Json, known: Collection[str] = ()) -> T:
     """Read one JSON object as a dataclass of non-negative integers, finite numbers or None, and booleans.
 
     Args:
         path: the file, for messages.
         cls: the dataclass.
         found: the value in the file.
+        known: names of fields that must not be None here.
 
     Raises:
         CheckpointError: the value does not fit the dataclass.
@@ -97,26 +108,27 @@ def record(path: str | os.PathLike[str], cls: type[T], found: Json) -> T:
     if not isinstance(found, dict) or found.keys() != names.keys():
         refuse(path, f"an object of {', '.join(names)}", found)
     for name, kind in names.items():
-        words, fits = KINDS[kind]
+        words, fits = KINDS[kind.removesuffix(" | None") if name in known else kind]
         if not fits(found[name]):
             refuse(path, f"{name} as {words}", found[name])
     return cls(**found)
 
 
-def records(path: str | os.PathLike[str], cls: type[T], found: Json) -> list[T]:
+def records(path: str | os.PathLike[str], cls: type[T], found: Json, known: Collection[str] = ()) -> list[T]:
     """Read a list of such objects, numbered from 1 in their first field.
 
     Args:
         path: the file, for messages.
         cls: the dataclass.
         found: the value in the file.
+        known: as of ``record``.
 
     Raises:
         CheckpointError: the value is not such a list.
     """
     if not isinstance(found, list):
         refuse(path, f"a list of objects of {', '.join(_kinds(cls))}", found)
-    several = [record(path, cls, item) for item in found]
+    several = [record(path, cls, item, known) for item in found]
     counter = next(iter(_kinds(cls)))
     for number, one in enumerate(several, 1):
         if getattr(one, counter) != number:
@@ -125,7 +137,7 @@ def records(path: str | os.PathLike[str], cls: type[T], found: Json) -> list[T]:
 
 
 def restore(
-    path: str | os.PathLike[str], metadata: Mapping[str, Json], images: int, batch_size: int
+    path: str | os.PathLike[str], metadata: Mapping[str, Json], images: int, batch_size: int, validated: bool
 ) -> tuple[list[EpochResult], Tally]:
     """Read the rows and the running sums of a checkpoint.
 
@@ -134,12 +146,15 @@ def restore(
         metadata: its metadata.
         images: the number of images in an epoch.
         batch_size: the number of images in a step.
+        validated: whether epochs have a validation.
 
     Raises:
         CheckpointError: they do not fit a run over this number of images.
     """
-    rows = records(path, EpochResult, metadata.get("rows"))
+    rows = records(path, EpochResult, metadata.get("rows"), ("val_loss",) if validated else ())
     for row in rows:
+        if not validated and (row.val_loss, row.val_accuracy) != (None, None):
+            refuse(path, "nothing of a validation", row.val_loss)
         for name in ("train_accuracy", "val_accuracy"):
             if not 0 <= (getattr(row, name) or 0) <= 1:
                 refuse(path, f"{name} from 0 to 1", getattr(row, name))

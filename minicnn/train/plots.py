@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from ..arrays import Array
 from ..data.outfile import outfile
 from ..errors import lacking
 from .history import EpochResult
+from .learning_rate import FoundRate
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,20 +58,20 @@ def learning_curves(rows: Sequence[EpochResult], path: Path) -> None:
     Raises:
         OutputError: the file cannot be written, or matplotlib is not installed.
     """
-    accuracies = [(row.train_accuracy, row.val_accuracy) for row in rows]
-    wrong = [(100 - 100 * train, 100 - 100 * val) for train, val in accuracies if train is not None and val is not None]
-    panels = 2 if wrong else 1
+    panels = 2 if any(row.train_accuracy is not None for row in rows) else 1
     figure = blank(4.5 * panels, 3.6)
     from matplotlib.ticker import LogLocator, NullFormatter
 
     losses, *errors = figure.subplots(1, panels, squeeze=False)[0]
-    epochs = [row.epoch for row in rows]
-    curves = [(losses, [row.train_loss for row in rows], [row.val_loss for row in rows], "loss")]
-    curves += [(axes, [train for train, _ in wrong], [val for _, val in wrong], "error (%)") for axes in errors]
-    for axes, train, validation, title in curves:
-        axes.plot(epochs, train, marker="o", markersize=3, color=SOFT, label="training (while learning)")
-        axes.plot(epochs, validation, marker="o", markersize=3, color=ACCENT, label="validation")
-        axes.set(xlabel="epoch", ylabel=title, yscale="log" if min(*train, *validation) > 0 else "linear")
+    drawn = [(losses, "loss", _numbers(row.train_loss for row in rows), _numbers(row.val_loss for row in rows))]
+    for axes in errors:
+        wrong = (_numbers(getattr(row, name) for row in rows) for name in ("train_accuracy", "val_accuracy"))
+        drawn.append((axes, "error (%)", *({epoch: 100 - 100 * value for epoch, value in one.items()} for one in wrong)))
+    for axes, title, train, validation in drawn:
+        axes.plot(*_points(train), marker="o", markersize=3, color=SOFT, label="training (while learning)")
+        if validation:
+            axes.plot(*_points(validation), marker="o", markersize=3, color=ACCENT, label="validation")
+        axes.set(xlabel="epoch", ylabel=title, yscale="log" if min(*train.values(), *validation.values(), 1) > 0 else "linear")
         axes.xaxis.get_major_locator().set_params(integer=True)
         if axes.get_yscale() == "log":
             axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
@@ -78,6 +79,36 @@ def learning_curves(rows: Sequence[EpochResult], path: Path) -> None:
         axes.yaxis.set_major_formatter("{x:g}")
         axes.grid(alpha=0.3, which="both")
         axes.legend(frameon=False, fontsize=8)
+    save(figure, path, 120)
+
+
+def _numbers(values: Iterable[float | None]) -> dict[int, float]:
+    """By epoch, without those that are not known."""
+    return {epoch: value for epoch, value in enumerate(values, 1) if value is not None}
+
+
+def _points(values: Mapping[int, float]) -> tuple[list[int], list[float]]:
+    return list(values), list(values.values())
+
+
+def learning_rates(found: FoundRate, path: Path) -> None:
+    """The smoothed loss at each learning rate, with the suggestion.
+
+    Args:
+        found: what ``find_learning_rate`` gave.
+        path: the PNG to write.
+
+    Raises:
+        OutputError: the file cannot be written, or matplotlib is not installed.
+    """
+    figure = blank(4.5, 3.6)
+    axes = figure.subplots()
+    axes.plot(found.rates, found.losses, color=SOFT)
+    if found.suggestion is not None:
+        axes.axvline(found.suggestion, color=ACCENT, label=f"suggestion: {found.suggestion:.2g}")
+        axes.legend(frameon=False, fontsize=8)
+    axes.set(xlabel="learning rate", ylabel="smoothed loss", xscale="log")
+    axes.grid(alpha=0.3)
     save(figure, path, 120)
 
 

@@ -58,9 +58,13 @@ class Bar:
             self._bar.set_postfix_str(f"loss {loss:.4f}", refresh=False)
             self._bar.update(images)
 
+    def close(self) -> None:
+        """Remove the bar."""
+        if self._bar is not None:
+            self._bar.close()
+
     def __enter__(self) -> Bar:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._bar is not None:
-            self._bar.close()
+        self.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,8 @@ from ..optim.schedules import ConstantRate, Schedule
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
+
+    from .history import EpochResult
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +74,9 @@ class TrainingOptions:
         plateau: lowers the optimiser's rate where validation does not get better; schedule and decay multiply the result.
         clip_norm: scale gradients down to this norm before each step; None does not.
         clip_value: clip every gradient to ± this before each step, and before ``clip_norm``; None does not.
+        average: keep a running average of the parameters by this decay, in [0, 1), as ``optim.averaging.ParameterAverage``
+            does. Epochs are validated with it, the best weights are those of it, and the network has it at the end. Running
+            statistics are measured for it each time, in a forward pass over the training images. None keeps none.
         accumulate: so many batches make a step, whose gradients are those of one batch (``Network.loss_and_grads`` with
             ``part``); the last step of an epoch may have fewer.
 
@@ -91,11 +96,19 @@ class TrainingOptions:
     clip_norm: float | None = None
     clip_value: float | None = None
     accumulate: int = 1
+    average: float | None = None
 
     @property
     def step_size(self) -> int:
         """Images in a step."""
         return self.batch_size * self.accumulate
+
+    def rate(self, lr: float, rows: Sequence[EpochResult]) -> float:
+        """The optimiser's rate after these epochs, without schedule and decay; ``lr`` is that of the first one."""
+        if self.plateau is None:
+            return lr
+        name = "val_loss" if self.plateau.mode == "min" else "val_accuracy"
+        return self.plateau.rate(lr, (float(getattr(row, name)) for row in rows))
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "accumulate"):
@@ -106,17 +119,60 @@ class TrainingOptions:
                     f"expected {name} as a whole number of at least 1, got {value!r}",
                     f"give {name}=1 or more",
                 )
+        for name, least in (("seed", 0), ("log_every", 0)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                what = f"expected {name} as a whole number of at least {least}, got {value!r}"
+                raise OptionError("TrainingOptions", what, f"give {name}={least} or more")
+        if not isinstance(self.metadata, Mapping):
+            what = f"expected metadata as a dict, got {self.metadata!r}"
+            raise OptionError("TrainingOptions", what, 'give for example metadata={"author": "me"}')
         number("TrainingOptions", "decay", self.decay, 0, 1, "(]")
         for name in ("clip_norm", "clip_value"):
             if getattr(self, name) is not None:
                 number("TrainingOptions", name, getattr(self, name), 0, math.inf, "()")
+        if self.average is not None:
+            number("TrainingOptions", "average", self.average, 0, 1)
         if not isinstance(self.plateau, ReduceOnPlateau | None):
             what = f"expected plateau as a ReduceOnPlateau, got {self.plateau!r}"
             raise OptionError("TrainingOptions", what, "give plateau=ReduceOnPlateau(), or leave it out")
         if isinstance(self.schedule, ReduceOnPlateau):
             what = "expected schedule as a factor for each step, got a ReduceOnPlateau, which follows validation"
             raise OptionError("TrainingOptions", what, "give it as plateau=")
+        if not callable(self.schedule):
+            what = f"expected schedule as a schedule, got {self.schedule!r}"
+            raise OptionError("TrainingOptions", what, "give for example schedule=Cosine()")
         if self.folder is not None and (self.folder == "" or not isinstance(self.folder, str | os.PathLike)):
             raise OptionError(
                 "TrainingOptions", f"expected folder as a path, got {self.folder!r}", "give folder='runs' or leave it out"
             )
+
+
+def check_kinds(run: object, train: object, validation: object) -> None:
+    """Refuse arguments of a trainer that are of other kinds.
+
+    Raises:
+        OptionError: one is.
+    """
+    options, data = ("a TrainingOptions", "write TrainingOptions(epochs=10)"), ("a Dataset", "write Dataset(images, targets)")
+    for name, value, right, (wanted, hint) in (
+        ("run", run, isinstance(run, TrainingOptions), options),
+        ("train", train, isinstance(train, Dataset), data),
+        ("validation", validation, isinstance(validation, Dataset | None), data),
+    ):
+        if not right:
+            raise OptionError("Trainer", f"expected {name} as {wanted}, got {type(value).__name__}", hint)
+
+
+def check_plateau(run: TrainingOptions, validation: Dataset | None, has_accuracy: bool) -> None:
+    """Refuse a plateau of what there is not.
+
+    Raises:
+        OptionError: there is no validation, or no accuracy.
+    """
+    if run.plateau is not None and validation is None:
+        what = "expected validation images for plateau, got none"
+        raise OptionError("TrainingOptions", what, "give Trainer validation images, or leave plateau out")
+    if run.plateau is not None and run.plateau.mode == "max" and not has_accuracy:
+        what = 'expected plateau with mode="min" for targets that are not class numbers, got mode="max"'
+        raise OptionError("TrainingOptions", what, "watch the loss: there is no accuracy")

@@ -91,7 +91,7 @@ def test_ctrl_c_takes_effect_after_the_step_and_the_run_goes_on_bit_for_bit(tmp_
     stopped = trainer(tmp_path, press, log_every=2)
     assert len(stopped.fit()) == 1
     assert stopped.interrupted
-    assert lines[-1] == f"stopped in epoch 2 after step 4 of 10; saved to {tmp_path / LAST}, go on with --resume"
+    assert lines[-1] == f"stopped in epoch 2 after step 4 of 10; saved to {tmp_path / LAST}, go on with fit(resume=True)"
     again = trainer(tmp_path)
     rows = again.fit(resume=True)
     assert again.net.params.flat.tobytes() == uninterrupted[0]
