@@ -57,7 +57,7 @@ def fetch(source: str, log: Callable[[str], None]) -> tuple[dict[str, bytes], st
         except DataError as fault:
             log(f"no MNIST from {words}: {fault.what}")
             faults.append(fault.what)
-    hint = "check the network, or give the folder that holds the four files as data, or set MINICNN_DATA to it"
+    hint = "check the network, or name a folder that holds the four files with data= or MINICNN_DATA"
     raise DataError("MNIST", f"expected it from the network, got none ({' and '.join(dict.fromkeys(faults))})", hint)
 
 

