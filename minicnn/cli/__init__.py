@@ -6,10 +6,10 @@ import argparse
 from collections.abc import Sequence
 
 from ..version import __version__
-from . import evaluate, info, predict, summary, train, warmup
+from . import evaluate, info, predict, serve, summary, train, warmup
 from .console import program
 
-COMMANDS = (train, evaluate, predict, summary, info, warmup)
+COMMANDS = (train, evaluate, predict, serve, summary, info, warmup)
 
 
 @program("minicnn")
