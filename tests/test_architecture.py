@@ -40,7 +40,8 @@ MAY_IMPORT = {
     "classifier": "arrays errors nn optim network data train",
     "minicnn": "errors version backends nn optim engine network models classifier",
     "serve": "arrays errors data classifier",
-    "cli": "arrays errors version backends backends.cpu.compile nn optim network models data train classifier serve",
+    "cli": "arrays errors version backends backends.cpu.compile nn optim engine network models testing data train classifier "
+    "serve",
 }
 """Every module, a folder or a file of the package, with the modules that it may import; "minicnn" is the package's own list."""
 
