@@ -27,7 +27,7 @@ from .optim import SDLM, SGD, Adadelta, Adagrad, Adam, AdamW, Lion, NAdam, Param
 from .version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from .classifier import Classifier, Regressor, load, save
+    from .train.classifier import Classifier, Regressor, load, save
 
 
 __all__ = [  # and the layers, which nn lists
@@ -82,7 +82,7 @@ def __getattr__(name: str) -> object:
     """What needs training and data, which are imported when it is first asked for."""
     if name not in ("Classifier", "Regressor", "load", "save"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from . import classifier
+    from .train import classifier
 
     found = globals()[name] = getattr(classifier, name)
     return found

@@ -6,10 +6,10 @@ import argparse
 from collections.abc import Sequence
 
 from ..version import __version__
-from . import evaluate, info, predict, summary, train, warmup
+from . import bench, cache, check, doctor, evaluate, info, plot, predict, serve, summary, train, warmup
 from .console import program
 
-COMMANDS = (train, evaluate, predict, summary, info, warmup)
+COMMANDS = (train, evaluate, predict, serve, summary, plot, bench, check, info, doctor, warmup, cache)
 
 
 @program("minicnn")

@@ -38,6 +38,11 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=path, metavar="MODEL", help="a model file, as train writes it")
 
 
+def add_network(parser: argparse.ArgumentParser) -> None:
+    """Which network: that of a file, or a new one."""
+    parser.add_argument("model", metavar="MODEL", help="a model file, or a name such as resnet8 for a new network")
+
+
 def count(text: str) -> int:
     """A whole number of at least 1.
 

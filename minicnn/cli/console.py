@@ -27,7 +27,7 @@ from .streams import flushed, usable_streams
 TRACEBACK = "MINICNN_TRACEBACK"
 """If this environment variable is set, errors are printed with their traceback."""
 
-OPTIONAL = ("safetensors", "matplotlib", "tqdm", "torch", "jax", "onnx", "onnxruntime")
+OPTIONAL = ("safetensors", "matplotlib", "tqdm", "PIL", "torch", "jax", "onnx", "onnxruntime", "starlette", "uvicorn")
 """Packages that may be missing."""
 
 REQUEST, FAULT = 2, 1

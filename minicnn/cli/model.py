@@ -3,31 +3,52 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
-from ..classifier import Classifier, load
+from .. import models
 from ..data.picture import FITS
 from ..errors import CheckpointError
+from ..network import Network
 from ..train.checkpoint import read_metadata
+from ..train.classifier import Classifier, load
+from .console import path
+
+OTHERS = ("C3_CONNECTIONS", "c3_table", "cyclic_table")
+ZOO = tuple(name for name in models.__all__ if name not in OTHERS)
+"""The models that minicnn knows by name."""
 
 
-def classifier(path: Path, threads: int | None) -> Classifier:
+def classifier(file: Path, threads: int | None) -> Classifier:
     """The classifier of a model file.
 
     Raises:
         CheckpointError: it is none, or takes no pictures.
     """
-    found = load(path, threads=threads)
+    found = load(file, threads=threads)
     if not isinstance(found, Classifier):
         what = f"expected a file of a Classifier, got one of a {type(found).__name__}"
-        raise CheckpointError(str(path), what, "load it in Python with minicnn.load")
+        raise CheckpointError(str(file), what, "load it in Python with minicnn.load")
     if len(found.net.in_shape) != 3 or found.net.in_shape[0] not in (1, 3):
         what = f"expected a network that takes grey or colour pictures, got one for inputs {found.net.in_shape}"
-        raise CheckpointError(str(path), what, "load it in Python with minicnn.load")
+        raise CheckpointError(str(file), what, "load it in Python with minicnn.load")
     return found
 
 
-def fit_of(path: Path) -> str:
+def network(text: str, threads: int | None) -> Network:
+    """The network of a model file, or a new one of the zoo by its name.
+
+    Raises:
+        CheckpointError: it is neither.
+    """
+    place = path(text)
+    if text in ZOO and not place.exists():
+        return cast("Network", getattr(models, text)(threads=threads))
+    found = load(place, threads=threads)
+    return found if isinstance(found, Network) else found.net
+
+
+def fit_of(file: Path) -> str:
     """How pictures of other sizes are made to fit, as in training."""
-    pictures = read_metadata(path).get("pictures")
+    pictures = read_metadata(file).get("pictures")
     fit = pictures.get("fit") if isinstance(pictures, dict) else None
     return fit if fit in FITS else "crop"

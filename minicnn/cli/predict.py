@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from ..arrays import Array
-from ..classifier import Classifier
 from ..data.picture import MOST_BYTES, SUFFIXES, read_picture
 from ..errors import DataError
+from ..train.classifier import Classifier
 from .command import Commands, add_command, add_model, add_threads, count
 from .model import classifier, fit_of
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from ..classifier import load
 from ..network import Network
+from ..train.classifier import load
 from .command import Commands, add_command, add_model
 
 EXAMPLE = "  minicnn summary model.safetensors"

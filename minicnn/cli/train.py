@@ -6,11 +6,11 @@ import argparse
 import sys
 
 from .. import models
-from ..classifier import Class, Classifier
 from ..data.from_arrays import from_arrays
 from ..errors import OptionError, need
 from ..optim import Adam
 from ..optim.schedules import OneCycle
+from ..train.classifier import Class, Classifier
 from .command import Commands, add_command, add_threads, count
 from .console import path
 from .dataset import add_data, add_form, read

@@ -85,7 +85,7 @@ def load_mnist(
     if source == "subset":
         return _from_subset(log)
     if source == "cache":
-        cache = _cache()
+        cache = cache_folder()
         return _from_folder(cache, f"the cache {cache}", "let source 'auto' fetch them once")
     if source == "auto" and (cached := _from_cache(log)):
         return cached
@@ -99,7 +99,12 @@ def _check_options(data: object, source: str) -> None:
         raise OptionError("source", f"expected 'auto' beside a data folder, got {source!r}", "give only one of the two")
 
 
-def _cache() -> Path:
+def cache_folder() -> Path:
+    """Where downloaded digits are kept.
+
+    Raises:
+        DataError: there is no home folder.
+    """
     # The XDG base directory specification says to ignore a relative XDG_CACHE_HOME.
     base = Path(os.environ.get("XDG_CACHE_HOME", ""))
     if not base.is_absolute():
@@ -118,7 +123,7 @@ def _from_subset(log: Callable[[str], None]) -> ImageDataset:
 
 def _from_cache(log: Callable[[str], None]) -> ImageDataset | None:
     try:
-        folder = _cache()
+        folder = cache_folder()
         if not os.path.isdir(folder):
             return None
         return _from_folder(folder, f"the cache {folder}", "fetch it again")
@@ -143,7 +148,7 @@ def _from_network(source: str, log: Callable[[str], None]) -> ImageDataset:
 
 def _keep(arrays: dict[str, NDArray[np.uint8]], log: Callable[[str], None]) -> None:
     try:
-        folder = _cache()
+        folder = cache_folder()
         folder.mkdir(parents=True, exist_ok=True)
         for name, array in arrays.items():
             write_idx(folder / name, array)

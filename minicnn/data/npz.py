@@ -57,6 +57,32 @@ def read_npz(
         raise DataError(who, f"expected an intact NPZ file, got a broken one ({fault})", _HINT) from fault
 
 
+def read_npy(file: BinaryIO, who: str, kinds: str, fits: Callable[[Shape], bool], wanted: str) -> Array:
+    """Read an array as ``np.save`` writes it. Its shape is checked before memory is taken.
+
+    Args:
+        file: the file.
+        who: its name in error messages.
+        kinds: the dtypes that it may have, as ``np.dtype.str`` without its first character, such as ``"u1 f4"``.
+        fits: whether a shape is right.
+        wanted: in words what the array should be.
+
+    Returns:
+        The array, C-contiguous and in native byte order.
+
+    Raises:
+        DataError: it is none.
+    """
+    hint = "write it again with np.save"
+    try:
+        header = _header(file)
+    except (ValueError, UnicodeDecodeError) as fault:
+        raise DataError(who, f"expected an intact NPY file, got a broken one ({fault})", hint) from None
+    if header.dtype[1:] not in kinds.split() or not fits(header.shape):
+        raise DataError(who, f"expected {wanted}, got {header.dtype} of shape {header.shape}", hint)
+    return _content(file, header, who, hint)
+
+
 def _arrays(
     archive: zipfile.ZipFile, who: str, kinds: Mapping[str, str], fits: Callable[[dict[str, Shape]], bool], wanted: str
 ) -> dict[str, Array]:
@@ -97,7 +123,7 @@ def _header(member: IO[bytes]) -> Header:
     return Header(found[1], found[2] == "True", tuple(int(size) for size in found[3].split(",") if size.strip()))
 
 
-def _content(member: IO[bytes], header: Header, who: str) -> Array:
+def _content(member: IO[bytes], header: Header, who: str, hint: str = _HINT) -> Array:
     """The numbers behind the header: exactly so many."""
     (_, fortran, shape), dtype = header, np.dtype(header.dtype)
     content, got = np.empty(math.prod(shape) * dtype.itemsize, np.uint8), 0
@@ -109,6 +135,6 @@ def _content(member: IO[bytes], header: Header, who: str) -> Array:
             break
     if got != len(content):
         words = f"{got:,}" if got < len(content) else "more"
-        raise DataError(who, f"expected {len(content):,} bytes for its shape {shape} of {dtype.name}, got {words}", _HINT)
+        raise DataError(who, f"expected {len(content):,} bytes for its shape {shape} of {dtype.name}, got {words}", hint)
     array = content.view(dtype).reshape(shape[::-1] if fortran else shape)
     return np.ascontiguousarray(array.T if fortran else array, dtype.newbyteorder("="))

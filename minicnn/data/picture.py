@@ -62,20 +62,23 @@ def read_picture(
     [255, 0, 0]
     """
     check_form(size, channels, fit)
-    named = who or ("picture" if isinstance(file, bytes) else os.fspath(file))
-    with opened(file, named) as image:
+    with opened(file, _named(file, who)) as image:
         upright = _upright(image)
         flat = _flattened(upright, channels)
         return _array(flat if size is None else _fitted(flat, size, fit))
 
 
-def look(file: str | os.PathLike[str]) -> tuple[tuple[int, int], bool]:
+def look(file: str | os.PathLike[str] | bytes, who: str | None = None) -> tuple[tuple[int, int], bool]:
     """The rows and columns of a picture, turned as it is shown, and whether it has colours, without decoding it.
+
+    Args:
+        file: as of ``read_picture``.
+        who: likewise.
 
     Raises:
         DataError: as of ``read_picture``.
     """
-    with opened(file, os.fspath(file)) as image:
+    with opened(file, _named(file, who)) as image:
         turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)  # orientations that lie on a side
         size = (image.width, image.height) if turned else (image.height, image.width)
         return size, _has_colours(image)
@@ -129,6 +132,11 @@ def opened(file: str | os.PathLike[str] | bytes, who: str) -> Iterator[Image.Ima
     except Image.DecompressionBombError:
         what = f"expected a picture of at most {MOST_PIXELS:,} pixels, got a larger one"
         raise DataError(who, what, "make it smaller") from None
+
+
+def _named(file: str | os.PathLike[str] | bytes, who: str | None) -> str:
+    """What messages call a picture."""
+    return who or ("picture" if isinstance(file, bytes) else os.fspath(file))
 
 
 def _content(file: str | os.PathLike[str] | bytes, who: str) -> bytes:

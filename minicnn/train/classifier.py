@@ -11,22 +11,22 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .arrays import Array
-from .data.outfile import StrPath
-from .data.pixels import Normalise
-from .errors import CheckpointError, DataError, MinicnnError, OptionError
-from .network import Network
-from .nn import LogSoftmax, Softmax
-from .nn.cross_entropy import CrossEntropy
-from .nn.losses import MSE, Loss
-from .optim import Optimizer
-from .train import safetensors_file
-from .train.class_weights import ClassWeight, class_weights
-from .train.document import Json
-from .train.estimator import Estimator
-from .train.metrics import confusion
-from .train.model_file import load_model, save_model
-from .train.run import Dataset
+from ..arrays import Array
+from ..data.outfile import StrPath
+from ..data.pixels import Normalise
+from ..errors import CheckpointError, DataError, MinicnnError, OptionError
+from ..network import Network
+from ..nn import LogSoftmax, Softmax
+from ..nn.cross_entropy import CrossEntropy
+from ..nn.losses import MSE, Loss
+from ..optim import Optimizer
+from . import safetensors_file
+from .class_weights import ClassWeight, class_weights
+from .document import Json
+from .estimator import Estimator
+from .metrics import confusion
+from .model_file import load_model, save_model
+from .run import Dataset
 
 Class = str | int
 """The name of a class: text or a whole number."""

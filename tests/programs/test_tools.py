@@ -1,0 +1,215 @@
+"""The commands that look at a model or at this machine: bench, check, plot, doctor, cache."""
+
+import re
+
+import numpy as np
+import pytest
+
+import minicnn as m
+from minicnn import cli
+from minicnn.backends.cpu.compile.mode import CHECK, INTERPRET
+from minicnn.cli import doctor
+from minicnn.data import mnist
+
+SMALL = [("C1", m.Conv2d(3, kernel_size=3)), ("N", m.BatchNorm2d()), m.ReLU(), m.MaxPool2d(2), m.Flatten(), ("F", m.Dense(2))]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A classifier with a history of training."""
+    path = tmp_path_factory.mktemp("tools") / "model.safetensors"
+    images = np.random.default_rng(0).integers(0, 256, (20, 8, 8), dtype=np.uint8)
+    net = m.Network(SMALL, (1, 8, 8), threads=1)
+    m.Classifier(net).fit(images, np.arange(20) % 2, epochs=2, log=None).save(path)
+    return path
+
+
+def run(capsys, *given):
+    """The exit code and what a command prints on both streams."""
+    capsys.readouterr()
+    code = cli.main([*map(str, given)])
+    return (code, *capsys.readouterr())
+
+
+# --- bench ---
+
+
+def test_bench_lists_every_layer_and_whole_batches(model, capsys):
+    code, out, _ = run(capsys, "bench", model, "--batch", 5, "--threads", 1)
+    lines = out.splitlines()
+    assert code == 0
+    assert [line.split()[0] for line in lines[2:-1]] == ["C1", "N", "2", "3", "4", "F"]
+    first = lines[2].split()
+    assert float(first[1]) > 0
+    assert float(first[2]) > 0
+    assert (float(first[4]), float(first[5])) == (pytest.approx(16 * 3 * 36 * 4 / 1000, abs=0.06), 0.1)
+    assert sum(float(line.split()[3].rstrip("%")) for line in lines[2:-1]) == pytest.approx(100, abs=1)
+    assert re.fullmatch(
+        r"5 images, 1 threads: loss and gradients [\d.]+ ms, prediction [\d.]+ ms, [\d,]+ images a second", lines[-1]
+    )
+
+
+def test_bench_takes_a_name_of_the_zoo(capsys):
+    code, out, _ = run(capsys, "bench", "lenet5_modern", "--batch", 2, "--threads", 1)
+    assert code == 0
+    assert "C1 " in out
+
+
+# --- check ---
+
+
+def test_right_gradients_pass(model, capsys):
+    code, out, _ = run(capsys, "check", model, "--threads", 1)
+    assert (code, out) == (0, "right: gradients of x and of 6 arrays, 92 parameters, to 1e-6 of differences\n")
+
+
+def test_a_wrong_gradient_is_named(model, capsys, monkeypatch):
+    plain = m.Network.backward
+
+    def wrong(self, dy, input_grad=True):
+        found = plain(self, dy, input_grad)
+        self.grads["F.W"][0, 0] *= 1.001
+        return found
+
+    monkeypatch.setattr(m.Network, "backward", wrong)
+    code, _, err = run(capsys, "check", model, "--threads", 1)
+    assert code == 2
+    assert err.startswith(f"minicnn: {model}: expected ")
+    assert " as the gradient of F.W along a random direction, got " in err
+    assert err.endswith("; look at that layer with minicnn.testing.check_layer\n")
+
+
+def test_a_network_of_two_inputs_is_refused(tmp_path, capsys):
+    net = m.Network([("both", m.Concat(), ("a", "b"))], {"a": (2,), "b": (2,)}, threads=1)
+    m.save(tmp_path / "two.safetensors", net)
+    code, _, err = run(capsys, "check", tmp_path / "two.safetensors")
+    assert code == 2
+    assert err.startswith("minicnn: check: expected a network of one input and one output, got 2 and 1; check its layers with")
+
+
+def test_a_model_that_is_none_is_refused(tmp_path, capsys):
+    code, _, err = run(capsys, "check", tmp_path / "nothing")
+    assert code == 2
+    assert err.count("\n") == 1
+
+
+# --- plot ---
+
+
+@pytest.mark.parametrize(("what", "start"), [("training", b"\x89PNG"), ("kernels", b"\x89PNG")])
+def test_plots_are_pictures(model, capsys, tmp_path, what, start):
+    code, out, _ = run(capsys, "plot", model, "--what", what, "--out", tmp_path / "p.png")
+    assert (code, out) == (0, f"wrote {tmp_path / 'p.png'}\n")
+    assert (tmp_path / "p.png").read_bytes().startswith(start)
+
+
+def test_what_cannot_be_drawn_is_refused(capsys, tmp_path):
+    m.save(tmp_path / "m.safetensors", m.Network([("F", m.Dense(2))], (3,), threads=1))
+    code, _, err = run(capsys, "plot", tmp_path / "m.safetensors", "--out", tmp_path / "p.png")
+    words = "expected a model with a history of training, got one without; train it by minicnn train or Classifier.fit"
+    assert (code, err) == (2, f"minicnn: {tmp_path / 'm.safetensors'}: {words}\n")
+    code, _, err = run(capsys, "plot", tmp_path / "m.safetensors", "--what", "kernels", "--out", tmp_path / "p.png")
+    words = "expected a network with a convolution of pictures, got one without; draw its training instead"
+    assert (code, err) == (2, f"minicnn: {tmp_path / 'm.safetensors'}: {words}\n")
+
+
+# --- doctor ---
+
+
+@pytest.mark.skipif(INTERPRET or CHECK, reason="that is what would be found")
+def test_a_healthy_machine_is_found_healthy(capsys):
+    code, out, _ = run(capsys, "doctor")
+    assert code == 0
+    assert {line.split()[0] for line in out.splitlines()} <= {"ok", "slow"}
+    assert "calculation: gradients on cpu are those of NumPy" in out
+    assert [line.split()[1] for line in out.splitlines()] == ["vector", "cache:", "processors:", "load:", "calculation:"]
+
+
+def test_wrong_gradients_are_found(capsys, monkeypatch):
+    plain = m.Network.loss_and_grads
+
+    def wrong(self, *given, **named):
+        found = plain(self, *given, **named)
+        self.grads.flat[0] += 1e-6 * (self.backend.name == "cpu")
+        return found
+
+    monkeypatch.setattr(m.Network, "loss_and_grads", wrong)
+    code, out, _ = run(capsys, "doctor")
+    assert code == 2
+    assert "broken  calculation: gradients on 1 threads are not those of NumPy; report this\n" in out
+
+
+def test_what_is_slow_is_said(monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor.os, "getloadavg", lambda: (7.5, 0, 0))
+    monkeypatch.setattr(doctor.os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(doctor, "usable_cpus", lambda: 64)
+    words = "load: 7.5 processors were busy in the last minute; end other programs, or give fewer threads"
+    assert list(doctor.processors()) == [("ok", "processors: 64 usable of 64"), ("slow", words)]
+    monkeypatch.setattr(doctor, "usable_cpus", lambda: 3)
+    words = "processors: 3 usable of 64; an affinity or a container limits this process"
+    assert next(doctor.processors()) == ("slow", words)
+    assert doctor.simd("SSE, 128 bits") == ("slow", "vector unit: SSE, 128 bits; AVX2 is faster")
+
+
+def test_settings_that_slow_kernels_are_named(monkeypatch):
+    mode = "minicnn.backends.cpu.compile.mode"
+    for name, value in (("INTERPRET", True), ("CHECK", True), ("CPU_NAME", "generic")):
+        monkeypatch.setattr(f"{mode}.{name}", value)
+    found = [what for state, what in doctor.modes() if state == "slow"]
+    assert [what.split(" is set")[0] for what in found] == ["NUMBA_DISABLE_JIT", "MINICNN_CHECK", "NUMBA_CPU_NAME"]
+    assert found[2] == "NUMBA_CPU_NAME is set: kernels are compiled for generic, not for this processor; unset it"
+
+
+def test_a_cache_that_is_none_is_said(monkeypatch, tmp_path):
+    module = "minicnn.backends.cpu.compile.cache"
+    monkeypatch.setattr(f"{module}.kept", lambda: False)
+    monkeypatch.setattr(f"{module}.kernel_directory", lambda: tmp_path)
+    words = f"cache: {tmp_path} can only be read, what it lacks is compiled in every run; set MINICNN_CACHE"
+    assert list(doctor.cache()) == [("slow", words)]
+    monkeypatch.setattr(f"{module}.kernel_directory", lambda: None)
+    words = "cache: none, kernels are compiled in every run; set MINICNN_CACHE to a folder that can be written"
+    assert list(doctor.cache()) == [("slow", words)]
+
+
+# --- cache ---
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    """A cache with kernels of two versions, digits, and a file of somebody else's."""
+    monkeypatch.setenv("MINICNN_CACHE", str(tmp_path / "kernels"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    for folder in ("kernels-1", "kernels-2"):
+        (tmp_path / "kernels" / folder).mkdir(parents=True)
+        (tmp_path / "kernels" / folder / "a.nbi").write_bytes(bytes(1_500_000))
+    mnist.cache_folder().mkdir(parents=True)
+    (mnist.cache_folder() / "train").write_bytes(bytes(500_000))
+    return tmp_path
+
+
+def test_what_is_kept_is_listed(kept, capsys):
+    code, out, _ = run(capsys, "cache")
+    old = "1.5 MB, 1 files, kernels of other sources or versions"
+    lines = [f"{kept / 'kernels' / name}  {old}" for name in ("kernels-1", "kernels-2")]
+    lines += [f"{kept / 'home' / 'minicnn' / 'mnist'}  0.5 MB, 1 files, MNIST as it was downloaded", "in all 3.5 MB"]
+    assert (code, out.splitlines()) == (0, lines)
+
+
+def test_clearing_leaves_nothing_of_ours_and_all_of_others(kept, capsys):
+    (kept / "kernels" / "mine.txt").write_text("not minicnn's")
+    code, out, _ = run(capsys, "cache", "--clear")
+    assert (code, out.splitlines()[-1]) == (0, "removed 3.5 MB")
+    assert [path.name for path in (kept / "kernels").iterdir()] == ["mine.txt"]
+    assert list((kept / "home").iterdir()) == []
+    (kept / "kernels" / "mine.txt").unlink()
+    assert run(capsys, "cache", "--clear")[1] == "removed 0.0 MB\n"
+
+
+def test_what_cannot_be_removed_is_named(kept, capsys, monkeypatch):
+    def refused(folder):
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr("minicnn.cli.cache.shutil.rmtree", refused)
+    code, _, err = run(capsys, "cache", "--clear")
+    words = "expected a folder that can be removed, got permission denied; check its permissions"
+    assert (code, err) == (2, f"minicnn: {kept / 'kernels' / 'kernels-1'}: {words}\n")
