@@ -144,7 +144,7 @@ class Estimator(Generic[Learned]):
         given = arranged(images, self.net.in_shape, self._layout)
         steps = self.preprocessing or Preprocessing.of(given, self._normalise, self._fit_size, self._layout)
         learned = self._learn(targets, len(given)) if self._learned is None else self._learned
-        train, held_out = self._examples(steps, learned, given, targets, validation, run.seed)
+        train, held_out = self._examples(steps, learned, images, targets, validation, run.seed)
         self.preprocessing, self._learned = steps, learned
         trainer = Trainer(self.net, loss, self.optimizer, run, train, held_out, log or (lambda line: None))
         done = len(self.history)
@@ -155,11 +155,11 @@ class Estimator(Generic[Learned]):
         return self
 
     def _examples(
-        self, steps: Preprocessing, learned: Learned, images: Array, targets: ArrayLike, validation: Held, seed: int
+        self, steps: Preprocessing, learned: Learned, images: ArrayLike, targets: ArrayLike, validation: Held, seed: int
     ) -> tuple[Dataset, Dataset]:
         """What to train on and to validate with."""
         x = steps.source(self._who, images, self.net.in_shape, self.net.dtype)
-        y = self._numbers(targets, len(images), learned)
+        y = self._numbers(targets, x.shape[0], learned)
         if not isinstance(validation, tuple):
             if isinstance(validation, bool) or not isinstance(validation, int | float) or not 0 < validation < 1:
                 what = f"expected validation as a pair (images, targets), or a share between 0 and 1, got {short(validation)}"
