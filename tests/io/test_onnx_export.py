@@ -360,7 +360,7 @@ VECTOR = m.Network([("F", m.Dense(2))], (4,), backend="numpy")
         (
             m.Network([m.Dense(2), ("own", Own())], (4,), backend="numpy"),
             {},
-            'layer 1 "own" Own(): expected a layer of minicnn, for which there are operators, got a Own of your own; '
+            'layer 1 "own" Own(): expected a layer of minicnn, for which there are operators, got Own, one of your own; '
             "build it of minicnn's layers, or export a network without it",
         ),
         (

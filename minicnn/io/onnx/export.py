@@ -152,7 +152,7 @@ def _writer(placed: PlacedLayer) -> Callable[..., str]:
     """What writes a layer."""
     found = OPERATORS.get(type(placed.layer))
     if found is None:
-        what = f"expected a layer of minicnn, for which there are operators, got a {type(placed.layer).__name__} of your own"
+        what = f"expected a layer of minicnn, for which there are operators, got {type(placed.layer).__name__}, one of your own"
         raise OptionError(placed.who, what, "build it of minicnn's layers, or export a network without it")
     return found
 
