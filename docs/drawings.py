@@ -37,6 +37,7 @@ COLOURS = {
     "train": "#eee0f0",
     "data": "#eee0f0",
     "cli": "#eee0f0",
+    "io": "#eee0f0",
     "testing": "#eee0f0",
 }
 """By the first part of a name; what a user holds, and what all share, is grey."""

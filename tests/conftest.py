@@ -139,6 +139,7 @@ LONG = {
     "test_wide_dw": ("262144",),
     "test_parity": ("float32-numpy",),
     "test_sklearn": ("with_the_defaults",),
+    "test_onnx_export": ("thousand_images",),
     "test_model_file": ("models_predict_the_same_bits_in_another_process_and_folder[cpu]",),
 }
 """What takes long and has a shorter test beside it, by file: it runs with ``--full``."""

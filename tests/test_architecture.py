@@ -38,9 +38,10 @@ MAY_IMPORT = {
     "version": "",
     "train": "arrays errors version nn optim engine network data",
     "sklearn": "arrays errors nn optim engine network data models train",
+    "io": "arrays errors version nn engine network data train",
     "minicnn": "errors version backends nn optim engine network models train",
     "serve": "arrays errors data train",
-    "cli": "arrays errors version backends backends.cpu.compile nn optim engine network models testing data train serve",
+    "cli": "arrays errors version backends backends.cpu.compile nn optim engine network models testing data train serve io",
 }
 """Every module, a folder or a file of the package, with the modules that it may import; "minicnn" is the package's own list."""
 
@@ -60,6 +61,7 @@ EXTRAS = {
     "uvicorn",
     "prometheus_client",
     "sklearn",
+    "onnx",
 }
 LONGEST = 400
 

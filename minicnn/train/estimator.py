@@ -153,7 +153,7 @@ class Estimator(Generic[Learned]):
         given = arranged(images, self.net.in_shape, self._layout)
         steps = self.preprocessing or Preprocessing.of(given, self._normalise, self._fit_size, self._layout)
         learned = self._learn(targets, len(given)) if self._learned is None else self._learned
-        train, held_out = self._examples(steps, learned, given, targets, validation, run.seed)
+        train, held_out = self._examples(steps, learned, images, targets, validation, run.seed)
         if class_weight is not None:
             train = replace(train, weight=self._weights(train, learned, class_weight))
         trainer = Trainer(self.net, loss, self.optimizer, run, train, held_out, log, callbacks)
@@ -166,11 +166,11 @@ class Estimator(Generic[Learned]):
         return self
 
     def _examples(
-        self, steps: Preprocessing, learned: Learned, images: Array, targets: ArrayLike, validation: Held, seed: int
+        self, steps: Preprocessing, learned: Learned, images: ArrayLike, targets: ArrayLike, validation: Held, seed: int
     ) -> tuple[Dataset, Dataset | None]:
         """What to train on and to validate with."""
         x = steps.source(self._who, images, self.net.in_shape, self.net.dtype)
-        y = self._numbers(targets, len(images), learned)
+        y = self._numbers(targets, x.shape[0], learned)
         if validation is None:
             return Dataset(x, y), None
         if not isinstance(validation, tuple):

@@ -68,6 +68,12 @@ def test_every_layout_gives_the_same_answers(classifier, images):
     np.testing.assert_array_equal(classifier.predict_proba(images), classifier.predict_proba(PICTURES))
 
 
+@pytest.mark.parametrize("validation", [0.2, (PICTURES[:9], NAMES[:9])], ids=["share", "pair"])
+def test_a_layout_that_is_given_is_that_of_training_too(validation):
+    made = m.Classifier(network(), layout="NHWC").fit(PICTURES, NAMES, validation=validation, epochs=1, log=None)
+    assert made.predict(PICTURES).shape == (len(PICTURES),)
+
+
 def test_a_second_fit_goes_on():
     made = trained()
     before, steps = made.preprocessing, made.optimizer.steps

@@ -1,0 +1,5 @@
+"""Models as ONNX files (https://onnx.ai), the format that most other libraries read and write."""
+
+from .export import export
+
+__all__ = ["export"]
