@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, fields, replace
 from reprlib import repr as short
@@ -11,7 +11,9 @@ from typing import Generic, Self, TypedDict, TypeVar, Unpack
 from numpy.typing import ArrayLike
 
 from ..arrays import Array
+from ..data.augmentations import Augmentation
 from ..data.from_arrays import LAYOUTS
+from ..data.mixing import Mixing
 from ..data.outfile import StrPath
 from ..data.pixels import Normalise, Pixels, split
 from ..data.preprocessing import Preprocessing, arranged
@@ -23,6 +25,7 @@ from ..optim import Adam, Optimizer
 from ..optim.plateau import ReduceOnPlateau
 from ..optim.schedules import Schedule
 from . import safetensors_file
+from .augmenting import augmented
 from .described import Decoder, encode
 from .document import Document, Json
 from .history import EpochResult, records
@@ -117,6 +120,7 @@ class Estimator(Generic[Learned]):
         targets: ArrayLike,
         validation: Held = 0.1,
         log: Log | None = say,
+        augment: Sequence[Augmentation | Mixing] = (),
         **options: Unpack[FitOptions],
     ) -> Self:
         """Train; a second call goes on from where the first one ended.
@@ -126,6 +130,7 @@ class Estimator(Generic[Learned]):
             targets: one for each image: names of classes, or for a ``Regressor`` numbers.
             validation: a pair of images and targets to judge each epoch by; or the share of the images to hold out for that.
             log: called with each line of the log; None for silence.
+            augment: random changes of the images that are trained on, which are to be of uint8; see ``data.Augmented``.
             **options: epochs, 10 unless given, batch_size, seed and others of ``train.TrainingOptions``.
 
         Returns:
@@ -146,6 +151,7 @@ class Estimator(Generic[Learned]):
         learned = self._learn(targets, len(given)) if self._learned is None else self._learned
         train, held_out = self._examples(steps, learned, given, targets, validation, run.seed)
         self.preprocessing, self._learned = steps, learned
+        train = augmented(f"{self._who}.fit", train, augment, run.seed, self.net.out_shape[0])
         trainer = Trainer(self.net, loss, self.optimizer, run, train, held_out, log or (lambda line: None))
         done = len(self.history)
         try:
@@ -256,7 +262,8 @@ class Estimator(Generic[Learned]):
 
 def _as_json(steps: Preprocessing) -> Document:
     """Preprocessing as JSON."""
-    affine = {"scale": float(steps.normalise.scale), "shift": float(steps.normalise.shift)}
+    given = {"scale": steps.normalise.scale, "shift": steps.normalise.shift}
+    affine: Document = {name: list(each) if isinstance(each, tuple) else float(each) for name, each in given.items()}
     return {"uint8": steps.uint8, "normalise": affine, "fit": steps.fit, "layout": steps.layout}
 
 
@@ -266,9 +273,12 @@ def _preprocessing(path: StrPath, found: Json) -> Preprocessing:
     affine = found["normalise"] if isinstance(found, dict) and found.keys() == names else None
     if not isinstance(affine, dict) or affine.keys() != {"scale", "shift"}:
         safetensors_file.refuse(path, "preprocessing of images", short(found))
-    numbers = all(type(each) in (int, float) and abs(each) < 1e300 for each in affine.values())
+    lists = [each if isinstance(each, list) else [each] for each in affine.values()]
+    numbers = all(type(each) in (int, float) and abs(each) < 1e300 for own in lists for each in own)
     words = found["fit"] in ("pad", "resize") and found["layout"] in (None, "NHW", "NHWC", "NCHW")
     if not numbers or not words or type(found["uint8"]) is not bool:
         safetensors_file.refuse(path, "preprocessing of images", short(found))
-    normalise = Normalise(scale=float(affine["scale"]), shift=float(affine["shift"]))
+    given = (affine["scale"], affine["shift"])
+    scale, shift = (tuple(map(float, each)) if isinstance(each, list) else float(each) for each in given)
+    normalise = Normalise(scale=scale, shift=shift)
     return Preprocessing(uint8=found["uint8"], normalise=normalise, fit=found["fit"], layout=found["layout"])
