@@ -93,6 +93,7 @@ def python(tmp_path, request):
 
 INTERPRETED = {
     "test_activation_kernels",
+    "test_augment_kernels",
     "test_conv_kernels",
     "test_elementwise_kernels",
     "test_lane_kernels",

@@ -67,9 +67,15 @@ def train(options: argparse.Namespace) -> int:
     print(f"{len(images):,} pictures {shape}, {len(classes)} classes, {options.model} of {len(net.params.flat):,} parameters")
     classifier = Classifier(net, optimizer=Adam(options.lr), classes=classes, layout="NCHW")
     augment = recipe(options.augment, *images.shape[1:])
-    run = {"epochs": options.epochs, "batch_size": options.batch_size, "seed": options.seed, "validation": options.validation}
     classifier.fit(
-        images, found.labels, validation=options.validation, augment=augment, schedule=OneCycle(pct_start=0.2), **run
+        images,
+        found.labels,
+        options.validation,
+        augment=augment,
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        seed=options.seed,
+        schedule=OneCycle(pct_start=0.2),
     )
     classifier.save(options.out, {"pictures": {"fit": options.fit}})
     print(f"wrote {options.out}; predict by: minicnn predict {options.out} PICTURE ...")
