@@ -1,6 +1,6 @@
 """Write small colour PNGs of five shapes, in a folder for each: 500 to train on, and 100 others to test with.
 
-The shape decides the class. Colours, background, place, size and angle are drawn at random, so they tell nothing.
+The shape decides the class. A light colour, a dark background, place, size and angle are drawn at random, so they tell nothing.
 
 Run: python examples/make_pictures.py [--out pictures] [--held-out heldout]
 """
@@ -45,11 +45,8 @@ def inside(name: str, u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 def picture(name: str, rng: np.random.Generator) -> np.ndarray:
     """One picture (48, 48, 3): a shape over a background that changes from side to side, with noise."""
-    while True:
-        back, ink = rng.uniform(0, 255, (2, 3))
-        if np.abs(back - ink).max() > 100:
-            break
-    size, angle = rng.uniform(9, 18), rng.uniform(0, 2 * np.pi)
+    back, ink = rng.uniform(0, 110, 3), rng.uniform(130, 255, 3)
+    size, angle = rng.uniform(11, 19), rng.uniform(0, 2 * np.pi)
     centre = rng.uniform(size, SIDE - size, 2)
     row, column = (np.indices((SIDE * FINE, SIDE * FINE)) + 0.5) / FINE - centre[:, None, None]
     u, v = (column * np.cos(angle) + row * np.sin(angle)) / size, (row * np.cos(angle) - column * np.sin(angle)) / size

@@ -139,6 +139,7 @@ LONG = {
     "test_zoo_bench": ("process_of_its_own",),
     "test_wide_dw": ("262144",),
     "test_parity": ("float32-numpy",),
+    "test_make_pictures": ("command_recognises_held_out",),
     "test_model_file": ("models_predict_the_same_bits_in_another_process_and_folder[cpu]",),
 }
 """What takes long and has a shorter test beside it, by file: it runs with ``--full``."""
