@@ -20,7 +20,7 @@ OTHERS = ("C3_CONNECTIONS", "c3_table", "cyclic_table", "conv_autoencoder", "une
 MODELS = tuple(name for name in models.__all__ if name not in OTHERS)
 """The models that name classes."""
 
-EXAMPLE = """  minicnn train pictures --augment --epochs 30 --out model.safetensors
+EXAMPLE = """  minicnn train pictures --augment --out model.safetensors
   minicnn train mnist --model lenet5_modern --epochs 5"""
 
 
@@ -32,7 +32,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--model", choices=MODELS, default="resnet8", metavar="NAME", help=f"{', '.join(MODELS)} (default resnet8)"
     )
-    parser.add_argument("--epochs", type=count, default=20, metavar="N", help="passes over the training pictures (default 20)")
+    parser.add_argument("--epochs", type=count, default=40, metavar="N", help="passes over the training pictures (default 40)")
     parser.add_argument("--batch-size", type=count, default=32, metavar="N", help="pictures in a step (default 32)")
     parser.add_argument("--lr", type=float, default=4e-3, metavar="X", help="highest learning rate of Adam (default 0.004)")
     parser.add_argument("--validation", type=float, default=0.1, metavar="X", help="share that is held out (default 0.1)")

@@ -40,10 +40,8 @@ def test_the_pictures_are_repeatable_differ_and_their_colours_tell_nothing(tmp_p
     assert not any((image == train.images).all(axis=(1, 2, 3)).any() for image in test.images)
     make(tmp_path / "again", 5, 5, monkeypatch)
     assert np.array_equal(ImageFolder(tmp_path / "again" / "heldout").images[0], test.images[0])
-    means = [
-        np.stack([own.images.max(axis=(2, 3)), own.images.min(axis=(2, 3))], 1).reshape(-1, 6) / 255 for own in (train, test)
-    ]
-    distances = ((means[1][:, None] - means[0]) ** 2).sum(axis=2)
+    near, far = (np.concatenate([own.images.max(axis=(2, 3)), own.images.min(axis=(2, 3))], 1) / 255 for own in (train, test))
+    distances = ((far[:, None] - near) ** 2).sum(axis=2)
     assert (train.labels[distances.argmin(axis=1)] == test.labels).mean() < 0.4, "expected colours not to tell shapes"
 
 

@@ -63,13 +63,9 @@ def test_what_cannot_be_augmented_is_refused():
     words = "Augmented: expected a list of augmentations, got RandomFlip(horizontal=True, vertical=False, p=0.5); write for "
     with pytest.raises(OptionError, match=re.escape(words)):
         m.Classifier(network()).fit(PICTURES, NUMBERS, log=None, augment=RandomFlip())
-    words = (
-        "Augmented: expected 48 whole class numbers below 1, got float32 of shape (48, 1); mix images whose targets are class "
-    )
+    words = "Augmented: expected 48 whole class numbers below 1, got float32 of shape (48, 1); mix images whose targets are "
     with pytest.raises(DataError, match=re.escape(words)):
         m.Regressor(network(1)).fit(PICTURES, NUMBERS / 2, log=None, augment=[Mixup()])
-    words = (
-        "Classifier: expected images of 2 channels, as normalise has, got shape (48, 3, 6, 6); give a number for each channel"
-    )
+    words = "Classifier: expected images of 2 channels, as normalise has, got shape (48, 3, 6, 6); give a number for each "
     with pytest.raises(DataError, match=re.escape(words)):
         m.Classifier(network(), normalise=Normalise(scale=(1, 2), shift=0)).fit(PICTURES / 255, NUMBERS, log=None)
