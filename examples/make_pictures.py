@@ -35,7 +35,7 @@ def inside(name: str, u: np.ndarray, v: np.ndarray) -> np.ndarray:
     """Whether points lie in a shape of size 1 about the origin."""
     across, down, far = np.abs(u), np.abs(v), np.hypot(u, v)
     return {
-        "bar": (across < 1) & (down < 0.3),
+        "bar": (across < 1) & (down < 0.25),
         "cross": (np.maximum(across, down) < 1) & (np.minimum(across, down) < 0.3),
         "disc": far < 0.85,
         "ring": (far < 1) & (far > 0.55),
@@ -46,7 +46,7 @@ def inside(name: str, u: np.ndarray, v: np.ndarray) -> np.ndarray:
 def picture(name: str, rng: np.random.Generator) -> np.ndarray:
     """One picture (48, 48, 3): a shape over a background that changes from side to side, with noise."""
     back, ink = rng.uniform(0, 110, 3), rng.uniform(130, 255, 3)
-    size, angle = rng.uniform(11, 19), rng.uniform(0, 2 * np.pi)
+    size, angle = rng.uniform(13, 19), rng.uniform(0, 2 * np.pi)
     centre = rng.uniform(size, SIDE - size, 2)
     row, column = (np.indices((SIDE * FINE, SIDE * FINE)) + 0.5) / FINE - centre[:, None, None]
     u, v = (column * np.cos(angle) + row * np.sin(angle)) / size, (row * np.cos(angle) - column * np.sin(angle)) / size

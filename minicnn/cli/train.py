@@ -32,7 +32,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--model", choices=MODELS, default="resnet8", metavar="NAME", help=f"{', '.join(MODELS)} (default resnet8)"
     )
-    parser.add_argument("--epochs", type=count, default=40, metavar="N", help="passes over the training pictures (default 40)")
+    parser.add_argument("--epochs", type=count, default=50, metavar="N", help="passes over the training pictures (default 50)")
     parser.add_argument("--batch-size", type=count, default=32, metavar="N", help="pictures in a step (default 32)")
     parser.add_argument("--lr", type=float, default=4e-3, metavar="X", help="highest learning rate of Adam (default 0.004)")
     parser.add_argument("--validation", type=float, default=0.1, metavar="X", help="share that is held out (default 0.1)")
