@@ -35,8 +35,8 @@ def loading(source: Any, backend: Any) -> Work:
     """Load one group into lanes as a training step does, as a new step at every call."""
     program = Program()
     x, rng, index = np.empty((*source.shape[1:], LANES), np.float32), np.zeros(4, np.uint64), np.arange(LANES)
-    names = {"rng": rng} if isinstance(source, Distorted) else {"lanes": np.array([LANES])}
-    source.load(Recorder(backend, program), index=index, x=x, **names)
+    names = {"rng": rng} if isinstance(source, Distorted) else {}
+    source.load(Recorder(backend, program), index=index, lanes=np.array([LANES]), x=x, **names)
 
     def work() -> None:
         rng[1] += np.uint64(1)

@@ -95,7 +95,9 @@ class Peer:
     def scaled(self, images: Any) -> Any:
         """Grey levels as the network's input."""
         normalise = self.recipe.normalise
-        return images[:, None].astype(np.float32) * np.float32(normalise.scale) + np.float32(normalise.shift)
+        return images[:, None].astype(np.float32) * np.asarray(normalise.scale, np.float32) + np.asarray(
+            normalise.shift, np.float32
+        )
 
     def net(self, seed: int, threads: int = 1) -> Any:
         """Minicnn's network, with the initial parameters."""

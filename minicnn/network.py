@@ -15,7 +15,7 @@ from .backends.lock import shared_lock
 from .backends.program import Function, Program, Schedule, Task
 from .engine import inputs
 from .engine.bind import PlacedLayer
-from .engine.by_name import ArrayByOutput, ImagesByInput, Losses, Weights, by_name, losses
+from .engine.by_name import ImagesByInput, Losses, TargetsByOutput, Weights, by_name, losses
 from .engine.by_name import sources as sources_of
 from .engine.curvature import curvature
 from .engine.dense_targets import dense_targets
@@ -101,6 +101,7 @@ class Network(Inspectable):
         self.in_shapes = checked_shapes(in_shape)
         self.in_shape = next(iter(self.in_shapes.values()))
         self.dtype, self.seed, self.steps = np.dtype(dtype), seed, 0
+        self._looked = False  # at an array of uint8
         self.backend = backends.get(backend)
         self.layers = plan_graph(layers, self.in_shapes, outputs)
         self.outputs = (self.layers[-1].name,) if outputs is None else tuple(outputs)
@@ -117,7 +118,7 @@ class Network(Inspectable):
         self,
         loss: Losses,
         x: ImagesByInput,
-        target: ArrayByOutput,
+        target: TargetsByOutput,
         index: Index = None,
         *,
         part: int | None = None,
@@ -129,7 +130,7 @@ class Network(Inspectable):
             loss: the loss; of several outputs a dict of losses, or of pairs of a loss and its weight.
             x: images (N, C, H, W), or a Source of them; for several inputs a dict of such.
             target: class numbers (N,), or numbers in the shape of the output, or class numbers (N, H, W), where the loss
-                takes them; for several outputs a dict of such.
+                takes them; or the ``targets`` of ``data.Augmented``; for several outputs a dict of such.
             index: which of the N images make the batch; all for None.
             part: gradient accumulation: at most so many images go through the network together, and the gradients of all
                 parts are added, as those of one batch. Only layers that measure the batch need that, as any other network
@@ -154,7 +155,7 @@ class Network(Inspectable):
         self,
         loss: Losses,
         x: ImagesByInput,
-        target: ArrayByOutput,
+        target: TargetsByOutput,
         index: Index = None,
         then: Index = None,
         *,
@@ -168,7 +169,7 @@ class Network(Inspectable):
         return self._score(loss, x, target, index, True, then, part, weight)
 
     def evaluate(
-        self, loss: Losses, x: ImagesByInput, target: ArrayByOutput, index: Index = None, *, weight: Weights = None
+        self, loss: Losses, x: ImagesByInput, target: TargetsByOutput, index: Index = None, *, weight: Weights = None
     ) -> Score:
         """Loss and accuracy without gradients; dropout is off. Arguments as for ``loss_and_grads``.
 
@@ -178,7 +179,7 @@ class Network(Inspectable):
         return self._score(loss, x, target, index, False, weight=weight)
 
     def check(
-        self, loss: Losses, x: ImagesByInput, target: ArrayByOutput, index: Index = None, *, weight: Weights = None
+        self, loss: Losses, x: ImagesByInput, target: TargetsByOutput, index: Index = None, *, weight: Weights = None
     ) -> bool:
         """Refuse what ``evaluate`` would refuse, before training and not after it. Arguments as for ``loss_and_grads``.
 
@@ -191,7 +192,7 @@ class Network(Inspectable):
         return any(given.counted > 0 for given in self._checked(loss, x, target, index, weight)[2])
 
     def _checked(
-        self, loss: Losses, x: ImagesByInput, target: ArrayByOutput, index: Index, weight: Weights = None
+        self, loss: Losses, x: ImagesByInput, target: TargetsByOutput, index: Index, weight: Weights = None
     ) -> tuple[list[Source], Array, list[Targets]]:
         sources = self._sources(x)
         images = sources[0].shape[0]
@@ -207,11 +208,17 @@ class Network(Inspectable):
 
     def _sources(self, x: ImagesByInput) -> list[Source]:
         if len(self.in_shapes) == 1 and not isinstance(x, dict):
-            return [inputs.source("x", x, self.dtype, self.in_shape)]  # type: ignore[arg-type]  # a dict is looked at below
-        return sources_of("x", x, self.dtype, self.in_shapes)
+            found = [inputs.source("x", x, self.dtype, self.in_shape)]  # type: ignore[arg-type]  # a dict is looked at below
+        else:
+            found = sources_of("x", x, self.dtype, self.in_shapes)
+        self._looked = self._looked or inputs.warn_of_levels(found, self.layers[0].layer)
+        return found
 
     def _targets(self, end: PlacedLayer, loss: Loss, target: object, images: int, chosen: Array) -> Targets:
         shape = end.plan.out_shape
+        if hasattr(target, "load"):
+            source: Source = target  # type: ignore[assignment]  # it has what a source must have
+            return inputs.source_targets(loss, source, images, shape, partial(self._loss_for, end, loss))
         dense = loss.dense and (len(shape) > 1 or getattr(target, "ndim", 2) > 1)  # anything but an array of class numbers
         checked = dense_targets if dense else inputs.targets
         return checked(loss, target, images, chosen, self.dtype, shape, partial(self._loss_for, end, loss))
@@ -232,7 +239,7 @@ class Network(Inspectable):
         self,
         loss: Losses,
         x: ImagesByInput,
-        target: ArrayByOutput,
+        target: TargetsByOutput,
         index: Index,
         train: bool,
         then: Index = None,
@@ -253,7 +260,7 @@ class Network(Inspectable):
         return score
 
     def curvature(
-        self, loss: Losses, x: ImagesByInput, target: ArrayByOutput, index: Index = None, *, weight: Weights = None
+        self, loss: Losses, x: ImagesByInput, target: TargetsByOutput, index: Index = None, *, weight: Weights = None
     ) -> ParameterVector:
         """The diagonal of the Gauss–Newton matrix for a batch: second derivatives by each parameter, by name and in ``flat``.
 

@@ -93,6 +93,7 @@ def python(tmp_path, request):
 
 INTERPRETED = {
     "test_activation_kernels",
+    "test_augment_kernels",
     "test_conv_kernels",
     "test_elementwise_kernels",
     "test_lane_kernels",
@@ -140,6 +141,7 @@ LONG = {
     "test_parity": ("float32-numpy",),
     "test_sklearn": ("with_the_defaults",),
     "test_onnx_export": ("thousand_images",),
+    "test_make_pictures": ("command_recognises_held_out",),
     "test_model_file": ("models_predict_the_same_bits_in_another_process_and_folder[cpu]",),
 }
 """What takes long and has a shorter test beside it, by file: it runs with ``--full``."""

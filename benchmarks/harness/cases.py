@@ -87,7 +87,9 @@ def data_of(case: Case, size: int, images: int = 60_000) -> Data:
     labels = np.concatenate([digits.train_labels] * repeats)[:images]
     pad = (size - pixels.shape[1]) // 2
     padded = np.pad(pixels, ((0, 0), (pad, pad), (pad, pad)))
-    values = (padded.astype(np.float32) * np.float32(case.normalise.scale) + np.float32(case.normalise.shift))[:, None]
+    values = (
+        padded.astype(np.float32) * np.asarray(case.normalise.scale, np.float32) + np.asarray(case.normalise.shift, np.float32)
+    )[:, None]
     return Data(values, labels, values if case.floats else Pixels(pixels, case.normalise, size))
 
 

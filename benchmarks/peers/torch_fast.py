@@ -36,7 +36,7 @@ def tensor(images: Any) -> Any:
     """Grey levels as the network's input."""
     import torch
 
-    values = images.astype(np.float32) * np.float32(NORMALISE.scale) + np.float32(NORMALISE.shift)
+    values = images.astype(np.float32) * np.asarray(NORMALISE.scale, np.float32) + np.asarray(NORMALISE.shift, np.float32)
     return torch.from_numpy(values[:, None]).contiguous(memory_format=torch.channels_last)
 
 

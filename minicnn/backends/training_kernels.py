@@ -195,3 +195,32 @@ class TrainingKernels(Protocol):
         self, quads: Array, affine: Array, maps: Array, bent: Array, at: Array, taps: Array, where: Array, quad: Array, y: Array
     ) -> None:
         """y[0, h, w] = affine of the grey level, bilinearly, at o + A · (h, w) + the spline down the columns of bent."""
+
+    # --- augmentations: x, y (C, H, W, L) grey levels in lanes, u (elements, L) random numbers of each lane ---
+
+    def move_inverse(self, u: Array, chances: Array, maps: Array) -> None:
+        """maps[:, l] = o, A of source = o + A · target, from two draws, shifts, rotation, scale and shears in u[:, l]."""
+
+    def sample(self, x: Array, maps: Array, bent: Array, at: Array, taps: Array, fill: Array, y: Array) -> None:
+        """y[c, h, w] = x[c], bilinearly, at o + A · (h, w) + the spline down the columns of bent; fill[0] outside."""
+
+    def jitter(self, u: Array, greys: Array, x: Array) -> None:
+        """x = b·x, then c·x + (1 − c) · the mean of Σ greys · x, then s·x + (1 − s) · Σ greys · x, clipped; x (C, P, L)."""
+
+    def erase(self, u: Array, options: Array, fill: Array, x: Array) -> None:
+        """x[c] = fill[c] in a random rectangle; options = chance, shares of the area, logarithms of height over width."""
+
+    def draw_mix(self, u: Array, pool: Array, quantiles: Array, partner: Array, share: Array) -> None:
+        """partner[l] = one of pool, by u[0, l]; share[l] = the quantile of u[1, l], between the given ones linearly."""
+
+    def blend(self, other: Array, share: Array, x: Array) -> None:
+        """x[d, l] = share[l] · x[d, l] + (1 − share[l]) · other[d, l]."""
+
+    def cut_box(self, u: Array, size: Array, share: Array, box: Array) -> None:
+        """box[:, l] = rows and columns of a box of 1 − share[l] of the area about a random pixel; share = what it leaves."""
+
+    def paste(self, other: Array, box: Array, x: Array) -> None:
+        """x[:, h, w, l] = other[:, h, w, l] within box[:, l]."""
+
+    def mix_targets(self, labels: Array, index: Array, partner: Array, share: Array, target: Array) -> None:
+        """target[:, l] = share[l] at labels[index[l]] plus 1 − share[l] at labels[partner[l]], 0 elsewhere."""

@@ -31,7 +31,17 @@ def summary(options: argparse.Namespace) -> int:
     if found.preprocessing is not None:
         steps = found.preprocessing
         number = "grey level" if steps.uint8 else "number"
-        print(f"preprocessing: x = {steps.normalise.scale:g} · {number} + {steps.normalise.shift:g}")
+        scale, shift = (words(each) for each in (steps.normalise.scale, steps.normalise.shift))
+        print(f"preprocessing: x = {scale} · {number} + {shift}")
     if found.history:
         print(f"training: {len(found.history)} epochs, the last: {found.history[-1]}")
     return 0
+
+
+def words(given: float | tuple[float, ...]) -> str:
+    """A number, or those of the channels in parentheses.
+
+    >>> words(0.5), words((0.5, 1.0))
+    ('0.5', '(0.5, 1)')
+    """
+    return f"({', '.join(f'{each:g}' for each in given)})" if isinstance(given, tuple) else f"{given:g}"

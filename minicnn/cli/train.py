@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from .. import models
+from ..data.augmentations import RECIPES, recipe
 from ..data.from_arrays import from_arrays
 from ..errors import OptionError, need
 from ..optim import Adam
@@ -19,7 +20,7 @@ OTHERS = ("C3_CONNECTIONS", "c3_table", "cyclic_table", "conv_autoencoder", "une
 MODELS = tuple(name for name in models.__all__ if name not in OTHERS)
 """The models that name classes."""
 
-EXAMPLE = """  minicnn train pictures --epochs 30 --out model.safetensors
+EXAMPLE = """  minicnn train pictures --augment --out model.safetensors
   minicnn train mnist --model lenet5_modern --epochs 5"""
 
 
@@ -31,10 +32,20 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--model", choices=MODELS, default="resnet8", metavar="NAME", help=f"{', '.join(MODELS)} (default resnet8)"
     )
-    parser.add_argument("--epochs", type=count, default=20, metavar="N", help="passes over the training pictures (default 20)")
+    parser.add_argument("--epochs", type=count, default=50, metavar="N", help="passes over the training pictures (default 50)")
     parser.add_argument("--batch-size", type=count, default=32, metavar="N", help="pictures in a step (default 32)")
     parser.add_argument("--lr", type=float, default=4e-3, metavar="X", help="highest learning rate of Adam (default 0.004)")
     parser.add_argument("--validation", type=float, default=0.1, metavar="X", help="share that is held out (default 0.1)")
+    parser.add_argument(
+        "--augment",
+        nargs="?",
+        const="auto",
+        default="none",
+        choices=("auto", *RECIPES),
+        metavar="RECIPE",
+        help="change the training pictures at random: colour (crop, mirror, change colours), grey (rotate, shift, scale), none "
+        "(default), or auto, which goes by their channels and is what the option alone means",
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of parameters, order and split (default 0)")
     parser.add_argument("--out", type=path, default="model.safetensors", metavar="FILE", help="default model.safetensors")
     add_threads(parser)
@@ -55,8 +66,17 @@ def train(options: argparse.Namespace) -> int:
     net = getattr(models, options.model)(num_classes=len(classes), in_shape=shape, threads=options.threads, seed=options.seed)
     print(f"{len(images):,} pictures {shape}, {len(classes)} classes, {options.model} of {len(net.params.flat):,} parameters")
     classifier = Classifier(net, optimizer=Adam(options.lr), classes=classes, layout="NCHW")
-    run = {"epochs": options.epochs, "batch_size": options.batch_size, "seed": options.seed}
-    classifier.fit(images, found.labels, validation=options.validation, schedule=OneCycle(pct_start=0.2), **run)
+    augment = recipe(options.augment, *images.shape[1:])
+    classifier.fit(
+        images,
+        found.labels,
+        options.validation,
+        augment=augment,
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        seed=options.seed,
+        schedule=OneCycle(pct_start=0.2),
+    )
     classifier.save(options.out, {"pictures": {"fit": options.fit}})
     print(f"wrote {options.out}; predict by: minicnn predict {options.out} PICTURE ...")
     return 0

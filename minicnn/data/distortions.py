@@ -15,6 +15,7 @@ from ..backends.kernels import Kernels
 from ..backends.program import Program
 from ..engine.record import Recorder
 from ..errors import OptionError, Options, number
+from .canvas import Canvas
 from .pixels import Pixels
 
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ class Elastic:
     Raises:
         OptionError: an amount is outside its range.
 
+    It is an augmentation of ``Augmented``, too.
+
     Source: P. Simard, D. Steinkraus and J. Platt, *Best Practices for Convolutional Neural Networks*, ICDAR 2003: α 34 and
     σ 4 for images of 29 × 29.
 
@@ -106,6 +109,22 @@ class Elastic:
         """The largest displacement of a knot, in pixels."""
         return math.sqrt(3) * self.deviation / SPLINE_POWER
 
+    def check(self, shape: tuple[int, ...]) -> None:
+        """Refuse no images."""
+
+    def apply(self, canvas: Canvas) -> None:
+        """Record the kernels that distort images in lanes, with black around them."""
+        if not self.alpha:
+            return
+        rows, columns, lanes = canvas.x.shape[1:]
+        at, taps = self.spline(max(rows, columns))
+        side = int(at[-1]) + 4
+        knots = canvas.draw(2 * side * side * [self.reach]).reshape(2, side, side, lanes)
+        bent, maps = np.empty((2, side, columns, lanes), canvas.x.dtype), np.zeros((6, lanes), canvas.x.dtype)
+        maps[2], maps[5] = 1, 1
+        canvas.k.spline_along(knots, at, taps.astype(canvas.x.dtype), bent)
+        canvas.sample(maps, bent, at, taps, 0.0)
+
     def spline(self, pixels: int) -> tuple[Array, Array]:
         """For each pixel of a row: the first of its four knots, and the weights of the four (pixels, 4)."""
         place = np.arange(pixels) / (self.sigma * math.sqrt(3))
@@ -115,18 +134,7 @@ class Elastic:
         return first, np.stack(taps, axis=1) / 6
 
 
-def check_grey(who: str, pixels: Pixels) -> None:
-    """Refuse colour images.
-
-    Raises:
-        OptionError: they are.
-    """
-    if pixels.images.ndim != 3:
-        what = f"expected pixels of grey images (N, H, W), got images of shape {pixels.images.shape}"
-        raise OptionError(who, what, "change colour images beforehand")
-
-
-def displaced(k: Kernels, pixels: Pixels, index: Array, u: Array, at: Array, taps: Array, x: Array) -> None:
+def displaced(k: Kernels, pixels: Pixels, index: Array, u: Array, at: Array, taps: Array, lanes: Array, x: Array) -> None:
     """Record the kernels that sample images at displaced positions.
 
     Args:
@@ -136,16 +144,24 @@ def displaced(k: Kernels, pixels: Pixels, index: Array, u: Array, at: Array, tap
         u: (6 + 2 G², L) the amounts of ``affine_inverse``, then the knots of the field; G may be 0.
         at: (rows or columns,) the first knot of each pixel.
         taps: (rows or columns, 4) the weights of its knots.
-        x: (1, rows, columns, L) the network's input.
+        lanes: how many lanes hold images.
+        x: (C, rows, columns, L) the network's input.
     """
     (_, H, W, L), dtype = x.shape, x.dtype
     side = math.isqrt((len(u) - 6) // 2)
-    maps, bent, where = (np.empty(s, dtype) for s in ((6, L), (2, side, W, L), (2, W, L)))
-    quads, quad = (np.empty(s, np.uint32) for s in ((L, H + 1, W + 1), (W, L)))
-    k.pack_quads(pixels.readable, index, quads)
+    maps, bent = (np.empty(s, dtype) for s in ((6, L), (2, side, W, L)))
     k.affine_inverse(u, maps)
     if side:
         k.spline_along(u[6:].reshape(2, side, side, L), at, taps, bent)
+    if pixels.images.ndim == 4:
+        plain = np.empty_like(x)
+        pixels.levels(k, index, lanes, plain)
+        k.sample(plain, maps, bent, at, taps, np.zeros(1, dtype), x)
+        pixels.normalised(k, x, x)
+        return
+    where = np.empty((2, W, L), dtype)
+    quads, quad = (np.empty(s, np.uint32) for s in ((L, H + 1, W + 1), (W, L)))
+    k.pack_quads(pixels.readable, index, quads)
     k.warp(quads, pixels.affine(dtype), maps, bent, at, taps, where, quad, x)
 
 
@@ -164,7 +180,7 @@ class Distorted:
         seed: seed of the draws.
 
     Raises:
-        OptionError: ``pixels`` resizes its images or has colours, or the seed is not an integer from 0 to 2^64 − 1.
+        OptionError: ``pixels`` resizes its images, or the seed is not an integer from 0 to 2^64 − 1.
 
     >>> from minicnn.data import Normalise
     >>> plain = Pixels(np.zeros((2, 28, 28), np.uint8), Normalise.between(-0.1, 1.175), 32)
@@ -181,17 +197,16 @@ class Distorted:
         if self.pixels.fit != "pad":
             what = f'expected pixels with fit "pad", got "{self.pixels.fit}"'
             raise OptionError("Distorted", what, "resize the images beforehand")
-        check_grey("Distorted", self.pixels)
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed < 2**64:
             what = f"expected seed as a whole number from 0 to 2^64 − 1, got {self.seed!r}"
             raise OptionError("Distorted", what, "give seed=0")
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
-        """(N, 1, rows, columns), the network's input."""
+        """(N, C, rows, columns), the network's input."""
         return self.pixels.shape
 
-    def load(self, k: Kernels, index: Array, x: Array, rng: Array) -> None:
+    def load(self, k: Kernels, index: Array, lanes: Array, x: Array, rng: Array) -> None:
         """Record the kernels that load the chosen images into lanes, distorted for the step in ``rng``."""
         at, taps = self.elastic.spline(max(x.shape[1:3]))
         side, L = int(at[-1]) + 4 if self.elastic.alpha else 0, x.shape[-1]
@@ -199,10 +214,10 @@ class Distorted:
         seed = np.array([self.seed, 2**64 - 1], np.uint64)  # a random stream that no dropout layer uses
         u = np.empty((len(reach), L), x.dtype)
         k.draw_uniform(seed, rng, index, reach, u)
-        displaced(k, self.pixels, index, u, at, taps.astype(x.dtype), x)
+        displaced(k, self.pixels, index, u, at, taps.astype(x.dtype), lanes, x)
 
     def look(self, index: ArrayLike, step: int = 0, backend: str = "cpu") -> Array:
-        """Distorted images (n, rows, columns) in float32, exactly as a network gets them in a training step.
+        """Distorted images (n, rows, columns) in float32, or (n, C, rows, columns), as a network gets them in training.
 
         Args:
             index: the numbers of the images.
@@ -211,12 +226,13 @@ class Distorted:
         """
         chosen = np.asarray(index)
         lanes = -(-len(chosen) // LANES) * LANES
-        x = np.empty((1, *self.shape[2:], lanes), np.float32)
+        x = np.empty((*self.shape[1:], lanes), np.float32)
         rng = np.array([0, step, 0, 0], np.uint64)
         program = Program()
         used = backends.get(backend)
-        self.load(Recorder(used, program), np.resize(chosen, lanes), x, rng)
+        self.load(Recorder(used, program), np.resize(chosen, lanes), np.array([lanes]), x, rng)
         program.run()
         if used.memory is not None:
             used.memory.to_host(x)
-        return np.moveaxis(x[0, ..., : len(chosen)], -1, 0).copy()
+        seen = x if self.pixels.images.ndim == 4 else x[0]
+        return np.moveaxis(seen[..., : len(chosen)], -1, 0).copy()

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..backends.kernels import Kernels
-from .distortions import Elastic, check_grey, displaced
+from .distortions import Elastic, displaced
 from .pixels import Pixels
 
 
@@ -24,9 +24,6 @@ class Moved:
         scale: scale factor.
         rotation: degrees, anticlockwise.
 
-    Raises:
-        OptionError: the images have colours.
-
     >>> from minicnn.data import Normalise
     >>> Moved(Pixels(np.zeros((2, 28, 28), np.uint8), Normalise(scale=1, shift=0), 32), rotation=30).shape
     (2, 1, 32, 32)
@@ -38,20 +35,17 @@ class Moved:
     scale: float = 1.0
     rotation: float = 0.0
 
-    def __post_init__(self) -> None:
-        check_grey("Moved", self.pixels)
-
     @property
     def shape(self) -> tuple[int, ...]:
-        """(N, 1, rows, columns), the network's input."""
+        """(N, C, rows, columns), the network's input."""
         return self.pixels.shape
 
-    def load(self, k: Kernels, index: Array, x: Array) -> None:
+    def load(self, k: Kernels, index: Array, lanes: Array, x: Array) -> None:
         """Record the kernels that load the chosen images into lanes."""
         amounts = [self.down, self.right, math.log(self.scale), 0, 0, math.radians(self.rotation)]
         u = np.array(amounts, x.dtype)[:, None].repeat(x.shape[-1], axis=1)
         at, taps = Elastic().spline(max(x.shape[1:3]))
-        displaced(k, self.pixels, index, u, at, taps.astype(x.dtype), x)
+        displaced(k, self.pixels, index, u, at, taps.astype(x.dtype), lanes, x)
 
 
 def noisy(pixels: Pixels, share: float, seed: int) -> Pixels:

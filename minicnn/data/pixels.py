@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar
@@ -11,7 +12,7 @@ import numpy as np
 from ..arrays import Array, DType
 from ..backends.kernels import Kernels
 from ..engine.rows import readable
-from ..errors import DataError, OptionError, Options
+from ..errors import DataError, OptionError, Options, finite
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,16 +20,33 @@ class Normalise(Options):
     """x = grey level · scale + shift, for grey levels 0 … 255.
 
     Args:
-        scale: change of x for one grey level.
-        shift: value of the background, grey level 0.
+        scale: change of x for one grey level; a number for all channels, or a sequence of one for each.
+        shift: value of the background, grey level 0; likewise.
+
+    Raises:
+        OptionError: sequences that are not of finite numbers, or of different lengths.
 
     >>> round(Normalise.standard(0.1307, 0.3081).shift, 4)
     -0.4242
+    >>> Normalise.standard([0.5, 0.25], [0.25, 0.5]).shift
+    (-2.0, -0.5)
     """
 
-    scale: float
-    shift: float
+    scale: float | tuple[float, ...]
+    shift: float | tuple[float, ...]
     order: ClassVar[str] = "give scale and shift by name, or a mean and a deviation to Normalise.standard"
+
+    def __post_init__(self) -> None:
+        for name in ("scale", "shift"):
+            given = getattr(self, name)
+            if isinstance(given, Sequence | np.ndarray) and np.ndim(given) > 0:
+                taken = tuple(each.item() if isinstance(each, np.generic) else each for each in given)
+                for each in taken:
+                    finite("Normalise", name, each, 0.5)
+                object.__setattr__(self, name, taken)
+        if self.channels == 0 or len({len(each) for each in (self.scale, self.shift) if isinstance(each, tuple)}) > 1:
+            what = f"expected scale and shift of one number, or of one for each channel, got {self.scale} and {self.shift}"
+            raise OptionError("Normalise", what, "give both as many numbers")
 
     @staticmethod
     def between(background: float, ink: float) -> Normalise:
@@ -36,9 +54,25 @@ class Normalise(Options):
         return Normalise(scale=(ink - background) / 255, shift=background)
 
     @staticmethod
-    def standard(mean: float, deviation: float) -> Normalise:
-        """(grey level/255 − mean) / deviation; for MNIST 0.1307 and 0.3081."""
-        return Normalise(scale=1 / (255 * deviation), shift=-mean / deviation)
+    def standard(mean: float | Sequence[float], deviation: float | Sequence[float]) -> Normalise:
+        """(grey level/255 − mean) / deviation; for MNIST 0.1307 and 0.3081. Sequences have a number for each channel."""
+        if isinstance(mean, int | float) and isinstance(deviation, int | float):
+            return Normalise(scale=1 / (255 * deviation), shift=-mean / deviation)
+        means, deviations = np.broadcast_arrays(*(np.asarray(each, np.float64) for each in (mean, deviation)))
+        return Normalise(scale=tuple((1 / (255 * deviations)).tolist()), shift=tuple((-means / deviations).tolist()))
+
+    @property
+    def channels(self) -> int | None:
+        """How many channels it is for; None for any."""
+        return next((len(each) for each in (self.scale, self.shift) if isinstance(each, tuple)), None)
+
+    def of(self, channels: int) -> Array:
+        """Scales and shifts of so many channels, (2, channels)."""
+        return np.stack([np.broadcast_to(np.asarray(each, np.float64), channels) for each in (self.scale, self.shift)])
+
+
+LEVELS = Normalise(scale=1.0, shift=0.0)
+"""Grey levels as they are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +80,7 @@ class Pixels:
     """A source of grey or colour images.
 
     Args:
-        images: (N, H, W) uint8, or (N, C, H, W), whose channels are all normalised alike; do not change them afterwards,
+        images: (N, H, W) uint8, or (N, C, H, W) of any number of channels, also memory-mapped; do not change them afterwards,
             because a GPU keeps a copy.
         normalise: how grey levels become numbers.
         size: rows and columns of the network's input; those of the images for None, and always for colour images.
@@ -54,7 +88,7 @@ class Pixels:
 
     Raises:
         DataError: images are not uint8 of rank 3 or 4, or have no pixels.
-        OptionError: ``fit`` cannot make this size.
+        OptionError: ``fit`` cannot make this size, or ``normalise`` is for another number of channels.
 
     >>> Pixels(np.zeros((2, 28, 28), np.uint8), Normalise.between(-0.1, 1.175), 32, "pad").shape
     (2, 1, 32, 32)
@@ -81,6 +115,9 @@ class Pixels:
         if self.images.ndim == 4 and (self.size is not None or self.fit != "pad"):
             what = f'expected colour images as large as the input, got size={self.size}, fit="{self.fit}"'
             raise OptionError("Pixels", what, "resize them beforehand and leave out size and fit")
+        if self.normalise.channels not in (None, self.shape[1]):
+            what = f"expected normalise for {self.shape[1]} channels, got one for {self.normalise.channels}"
+            raise OptionError("Pixels", what, "give a number for each channel, or one for all")
         rows, columns = (wanted - given for wanted, given in zip(self.shape[2:], self.images.shape[-2:], strict=True))
         if self.fit == "pad" and (min(rows, columns) < 0 or rows % 2 or columns % 2):
             what = f"expected a size above {self.images.shape[1:]} by an even number, got {self.size}"
@@ -107,8 +144,25 @@ class Pixels:
         return replace(self, images=rows)
 
     def load(self, k: Kernels, index: Array, lanes: Array, x: Array) -> None:
-        """Record the kernel that loads the chosen images into lanes."""
-        images, affine = self.readable, self.affine(x.dtype)
+        """Record the kernels that load the chosen images into lanes."""
+        if len(x) == 1 or self.normalise.channels is None:
+            self._gather(k, self.affine(x.dtype), index, lanes, x)
+        else:
+            self.levels(k, index, lanes, x)
+            self.normalised(k, x, x)
+
+    def levels(self, k: Kernels, index: Array, lanes: Array, x: Array) -> None:
+        """Record the kernel that loads the chosen images as grey levels."""
+        self._gather(k, np.array([1, 0], x.dtype), index, lanes, x)
+
+    def normalised(self, k: Kernels, levels: Array, x: Array) -> None:
+        """Record the kernel that normalises grey levels in lanes; x may be ``levels``."""
+        channels, wide, (scale, shift) = len(x), (len(x), -1, x.shape[-1]), self.normalise.of(len(x)).astype(x.dtype)
+        stats = np.stack([np.zeros(channels, x.dtype), np.ones(channels, x.dtype)])  # a mean of 0 and a deviation of 1
+        k.normalize(levels.reshape(wide), stats, scale, shift, x.reshape(wide))
+
+    def _gather(self, k: Kernels, affine: Array, index: Array, lanes: Array, x: Array) -> None:
+        images = self.readable
         if self.fit == "resize":
             k.gather_resized(images, affine, index, lanes, x)
             return
@@ -117,8 +171,14 @@ class Pixels:
         k.gather_pixels(images.reshape(len(images), *tall), affine, index, pad, x.reshape(1, -1, width, x.shape[-1]))
 
     def affine(self, dtype: DType) -> Array:
-        """The normalisation as kernels take it: scale and shift."""
-        return np.array([self.normalise.scale, self.normalise.shift], dtype)
+        """The normalisation as kernels take it: scale and shift of the first channel."""
+        return np.ascontiguousarray(self.normalise.of(1 if self.normalise.channels is None else self.shape[1])[:, 0], dtype)
+
+    @property
+    def empty(self) -> Array:
+        """The grey level (C,) of each channel that becomes 0 when it is normalised."""
+        scale, shift = self.normalise.of(self.shape[1])
+        return np.asarray(-shift / np.where(scale == 0, 1, scale))
 
 
 def split(images: int, validation: int, seed: int) -> tuple[Array, Array]:

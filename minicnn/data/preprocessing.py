@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from ..arrays import Array, DType, Shape
 from ..errors import DataError, ShapeError
 from .from_arrays import from_arrays
-from .pixels import Normalise, Pixels
+from .pixels import LEVELS, Normalise, Pixels
 
 PIECE = 1 << 22
 """About so many numbers are measured at a time."""
@@ -64,10 +64,21 @@ class Preprocessing:
             return self._pixels(who, given, in_shape)
         if given.shape[1:] != in_shape:
             _refuse_size(who, given.shape[1:], in_shape)
-        if self.normalise == Normalise(scale=1.0, shift=0.0):
+        if self.normalise == LEVELS:
             return given
         wide = given.astype(np.promote_types(given.dtype, dtype), copy=False)
-        return (wide * self.normalise.scale + self.normalise.shift).astype(dtype, copy=False)
+        scale, shift = self._affine(who, given.shape)
+        return (wide * scale + shift).astype(dtype, copy=False)
+
+    def _affine(self, who: str, shape: Shape) -> tuple[float | Array, float | Array]:
+        """Scale and shift for images of this shape; a number, or one for each channel."""
+        if self.normalise.channels is None:
+            return np.asarray(self.normalise.scale)[()], np.asarray(self.normalise.shift)[()]
+        if len(shape) != 4 or self.normalise.channels != shape[1]:
+            what = f"expected images of {self.normalise.channels} channels, as normalise has, got shape {shape}"
+            raise DataError(who, what, "give a number for each channel, or one for all")
+        scale, shift = self.normalise.of(shape[1]).reshape(2, -1, 1, 1)
+        return scale, shift
 
     def _pixels(self, who: str, images: Array, in_shape: Shape) -> Pixels:
         if images.shape[1:] == in_shape:

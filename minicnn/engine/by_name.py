@@ -24,6 +24,9 @@ ImagesByInput = Images | Mapping[str, Images]
 ArrayByOutput = Union["ArrayLike", Mapping[str, "ArrayLike"]]
 """An array; or one for each output by its name."""
 
+TargetsByOutput = Union["ArrayLike", Source, Mapping[str, Union["ArrayLike", Source]]]
+"""An array, or a source of vectors; or one for each output by its name."""
+
 Weights = ArrayByOutput | None
 """A weight for each image, for all outputs or by their names; all alike for None."""
 

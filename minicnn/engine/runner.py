@@ -97,7 +97,7 @@ class Runner:
         losses = self._keys_of(targets)
         if train and self._demanding:
             self.check(len(chosen))
-        if self._is_single(chosen):
+        if self._is_single(chosen) and all(isinstance(target.vectors, inputs.Arrays | None) for target in targets):
             return self._scored(self._single.score(losses, sources, chosen, targets, step, train), targets, 1)
         weighted = self._fill(chosen, step, targets)
         lanes = group_lanes(self._memory, len(chosen), self._context.lanes)

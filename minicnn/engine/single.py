@@ -135,7 +135,7 @@ class Single:
         for output, target in enumerate(targets):
             if target.labels is not None:
                 lane.labels[output][0] = target.labels[0]
-            elif target.vectors is not None:
+            elif isinstance(target.vectors, Arrays):
                 lane.targets[output][target.into][...] = target.vectors.values[image]
             factor = target.scale(1)
             if factor != self._scaled[output]:

@@ -16,7 +16,7 @@ from ..backends.alignment import aligned
 from ..errors import DataError
 from ..nn.losses import Loss
 from .by_name import ArrayByOutput, by_name
-from .inputs import INDEX, NOTHING_COUNTS, Targets, array
+from .inputs import INDEX, NOTHING_COUNTS, Arrays, Targets, array
 from .record import Recorder, record, signature_of
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _parts_of_total(target: Targets, chosen: Array) -> Array:
         return np.full(len(chosen), 1.0 if target.total is None else target.total / len(chosen))
     numbers = target.labels
     if numbers is None:
-        assert target.vectors is not None
+        assert isinstance(target.vectors, Arrays)  # a source writes no class numbers
         numbers = target.vectors.values[chosen].astype(INDEX, copy=False)
     found, places = np.unique(numbers, return_inverse=True)
     each = np.array([target.loss.total(one) for one in found.reshape(-1, 1)])

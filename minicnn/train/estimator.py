@@ -11,7 +11,9 @@ from typing import Generic, Self, TypedDict, TypeVar, Unpack
 from numpy.typing import ArrayLike
 
 from ..arrays import Array
+from ..data.augmentations import Augmentation
 from ..data.from_arrays import LAYOUTS
+from ..data.mixing import Mixing
 from ..data.outfile import StrPath
 from ..data.pixels import Normalise, Pixels, split
 from ..data.preprocessing import Preprocessing, arranged
@@ -23,6 +25,7 @@ from ..optim import Adam, Optimizer
 from ..optim.plateau import ReduceOnPlateau
 from ..optim.schedules import Schedule
 from . import safetensors_file
+from .augmenting import augmented
 from .callbacks import Callback
 from .class_weights import ClassWeight
 from .described import Decoder, encode
@@ -122,6 +125,7 @@ class Estimator(Generic[Learned]):
         log: Log | None = say,
         callbacks: Sequence[Callback] = (),
         class_weight: ClassWeight | None = None,
+        augment: Sequence[Augmentation | Mixing] = (),
         **options: Unpack[FitOptions],
     ) -> Self:
         """Train; a second call goes on from where the first one ended, for as many epochs more.
@@ -135,6 +139,7 @@ class Estimator(Generic[Learned]):
             callbacks: as of ``train.Trainer``, for example ``[train.EarlyStopping()]``.
             class_weight: ``"balanced"``, so that rare classes count as much in training as frequent ones; or a weight for each
                 class, as a dict by name or in the order of ``classes``. See ``train.class_weights``. Only for a ``Classifier``.
+            augment: random changes of the images that are trained on, which are to be of uint8; see ``data.Augmented``.
             **options: epochs, 10 unless given, batch_size, seed and others of ``train.TrainingOptions``.
 
         Returns:
@@ -156,6 +161,7 @@ class Estimator(Generic[Learned]):
         train, held_out = self._examples(steps, learned, images, targets, validation, run.seed)
         if class_weight is not None:
             train = replace(train, weight=self._weights(train, learned, class_weight))
+        train = augmented(f"{self._who}.fit", train, augment, run.seed, self.net.out_shape[0])
         trainer = Trainer(self.net, loss, self.optimizer, run, train, held_out, log, callbacks)
         self.preprocessing, self._learned = steps, learned
         done = len(self.history)
@@ -274,7 +280,8 @@ class Estimator(Generic[Learned]):
 
 def _as_json(steps: Preprocessing) -> Document:
     """Preprocessing as JSON."""
-    affine = {"scale": float(steps.normalise.scale), "shift": float(steps.normalise.shift)}
+    given = {"scale": steps.normalise.scale, "shift": steps.normalise.shift}
+    affine: Document = {name: list(each) if isinstance(each, tuple) else float(each) for name, each in given.items()}
     return {"uint8": steps.uint8, "normalise": affine, "fit": steps.fit, "layout": steps.layout}
 
 
@@ -284,9 +291,12 @@ def _preprocessing(path: StrPath, found: Json) -> Preprocessing:
     affine = found["normalise"] if isinstance(found, dict) and found.keys() == names else None
     if not isinstance(affine, dict) or affine.keys() != {"scale", "shift"}:
         safetensors_file.refuse(path, "preprocessing of images", short(found))
-    numbers = all(type(each) in (int, float) and abs(each) < 1e300 for each in affine.values())
+    lists = [each if isinstance(each, list) else [each] for each in affine.values()]
+    numbers = all(type(each) in (int, float) and abs(each) < 1e300 for own in lists for each in own)
     words = found["fit"] in ("pad", "resize") and found["layout"] in (None, "NHW", "NHWC", "NCHW")
     if not numbers or not words or type(found["uint8"]) is not bool:
         safetensors_file.refuse(path, "preprocessing of images", short(found))
-    normalise = Normalise(scale=float(affine["scale"]), shift=float(affine["shift"]))
+    given = (affine["scale"], affine["shift"])
+    scale, shift = (tuple(map(float, each)) if isinstance(each, list) else float(each) for each in given)
+    normalise = Normalise(scale=scale, shift=shift)
     return Preprocessing(uint8=found["uint8"], normalise=normalise, fit=found["fit"], layout=found["layout"])

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..arrays import Array
-from ..engine.by_name import ArrayByOutput, ImagesByInput
+from ..engine.by_name import ArrayByOutput, ImagesByInput, TargetsByOutput
 from ..engine.graph import items_of
 from ..engine.source import Images
 from ..errors import CheckpointError
@@ -166,18 +166,17 @@ def network(net: Network) -> Document:
     return _Description().network(net)
 
 
-def examples(images: ImagesByInput, targets: ArrayByOutput, index: ArrayLike) -> Document:
+def examples(images: ImagesByInput, targets: TargetsByOutput, index: ArrayLike) -> Document:
     """Images and targets in the form that ``describe`` takes; class numbers count by value, whatever their dtype.
 
     Args:
         images: (N, …), or a Source; for several inputs a dict of such.
-        targets: class numbers (N,), or vectors (N, D); for several outputs a dict of such.
+        targets: class numbers (N,), or vectors (N, D), or a Source of such; for several outputs a dict of them.
         index: the numbers of the images used.
     """
-    arrays = (
-        {name: np.asarray(own) for name, own in targets.items()} if isinstance(targets, Mapping) else {"": np.asarray(targets)}
-    )
-    by_value = {name: own.astype(np.int64) if own.dtype.kind in "iu" else own for name, own in arrays.items()}
+    named = targets if isinstance(targets, Mapping) else {"": targets}
+    read = {name: _read(own) for name, own in named.items()}
+    by_value = {name: _whole(own) if isinstance(own, np.ndarray) else own for name, own in read.items()}
     if isinstance(images, Mapping):
         pictures: object = {name: _read(own) for name, own in images.items()}
     else:
@@ -190,6 +189,11 @@ def weights(weight: ArrayByOutput) -> object:
     given = {name: np.asarray(own) for name, own in weight.items()} if isinstance(weight, Mapping) else {"": np.asarray(weight)}
     by_value = {name: own.astype(np.float64) for name, own in given.items()}
     return by_value.get("", by_value)
+
+
+def _whole(array: Array) -> Array:
+    """Whole numbers of any dtype as those of one."""
+    return array.astype(np.int64) if array.dtype.kind in "iu" else array
 
 
 def _read(images: Images) -> object:

@@ -164,10 +164,10 @@ def confused(images: Array, labels: Array, outputs: Array, path: Path, most: int
 
 
 def rows_of_images(rows: Mapping[str, Array], path: Path) -> None:
-    """Rows of images, each with a title, dark ink on white.
+    """Rows of images, each with a title, dark ink on white, or in their colours.
 
     Args:
-        rows: title → images (n, H, W), the same number in every row; larger means more ink.
+        rows: title → images (n, H, W), as many in every row; larger means more ink. Or (n, H, W, 3), colours from 0 to 1.
         path: the PNG to write.
 
     Raises:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..arrays import Array
-from ..engine.by_name import ArrayByOutput
+from ..engine.by_name import ArrayByOutput, TargetsByOutput
 from ..engine.source import Source
 from ..errors import OptionError, number
 from ..optim.plateau import ReduceOnPlateau
@@ -29,14 +29,14 @@ class Dataset:
 
     Args:
         images: (N, C, H, W), or a Source; for several inputs a dict of such.
-        targets: class numbers (N,), or vectors (N, D); for several outputs a dict of such.
+        targets: class numbers (N,), vectors (N, D), or ``targets`` of ``data.Augmented``; for several outputs a dict of such.
         index: the numbers of the selected images; all for None.
         weight: a weight for each image in the loss (``Network.loss_and_grads``); for several outputs it may be a dict. A batch
             of weights that are all 0 is refused.
     """
 
     images: Source | Array | Mapping[str, Source | Array]
-    targets: ArrayByOutput
+    targets: TargetsByOutput
     index: ArrayLike | None = None
     weight: ArrayByOutput | None = None
 

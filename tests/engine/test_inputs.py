@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from minicnn import MSE, CrossEntropy, DataError, Dense, Flatten, MinicnnError, Network, OptionError, ShapeError, Tanh
-from minicnn.data import Distorted, Moved, Normalise, Pixels, shuffled, split
+from minicnn.data import Affine, Distorted, Normalise, Pixels, shuffled, split
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((20, 2, 3)).astype(np.float32)
@@ -370,10 +370,13 @@ def test_colour_images_of_another_size_are_refused(options, told):
     refused(OptionError, message, lambda: Pixels(COLOURS, GREYS, **options))
 
 
-@pytest.mark.parametrize("source", [Distorted, Moved])
-def test_colour_images_are_not_distorted(source):
-    what = f"{source.__name__}: expected pixels of grey images (N, H, W), got images of shape (40, 3, 4, 6)"
-    refused(OptionError, f"{what}; change colour images beforehand", lambda: source(Pixels(COLOURS, GREYS)))
+@pytest.mark.parametrize("change", [{"rotation": 20, "shear": 0.2}, {"shift": 2}])
+def test_colour_images_are_distorted_channel_by_channel(change):
+    """The same for every channel: as grey images of each channel alone."""
+    seen = Distorted(Pixels(COLOURS, GREYS), Affine(**change)).look([3, 8])
+    alone = [Distorted(Pixels(COLOURS[:, c], GREYS), Affine(**change)).look([3, 8]) for c in range(3)]
+    # places up to 6 pixels, wrong by some eps, where the image changes by at most 128 from pixel to pixel
+    np.testing.assert_allclose(seen, np.stack(alone, axis=1), rtol=0, atol=16 * 6 * 128 * np.finfo(np.float32).eps)
 
 
 @pytest.mark.parametrize("size", [4, 5, 7, 9])

@@ -8,6 +8,7 @@ from .compile.mode import CHECK, INTERPRET
 from .conv import im2col, sparse
 from .kernels import (
     adaptive,
+    augment,
     dropout,
     elementwise,
     gate,
@@ -31,8 +32,8 @@ from .lowering import by_lanes
 from .runtime.native_threads import NativeThreads
 
 KERNELS = kernels_in(
-    *(im2col, sparse, adaptive, dropout, elementwise, gate, gemm, group_norm, lanes, loss, norm, penalty, rbf, rectifier),
-    *(resample, smooth, soft_targets, softmax, unpool, update, warp),
+    *(im2col, sparse, adaptive, augment, dropout, elementwise, gate, gemm, group_norm, lanes, loss, norm, penalty, rbf),
+    *(rectifier, resample, smooth, soft_targets, softmax, unpool, update, warp),
     *(by_lanes, lowering),  # of two with one name the later, which chooses
 )
 globals().update(KERNELS)  # so that cpu.relu is one of them

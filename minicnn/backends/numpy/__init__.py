@@ -9,6 +9,7 @@ from ..kernels import NAMES
 from ..log import CompileLog
 from .activation import *
 from .arithmetic import *
+from .augmentation import *
 from .conv import *
 from .distortion import *
 from .gate import *

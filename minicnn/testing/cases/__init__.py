@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from . import activations, norm, passes, training
+from . import activations, augmentation, norm, passes, training
 from .draw import Draw, Drawing
 
 SHARED: dict[Drawing, tuple[str, ...]] = {
@@ -36,7 +36,7 @@ def drawings(names: Iterable[str]) -> dict[str, Drawing]:
     (2, [1])
     """
     made = {name: draw for draw, several in SHARED.items() for name in several}
-    named = {name: draw for file in (activations, norm, passes, training) for name, draw in vars(file).items()}
+    named = {name: draw for file in (activations, augmentation, norm, passes, training) for name, draw in vars(file).items()}
     return {name: made.get(name) or named[name] for name in sorted(names)}
 
 
