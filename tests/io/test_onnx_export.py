@@ -297,6 +297,14 @@ def pictures(*shape, dtype="uint8"):
     return drawn.astype(dtype) if dtype == "uint8" else (drawn / 255).astype(dtype)
 
 
+def test_channels_may_have_a_normalisation_each(tmp_path):
+    x = pictures(8, 3, 6, 5)
+    steps = Normalise.standard((0.2, 0.5, 0.7), (0.1, 0.2, 0.3))
+    model = trained(m.Classifier, [("C", m.Conv2d(2, 3)), m.Dense(2)], (3, 6, 5), x, normalise=steps)
+    theirs = run(exported(tmp_path, model, preprocessing=True, probabilities=True), {"input": x})
+    np.testing.assert_allclose(theirs["probabilities"], model.predict_proba(x), rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 @pytest.mark.parametrize(("layout", "shape"), [("NHW", (6, 5)), ("NHWC", (6, 5, 3)), ("NCHW", (3, 6, 5)), (None, (3, 6, 5))])
 def test_a_graph_takes_pictures_as_they_were_in_training(layout, shape, dtype, tmp_path):

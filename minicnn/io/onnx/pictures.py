@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...arrays import Shape
+from ...arrays import Array, Shape
 from ...data.pixels import Normalise
 from ...data.preprocessing import Preprocessing
 from ...errors import OptionError
@@ -78,8 +78,13 @@ def _normalised(write: Steps, value: str, normalise: Normalise) -> str:
     """value · scale + shift."""
     if normalise == Normalise(scale=1.0, shift=0.0):
         return value
-    scaled = write.node("Mul", value, write.constant("scale", float(normalise.scale)))
-    return write.node("Add", scaled, write.constant("shift", float(normalise.shift)))
+    scaled = write.node("Mul", value, write.constant("scale", _by_channel(normalise.scale)))
+    return write.node("Add", scaled, write.constant("shift", _by_channel(normalise.shift)))
+
+
+def _by_channel(given: float | tuple[float, ...]) -> Array | float:
+    """One number for all pixels, or one for each channel as (C, 1, 1)."""
+    return np.array(given, np.float64).reshape(-1, 1, 1) if isinstance(given, tuple) else float(given)
 
 
 def _checked(size: Sequence[int]) -> tuple[int, int]:
