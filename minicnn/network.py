@@ -18,10 +18,11 @@ from .engine.bind import PlacedLayer
 from .engine.by_name import ImagesByInput, Losses, TargetsByOutput, Weights, by_name, losses
 from .engine.by_name import sources as sources_of
 from .engine.curvature import curvature
-from .engine.dense_targets import dense_targets
+from .engine.dense_targets import dense_targets, source_targets
 from .engine.graph import Item, checked_shapes, plan_graph
 from .engine.inputs import Targets
 from .engine.inspection import Inspectable
+from .engine.levels import warn_of_levels
 from .engine.memory import Identity, ParameterVector
 from .engine.parts import score_in_parts
 from .engine.record import Recorder
@@ -211,16 +212,14 @@ class Network(Inspectable):
             found = [inputs.source("x", x, self.dtype, self.in_shape)]  # type: ignore[arg-type]  # a dict is looked at below
         else:
             found = sources_of("x", x, self.dtype, self.in_shapes)
-        self._looked = self._looked or inputs.warn_of_levels(found, self.layers[0].layer)
+        if not self._looked and isinstance(found[0], inputs.Arrays) and found[0].values.dtype == np.uint8:
+            self._looked = warn_of_levels(found[0].values, self.layers[0].layer)
         return found
 
     def _targets(self, end: PlacedLayer, loss: Loss, target: object, images: int, chosen: Array) -> Targets:
         shape = end.plan.out_shape
-        if hasattr(target, "load"):
-            source: Source = target  # type: ignore[assignment]  # it has what a source must have
-            return inputs.source_targets(loss, source, images, shape, partial(self._loss_for, end, loss))
         dense = loss.dense and (len(shape) > 1 or getattr(target, "ndim", 2) > 1)  # anything but an array of class numbers
-        checked = dense_targets if dense else inputs.targets
+        checked = source_targets if hasattr(target, "load") else dense_targets if dense else inputs.targets
         return checked(loss, target, images, chosen, self.dtype, shape, partial(self._loss_for, end, loss))
 
     def _loss_for(self, output: PlacedLayer, loss: Loss, kind: str) -> Loss:

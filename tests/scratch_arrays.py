@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from minicnn.backends.derived import DerivedSpec
 from minicnn.backends.scratch import ScratchSpec
+from minicnn.backends.workspace import DerivedSpec
 
 
 def run(kernel, arrays):

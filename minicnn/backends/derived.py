@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from math import prod
-from typing import NamedTuple
 
 import numpy as np
 
@@ -17,14 +16,6 @@ from .program import Call, Function, Program
 def allocated(shape: Shape, dtype: DType) -> Array:
     """Zeros that start at a multiple of the alignment."""
     return aligned(prod(shape) * dtype.itemsize).view(dtype).reshape(shape)
-
-
-class DerivedSpec(NamedTuple):
-    """An array that a kernel is to make of another one; see ``Derived.array``."""
-
-    kernel: Function
-    source: Array
-    shape: Shape
 
 
 Key = tuple[str, tuple[int, ...], tuple[Shape, ...]]

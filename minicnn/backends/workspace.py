@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from ..arrays import Array, DType, Shape
-from .derived import Derived, DerivedSpec, allocated
-from .program import Call
+from .derived import Derived, allocated
+from .program import Call, Function
 from .scratch import Scratch, ScratchSpec
 
 TEMPORARY_BYTES = 1 << 16
 """Initial size in bytes of the memory for temporary arrays."""
+
+
+class DerivedSpec(NamedTuple):
+    """An array that a kernel is to make of another one; see ``Derived.array``."""
+
+    kernel: Function
+    source: Array
+    shape: Shape
 
 
 class Workspace:

@@ -1,4 +1,4 @@
-"""Targets of losses that take class numbers for each place of a map, and weights for each class, beside class numbers."""
+"""Targets beside class numbers: those for each place of a map, weights for each class, and what a source writes."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Callable
 from math import prod
 
 from ..arrays import Array, DType, Shape
+from ..errors import DataError, ShapeError
 from ..nn.losses import Loss
 from .inputs import INDEX, Targets, array, check_range, target_vectors, targets, total_weight
+from .source import Source
 
 
 def dense_targets(
@@ -39,3 +41,27 @@ def dense_targets(
         total = None if len(out_shape) == 1 else float(len(chosen) * prod(out_shape[1:]))
         return Targets(for_targets("vectors"), vectors=vectors, total=total)
     return targets(loss, target, images, chosen, dtype, out_shape, for_targets)
+
+
+def source_targets(
+    loss: Loss,
+    target: object,
+    images: int,
+    chosen: Array,
+    dtype: DType,
+    out_shape: Shape,
+    for_targets: Callable[[str], Loss],
+) -> Targets:
+    """The vectors that a source writes, such as those of mixed images; arguments as for ``targets``.
+
+    Raises:
+        ShapeError, DataError: there are others than the output has, or the loss takes no vectors.
+    """
+    if not loss.vectors and not loss.dense:
+        what = f"expected a loss that takes how much each class counts, got {type(loss).__name__}"
+        raise DataError("target", what, "train with CrossEntropy, or without mixing images")
+    source: Source = target  # type: ignore[assignment]  # it has what a source must have
+    if tuple(source.shape) != (images, *out_shape):
+        what = f"expected a target of shape {(images, *out_shape)}, got {tuple(source.shape)}"
+        raise ShapeError("target", what, "give as many targets as images, and as many classes as outputs")
+    return Targets(for_targets("vectors"), vectors=source)

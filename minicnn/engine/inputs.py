@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Hashable, Sequence
 from typing import ClassVar, NamedTuple
 
@@ -11,8 +10,6 @@ import numpy as np
 from ..arrays import Array, DType, Shape
 from ..backends.kernels import Kernels
 from ..errors import DataError, ShapeError
-from ..nn import BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm2d, LayerNorm
-from ..nn.base import Layer
 from ..nn.losses import Loss
 from .rows import NUMPY
 from .source import Images, Source
@@ -40,8 +37,7 @@ class Arrays:
     @property
     def shape(self) -> Shape:
         """(N, …)."""
-        shape: Shape = self.values.shape
-        return shape
+        return tuple(self.values.shape)
 
     @property
     def rows(self) -> Array:
@@ -106,26 +102,6 @@ def source(who: str, x: Images, dtype: DType, in_shape: Shape) -> Source:
     if shape[0] == 0:
         raise DataError(who, "expected at least one image, got none", "give a source with N of at least 1")
     return images
-
-
-def warn_of_levels(given: Sequence[Source], first: Layer) -> bool:
-    """Warn where an array holds grey levels that nothing normalises; says whether an array of uint8 was looked at.
-
-    Args:
-        given: what a network reads.
-        first: its first layer.
-    """
-    levels = [each.values for each in given if isinstance(each, Arrays) and each.values.dtype == np.uint8]
-    if any(values[:16].max() > 1 for values in levels) and not isinstance(first, NORMS):
-        warnings.warn(LEVELS, stacklevel=5)
-    return bool(levels)
-
-
-NORMS = (BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, InstanceNorm2d)
-LEVELS = (
-    "Network: expected numbers of about 1, got an array of uint8 with grey levels up to 255, with which training is slow or "
-    "fails; give data.Pixels(images, Normalise.standard(mean, deviation)), or images / 255"
-)
 
 
 def labels(who: str, given: Array, images: int, classes: int, chosen: Array, ignored: int | None = None) -> Array:
@@ -261,21 +237,6 @@ def targets(
         return Targets(loss, labels("target", given, images, out_shape[0], chosen), counted=len(chosen))
     found = labels("target", given, images, out_shape[0], chosen, loss.ignores())
     return Targets(taken, found, total=total_weight(taken, found), counted=int((found >= 0).sum()))
-
-
-def source_targets(loss: Loss, target: Source, images: int, out_shape: Shape, for_targets: Callable[[str], Loss]) -> Targets:
-    """The vectors that a source writes, such as those of mixed images; arguments as for ``targets``.
-
-    Raises:
-        ShapeError, DataError: there are others than the output has, or the loss takes no vectors.
-    """
-    if not loss.vectors and not loss.dense:
-        what = f"expected a loss that takes how much each class counts, got {type(loss).__name__}"
-        raise DataError("target", what, "train with CrossEntropy, or without mixing images")
-    if tuple(target.shape) != (images, *out_shape):
-        what = f"expected a target of shape {(images, *out_shape)}, got {tuple(target.shape)}"
-        raise ShapeError("target", what, "give as many targets as images, and as many classes as outputs")
-    return Targets(for_targets("vectors"), vectors=target)
 
 
 NOTHING_COUNTS = (

@@ -16,8 +16,8 @@ import numpy as np
 from numba.extending import register_jitable
 
 from ....arrays import Array, Number
-from ...derived import DerivedSpec
 from ...scratch import ScratchSpec
+from ...workspace import DerivedSpec
 from ..compile.host import HOST, LANES, OUTSIDE
 from ..compile.jit import Kernel, kernel
 from ..tiles import (

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ....arrays import Array, same
-from ...derived import DerivedSpec
 from ...program import Call
 from ...scratch import ScratchSpec
+from ...workspace import DerivedSpec
 from ..compile.jit import Kernel
 from ..tiles.activation import NONE, NUMBERS
 
