@@ -138,6 +138,10 @@ LONG = {
     "test_zoo_bench": ("process_of_its_own",),
     "test_wide_dw": ("262144",),
     "test_parity": ("float32-numpy",),
+    "test_exported": (
+        *("caffe", "torch_mnist", "torch_cifar", "keras_mnist", "keras_cifar", "mnist_fast", "vgg", "all_cnn", "mobilenet"),
+        *("m5", "resnet20", "squeezenet", "unet", "lenet5s", "lenet5modern", "d2l"),
+    ),
     "test_model_file": ("models_predict_the_same_bits_in_another_process_and_folder[cpu]",),
 }
 """What takes long and has a shorter test beside it, by file: it runs with ``--full``."""

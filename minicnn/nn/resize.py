@@ -35,8 +35,8 @@ class Resize(_Separable):
         size: rows and columns of y, one number or a pair.
         mode: ``"nearest"`` or ``"linear"``.
         scales: s of rows and columns; size of y over size of x for None. They differ where a size was rounded.
-        coordinate_transformation_mode: where pixels lie: ``"half_pixel"``, ``"half_pixel_symmetric"``, ``"pytorch_half_pixel"``,
-            ``"align_corners"`` or ``"asymmetric"``.
+        coordinate_transformation_mode: where pixels lie: ``"half_pixel"``, ``"half_pixel_symmetric"``,
+            ``"pytorch_half_pixel"``, ``"align_corners"`` or ``"asymmetric"``.
         nearest_mode: how u is rounded: ``"round_prefer_floor"``, ``"round_prefer_ceil"``, ``"floor"`` or ``"ceil"``.
         antialias: whether ``"linear"`` takes all pixels that a pixel of a smaller y covers.
 

@@ -30,7 +30,7 @@ def load(model: str | os.PathLike[str] | ModelProto, threads: int | None = None,
         backend: as of ``Network``.
 
     Raises:
-        DataError: the file is damaged or too large, or an operator is not expressed by layers; the message names it and its node.
+        DataError: the file is damaged or too large, or layers do not express an operator; the message names it and its node.
         OptionError: threads are not what they should be.
         BackendError: the backend is unknown or cannot be used.
 

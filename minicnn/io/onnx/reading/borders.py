@@ -96,7 +96,9 @@ def resize(node: Node, b: Builder) -> Value:
     whole = [own / n for own, n in zip(size, maps.shape[1:], strict=True)]
     factors = tuple(round(each) for each in whole)
     plain = where == "half_pixel" and not antialias and scales == whole == list(factors)
-    if (plain and kind == "nearest" and rounds == "round_prefer_floor") or (where == "asymmetric" and kind == "nearest" and rounds == "floor" and scales == whole == list(factors)):
+    if (plain and kind == "nearest" and rounds == "round_prefer_floor") or (
+        where == "asymmetric" and kind == "nearest" and rounds == "floor" and scales == whole == list(factors)
+    ):
         layer = partial(Upsample, factors)
     elif plain and kind == "linear":
         layer = partial(Upsample, factors, mode="bilinear")

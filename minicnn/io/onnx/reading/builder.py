@@ -62,7 +62,7 @@ class Builder:
             shape: what the graph has as the shape of the result, where that is not the layer's own.
             arrays: the numbers of its parameters and its state.
             frozen: whether these stay as they are when the network is trained.
-            shared: the names of its parameters in the file; a layer with the same ones and the same options is that layer again.
+            shared: the names of its parameters in the file; a layer with the same ones and options is that layer again.
 
         Raises:
             DataError: the layer does not take its options or its inputs, or is too large.
