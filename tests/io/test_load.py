@@ -1,6 +1,7 @@
 """Networks from ONNX graphs: operators and chains beyond ONNX's own tests, what is folded, and what is refused."""
 
 import os
+import re
 
 import numpy as np
 import pytest
@@ -380,7 +381,7 @@ def test_a_file_that_is_none_is_refused(tmp_path):
 
 def test_sizes_are_checked_before_memory_is_taken():
     for text, what in {
-        "y = Expand(W, huge)": "expected a shape of at most 16,777,216 numbers",
+        "a = Expand(W, huge)  y = Add(x, a)": "expected a shape of at most 16,777,216 numbers",
         "c = ConstantOfShape(huge)  y = MatMul(x, c)": "expected a shape of at most 16,777,216 numbers",
         "y = Pad(x, far)": "expected its pads as a few whole numbers of at most 2^24",
         'a = Unsqueeze(x, two)  y = Upsample<mode = "nearest">(a, scales)': "expected",
@@ -392,7 +393,7 @@ def test_sizes_are_checked_before_memory_is_taken():
             **{"W": floats(1, 1), "huge": np.array([2**20, 2**20]), "far": np.array([0, 0, 0, 2**40]), "two": np.array([1, 2])},
             **{"scales": np.array([1, 1, 1, 2.0**40], np.float32), "long": floats(2**13, 1), "wide": floats(1, 2**13)},
         )
-        with pytest.raises(DataError, match=what):
+        with pytest.raises(DataError, match=re.escape(what)):
             load(model, threads=1)
 
 

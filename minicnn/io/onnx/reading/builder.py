@@ -121,6 +121,16 @@ class Builder:
                 waiting += (*self.items[name].reads, self.items[name].owner)
         self.items = {name: item for name, item in self.items.items() if name in needed}
 
+    def origin(self, name: str) -> str:
+        """The item, or the input, whose numbers an item has in another shape."""
+        while name in self.items and isinstance(self.items[name].layer, Reshape):
+            name = self.items[name].reads[0]
+        return name
+
+    def copy(self, node: Node, x: Flow) -> Flow:
+        """The numbers of x once more, as a network's outputs are each their own."""
+        return self.add(node, partial(Permute, tuple(range(len(self._shapes[x.name])))), x, shape=x.shape)
+
     # --- what several operators need ---
 
     def reshape(self, node: Node, x: Flow, shape: Shape) -> Flow:

@@ -34,6 +34,8 @@ def shape(node: Node, _: Builder) -> Value:
     x = node.given(0)
     if x is None:
         node.refuse("an input", "none")
+    if isinstance(x, Flow) and x.turned:
+        node.refuse("an input whose first axis is the batch", "one whose second axis is")
     sizes = x.array.shape if isinstance(x, Constant) else (BATCH, *x.shape)
     start, end = node.whole("start", 0), node.whole("end", len(sizes))
     return settled(np.array([*sizes], object)[start:end])

@@ -144,7 +144,7 @@ class ModelFile:
         folder = self.folder.resolve()
         try:
             path = (folder / location).resolve()
-        except (OSError, ValueError, RuntimeError):  # a null character, or links that go round
+        except (OSError, ValueError, TypeError, RuntimeError):  # no text, a null character, or links that go round
             path = folder
         if not location or path == folder or not path.is_relative_to(folder):
             self.refuse(f"the numbers of {name} in a file of the model's own folder", repr(clean(location)))
@@ -166,4 +166,4 @@ class ModelFile:
         if found.type not in kinds or found.ref_attr_name:
             return None
         value = getattr(found, kinds[found.type])
-        return list(value) if found.type in (6, 7) else value  # type: ignore[no-any-return]
+        return list(value) if found.type in (6, 7) else value

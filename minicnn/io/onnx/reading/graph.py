@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ....arrays import Shape
-from ....nn import Reshape
 from .builder import Builder
 from .file import DTYPES, ModelFile
 from .node import Attribute, Node, clean
@@ -166,13 +165,18 @@ class Graph:
     def _outputs(self, names: Sequence[str]) -> list[str]:
         """The items that give the outputs, by the names that the graph has for these."""
         found: list[str] = []
+        numbers = set[str]()
         for name in names:
             value = self._value(name)
             if not isinstance(value, Flow):
                 self._file.refuse("outputs that depend on the input", f"{clean(name)}, which is constant")
-            item = value.name
-            if item in found or item not in self.builder.items:
+            if value.turned:
+                self._file.refuse("outputs whose first axis is the batch", f"{clean(name)}, whose second axis is")
+            if value.name not in self.builder.items or self.builder.origin(value.name) in numbers:
                 node = Node("Identity", name, self.opset, [value], {}, [name], [name], self.batch)
-                item = self.builder.add(node, lambda value=value: Reshape(value.shape or (1,)), value).name  # type: ignore[misc]
-            found.append(self.builder.rename(item, clean(name).replace(".", "_")))
+                value = self.builder.copy(node, value)
+            numbers.add(self.builder.origin(value.name))
+            found.append(value.name)
+        for at, name in enumerate(names):
+            found[at] = self.builder.rename(found[at], clean(name).replace(".", "_"))
         return found

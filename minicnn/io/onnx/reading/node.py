@@ -14,8 +14,9 @@ Attribute = int | float | str | list[int] | list[float] | Array
 """What an attribute may hold; graphs and the like are refused before."""
 
 
-def clean(text: str) -> str:
-    """A name from a file for a message: one printable line, not too long."""
+def clean(text: str | bytes) -> str:
+    """A name from a file for a message: one printable line, not too long. A name that is no text comes as bytes."""
+    text = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
     return "".join(c if c.isprintable() else " " for c in text)[:80]
 
 
@@ -63,8 +64,8 @@ class Node:
 
     def finish(self) -> None:
         """Refuse attributes that nobody asked for, as they may change what the operator means."""
-        if unknown := sorted(set(self._attributes) - self._asked):
-            self.refuse("attributes that are known of it", clean(unknown[0]))
+        if unknown := sorted(map(clean, set(self._attributes) - self._asked)):
+            self.refuse("attributes that are known of it", unknown[0])
 
     # --- attributes ---
 
@@ -133,11 +134,13 @@ class Node:
         """An input, if it is there."""
         return self.inputs[index] if index < len(self.inputs) else None
 
-    def flow(self, index: int = 0, whole: bool = False) -> Flow:
+    def flow(self, index: int = 0, whole: bool = False, turned: bool = False) -> Flow:
         """An input that flows through the network; whole numbers only where they are moved and nothing is computed."""
         found = self.given(index)
         if not isinstance(found, Flow):
             self.refuse(f"its input {index} from the network's inputs", "a constant" if found else "none")
+        if found.turned and not turned:
+            self.refuse("an input whose first axis is the batch", "one whose second axis is")
         if found.whole and not whole:
             self.refuse("floating-point numbers, as the layers compute with those alone", "whole ones")
         return found

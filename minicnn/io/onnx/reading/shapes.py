@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from math import prod
 
@@ -13,6 +14,9 @@ from .builder import Builder
 from .constants import Operator, cast_kind, slices
 from .node import Node
 from .values import BATCH, Constant, Flow, Value
+
+MOST_PLACES = 2**16
+"""So many places along an axis may be given by their numbers."""
 
 
 def identity(node: Node, _: Builder) -> Value:
@@ -101,11 +105,13 @@ def unsqueeze(node: Node, b: Builder) -> Value:
 
 
 def transpose(node: Node, b: Builder) -> Value:
-    """The axes of an image in another order."""
-    x = node.flow(whole=True)
+    """The axes of an image in another order. The batch and the axis behind it may change places for a while."""
+    x = node.flow(whole=True, turned=True)
     rank = len(x.shape) + 1
     order = node.numbers("perm", list(range(rank))[::-1]) or []
-    if sorted(order) != list(range(rank)) or order[0] != 0:
+    if rank > 1 and order == [1, 0, *range(2, rank)]:
+        return replace(x, turned=not x.turned)
+    if x.turned or sorted(order) != list(range(rank)) or order[0] != 0:
         node.refuse(f"an order of {rank} axes that keeps the batch first", str(order))
     return b.permute(node, x, [axis - 1 for axis in order[1:]])
 
@@ -140,12 +146,23 @@ def gather(node: Node, b: Builder) -> Value:
     """Places along an axis of an image by their numbers."""
     x, at = node.flow(whole=True), node.constant(1, "indices")
     axis = node.own_axis(node.whole("axis", 0), x.shape)
-    if at.ndim > 1 or at.dtype.kind not in "iu" or at.size > 2**16:
+    if at.ndim > 1 or at.dtype.kind not in "iu" or at.size > MOST_PLACES:
         node.refuse("indices in one row, or a single one", f"{at.dtype} of shape {at.shape}")
     size = x.shape[axis]
     places = [int(n) + size if n < 0 else int(n) for n in at.ravel()]
     found = select(node, b, x, axis, places)
     return found if at.ndim else b.reshape(node, found, (*x.shape[:axis], *x.shape[axis + 1 :]))
+
+
+def gather_nd(node: Node, b: Builder) -> Value:
+    """Places along the first axis of an image, where that stands before the batch: PyTorch's x[:, [0, 2]]."""
+    x, at = node.flow(whole=True, turned=True), node.constant(1, "indices")
+    whole = at.ndim == 2 and at.shape[1] == 1 and at.dtype.kind in "iu" and at.size <= MOST_PLACES
+    if not x.turned or not whole or node.whole("batch_dims", 0):
+        node.refuse("places along the first axis of an image", f"indices of shape {at.shape}")
+    size = x.shape[0]
+    places = [int(n) + size if n < 0 else int(n) for n in at.ravel()]
+    return replace(select(node, b, replace(x, turned=False), 0, places), turned=True)
 
 
 def split(node: Node, b: Builder) -> Value | tuple[Value, ...]:
@@ -168,6 +185,7 @@ OPERATORS: dict[str, Operator] = {
     "Dropout": dropout,
     "Flatten": flatten,
     "Gather": gather,
+    "GatherND": gather_nd,
     "Identity": identity,
     "Reshape": reshape,
     "Slice": slice_,

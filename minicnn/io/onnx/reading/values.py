@@ -38,7 +38,7 @@ class Constant:
     @property
     def known(self) -> bool:
         """Whether all of them are numbers."""
-        return self.array.dtype != object
+        return bool(self.array.dtype != object)
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,13 @@ class Flow:
         name: the item that gives it, or an input.
         shape: that of an image, as the graph has it; () where the network has (1,).
         whole: whether the graph holds whole numbers there, for which the network has none of its own.
+        turned: whether the graph has the first axis of an image before that of the batch.
     """
 
     name: str
     shape: Shape
     whole: bool = False
+    turned: bool = False
 
     @property
     def size(self) -> int:

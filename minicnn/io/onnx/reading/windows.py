@@ -65,12 +65,12 @@ def along(node: Node, size: tuple[int, ...], kernel: list[int], ceil: bool = Fal
         elif kind == "VALID":
             before = after = 0
         extent = n + before + after - reach
-        if extent < 0:
-            node.refuse(
-                f"a map of at least {reach} pixels along axis {2 + at}, the reach of its window", f"{n + before + after}"
-            )
         places = extent // s + 1
         if ceil and extent % s and places * s < n + before:
             places += 1
+        if places < 1:
+            node.refuse(
+                f"a map of at least {reach} pixels along axis {2 + at}, the reach of its window", f"{n + before + after}"
+            )
         found.append(Along(n, k, s, d, before, after, places))
     return found
