@@ -140,7 +140,7 @@ LONG = {
     "test_parity": ("float32-numpy",),
     "test_exported": (
         *("caffe", "torch_mnist", "torch_cifar", "keras_mnist", "keras_cifar", "mnist_fast", "vgg", "all_cnn", "mobilenet"),
-        *("m5", "resnet20", "squeezenet", "unet", "lenet5s", "lenet5modern", "d2l"),
+        *("m5", "resnet20", "squeezenet", "unet", "lenet5s", "lenet5modern", "d2l", "autoencoder", "two_heads"),
     ),
     "test_model_file": ("models_predict_the_same_bits_in_another_process_and_folder[cpu]",),
 }

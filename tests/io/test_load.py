@@ -92,6 +92,12 @@ def test_slices_gathers_and_splits_select_places():
     same(graph(text, last=np.array(-1), **given), floats(3, 4, 5, 6))
 
 
+def test_channels_are_gathered_where_they_stand_before_the_batch():
+    text = """(float[N, 4, 5] x) => (float[N, 2, 5] y) {
+        a = Transpose<perm = [1, 0, 2]>(x)  b = GatherND(a, at)  y = Transpose<perm = [1, 0, 2]>(b) }"""
+    same(graph(text, at=np.array([[3], [1]])), floats(3, 4, 5), layers=["Reshape", "IndexSelect", "Reshape"])
+
+
 def test_constants_scale_and_shift_by_number_channel_and_pixel():
     text = """(float[N, 2, 3, 4] x) => (float[N, 2, 3, 4] y) {
         a = Mul(x, one)  b = Sub(a, channel)  c = Div(b, pixel)  d = Sub(one, c)  e = Pow(d, two)  f = Neg(e)
@@ -138,6 +144,25 @@ def test_layers_that_read_the_same_weights_are_one():
     net = same(graph(text, W=floats(4, 2), b=floats(2)), floats(3, 4), floats(3, 4))
     assert sorted(net.params)[:2] == ["a.W", "a.b"]
     assert "c.W" not in net.params
+
+
+def test_weights_that_are_used_otherwise_are_another_layers():
+    text = """(float[N, 3] x) => (float[N, 3] y) {
+        a = Gemm(x, W)  c = Gemm<transB = 1>(x, W)  d = Gemm<alpha = 2.0>(x, W)  y = Sum(a, c, d) }"""
+    same(graph(text, W=floats(3, 3)), floats(3, 3), layers=["Dense", "Dense", "Dense", "Add"])
+
+
+def test_numbers_are_added_to_no_layer_that_somebody_else_reads():
+    text = """(float[N, 3] x) => (float[N, 2] z, float[N, 2] y) {
+        z = MatMul(x, W)  again = Identity(z)  y = Add(again, b) }"""
+    same(graph(text, W=floats(3, 2), b=floats(2)), floats(3, 3))
+
+
+def test_a_size_beside_that_of_the_batch():
+    text = """(float[N, 2, 3, 4] x) => (float[N, 2, 7, 5] y) {
+        s = Shape<end = 2>(x)  sizes = Concat<axis = 0>(s, map)
+        y = Resize<mode = "linear">(x, , , sizes) }"""
+    same(graph(text, map=np.array([7, 5])), floats(3, 2, 3, 4), layers=["Resize"])
 
 
 def test_whole_numbers_come_in_and_are_cast():
@@ -208,13 +233,26 @@ REFUSED = {
         "expected maps (N, C, H, W) or rows (N, C, W), and weights of as many axes, got input and weights of 2 and 2 axes",
     ),
     "Transpose (node y)": (
-        "y = Transpose<perm = [1, 0]>(x)",
-        "expected an order of 2 axes that keeps the batch first, got [1, 0]",
+        "a = Unsqueeze(x, first)  y = Transpose<perm = [2, 1, 0]>(a)",
+        "expected an order of 3 axes that keeps the batch first, got [2, 1, 0]",
+    ),
+    "Relu (node z)": (
+        "a = Transpose<perm = [1, 0]>(x)  z = Relu(a)  y = Transpose<perm = [1, 0]>(z)",
+        "expected an input whose first axis is the batch, got one whose second axis is",
     ),
     "Div (node y)": ("y = Div(one, x)", "expected a divisor that is a constant, got one that depends on the input"),
     "Add (node y)": (
         "y = Add(x, long)",
         "expected a constant that broadcasts to an image of shape (3,), the same for all, got shape (2, 3)",
+    ),
+    "Mul (node y)": (
+        "a = Unsqueeze(x, first)  b = MatMul(a, W)  y = Mul(b, x)",
+        "expected a second value of shape (1, 3), or one number for each channel, got (3,)",
+    ),
+    "Clip (node y)": ("y = Clip(x, long)", "expected min as one number, got shape (2, 3)"),
+    "Gemm (node c)": (
+        "c = Gemm(x, W, column)  y = Relu(c)",
+        "expected a bias of 3 numbers, the same for every image, got shape (3, 1)",
     ),
     "Elu (node y) as ELU": ("y = Elu<alpha = -1.0>(x)", "expected alpha in [0, inf), got -1.0"),
 }
@@ -223,7 +261,8 @@ REFUSED = {
 @pytest.mark.parametrize("who", REFUSED)
 def test_what_layers_do_not_express_is_refused_naming_operator_and_node(who):
     node, what = REFUSED[who]
-    arrays = {"W": floats(3, 3), "one": np.float32(1), "long": floats(2, 3)}
+    arrays = {"W": floats(3, 3), "one": np.float32(1), "long": floats(2, 3), "first": np.array([1])}
+    arrays["column"] = floats(3, 1)
     with pytest.raises(DataError) as caught:
         load(graph(f"(float[N, 3] x) => (float[N, 3] y) {{ {node} }}", **arrays), threads=1)
     assert str(caught.value) == f"ONNX operator {who}: {what}; {HINT}"

@@ -104,10 +104,7 @@ def clip(node: Node, b: Builder) -> Value:
             node.real(name, default) for name, default in (("min", -3.4028234663852886e38), ("max", 3.4028234663852886e38))
         )
     else:
-        low, high = (
-            float(node.weights(at, name).reshape(())) if node.optional(at) and node.weights(at, name).size == 1 else default
-            for at, name, default in ((1, "min", -math.inf), (2, "max", math.inf))
-        )
+        low, high = (_bound(node, at, name, default) for at, name, default in ((1, "min", -math.inf), (2, "max", math.inf)))
     low, high = (-math.inf if low < -3e38 else low), (math.inf if high > 3e38 else high)
     x = _x(node)
     if low == -math.inf and high == math.inf:
@@ -119,6 +116,16 @@ def clip(node: Node, b: Builder) -> Value:
     if low == -math.inf:
         return _moved(node, b, partial(_single, node, b, ReLU), x, -1, high)
     return _moved(node, b, partial(_single, node, b, ReLU6), x, 6 / (high - low), -low)
+
+
+def _bound(node: Node, index: int, name: str, default: float) -> float:
+    """A bound that is one number, where it is given."""
+    if not node.optional(index):
+        return default
+    found = node.weights(index, name)
+    if found.size != 1:
+        node.refuse(f"{name} as one number", f"shape {found.shape}")
+    return float(found.ravel()[0])
 
 
 def _moved(node: Node, b: Builder, layer: Callable[[Flow], Flow], x: Flow, factor: float, shift: float) -> Flow:

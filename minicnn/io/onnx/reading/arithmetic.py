@@ -76,6 +76,8 @@ def mul(node: Node, b: Builder) -> Value:
     if other is None:
         return b.scale(node, x, _own(node, x, at), 0.0)
     value, gate = (other, x) if x.size < other.size else (x, other)
+    if gate.shape not in (value.shape, (*value.shape[:1], *(1,) * (len(value.shape) - 1))):
+        node.refuse(f"a second value of shape {value.shape}, or one number for each channel", str(gate.shape))
     return b.add(node, Multiply, value, gate, shape=value.shape)
 
 

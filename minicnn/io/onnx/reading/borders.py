@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
 from math import prod
 
 import numpy as np
 
 from ....nn import Pad2d, Resize, Upsample
+from ....nn.base import Layer
 from ....nn.resize import CHOICES
 from .builder import Builder
 from .constants import Operator
@@ -94,7 +96,8 @@ def resize(node: Node, b: Builder) -> Value:
     maps = x if len(x.shape) == 3 else b.reshape(node, x, (x.shape[0], 1, x.shape[1]))
     out = (x.shape[0], *size[3 - len(x.shape) :])
     whole = [own / n for own, n in zip(size, maps.shape[1:], strict=True)]
-    factors = tuple(round(each) for each in whole)
+    factors = (round(whole[0]), round(whole[1]))
+    layer: Callable[[], Layer]
     plain = where == "half_pixel" and not antialias and scales == whole == list(factors)
     if (plain and kind == "nearest" and rounds == "round_prefer_floor") or (
         where == "asymmetric" and kind == "nearest" and rounds == "floor" and scales == whole == list(factors)
@@ -116,7 +119,7 @@ def _target(node: Node, x: Flow) -> tuple[list[int], list[float]]:
     rank, old = len(x.shape) + 1, node.opset < 11
     axes = [node.axis(axis, rank) for axis in node.numbers("axes", None) or range(rank)]
     policy = node.text("keep_aspect_ratio_policy", "stretch", ("stretch", "not_larger", "not_smaller"))
-    sizes = node.whole_numbers(3, "sizes") if not old and node.optional(3) else []
+    sizes = node.whole_numbers(3, "sizes", batch=node.batch or 1) if not old and node.optional(3) else []
     if sizes:
         given = dict(zip(axes, sizes, strict=False))
         if len(sizes) != len(axes) or min(sizes) < 1:

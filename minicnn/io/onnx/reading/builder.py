@@ -42,6 +42,8 @@ class Builder:
         self.inputs, self.items, self.readers = dict(inputs), dict[str, Built](), readers
         self._shapes: dict[str, Shape] = {name: shape or (1,) for name, shape in inputs.items()}
         self._known: dict[object, str] = {}
+        self.renamed = set[str]()
+        """Items whose value has several names in the graph."""
 
     def add(
         self,
@@ -88,6 +90,8 @@ class Builder:
         name = self._free(node)
         key = (made, tuple(shared), tuple(wanted.items()))
         owner = self._known.setdefault(key, name) if shared else name
+        if owner != name and any(not np.array_equal(array, self.items[owner].arrays[own]) for own, array in given.items()):
+            owner = name  # the same numbers of the file, used otherwise
         self.items[name] = Built(made, tuple(value.name for value in reads), given, frozen, owner)
         self._shapes[name] = plan.out_shape
         return Flow(name, plan.out_shape if shape is None else shape, all(value.whole for value in reads))
@@ -182,7 +186,7 @@ class Builder:
     def shifted(self, graph_name: str, x: Flow, shift: Array) -> bool:
         """Add numbers to the bias of the layer that gives x, if it is one that has none and nobody else reads it."""
         last = self.items.get(x.name)
-        if last is None or self.readers.get(graph_name, 2) > 1 or last.owner != x.name:
+        if last is None or self.readers.get(graph_name, 2) > 1 or x.name in self.renamed or last.owner != x.name:
             return False
         if not isinstance(last.layer, Conv1d | Conv2d | Dense) or last.layer.bias or x.shape != self._shapes[x.name]:
             return False

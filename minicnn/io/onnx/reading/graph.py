@@ -39,6 +39,7 @@ class Graph:
             file.refuse("a graph of ONNX's own operators", "functions of its own" if file.proto.functions else "sparse tensors")
         self._tensors = {tensor.name: tensor for tensor in graph.initializer}
         self._values: dict[str, Value] = {}
+        self._seen = set[str]()
         self._makers = self._found_makers(graph.node)
         needed = self._needed([output.name for output in graph.output])
         self.batch: int | None = None
@@ -150,9 +151,12 @@ class Graph:
             node.refuse("attributes that are numbers, words or arrays", clean(odd[0]))
         results = operator(node, self.builder)
         node.finish()
-        for name, value in zip(found.output, [results] if isinstance(results, Constant | Flow) else results, strict=False):
+        given = (results,) if isinstance(results, Constant | Flow) else results
+        for name, result in zip(found.output, given, strict=False):
             if name:
-                self._values[name] = value
+                self._values[name] = result
+                if isinstance(result, Flow):
+                    (self.builder.renamed if result.name in self._seen else self._seen).add(result.name)
         if lacking := [name for name in outputs if name and name not in self._values]:
             node.refuse("outputs that layers of minicnn give", clean(lacking[0]))
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ....arrays import Array
 from ....errors import DataError
-from .values import MOST, Constant, Flow, Value
+from .values import BATCH, MOST, Constant, Flow, Value, settled
 
 Attribute = int | float | str | list[int] | list[float] | Array
 """What an attribute may hold; graphs and the like are refused before."""
@@ -159,8 +159,11 @@ class Node:
             self.refuse(f"its {name} as floating-point numbers", str(found.dtype))
         return found
 
-    def whole_numbers(self, index: int, name: str) -> list[int]:
-        """An input of a few known whole numbers."""
+    def whole_numbers(self, index: int, name: str, batch: int | None = None) -> list[int]:
+        """An input of a few known whole numbers; the first may be the size of the batch, where a number for that is given."""
+        value = self.given(index)
+        if batch is not None and isinstance(value, Constant) and value.array.shape and value.array.ravel()[0] is BATCH:
+            self.inputs[index] = settled(np.array([batch, *value.array.ravel()[1:]], object))
         found = self.constant(index, name)
         if (
             found.dtype.kind not in "iu"

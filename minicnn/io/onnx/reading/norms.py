@@ -18,8 +18,10 @@ from .values import Flow, Value
 def batch_norm(node: Node, b: Builder) -> Value:
     """Batch normalisation by running statistics."""
     x = node.flow()
-    node.ignore("momentum", "spatial")
+    node.ignore("momentum")
     node.only_output()
+    if node.whole("spatial", 1) != 1:
+        node.refuse("statistics of channels", "spatial 0")
     if node.whole("training_mode", 0):
         node.refuse("running statistics", "training_mode 1")
     names = ("W", "b", "running_mean", "running_var")

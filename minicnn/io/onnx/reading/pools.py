@@ -49,18 +49,19 @@ def max_pool(node: Node, b: Builder) -> Value:
     node.ignore("storage_order")
     x = node.flow(whole=True)
     (axes, ceil), maps = _windows(node, x), _maps(node, b, x)
-    options = {"stride": _pair(axes, "stride"), "dilation": _pair(axes, "dilation")}
+    kernel, stride, dilation = (_pair(axes, name) for name in ("kernel", "stride", "dilation"))
+    largest = partial(MaxPool2d, kernel, stride, dilation=dilation)
     if all(a.even for a in axes):
-        layer = partial(MaxPool2d, _pair(axes, "kernel"), padding=_pair(axes, "before"), ceil_mode=ceil, **options)
+        layer = partial(largest, padding=_pair(axes, "before"), ceil_mode=ceil)
         return _finish(node, b, x, b.add(node, layer, maps), axes)
     ends = [max(a.needed, 0) for a in axes]
     for a, end in zip(axes, ends, strict=True):
         beyond = a.before >= a.reach or end >= a.reach or (a.dilation > 1 and (a.before or end))
         if beyond:
             node.refuse("windows that all meet the map, and taps side by side where padding is uneven", "others")
-    padding = tuple((a.before, end) for a, end in zip(axes, ends, strict=True))
-    padded = b.add(node, partial(Pad2d, padding, "replicate"), maps)
-    return _finish(node, b, x, b.add(node, partial(MaxPool2d, _pair(axes, "kernel"), **options), padded), axes)
+    rows, columns = ((a.before, end) for a, end in zip(axes, ends, strict=True))
+    padded = b.add(node, partial(Pad2d, (rows, columns), "replicate"), maps)
+    return _finish(node, b, x, b.add(node, largest, padded), axes)
 
 
 def average_pool(node: Node, b: Builder) -> Value:
@@ -77,16 +78,10 @@ def average_pool(node: Node, b: Builder) -> Value:
         node.refuse("windows that all meet the map", "others")
     channels, taps = x.shape[0], _pair(axes, "kernel")
     padding = tuple((a.before, max(a.needed, 0)) for a in axes)
-    layer = partial(
-        *(Conv2d, channels, taps),
-        stride=_pair(axes, "stride"),
-        dilation=_pair(axes, "dilation"),
-        padding=padding,
-        groups=channels,
-        bias=False,
-    )
+    options = {"stride": _pair(axes, "stride"), "dilation": _pair(axes, "dilation"), "padding": padding, "groups": channels}
+    sums = partial(Conv2d, channels, taps, bias=False, **options)  # type: ignore[arg-type]
     ones = np.full((channels, 1, *taps), 1 / prod(taps))
-    y = b.add(node, layer, maps, arrays={"W": ones}, frozen=True)
+    y = b.add(node, sums, maps, arrays={"W": ones}, frozen=True)
     share = prod(taps) / (rows[:, None] * columns)
     if (share != 1).any() and y.shape[1:] == share.shape:
         y = b.scale(node, y, np.broadcast_to(share, y.shape), 0)
@@ -97,7 +92,8 @@ def _counts(a: Along, counted: bool) -> Array:
     """How many pixels count in each place of a window along an axis: those of the map, and of its padding if that counts."""
     at = np.arange(a.places)[:, None] * a.stride - a.before + np.arange(a.kernel) * a.dilation
     first, last = (-a.before, a.size + a.after) if counted else (0, a.size)
-    return ((at >= first) & (at < last)).sum(1)
+    found: Array = ((at >= first) & (at < last)).sum(1)
+    return found
 
 
 def global_pool(kind: type[GlobalAvgPool2d] | type[GlobalMaxPool2d]) -> Operator:

@@ -26,7 +26,7 @@ def gemm(node: Node, b: Builder) -> Value:
     arrays = {"W": W if alpha == 1 else alpha * W.astype(np.float64)}
     if node.optional(2):
         bias = node.weights(2, "bias")
-        if bias.size not in (1, len(W)) or bias.shape[-1:] not in ((), (1,), (len(W),)):
+        if bias.size != 1 and (bias.size != len(W) or bias.shape[-1] != len(W)):
             node.refuse(f"a bias of {len(W)} numbers, the same for every image", f"shape {bias.shape}")
         arrays["b"] = np.broadcast_to(bias.ravel(), (len(W),)) if beta == 1 else np.full(len(W), beta) * bias.ravel()
     return b.add(node, partial(Dense, len(W), bias="b" in arrays), x, arrays=arrays, shared=node.reads[1:])
