@@ -142,6 +142,10 @@ LONG = {
     "test_sklearn": ("with_the_defaults",),
     "test_onnx_export": ("thousand_images",),
     "test_make_pictures": ("command_recognises_held_out",),
+    "test_exported": (
+        *("caffe", "torch_mnist", "torch_cifar", "keras_mnist", "keras_cifar", "mnist_fast", "vgg", "all_cnn", "mobilenet"),
+        *("m5", "resnet20", "squeezenet", "unet", "lenet5s", "lenet5modern", "d2l", "autoencoder", "two_heads"),
+    ),
     "test_model_file": ("models_predict_the_same_bits_in_another_process_and_folder[cpu]",),
 }
 """What takes long and has a shorter test beside it, by file: it runs with ``--full``."""

@@ -212,6 +212,32 @@ def reshape(draw):
 
 
 @st.composite
+def permute(draw):
+    """Every exchange of two neighbouring runs of one to four axes, and the order as it is."""
+    shape = draw(st.lists(st.integers(1, 4), min_size=1, max_size=4).map(tuple))
+    first, middle, end = sorted(draw(st.integers(0, len(shape))) for _ in range(3))
+    own = range(len(shape))
+    return m.Permute((*own[:first], *own[middle:end], *own[first:middle], *own[end:])), shape
+
+
+@st.composite
+def index_select(draw):
+    """Rows and columns in any order and several times, or all of them."""
+    shape = draw(maps)
+    rows, columns = (st.none() | st.lists(st.integers(0, n - 1), min_size=1, max_size=6).map(tuple) for n in shape[1:])
+    return m.IndexSelect(draw(rows), draw(columns)), shape
+
+
+@st.composite
+def resize(draw):
+    """All rules over sizes of any ratio, with scales of their own at times."""
+    options = {name: draw(st.sampled_from(choices)) for name, choices in m.nn.resize.CHOICES.items()}
+    scales = st.sampled_from((0.4, 0.6, 1.0, 1.7, 2.3))
+    given = draw(st.none() | st.tuples(scales, scales))
+    return m.Resize(draw(option(1, 7)), scales=given, antialias=draw(st.booleans()), **options), draw(maps)
+
+
+@st.composite
 def rbf(draw):
     """The digits' codes, or a few centres of any length."""
     trainable = draw(st.booleans())
@@ -296,6 +322,9 @@ STRATEGIES = {
     m.Upsample: upsample(),
     m.Pad2d: pad2d(),
     m.Reshape: reshape(),
+    m.Permute: permute(),
+    m.IndexSelect: index_select(),
+    m.Resize: resize(),
     m.Dense: layers(m.Dense, units=st.integers(1, 9), bias=st.booleans(), init=inits, bias_init=bias_inits),
     m.Flatten: layers(m.Flatten),
     m.Dropout: layers(m.Dropout, rate=st.sampled_from((0.0, 0, 0.1, 0.5, 0.8))),

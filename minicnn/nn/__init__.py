@@ -14,8 +14,10 @@ from .norm import BatchNorm1d, BatchNorm2d
 from .pad import Pad2d
 from .pool import AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
 from .rbf import RBF
+from .rearrange import IndexSelect, Permute
 from .rectifiers import Hardsigmoid, Hardswish, LeakyReLU, PReLU, ReLU, ReLU6
 from .residual import Residual
+from .resize import Resize
 from .sigmoids import ScaledTanh, Sigmoid, Tanh
 from .smooth import ELU, GELU, SELU, Mish, SiLU, Softplus
 from .softmax import LogSoftmax, Softmax
@@ -49,6 +51,7 @@ __all__ = [
     "GroupNorm",
     "Hardsigmoid",
     "Hardswish",
+    "IndexSelect",
     "InstanceNorm2d",
     "Layer",
     "LayerNorm",
@@ -62,10 +65,12 @@ __all__ = [
     "Multiply",
     "PReLU",
     "Pad2d",
+    "Permute",
     "ReLU",
     "ReLU6",
     "Reshape",
     "Residual",
+    "Resize",
     "ScaledTanh",
     "SiLU",
     "Sigmoid",

@@ -16,9 +16,10 @@ from ..engine.graph import Item, checked_shapes, items_of, plan_graph
 from ..engine.required_memory import check_memory
 from ..errors import BackendError, CheckpointError, MinicnnError, OptionError, ShapeError
 from ..network import Network
-from ..nn import AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, Flatten, Upsample
+from ..nn import AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, Flatten, Pad2d, Resize, Upsample
 from ..nn.base import Layer
 from ..nn.losses import Loss
+from ..nn.window import sides
 from . import safetensors_file
 from .described import FAULTS, MOST, Decoder, encode
 from .document import Document, Json
@@ -214,7 +215,7 @@ def _check_tables(items: Sequence[Item], in_shapes: dict[str, Shape]) -> None:
         own = [shapes[each] for each in read if each in shapes]
         if not isinstance(layer, Layer) or len(own) < len(read) or (len(own) > 1 and not layer.joins):
             return
-        if _listed(layer, max(own[0])) > TABLES:
+        if listed(layer, max(own[0])) > TABLES:
             raise ShapeError(layer.label, f"expected tables of at most {TABLES:,} numbers, got more", "make it smaller")
         try:
             shapes[name], layers[name] = layer.plan(*own).out_shape, layer
@@ -222,10 +223,14 @@ def _check_tables(items: Sequence[Item], in_shapes: dict[str, Shape]) -> None:
             return
 
 
-def _listed(layer: Layer, size: int) -> int:
+def listed(layer: Layer, size: int) -> int:
     """About how many numbers a layer lists along an axis of that size."""
     if isinstance(layer, Upsample):
         return 2 * size * _largest(layer.scale_factor)
+    if isinstance(layer, Resize):
+        return 2 * size + 4 * _largest(layer.size)
+    if isinstance(layer, Pad2d):
+        return size + sum(map(sum, sides("Pad2d", "padding", layer.padding)))
     if isinstance(layer, AvgPool1d | AvgPool2d):
         return max(k * (size // s + 2) for k, s in zip(layer.window.kernel, layer.window.stride, strict=True))
     return size + 2 * _largest(layer.output_size) if isinstance(layer, AdaptiveAvgPool2d) else 0

@@ -38,6 +38,7 @@ CHAIN = [
 PUBLIC = {layer for layer in LAYERS if layer.__module__.startswith("minicnn.") and not layer.__name__.startswith("_")}
 OPTIONS = {m.AvgPool1d: (2,), m.MaxPool1d: (2,), m.Upsample: (2,), m.Pad2d: (1,), m.GroupNorm: (2,)}
 OPTIONS |= {m.AdaptiveAvgPool2d: ((3, 2),), m.Reshape: ((-1, 12),), m.MaxUnpool1d: (2,), m.MaxUnpool2d: (2,)}
+OPTIONS |= {m.Permute: ((1, 2, 0),), m.IndexSelect: ((0, 1),), m.Resize: (3,)}
 OPTIONS |= dict.fromkeys((m.Conv1d, m.ConvTranspose1d, m.ConvTranspose2d), (3, 2))
 POOLS = {m.MaxUnpool1d: m.MaxPool1d(2), m.MaxUnpool2d: m.MaxPool2d(2)}
 

@@ -359,6 +359,31 @@ OPTIONS = {
     "Pad2d(-1)": whole("padding", 0, "-1"),
     "Pad2d((1, 2, 3, 4))": sided((1, 2, 3, 4)),
     "Pad2d(1, mode='circular')": ("expected mode as one of zeros, reflect, replicate, got 'circular'", 'give mode="zeros"'),
+    **{
+        f"Permute({dims!r})": (
+            f"expected dims as all axes from 0 on, of which two neighbouring runs change places, got {dims!r}",
+            "give dims=(1, 2, 0), or two of these layers",
+        )
+        for dims in ((), (2, 1, 0), (1, 1), (1, 2), 3, (True, False))
+    },
+    "IndexSelect((0, -1))": (
+        "expected rows as a tuple of whole numbers of at least 0, or None, got (0, -1)",
+        "give rows=(0, 1)",
+    ),
+    "IndexSelect(None, 3)": (
+        "expected columns as a tuple of whole numbers of at least 0, or None, got 3",
+        "give columns=(0, 1)",
+    ),
+    "IndexSelect(())": ("expected rows as a tuple of whole numbers of at least 0, or None, got ()", "give rows=(0, 1)"),
+    "Resize(0)": whole("size", 1, "0"),
+    "Resize(2, antialias=1)": truth("antialias", 1),
+    "Resize(2, mode='cubic')": ("expected mode as one of nearest, linear, got 'cubic'", 'give mode="nearest"'),
+    "Resize(2, nearest_mode='up')": (
+        "expected nearest_mode as one of round_prefer_floor, round_prefer_ceil, floor, ceil, got 'up'",
+        'give nearest_mode="round_prefer_floor"',
+    ),
+    "Resize(2, scales=2.0)": ("expected scales as a pair of numbers, or None, got 2.0", "leave it out"),
+    "Resize(2, scales=(0, 1))": ("expected scales in (0, inf), got 0", "choose scales in that range"),
     "Reshape(())": shaped("()"),
     "Reshape(16)": shaped("16"),
     "Reshape((0, 5))": shaped("(0, 5)"),
@@ -490,6 +515,10 @@ SHAPES = [
         (layer, (9,), "expected an input (C, H, W), got (9,)", "put it after a convolution")
         for layer in (m.GlobalAvgPool2d(), m.GlobalMaxPool2d(), m.AdaptiveAvgPool2d(2), m.Upsample(2))
     ],
+    (m.Permute((1, 0)), (9,), "expected an input of 2 axes, got (9,)", "give an order of 1 axes"),
+    (m.Resize(3), (9,), "expected an input (C, H, W), got (9,)", "put it after a convolution"),
+    (m.IndexSelect((1,)), (9,), "expected an input (C, H, W), got (9,)", "put a Reshape before it"),
+    (m.IndexSelect(None, (9,)), (1, 9, 9), "expected an input of more than 9 columns, got (1, 9, 9)", "give columns below 9"),
     (m.Pad2d(1), (9,), "expected an input (C, H, W), got (9,)", "put it before Flatten and Dense layers"),
     *[
         (kind(2), (2, 9, 9), "expected an input (C, W), got (2, 9, 9)", "put it after a convolution")

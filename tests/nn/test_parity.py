@@ -104,6 +104,50 @@ def pad2d(layer, x):
     return F.pad(x, four_sides(layer.padding), mode=layer.mode.replace("zeros", "constant"))
 
 
+def resize(layer, x):
+    """By matrices of rows and columns, from the formula of each place by itself."""
+    rows, columns = (torch.tensor(matrix, dtype=x.dtype) for matrix in resizing(layer, x.shape[2:]))
+    return rows @ x @ columns.T
+
+
+def resizing(layer, size):
+    """What each row, and each column, of y reads of x."""
+    scales = layer.scales or tuple(places / n for n, places in zip(size, both(layer.size), strict=True))
+    for n, places, scale in zip(size, both(layer.size), scales, strict=True):
+        matrix = np.zeros((places, n))
+        for o in range(places):
+            at = place(layer.coordinate_transformation_mode, o, n, places, scale)
+            if layer.mode == "nearest":
+                low = math.floor(at)
+                up = {"floor": False, "ceil": at > low}.get(layer.nearest_mode, at - low > 0.5)
+                up |= layer.nearest_mode == "round_prefer_ceil" and at - low == 0.5
+                matrix[o, min(max(low + up, 0), n - 1)] = 1
+                continue
+            slope = min(scale, 1) if layer.antialias else 1
+            taps = range(math.floor(at - 1 / slope) - 1, math.ceil(at + 1 / slope) + 2)
+            weights = [max(0, 1 - slope * abs(tap - at)) for tap in taps]
+            for tap, weight in zip(taps, weights, strict=True):
+                matrix[o, min(max(tap, 0), n - 1)] += weight / sum(weights)
+        yield matrix
+
+
+def place(kind, o, n, places, scale):
+    """Where pixel o lies on n pixels."""
+    if kind == "align_corners":
+        return 0.0 if scale * n == 1 else o * ((n - 1) / (scale * n - 1))
+    if kind == "asymmetric":
+        return o / scale
+    if kind == "pytorch_half_pixel" and scale * n == 1:
+        return -0.5
+    return (n / 2 * (1 - places / (scale * n)) if kind == "half_pixel_symmetric" else 0.0) + (o + 0.5) / scale - 0.5
+
+
+def index_select(layer, x):
+    for axis, at in ((2, layer.rows), (3, layer.columns)):
+        x = x if at is None else torch.index_select(x, axis, torch.tensor(at))
+    return x
+
+
 def rbf(layer, x, W=None):
     centres = torch.tensor(layer.centres, dtype=x.dtype) if W is None else W
     return (x.flatten(1)[:, None] - centres).square().sum(2)
@@ -139,6 +183,9 @@ OWN = {
     m.MaxUnpool1d: max_unpool,
     m.Upsample: upsample,
     m.Pad2d: pad2d,
+    m.Permute: lambda layer, x: x.permute(0, *(axis + 1 for axis in layer.dims)),
+    m.IndexSelect: index_select,
+    m.Resize: resize,
     m.Reshape: lambda layer, x: x.reshape(len(x), *layer.shape),
     m.Dense: lambda layer, x, W, b=None: F.linear(x.flatten(1), W, b),
     m.Flatten: lambda layer, x: x.flatten(1),
@@ -228,6 +275,17 @@ def test_layer_gives_what_pytorch_gives(kind, dtype, backend):
             close(array, expected[name], terms, f"{name} of {layer} on {in_shape}")
 
     gives_the_same()
+
+
+@pytest.mark.parametrize("corners", [False, True])
+@pytest.mark.parametrize("size", [(3, 4), (9, 13)])
+def test_resized_maps_are_those_that_pytorch_interpolates(size, corners):
+    x = np.random.default_rng(0).standard_normal((3, 2, 6, 7))
+    where = "align_corners" if corners else "half_pixel"
+    layer = m.Resize(size, mode="linear", coordinate_transformation_mode=where)
+    y = Network([layer], x.shape[1:], dtype="float64", threads=1).predict(x)
+    expected = F.interpolate(torch.tensor(x), size, mode="bilinear", align_corners=corners)
+    np.testing.assert_allclose(y, expected, rtol=0, atol=1e-12)
 
 
 EACH = [

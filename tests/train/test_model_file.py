@@ -484,6 +484,7 @@ def test_huge_sizes_are_refused_before_memory_is_taken(tmp_path, python):
         "lanes": [m.ReLU()],
         "maps": [m.ReLU()],
         "pad": [m.Pad2d(1)],
+        "resize": [m.Resize(2, mode="linear")],
     }
     n = 2**24
     changes = {
@@ -495,6 +496,7 @@ def test_huge_sizes_are_refused_before_memory_is_taken(tmp_path, python):
         "lanes": [(("lanes",), n), (("inputs", "input"), [n, 2, 2])],
         "maps": [(("inputs", "input"), [n, 512, 512])],
         "pad": [(("layers", 0, 1, "options", "padding"), n)],
+        "resize": [(("layers", 0, 1, "options", "size"), n)],
     }
     paths = []
     for name, layers in nets.items():
