@@ -6,10 +6,25 @@ import argparse
 from collections.abc import Sequence
 
 from ..version import __version__
-from . import bench, cache, check, doctor, evaluate, info, plot, predict, serve, summary, train, warmup
+from . import (
+    bench,
+    cache,
+    check,
+    doctor,
+    evaluate,
+    export_onnx,
+    import_onnx,
+    info,
+    plot,
+    predict,
+    serve,
+    summary,
+    train,
+    warmup,
+)
 from .console import program
 
-COMMANDS = (train, evaluate, predict, serve, summary, plot, bench, check, info, doctor, warmup, cache)
+COMMANDS = (train, evaluate, predict, serve, export_onnx, import_onnx, summary, plot, bench, check, info, doctor, warmup, cache)
 
 
 @program("minicnn")

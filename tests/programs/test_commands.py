@@ -5,6 +5,7 @@ import json
 import re
 
 import numpy as np
+import onnxruntime
 import pytest
 from PIL import Image
 
@@ -140,6 +141,41 @@ def test_bad_inputs_are_one_sentence_and_exit_code_2(here, capsys, given, words)
     assert err.count("\n") == 1
 
 
+def test_a_model_goes_to_onnx_and_back(here, capsys, tmp_path):
+    model = here / "model.safetensors"
+    code, out, _ = run(capsys, "export", model, "--out", tmp_path / "m.onnx")
+    assert (code, out) == (0, f"wrote {tmp_path / 'm.onnx'}: pictures in, outputs and probabilities out\n")
+    pictures = np.stack([np.asarray(Image.open(here / "test" / "red" / f"{n}.png")) for n in range(3)]).transpose(0, 3, 1, 2)
+    session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
+    found = session.run(["probabilities"], {session.get_inputs()[0].name: np.ascontiguousarray(pictures)})[0]
+    assert np.allclose(found, minicnn.load(model).predict_proba(pictures), atol=1e-5)
+    assert (
+        run(capsys, "export", model, "--raw", "--out", tmp_path / "raw.onnx")[1]
+        == f"wrote {tmp_path / 'raw.onnx'}: outputs out\n"
+    )
+    code, out, _ = run(capsys, "import", tmp_path / "raw.onnx", "--out", tmp_path / "again.safetensors")
+    assert code == 0
+    assert out.startswith(f"wrote {tmp_path / 'again.safetensors'}: ")
+    x = np.random.default_rng(0).standard_normal((5, 3, 12, 12)).astype(np.float32)
+    assert np.allclose(minicnn.load(tmp_path / "again.safetensors").predict(x), minicnn.load(model).net.predict(x), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["export", "{}/model.safetensors", "--out", "{}"], "--out: expected a file, got the folder {}; name a file in it"),
+        (["import", "{}/nothing.onnx", "--out", "{}"], "--out: expected a file, got the folder {}; name a file in it"),
+        (["import", "{}/model.safetensors"], "{}/model.safetensors: expected "),
+        (["export", "{}/nothing", "--out", "{}/m.onnx"], "{}/nothing: expected "),
+    ],
+)
+def test_what_cannot_be_converted_is_refused(here, capsys, given, words):
+    code, _, err = run(capsys, *(part.format(here) for part in given))
+    assert code == 2
+    assert err.startswith(f"minicnn: {words.format(here)}"), err
+    assert err.count("\n") == 1
+
+
 @pytest.mark.parametrize("text", ["0", "4x", "x", "9000", "1x2x3"])
 def test_a_size_that_is_none_is_refused(here, capsys, text):
     with pytest.raises(SystemExit) as caught:
@@ -148,7 +184,10 @@ def test_a_size_that_is_none_is_refused(here, capsys, text):
     assert f"expected rows and columns as 48 or 48x64, got {text!r}" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "summary"])
+LOOKING = ("summary", "plot", "bench", "check", "doctor", "cache")
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "serve", "export", "import", *LOOKING])
 def test_help_has_an_example(capsys, command):
     with pytest.raises(SystemExit) as caught:
         cli.main([command, "--help"])

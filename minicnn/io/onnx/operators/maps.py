@@ -1,10 +1,11 @@
-"""Maps in another shape or size."""
+"""Maps in another shape, order or size."""
 
 from __future__ import annotations
 
-from ....nn import Flatten, Pad2d, Reshape, Upsample
+from ....errors import OptionError
+from ....nn import Flatten, IndexSelect, Pad2d, Permute, Reshape, Resize, Upsample
 from ....nn.window import sides
-from .steps import Place
+from .steps import Option, Place
 
 MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "edge"}
 """Kinds of borders, by ours."""
@@ -34,3 +35,29 @@ def upsample(at: Place, layer: Upsample) -> str:
         way = "align_corners" if layer.align_corners else "half_pixel"
         options = {"mode": "linear", "coordinate_transformation_mode": way}
     return at.node("Resize", at.x, "", "", at.constant("sizes", at.out_shape[1:]), axes=[2, 3], **options)
+
+
+def resize(at: Place, layer: Resize) -> str:
+    """``Resize``, whose rules are the layer's; of size and scales it takes one."""
+    options: dict[str, Option] = {"mode": layer.mode, "coordinate_transformation_mode": layer.coordinate_transformation_mode}
+    options |= {"nearest_mode": layer.nearest_mode} if layer.mode == "nearest" else {"antialias": int(layer.antialias)}
+    sizes = zip(at.out_shape[1:], at.in_shape[1:], strict=True)
+    if layer.scales not in (None, tuple(out / size for out, size in sizes)):
+        what = f"expected scales as size of y over size of x, as ONNX takes one of both alone, got {layer.scales}"
+        raise OptionError(at.name, what, "leave scales out")
+    return at.node("Resize", at.x, "", "", at.constant("sizes", at.out_shape[1:]), axes=[2, 3], **options)
+
+
+def permute(at: Place, layer: Permute) -> str:
+    """``Transpose``."""
+    return at.node("Transpose", at.x, perm=[0, *(axis + 1 for axis in layer.dims)])
+
+
+def index_select(at: Place, layer: IndexSelect) -> str:
+    """``Gather`` of rows and of columns."""
+    value = at.x
+    for axis, name in ((2, "rows"), (3, "columns")):
+        taken = getattr(layer, name)
+        if taken is not None:
+            value = at.node("Gather", value, at.constant(name, list(taken)), axis=axis)
+    return value

@@ -1,0 +1,35 @@
+"""``minicnn import``: a network out of an ONNX file as a model file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..errors import OptionError, need
+from ..train.classifier import save
+from .command import Commands, add_command
+from .console import path
+
+EXAMPLE = "  minicnn import model.onnx --out model.safetensors"
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_command(commands, "import", "make a model file of an ONNX file", EXAMPLE)
+    parser.add_argument("file", type=path, metavar="FILE", help="the ONNX file")
+    parser.add_argument("--out", type=path, default="model.safetensors", metavar="FILE", help="default model.safetensors")
+    parser.set_defaults(run=import_onnx)
+
+
+def import_onnx(options: argparse.Namespace) -> int:
+    """Read and write."""
+    need("onnx", "safetensors")
+    from ..io.onnx import load
+
+    out = Path(options.out)
+    if out.is_dir():
+        raise OptionError("--out", f"expected a file, got the folder {out}", "name a file in it")
+    net = load(options.file, threads=1)
+    save(out, net, {"source": options.file.name})
+    print(f"wrote {out}: {len(net.layers)} layers, {len(net.params.flat):,} parameters; look at it by: minicnn summary {out}")
+    return 0
