@@ -34,6 +34,7 @@ from .history import EpochResult, records
 from .model_file import save_model
 from .progress import Log, say
 from .run import Dataset, TrainingOptions
+from .small_batches import SmallBatches
 from .trainer import Trainer
 
 Learned = TypeVar("Learned")
@@ -111,6 +112,7 @@ class Estimator(Generic[Learned]):
         self.preprocessing: Preprocessing | None = None
         self.history: list[EpochResult] = []
         self._learned: Learned | None = None
+        self._small = SmallBatches()
         self._normalise, self._fit_size, self._layout = normalise, fit_size, layout
 
     @property
@@ -271,7 +273,8 @@ class Estimator(Generic[Learned]):
         return self.preprocessing.source(self._who, images, self.net.in_shape, self.net.dtype)
 
     def _outputs(self, images: ArrayLike) -> Array:
-        return self.net.predict(self._source(images))
+        source = self._source(images)
+        return self._small.predict(self.net, source) if isinstance(source, Pixels) else self.net.predict(source)
 
     def __repr__(self) -> str:
         shapes = f"{self.net.in_shape} → {self.net.out_shape}"

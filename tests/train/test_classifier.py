@@ -5,6 +5,7 @@ import json
 import pickle
 import re
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -183,6 +184,30 @@ def test_copies_predict_the_same_and_train_apart(classifier, way):
     before = classifier.predict_proba(PICTURES)
     made.fit(PICTURES, NAMES, epochs=1, log=None)
     np.testing.assert_array_equal(classifier.predict_proba(PICTURES), before)
+
+
+def test_small_batches_are_predicted_without_new_programs(classifier, monkeypatch):
+    expected = classifier.net.predict(
+        classifier.preprocessing.source("x", PICTURES, classifier.net.in_shape, classifier.net.dtype)
+    )
+    sources, plain = [], m.Network.predict
+    monkeypatch.setattr(m.Network, "predict", lambda net, x, index=None: (sources.append(x), plain(net, x, index))[1])
+    for first, last in ((0, 5), (3, 4), (0, 16), (2, 7)):
+        found = classifier.predict_proba(PICTURES[first:last])
+        powers = np.exp(expected[first:last].astype(np.float64))
+        np.testing.assert_allclose(found, powers / powers.sum(axis=1, keepdims=True), rtol=0, atol=1e-6)
+    assert len({id(each) for each in sources}) == 1
+    many = np.concatenate([PICTURES] * (300 // len(PICTURES) + 1))
+    np.testing.assert_array_equal(classifier.predict_proba(many)[: len(PICTURES)], classifier.predict_proba(PICTURES))
+    assert sources[-2] is not sources[-1]
+
+
+def test_threads_share_small_batches(classifier):
+    expected = [classifier.predict_proba(PICTURES[n : n + 3]) for n in range(8)]
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda n: classifier.predict_proba(PICTURES[n % 8 : n % 8 + 3]), range(64)))
+    for n, each in enumerate(found):
+        np.testing.assert_array_equal(each, expected[n % 8])
 
 
 def test_a_file_gives_back_everything_but_the_optimiser(tmp_path, classifier):
