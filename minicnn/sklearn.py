@@ -1,4 +1,4 @@
-"""scikit-learn's interface: ``CNNClassifier`` and ``CNNRegressor``, for ``Pipeline``, ``GridSearchCV`` and the like."""
+"""scikit-learn's interface: ``CNNClassifier`` and ``CNNRegressor``, for its pipelines and its searches of options."""
 
 from __future__ import annotations
 

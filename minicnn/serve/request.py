@@ -16,6 +16,7 @@ from ..errors import DataError
 LARGE = 1 << 18
 """A picture of more pixels is decoded in a thread, since other requests would wait."""
 
+PNG = b"\x89PNG\r\n\x1a\n"
 NUMBERS = "u1 u2 u4 u8 i1 i2 i4 i8 f2 f4 f8"
 WHO = "body"
 
@@ -40,7 +41,10 @@ class Form:
         Raises:
             DataError: it is none.
         """
-        (tall, wide), _ = look(body, WHO)
+        if body.startswith(PNG):
+            tall, wide = int.from_bytes(body[16:20], "big"), int.from_bytes(body[20:24], "big")  # to open it takes 0.1 ms
+        else:
+            (tall, wide), _ = look(body, WHO)
         return tall * wide > LARGE
 
     def picture(self, body: bytes) -> Array:
