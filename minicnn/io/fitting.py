@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from ..arrays import Array, DType
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from ..arrays import DType
 from ..errors import CheckpointError
 from ..network import Network
 from ..train.checkpoint import stored_names
 
 COUNT = "num_batches_tracked"
 """How many batches made the running statistics; no loss where another library does not say it."""
+
+
+class Shaped(Protocol):
+    """An array or a tensor."""
+
+    @property
+    def shape(self) -> Sequence[int]:
+        """The sizes of its axes."""
+        ...
 
 
 def layers_of(net: Network) -> dict[str, dict[str, str]]:
@@ -47,7 +59,7 @@ def check_dtype(who: str, name: str, given: DType, own: DType) -> None:
         raise CheckpointError(who, f"expected {name!r} as {own} or what it holds exactly, got {given}", hint)
 
 
-def shapes(parts: dict[str, Array]) -> str:
+def shapes(parts: Mapping[str, Shaped]) -> str:
     """The arrays of a layer in words."""
     return ", ".join(f"{part} {tuple(array.shape)}" for part, array in parts.items())
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Union
 
 import numpy as np
 
@@ -34,7 +34,9 @@ Modules = tuple[str, ...]
 Names = Mapping[str, str | Sequence[str]]
 """The name of the module for each layer, dotted as in the ``state_dict``; several where it is registered several times."""
 
-Weights = Mapping[str, object] | StrPath
+Tensor = Union[Array, "torch.Tensor"]
+
+Weights = Mapping[str, Tensor] | StrPath
 """A ``state_dict``, or a file: ``.safetensors``, or anything that ``torch.load`` reads."""
 
 NAME = 'give names, such as {"C1": "features.0"}'
@@ -136,8 +138,9 @@ def match(net: Network, weights: Weights) -> dict[str, str | Modules]:
     return {layer: each[0] if len(each) == 1 else each for layer, each in found.items()}
 
 
-def _read(weights: Weights) -> tuple[str, Mapping[str, object], bool]:
+def _read(weights: Weights) -> tuple[str, Mapping[str, Tensor], bool]:
     """A name for messages, the tensors, and whether their order is that of the modules."""
+    tensors: Mapping[str, Tensor]
     if isinstance(weights, Mapping):
         who, tensors, ordered = "state_dict", weights, True
     elif not isinstance(weights, str | os.PathLike):
@@ -156,25 +159,24 @@ def _read(weights: Weights) -> tuple[str, Mapping[str, object], bool]:
 
 def _dense(value: object) -> bool:
     """Whether this is an array, or a tensor with one."""
-    torch: Any = sys.modules.get("torch")
+    torch = sys.modules.get("torch")  # a tensor has imported it
     if torch is None or not isinstance(value, torch.Tensor):
         return isinstance(value, np.ndarray)
-    return value.layout is torch.strided and not value.is_quantized and not value.is_meta
+    return bool(value.layout is torch.strided and not value.is_quantized and not value.is_meta)
 
 
-def _array(who: str, name: str, value: Any, own: Array) -> Array:
+def _array(who: str, name: str, value: Tensor, own: Array) -> Array:
     """A tensor or an array of the right shape as an array that the network's holds exactly."""
     if not isinstance(value, np.ndarray):
-        value = value.detach().cpu().resolve_conj().resolve_neg()
-        value = (value.float() if str(value.dtype) == "torch.bfloat16" else value).numpy()  # which NumPy does not know
+        plain = value.detach().cpu().resolve_conj().resolve_neg()
+        value = (plain.float() if str(plain.dtype) == "torch.bfloat16" else plain).numpy()  # which NumPy does not know
     check_dtype(who, name, value.dtype, own.dtype)
-    array: Array = value
-    return array
+    return value
 
 
-def _modules(tensors: Mapping[str, object]) -> dict[str, dict[str, Any]]:
+def _modules(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
     """The tensors by the name of their module and their own, in order."""
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         module, _, part = key.rpartition(".")
         found.setdefault(module, {})[part] = value
@@ -185,7 +187,7 @@ def _key(module: str, part: str) -> str:
     return f"{module}.{part}" if module else part
 
 
-def _found(who: str, tensors: Mapping[str, object], ordered: bool, net: Network) -> dict[str, Modules]:
+def _found(who: str, tensors: Mapping[str, Tensor], ordered: bool, net: Network) -> dict[str, Modules]:
     """The module of each layer, by name or by order."""
     layers, modules, own = layers_of(net), _modules(tensors), {**net.params, **net.state}
     one: dict[object, list[str]] = {}  # a module that is registered several times shows by the memory of its tensors
@@ -230,14 +232,14 @@ def _without_order(modules: list[str]) -> list[str]:
     return next((list(names) for names in beside.values() if len(names) > 1 and not all(map(str.isdecimal, names))), [])
 
 
-def _place(value: Any) -> tuple[object, ...]:
+def _place(value: Tensor) -> tuple[object, ...]:
     """Where the numbers of a tensor lie."""
     if isinstance(value, np.ndarray):
         return value.ctypes.data, value.shape, value.strides
     return value.data_ptr(), tuple(value.shape), value.stride()
 
 
-def _check(who: str, layer: str, own: dict[str, Array], module: str, given: dict[str, Any]) -> None:
+def _check(who: str, layer: str, own: dict[str, Array], module: str, given: dict[str, Tensor]) -> None:
     """Refuse a module whose tensors are not those of a layer; how many batches there were may be left out."""
     ours, theirs = ({part: tuple(array.shape) for part, array in parts.items() if part != COUNT} for parts in (own, given))
     if ours != theirs or (COUNT in given and (COUNT not in own or tuple(given[COUNT].shape) != ())):

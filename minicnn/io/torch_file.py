@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import zipfile
 from collections.abc import Mapping
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from ..data.infile import open_file, shown
 from ..data.outfile import StrPath
 from ..errors import CheckpointError, lacking, reason
 from ..train.safetensors_file import refuse
 
+if TYPE_CHECKING:
+    import torch
+
 SAFE = (2, 6)
 """Older versions of PyTorch could be made to execute code by ``weights_only=True`` too (CVE-2025-32434)."""
 
 
-def read(path: StrPath) -> Mapping[str, object]:
+def read(path: StrPath) -> Mapping[str, torch.Tensor]:
     """The tensors of a file by name, as ``torch.load(weights_only=True)`` reads them.
 
     Args:
@@ -56,7 +59,7 @@ def _check_size(path: StrPath, file: BinaryIO) -> None:
     file.seek(0)
 
 
-def _tensors(path: StrPath, found: object) -> Mapping[str, object]:
+def _tensors(path: StrPath, found: object) -> Mapping[str, torch.Tensor]:
     import torch
 
     if isinstance(found, Mapping) and all(isinstance(value, torch.Tensor) for value in found.values()):
