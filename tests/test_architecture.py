@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "version": "",
     "train": "arrays errors version nn optim engine network data",
     "classifier": "arrays errors nn optim network data train",
-    "io": "arrays errors nn network data train",
+    "io": "arrays errors nn engine network data train",
     "minicnn": "errors version backends nn optim engine network models classifier",
     "cli": "arrays errors version backends backends.cpu.compile nn optim network models data train classifier",
 }

@@ -131,8 +131,10 @@ def _of_list(wanted: list[Counterpart], arrays: Sequence[Array]) -> list[tuple[C
 def _of_file(who: str, wanted: list[Counterpart], modules: list[Module]) -> list[tuple[Counterpart, Given]]:
     """The layer of the file for each layer."""
     named = {module.name: module for module in modules if module.name}
-    if len(named) == len(modules) and set(named) == {each.layer for each in wanted}:
-        return [(each, _checked(who, each, _parts(named[each.layer])[0])) for each in wanted]
+    parts = {name: _parts(module) for name, module in named.items()}
+    one_each = len(named) == len(modules) and all(len(each) == 1 for each in parts.values())
+    if one_each and set(named) == {each.layer for each in wanted}:
+        return [(each, _checked(who, each, parts[each.layer][0])) for each in wanted]
     queues: dict[str, list[Given]] = {}
     for module in modules:
         queues.setdefault(module.kind, []).extend(_parts(module))

@@ -158,18 +158,20 @@ def _read(weights: Weights) -> tuple[str, Mapping[str, Tensor], bool]:
 
 
 def _dense(value: object) -> bool:
-    """Whether this is an array, or a tensor with one."""
+    """Whether this is an array, or a tensor with one of real numbers."""
     torch = sys.modules.get("torch")  # a tensor has imported it
     if torch is None or not isinstance(value, torch.Tensor):
         return isinstance(value, np.ndarray)
-    return bool(value.layout is torch.strided and not value.is_quantized and not value.is_meta)
+    real = value.is_floating_point() or str(value.dtype).startswith(("torch.int", "torch.uint"))
+    return real and not (value.is_nested or value.is_quantized or value.is_meta) and value.layout is torch.strided
 
 
 def _array(who: str, name: str, value: Tensor, own: Array) -> Array:
     """A tensor or an array of the right shape as an array that the network's holds exactly."""
     if not isinstance(value, np.ndarray):
-        plain = value.detach().cpu().resolve_conj().resolve_neg()
-        value = (plain.float() if str(plain.dtype) == "torch.bfloat16" else plain).numpy()  # which NumPy does not know
+        plain = value.detach().cpu().resolve_neg()
+        short = plain.is_floating_point() and str(plain.dtype) not in ("torch.float16", "torch.float32", "torch.float64")
+        value = (plain.float() if short else plain).numpy()  # which knows no bfloat16 and no float8
     check_dtype(who, name, value.dtype, own.dtype)
     return value
 

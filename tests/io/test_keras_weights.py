@@ -3,6 +3,7 @@
 import io
 import json
 import random
+import re
 import sys
 import warnings
 import zipfile
@@ -20,6 +21,7 @@ from minicnn.io.keras_file import HINT
 from minicnn.io.keras_layout import GIVE
 
 HERE = Path(__file__).parent
+README = HERE.parents[1] / "README.md"
 
 # --- Keras's layers: maps (rows, columns, channels) ---
 
@@ -95,7 +97,7 @@ def test_a_network_of_all_layers():
         (8,),
         (3, 2, 3, 8),
         (3,),
-        (288, 5),
+        (216, 5),
         (5,),
         *[(5,)] * 4,
         (5, 2),
@@ -163,6 +165,21 @@ def test_float32_goes_into_float64_and_counts_of_batches_are_0():
     load(net, given)
     assert net.state["0.num_batches_tracked"] == 0
     assert np.array_equal(net.state["0.running_var"], given[3])
+
+
+@pytest.mark.torch
+def test_the_example_of_the_readme_runs():
+    from torch import nn
+
+    class Model:
+        def get_weights(self):
+            return [array.astype("float32") for array in drawn((3, 3, 3, 8), (8,), *[(8,)] * 4, (7200, 10), (10,))]
+
+    (block,) = [b for b in re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.S) if "minicnn.io" in b]
+    module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8, eps=1e-3), nn.ReLU(), nn.Flatten(), nn.Linear(7200, 10))
+    names = {"module": module, "model": Model()}
+    exec(block, names)
+    assert np.array_equal(names["net"].params["head.b"], Model().get_weights()[-1])
 
 
 # --- files ---
@@ -238,6 +255,12 @@ def test_names_go_before_order(tmp_path):
         load(other, written(tmp_path / "net", layers))
     what = f"expected 'd' where the layer of that name stands, got it where '3' stands; {SAME}"
     assert str(caught.value) == f"{tmp_path / 'net'}: {what}"
+
+
+def test_a_layer_of_two_parts_is_not_taken_for_one_by_its_name(tmp_path):
+    net = network([("s", m.Conv2d(2, 2, groups=2, bias=False))], (2, 4, 4))
+    path = written(tmp_path / "net", [("separable_conv2d", "s", drawn((2, 2, 2, 1), (1, 1, 2, 3), (3,)))])
+    assert refused(path, net) == f"expected layers for those of the network only, got separable_conv2d too; {SAME}"
 
 
 def test_ten_and_more_layers_of_a_class_are_in_the_order_of_their_numbers(tmp_path):

@@ -158,10 +158,11 @@ def test_arrays_of_numpy_do_as_well(module):
 
 
 def test_half_precision_is_exact_in_a_wider_dtype(module):
-    for dtype in (torch.float16, torch.bfloat16):
+    for dtype in (torch.float16, torch.bfloat16, torch.float8_e5m2):
+        weights = {name: value.to(dtype) if value.is_floating_point() else value for name, value in module.state_dict().items()}
         net = small(dtype="float64")
-        load(net, module.to(dtype).state_dict())
-        assert np.array_equal(net.params["F1.W"], module.head[1].weight.detach().double().numpy())
+        load(net, weights)
+        assert np.array_equal(net.params["F1.W"], weights["head.1.weight"].double().numpy())
 
 
 def test_a_count_of_batches_may_be_missing(module):
@@ -312,6 +313,10 @@ REFUSED = {
     ),
     "sparse": (
         changed(lambda w: w.update({"head.1.weight": w["head.1.weight"].to_sparse()})),
+        "expected tensors or arrays by name, got Tensor as 'head.1.weight'; give module.state_dict()",
+    ),
+    "complex": (
+        changed(lambda w: w.update({"head.1.weight": w["head.1.weight"] * 1j})),
         "expected tensors or arrays by name, got Tensor as 'head.1.weight'; give module.state_dict()",
     ),
     "without memory": (
