@@ -36,6 +36,7 @@ COLOURS = {
     "backends": "#d5e3f5",
     "train": "#eee0f0",
     "data": "#eee0f0",
+    "io": "#eee0f0",
     "cli": "#eee0f0",
     "io": "#eee0f0",
     "testing": "#eee0f0",

@@ -62,6 +62,7 @@ EXTRAS = {
     "prometheus_client",
     "sklearn",
     "onnx",
+    "h5py",
 }
 LONGEST = 400
 

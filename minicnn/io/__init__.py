@@ -1,1 +1,1 @@
-"""Models in the formats of other libraries."""
+"""Weights and networks from other libraries and for them."""
