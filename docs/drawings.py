@@ -38,7 +38,6 @@ COLOURS = {
     "data": "#eee0f0",
     "io": "#eee0f0",
     "cli": "#eee0f0",
-    "io": "#eee0f0",
     "testing": "#eee0f0",
 }
 """By the first part of a name; what a user holds, and what all share, is grey."""

@@ -175,7 +175,7 @@ def test_the_example_of_the_readme_runs():
         def get_weights(self):
             return [array.astype("float32") for array in drawn((3, 3, 3, 8), (8,), *[(8,)] * 4, (7200, 10), (10,))]
 
-    (block,) = [b for b in re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.S) if "minicnn.io" in b]
+    (block,) = [b for b in re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), re.S) if "minicnn.io import" in b]
     module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8, eps=1e-3), nn.ReLU(), nn.Flatten(), nn.Linear(7200, 10))
     names = {"module": module, "model": Model()}
     exec(block, names)
