@@ -2,8 +2,8 @@
 
 Kernels are turned into the layouts used here, and the inputs of a dense layer behind a flattened map from the order (rows,
 columns, channels) into (channels, rows, columns); the network reads images (C, H, W) then. Layers are matched in their order:
-that of ``model.layers``, which files tell within each class of layers only. Where the layers of the file have the names of the
-network's, they are matched by name; where a model has branches, give them the same names.
+that of ``model.layers``, which files tell within each class of layers only. Where the layers of a ``.keras`` file have the
+names of the network's, they are matched by name; where a model has branches, give them the same names.
 
 Keras's batch normalisation has ε = 0.001 unless told otherwise. A ``.keras`` file says which, and another ε of the layer is
 refused; weights alone do not say it, and there is a warning where the layer has another one than 0.001.
@@ -31,7 +31,7 @@ from .keras_layout import Counterpart, counterparts
 
 EPSILON = 1e-3
 """Keras's default."""
-SAME = "load it into a network with the same layers in the same order, or give them the same names"
+SAME = "load it into a network with the same layers in the same order, or give them the same names and load a .keras file"
 
 
 class Given(NamedTuple):

@@ -1,8 +1,9 @@
 """Files that Keras 3 writes, read without Keras. Nothing in them is executed, and nothing is read that is larger than the file.
 
 A ``.weights.h5`` file is HDF5: the variables of a layer are the datasets ``layers/NAME/vars/0``, ``1``, …, where NAME is the
-class of the layer in snake case, numbered within that class (``conv2d``, ``conv2d_1``); the attribute ``name`` is its own name.
-A ``.keras`` file is a ZIP archive of such a file and of the architecture as JSON, from which the ε of layers are read.
+class of the layer in snake case, numbered within that class (``conv2d``, ``conv2d_1``). The layer's own name stands there as an
+attribute, which is not read: HDF5 may run for ever where text of a damaged file is. A ``.keras`` file is a ZIP archive of such
+a file and of the architecture as JSON, from which the names and ε of layers are read.
 Source: ``keras/src/saving/saving_lib.py``.
 """
 
@@ -42,15 +43,19 @@ class Module:
         path: its name in the file: its class in snake case, and a number.
         kind: the class alone.
         name: its own name; empty where the file has none.
-        variables: in Keras's order and layout.
         epsilon: its ε, where the file says one.
+        variables: in Keras's order and layout.
     """
 
     path: str
     kind: str
     name: str
-    variables: tuple[Array, ...]
     epsilon: float | None
+    variables: tuple[Array, ...]
+
+
+Described = dict[str, tuple[str, float | None]]
+"""A layer's own name and its ε, by its name in the file."""
 
 
 def read(path: StrPath) -> list[Module]:
@@ -70,9 +75,9 @@ def read(path: StrPath) -> list[Module]:
     try:
         with open_file(path) as file:
             size = os.fstat(file.fileno()).st_size
-            content, epsilons = _unpacked(who, file, size)
+            content, described = _unpacked(who, file, size)
             with h5py.File(content, "r") as opened:
-                return _modules(who, opened, epsilons, size)
+                return _modules(who, opened, described, size)
     except CheckpointError:
         raise
     except OSError as fault:
@@ -88,8 +93,8 @@ def _refuse(who: str, expected: str, got: str) -> NoReturn:
     raise CheckpointError(who, f"expected {expected}, got something else ({words})", HINT)
 
 
-def _unpacked(who: str, file: BinaryIO, size: int) -> tuple[BinaryIO, dict[str, float]]:
-    """The HDF5 file in a file, and the ε of each layer of an archive."""
+def _unpacked(who: str, file: BinaryIO, size: int) -> tuple[BinaryIO, Described]:
+    """The HDF5 file in a file, and what an archive says of each layer."""
     packed = zipfile.is_zipfile(file)
     file.seek(0)
     if not packed:
@@ -99,18 +104,19 @@ def _unpacked(who: str, file: BinaryIO, size: int) -> tuple[BinaryIO, dict[str, 
             entry = archive.getinfo(name) if name in archive.namelist() else None
             if entry is None or entry.compress_type != zipfile.ZIP_STORED or entry.file_size > most:
                 _refuse(who, f"{name} in the archive, without compression, as Keras writes", f"{entry or 'none'}")
-        return io.BytesIO(archive.read(INNER)), _epsilons(json.loads(archive.read(CONFIG)))
+        return io.BytesIO(archive.read(INNER)), _described(json.loads(archive.read(CONFIG)))
 
 
-def _epsilons(model: dict[str, dict[str, list[dict[str, object]]]]) -> dict[str, float]:
-    """The ε of each layer by its name in the file; nothing of a model that is no list of layers."""
-    found, used = {}, dict[str, int]()
+def _described(model: dict[str, dict[str, list[dict[str, object]]]]) -> Described:
+    """The name and ε of each layer by its name in the file; nothing of a model that is no list of layers."""
+    found, used = Described(), dict[str, int]()
     for layer in model["config"].get("layers", []):
         kind = _snake(str(layer["class_name"]))
         used[kind] = number = used.get(kind, -1) + 1
-        options = layer["config"]
-        if isinstance(options, dict) and isinstance(epsilon := options.get("epsilon"), float):
-            found[f"{kind}_{number}" if number else kind] = epsilon
+        if isinstance(options := layer["config"], dict):
+            epsilon = options.get("epsilon")
+            own = str(options.get("name", "")), epsilon if isinstance(epsilon, float) else None
+            found[f"{kind}_{number}" if number else kind] = own
     return found
 
 
@@ -123,7 +129,7 @@ def _snake(name: str) -> str:
     return re.sub("([a-z])([A-Z])", r"\1_\2", re.sub("(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", name))).lower()
 
 
-def _modules(who: str, opened: h5py.File, epsilons: dict[str, float], size: int) -> list[Module]:
+def _modules(who: str, opened: h5py.File, described: Described, size: int) -> list[Module]:
     layers = _group(who, opened, "layers")
     if "vars" in opened and len(_group(who, opened, "vars")):
         _refuse(who, "variables in layers only", "variables of the model itself")
@@ -137,9 +143,7 @@ def _modules(who: str, opened: h5py.File, epsilons: dict[str, float], size: int)
             arrays = tuple(_array(who, variables, name, size) for name in names)
             size -= sum(array.nbytes for array in arrays)  # one place of the file may be named many times
             kind, number = re.fullmatch(r"(.*?)(?:_(\d+))?", path, re.S).groups()  # type: ignore[union-attr]  # fits any text
-            name = variables.attrs.get("name")
-            own = name if isinstance(name, str) else ""
-            found.append((int(number or 0), Module(path, kind, own, arrays, epsilons.get(path))))
+            found.append((int(number or 0), Module(path, kind, *described.get(path, ("", None)), arrays)))
     return [module for _, module in sorted(found, key=lambda pair: pair[0])]
 
 

@@ -16,6 +16,7 @@ import pytest
 
 import minicnn as m
 from minicnn.errors import CheckpointError, OptionError
+from minicnn.io import keras_file
 from minicnn.io.keras import SAME, load
 from minicnn.io.keras_file import HINT
 from minicnn.io.keras_layout import GIVE
@@ -185,8 +186,12 @@ def test_the_example_of_the_readme_runs():
 # --- files ---
 
 
-def written(path, model, opened=lambda file: None, packed=None):
-    """A file as Keras writes it: for each layer its name in the file, its own, and its variables; and ε by class in JSON."""
+CLASSES = ("BatchNormalization", "Conv2D", "Dense", "DepthwiseConv2D", "SeparableConv2D", "Dropout")
+KINDS = {keras_file._snake(name): name for name in CLASSES}
+
+
+def written(path, model, opened=lambda file: None, epsilon=None):
+    """A file as Keras writes it: for each layer its name in the file, its own, its variables; an archive where ε is given."""
     inner = io.BytesIO()
     with h5py.File(inner, "w") as file:
         for place, name, variables in model:
@@ -196,11 +201,12 @@ def written(path, model, opened=lambda file: None, packed=None):
                 group[str(number)] = array
         file.create_group("vars").attrs["name"] = "model"
         opened(file)
-    if packed is None:
+    if epsilon is None:
         path.write_bytes(inner.getvalue())
         return path
+    classes = [(KINDS[re.sub(r"_\d+$", "", place)], name) for place, name, _ in model]
+    layers = [{"class_name": kind, "config": {"name": name, "epsilon": epsilon}} for kind, name in classes]
     with zipfile.ZipFile(path, "w") as archive:
-        layers = [{"class_name": name, "config": {"epsilon": epsilon}} for name, epsilon in packed]
         archive.writestr("config.json", json.dumps({"config": {"layers": layers}}))
         archive.writestr("model.weights.h5", inner.getvalue())
     return path
@@ -231,12 +237,12 @@ def snapshot(net):
     return net.params.flat.tobytes(), {name: array.tobytes() for name, array in net.state.items()}
 
 
-@pytest.mark.parametrize("packed", [None, [("Dense", None), ("BatchNormalization", 0.001)]])
-def test_files_hold_what_the_list_holds(tmp_path, packed):
+@pytest.mark.parametrize("epsilon", [None, 0.001])
+def test_files_hold_what_the_list_holds(tmp_path, epsilon):
     weights, layers = of_keras()
     net, other = small(), small()
     load(net, weights)
-    load(other, written(tmp_path / "net", layers, packed=packed))
+    load(other, written(tmp_path / "net", layers, epsilon=epsilon))
     assert snapshot(net) == snapshot(other)
 
 
@@ -246,20 +252,20 @@ def test_names_go_before_order(tmp_path):
     rename = {"c": "1", "d": "3", "norm": "2", "a": "0", "e": "4", "f": "6"}
     exchanged = rename | {"e": "6", "f": "4"}
     named = [(place, rename.get(name, name), variables) for place, name, variables in layers]
-    load(net, written(tmp_path / "net", named))
+    load(net, written(tmp_path / "net", named, epsilon=0.001))
     assert np.array_equal(net.params["6.b"], layers[4][2][1])
     named = [(place, exchanged.get(name, name), variables) for place, name, variables in layers]
     with pytest.raises(CheckpointError, match=r"expected the kernel of layer '4' as \(18, 4\), got dense_1/0 as \(4, 4\)"):
-        load(net, written(tmp_path / "net", named))
+        load(net, written(tmp_path / "net", named, epsilon=0.001))
     with pytest.raises(CheckpointError) as caught:
-        load(other, written(tmp_path / "net", layers))
+        load(other, written(tmp_path / "net", layers, epsilon=0.001))
     what = f"expected 'd' where the layer of that name stands, got it where '3' stands; {SAME}"
     assert str(caught.value) == f"{tmp_path / 'net'}: {what}"
 
 
 def test_a_layer_of_two_parts_is_not_taken_for_one_by_its_name(tmp_path):
     net = network([("s", m.Conv2d(2, 2, groups=2, bias=False))], (2, 4, 4))
-    path = written(tmp_path / "net", [("separable_conv2d", "s", drawn((2, 2, 2, 1), (1, 1, 2, 3), (3,)))])
+    path = written(tmp_path / "net", [("separable_conv2d", "s", drawn((2, 2, 2, 1), (1, 1, 2, 3), (3,)))], epsilon=0.001)
     assert refused(path, net) == f"expected layers for those of the network only, got separable_conv2d too; {SAME}"
 
 
@@ -286,7 +292,7 @@ def test_a_file_and_outputs_of_keras():
 
 
 def test_another_epsilon_than_the_files_is_refused(tmp_path):
-    path = written(tmp_path / "net", of_keras()[1], packed=[("BatchNormalization", 0.01)])
+    path = written(tmp_path / "net", of_keras()[1], epsilon=0.01)
     assert refused(path) == "expected eps=0.001 as layer '2' has, got epsilon=0.01; make the layer as BatchNorm2d(eps=0.01)"
 
 
@@ -496,7 +502,7 @@ def test_one_place_of_a_file_named_many_times_is_refused(tmp_path):
 
 
 def test_archives_without_weights_or_compressed_are_refused(tmp_path):
-    path = written(tmp_path / "net.keras", of_keras()[1], packed=[])
+    path = written(tmp_path / "net.keras", of_keras()[1], epsilon=0.001)
     for name, compression in (("config.json", zipfile.ZIP_STORED), ("model.weights.h5", zipfile.ZIP_DEFLATED)):
         with zipfile.ZipFile(path) as given, zipfile.ZipFile(tmp_path / "other.keras", "w", compression) as made:
             for entry in given.namelist():
@@ -511,8 +517,8 @@ def test_archives_without_weights_or_compressed_are_refused(tmp_path):
 
 def test_damaged_files_are_refused_or_hold_other_numbers(tmp_path):
     rng, said, path = random.Random(0), [], tmp_path / "net"
-    for packed in (None, [("BatchNormalization", 0.001)]):
-        content = written(path, of_keras()[1], packed=packed).read_bytes()
+    for epsilon in (None, 0.001):
+        content = written(path, of_keras()[1], epsilon=epsilon).read_bytes()
         for _ in range(100):
             damaged = bytearray(content)
             for _ in range(rng.choice((1, 8, 64))):
