@@ -270,7 +270,7 @@ RECIPES = ("colour", "grey", "none")
 
 
 def recipe(name: str, channels: int, rows: int, columns: int) -> list[Augmentation]:
-    """The augmentations of ``minicnn train --augment``, for pictures of so many channels and pixels.
+    """The augmentations of the command ``train``, for pictures of so many channels and pixels.
 
     Args:
         name: ``"colour"``: they are cropped after padding by an eighth of their side, mirrored left to right, and change their

@@ -35,7 +35,7 @@ def read(path: StrPath) -> Mapping[str, torch.Tensor]:
         raise lacking(who, "torch", fault, CheckpointError) from fault
     if tuple(map(int, torch.__version__.split(".")[:2])) < SAFE:
         what = f"expected PyTorch 2.6 or newer, whose weights_only is safe, got {torch.__version__}"
-        raise CheckpointError(who, what, "run pip install --upgrade torch, or save the weights as safetensors")
+        raise CheckpointError(who, what, "run pip install -U torch, or save the weights as safetensors")
     try:
         with open_file(path) as file:
             _check_size(path, file)

@@ -196,10 +196,15 @@ def _finite(value: object) -> bool:
         return False
 
 
+def _finite_list(value: object) -> bool:
+    return isinstance(value, list | tuple) and len(value) > 0 and all(map(_finite, value))
+
+
 KINDS = {
     "int": ("a whole number from 0", _whole),
     "float": ("a finite number", _finite),
     "float | None": ("a finite number or null", lambda value: value is None or _finite(value)),
+    "float | tuple[float, ...]": ("a finite number, or a list of such", lambda value: _finite(value) or _finite_list(value)),
     "bool": ("true or false", lambda value: type(value) is bool),
 }
 """What a dataclass field must be, by its annotation: in words, and as a check."""

@@ -457,7 +457,7 @@ def test_without_pytorch(tmp_path, monkeypatch):
     torch.save(Small().state_dict(), tmp_path / "net.pt")
     monkeypatch.setattr(torch, "__version__", "2.5.1+cpu")
     message = "expected PyTorch 2.6 or newer, whose weights_only is safe, got 2.5.1+cpu; "
-    assert refused(tmp_path / "net.pt") == message + "run pip install --upgrade torch, or save the weights as safetensors"
+    assert refused(tmp_path / "net.pt") == message + "run pip install -U torch, or save the weights as safetensors"
     monkeypatch.setitem(sys.modules, "torch", None)
     message = "expected the package torch, got none installed; run pip install torch"
     assert refused(tmp_path / "net.pt") == message
