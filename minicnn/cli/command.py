@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from ..errors import OptionError
 from .console import path
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 else:
     Commands = object
@@ -41,6 +44,16 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 def add_network(parser: argparse.ArgumentParser) -> None:
     """Which network: that of a file, or a new one."""
     parser.add_argument("model", metavar="MODEL", help="a model file, or a name such as resnet8 for a new network")
+
+
+def check_out(out: Path) -> None:
+    """Refuse a folder where a file is to be written.
+
+    Raises:
+        OptionError: it is one.
+    """
+    if out.is_dir():
+        raise OptionError("--out", f"expected a file, got the folder {out}", "name a file in it")
 
 
 def count(text: str) -> int:

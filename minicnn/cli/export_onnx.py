@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from ..errors import OptionError, need
+from ..errors import need
 from ..network import Network
 from ..train.classifier import Classifier, load
-from .command import Commands, add_command, add_model
+from .command import Commands, add_command, add_model, check_out
 from .console import path
 
 EXAMPLE = "  minicnn export model.safetensors --out model.onnx"
@@ -28,14 +28,10 @@ def export(options: argparse.Namespace) -> int:
     need("onnx")
     from ..io.onnx import export as write
 
-    if options.out.is_dir():
-        raise OptionError("--out", f"expected a file, got the folder {options.out}", "name a file in it")
+    check_out(options.out)
     found = load(options.model, threads=1)
     whole = not options.raw and not isinstance(found, Network)
-    write(found, options.out, preprocessing=whole, probabilities=whole and isinstance(found, Classifier))
-    print(f"wrote {options.out}: {'pictures in, ' if whole else ''}{_outputs(found, whole)} out")
+    named = whole and isinstance(found, Classifier)
+    write(found, options.out, preprocessing=whole, probabilities=named)
+    print(f"wrote {options.out}: {'pictures in, ' if whole else ''}outputs{' and probabilities' if named else ''} out")
     return 0
-
-
-def _outputs(found: object, whole: bool) -> str:
-    return "outputs and probabilities" if whole and isinstance(found, Classifier) else "outputs"

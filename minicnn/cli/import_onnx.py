@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from ..errors import OptionError, need
+from ..errors import need
 from ..train.classifier import save
-from .command import Commands, add_command
+from .command import Commands, add_command, check_out
 from .console import path
 
 EXAMPLE = "  minicnn import model.onnx --out model.safetensors"
@@ -26,9 +25,8 @@ def import_onnx(options: argparse.Namespace) -> int:
     need("onnx", "safetensors")
     from ..io.onnx import load
 
-    out = Path(options.out)
-    if out.is_dir():
-        raise OptionError("--out", f"expected a file, got the folder {out}", "name a file in it")
+    out = options.out
+    check_out(out)
     net = load(options.file, threads=1)
     save(out, net, {"source": options.file.name})
     print(f"wrote {out}: {len(net.layers)} layers, {len(net.params.flat):,} parameters; look at it by: minicnn summary {out}")

@@ -8,16 +8,16 @@ import sys
 from .. import models
 from ..data.augmentations import RECIPES, recipe
 from ..data.from_arrays import from_arrays
-from ..errors import OptionError, need
+from ..errors import need
 from ..optim import Adam
 from ..optim.schedules import OneCycle
 from ..train.classifier import Class, Classifier
-from .command import Commands, add_command, add_threads, count
+from .command import Commands, add_command, add_threads, check_out, count
 from .console import path
 from .dataset import add_data, add_form, read
+from .model import ZOO
 
-OTHERS = ("C3_CONNECTIONS", "c3_table", "cyclic_table", "conv_autoencoder", "unet_small")
-MODELS = tuple(name for name in models.__all__ if name not in OTHERS)
+MODELS = tuple(name for name in ZOO if name not in ("conv_autoencoder", "unet_small"))
 """The models that name classes."""
 
 EXAMPLE = """  minicnn train pictures --augment --out model.safetensors
@@ -55,8 +55,7 @@ def add(commands: Commands) -> None:
 def train(options: argparse.Namespace) -> int:
     """Train, and write the model."""
     need("safetensors")
-    if options.out.is_dir():
-        raise OptionError("--out", f"expected a file, got the folder {options.out}", "name a file in it")
+    check_out(options.out)
     found = read(options.data, "train", options.size, 1 if options.grey else None, options.fit, options.skip_corrupt)
     for words in found.skipped:
         print(f"passed over {words}", file=sys.stderr)

@@ -9,21 +9,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .. import backends
 from ..arrays import Array
 from ..backends.kernels import Kernels
-from ..backends.program import Program
-from ..engine.record import Recorder
 from ..errors import DataError, OptionError
 from .augmentations import Augmentation
 from .canvas import STREAM, Canvas
 from .mixing import Mixing
 from .pixels import Pixels
+from .seen import seen
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-
-LANES = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,13 +128,7 @@ class Augmented:
             step: the number of the step.
             backend: the backend that computes them.
         """
-        chosen = np.asarray(index)
-        padded = -(-len(chosen) // LANES) * LANES
-        x, rng = np.empty((*self.shape[1:], padded), np.float32), np.array([0, step, 0, 0], np.uint64)
-        program = Program()
-        self.load(Recorder(backends.get(backend), program), np.resize(chosen, padded), np.array([padded]), x, rng)
-        program.run()
-        return np.moveaxis(x[..., : len(chosen)], -1, 0).copy()
+        return seen(self, index, step, backend)
 
 
 @dataclass(frozen=True, eq=False)

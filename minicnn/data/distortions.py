@@ -9,19 +9,16 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from .. import backends
 from ..arrays import Array
 from ..backends.kernels import Kernels
-from ..backends.program import Program
-from ..engine.record import Recorder
 from ..errors import OptionError, Options, number
 from .canvas import Canvas
 from .pixels import Pixels
+from .seen import seen
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-LANES = 16
 SPLINE_POWER = 151 / 315  # ∫ β³(t)² dt for the cubic B-spline: the share of the variance left after smoothing along one axis
 
 
@@ -224,15 +221,5 @@ class Distorted:
             step: the number of the step.
             backend: the backend that computes them.
         """
-        chosen = np.asarray(index)
-        lanes = -(-len(chosen) // LANES) * LANES
-        x = np.empty((*self.shape[1:], lanes), np.float32)
-        rng = np.array([0, step, 0, 0], np.uint64)
-        program = Program()
-        used = backends.get(backend)
-        self.load(Recorder(used, program), np.resize(chosen, lanes), np.array([lanes]), x, rng)
-        program.run()
-        if used.memory is not None:
-            used.memory.to_host(x)
-        seen = x if self.pixels.images.ndim == 4 else x[0]
-        return np.moveaxis(seen[..., : len(chosen)], -1, 0).copy()
+        found = seen(self, index, step, backend)
+        return found if self.pixels.images.ndim == 4 else found[:, 0]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from case import Case
+from damaged import refusals, snapshot
 from safetensors.torch import save_file
 from torch import nn
 from torch_models import LeNet5, LeNet5Modern, LeNet5s
@@ -52,10 +53,6 @@ def drawn(module, x, seed):
         elif value.ndim == 1:
             value.add_(torch.rand_like(value) * 0.5)
     return module
-
-
-def snapshot(net):
-    return net.params.flat.tobytes(), {name: array.tobytes() for name, array in net.state.items()}
 
 
 def check_both_ways(net, make):
@@ -434,21 +431,9 @@ def test_an_expanded_tensor_takes_no_memory(tmp_path):
 
 
 def test_damaged_files_are_refused_or_hold_other_numbers(tmp_path):
-    file, rng, said = io.BytesIO(), random.Random(0), []
+    file = io.BytesIO()
     torch.save(Small().state_dict(), file)
-    content, path = file.getvalue(), tmp_path / "net.pt"
-    for _ in range(150):
-        damaged = bytearray(content)
-        for _ in range(rng.choice((1, 8, 64))):
-            damaged[rng.randrange(len(damaged))] = rng.randrange(256)
-        path.write_bytes(damaged[: rng.choice((len(damaged), rng.randrange(len(damaged))))])
-        net = small()
-        before = snapshot(net)
-        try:
-            load(net, path)
-        except CheckpointError as error:
-            said.append(str(error))
-            assert snapshot(net) == before
+    said = refusals(tmp_path / "net.pt", file.getvalue(), 150, random.Random(0), small, load)
     assert len(said) > 50
     assert not [text for text in said if "\n" in text]
 
