@@ -1,7 +1,7 @@
 """Serving over HTTP with batching on and off: requests a second and their times, with clients that wait for their answers.
 
 Run: python benchmarks/serve_bench.py [--seconds 60] [--clients 64] [--malformed 10000] [--threads 2] [--json FILE]
-The services run as processes of their own beside the clients, on the same processors, and take turns of a few seconds.
+The services run as processes of their own beside the clients, on the same processors, and take turns of 20 seconds.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ COLUMNS = (
     Column("on / off", 8, ".2f"),
 )
 MODELS = {"lenet5_modern": (1, 28, 28), "resnet8": (3, 32, 32)}
-TURN = 5.0
+TURN = 20.0
+"""Seconds. Each turn begins with all clients connecting at once, which takes longer than what follows."""
 
 
 def model_file(name: str, folder: Path) -> Path:

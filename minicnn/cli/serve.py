@@ -58,6 +58,7 @@ def serve(options: argparse.Namespace) -> int:
         port=options.port,
         log_level="error",
         access_log=False,
+        proxy_headers=False,
         limit_concurrency=4 * options.queue + 64,
         timeout_graceful_shutdown=GRACE,
         server_header=False,

@@ -79,7 +79,7 @@ def look(file: str | os.PathLike[str] | bytes, who: str | None = None) -> tuple[
         DataError: as of ``read_picture``.
     """
     with opened(file, _named(file, who)) as image:
-        turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)  # orientations that lie on a side
+        turned = _orientation(image) in (5, 6, 7, 8)  # those that lie on a side
         size = (image.width, image.height) if turned else (image.height, image.width)
         return size, _has_colours(image)
 
@@ -164,9 +164,16 @@ def _has_colours(image: Image.Image) -> bool:
 
 
 def _upright(image: Image.Image) -> Image.Image:
+    if _orientation(image) == 1:
+        return image  # exif_transpose would copy it
     from PIL import ImageOps
 
     return ImageOps.exif_transpose(image)
+
+
+def _orientation(image: Image.Image) -> object:
+    """How a picture is to be turned: EXIF's number from 1, upright, to 8."""
+    return image.getexif().get(0x0112, 1)
 
 
 def _flattened(image: Image.Image, channels: int | None) -> Image.Image:

@@ -54,10 +54,18 @@ def backward(dy, W, padding, size):
 
 
 @pytest.mark.interpreted
+@pytest.mark.parametrize("together", [winograd.TOGETHER, 8])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @examples(12)
 @given(case=convolutions(), seed=st.integers(0, 2**32 - 1))
-def test_it_is_the_convolution_and_the_gradient_of_its_input(dtype, case, seed):
+def test_it_is_the_convolution_and_the_gradient_of_its_input(dtype, together, case, seed):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(winograd, "TOGETHER", together)
+        compare(dtype, case, seed)
+
+
+def compare(dtype, case, seed):
+    """Equality with loops."""
     lanes, (C, H, W_in), F, padding = case
     rng = np.random.default_rng(seed)
     window = Window((3, 3), padding=padding)

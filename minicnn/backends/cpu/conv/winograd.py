@@ -2,9 +2,9 @@
 
 Legend: x (C, H, W, L), y (F, OH, OW, L). A patch of 4 × 4 pixels of x gives 2 × 2 pixels of y. B, G and A are Winograd's
 matrices: y = Aᵀ [(G w Gᵀ) ⊙ (Bᵀ x B)] A for each patch and kernel, with the sum over channels taken before A. U (blocks, C,
-16, size) holds G w Gᵀ for a block of filters side by side, V (16, C, patches, L) holds Bᵀ x B for one register tile of patches,
-and M (16, filters, patches, L) their products. Lavin and Gray, *Fast Algorithms for Convolutional Neural Networks*, 2016,
-section 4.1.
+16, size) holds G w Gᵀ for a block of filters side by side, V (16, C · patches, L) holds Bᵀ x B for a register tile of patches,
+and M (16, filters · patches, L) their products for some filters. V and M are a vector longer than that, so that their 16 parts
+do not meet in one cache set. Lavin and Gray, *Fast Algorithms for Convolutional Neural Networks*, 2016, section 4.1.
 """
 
 from __future__ import annotations
@@ -44,6 +44,9 @@ FEWEST, SMALLEST = 32 if HOST.registers == 32 else 16, 4
 
 With 16 registers the tiles of the direct kernel are half as large and wait for memory, so that fewer maps do.
 """
+
+TOGETHER = 32
+"""Filters that meet one point of V while it is in the first cache."""
 
 Rewritten = tuple[Kernel, tuple[Array | ScratchSpec | DerivedSpec, ...]]
 """A kernel and its arrays, scratch buffers and weights derived from the packed ones included."""
@@ -207,7 +210,8 @@ def winograd(rows: int, cols: int, size: int, activation_number: int, turned: bo
     ) -> None:
         """y[f, oy, ox] = f(b[f] + Σ_{c, kh, kw} W[f, c, kh, kw] · x[c, oy + kh − p, ox + kw − p]), W as packed or rotated."""
         (C, H, W, L), (F, OH, OW, _), width = x.shape, y.shape, cols * y.shape[3]
-        across = (OW + 1) // 2
+        together = (M.shape[1] - 1) // cols
+        across, step = (OW + 1) // 2, M.shape[1] * L
         patches = (OH + 1) // 2 * across
         at = tile_places(cols, 0, cols, 0, L)
         for start in range(0, patches, cols):
@@ -215,35 +219,42 @@ def winograd(rows: int, cols: int, size: int, activation_number: int, turned: bo
             for j in range(cols):
                 find_patch((p + j) // across * 2 - border[0], (p + j) % across * 2 - border[1], H, W, L, places[j])
             transform_patches(x, places, V)
-            for f in range(0, F, rows):
-                for lane in range(0, L, tile_width(x)):
-                    for point in range(16):
-                        t = tile_zeros(x, rows, cols)
-                        k, offset = (f // size * C * 16 + point) * size + f % size, point * V.shape[1] * L + lane
-                        for _ in range(C):
-                            t = tile_multiply(t, U, k, V, at, offset)
-                            k += 16 * size
-                            offset += width
-                        tile_put(t, M, point * rows * width + lane, width, rows, at)
-                    finite, mended = False, False
-                    while not finite:
-                        seen = tile_zeros(x, 1, 1)
-                        for i in range(min(rows, F - f)):
-                            bias = vector_of(b, f + i)
-                            for j in range(cols):
-                                oy, ox, m = (p + j) // across * 2, (p + j) % across * 2, i * width + j * L + lane
-                                if mended:
-                                    top, left = oy - border[0], ox - border[1]
-                                    mend_products(M, m, rows * width, packed, turned, x, f + i, top, left, lane)
-                                y00, y01, y10, y11 = four_outputs(M, m, rows * width)
-                                y00, y01, y10, y11 = y00 + bias, y01 + bias, y10 + bias, y11 + bias
-                                seen = seen + y00 * y01 + y10 * y11
-                                if activation_number != NONE:
-                                    y00, y01 = tile_activation(y00, activation_number), tile_activation(y01, activation_number)
-                                    y10, y11 = tile_activation(y10, activation_number), tile_activation(y11, activation_number)
-                                put_outputs((y00, y01, y10, y11), y, f + i, oy, ox, lane)
-                        finite = mended or vector_finite(seen)
-                        mended = True
+            for begin in range(0, F, together):
+                end = min(begin + together, F)
+                for point in range(16):
+                    for f in range(begin, end, rows):
+                        for lane in range(0, L, tile_width(x)):
+                            t = tile_zeros(x, rows, cols)
+                            k, offset = (f // size * C * 16 + point) * size + f % size, point * V.shape[1] * L + lane
+                            for _ in range(C):
+                                t = tile_multiply(t, U, k, V, at, offset)
+                                k += 16 * size
+                                offset += width
+                            tile_put(t, M, point * step + (f - begin) * width + lane, width, rows, at)
+                for f in range(begin, end, rows):
+                    for lane in range(0, L, tile_width(x)):
+                        finite, mended = False, False
+                        while not finite:
+                            seen = tile_zeros(x, 1, 1)
+                            for i in range(min(rows, F - f)):
+                                bias = vector_of(b, f + i)
+                                for j in range(cols):
+                                    oy, ox = (p + j) // across * 2, (p + j) % across * 2
+                                    m = (f - begin + i) * width + j * L + lane
+                                    if mended:
+                                        top, left = oy - border[0], ox - border[1]
+                                        mend_products(M, m, step, packed, turned, x, f + i, top, left, lane)
+                                    y00, y01, y10, y11 = four_outputs(M, m, step)
+                                    y00, y01, y10, y11 = y00 + bias, y01 + bias, y10 + bias, y11 + bias
+                                    seen = seen + y00 * y01 + y10 * y11
+                                    if activation_number != NONE:
+                                        y00 = tile_activation(y00, activation_number)
+                                        y01 = tile_activation(y01, activation_number)
+                                        y10 = tile_activation(y10, activation_number)
+                                        y11 = tile_activation(y11, activation_number)
+                                    put_outputs((y00, y01, y10, y11), y, f + i, oy, ox, lane)
+                            finite = mended or vector_finite(seen)
+                            mended = True
 
     return conv2d_winograd
 
@@ -264,7 +275,8 @@ def rewritten(
     blocks, channels, _, _, size = packed.shape
     rows, cols = tile_size(size, ((y.shape[1] + 1) // 2) * ((y.shape[2] + 1) // 2))
     lanes = x.shape[3]
-    V, M = (ScratchSpec(shape, x.dtype) for shape in ((16, channels * cols + 1, lanes), (16, rows, cols, lanes)))
+    maps = min(TOGETHER // rows, -(-len(y) // rows)) * rows
+    V, M = (ScratchSpec((16, count * cols + 1, lanes), x.dtype) for count in (channels, maps))
     U = DerivedSpec(weights(size, turned), packed, (blocks, channels, 16, size))
     places = ScratchSpec((cols, 4, 4), np.dtype(np.int64))
     return winograd(rows, cols, size, activation_number, turned), (x, packed, b, np.array(border), U, places, V, M, y)

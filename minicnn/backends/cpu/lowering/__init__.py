@@ -18,7 +18,18 @@ from ...program import Call, Function, Program
 from ...workspace import Workspace
 from ..compile.host import LANES
 from ..compile.jit import COMPILING
-from ..conv import depthwise, direct, direct_dw, im2col, pointwise, strided_pointwise, wide_dw, winograd, winograd_links
+from ..conv import (
+    depthwise,
+    direct,
+    direct_dw,
+    gathered,
+    im2col,
+    pointwise,
+    strided_pointwise,
+    wide_dw,
+    winograd,
+    winograd_links,
+)
 from ..conv.depthwise import depthwise_activated
 from ..conv.direct import conv2d_activated
 from ..conv.sparse import sparse_conv2d_activated
@@ -73,6 +84,8 @@ def convolution_by_shape(calls: Sequence[Call]) -> Rewrite | None:
         return Rewrite(count, *winograd.rewritten(x, packed, b, g[4:6], y, kind, turned=False))
     if unit_stride(g) and winograd_links.applies(x, tuple(g[:2]), len(x) * len(y), y):
         return Rewrite(count, *winograd_links.dense(x, packed, b, g[4:6], y, kind, turned=False))
+    if gathered.applies(x, y, g):
+        return Rewrite(count, *gathered.rewritten(x, packed, b, g, y, kind))
     return Rewrite(count, *pointwise.rewritten(x, packed, b, y, kind)) if pointwise.applies(x, y, g) else None
 
 
