@@ -24,7 +24,7 @@ class Normalise(Options):
         shift: value of the background, grey level 0; likewise.
 
     Raises:
-        OptionError: sequences that are not of finite numbers, or of different lengths.
+        OptionError: they are no finite numbers, or sequences of different lengths.
 
     >>> round(Normalise.standard(0.1307, 0.3081).shift, 4)
     -0.4242
@@ -44,6 +44,8 @@ class Normalise(Options):
                 for each in taken:
                     finite("Normalise", name, each, 0.5)
                 object.__setattr__(self, name, taken)
+            else:
+                finite("Normalise", name, given.item() if isinstance(given, np.generic) else given, 0.5)
         if self.channels == 0 or len({len(each) for each in (self.scale, self.shift) if isinstance(each, tuple)}) > 1:
             what = f"expected scale and shift of one number, or of one for each channel, got {self.scale} and {self.shift}"
             raise OptionError("Normalise", what, "give both as many numbers")
