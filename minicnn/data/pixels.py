@@ -11,6 +11,7 @@ import numpy as np
 
 from ..arrays import Array, DType
 from ..backends.kernels import Kernels
+from ..engine.mapped import check_mapped
 from ..engine.rows import readable
 from ..errors import DataError, OptionError, Options, finite
 
@@ -83,7 +84,8 @@ class Pixels:
 
     Args:
         images: (N, H, W) uint8, or (N, C, H, W) of any number of channels, also memory-mapped; do not change them afterwards,
-            because a GPU keeps a copy.
+            because a GPU keeps a copy. A mapped file that was cut short is refused with the next batch, but one that is cut
+            short while a batch is read ends the program.
         normalise: how grey levels become numbers.
         size: rows and columns of the network's input; those of the images for None, and always for colour images.
         fit: ``"pad"`` surrounds the image with background, ``"resize"`` stretches it bilinearly.
@@ -125,9 +127,19 @@ class Pixels:
             what = f"expected a size above {self.images.shape[1:]} by an even number, got {self.size}"
             raise OptionError("Pixels", what, 'give another size or fit="resize"')
 
-    @cached_property
+    @property
     def shape(self) -> tuple[int, ...]:
-        """(N, C, rows, columns), the network's input."""
+        """(N, C, rows, columns), the network's input.
+
+        Raises:
+            DataError: the images are over a file that was cut short.
+        """
+        if self.images.base is not None:  # a network asks for the shape with each batch
+            check_mapped("Pixels", self.images)
+        return self._shape
+
+    @cached_property
+    def _shape(self) -> tuple[int, ...]:
         count, *channels, rows, columns = self.images.shape
         return (count, *(channels or [1]), self.size or rows, self.size or columns)
 
