@@ -57,6 +57,15 @@ class Node:
         """
         raise self.error(f"expected {expected}, got {got}")
 
+    def bound(self, size: int) -> None:
+        """Refuse to make an array of more numbers than a graph may make.
+
+        Raises:
+            DataError: it is larger.
+        """
+        if size > MOST:
+            self.refuse(f"at most {MOST:,} numbers that follow from others", f"{size:,}")
+
     def error(self, what: str, layer: str = "") -> DataError:
         """The refusal with what was expected and what came, as a layer says it where one is named."""
         who = f"ONNX operator {clean(self.op)} (node {clean(self.name)})" + (f" as {layer}" if layer else "")

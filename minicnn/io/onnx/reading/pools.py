@@ -73,6 +73,8 @@ def average_pool(node: Node, b: Builder) -> Value:
         options = {"padding": _pair(axes, "before"), "ceil_mode": ceil, "count_include_pad": counted}
         layer = partial(AvgPool2d, _pair(axes, "kernel"), _pair(axes, "stride"), **options)  # type: ignore[arg-type]
         return _finish(node, b, x, b.add(node, layer, maps), axes)
+    node.bound(max(a.places * a.kernel for a in axes))
+    node.bound(x.shape[0] * prod(a.kernel for a in axes))
     rows, columns = (_counts(a, counted) for a in axes)
     if not rows.all() or not columns.all():
         node.refuse("windows that all meet the map", "others")
@@ -82,6 +84,7 @@ def average_pool(node: Node, b: Builder) -> Value:
     sums = partial(Conv2d, channels, taps, bias=False, **options)  # type: ignore[arg-type]
     ones = np.full((channels, 1, *taps), 1 / prod(taps))
     y = b.add(node, sums, maps, arrays={"W": ones}, frozen=True)
+    node.bound(x.shape[0] * len(rows) * len(columns))
     share = prod(taps) / (rows[:, None] * columns)
     if (share != 1).any() and y.shape[1:] == share.shape:
         y = b.scale(node, y, np.broadcast_to(share, y.shape), 0)
