@@ -115,7 +115,7 @@ class Node:
     def sizes(self, name: str, count: int, default: int) -> list[int]:
         """An attribute of so many whole numbers of at least 0."""
         found = self.numbers(name, [default] * count)
-        if found is None or len(found) != count or min(found) < 0:
+        if found is None or len(found) != count or min(found, default=0) < 0:
             self.refuse(f"the attribute {name} as {count} whole numbers of at least 0", repr(found)[:60])
         return found
 
