@@ -26,7 +26,7 @@ try:
     from sklearn.utils.multiclass import check_classification_targets
     from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 except ImportError as error:
-    raise lacking("minicnn.sklearn", "scikit-learn", error) from None
+    raise lacking("minicnn.sklearn", "sklearn", error) from None
 
 if TYPE_CHECKING:
     from .engine.graph import Item

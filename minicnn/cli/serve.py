@@ -9,6 +9,7 @@ import socket
 from ..errors import OptionError, need
 from .command import Commands, add_command, add_model, add_threads, count
 from .model import classifier, fit_of
+from .streams import say
 
 EXAMPLE = """  minicnn serve model.safetensors --port 8000
   curl -s --data-binary @photo.jpg -H "Content-Type: image/jpeg" http://127.0.0.1:8000/predict"""
@@ -65,7 +66,7 @@ def serve(options: argparse.Namespace) -> int:
     listening = _listening(options.host, options.port)
     address, number = listening.getsockname()[:2]
     shown = f"[{address}]" if ":" in address else address
-    print(f"serving {options.model} at http://{shown}:{number}/predict; stop with Ctrl-C", flush=True)
+    say(f"serving {options.model} at http://{shown}:{number}/predict; stop with Ctrl-C")
     uvicorn.Server(config).run([listening])
     return 0
 

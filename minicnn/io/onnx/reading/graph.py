@@ -178,6 +178,8 @@ class Graph:
     def _value(self, name: str) -> Value:
         """What a name stands for."""
         if name not in self._values:
+            if name not in self._tensors:
+                self._file.refuse("every value from a node, an input or an initialiser", f"{clean(name)} from nowhere")
             self._values[name] = Constant(self._file.array(self._tensors[name]), name)
         return self._values[name]
 
