@@ -31,7 +31,7 @@ def classifier(file: Path, threads: int | None) -> Classifier:
     if len(found.net.in_shape) != 3 or found.net.in_shape[0] not in (1, 3):
         what = f"expected a network that takes grey or colour pictures, got one for inputs {found.net.in_shape}"
         raise CheckpointError(str(file), what, "load it in Python with minicnn.load")
-    return found
+    return found.with_layout("NCHW") if found.preprocessing is not None else found  # that of pictures as they are read
 
 
 def network(text: str, threads: int | None) -> Network:

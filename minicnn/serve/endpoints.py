@@ -75,6 +75,8 @@ def service(model: Classifier, fit: str = "crop", limits: Limits = Limits()) -> 
     from starlette.responses import PlainTextResponse
     from starlette.routing import Route
 
+    if model.preprocessing is not None:
+        model = model.with_layout("NCHW")  # that of pictures as they are read
     metrics = Metrics()
     shape, steps = model.net.in_shape, model.preprocessing
     form = Form(shape=shape, uint8=steps is None or steps.uint8, fit=fit)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from copy import copy
 from dataclasses import asdict, fields, replace
 from reprlib import repr as short
 from typing import Generic, Self, TypedDict, TypeVar, Unpack
@@ -105,8 +106,7 @@ class Estimator(Generic[Learned]):
         if fit_size not in ("pad", "resize"):
             raise OptionError(who, f'expected fit_size "pad" or "resize", got {fit_size!r}', 'give fit_size="pad"')
         if layout is not None and layout not in LAYOUTS:
-            what = f"expected layout as one of {', '.join(LAYOUTS)}, got {layout!r}"
-            raise OptionError(who, what, 'give layout="NHWC", or leave it out')
+            raise _no_layout(who, layout)
         self.net, self.optimizer = net, Adam() if optimizer is None else optimizer
         self.loss: Loss | None = loss
         self.preprocessing: Preprocessing | None = None
@@ -192,6 +192,24 @@ class Estimator(Generic[Learned]):
             raise OptionError(f"{self._who}.fit", what, "write validation=(images, targets)")
         held_x = steps.source("validation", validation[0], self.net.in_shape, self.net.dtype)
         return Dataset(x, y), Dataset(held_x, self._numbers(validation[1], held_x.shape[0], learned))
+
+    def with_layout(self, layout: str | None) -> Self:
+        """The same model, with the same network, for images of another layout than those of training.
+
+        Args:
+            layout: as of ``Classifier``.
+
+        Raises:
+            OptionError: a layout that is none.
+            ContractError: it is not trained.
+        """
+        if layout is not None and layout not in LAYOUTS:
+            raise _no_layout(self._who, layout)
+        if self.preprocessing is None:
+            raise self._untrained()
+        other = copy(self)
+        other.preprocessing, other._small = replace(self.preprocessing, layout=layout), SmallBatches()
+        return other
 
     def evaluate(self, images: ArrayLike, targets: ArrayLike) -> Score:
         """Loss and accuracy; arguments as for ``fit``."""
@@ -279,6 +297,11 @@ class Estimator(Generic[Learned]):
     def __repr__(self) -> str:
         shapes = f"{self.net.in_shape} → {self.net.out_shape}"
         return f"<{self._who} {shapes}, {len(self.net.params.flat):,} parameters, {len(self.history)} epochs>"
+
+
+def _no_layout(who: str, layout: str) -> OptionError:
+    what = f"expected layout as one of {', '.join(LAYOUTS)}, got {layout!r}"
+    return OptionError(who, what, 'give layout="NHWC", or leave it out')
 
 
 def _as_json(steps: Preprocessing) -> Document:
