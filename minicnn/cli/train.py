@@ -15,11 +15,7 @@ from ..train.classifier import Class, Classifier
 from .command import Commands, add_command, add_threads, check_out, count
 from .console import path
 from .dataset import add_data, add_form, read
-from .model import ZOO
 from .streams import say
-
-MODELS = tuple(name for name in ZOO if name not in ("conv_autoencoder", "unet_small"))
-"""The models that name classes."""
 
 MOST_HELD_OUT = 0.9
 
@@ -33,7 +29,11 @@ def add(commands: Commands) -> None:
     add_data(parser)
     add_form(parser)
     parser.add_argument(
-        "--model", choices=MODELS, default="resnet8", metavar="NAME", help=f"{', '.join(MODELS)} (default resnet8)"
+        "--model",
+        choices=models.CLASSIFIERS,
+        default="resnet8",
+        metavar="NAME",
+        help=f"{', '.join(models.CLASSIFIERS)} (default resnet8)",
     )
     parser.add_argument("--epochs", type=count, default=50, metavar="N", help="passes over the training pictures (default 50)")
     parser.add_argument("--batch-size", type=count, default=32, metavar="N", help="pictures in a step (default 32)")

@@ -76,19 +76,18 @@ def test_the_service_takes_pictures_and_arrays(model):
     app = service(found)
 
     async def speak():
-        async with app.router.lifespan_context(app):
-            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
-                said = []
-                for image, name in zip(images, names, strict=True):
-                    npy, png = io.BytesIO(), next((folder / "test" / name).glob("*.png")).read_bytes()
-                    np.save(npy, image)
-                    bodies = {"image/png": png, "application/x-npy": npy.getvalue()}
-                    bodies["application/json"] = json.dumps({"image": image.tolist()}).encode()
-                    for kind, body in bodies.items():
-                        said.append(
-                            (await client.post("/predict", content=body, headers={"content-type": kind})).json()["class"]
-                        )
-                return said
+        client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
+        said = []
+        async with app.router.lifespan_context(app), client:
+            for image, name in zip(images, names, strict=True):
+                npy, png = io.BytesIO(), next((folder / "test" / name).glob("*.png")).read_bytes()
+                np.save(npy, image)
+                bodies = {"image/png": png, "application/x-npy": npy.getvalue()}
+                bodies["application/json"] = json.dumps({"image": image.tolist()}).encode()
+                for kind, body in bodies.items():
+                    found = await client.post("/predict", content=body, headers={"content-type": kind})
+                    said.append(found.json()["class"])
+        return said
 
     assert asyncio.run(speak()) == np.repeat(names, 3).tolist()
     assert found.predict(images).tolist() == names.tolist(), "expected the model itself to stay as it was"
