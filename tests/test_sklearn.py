@@ -162,7 +162,7 @@ def test_several_targets_and_constant_ones():
         ),
         (
             lambda X, y: CNNClassifier("resnet9").fit(X, y),
-            "CNNClassifier: expected network as one of keyword_cnn, lenet5, lenet5_1998, lenet5_modern, lenet5s, mnist_convnet, ",
+            "CNNClassifier: expected network as one of keyword_cnn, lenet5, lenet5_1998, lenet5_modern, lenet5s, ",
         ),
         (
             lambda X, y: CNNClassifier(flat).partial_fit(X, np.arange(20) % 2).partial_fit(X, np.arange(20) % 3),
