@@ -50,10 +50,14 @@ def max_pool(node: Node, b: Builder) -> Value:
     x = node.flow(whole=True)
     (axes, ceil), maps = _windows(node, x), _maps(node, b, x)
     kernel, stride, dilation = (_pair(axes, name) for name in ("kernel", "stride", "dilation"))
-    largest = partial(MaxPool2d, kernel, stride, dilation=dilation)
+    largest, places = partial(MaxPool2d, kernel, stride, dilation=dilation), _pair(axes, "places")
     if all(a.even for a in axes):
         layer = partial(largest, padding=_pair(axes, "before"), ceil_mode=ceil)
         return _finish(node, b, x, b.add(node, layer, maps), axes)
+    for mode in (False, True):  # more or less background behind the map than the last window needs changes nothing
+        layer = partial(largest, padding=_pair(axes, "before"), ceil_mode=mode)
+        if all(2 * a.before <= a.kernel for a in axes) and layer().window.out_size(maps.shape[1:], mode) == places:
+            return _finish(node, b, x, b.add(node, layer, maps), axes)
     ends = [max(a.needed, 0) for a in axes]
     for a, end in zip(axes, ends, strict=True):
         beyond = a.before >= a.reach or end >= a.reach or (a.dilation > 1 and (a.before or end))
