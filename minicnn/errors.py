@@ -117,9 +117,6 @@ class OutputError(MinicnnError):
 def reason(fault: OSError) -> str:
     """The operating system's message for an error, in words that fit after "got".
 
-    Args:
-        fault: the error.
-
     >>> reason(FileNotFoundError(2, "No such file or directory"))
     'no such file or directory'
     """
@@ -131,13 +128,15 @@ def lacking(who: str, package: str, fault: ImportError, kind: type[MinicnnError]
 
     Args:
         who: the function or program that needs it.
-        package: its name on the package index.
+        package: its name, the one that is imported.
         fault: the error of the import.
         kind: the error's class.
 
     >>> print(lacking("pictures", "matplotlib", ModuleNotFoundError()))
     pictures: expected the package matplotlib, got none installed; run pip install matplotlib
     """
+    # pip knows some packages by another name.
+    package = {"PIL": "Pillow", "sklearn": "scikit-learn", "prometheus_client": "prometheus-client"}.get(package, package)
     if isinstance(fault, ModuleNotFoundError):
         return kind(who, f"expected the package {package}, got none installed", f"run pip install {package}")
     what = f"expected the package {package}, got one that does not load ({textwrap.shorten(str(fault), 160)})"

@@ -213,7 +213,7 @@ class Network(Inspectable):
         else:
             found = sources_of("x", x, self.dtype, self.in_shapes)
         if not self._looked and isinstance(found[0], inputs.Arrays) and found[0].values.dtype == np.uint8:
-            self._looked = warn_of_levels(found[0].values, self.layers[0].layer)
+            self._looked = warn_of_levels(found[0].values, self.layers)
         return found
 
     def _targets(self, end: PlacedLayer, loss: Loss, target: object, images: int, chosen: Array) -> Targets:

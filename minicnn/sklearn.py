@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -26,7 +27,7 @@ try:
     from sklearn.utils.multiclass import check_classification_targets
     from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 except ImportError as error:
-    raise lacking("minicnn.sklearn", "scikit-learn", error) from None
+    raise lacking("minicnn.sklearn", "sklearn", error) from None
 
 if TYPE_CHECKING:
     from .engine.graph import Item
@@ -49,6 +50,11 @@ def small_network(in_shape: Shape, outputs: int) -> list[Item]:
             items.append(MaxPool2d(2))
             tall, wide = tall // 2, wide // 2
     return [*items, Flatten(), ("F3", Dense(64)), ReLU(), ("output", Dense(outputs))]
+
+
+def _whole(given: object, least: int) -> bool:
+    """Whether an option is a whole number of at least so much."""
+    return isinstance(given, int | np.integer) and not isinstance(given, bool) and given >= least
 
 
 class _CNN(BaseEstimator):  # type: ignore[misc]
@@ -79,6 +85,39 @@ class _CNN(BaseEstimator):  # type: ignore[misc]
         self.early_stopping, self.validation_fraction = early_stopping, validation_fraction
         self.warm_start, self.random_state, self.dtype, self.n_jobs = warm_start, random_state, dtype, n_jobs
 
+    @contextmanager
+    def _unless_refused(self) -> Iterator[None]:
+        """Everything that a block sets, unless it fails: then all is as it was before."""
+        self._check_options()
+        before = dict(vars(self))
+        try:
+            yield
+        except Exception:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    def _check_options(self) -> None:
+        """Refuse options that nothing else looks at before it works with them."""
+        who, network, shape, size = type(self).__name__, self.network, self.image_shape, self.batch_size
+        known = network is None or network in models.CLASSIFIERS if isinstance(network, str | None) else callable(network)
+        if not known:
+            what = f"expected network as one of {', '.join(models.CLASSIFIERS)}, or a function, got {network!r:.60}"
+            raise OptionError(who, what, 'give network="resnet8", or leave it out')
+        if not (self.n_jobs is None or _whole(self.n_jobs, 1) or self.n_jobs == -1):
+            what = f"expected n_jobs as a whole number of at least 1, or −1 for all processors, got {self.n_jobs!r}"
+            raise OptionError(who, what, "give n_jobs=1, or leave it out")
+        if self.dtype not in ("float32", "float64"):
+            raise OptionError(who, f'expected dtype "float32" or "float64", got {self.dtype!r}', 'give dtype="float32"')
+        if size != "auto" and not _whole(size, 1):
+            what = f'expected batch_size as "auto" or a whole number of at least 1, got {size!r}'
+            raise OptionError(who, what, 'give batch_size=32, or "auto"')
+        if shape is not None and not (
+            isinstance(shape, Sequence) and len(shape) in (2, 3) and all(_whole(n, 1) for n in shape)
+        ):
+            what = f"expected image_shape (H, W) or (C, H, W) of whole numbers of at least 1, got {shape!r:.60}"
+            raise OptionError(who, what, "give the shape that the rows of X were flattened from")
+
     def _images(self, X: Array) -> Array:
         """X as (N, C, H, W) of floats."""
         given = X if X.dtype == np.uint8 or X.dtype.kind == "f" else X.astype(np.float64)
@@ -105,11 +144,9 @@ class _CNN(BaseEstimator):  # type: ignore[misc]
         self.scale_ = float(np.sqrt(max(0.0, np.average(squares, weights=weight) - self.mean_**2))) or 1.0
         self._seed = int(rng.randint(2**31 - 1))
         shape: Shape = tuple(images.shape[1:])
-        threads = None if self.n_jobs == -1 else self.n_jobs or 1
+        threads = None if self.n_jobs == -1 else int(self.n_jobs or 1)
         if isinstance(self.network, str):
-            if not callable(build := getattr(models, self.network, None)):
-                what = f"expected network as the name of a model or a function, got {self.network!r}"
-                raise OptionError(type(self).__name__, what, 'give network="resnet8", or leave it out')
+            build = getattr(models, self.network)
             options = {"dtype": self.dtype, "threads": threads, "seed": self._seed}
             self.network_ = build(num_classes=outputs, in_shape=shape, **options)
         else:
@@ -242,15 +279,16 @@ class CNNClassifier(ClassifierMixin, _CNN):  # type: ignore[misc]
             y: a label for each.
             sample_weight: a weight for each.
         """
-        images, labels, weight = self._checked(X, y, sample_weight)
-        again = self.warm_start and hasattr(self, "network_")
-        if again:
-            self._shape_of_training(images)
-        else:
-            self.classes_ = np.unique(labels)
-            self._begin(images, len(self.classes_), weight)
-        numbers = self._numbers(labels)
-        self._train(images, numbers, self._weighted(numbers, weight), self.max_iter, stopping=True)
+        with self._unless_refused():
+            images, labels, weight = self._checked(X, y, sample_weight)
+            again = self.warm_start and hasattr(self, "network_")
+            if again:
+                self._shape_of_training(images)
+            else:
+                self.classes_ = np.unique(labels)
+                self._begin(images, len(self.classes_), weight)
+            numbers = self._numbers(labels)
+            self._train(images, numbers, self._weighted(numbers, weight), self.max_iter, stopping=True)
         return self
 
     def partial_fit(
@@ -264,14 +302,15 @@ class CNNClassifier(ClassifierMixin, _CNN):  # type: ignore[misc]
             classes: all labels that will come; needed in the first call unless y has them all.
             sample_weight: as of ``fit``.
         """
-        first = not hasattr(self, "network_")
-        images, labels, weight = self._checked(X, y, sample_weight, reset=first)
-        if first:
-            self.classes_ = np.unique(labels if classes is None else classes)
-            self._begin(images, len(self.classes_), weight)
-        self._shape_of_training(images)
-        numbers = self._numbers(labels)
-        self._train(images, numbers, self._weighted(numbers, weight), 1, stopping=False)
+        with self._unless_refused():
+            first = not hasattr(self, "network_")
+            images, labels, weight = self._checked(X, y, sample_weight, reset=first)
+            if first:
+                self.classes_ = np.unique(labels if classes is None else classes)
+                self._begin(images, len(self.classes_), weight)
+            self._shape_of_training(images)
+            numbers = self._numbers(labels)
+            self._train(images, numbers, self._weighted(numbers, weight), 1, stopping=False)
         return self
 
     def predict_proba(self, X: ArrayLike) -> Array:
@@ -329,22 +368,24 @@ class CNNRegressor(RegressorMixin, _CNN):  # type: ignore[misc]
             y: numbers (N,) or (N, outputs).
             sample_weight: a weight for each image.
         """
-        images, targets, weight = self._checked(X, y, sample_weight)
-        if self.warm_start and hasattr(self, "network_"):
-            self._shape_of_training(images)
-        else:
-            self._learn(images, targets, weight)
-        self._train(images, self._standardised(targets), weight, self.max_iter, stopping=True)
+        with self._unless_refused():
+            images, targets, weight = self._checked(X, y, sample_weight)
+            if self.warm_start and hasattr(self, "network_"):
+                self._shape_of_training(images)
+            else:
+                self._learn(images, targets, weight)
+            self._train(images, self._standardised(targets), weight, self.max_iter, stopping=True)
         return self
 
     def partial_fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Train for one epoch more; arguments as of ``fit``."""
-        first = not hasattr(self, "network_")
-        images, targets, weight = self._checked(X, y, sample_weight, reset=first)
-        if first:
-            self._learn(images, targets, weight)
-        self._shape_of_training(images)
-        self._train(images, self._standardised(targets), weight, 1, stopping=False)
+        with self._unless_refused():
+            first = not hasattr(self, "network_")
+            images, targets, weight = self._checked(X, y, sample_weight, reset=first)
+            if first:
+                self._learn(images, targets, weight)
+            self._shape_of_training(images)
+            self._train(images, self._standardised(targets), weight, 1, stopping=False)
         return self
 
     def predict(self, X: ArrayLike) -> Array:

@@ -162,7 +162,7 @@ def test_several_targets_and_constant_ones():
         ),
         (
             lambda X, y: CNNClassifier("resnet9").fit(X, y),
-            "CNNClassifier: expected network as the name of a model or a function, got 'resnet9'; give network=\"resnet8\", or",
+            "CNNClassifier: expected network as one of keyword_cnn, lenet5, lenet5_1998, lenet5_modern, lenet5s, ",
         ),
         (
             lambda X, y: CNNClassifier(flat).partial_fit(X, np.arange(20) % 2).partial_fit(X, np.arange(20) % 3),
@@ -196,3 +196,72 @@ except minicnn.MinicnnError as error:
     assert python("import minicnn" + code).strip() == (
         "minicnn.sklearn: expected the package scikit-learn, got none installed; run pip install scikit-learn"
     )
+
+
+OPTIONS = {
+    "n_jobs": ((0, -2, 1.5, True, "2"), "expected n_jobs as a whole number of at least 1, or −1 for all processors, got {!r}"),
+    "network": (
+        ("c3_table", "C3_CONNECTIONS", "unet_small", "resnet", 5, ""),
+        "expected network as one of keyword_cnn, lenet5, ",
+    ),
+    "dtype": (("float16", int, None), 'expected dtype "float32" or "float64", got {!r}; give dtype="float32"'),
+    "batch_size": ((0, 2.5, "auto2", None), 'expected batch_size as "auto" or a whole number of at least 1, got {!r}; give'),
+    "image_shape": (
+        (5, (2,), (0, 4), (2.0, 2), "22"),
+        "expected image_shape (H, W) or (C, H, W) of whole numbers of at least 1,",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", [CNNClassifier, CNNRegressor])
+@pytest.mark.parametrize("name", OPTIONS)
+def test_options_that_are_none_are_refused_in_words(kind, name):
+    values, words = OPTIONS[name]
+    for value in values:
+        made = kind(**{name: value})
+        with pytest.raises(OptionError) as caught:
+            made.fit(np.zeros((4, 4)), [0, 1, 0, 1])
+        assert str(caught.value).startswith(f"{kind.__name__}: {words.format(value)}")
+        assert vars(made) == vars(kind(**{name: value})), "expected nothing to be set"
+
+
+BAD = {
+    "labels of another number": {"y": [0, 1, 0]},
+    "no labels": {"y": None},
+    "labels that are no classes": {"y": np.linspace(0, 1, 20)},
+    "a hole": {"X": np.where(np.arange(80).reshape(20, 4) == 7, np.nan, 1.0)},
+    "weights of another number": {"sample_weight": [1, 2]},
+    "weights below 0": {"sample_weight": -np.ones(20)},
+}
+
+
+@pytest.mark.parametrize("warm_start", [False, True])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("case", BAD)
+def test_a_refused_fit_leaves_an_estimator_as_it_was(case, method, warm_start):
+    good = {"X": np.random.default_rng(0).standard_normal((20, 4)), "y": np.arange(20) % 2}
+
+    def make():
+        return CNNClassifier(flat, max_iter=3, random_state=0, warm_start=warm_start)
+
+    made, plain = make(), make()
+    with pytest.raises(ValueError):  # noqa: PT011 (scikit-learn's own)
+        getattr(made, method)(**(good | BAD[case]))
+    assert vars(made) == vars(make())
+    expected = getattr(plain, method)(**good).predict_proba(good["X"])
+    assert np.array_equal(getattr(made, method)(**good).predict_proba(good["X"]), expected)
+    with pytest.raises(ValueError):  # noqa: PT011
+        getattr(made, method)(**(good | BAD[case]))
+    assert np.array_equal(made.predict_proba(good["X"]), expected)
+    assert made.n_features_in_ == 4
+
+
+def test_a_network_that_is_refused_leaves_a_fitted_estimator_as_it_was():
+    X, y = np.random.default_rng(0).standard_normal((20, 4)), np.arange(20) % 2
+    made = CNNClassifier(flat, max_iter=3, random_state=0).fit(X, y)
+    expected = made.predict_proba(X)
+    made.network = lambda shape, outputs: [Flatten(), ("F", Dense(0))]
+    with pytest.raises(OptionError):
+        made.fit(X[:, :2], ["p", "q"] * 10)
+    assert np.array_equal(made.predict_proba(X), expected)
+    assert made.classes_.tolist() == [0, 1]

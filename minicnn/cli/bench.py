@@ -15,6 +15,7 @@ from ..network import Network
 from ..nn.losses import MSE
 from .command import Commands, add_command, add_network, count
 from .model import network
+from .streams import say
 
 EXAMPLE = """  minicnn bench model.safetensors
   minicnn bench resnet8 --batch 256"""
@@ -51,7 +52,7 @@ def bench(options: argparse.Namespace) -> int:
         parameters = sum(int(np.prod(net.params[name].shape)) for name in net.params if name.startswith(f"{placed.name}."))
         share = (forward + backward) / (1e6 * whole or 1)
         figures = f"{forward:9.1f}  {backward:9.1f}  {share:6.1%}  {outputs:9.1f}  {parameters * size:10.1f}"
-        print(f"{placed.name[:20]:20}  {figures}")
+        say(f"{placed.name[:20]:20}  {figures}")
     print(f"{options.batch} images, {net.threads} threads: loss and gradients {1e3 * train:.2f} ms", end=", ")
     print(f"prediction {1e3 * predict:.2f} ms, {options.batch / predict:,.0f} images a second")
     return 0

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
-from ..errors import OptionError
+from ..errors import OptionError, reason
 from .console import path
 
 if TYPE_CHECKING:
@@ -47,13 +48,19 @@ def add_network(parser: argparse.ArgumentParser) -> None:
 
 
 def check_out(out: Path) -> None:
-    """Refuse a folder where a file is to be written.
+    """Refuse a place where no file can be written, before work is done for it.
 
     Raises:
-        OptionError: it is one.
+        OptionError: it is a folder, or is in none that can be written to.
     """
     if out.is_dir():
         raise OptionError("--out", f"expected a file, got the folder {out}", "name a file in it")
+    try:
+        with TemporaryFile(dir=out.parent):  # permissions do not tell all: a file system may be read-only, or full
+            pass
+    except OSError as fault:
+        what = f"expected a file in a folder that can be written to, got {reason(fault)} for {out.parent}"
+        raise OptionError("--out", what, "make the folder, or name another one") from None
 
 
 def count(text: str) -> int:

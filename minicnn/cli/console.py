@@ -22,12 +22,13 @@ from typing import ParamSpec
 
 from ..errors import MinicnnError, lacking, reason
 from ..train.interrupt import FINAL, end, handled, none_lost
-from .streams import flushed, usable_streams
+from .streams import flushed, say, usable_streams
 
 TRACEBACK = "MINICNN_TRACEBACK"
 """If this environment variable is set, errors are printed with their traceback."""
 
 OPTIONAL = ("safetensors", "matplotlib", "tqdm", "PIL", "torch", "jax", "onnx", "onnxruntime", "starlette", "uvicorn")
+OPTIONAL += ("prometheus_client", "sklearn", "h5py", "httptools", "uvloop", "tensorboardX")
 """Packages that may be missing."""
 
 REQUEST, FAULT = 2, 1
@@ -91,7 +92,8 @@ def _run(main: Callable[[], int], who: str, stopped: str) -> int:
                 words, code = "", 128 + signal.SIGPIPE
         if words:
             with suppress(OSError, ValueError):
-                print(words, file=sys.stderr)
+                for line in words.split("\n"):
+                    say(line, sys.stderr)
         flushed(sys.stderr)
     if exits is not None:
         raise exits

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from ..arrays import Array
 from ..data import ImageDataset, ImageFolder, load_cifar10, load_mnist
 from ..data.infile import opened
+from ..data.layout import is_layout
 from ..data.npz import read_npz
 from ..data.picture import FITS
 from ..errors import DataError
@@ -75,7 +76,7 @@ def read(
     if data.suffix.lower() == ".npz":
         return _npz(data)
     names = os.listdir(data) if data.is_dir() else []
-    if any("idx" in name.lower() and "train" in name.lower() for name in names):
+    if is_layout(data):
         return _part(load_mnist(data), part)
     if data.name.endswith(CIFAR) or any(name in CIFAR for name in names):
         return _part(load_cifar10(data), part)

@@ -17,6 +17,7 @@ from ..network import Network
 from ..nn import Conv2d, Dense, Flatten, ReLU
 from ..nn.cross_entropy import CrossEntropy
 from .command import Commands, add_command
+from .streams import say
 
 EXAMPLE = "  minicnn doctor"
 OK, SLOW, BROKEN = "ok", "slow", "broken"
@@ -43,7 +44,7 @@ def doctor(options: argparse.Namespace) -> int:
     """Look at everything, and print a line for each."""
     found = list(findings())
     for state, what in found:
-        print(f"{state:6}  {what}")
+        say(f"{state:6}  {what}")
     return 2 if any(each.state == BROKEN for each in found) else 0
 
 

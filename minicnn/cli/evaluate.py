@@ -13,6 +13,7 @@ from ..errors import DataError
 from .command import Commands, add_command, add_model, add_threads
 from .dataset import add_data, read
 from .model import classifier, fit_of
+from .streams import say
 
 EXAMPLE = "  minicnn evaluate model.safetensors held_out"
 
@@ -33,7 +34,7 @@ def evaluate(options: argparse.Namespace) -> int:
     channels, *size = model.net.in_shape
     found = read(options.data, "test", (size[0], size[1]), channels, fit_of(options.model), options.skip_corrupt)
     for words in found.skipped:
-        print(f"passed over {words}", file=sys.stderr)
+        say(f"passed over {words}", sys.stderr)
     names = [str(name) for name in (model.classes if model.classes is not None else [])]
     numbers = found.labels
     if found.classes is not None:
@@ -58,5 +59,5 @@ def evaluate(options: argparse.Namespace) -> int:
         if row.sum():
             worst = [f"{names[p]} {row[p]}" for p in np.argsort(-row, kind="stable") if row[p] and names[p] != name][:3]
             said = f"; taken for {', '.join(worst)}" if worst else ""
-            print(f"  {name:{wide}} {100 * row[names.index(name)] / row.sum():6.2f} % of {row.sum():,}{said}")
+            say(f"  {name:{wide}} {100 * row[names.index(name)] / row.sum():6.2f} % of {row.sum():,}{said}")
     return 0

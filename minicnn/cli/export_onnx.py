@@ -9,6 +9,7 @@ from ..network import Network
 from ..train.classifier import Classifier, load
 from .command import Commands, add_command, add_model, check_out
 from .console import path
+from .streams import say
 
 EXAMPLE = "  minicnn export model.safetensors --out model.onnx"
 
@@ -33,5 +34,5 @@ def export(options: argparse.Namespace) -> int:
     whole = not options.raw and not isinstance(found, Network)
     named = whole and isinstance(found, Classifier)
     write(found, options.out, preprocessing=whole, probabilities=named)
-    print(f"wrote {options.out}: {'pictures in, ' if whole else ''}outputs{' and probabilities' if named else ''} out")
+    say(f"wrote {options.out}: {'pictures in, ' if whole else ''}outputs{' and probabilities' if named else ''} out")
     return 0

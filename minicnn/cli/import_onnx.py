@@ -8,6 +8,7 @@ from ..errors import need
 from ..train.classifier import save
 from .command import Commands, add_command, check_out
 from .console import path
+from .streams import say
 
 EXAMPLE = "  minicnn import model.onnx --out model.safetensors"
 
@@ -29,5 +30,5 @@ def import_onnx(options: argparse.Namespace) -> int:
     check_out(out)
     net = load(options.file, threads=1)
     save(out, net, {"source": options.file.name})
-    print(f"wrote {out}: {len(net.layers)} layers, {len(net.params.flat):,} parameters; look at it by: minicnn summary {out}")
+    say(f"wrote {out}: {len(net.layers)} layers, {len(net.params.flat):,} parameters; look at it by: minicnn summary {out}")
     return 0

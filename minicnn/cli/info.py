@@ -12,6 +12,7 @@ from ..backends.processors import usable_cpus
 from ..errors import BackendError
 from ..version import __version__
 from .command import Commands
+from .streams import say
 
 PACKAGES = ("numpy", "numba", "llvmlite", "numba-cuda", "safetensors", "tqdm", "matplotlib", "pillow")
 
@@ -25,7 +26,7 @@ def add(commands: Commands) -> None:
 def info(options: argparse.Namespace) -> int:
     """Print the result of ``installation``."""
     for name, value in installation().items():
-        print(f"{name + ':':16} {value}")
+        say(f"{name + ':':16} {value}")
     return 0
 
 

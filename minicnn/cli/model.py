@@ -13,10 +13,6 @@ from ..train.checkpoint import read_metadata
 from ..train.classifier import Classifier, load
 from .console import path
 
-OTHERS = ("C3_CONNECTIONS", "c3_table", "cyclic_table")
-ZOO = tuple(name for name in models.__all__ if name not in OTHERS)
-"""The models that minicnn knows by name."""
-
 
 def classifier(file: Path, threads: int | None) -> Classifier:
     """The classifier of a model file.
@@ -31,7 +27,7 @@ def classifier(file: Path, threads: int | None) -> Classifier:
     if len(found.net.in_shape) != 3 or found.net.in_shape[0] not in (1, 3):
         what = f"expected a network that takes grey or colour pictures, got one for inputs {found.net.in_shape}"
         raise CheckpointError(str(file), what, "load it in Python with minicnn.load")
-    return found
+    return found.with_layout("NCHW") if found.preprocessing is not None else found  # that of pictures as they are read
 
 
 def network(text: str, threads: int | None) -> Network:
@@ -41,7 +37,7 @@ def network(text: str, threads: int | None) -> Network:
         CheckpointError: it is neither.
     """
     place = path(text)
-    if text in ZOO and not place.exists():
+    if text in models.ZOO and not place.exists():
         return cast("Network", getattr(models, text)(threads=threads))
     found = load(place, threads=threads)
     return found if isinstance(found, Network) else found.net

@@ -8,8 +8,9 @@ from ..errors import CheckpointError, need
 from ..network import Network
 from ..train import plots
 from ..train.classifier import load
-from .command import Commands, add_command, add_model
+from .command import Commands, add_command, add_model, check_out
 from .console import path
+from .streams import say
 
 EXAMPLE = """  minicnn plot model.safetensors --out training.png
   minicnn plot model.safetensors --what kernels --out kernels.png"""
@@ -27,6 +28,7 @@ def add(commands: Commands) -> None:
 def plot(options: argparse.Namespace) -> int:
     """Draw."""
     need("matplotlib")
+    check_out(options.out)
     found = load(options.model, threads=1)
     if options.what == "training":
         if isinstance(found, Network) or not found.history:
@@ -40,5 +42,5 @@ def plot(options: argparse.Namespace) -> int:
             what = "expected a network with a convolution of pictures, got one without"
             raise CheckpointError(str(options.model), what, "draw its training instead")
         plots.kernels(weights.mean(axis=1)[:32], options.out)
-    print(f"wrote {options.out}")
+    say(f"wrote {options.out}")
     return 0

@@ -17,6 +17,7 @@ from ..errors import DataError
 from ..train.classifier import Classifier
 from .command import Commands, add_command, add_model, add_threads, count
 from .model import classifier, fit_of
+from .streams import say
 
 EXAMPLE = """  minicnn predict model.safetensors photo.jpg more_photos --top 3
   curl -s https://example.org/photo.png | minicnn predict model.safetensors - --json"""
@@ -50,7 +51,7 @@ def predict(options: argparse.Namespace) -> int:
                 sys.stdin.buffer.read(MOST_BYTES + 1) if file is None else file, (size[0], size[1]), channels, fit, name
             )
         except DataError as error:
-            print(f"minicnn: {error}", file=sys.stderr)
+            say(f"minicnn: {error}", sys.stderr)
             refused += 1
             continue
         waiting.append((name, 255 - picture if options.invert else picture))
@@ -93,4 +94,4 @@ def _say(model: Classifier, waiting: list[tuple[str, Array]], options: argparse.
         if options.json:
             print(json.dumps({"file": name, "classes": [{"name": said, "probability": share} for said, share in best]}))
         else:
-            print(f"{name}: " + ", ".join(f"{said} {100 * share:.1f} %" for said, share in best))
+            say(f"{name}: " + ", ".join(f"{said} {100 * share:.1f} %" for said, share in best))

@@ -5,10 +5,16 @@ from __future__ import annotations
 import argparse
 import os
 import socket
+from typing import TYPE_CHECKING
 
 from ..errors import OptionError, need
 from .command import Commands, add_command, add_model, add_threads, count
 from .model import classifier, fit_of
+from .streams import say
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from uvicorn import Config
 
 EXAMPLE = """  minicnn serve model.safetensors --port 8000
   curl -s --data-binary @photo.jpg -H "Content-Type: image/jpeg" http://127.0.0.1:8000/predict"""
@@ -44,31 +50,43 @@ def port(text: str) -> int:
 
 def serve(options: argparse.Namespace) -> int:
     """Serve until Ctrl-C or SIGTERM."""
-    need("uvicorn", "starlette", "prometheus_client", "PIL")
-    import uvicorn
+    need("uvicorn", "httptools", "starlette", "prometheus_client", "PIL")
+    from uvicorn import Server
 
     from ..serve import Limits, service
 
     model = classifier(options.model, options.threads)
     limits = Limits(options.batch, options.queue, options.megabytes << 20)
     app = service(model, fit_of(options.model), limits)
-    config = uvicorn.Config(
-        app,
-        host=options.host,
-        port=options.port,
-        log_level="error",
-        access_log=False,
-        proxy_headers=False,
-        limit_concurrency=4 * options.queue + 64,
-        timeout_graceful_shutdown=GRACE,
-        server_header=False,
-    )
     listening = _listening(options.host, options.port)
     address, number = listening.getsockname()[:2]
     shown = f"[{address}]" if ":" in address else address
-    print(f"serving {options.model} at http://{shown}:{number}/predict; stop with Ctrl-C", flush=True)
-    uvicorn.Server(config).run([listening])
+    say(f"serving {options.model} at http://{shown}:{number}/predict; stop with Ctrl-C")
+    Server(configured(app, options.queue)).run([listening])
     return 0
+
+
+def configured(app: Starlette, queue: int) -> Config:
+    """The server's options.
+
+    Args:
+        app: the service.
+        queue: how many requests may be in hand; four times as many connections, and a few, get an answer.
+    """
+    from uvicorn import Config
+
+    from ..serve.guard import Guarded
+
+    return Config(
+        app,
+        http=Guarded,
+        log_level="error",
+        access_log=False,
+        proxy_headers=False,
+        limit_concurrency=4 * queue + 64,
+        timeout_graceful_shutdown=GRACE,
+        server_header=False,
+    )
 
 
 def _listening(host: str, number: int) -> socket.socket:

@@ -56,6 +56,25 @@ def usable_streams() -> Iterator[None]:
                     stream.reconfigure(errors=errors)
 
 
+def plain(text: str) -> str:
+    r"""A line with control characters escaped, which a name may have and a terminal may obey.
+
+    >>> print(plain("red\\x1b[2J\\nblue"))
+    red\\x1b[2J\\nblue
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def say(line: str, to: TextIO | None = None) -> None:
+    """Print a line of a command, ``plain``, as names of files, classes and layers come from others.
+
+    Args:
+        line: it.
+        to: a stream; standard output for None.
+    """
+    print(plain(line), file=to, flush=True)
+
+
 def shown(text: str) -> str:
     """The text as standard output will show it, for aligning columns."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"

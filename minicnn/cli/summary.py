@@ -7,6 +7,7 @@ import argparse
 from ..network import Network
 from ..train.classifier import load
 from .command import Commands, add_command, add_model
+from .streams import say
 
 EXAMPLE = "  minicnn summary model.safetensors"
 
@@ -22,12 +23,12 @@ def summary(options: argparse.Namespace) -> int:
     """Print."""
     found = load(options.model, threads=1)
     if isinstance(found, Network):
-        print(found.summary())
+        _table(found)
         return 0
-    print(found.net.summary())
+    _table(found.net)
     classes = getattr(found, "classes", None)
     if classes is not None:
-        print(f"classes: {', '.join(map(str, classes))}")
+        say(f"classes: {', '.join(map(str, classes))}")
     if found.preprocessing is not None:
         steps = found.preprocessing
         number = "grey level" if steps.uint8 else "number"
@@ -36,6 +37,11 @@ def summary(options: argparse.Namespace) -> int:
     if found.history:
         print(f"training: {len(found.history)} epochs, the last: {found.history[-1]}")
     return 0
+
+
+def _table(net: Network) -> None:
+    for line in net.summary().split("\n"):
+        say(line)
 
 
 def words(given: float | tuple[float, ...]) -> str:

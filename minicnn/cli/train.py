@@ -15,10 +15,9 @@ from ..train.classifier import Class, Classifier
 from .command import Commands, add_command, add_threads, check_out, count
 from .console import path
 from .dataset import add_data, add_form, read
-from .model import ZOO
+from .streams import say
 
-MODELS = tuple(name for name in ZOO if name not in ("conv_autoencoder", "unet_small"))
-"""The models that name classes."""
+MOST_HELD_OUT = 0.9
 
 EXAMPLE = """  minicnn train pictures --augment --out model.safetensors
   minicnn train mnist --model lenet5_modern --epochs 5"""
@@ -30,12 +29,17 @@ def add(commands: Commands) -> None:
     add_data(parser)
     add_form(parser)
     parser.add_argument(
-        "--model", choices=MODELS, default="resnet8", metavar="NAME", help=f"{', '.join(MODELS)} (default resnet8)"
+        "--model",
+        choices=models.CLASSIFIERS,
+        default="resnet8",
+        metavar="NAME",
+        help=f"{', '.join(models.CLASSIFIERS)} (default resnet8)",
     )
     parser.add_argument("--epochs", type=count, default=50, metavar="N", help="passes over the training pictures (default 50)")
     parser.add_argument("--batch-size", type=count, default=32, metavar="N", help="pictures in a step (default 32)")
     parser.add_argument("--lr", type=float, default=4e-3, metavar="X", help="highest learning rate of Adam (default 0.004)")
-    parser.add_argument("--validation", type=float, default=0.1, metavar="X", help="share that is held out (default 0.1)")
+    words = "share that is held out to judge each epoch by, at most 0.9; 0 for none (default 0.1)"
+    parser.add_argument("--validation", type=share, default=0.1, metavar="X", help=words)
     parser.add_argument(
         "--augment",
         nargs="?",
@@ -52,13 +56,31 @@ def add(commands: Commands) -> None:
     parser.set_defaults(run=train)
 
 
+def share(text: str) -> float:
+    """A share from 0 to 0.9.
+
+    Raises:
+        argparse.ArgumentTypeError: it is none.
+
+    >>> share("0.25")
+    0.25
+    """
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1.0
+    if not 0 <= found <= MOST_HELD_OUT:
+        raise argparse.ArgumentTypeError(f"expected a share from 0, for none, to {MOST_HELD_OUT}, got {text!r}")
+    return found
+
+
 def train(options: argparse.Namespace) -> int:
     """Train, and write the model."""
     need("safetensors")
     check_out(options.out)
     found = read(options.data, "train", options.size, 1 if options.grey else None, options.fit, options.skip_corrupt)
     for words in found.skipped:
-        print(f"passed over {words}", file=sys.stderr)
+        say(f"passed over {words}", sys.stderr)
     images = from_arrays(found.images)
     classes: tuple[Class, ...] = found.classes or tuple(range(int(found.labels.max()) + 1))
     shape = tuple(images.shape[1:])
@@ -69,7 +91,7 @@ def train(options: argparse.Namespace) -> int:
     classifier.fit(
         images,
         found.labels,
-        options.validation,
+        options.validation or None,
         augment=augment,
         epochs=options.epochs,
         batch_size=options.batch_size,
@@ -77,5 +99,5 @@ def train(options: argparse.Namespace) -> int:
         schedule=OneCycle(pct_start=0.2),
     )
     classifier.save(options.out, {"pictures": {"fit": options.fit}})
-    print(f"wrote {options.out}; predict by: minicnn predict {options.out} PICTURE ...")
+    say(f"wrote {options.out}; predict by: minicnn predict {options.out} PICTURE ...")
     return 0

@@ -14,7 +14,7 @@ import numpy as np
 from ..arrays import Shape
 from ..errors import OptionError, Options, flag, number
 from .canvas import Canvas, between
-from .ranges import ordered, several, spread
+from .ranges import MOST, ordered, several, spread, whole
 
 GREYS = (0.299, 0.587, 0.114)
 """How much red, green and blue count in a grey, by ITU-R BT.601."""
@@ -54,11 +54,11 @@ class RandomCrop(AnyImages):
     """Pad an image on all sides and cut out as much as it was, at a random place: ``torchvision.transforms.RandomCrop``.
 
     Args:
-        padding: pixels on each side; the image moves by up to so many, each whole number alike.
+        padding: pixels on each side, up to a million; the image moves by up to so many, each whole number alike.
         fill: grey level of the padding, 0 to 255.
 
     Raises:
-        OptionError: padding is no whole number of at least 0, or fill is outside its range.
+        OptionError: padding is no whole number from 0 to a million, or fill is outside its range.
 
     >>> RandomCrop(4)
     RandomCrop(padding=4, fill=0.0)
@@ -68,9 +68,7 @@ class RandomCrop(AnyImages):
     fill: float = 0.0
 
     def __post_init__(self) -> None:
-        if isinstance(self.padding, bool) or not isinstance(self.padding, int) or self.padding < 0:
-            what = f"expected padding as a whole number of at least 0, got {self.padding!r}"
-            raise OptionError("RandomCrop", what, "give padding=4")
+        whole("RandomCrop", "padding", self.padding, int(MOST))
         number("RandomCrop", "fill", self.fill, 0, 255, "[]")
 
     def apply(self, canvas: Canvas) -> None:
@@ -124,7 +122,7 @@ class RandomAffine(AnyImages):
         degrees: the angle, clockwise: one number d for ±d, or the least and the greatest.
         translate: the greatest shifts to the side and down, as shares of width and height; none for None. Shifts are rounded
             to whole pixels.
-        scale: the least and the greatest factor; 1 for None.
+        scale: the least and the greatest factor, from a millionth to a million; 1 for None.
         shear: degrees along the row: one number for ±, or the least and the greatest; of four numbers the last two are those
             down the column. None for None.
         fill: grey level around the image, 0 to 255.
@@ -148,7 +146,7 @@ class RandomAffine(AnyImages):
         if self.translate is not None:
             several(who, "translate", self.translate, 2, 0, 1)
         if self.scale is not None:
-            ordered(who, "scale", several(who, "scale", self.scale, 2, 0, math.inf, "()"))
+            ordered(who, "scale", several(who, "scale", self.scale, 2, 1 / MOST, MOST))
         self._shears()
         number(who, "fill", self.fill, 0, 255, "[]")
 
@@ -202,7 +200,7 @@ class RandomErasing(AnyImages):
         who = "RandomErasing"
         number(who, "p", self.p, 0, 1, "[]")
         ordered(who, "scale", several(who, "scale", self.scale, 2, 0, 1))
-        ordered(who, "ratio", several(who, "ratio", self.ratio, 2, 0, math.inf, "()"))
+        ordered(who, "ratio", several(who, "ratio", self.ratio, 2, 1 / MOST, MOST))
         if self.value is not None:
             number(who, "value", self.value, 0, 255, "[]")
 
@@ -245,9 +243,9 @@ class ColorJitter(AnyImages):
         for name in ("brightness", "contrast", "saturation"):
             given = getattr(self, name)
             if isinstance(given, tuple | list):
-                found.append(ordered("ColorJitter", name, several("ColorJitter", name, given, 2, 0, math.inf, "[)")))
+                found.append(ordered("ColorJitter", name, several("ColorJitter", name, given, 2, 0, MOST)))
             else:
-                amount = number("ColorJitter", name, given, 0, math.inf)
+                amount = number("ColorJitter", name, given, 0, MOST, "[]")
                 found.append((max(0.0, 1 - amount), 1 + amount))
         return found
 

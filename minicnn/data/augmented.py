@@ -16,7 +16,8 @@ from .augmentations import Augmentation
 from .canvas import STREAM, Canvas
 from .mixing import Mixing
 from .pixels import Pixels
-from .seen import seen
+from .ranges import seed
+from .seen import numbers, seen
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -37,7 +38,7 @@ class Augmented:
         pool: the numbers of the images that others are mixed with; all for None.
 
     Raises:
-        OptionError: an option is none, or an augmentation cannot change these images.
+        OptionError: an option is outside its range, or an augmentation cannot change these images.
 
     >>> from minicnn.data import Normalise, RandomCrop, RandomFlip
     >>> colours = Pixels(np.zeros((2, 3, 32, 32), np.uint8), Normalise(scale=1, shift=0))
@@ -69,9 +70,9 @@ class Augmented:
                 raise OptionError("Augmented", what, "write for example [RandomCrop(4), RandomFlip()]")
             else:
                 each.check(self.shape[1:])
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed < 2**64:
-            what = f"expected seed as a whole number from 0 to 2^64 − 1, got {self.seed!r}"
-            raise OptionError("Augmented", what, "give seed=0")
+        seed("Augmented", self.seed)
+        if self.pool is not None:
+            object.__setattr__(self, "pool", numbers("Augmented", "pool", self.pool, self.shape[0]))
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
@@ -87,7 +88,7 @@ class Augmented:
     @cached_property
     def partners(self) -> Array:
         """The numbers of the images that others are mixed with."""
-        return np.arange(self.shape[0]) if self.pool is None else np.ascontiguousarray(self.pool, np.int64)
+        return np.arange(self.shape[0]) if self.pool is None else np.asarray(self.pool)
 
     def targets(self, labels: ArrayLike, classes: int) -> MixedTargets:
         """How much each class counts in each image, as a target of a loss that takes such, as ``CrossEntropy`` does.
@@ -127,8 +128,11 @@ class Augmented:
             index: the numbers of the images.
             step: the number of the step.
             backend: the backend that computes them.
+
+        Raises:
+            OptionError: there are no such images, or step is no whole number.
         """
-        return seen(self, index, step, backend)
+        return seen("Augmented.look", self, index, step, backend)
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +158,10 @@ class MixedTargets:
             what = "expected Mixup or CutMix among the augmentations, got neither"
             raise OptionError("Augmented", what, "train on the labels themselves")
         given, count = self.labels, self.images.shape[0]
-        fits = given.shape == (count,) and given.dtype.kind in "iu"
+        if isinstance(self.classes, bool) or not isinstance(self.classes, int | np.integer) or self.classes < 1:
+            what = f"expected classes as a whole number of at least 1, got {self.classes!r:.80}"
+            raise OptionError("Augmented", what, "give the number of the network's outputs")
+        fits = given.shape == (count,) and given.dtype.kind in "iu" and count > 0
         if not fits or not 0 <= int(given.min()) <= int(given.max()) < self.classes:
             what = f"expected {count} whole class numbers below {self.classes}, got {given.dtype} of shape {given.shape}"
             raise DataError("Augmented", what, "mix images whose targets are class numbers, and give one for each image")

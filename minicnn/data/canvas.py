@@ -63,5 +63,9 @@ class Canvas:
 
 
 def between(low: float, high: float) -> tuple[float, float]:
-    """Reach and middle of an interval."""
-    return (high - low) / 2, (low + high) / 2
+    """Reach and middle of an interval, out of which float32 rounds no number: a factor above 0 is never 0."""
+    middle, least = np.float32((low + high) / 2), np.float32(low)
+    reach = np.float32((high - low) / 2)
+    while middle - reach < least:
+        reach = np.nextafter(reach, np.float32(0))
+    return float(reach), float(middle)

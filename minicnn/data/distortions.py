@@ -14,6 +14,7 @@ from ..backends.kernels import Kernels
 from ..errors import OptionError, Options, number
 from .canvas import Canvas
 from .pixels import Pixels
+from .ranges import MOST, seed
 from .seen import seen
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Affine(Options):
         rotation: largest rotation in degrees, in both directions; the 1998 paper does not rotate.
 
     Raises:
-        OptionError: a negative amount, or a rotation above 180.
+        OptionError: an amount is negative or above a million, or a rotation above 180.
 
     Source: LeCun et al. 1998, section III.B: translation, scaling, squeezing (horizontal compression with vertical
     elongation, or the reverse) and horizontal shearing; it does not give the amounts.
@@ -54,7 +55,7 @@ class Affine(Options):
 
     def __post_init__(self) -> None:
         for name in ("shift", "scale", "squeeze", "shear"):
-            number("Affine", name, getattr(self, name), 0, math.inf)
+            number("Affine", name, getattr(self, name), 0, MOST, "[]")
         number("Affine", "rotation", self.rotation, 0, 180, "[]")
 
     @property
@@ -65,7 +66,7 @@ class Affine(Options):
 
 
 @dataclass(frozen=True)
-class Elastic:
+class Elastic(Options):
     """Elastic distortions: each pixel is sampled at a position displaced by a smooth random field.
 
     Simard's field is white noise, uniform in ±1, smoothed by a Gaussian of deviation σ and multiplied by α. Here the field is
@@ -74,8 +75,8 @@ class Elastic:
     averaged over the pixels, is Simard's: α² / (12 π σ²).
 
     Args:
-        alpha: α, strength in pixels.
-        sigma: σ, smoothness in pixels, at least 1.
+        alpha: α, strength in pixels, 0 to a million.
+        sigma: σ, smoothness in pixels, 1 to a million.
 
     Raises:
         OptionError: an amount is outside its range.
@@ -93,8 +94,8 @@ class Elastic:
     sigma: float = 4.0
 
     def __post_init__(self) -> None:
-        number("Elastic", "alpha", self.alpha, 0, math.inf)
-        number("Elastic", "sigma", self.sigma, 1, math.inf)
+        number("Elastic", "alpha", self.alpha, 0, MOST, "[]")
+        number("Elastic", "sigma", self.sigma, 1, MOST, "[]")
 
     @property
     def deviation(self) -> float:
@@ -129,6 +130,19 @@ class Elastic:
         f = place - first
         taps = [(1 - f) ** 3, 3 * f**3 - 6 * f**2 + 4, -3 * f**3 + 3 * f**2 + 3 * f + 1, f**3]
         return first, np.stack(taps, axis=1) / 6
+
+
+def padded(who: str, pixels: object) -> None:
+    """Check the images of a source that reads them at displaced places.
+
+    Raises:
+        OptionError: they are none, or are resized.
+    """
+    if not isinstance(pixels, Pixels):
+        what = f"expected pixels as data.Pixels, got {type(pixels).__name__}"
+        raise OptionError(who, what, "write Pixels(images, normalise), of images of uint8")
+    if pixels.fit != "pad":
+        raise OptionError(who, f'expected pixels with fit "pad", got "{pixels.fit}"', "resize the images beforehand")
 
 
 def displaced(k: Kernels, pixels: Pixels, index: Array, u: Array, at: Array, taps: Array, lanes: Array, x: Array) -> None:
@@ -191,12 +205,11 @@ class Distorted:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.pixels.fit != "pad":
-            what = f'expected pixels with fit "pad", got "{self.pixels.fit}"'
-            raise OptionError("Distorted", what, "resize the images beforehand")
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed < 2**64:
-            what = f"expected seed as a whole number from 0 to 2^64 − 1, got {self.seed!r}"
-            raise OptionError("Distorted", what, "give seed=0")
+        padded("Distorted", self.pixels)
+        if not isinstance(self.affine, Affine) or not isinstance(self.elastic, Elastic):
+            what = f"expected affine as Affine and elastic as Elastic, got {self.affine!r:.40} and {self.elastic!r:.40}"
+            raise OptionError("Distorted", what, "write Distorted(pixels, Affine(shift=2), Elastic(34, 4))")
+        seed("Distorted", self.seed)
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
@@ -220,6 +233,9 @@ class Distorted:
             index: the numbers of the images.
             step: the number of the step.
             backend: the backend that computes them.
+
+        Raises:
+            OptionError: there are no such images, or step is no whole number.
         """
-        found = seen(self, index, step, backend)
+        found = seen("Distorted.look", self, index, step, backend)
         return found if self.pixels.images.ndim == 4 else found[:, 0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,8 @@ CORRUPT = ("refuse", "skip")
 class ImageFolder:
     """A folder in which every subfolder holds the pictures of a class, PNG, JPEG, BMP or GIF, also in folders below it.
 
-    Hidden files and folders, and files with other endings, are passed over. What ``read_picture`` says of one picture holds
+    Hidden files and folders, and files with other endings, are passed over, but a subfolder of nothing else is treated as a
+    picture that cannot be read. What ``read_picture`` says of one picture holds
     for all.
 
     Args:
@@ -73,7 +75,7 @@ class ImageFolder:
                 "pictures", f"expected corrupt as one of {', '.join(CORRUPT)}, got {corrupt!r}", 'give corrupt="skip"'
             )
         folder, skipped = Path(path), list[str]()
-        found = _classes(folder)
+        found = _classes(folder, corrupt, skipped)
         files = [(file, number) for number, own in enumerate(found.values()) for file in own]
         if size is None or channels is None:
             files, forms = _looked(files, corrupt, skipped)
@@ -81,14 +83,18 @@ class ImageFolder:
             channels = channels or (3 if any(colours for _, colours in forms) else 1)
         read = _Pixels(len(files), (channels, *size), memory_map)
         good = list[tuple[Path, int]]()
-        for file, number in files:
-            try:
-                read.add(read_picture(file, size, channels, fit))
-            except DataError as error:
-                _pass_over(error, corrupt, skipped)
-                continue
-            good.append((file, number))
-        images, labels = read.images(), np.array([number for _, number in good], np.int64)
+        try:
+            for file, number in files:
+                try:
+                    read.add(read_picture(file, size, channels, fit))
+                except DataError as error:
+                    _pass_over(error, corrupt, skipped)
+                    continue
+                good.append((file, number))
+            images = read.images()
+        finally:
+            read.drop()
+        labels = np.array([number for _, number in good], np.int64)
         classes = tuple(found)
         if empty := [name for number, name in enumerate(classes) if not (labels == number).any()]:
             what = f"expected pictures that can be read in every class, got none in {empty[0]}"
@@ -105,7 +111,7 @@ class ImageFolder:
         return f"<ImageFolder {self.images.shape}, classes {', '.join(self.classes)}, {len(self.skipped)} skipped>"
 
 
-def _classes(folder: Path) -> dict[str, list[Path]]:
+def _classes(folder: Path, corrupt: str, skipped: list[str]) -> dict[str, list[Path]]:
     """The pictures of each class."""
     hint = "give a folder with a subfolder of pictures for each class"
     try:
@@ -113,7 +119,12 @@ def _classes(folder: Path) -> dict[str, list[Path]]:
     except OSError as fault:
         raise DataError(str(folder), f"expected a folder, got {reason(fault)}", hint) from None
     names = [entry for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
-    found = {entry.name: sorted(_pictures(entry)) for entry in names}
+    found = {entry.name: sorted(file for file in _files(entry) if file.suffix.lower() in SUFFIXES) for entry in names}
+    for entry in names:
+        if not found[entry.name] and (other := next(_files(entry), None)):
+            endings = ", ".join(SUFFIXES)
+            what = f"expected pictures, which end in {endings}, in every subfolder, got other files such as {other.name}"
+            _pass_over(DataError(str(entry), what, ""), corrupt, skipped)
     found = {name: files for name, files in found.items() if files}
     if len(found) < 2:
         loose = sum(entry.suffix.lower() in SUFFIXES and not entry.name.startswith(".") for entry in entries)
@@ -122,12 +133,11 @@ def _classes(folder: Path) -> dict[str, list[Path]]:
     return found
 
 
-def _pictures(folder: Path) -> Iterator[Path]:
+def _files(folder: Path) -> Iterator[Path]:
+    """Files that are not hidden, also in folders below."""
     for place, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES:
-                yield Path(place, name)
+        yield from (Path(place, name) for name in files if not name.startswith("."))
 
 
 def _looked(
@@ -150,7 +160,7 @@ def _looked(
 def _pass_over(error: DataError, corrupt: str, skipped: list[str]) -> None:
     """Note a picture that cannot be read, or refuse it."""
     if corrupt == "refuse":
-        raise DataError(error.who, error.what, 'leave it out, or pass over such pictures with corrupt="skip"') from None
+        raise DataError(error.who, error.what, 'leave it out, or pass over such with corrupt="skip"') from None
     skipped.append(f"{error.who}: {error.what}")
 
 
@@ -178,10 +188,15 @@ class _Pixels:
             self._all: Array = np.empty((count, *shape), np.uint8)
             return
         try:
-            self._all = np.lib.format.open_memmap(os.fspath(memory_map), "w+", np.uint8, (count, *shape))
+            # Another process may read an older file of that name: it stays in place until the new one is complete.
+            self._new = f"{os.fspath(memory_map)}.{os.getpid()}.new"
+            self._all = np.lib.format.open_memmap(self._new, "w+", np.uint8, (count, *shape))
+            if hasattr(os, "posix_fallocate"):  # writing to a mapped file without room would end the program
+                with open(self._new, "r+b") as file:
+                    os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
         except OSError as fault:
-            hint = "name a file in a folder with room for the pixels"
-            raise DataError(os.fspath(memory_map), f"expected a file that can be written, got {reason(fault)}", hint) from None
+            self.drop()
+            raise self._unwritable(fault) from None
 
     def add(self, image: Array) -> None:
         """Put one more picture behind the others."""
@@ -192,5 +207,19 @@ class _Pixels:
         """Those that were added."""
         if self._path is not None:
             self._all.flush()  # type: ignore[attr-defined]  # it is mapped
+            try:
+                os.replace(self._new, self._path)
+            except OSError as fault:
+                raise self._unwritable(fault) from None
             self._all = np.load(self._path, mmap_mode="r")
         return self._all[: self._count]
+
+    def drop(self) -> None:
+        """Remove a file that did not become complete."""
+        if self._path is not None:
+            with suppress(OSError):
+                os.remove(self._new)
+
+    def _unwritable(self, fault: OSError) -> DataError:
+        hint = "name a file in a folder with room for the pixels"
+        return DataError(os.fspath(self._path or ""), f"expected a file that can be written, got {reason(fault)}", hint)

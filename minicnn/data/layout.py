@@ -10,7 +10,7 @@ from ..errors import DataError, reason
 from .mnist_files import FILES
 
 PLACES = (".", "raw", "MNIST/raw")
-"""Subfolders that are searched; the last two are torchvision's."""
+"""Subfolders that are searched first; the last two are torchvision's."""
 
 _NAME = re.compile(r"(?:(.+)-)?(train|t10k|test)-(images[-.]idx3|labels[-.]idx1)-ubyte(\.gz)?", re.IGNORECASE)
 _Sets = dict[str, dict[str, list[Path]]]
@@ -31,7 +31,7 @@ def locate(folder: Path, hint: str) -> dict[str, Path]:
     except (OSError, ValueError) as fault:
         words = reason(fault) if isinstance(fault, OSError) else "a name with a null character"
         raise DataError(str(folder), f"expected a folder of data files, got {words}", hint) from fault
-    seen = [_sets(folder / place) for place in PLACES]
+    seen = [_sets(folder / place) for place in PLACES] + [_torchvisions(folder)]
     for sets in seen:
         whole = sorted(prefix for prefix, paths in sets.items() if len(paths) == len(FILES))
         if "" in whole or len(whole) == 1:
@@ -42,6 +42,20 @@ def locate(folder: Path, hint: str) -> dict[str, Path]:
     most = max((paths for sets in seen for paths in sets.values()), key=len, default={})
     missing = next(name for name in FILES if name not in most)
     raise DataError(str(folder), f"expected the four files of MNIST, raw or .gz, got no {missing}", hint)
+
+
+def is_layout(folder: Path) -> bool:
+    """Whether a folder has training images in a known layout."""
+    return any(_sets(folder / place) for place in PLACES) or bool(_torchvisions(folder))
+
+
+def _torchvisions(folder: Path) -> _Sets:
+    """The files of torchvision's other data sets, such as ``FashionMNIST/raw``, by the name of their folder."""
+    found: _Sets = {}
+    for place in _inside(folder):
+        if place.name != "MNIST" and (own := _sets(place / "raw").get("")):
+            found[place.name] = own
+    return found
 
 
 def _sets(folder: Path) -> _Sets:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..arrays import Array
-from ..errors import OptionError, Options
+from ..errors import Options, number
 from .canvas import Canvas
 
 QUANTILES = 1024
@@ -112,8 +112,7 @@ def check_alpha(who: str, alpha: object) -> None:
     Raises:
         OptionError: it is outside its range.
     """
-    if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not 0 < alpha <= 100:
-        raise OptionError(who, f"expected alpha in (0, 100], got {alpha!r}", "choose alpha in that range")
+    number(who, "alpha", alpha, 0, 100, "(]")
 
 
 def drawn(canvas: Canvas, pool: Array, alpha: float) -> Mix:
@@ -133,6 +132,7 @@ def quantiles(alpha: float, intervals: int = QUANTILES) -> tuple[float, ...]:
     >>> [round(q, 6) for q in quantiles(1.0, 4)]
     [0.0, 0.25, 0.5, 0.75, 1.0]
     """
+    alpha = max(alpha, 1e-6)  # below, a share is 0 or 1 in any case, and its powers are not finite
     end = 0.5**alpha
     t = end * np.linspace(0, 1, 16 * QUANTILES + 1)
     density = np.exp((alpha - 1) * np.log1p(-(t ** (1 / alpha))))

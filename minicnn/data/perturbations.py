@@ -9,8 +9,10 @@ import numpy as np
 
 from ..arrays import Array
 from ..backends.kernels import Kernels
-from .distortions import Elastic, displaced
+from ..errors import number
+from .distortions import Elastic, displaced, padded
 from .pixels import Pixels
+from .ranges import MOST
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +26,9 @@ class Moved:
         scale: scale factor.
         rotation: degrees, anticlockwise.
 
+    Raises:
+        OptionError: ``pixels`` resizes its images, or a number is outside its range.
+
     >>> from minicnn.data import Normalise
     >>> Moved(Pixels(np.zeros((2, 28, 28), np.uint8), Normalise(scale=1, shift=0), 32), rotation=30).shape
     (2, 1, 32, 32)
@@ -34,6 +39,13 @@ class Moved:
     right: float = 0.0
     scale: float = 1.0
     rotation: float = 0.0
+
+    def __post_init__(self) -> None:
+        padded("Moved", self.pixels)
+        for name in ("down", "right"):
+            number("Moved", name, getattr(self, name), -MOST, MOST, "[]")
+        number("Moved", "scale", self.scale, 1 / MOST, MOST, "[]")
+        number("Moved", "rotation", self.rotation, -360, 360, "[]")
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -50,6 +62,7 @@ class Moved:
 
 def noisy(pixels: Pixels, share: float, seed: int) -> Pixels:
     """Invert a random share of the pixels of each image: grey level v becomes 255 − v."""
+    number("noisy", "share", share, 0, 1, "[]")
     flipped = np.random.default_rng(seed).random(pixels.images.shape) < share
     return replace(pixels, images=np.where(flipped, 255 - pixels.images, pixels.images))
 

@@ -112,7 +112,7 @@ def opened(file: str | os.PathLike[str] | bytes, who: str) -> Iterator[Image.Ima
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError as error:
-        raise lacking(who, "Pillow", error, DataError) from None
+        raise lacking(who, "PIL", error, DataError) from None
     hint = "save it again as PNG or JPEG, or leave it out"
     try:
         with warnings.catch_warnings():

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..arrays import Array, DType
 from ..backends.kernels import Kernels
+from ..engine.mapped import check_mapped
 from ..engine.rows import readable
 from ..errors import DataError, OptionError, Options, finite
 
@@ -24,7 +25,7 @@ class Normalise(Options):
         shift: value of the background, grey level 0; likewise.
 
     Raises:
-        OptionError: sequences that are not of finite numbers, or of different lengths.
+        OptionError: they are no finite numbers, or sequences of different lengths.
 
     >>> round(Normalise.standard(0.1307, 0.3081).shift, 4)
     -0.4242
@@ -44,6 +45,8 @@ class Normalise(Options):
                 for each in taken:
                     finite("Normalise", name, each, 0.5)
                 object.__setattr__(self, name, taken)
+            else:
+                finite("Normalise", name, given.item() if isinstance(given, np.generic) else given, 0.5)
         if self.channels == 0 or len({len(each) for each in (self.scale, self.shift) if isinstance(each, tuple)}) > 1:
             what = f"expected scale and shift of one number, or of one for each channel, got {self.scale} and {self.shift}"
             raise OptionError("Normalise", what, "give both as many numbers")
@@ -81,7 +84,8 @@ class Pixels:
 
     Args:
         images: (N, H, W) uint8, or (N, C, H, W) of any number of channels, also memory-mapped; do not change them afterwards,
-            because a GPU keeps a copy.
+            because a GPU keeps a copy. A mapped file that was cut short is refused with the next batch, but one that is cut
+            short while a batch is read ends the program.
         normalise: how grey levels become numbers.
         size: rows and columns of the network's input; those of the images for None, and always for colour images.
         fit: ``"pad"`` surrounds the image with background, ``"resize"`` stretches it bilinearly.
@@ -123,9 +127,19 @@ class Pixels:
             what = f"expected a size above {self.images.shape[1:]} by an even number, got {self.size}"
             raise OptionError("Pixels", what, 'give another size or fit="resize"')
 
-    @cached_property
+    @property
     def shape(self) -> tuple[int, ...]:
-        """(N, C, rows, columns), the network's input."""
+        """(N, C, rows, columns), the network's input.
+
+        Raises:
+            DataError: the images are over a file that was cut short.
+        """
+        if self.images.base is not None:  # a network asks for the shape with each batch
+            check_mapped("Pixels", self.images)
+        return self._shape
+
+    @cached_property
+    def _shape(self) -> tuple[int, ...]:
         count, *channels, rows, columns = self.images.shape
         return (count, *(channels or [1]), self.size or rows, self.size or columns)
 

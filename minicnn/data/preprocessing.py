@@ -125,6 +125,16 @@ def measured(images: Array) -> Normalise:
     return Normalise(scale=1 / (deviation or 1.0), shift=-mean / (deviation or 1.0))
 
 
+def check_finite(images: Array) -> None:
+    """Refuse images with numbers that are not finite.
+
+    Raises:
+        DataError: there is one.
+    """
+    if not all(np.isfinite(piece).all() for piece in _pieces(images)):
+        raise DataError("images", "expected finite numbers, got others", "clean the images")
+
+
 def _pieces(images: Array) -> Iterator[Array]:
     step = max(1, PIECE // max(1, images[0].size))
     return (images[first : first + step] for first in range(0, len(images), step))

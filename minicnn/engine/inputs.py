@@ -11,6 +11,7 @@ from ..arrays import Array, DType, Shape
 from ..backends.kernels import Kernels
 from ..errors import DataError, ShapeError
 from ..nn.losses import Loss
+from .mapped import check_mapped
 from .rows import NUMPY
 from .source import Images, Source
 
@@ -63,8 +64,7 @@ def array(who: str, values: object) -> Array:
     try:
         return np.asarray(values)
     except (ValueError, TypeError):
-        what = "expected an array, got values that do not form one"
-        raise DataError(who, what, "give rows of equal length") from None
+        raise DataError(who, "expected an array, got values that do not form one", "give rows of equal length") from None
 
 
 def arrays(who: str, values: object, dtype: DType, shape: Shape) -> Arrays:
@@ -83,6 +83,8 @@ def arrays(who: str, values: object, dtype: DType, shape: Shape) -> Arrays:
         raise ShapeError(who, f"expected an array {expected}, got {given.shape}", hint)
     if len(given) == 0:
         raise DataError(who, "expected at least one image, got none", "give an array with N of at least 1")
+    if given.base is not None:
+        check_mapped(who, given)
     return Arrays(given, dtype, values if isinstance(values, np.ndarray) else given)
 
 
@@ -113,9 +115,7 @@ def labels(who: str, given: Array, images: int, classes: int, chosen: Array, ign
     if given.shape != (images,) or given.dtype.kind not in "iu":
         what = f"expected {images} whole class numbers, got dtype {given.dtype} and shape {given.shape}"
         raise DataError(who, what, "give one label for each image")
-    taken = given[chosen]
-    if taken.dtype != INDEX:
-        taken = taken.astype(INDEX)
+    taken = given[chosen].astype(INDEX, copy=False)
     if ignored is None:
         check_range(taken, classes)
         return taken

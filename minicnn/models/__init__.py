@@ -8,6 +8,15 @@ from .squeezenet import squeezenet_small
 from .unet import unet_small
 from .vgg import vgg_small
 
+CLASSIFIERS = (
+    *("keyword_cnn", "lenet5", "lenet5_1998", "lenet5_modern", "lenet5s", "mnist_convnet", "mobilenet_small"),
+    *("resnet8", "resnet20", "squeezenet_small", "vgg_small"),
+)
+"""The names of the models whose outputs are classes."""
+
+ZOO = (*CLASSIFIERS, "conv_autoencoder", "unet_small")
+"""The names of all models."""
+
 __all__ = [
     "C3_CONNECTIONS",
     "c3_table",

@@ -75,6 +75,8 @@ def service(model: Classifier, fit: str = "crop", limits: Limits = Limits()) -> 
     from starlette.responses import PlainTextResponse
     from starlette.routing import Route
 
+    if model.preprocessing is not None:
+        model = model.with_layout("NCHW")  # that of pictures as they are read
     metrics = Metrics()
     shape, steps = model.net.in_shape, model.preprocessing
     form = Form(shape=shape, uint8=steps is None or steps.uint8, fit=fit)
@@ -157,7 +159,8 @@ class _Predict:
 
         most, content = self._limits.bytes, bytearray()
         too_much = Refused(413, f"body: expected at most {most:,} bytes, got more; send a smaller picture")
-        if (said := request.headers.get("content-length", "0")).isdecimal() and int(said[:20]) > most:
+        length = self._length(request)
+        if length is not None and length > most:
             raise too_much
         try:
             async with asyncio.timeout(PATIENCE):
@@ -169,9 +172,23 @@ class _Predict:
             raise Refused(408, f"body: expected all of it within {PATIENCE:g} s, got a part; send it at once") from None
         except ClientDisconnect:
             raise Refused(499, "body: expected all of it, got a part; stay connected") from None
+        if not content and length is None and "transfer-encoding" not in request.headers:
+            raise Refused(411, "Content-Length: expected the length of a body, got none; send a picture with its length")
         if not content:
             raise Refused(400, "body: expected a picture, got none; send its bytes as the body")
         return bytes(content)
+
+    @staticmethod
+    def _length(request: Request) -> int | None:
+        """What a request says of the length of its body; a server need not have looked at it."""
+        said = {part.strip() for given in request.headers.getlist("content-length") for part in given.split(",")}
+        if not said:
+            return None
+        first = said.pop()
+        if said or not (first.isascii() and first.isdigit()):
+            words = "Content-Length: expected one whole number, got another text or several"
+            raise Refused(400, f"{words}; send the number of bytes of the body")
+        return int(first.lstrip("0")[:20] or "0")
 
     async def _picture(self, body: bytes) -> Array:
         if self._form.is_large(body):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -19,6 +20,8 @@ LARGE = 1 << 18
 PNG = b"\x89PNG\r\n\x1a\n"
 NUMBERS = "u1 u2 u4 u8 i1 i2 i4 i8 f2 f4 f8"
 WHO = "body"
+CHARACTERS, ROOM = 64, 4096
+"""JSON may have so many bytes for each number that the network takes, and so many beside; to read it takes 30 times that."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +65,11 @@ class Form:
         """``{"image": [[…], …]}``, nested lists of numbers.
 
         Raises:
-            DataError: they are none, or of another shape.
+            DataError: they are none, too many, or of another shape.
         """
-        hint = 'send {"image": [[0, 255, ...], ...]}'
+        hint, most = 'send {"image": [[0, 255, ...], ...]}', CHARACTERS * prod(self.shape) + ROOM
+        if len(body) > most:
+            raise DataError(WHO, f"expected at most {most:,} bytes of JSON for this network, got {len(body):,}", hint)
         try:
             found = json.loads(body)
         except (ValueError, RecursionError):

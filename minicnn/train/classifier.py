@@ -218,6 +218,8 @@ class Regressor(Estimator[bool]):
         if given.dtype.kind not in "fiu" or not (flat or given.shape == shape):
             what = f"expected numbers ({', '.join(map(str, shape))}), got {given.dtype} of shape {given.shape}"
             raise DataError("targets", what, "give one target for each image")
+        if not np.isfinite(given).all():
+            raise DataError("targets", "expected finite numbers, got others", "leave these images out, or clean the targets")
         return np.asarray(given.reshape(shape), self.net.dtype)
 
     def _restored(self, path: StrPath, found: Json) -> bool:

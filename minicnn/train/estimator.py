@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from copy import copy
 from dataclasses import asdict, fields, replace
 from reprlib import repr as short
 from typing import Generic, Self, TypedDict, TypeVar, Unpack
@@ -16,7 +17,7 @@ from ..data.from_arrays import LAYOUTS
 from ..data.mixing import Mixing
 from ..data.outfile import StrPath
 from ..data.pixels import Normalise, Pixels, split
-from ..data.preprocessing import Preprocessing, arranged
+from ..data.preprocessing import Preprocessing, arranged, check_finite
 from ..engine.score import Score
 from ..errors import CheckpointError, ContractError, OptionError
 from ..network import Network
@@ -105,8 +106,7 @@ class Estimator(Generic[Learned]):
         if fit_size not in ("pad", "resize"):
             raise OptionError(who, f'expected fit_size "pad" or "resize", got {fit_size!r}', 'give fit_size="pad"')
         if layout is not None and layout not in LAYOUTS:
-            what = f"expected layout as one of {', '.join(LAYOUTS)}, got {layout!r}"
-            raise OptionError(who, what, 'give layout="NHWC", or leave it out')
+            raise _no_layout(who, layout)
         self.net, self.optimizer = net, Adam() if optimizer is None else optimizer
         self.loss: Loss | None = loss
         self.preprocessing: Preprocessing | None = None
@@ -165,11 +165,14 @@ class Estimator(Generic[Learned]):
             train = replace(train, weight=self._weights(train, learned, class_weight))
         train = augmented(f"{self._who}.fit", train, augment, run.seed, self.net.out_shape[0])
         trainer = Trainer(self.net, loss, self.optimizer, run, train, held_out, log, callbacks)
-        self.preprocessing, self._learned = steps, learned
+        before = self.preprocessing, self._learned
+        self.preprocessing, self._learned = steps, learned  # callbacks may use it
         done = len(self.history)
         try:
             trainer.fit()
         finally:
+            if not trainer.rows and not trainer.images_done[0]:  # refused
+                self.preprocessing, self._learned = before
             self.history += [replace(row, epoch=done + row.epoch) for row in trainer.rows]
         return self
 
@@ -177,7 +180,7 @@ class Estimator(Generic[Learned]):
         self, steps: Preprocessing, learned: Learned, images: ArrayLike, targets: ArrayLike, validation: Held, seed: int
     ) -> tuple[Dataset, Dataset | None]:
         """What to train on and to validate with."""
-        x = steps.source(self._who, images, self.net.in_shape, self.net.dtype)
+        x = self._finite(steps.source(self._who, images, self.net.in_shape, self.net.dtype))
         y = self._numbers(targets, x.shape[0], learned)
         if validation is None:
             return Dataset(x, y), None
@@ -190,8 +193,33 @@ class Estimator(Generic[Learned]):
         if len(validation) != 2:
             what = f"expected validation as a pair (images, targets), got {len(validation)} things"
             raise OptionError(f"{self._who}.fit", what, "write validation=(images, targets)")
-        held_x = steps.source("validation", validation[0], self.net.in_shape, self.net.dtype)
+        held_x = self._finite(steps.source("validation", validation[0], self.net.in_shape, self.net.dtype))
         return Dataset(x, y), Dataset(held_x, self._numbers(validation[1], held_x.shape[0], learned))
+
+    def with_layout(self, layout: str | None) -> Self:
+        """The same model, with the same network, for images of another layout than those of training.
+
+        Args:
+            layout: as of ``Classifier``.
+
+        Raises:
+            OptionError: a layout that is none.
+            ContractError: it is not trained.
+        """
+        if layout is not None and layout not in LAYOUTS:
+            raise _no_layout(self._who, layout)
+        if self.preprocessing is None:
+            raise self._untrained()
+        other = copy(self)
+        other.preprocessing, other._small = replace(self.preprocessing, layout=layout), SmallBatches()
+        return other
+
+    @staticmethod
+    def _finite(source: Pixels | Array) -> Pixels | Array:
+        """Refuse images to train on that are not finite: they would spoil every weight."""
+        if not isinstance(source, Pixels):
+            check_finite(source)
+        return source
 
     def evaluate(self, images: ArrayLike, targets: ArrayLike) -> Score:
         """Loss and accuracy; arguments as for ``fit``."""
@@ -279,6 +307,11 @@ class Estimator(Generic[Learned]):
     def __repr__(self) -> str:
         shapes = f"{self.net.in_shape} → {self.net.out_shape}"
         return f"<{self._who} {shapes}, {len(self.net.params.flat):,} parameters, {len(self.history)} epochs>"
+
+
+def _no_layout(who: str, layout: str) -> OptionError:
+    what = f"expected layout as one of {', '.join(LAYOUTS)}, got {layout!r}"
+    return OptionError(who, what, 'give layout="NHWC", or leave it out')
 
 
 def _as_json(steps: Preprocessing) -> Document:

@@ -148,7 +148,7 @@ class TrainingOptions:
             )
 
 
-def check_kinds(run: object, train: object, validation: object) -> None:
+def check_kinds(run: object, train: object, validation: object, log: object) -> None:
     """Refuse arguments of a trainer that are of other kinds.
 
     Raises:
@@ -159,6 +159,7 @@ def check_kinds(run: object, train: object, validation: object) -> None:
         ("run", run, isinstance(run, TrainingOptions), options),
         ("train", train, isinstance(train, Dataset), data),
         ("validation", validation, isinstance(validation, Dataset | None), data),
+        ("log", log, log is None or callable(log), ("a function", "give for example log=print, or log=None for silence")),
     ):
         if not right:
             raise OptionError("Trainer", f"expected {name} as {wanted}, got {type(value).__name__}", hint)

@@ -69,7 +69,7 @@ class Trainer:
         log: Log | None = say,
         callbacks: Sequence[Callback] = (),
     ) -> None:
-        check_kinds(run, train, validation)
+        check_kinds(run, train, validation, log)
         self.net, self.loss, self.run = net, loss, run
         self.train, self.validation, self.log = train, validation, log
         self.callbacks = hooks.checked("Trainer", callbacks)

@@ -36,7 +36,7 @@ from minicnn.data import (
     RandomFlip,
 )
 from minicnn.data.augmentations import recipe
-from minicnn.data.canvas import STREAM
+from minicnn.data.canvas import STREAM, between
 from minicnn.data.distortions import Affine
 from minicnn.data.mixing import quantiles
 from minicnn.nn.penalties import MLE
@@ -319,7 +319,7 @@ def test_grey_levels_without_a_normalisation_are_warned_of_once():
 
 PIXELS = Pixels(COLOURS, LEVELS)
 BAD = [
-    (lambda: RandomCrop(-1), "RandomCrop: expected padding as a whole number of at least 0, got -1; give padding=4"),
+    (lambda: RandomCrop(-1), "RandomCrop: expected padding as a whole number from 0 to 1,000,000, got -1; give padding=0 or "),
     (lambda: RandomCrop(2, 256), "RandomCrop: expected fill in [0, 255], got 256; choose fill in that range"),
     (lambda: RandomFlip(p=1.5), "RandomFlip: expected p in [0, 1], got 1.5; choose p in that range"),
     (lambda: RandomFlip("horizontal"), "RandomFlip: expected horizontal as True or False, got 'horizontal'; "),
@@ -330,14 +330,17 @@ BAD = [
         lambda: RandomAffine(0, translate=0.1),
         "RandomAffine: expected translate as 2 numbers, got 0.1; give translate=(0.5, 0.5)",
     ),
-    (lambda: RandomAffine(0, scale=(0, 1)), "RandomAffine: expected scale in (0, inf), got 0; choose scale in that range"),
+    (
+        lambda: RandomAffine(0, scale=(0, 1)),
+        "RandomAffine: expected scale in [1e-06, 1e+06], got 0; choose scale in that range",
+    ),
     (
         lambda: RandomAffine(0, shear=(1, 2, 3)),
         "RandomAffine: expected shear as 2 numbers, got (1, 2, 3); give shear=(0.5, 0.5)",
     ),
     (lambda: RandomErasing(2), "RandomErasing: expected p in [0, 1], got 2; choose p in that range"),
     (lambda: RandomErasing(value=-1), "RandomErasing: expected value in [0, 255], got -1; choose value in that range"),
-    (lambda: ColorJitter(-0.1), "ColorJitter: expected brightness in [0, inf), got -0.1; choose brightness in that range"),
+    (lambda: ColorJitter(-0.1), "ColorJitter: expected brightness in [0, 1e+06], got -0.1; choose brightness in that range"),
     (
         lambda: Augmented(Pixels(COLOURS[:, :2], LEVELS), [ColorJitter(saturation=0.1)]),
         "ColorJitter: expected images of 1 or 3 channels for saturation, got 2; leave saturation out",
@@ -356,7 +359,7 @@ BAD = [
     ),
     (
         lambda: Augmented(PIXELS, [], seed=-1),
-        "Augmented: expected seed as a whole number from 0 to 2^64 − 1, got -1; give seed=0",
+        "Augmented: expected seed as a whole number from 0 to 2^64 − 1, got -1; give seed=0 or another one of these",
     ),
     (
         lambda: Augmented(PIXELS, [RandomFlip()]).targets(LABELS, 5),
@@ -370,6 +373,22 @@ BAD = [
         lambda: Normalise(scale=[], shift=0),
         "Normalise: expected scale and shift of one number, or of one for each channel, got () ",
     ),
+    (lambda: RandomCrop(10**400), "RandomCrop: expected padding as a whole number from 0 to 1,000,000, got 1000"),
+    (lambda: RandomCrop(2.0), "RandomCrop: expected padding as a whole number from 0 to 1,000,000, got 2.0; "),
+    (lambda: RandomAffine(np.nan), "RandomAffine: expected degrees in [0, 180], got nan; choose degrees in that range"),
+    (lambda: RandomAffine(0, scale=(0.5, 1e300)), "RandomAffine: expected scale in [1e-06, 1e+06], got 1e+300; choose"),
+    (lambda: RandomAffine(0, scale=(1e-300, 1)), "RandomAffine: expected scale in [1e-06, 1e+06], got 1e-300; choose"),
+    (lambda: RandomErasing(ratio=(1, np.inf)), "RandomErasing: expected ratio in [1e-06, 1e+06], got inf; choose ratio in "),
+    (lambda: ColorJitter((0, 1e300)), "ColorJitter: expected brightness in [0, 1e+06], got 1e+300; choose brightness in "),
+    (lambda: Elastic(1e300), "Elastic: expected alpha in [0, 1e+06], got 1e+300; choose alpha in that range"),
+    (lambda: Elastic(size=3), "Elastic: expected alpha, sigma, got size; use one of these names"),
+    (lambda: Augmented(PIXELS, [Mixup()], pool=[60]), "Augmented: expected pool as numbers of images from 0 to 59, got [60]"),
+    (lambda: Augmented(PIXELS, [Mixup()], pool=[-1]), "Augmented: expected pool as numbers of images from 0 to 59, got [-1]"),
+    (lambda: Augmented(PIXELS, [Mixup()], pool=[]), "Augmented: expected pool as numbers of images from 0 to 59, got []; "),
+    (lambda: Augmented(PIXELS, [], pool=[0.5]), "Augmented: expected pool as numbers of images from 0 to 59, got [0.5]; "),
+    (lambda: Augmented(PIXELS, [Mixup()]).targets(LABELS, 5.0), "Augmented: expected classes as a whole number of at least "),
+    (lambda: Normalise(scale=np.nan, shift=0), "Normalise: expected scale as a finite number, got nan; give scale=0.5"),
+    (lambda: Normalise(scale=1, shift="x"), "Normalise: expected shift as a finite number, got 'x'; give shift=0.5"),
     (lambda: Normalise(scale=[1, np.inf], shift=0), "Normalise: expected scale as a finite number, got inf; give scale=0.5"),
     (
         lambda: Pixels(COLOURS, Normalise(scale=(1, 2), shift=0)),
@@ -382,6 +401,46 @@ BAD = [
 def test_options_out_of_range_are_refused(make, words):
     with pytest.raises(OptionError, match=f"^{re.escape(words)}"):
         make()
+
+
+LOOKS = [Augmented(PIXELS, [RandomFlip()]), Distorted(PIXELS, Affine(shift=1))]
+
+
+@pytest.mark.parametrize("source", LOOKS, ids=lambda source: type(source).__name__)
+@pytest.mark.parametrize("index", [[60], [-1], [2**62], [0.5], [[0]], [], [True], 3, "0", [[0], [1, 2]]])
+def test_images_that_are_not_there_are_not_looked_at(source, index):
+    who = f"{type(source).__name__}.look"
+    with pytest.raises(
+        OptionError, match=f"^{who}: expected index as numbers of images from 0 to 59, got .*; give for example "
+    ):
+        source.look(index, backend="numpy")
+    with pytest.raises(
+        OptionError, match=rf"^{who}: expected step as a whole number from 0 to 2\^64 − 1, got -1; give step=0 "
+    ):
+        source.look([0], step=-1, backend="numpy")
+
+
+EXTREME = [
+    *(RandomCrop(10**6, fill=3), RandomAffine(180, (1, 1), (1e-6, 1e6), (-89, 89, -89, 89), fill=7)),
+    *(RandomErasing(1, (0, 1), (1e-6, 1e6)), ColorJitter(1e6, 1e6, 1e6), Elastic(1e6, 1), Elastic(1e6, 1e6)),
+    *(Mixup(1e-300), CutMix(1e-300)),
+]
+
+
+@pytest.mark.parametrize("backend", ["cpu", "numpy"])
+@pytest.mark.parametrize("augmentation", EXTREME, ids=lambda each: type(each).__name__)
+def test_extreme_options_give_grey_levels(backend, augmentation):
+    """Nothing outside an image is read, which check mode notices, and nothing is no number."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        seen = Augmented(PIXELS, [augmentation]).look(range(60), backend=backend)
+    assert 0 <= seen.min() <= seen.max() <= 255
+
+
+def test_factors_are_drawn_within_their_range():
+    for low, high in ((1e-6, 1e6), (0.1, 3.3), (0.9, 1.1), (1e-6, 1e-6)):
+        reach, middle = (np.float32(each) for each in between(low, high))
+        assert np.float32(low) <= middle - reach <= middle + reach * np.float32(1 - 2**-23) <= np.float32(high)
 
 
 @pytest.mark.parametrize("labels", [LABELS[:7], LABELS.astype(float), LABELS + 1])

@@ -7,6 +7,7 @@ import pytest
 from minicnn import Adam, ContractError, Conv2d, CrossEntropy, Dense, Flatten, Network, OptionError
 from minicnn.backends.cpu.kernels.warp import draw_uniform
 from minicnn.data import Affine, Distorted, Elastic, Moved, Normalise, Pixels, load_mnist, perturbations
+from minicnn.data.perturbations import noisy
 from minicnn.optim.averaging import ParameterAverage
 from minicnn.train import Dataset, Trainer, TrainingOptions
 
@@ -121,17 +122,26 @@ def test_elastic_fields_have_simards_variance_and_correlation():
 
 
 BAD = [
-    (lambda: Affine(shift=-1), r"Affine: expected shift in \[0, inf\), got -1; choose shift in that range"),
+    (lambda: Affine(shift=-1), r"Affine: expected shift in \[0, 1e\+06\], got -1; choose shift in that range"),
     (lambda: Affine(scale=-0.1), "Affine: expected scale in"),
     (lambda: Affine(squeeze=float("nan")), "Affine: expected squeeze in"),
     (lambda: Affine(shear="much"), "Affine: expected shear in"),
     (lambda: Affine(rotation=181), r"Affine: expected rotation in \[0, 180\], got 181"),
-    (lambda: Elastic(alpha=-1), r"Elastic: expected alpha in \[0, inf\), got -1"),
-    (lambda: Elastic(sigma=0.5), r"Elastic: expected sigma in \[1, inf\), got 0.5"),
+    (lambda: Elastic(alpha=-1), r"Elastic: expected alpha in \[0, 1e\+06\], got -1"),
+    (lambda: Elastic(sigma=0.5), r"Elastic: expected sigma in \[1, 1e\+06\], got 0.5"),
     (
         lambda: Distorted(PIXELS, seed=-1),
         "Distorted: expected seed as a whole number from 0 to 2\\^64 − 1, got -1; give seed=0",
     ),
+    (lambda: Affine(shift=1e39), r"Affine: expected shift in \[0, 1e\+06\], got 1e\+39; choose shift in that range"),
+    (lambda: Affine(scale=float("inf")), "Affine: expected scale in .*, got inf"),
+    (lambda: Distorted(DIGITS.train_images), "Distorted: expected pixels as data.Pixels, got ndarray; write Pixels"),
+    (lambda: Distorted(PIXELS, Elastic()), "Distorted: expected affine as Affine and elastic as Elastic, got Elastic"),
+    (lambda: Moved(PIXELS, scale=0), r"Moved: expected scale in \[1e-06, 1e\+06\], got 0; choose scale in that range"),
+    (lambda: Moved(PIXELS, rotation=float("nan")), r"Moved: expected rotation in \[-360, 360\], got nan"),
+    (lambda: Moved(PIXELS, down="x"), r"Moved: expected down in \[-1e\+06, 1e\+06\], got 'x'"),
+    (lambda: Moved(Pixels(DIGITS.train_images, PIXELS.normalise, 20, "resize")), 'Moved: expected pixels with fit "pad"'),
+    (lambda: noisy(PIXELS, 2, 0), r"noisy: expected share in \[0, 1\], got 2"),
     (
         lambda: Distorted(Pixels(DIGITS.train_images, PIXELS.normalise, 32, "resize")),
         'Distorted: expected pixels with fit "pad", got "resize"; resize the images beforehand',

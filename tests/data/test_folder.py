@@ -1,6 +1,8 @@
 """Pictures from files and folders: every format, orientation, size and colour; what is damaged, hostile or no picture."""
 
+import errno
 import io
+import os
 import re
 import struct
 import zlib
@@ -154,9 +156,7 @@ def test_a_damaged_picture_is_refused_or_passed_over(folder):
     whole = (folder / "red" / "0.png").read_bytes()
     (folder / "red" / "0.png").write_bytes(whole[:40])
     name = re.escape(str(folder / "red" / "0.png"))
-    with pytest.raises(
-        DataError, match=f'^{name}: expected .*, got .*; leave it out, or pass over such pictures with corrupt="skip"$'
-    ):
+    with pytest.raises(DataError, match=f'^{name}: expected .*, got .*; leave it out, or pass over such with corrupt="skip"$'):
         ImageFolder(folder)
     found = ImageFolder(folder, corrupt="skip")
     assert len(found.images) == len(found.labels) == len(found.files) == 8
@@ -287,3 +287,40 @@ def test_a_classifier_learns_a_folder(folder):
     classifier = Classifier(net, optimizer=Adam(0.1), classes=found.classes)
     classifier.fit(found.images, found.labels, validation=(found.images, found.labels), epochs=20, log=None)
     assert classifier.predict(found.images).tolist() == found.names.tolist()
+
+
+def test_a_mapped_file_that_is_made_anew_leaves_who_reads_the_older_one_alone(folder, tmp_path):
+    where = tmp_path / "pixels.npy"
+    older = ImageFolder(folder, memory_map=where)
+    before = older.images.copy()
+    ImageFolder(folder, size=(2, 2), channels=1, memory_map=where)
+    assert np.array_equal(older.images, before)
+    assert [path.name for path in tmp_path.iterdir() if "pixels" in path.name] == ["pixels.npy"]
+
+
+def test_no_room_for_a_mapped_file_is_said_before_it_is_written(folder, tmp_path, monkeypatch):
+    def full(*given):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    words = "expected a file that can be written, got no space left on device; name a file in a folder with room for the pixels"
+    with pytest.raises(DataError, match=words):
+        ImageFolder(folder, memory_map=tmp_path / "pixels.npy")
+    assert not [path for path in tmp_path.iterdir() if "pixels" in path.name]
+
+
+def test_a_class_of_files_that_are_no_pictures_is_refused_or_passed_over_by_name(folder):
+    (folder / "green" / "more").mkdir(parents=True)
+    (folder / "empty").mkdir()
+    for number in range(3):
+        (folder / "green" / "more" / f"{number}.webp").write_bytes(b"x")
+    endings = ".png, .jpg, .jpeg, .bmp, .gif"
+    what = f"{folder / 'green'}: expected pictures, which end in {endings}, in every subfolder, got other files"
+    with pytest.raises(
+        DataError, match=rf'^{re.escape(what)} such as \d.webp; leave it out, or pass over such with corrupt="skip"$'
+    ):
+        ImageFolder(folder)
+    found = ImageFolder(folder, corrupt="skip")
+    assert "green" not in found.classes
+    assert "empty" not in found.classes
+    assert [words[: len(what)] for words in found.skipped] == [what]

@@ -438,3 +438,32 @@ def test_every_epoch_has_an_order_of_its_own_that_can_be_had_again():
     assert len({tuple(order) for order in orders}) == 4
     assert shuffled(index, 1, 2).tolist() == orders[3]
     assert index.tolist() == list(range(5, 105))
+
+
+CUT = """
+import numpy as np, os, minicnn as m
+from minicnn.data import Normalise, Pixels
+images = np.lib.format.open_memmap("images.npy", "w+", np.uint8, (40, 40, 40))
+images[...] = 7
+given = np.load("images.npy", mmap_mode="r")
+net = m.Network([m.Flatten(), m.Dense(2)], (1, 40, 40), threads=1, backend="numpy")
+sources = [Pixels(given, Normalise(scale=1, shift=0)), Pixels(np.asarray(given), Normalise(scale=1, shift=0)), given[:, None]]
+for source in sources:
+    net.predict(source, index=[39])
+os.truncate("images.npy", 20_000)
+for source in sources:
+    try:
+        net.predict(source, index=[39])
+    except m.DataError as error:
+        print(error)
+"""
+
+
+def test_a_mapped_file_that_was_cut_short_is_refused_and_the_program_goes_on(python):
+    printed = python(CUT).splitlines()
+    what = "expected 64,128 bytes in the mapped file, got 20,000, as it was cut short; map it anew, and let nothing write to it"
+    assert [words.partition(": ")[0] for words in printed] == ["Pixels", "Pixels", "x"]
+    for words in printed:
+        name = words.partition(" bytes in ")[2].partition(", got")[0]
+        assert name.endswith("images.npy")
+        assert words.partition(": ")[2].replace(name, "the mapped file") == f"{what} meanwhile"

@@ -100,6 +100,11 @@ REFUSED = [
         "expected windows that all meet the map, got others",
     ),
     (
+        "f = Flatten(x)  y = MaxPool<kernel_shape = [2]>(f)",
+        "MaxPool (node y)",
+        "expected kernel, strides and dilations of 0 whole numbers of at least 1, got [2], [], []",
+    ),
+    (
         "y = ReduceMean(x)",
         "ReduceMean (node y)",
         "expected axes, as the first axis of all is the batch, got none",

@@ -65,6 +65,56 @@ def test_after_warmup_the_examples_compile_nothing(python):
     assert python(EVERYTHING.format(examples=str(EXAMPLES)), MINICNN_CACHE=cache_root()) == "True []\n"
 
 
+OF_A_FILE = """
+import contextlib, io
+import numpy as np
+import minicnn as m
+from PIL import Image
+from minicnn import cli
+from minicnn.backends.cpu.compile import jit
+images = np.random.default_rng(0).integers(0, 256, (20, 3, 9, 8), np.uint8)
+layers = [("C1", m.Conv2d(4, kernel_size=3)), m.ReLU(), m.Flatten(), ("F", m.Dense(2))]
+net = m.Network(layers, (3, 9, 8), threads=1, backend="numpy")
+m.save("n", net)
+m.Classifier(net).fit(images, np.arange(20) % 2, log=None, epochs=1).save("c")
+Image.fromarray(images[0].transpose(1, 2, 0)).save("a.png")
+asked, compile = [], jit._compile
+def noted(function, signature):
+    asked.append(f"{function.__name__} {signature}")
+    return compile(function, signature)
+jit._compile = noted
+said = io.StringIO()
+with contextlib.redirect_stdout(said):
+    assert cli.main(["warmup", "--model", "n"]) == 0
+    warm = [len(asked)]
+    net = m.load("n")
+    x = images / np.float32(255)
+    net.predict(x), net.predict(x[:1])
+    warm.append(len(asked))
+    assert cli.main(["warmup", "--model", "c"]) == 0
+    warm.append(len(asked))
+    assert cli.main(["predict", "c", "a.png"]) == 0
+    assert cli.main(["predict", "c", *20 * ["a.png"]]) == 0
+    again = m.load("c")
+    again.fit(np.tile(images, (9, 1, 1, 1)), np.arange(180) % 2, log=None, epochs=1)
+    again.evaluate(images, np.arange(20) % 2)
+print(warm[0] > 10, warm[1] - warm[0], warm[2] > warm[1], asked[warm[2]:])
+print(*(line.partition(":")[0] for line in said.getvalue().splitlines() if " compiled in " in line), sep="; ")
+"""
+
+
+@pytest.mark.skipif(INTERPRET, reason="nothing is compiled")
+def test_after_the_warmup_of_a_file_nothing_of_it_is_compiled(python):
+    printed = python(OF_A_FILE, MINICNN_CACHE=cache_root()).splitlines()
+    assert printed == ["True 0 True []", "prediction; training, by mean squares; prediction; training"]
+
+
+def test_a_file_that_is_none_is_not_warmed_up(capsys, tmp_path):
+    assert cli.main(["warmup", "--model", str(tmp_path / "nothing")]) == 2
+    words = "expected a readable file, got no such file or directory; check the path and its permissions"
+    assert capsys.readouterr().err == f"minicnn: {tmp_path / 'nothing'}: {words}\n"
+
+
 def test_a_wrong_number_of_threads_is_one_sentence(capsys):
     assert cli.main(["warmup", "--threads", "0"]) == 2
     message = "minicnn: threads: expected a whole number of at least 1, got 0; give threads=1 or leave it out\n"

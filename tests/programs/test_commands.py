@@ -11,6 +11,7 @@ from PIL import Image
 
 import minicnn
 from minicnn import cli
+from minicnn.data.idx import write_idx
 
 COLOURS = {"blue": (20, 40, 220), "red": (220, 40, 20)}
 
@@ -123,6 +124,14 @@ def test_npz_files_are_data_too(here, capsys, tmp_path):
             "{}/test/red: expected two subfolders of pictures or more, one for each class, got 0 of them, ",
         ),
         (["train", "{}/train", "--out", "{}"], "--out: expected a file, got the folder {}; name a file in it"),
+        (
+            ["train", "{}/train", "--out", "{}/none/m.safetensors"],
+            "--out: expected a file in a folder that can be written to, got no such file or directory for {}/none; make",
+        ),
+        (
+            ["train", "{}/train", "--out", "/proc/m.safetensors"],
+            "--out: expected a file in a folder that can be written to, got ",
+        ),
         (["train", "{}/nothing.npz"], "{}/nothing.npz: expected a readable NPZ file, got no such file or directory; "),
         (["evaluate", "{}/nothing", "{}/test"], "{}/nothing: expected "),
         (
@@ -165,6 +174,19 @@ def test_a_model_goes_to_onnx_and_back(here, capsys, tmp_path):
     [
         (["export", "{}/model.safetensors", "--out", "{}"], "--out: expected a file, got the folder {}; name a file in it"),
         (["import", "{}/nothing.onnx", "--out", "{}"], "--out: expected a file, got the folder {}; name a file in it"),
+        (
+            ["import", "{}/nothing.onnx", "--out", "{}/none/m"],
+            "--out: expected a file in a folder that can be written to, got no ",
+        ),
+        (
+            ["export", "{}/nothing", "--out", "{}/none/m"],
+            "--out: expected a file in a folder that can be written to, got no such ",
+        ),
+        (
+            ["plot", "{}/nothing", "--out", "{}/none/m"],
+            "--out: expected a file in a folder that can be written to, got no such ",
+        ),
+        (["plot", "{}/nothing", "--out", "{}"], "--out: expected a file, got the folder {}; name a file in it"),
         (["import", "{}/model.safetensors"], "{}/model.safetensors: expected "),
         (["export", "{}/nothing", "--out", "{}/m.onnx"], "{}/nothing: expected "),
     ],
@@ -193,3 +215,88 @@ def test_help_has_an_example(capsys, command):
         cli.main([command, "--help"])
     assert caught.value.code == 0
     assert "example:\n  minicnn " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", ["-0.1", "0.95", "nan", "inf", "x", "1e400"])
+def test_a_share_that_is_none_is_refused(here, capsys, text):
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["train", str(here / "train"), f"--validation={text}"])
+    assert caught.value.code == 2
+    assert f"expected a share from 0, for none, to 0.9, got {text!r}" in capsys.readouterr().err
+
+
+def test_a_share_of_0_is_no_validation(here, capsys, tmp_path):
+    given = ["train", here / "train", "--model", "mnist_convnet", "--epochs", 1, "--threads", 1, "--validation", 0]
+    assert run(capsys, *given, "--out", tmp_path / "m.safetensors")[0] == 0
+    assert minicnn.load(tmp_path / "m.safetensors").history[0].val_loss is None
+
+
+ESCAPE = "re\x1b[2Jd\r\x9b\u202e"
+
+
+def test_control_characters_of_names_are_escaped(here, capsys, tmp_path, monkeypatch):
+    """In what every command prints, on both streams, of names of classes, layers and files."""
+    shown = r"re\x1b[2Jd\r\x9b\u202e"
+    odd = tmp_path / ESCAPE
+    paint(odd / "train", 8, 0)
+    (odd / "train" / "red").rename(odd / "train" / ESCAPE)
+    (odd / "train" / "blue" / f"{ESCAPE}.png").write_bytes(b"no picture")
+    model = odd / f"{ESCAPE}.safetensors"
+    train = [
+        "train",
+        odd / "train",
+        "--model",
+        "mnist_convnet",
+        "--epochs",
+        2,
+        "--threads",
+        1,
+        "--skip-corrupt",
+        "--out",
+        model,
+    ]
+    commands = [
+        train,
+        ["evaluate", model, odd / "train", "--skip-corrupt"],
+        ["predict", model, odd / "train"],
+        ["summary", model],
+    ]
+    commands += [["export", model, "--out", odd / "m.onnx"], ["plot", model, "--out", odd / "m.png"]]
+    commands += [["export", model, "--raw", "--out", odd / "raw.onnx"], ["import", odd / "raw.onnx", "--out", odd / "n"]]
+    commands += [["train", odd / "nowhere"], ["evaluate", odd / "nothing", odd], ["predict", odd / "nothing", "x"]]
+    commands += [
+        ["import", odd / "nothing"],
+        ["summary", odd / "nothing"],
+        ["bench", odd / "nothing"],
+        ["check", odd / "nothing"],
+    ]
+    commands += [["serve", odd / "nothing"]]
+    for command in commands:
+        _, out, err = run(capsys, *command)
+        assert shown in out + err, command
+        assert all(c.isprintable() or c == "\n" for c in out + re.sub(r"\r.*it/s[^\n]*", "", err)), (command, out, err)
+    from minicnn import Dense, Flatten, Network
+
+    minicnn.save(tmp_path / "net", Network([Flatten(), (ESCAPE, Dense(2))], (1, 4, 4), threads=1))
+    for command in (["summary", tmp_path / "net"], ["bench", tmp_path / "net", "--threads", 1]):
+        _, out, err = run(capsys, *command)
+        assert shown[:20] in out, command
+        assert all(c.isprintable() or c == "\n" for c in out + err), command
+
+
+@pytest.mark.parametrize("place", ["MNIST/raw", "FashionMNIST/raw", "raw", "."])
+def test_torchvisions_folders_are_data_too(capsys, tmp_path, place):
+    rng = np.random.default_rng(4)
+    (tmp_path / place).mkdir(parents=True, exist_ok=True)
+    for part, count in (("train", 20), ("t10k", 10)):
+        labels = (np.arange(count) % 2).astype(np.uint8)
+        write_idx(
+            tmp_path / place / f"{part}-images-idx3-ubyte",
+            rng.integers(0, 60, (count, 12, 12), np.uint8) + 150 * labels[:, None, None],
+        )
+        write_idx(tmp_path / place / f"{part}-labels-idx1-ubyte", labels)
+    given = ["train", tmp_path, "--model", "mnist_convnet", "--epochs", 1, "--threads", 1, "--out", tmp_path / "m.safetensors"]
+    code, out, err = run(capsys, *given)
+    assert (code, out.split(", ")[0]) == (0, "20 pictures (1"), err
+    code, out, _ = run(capsys, "evaluate", tmp_path / "m.safetensors", tmp_path, "--threads", 1)
+    assert out.splitlines()[0].endswith("of 10 pictures")

@@ -1,5 +1,6 @@
 """The commands that look at a model or at this machine: bench, check, plot, doctor, cache."""
 
+import os
 import re
 
 import numpy as np
@@ -174,23 +175,28 @@ def test_a_cache_that_is_none_is_said(monkeypatch, tmp_path):
 # --- cache ---
 
 
+FOLDERS = ("kernels-0123456789abcde0", "kernels-0123456789abcde1")
+
+
 @pytest.fixture
 def kept(tmp_path, monkeypatch):
     """A cache with kernels of two versions, digits, and a file of somebody else's."""
     monkeypatch.setenv("MINICNN_CACHE", str(tmp_path / "kernels"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
-    for folder in ("kernels-1", "kernels-2"):
+    for folder in FOLDERS:
         (tmp_path / "kernels" / folder).mkdir(parents=True)
-        (tmp_path / "kernels" / folder / "a.nbi").write_bytes(bytes(1_500_000))
+        (tmp_path / "kernels" / folder / "a.py311.nbi").write_bytes(bytes(1_000_000))
+        (tmp_path / "kernels" / folder / "a.py311.1.nbc.tmp.0123456789abcdef").write_bytes(bytes(500_000))
+        (tmp_path / "kernels" / folder / "used").touch()
     mnist.cache_folder().mkdir(parents=True)
-    (mnist.cache_folder() / "train").write_bytes(bytes(500_000))
+    (mnist.cache_folder() / "train-images-idx3-ubyte").write_bytes(bytes(500_000))
     return tmp_path
 
 
 def test_what_is_kept_is_listed(kept, capsys):
     code, out, _ = run(capsys, "cache")
-    old = "1.5 MB, 1 files, kernels of other sources or versions"
-    lines = [f"{kept / 'kernels' / name}  {old}" for name in ("kernels-1", "kernels-2")]
+    old = "1.5 MB, 3 files, kernels of other sources or versions"
+    lines = [f"{kept / 'kernels' / name}  {old}" for name in FOLDERS]
     lines += [f"{kept / 'home' / 'minicnn' / 'mnist'}  0.5 MB, 1 files, MNIST as it was downloaded", "in all 3.5 MB"]
     assert (code, out.splitlines()) == (0, lines)
 
@@ -206,10 +212,56 @@ def test_clearing_leaves_nothing_of_ours_and_all_of_others(kept, capsys):
 
 
 def test_what_cannot_be_removed_is_named(kept, capsys, monkeypatch):
-    def refused(folder):
-        raise PermissionError(13, "Permission denied", str(folder))
+    def refused(file, missing_ok):
+        raise PermissionError(13, "Permission denied", str(file))
 
-    monkeypatch.setattr("minicnn.cli.cache.shutil.rmtree", refused)
+    monkeypatch.setattr("pathlib.Path.unlink", refused)
     code, _, err = run(capsys, "cache", "--clear")
     words = "expected a folder that can be removed, got permission denied; check its permissions"
-    assert (code, err) == (2, f"minicnn: {kept / 'kernels' / 'kernels-1'}: {words}\n")
+    assert (code, err) == (2, f"minicnn: {kept / 'kernels' / FOLDERS[0]}: {words}\n")
+
+
+def others(kept):
+    """Files of others in the caches, folders that look like minicnn's and are not, and links."""
+    root, away = kept / "kernels", kept / "away"
+    for folder in ("kernels-mine", "kernels-0123456789abcde2", "kernels-0123456789abcdef0"):
+        (root / folder).mkdir()
+        (root / folder / "thesis.txt").write_text("mine")
+    (root / "kernels-mine" / "used").touch()
+    (root / "kernels-0123456789abcdef0" / "used").touch()
+    (root / FOLDERS[0] / "thesis.txt").write_text("mine")
+    (root / FOLDERS[0] / "folder.nbi").mkdir()
+    (mnist.cache_folder() / "notes").write_text("mine")
+    away.mkdir()
+    for name in ("used", "a.nbi"):
+        (away / name).write_text("mine")
+    (root / "kernels-0123456789abcde3").symlink_to(away)
+    (root / FOLDERS[1] / "b.nbi").symlink_to(away / "a.nbi")
+    return {path for path in kept.rglob("*") if path.is_file() and path.read_bytes()[:1] == b"m"} - {
+        root / FOLDERS[1] / "b.nbi"
+    }
+
+
+def test_clearing_removes_nothing_of_others_and_follows_no_links(kept, capsys):
+    there = others(kept)
+    code, out, _ = run(capsys, "cache", "--clear")
+    assert code == 0
+    assert [line.split("  ")[0] for line in out.splitlines()[:-1]] == [
+        *(str(kept / "kernels" / name) for name in FOLDERS), str(mnist.cache_folder())
+    ]  # fmt: skip
+    assert all(path.is_file() for path in there)
+    assert (kept / "kernels" / FOLDERS[0] / "folder.nbi").is_dir()
+    assert not (kept / "kernels" / FOLDERS[1]).exists()
+    assert not (mnist.cache_folder() / "train-images-idx3-ubyte").exists()
+
+
+def test_old_kernels_are_removed_by_the_same_rule(kept, monkeypatch):
+    from minicnn.backends.cpu.compile import cache
+
+    there, root = others(kept), kept / "kernels"
+    for path in kept.rglob("*"):
+        os.utime(path, (0, 0))
+    cache._prune(root, keep=root / FOLDERS[1])
+    assert all(path.is_file() for path in there)
+    assert (root / FOLDERS[1] / "a.py311.nbi").exists()
+    assert not (root / FOLDERS[0] / "a.py311.nbi").exists()

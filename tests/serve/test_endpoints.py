@@ -111,7 +111,13 @@ REFUSED = [
     (png(), "text/plain", 415, "Content-Type: expected one of image/png, image/jpeg, image/bmp, image/gif, application/json, "),
     (png(), "", 415, "Content-Type: expected one of"),
     (b"{", "application/json", 400, 'body: expected JSON, got something else; send {"image": [[0, 255, ...], ...]}'),
-    (b"[" * 100_000, "application/json", 400, "body: expected JSON, got something else; "),
+    (b"[" * 10_000, "application/json", 400, "body: expected JSON, got something else; "),
+    (
+        b'{"image": [' + b"[]," * 6000 + b"[]]}",
+        "application/json",
+        400,
+        "body: expected at most 16,384 bytes of JSON for this network, got 18,015; send ",
+    ),
     (b"[1]", "application/json", 400, 'body: expected an object with "image" and nothing else, got something else; '),
     (b'{"image": [[1], [2, 3]]}', "application/json", 400, "body: expected rows of numbers, all of one length, got "),
     (b'{"image": [["a"]]}', "application/json", 400, "body: expected rows of numbers, all of one length, got "),
@@ -146,6 +152,35 @@ def test_a_body_of_unknown_length_is_cut_off(model):
 
     found = post(service(model, limits=Limits(bytes=1500)), pieces())
     assert found.status_code == 413
+
+
+LENGTHS = {
+    "1501": 413,
+    "0" * 40 + "1501": 413,
+    "9" * 5000: 413,
+    "+5": 400,
+    "-1": 400,
+    "1e3": 400,
+    "5, 6": 400,
+    "²": 400,
+    "": 400,
+}
+
+
+@pytest.mark.parametrize("length", LENGTHS, ids=lambda length: length[:9])
+def test_lengths_are_read_whatever_the_server_lets_through(model, length):
+    async def pieces():
+        yield png()
+
+    app, given = (
+        service(model, limits=Limits(bytes=1500)),
+        {"content-type": "image/png", "content-length": length.encode("latin-1")},
+    )
+    found = talk(app, lambda client: client.post("/predict", content=pieces(), headers=given))
+    assert found.status_code == LENGTHS[length]
+    if LENGTHS[length] == 400:
+        words = "Content-Length: expected one whole number, got another text or several; send the number of bytes of the body"
+        assert found.json() == {"error": words}
 
 
 def test_a_body_that_does_not_come_is_given_up(model, monkeypatch):

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import struct
+import tracemalloc
 import warnings
 from dataclasses import dataclass, field
 
@@ -558,9 +559,9 @@ def mutated(rng, file):
         file.write(of or {"": 1})
 
 
-def attacked(files, count):
+def attacked(files, count, seed=0):
     """How many of so many mutated files were loaded; all others must be refused in a sentence."""
-    rng, loaded = random.Random(0), 0
+    rng, loaded = random.Random(seed), 0
     for number in range(count):
         file = files[number % len(files)]
         mutated(rng, file)
@@ -583,6 +584,20 @@ def classifier():
     made = m.Classifier(net, classes=["a", "b", "c"])
     pictures = np.random.default_rng(0).integers(0, 256, (9, 3, 3)).astype(np.uint8)
     return made.fit(pictures, ["a", "b", "c"] * 3, epochs=2, log=None)
+
+
+MOST_BYTES = 300 << 20
+"""The bound of what loading a small file takes."""
+
+
+def test_mutated_files_take_little_memory(tmp_path):
+    files = [File(tmp_path / "net"), File(tmp_path / "classifier", model=classifier())]
+    tracemalloc.start(1)
+    try:
+        attacked(files, 300, seed=1)
+        assert tracemalloc.get_traced_memory()[1] < MOST_BYTES
+    finally:
+        tracemalloc.stop()
 
 
 def test_mutated_files_are_loaded_or_refused_in_a_sentence(tmp_path, request):

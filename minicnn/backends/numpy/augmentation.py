@@ -37,7 +37,7 @@ def sample(x: Array, maps: Array, bent: Array, at: Array, taps: Array, fill: Arr
     place = o + A[:, 0] * h[:, None, None] + A[:, 1] * w[:, None]  # (2, H, W, L): row and column
     if bent.size:
         place += sum(taps[:H, t, None, None] * bent[:, at[:H] + t] for t in range(4))
-    r, s = np.clip(place[0] + (H - 1) / 2, -1, H), np.clip(place[1] + (W - 1) / 2, -1, W)
+    r, s = (np.fmin(np.fmax(place[axis] + (n - 1) / 2, -1), n) for axis, n in enumerate((H, W)))  # NaN is clamped, too
     i, j = np.floor(r).astype(np.int64), np.floor(s).astype(np.int64)
     padded = np.pad(x, ((0, 0), (1, 2), (1, 2), (0, 0)), constant_values=fill[0])
     corners = [padded[:, i + 1 + a, j + 1 + b, np.arange(L)] for a in (0, 1) for b in (0, 1)]

@@ -46,7 +46,7 @@ def warp(
     place = o + A[:, 0] * h[:, None, None] + A[:, 1] * w[:, None]  # (2, H, W, L): row and column
     if bent.size:
         place += sum(taps[:H, t, None, None] * bent[:, at[:H] + t] for t in range(4))
-    r, c = np.clip(place[0] + (H + 1) / 2, 0, Hq), np.clip(place[1] + (W + 1) / 2, 0, Wq)  # counted in quads
+    r, c = (np.fmin(np.fmax(place[axis] + n / 2, 0), n) for axis, n in enumerate((Hq, Wq)))  # counted in quads; NaN too
     i, j = np.minimum(r.astype(np.int64), Hq - 1), np.minimum(c.astype(np.int64), Wq - 1)
     found = quads[np.arange(L), i, j]
     upper_left, upper_right, lower_left, lower_right = ((found >> byte & 255).astype(y.dtype) for byte in (0, 8, 16, 24))

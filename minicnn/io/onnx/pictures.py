@@ -15,6 +15,9 @@ from ...errors import OptionError
 from ...network import Network
 from .operators.steps import Graph, Steps
 
+MOST_SIDE = 1 << 13
+"""As of pictures that are read."""
+
 
 class Pictures(NamedTuple):
     """The input of a graph with preprocessing.
@@ -89,8 +92,8 @@ def _by_channel(given: float | tuple[float, ...]) -> Array | float:
 
 def _checked(size: Sequence[int]) -> tuple[int, int]:
     """Rows and columns."""
-    well = isinstance(size, Sequence) and len(size) == 2 and all(type(n) is int and 0 < n < 2**31 for n in size)
+    well = isinstance(size, Sequence) and len(size) == 2 and all(type(n) is int and 0 < n <= MOST_SIDE for n in size)
     if not well:
-        what = f"expected size as rows and columns of a picture, got {size!r}"
+        what = f"expected size as rows and columns of a picture, each from 1 to {MOST_SIDE}, got {size!r:.60}"
         raise OptionError("export", what, "give for example size=(28, 28)")
     return size[0], size[1]

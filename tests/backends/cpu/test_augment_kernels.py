@@ -20,6 +20,7 @@ from minicnn.backends.cpu.kernels.augment import (
     paste,
     sample,
 )
+from minicnn.backends.numpy import augmentation as plain
 from minicnn.data import Elastic
 
 DTYPES = [np.float32, np.float64]
@@ -158,3 +159,14 @@ def test_mixed_targets_add_up_to_one():
     labels, share = np.array([0, 1, 2, 1]), np.array([1, 0.75, 0.5, 0.25])
     mix_targets(labels, np.arange(4), np.array([1, 2, 2, 0]), share, target)
     assert np.array_equal(target.T, [[1, 0, 0], [0, 0.75, 0.25], [0, 0, 1], [0.75, 0.25, 0]])
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_places_that_are_no_numbers_are_outside(wrong):
+    x, maps = np.ones((2, 5, 6, 16), np.float32), np.full((6, 16), wrong, np.float32)
+    field = np.empty((2, 0, 6, 16), np.float32), np.zeros(6, np.int64), np.zeros((6, 4), np.float32)
+    for kernel in (sample, plain.sample):
+        y = np.zeros_like(x)
+        with np.errstate(invalid="ignore"):
+            kernel(x, maps, *field, np.array([7], np.float32), y)
+        assert (y == 7).all()

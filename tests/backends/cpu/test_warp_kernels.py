@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from strategies import examples
 
 from minicnn.backends.cpu.kernels.warp import affine_inverse, draw_uniform, pack_quads, spline_along, warp
+from minicnn.backends.numpy import distortion as plain
 from minicnn.data import Elastic
 
 DTYPES = [np.float32, np.float64]
@@ -134,3 +135,18 @@ def test_a_shift_by_whole_pixels_moves_them_exactly(dtype):
     assert np.array_equal(y[2:, :5], 9 + 0.5 * np.moveaxis(images[:, :-2, 3:], 0, -1))
     assert (y[:2] == 9).all()
     assert (y[:, 5:] == 9).all()
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_places_that_are_no_numbers_are_read_at_the_border(wrong):
+    images = np.random.default_rng(0).integers(1, 256, (16, 7, 8)).astype(np.uint8)
+    quads, field = np.zeros((16, 8, 9), np.uint32), (np.empty((2, 0, 8, 16), np.float32), np.zeros(8, np.int64))
+    pack_quads(images, np.arange(16), quads)
+    maps = np.full((6, 16), wrong, np.float32)
+    made = [np.full((1, 7, 8, 16), 3, np.float32) for _ in range(2)]
+    scratch = np.empty((2, 8, 16), np.float32), np.empty((8, 16), np.uint32)
+    for kernel, y in zip((warp, plain.warp), made, strict=True):
+        with np.errstate(invalid="ignore"):
+            kernel(quads, np.array([1, 0], np.float32), maps, *field, np.zeros((8, 4), np.float32), *scratch, y)
+    assert np.array_equal(*made), "expected no place outside"
+    assert np.isfinite(made[0]).all()

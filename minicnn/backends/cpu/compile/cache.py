@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import os
-import shutil
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -33,6 +33,12 @@ from .settings import shaping
 
 KEEP_SECONDS = 30 * 24 * 3600
 """A cache directory of other sources is removed when it has not been used for this long."""
+
+NAME, STAMP = re.compile(r"kernels-[0-9a-f]{16}"), "used"
+"""The names of cache directories, and of the file in each of which the time says when it was used last."""
+
+OWN = re.compile(r"\.nb[ic](\.tmp\.[0-9a-f]+)?$")
+"""How the names of Numba's files end: indices and machine code, also while they are written."""
 
 
 def cache_root() -> Path:
@@ -66,7 +72,7 @@ def _directory(settings: str) -> Path | None:
         root = cache_root()
         directory = root / f"kernels-{sources_key()}"
         directory.mkdir(parents=True, exist_ok=True)
-        (directory / "used").touch()
+        (directory / STAMP).touch()
         _prune(root, keep=directory)
     except RuntimeError:  # no home directory
         return None
@@ -75,13 +81,28 @@ def _directory(settings: str) -> Path | None:
     return directory
 
 
+def kernel_directories(root: Path) -> list[Path]:
+    """The cache directories of all sources and versions: real ones with our name and our stamp."""
+    return sorted(
+        each
+        for each in root.glob("kernels-*")
+        if NAME.fullmatch(each.name) and not each.is_symlink() and (each / STAMP).is_file()
+    )
+
+
+def cached_files(directory: Path) -> list[Path]:
+    """The files in a cache directory that were written here: what Numba writes, whole or not, and the stamp as the last one."""
+    own = [each for each in sorted(directory.iterdir()) if OWN.search(each.name) and not each.is_dir()]
+    return [*own, directory / STAMP]
+
+
 def _prune(root: Path, keep: Path) -> None:
-    for other in root.glob("kernels-*"):
-        stamp = other / "used"
+    for other in kernel_directories(root):
         with suppress(OSError):  # another process may be removing it, or may have locked it
-            age = time.time() - (stamp if stamp.exists() else other).stat().st_mtime
-            if other != keep and age > KEEP_SECONDS:
-                shutil.rmtree(other, ignore_errors=True)
+            if other != keep and time.time() - (other / STAMP).stat().st_mtime > KEEP_SECONDS:
+                for each in cached_files(other):
+                    each.unlink(missing_ok=True)
+                other.rmdir()
 
 
 def kept() -> bool:

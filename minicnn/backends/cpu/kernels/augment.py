@@ -56,7 +56,7 @@ def sample(x: Array, maps: Array, bent: Array, at: Array, taps: Array, fill: Arr
                     for tap in range(4):
                         r += taps[h, tap] * bent[0, at[h] + tap, w, lane]
                         s += taps[h, tap] * bent[1, at[h] + tap, w, lane]
-                r, s = min(max(r, low), bottom), min(max(s, low), end)
+                r, s = min(bottom, max(low, r)), min(end, max(low, s))  # in this order what is no number is kept within, too
                 i, j = math.floor(r), math.floor(s)
                 r, s = r - y.dtype.type(i), s - y.dtype.type(j)
                 above, below, left, right = 0 <= i < H, i + 1 < H, 0 <= j < W, j + 1 < W

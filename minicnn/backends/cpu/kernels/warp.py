@@ -114,7 +114,8 @@ def fetch(quads: Array, where: Array, quad: Array) -> None:
     bottom, right = where.dtype.type(Hq), where.dtype.type(Wq)
     for w in range(W):
         for lane in range(L):
-            r, c = min(max(where[0, w, lane], zero), bottom), min(max(where[1, w, lane], zero), right)
+            # In this order what is no number is kept within, too.
+            r, c = min(bottom, max(zero, where[0, w, lane])), min(right, max(zero, where[1, w, lane]))
             i, j = min(np.int32(r), np.int32(Hq - 1)), min(np.int32(c), np.int32(Wq - 1))
             where[0, w, lane], where[1, w, lane] = r - where.dtype.type(i), c - where.dtype.type(j)
             quad[w, lane] = np.uint32((np.int32(lane * Hq) + i) * np.int32(Wq) + j)

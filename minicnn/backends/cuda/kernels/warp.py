@@ -111,8 +111,8 @@ def warp_kernel(quads: Array, affine: Array, maps: Array, bends: int, bent: Arra
             G = bent.shape[1]
             r += spline(bent, (at[h] * W + w) * L + lane, W * L, taps, h)
             c += spline(bent, ((G + at[h]) * W + w) * L + lane, W * L, taps, h)
-        r = min(max(r, y.dtype.type(0)), y.dtype.type(Hq))  # clamped to the border of the image
-        c = min(max(c, y.dtype.type(0)), y.dtype.type(Wq))
+        r = min(y.dtype.type(Hq), max(y.dtype.type(0), r))  # clamped to the border of the image, even what is no number
+        c = min(y.dtype.type(Wq), max(y.dtype.type(0), c))
         i, j = min(int(r), Hq - 1), min(int(c), Wq - 1)
         s, t = r - y.dtype.type(i), c - y.dtype.type(j)
         q, byte = quads.flat[(lane * Hq + i) * Wq + j], np.uint32(255)

@@ -150,6 +150,7 @@ def prelu(node: Node, b: Builder) -> Value:
         node.refuse(f"slopes that broadcast to an image of shape {shape}", str(slope.shape))
     if slope.ndim == len(shape) and slope.size == shape[0] == slope.shape[0]:
         return b.add(node, partial(PReLU, shape[0]), x, arrays={"W": slope.ravel()}, shared=node.reads[1:])
+    node.bound(prod(shape))
     flat = b.reshape(node, x, (prod(shape),))
     return b.reshape(node, b.add(node, partial(PReLU, prod(shape)), flat, arrays={"W": whole.ravel()}), x.shape)
 

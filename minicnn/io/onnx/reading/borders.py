@@ -16,7 +16,7 @@ from .builder import Builder
 from .constants import Operator
 from .node import Node
 from .shapes import select
-from .values import MOST, Flow, Value
+from .values import MOST, MOST_PLACES, Flow, Value
 
 MODES = {"constant": "zeros", "reflect": "reflect", "edge": "replicate", "wrap": ""}
 
@@ -39,7 +39,9 @@ def pad(node: Node, b: Builder) -> Value:
     around = {node.axis(axis, rank): (pads[at], pads[len(axes) + at]) for at, axis in enumerate(axes)}
     if any(around.pop(0, (0, 0))) or len(around) < len(axes) - 1:
         node.refuse("a border of the image, as the first axis is the batch", str(pads)[:60])
-    mask = np.zeros(x.shape or (1,))
+    if fill:
+        node.bound(x.size)
+    mask = np.zeros((x.shape or (1,)) if fill else ())
     for axis, (before, after) in sorted(around.items()):
         x = _around(node, b, x, axis - 1, before, after, mode)
         if fill:
@@ -50,6 +52,7 @@ def pad(node: Node, b: Builder) -> Value:
                     for at, n in enumerate(mask.shape)
                 )
             ]
+            node.bound(prod(n + sum(own) for n, own in zip(mask.shape, cut, strict=True)))
             mask = np.pad(mask, cut, constant_values=fill)
     if not fill:
         return x
@@ -62,13 +65,13 @@ def _around(node: Node, b: Builder, x: Flow, axis: int, before: int, after: int,
     """A border before and behind one axis of an image; less than nothing is cut off."""
     if min(before, after) < 0:
         kept = range(max(-before, 0), x.shape[axis] - max(-after, 0))
-        x, before, after = select(node, b, x, axis, list(kept)), max(before, 0), max(after, 0)
+        x, before, after = select(node, b, x, axis, kept), max(before, 0), max(after, 0)
     if not before and not after:
         return x
     size = x.shape[axis]
     if mode == "wrap":
-        if before + size + after > MOST:
-            node.refuse(f"at most {MOST:,} pixels of an axis", "more")
+        if before + size + after > MOST_PLACES:
+            node.refuse(f"at most {MOST_PLACES:,} pixels of an axis", "more")
         return select(node, b, x, axis, [at % size for at in range(-before, size + after)])
     shape = (*x.shape[:axis], before + size + after, *x.shape[axis + 1 :])
     cut = b.reshape(node, x, (prod(x.shape[:axis]), size, prod(x.shape[axis + 1 :])))

@@ -42,6 +42,8 @@ class Builder:
         self.inputs, self.items, self.readers = dict(inputs), dict[str, Built](), readers
         self._shapes: dict[str, Shape] = {name: shape or (1,) for name, shape in inputs.items()}
         self._known: dict[object, str] = {}
+        self.made = 0
+        """How many numbers the arrays of all items have."""
         self.renamed = set[str]()
         """Items whose value has several names in the graph."""
 
@@ -82,6 +84,7 @@ class Builder:
         if prod(plan.out_shape) > LARGEST:
             node.refuse(f"at most {LARGEST:,} numbers of an image", f"{prod(plan.out_shape):,}")
         given = dict(arrays or {})
+        self.made += sum(array.size for array in given.values())
         wanted = {name: param.shape for name, param in plan.params.items()} | {
             name: buffer.shape for name, buffer in plan.state.items()
         }
@@ -179,6 +182,7 @@ class Builder:
         by_channel = all(_fits(part, own) for part in (factor, shift))
         wide = own if by_channel else shape
         cut = (shape[0], prod(shape[1:]), 1) if by_channel else (prod(shape), 1, 1)
+        node.bound(prod(wide))
         arrays = {name: np.broadcast_to(part, wide).ravel() for name, part in (("W", factor), ("b", shift))}
         flat = self.reshape(node, x, cut)
         return self.reshape(node, self.add(node, lambda: Subsample(1), flat, arrays=arrays, frozen=frozen), x.shape)

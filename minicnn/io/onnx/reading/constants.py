@@ -12,7 +12,7 @@ from ....errors import DataError
 from .builder import Builder
 from .file import DTYPES
 from .node import Node
-from .values import BATCH, MOST, Constant, Flow, Value, settled
+from .values import BATCH, MOST, RANK, Constant, Flow, Value, settled
 
 Operator = Callable[[Node, Builder], Value | tuple[Value, ...]]
 
@@ -44,18 +44,21 @@ def shape(node: Node, _: Builder) -> Value:
 def constant_of_shape(node: Node, _: Builder) -> Value:
     """One number in every place of a shape."""
     sizes, value = node.whole_numbers(0, "shape"), node.constant_of("value")
-    if any(n < 0 for n in sizes) or prod(sizes) > MOST or (value is not None and value.size != 1):
+    if any(n < 0 for n in sizes) or prod(sizes) > MOST or len(sizes) > RANK or (value is not None and value.size != 1):
         node.refuse(f"a shape of at most {MOST:,} numbers, and one value", str(sizes)[:60])
     fill = np.zeros(1, np.float32) if value is None else value.reshape(1)
-    return Constant(np.broadcast_to(fill, sizes).copy())
+    return Constant(np.full(sizes, fill))
 
 
 def expand(node: Node, _: Builder) -> Value:
     """Numbers repeated to a shape."""
-    sizes = node.whole_numbers(1, "shape")
-    if prod(sizes) > MOST:
-        node.refuse(f"a shape of at most {MOST:,} numbers", str(sizes)[:60])
-    return Constant(node.constant(0, "input") * np.ones(sizes, node.constant(0, "input").dtype))
+    sizes, given = tuple(node.whole_numbers(1, "shape")), node.constant(0, "input")
+    try:
+        shape = np.broadcast_shapes(given.shape, sizes)
+    except ValueError:
+        node.refuse(f"a shape to which {given.shape} broadcasts", str(sizes)[:60])
+    node.bound(prod(shape))
+    return Constant(np.broadcast_to(given, shape).copy())
 
 
 def _arrays(node: Node) -> list[Array]:
@@ -71,7 +74,9 @@ def _axes(node: Node, index: int) -> tuple[int, ...] | None:
 
 def _gather(node: Node) -> Array:
     data, at = _arrays(node)
-    return np.take(data, at.astype(np.int64), axis=node.whole("axis", 0))
+    axis = node.axis(node.whole("axis", 0), data.ndim)
+    node.bound(at.size * prod((*data.shape[:axis], *data.shape[axis + 1 :])))
+    return np.take(data, at.astype(np.int64), axis=axis)
 
 
 def _unsqueeze(node: Node) -> Array:
@@ -87,6 +92,7 @@ def _concat(node: Node) -> Array:
     arrays = _arrays(node)
     if any(each.dtype == object for each in arrays):
         arrays = [each.astype(object) for each in arrays]
+    node.bound(sum(each.size for each in arrays))
     return np.concatenate(arrays, node.whole("axis", 0))
 
 
@@ -185,7 +191,7 @@ def folded(node: Node, otherwise: Operator | None, builder: Builder) -> Value | 
             return settled(np.asarray(FOLDED[node.op](node)))
     except DataError:
         raise
-    except (TypeError, ValueError, IndexError, ArithmeticError) as fault:
+    except (TypeError, ValueError, IndexError, ArithmeticError, MemoryError) as fault:
         node.refuse("constants of which its result follows", f"others ({fault})"[:120])
 
 

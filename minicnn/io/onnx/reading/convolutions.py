@@ -68,7 +68,7 @@ def conv_transpose(node: Node, b: Builder) -> Value:
     layer = partial(kind, W.shape[1] * group, kernel, stride=stride, **options)  # type: ignore[arg-type]
     y = b.add(node, layer, x, arrays=arrays, shared=node.reads[1:])
     for axis, (before, after) in enumerate(cuts if not even else (), 1):
-        y = select(node, b, y, axis, list(range(before, y.shape[axis] - max(after, 0))))
+        y = select(node, b, y, axis, range(before, y.shape[axis] - max(after, 0)))
     return y
 
 

@@ -14,6 +14,7 @@ from ....arrays import Array
 from ....data.infile import open_file, shown
 from ....errors import DataError, lacking, reason
 from .node import Attribute, clean
+from .values import RANK
 
 if TYPE_CHECKING:
     from onnx import AttributeProto, ModelProto, TensorProto
@@ -64,6 +65,8 @@ class ModelFile:
     def __init__(self, model: str | os.PathLike[str] | ModelProto) -> None:
         onnx = package()
         self.folder: Path | None = None
+        self.numbers = self._outer = 0
+        """How many numbers were read, and how many bytes of them from other files."""
         if isinstance(model, str | os.PathLike):
             self.who, self.folder = shown(model), Path(model).parent
             self.proto: ModelProto = self._parse(onnx, self._bytes(Path(model)))
@@ -112,9 +115,10 @@ class ModelFile:
         shape, kind = tuple(tensor.dims), DTYPES.get(tensor.data_type)
         if kind is None:
             self.refuse(f"numbers of {name} of one of the kinds {', '.join(DTYPES.values())}", f"kind {tensor.data_type}")
-        if any(n < 0 for n in shape) or prod(shape) > LARGEST:
-            self.refuse(f"a shape of {name} of at most 2^31 numbers", str(shape)[:80])
+        if any(n < 0 for n in shape) or prod(shape) > LARGEST or len(shape) > RANK:
+            self.refuse(f"a shape of {name} of at most 2^31 numbers and {RANK} axes", str(shape)[:80])
         dtype = np.dtype(kind)
+        self.numbers += prod(shape)
         if tensor.data_location == 1:
             content = self._outside(tensor, name, prod(shape) * dtype.itemsize)
         elif tensor.HasField("raw_data"):
@@ -154,6 +158,9 @@ class ModelFile:
             offset, length = -1, -1
         if length != size or offset < 0:
             self.refuse(f"{size:,} bytes of {name}", f"offset {clean(entries.get('offset', '0'))}, {clean(str(length))}")
+        self._outer += length
+        if self._outer > LARGEST:
+            self.refuse("at most 2 GiB in other files", f"more with {name}")
         return self._bytes(path, offset, length)
 
     def attribute(self, found: AttributeProto) -> Attribute | None:

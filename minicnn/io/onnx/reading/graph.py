@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import TYPE_CHECKING
 
 from ....arrays import Shape
-from .builder import Builder
+from .builder import LARGEST, Builder
 from .file import DTYPES, ModelFile
 from .node import Attribute, Node, clean
 from .operators import OPERATORS
-from .values import MOST, Constant, Flow, Value
+from .values import MOST, MOST_MADE, Constant, Flow, Value
 
 if TYPE_CHECKING:
     from onnx import NodeProto, ValueInfoProto
 
 OLDEST, NEWEST = 7, 28
 """The versions of ONNX's operators that are read; what a later one means by an operator is not known here."""
+
+MOST_NODES, MOST_NAMED = 10_000, 20_000
+"""So many nodes, and so many inputs with initialisers and outputs, a graph may have."""
 
 STANDARD = ("", "ai.onnx")
 """The names of the domain of ONNX's own operators."""
@@ -40,6 +44,11 @@ class Graph:
         self._tensors = {tensor.name: tensor for tensor in graph.initializer}
         self._values: dict[str, Value] = {}
         self._seen = set[str]()
+        self._made = 0
+        nodes, named = len(graph.node), len(graph.input) + len(graph.output)
+        if nodes > MOST_NODES or named > MOST_NAMED:
+            what = f"at most {MOST_NODES:,} nodes, and {MOST_NAMED:,} inputs and outputs"
+            file.refuse(what, f"{nodes:,} and {named:,}")
         self._makers = self._found_makers(graph.node)
         needed = self._needed([output.name for output in graph.output])
         self.batch: int | None = None
@@ -131,7 +140,10 @@ class Graph:
             if batch < 1 or self.batch not in (None, batch):
                 self._file.refuse("one size of the batch, of at least 1", f"{batch} for {name}")
             self.batch = batch
-        return tuple(n for n in dims[1:] if n is not None), kind
+        shape = tuple(n for n in dims[1:] if n is not None)
+        if prod(shape) > LARGEST:
+            self._file.refuse(f"the input {name} of at most {LARGEST:,} numbers an image", f"{prod(shape):,}")
+        return shape, kind
 
     def _read(self, found: NodeProto, needed: set[str]) -> None:
         """Read a node."""
@@ -152,6 +164,9 @@ class Graph:
         results = operator(node, self.builder)
         node.finish()
         given = (results,) if isinstance(results, Constant | Flow) else results
+        self._made += sum(value.array.size for value in given if isinstance(value, Constant) and value.array.base is None)
+        if self._made + self.builder.made > MOST_MADE + 8 * self._file.numbers:
+            node.refuse("constants and weights in proportion to those of the file", "too many that follow from others")
         for name, result in zip(found.output, given, strict=False):
             if name:
                 self._values[name] = result
@@ -163,6 +178,8 @@ class Graph:
     def _value(self, name: str) -> Value:
         """What a name stands for."""
         if name not in self._values:
+            if name not in self._tensors:
+                self._file.refuse("every value from a node, an input or an initialiser", f"{clean(name)} from nowhere")
             self._values[name] = Constant(self._file.array(self._tensors[name]), name)
         return self._values[name]
 

@@ -57,6 +57,15 @@ class Node:
         """
         raise self.error(f"expected {expected}, got {got}")
 
+    def bound(self, size: int) -> None:
+        """Refuse to make an array of more numbers than a graph may make.
+
+        Raises:
+            DataError: it is larger.
+        """
+        if size > MOST:
+            self.refuse(f"at most {MOST:,} numbers that follow from others", f"{size:,}")
+
     def error(self, what: str, layer: str = "") -> DataError:
         """The refusal with what was expected and what came, as a layer says it where one is named."""
         who = f"ONNX operator {clean(self.op)} (node {clean(self.name)})" + (f" as {layer}" if layer else "")
@@ -106,7 +115,7 @@ class Node:
     def sizes(self, name: str, count: int, default: int) -> list[int]:
         """An attribute of so many whole numbers of at least 0."""
         found = self.numbers(name, [default] * count)
-        if found is None or len(found) != count or min(found) < 0:
+        if found is None or len(found) != count or min(found, default=0) < 0:
             self.refuse(f"the attribute {name} as {count} whole numbers of at least 0", repr(found)[:60])
         return found
 

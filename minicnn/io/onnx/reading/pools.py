@@ -50,10 +50,14 @@ def max_pool(node: Node, b: Builder) -> Value:
     x = node.flow(whole=True)
     (axes, ceil), maps = _windows(node, x), _maps(node, b, x)
     kernel, stride, dilation = (_pair(axes, name) for name in ("kernel", "stride", "dilation"))
-    largest = partial(MaxPool2d, kernel, stride, dilation=dilation)
+    largest, places = partial(MaxPool2d, kernel, stride, dilation=dilation), _pair(axes, "places")
     if all(a.even for a in axes):
         layer = partial(largest, padding=_pair(axes, "before"), ceil_mode=ceil)
         return _finish(node, b, x, b.add(node, layer, maps), axes)
+    for mode in (False, True):  # more or less background behind the map than the last window needs changes nothing
+        layer = partial(largest, padding=_pair(axes, "before"), ceil_mode=mode)
+        if all(2 * a.before <= a.kernel for a in axes) and layer().window.out_size(maps.shape[1:], mode) == places:
+            return _finish(node, b, x, b.add(node, layer, maps), axes)
     ends = [max(a.needed, 0) for a in axes]
     for a, end in zip(axes, ends, strict=True):
         beyond = a.before >= a.reach or end >= a.reach or (a.dilation > 1 and (a.before or end))
@@ -73,6 +77,8 @@ def average_pool(node: Node, b: Builder) -> Value:
         options = {"padding": _pair(axes, "before"), "ceil_mode": ceil, "count_include_pad": counted}
         layer = partial(AvgPool2d, _pair(axes, "kernel"), _pair(axes, "stride"), **options)  # type: ignore[arg-type]
         return _finish(node, b, x, b.add(node, layer, maps), axes)
+    node.bound(max(a.places * a.kernel for a in axes))
+    node.bound(x.shape[0] * prod(a.kernel for a in axes))
     rows, columns = (_counts(a, counted) for a in axes)
     if not rows.all() or not columns.all():
         node.refuse("windows that all meet the map", "others")
@@ -82,6 +88,7 @@ def average_pool(node: Node, b: Builder) -> Value:
     sums = partial(Conv2d, channels, taps, bias=False, **options)  # type: ignore[arg-type]
     ones = np.full((channels, 1, *taps), 1 / prod(taps))
     y = b.add(node, sums, maps, arrays={"W": ones}, frozen=True)
+    node.bound(x.shape[0] * len(rows) * len(columns))
     share = prod(taps) / (rows[:, None] * columns)
     if (share != 1).any() and y.shape[1:] == share.shape:
         y = b.scale(node, y, np.broadcast_to(share, y.shape), 0)

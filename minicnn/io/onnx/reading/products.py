@@ -7,11 +7,12 @@ from math import prod
 
 import numpy as np
 
+from ....arrays import Array
 from ....nn import Conv2d, Dense
 from .builder import Builder
 from .constants import Operator
 from .node import Node
-from .values import Value
+from .values import Constant, Flow, Value
 
 
 def gemm(node: Node, b: Builder) -> Value:
@@ -33,8 +34,18 @@ def gemm(node: Node, b: Builder) -> Value:
 
 
 def matmul(node: Node, b: Builder) -> Value:
+    """x W over the last axis of x, or W x over the one before it."""
+    if not isinstance(node.given(0), Constant):
+        return _product(node, b, node.flow(), node.weights(1, "weights"), node.reads[1:])
+    W, x = node.weights(0, "weights"), node.flow(1)
+    if W.ndim != 2 or len(x.shape) < 2:
+        node.refuse("weights of two axes before maps", f"shapes {W.shape} and {x.shape}")
+    turn = (*range(len(x.shape) - 2), len(x.shape) - 1, len(x.shape) - 2)
+    return b.permute(node, _product(node, b, b.permute(node, x, turn), W.T, node.reads[:1]), turn)
+
+
+def _product(node: Node, b: Builder, x: Flow, W: Array, shared: list[str]) -> Flow:
     """x W over the last axis of x; where that is not the only one it becomes the channels of a convolution of one tap."""
-    x, W = node.flow(), node.weights(1, "weights")
     if not x.shape:
         node.refuse("an image with an axis, as the first one is the batch", "none")
     vector, own = W.ndim == 1, W.reshape(-1, 1) if W.ndim == 1 else W
@@ -46,7 +57,7 @@ def matmul(node: Node, b: Builder) -> Value:
     if W.ndim > max(len(x.shape) + 1, 2) or inner != size or not fits:
         node.refuse(f"weights of {size} rows that are the same for every image", f"shape {W.shape}")
     if len(x.shape) == 1:
-        y = b.add(node, partial(Dense, columns, bias=False), x, arrays={"W": own.T}, shared=node.reads[1:])
+        y = b.add(node, partial(Dense, columns, bias=False), x, arrays={"W": own.T}, shared=shared)
         return b.reshape(node, y, () if vector else (columns,))
     maps, cuts = prod(several), prod(rest)
     shape = (*(several or rest[1:]), rows, *(() if vector else (columns,)))

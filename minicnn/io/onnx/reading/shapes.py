@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from math import prod
@@ -13,10 +14,7 @@ from ....nn import IndexSelect
 from .builder import Builder
 from .constants import Operator, cast_kind, slices
 from .node import Node
-from .values import BATCH, Constant, Flow, Value
-
-MOST_PLACES = 2**16
-"""So many places along an axis may be given by their numbers."""
+from .values import BATCH, MOST_PLACES, Constant, Flow, Value
 
 
 def identity(node: Node, _: Builder) -> Value:
@@ -116,12 +114,16 @@ def transpose(node: Node, b: Builder) -> Value:
     return b.permute(node, x, [axis - 1 for axis in order[1:]])
 
 
-def select(node: Node, b: Builder, x: Flow, axis: int, places: list[int]) -> Flow:
+def select(node: Node, b: Builder, x: Flow, axis: int, places: Sequence[int]) -> Flow:
     """Some places along an axis of an image."""
     size = x.shape[axis]
+    if places == range(size):
+        return x
+    if len(places) > MOST_PLACES:
+        node.refuse(f"at most {MOST_PLACES:,} places along an axis", f"{len(places):,}")
     if not places or not all(0 <= at < size for at in places):
-        node.refuse(f"places from 0 to {size - 1}", str(places)[:60])
-    if places == list(range(size)):
+        node.refuse(f"places from 0 to {size - 1}", str(list(places))[:60])
+    if list(places) == list(range(size)):
         return x
     shape = (*x.shape[:axis], len(places), *x.shape[axis + 1 :])
     if axis == len(x.shape) - 1 and axis > 0:
@@ -138,7 +140,7 @@ def slice_(node: Node, b: Builder) -> Value:
     if batch != slice(None):
         node.refuse("slices of the image, as the first axis is the batch", "one of the first axis")
     for axis, part in enumerate(own):
-        x = select(node, b, x, axis, list(range(x.shape[axis]))[part])
+        x = select(node, b, x, axis, range(x.shape[axis])[part])
     return x
 
 
@@ -177,7 +179,7 @@ def split(node: Node, b: Builder) -> Value | tuple[Value, ...]:
     if not parts or sum(parts) != size or min(parts) < 1:
         node.refuse(f"parts of at least 1 that are {size} together", str(parts)[:60])
     starts = [sum(parts[:at]) for at in range(len(parts))]
-    return tuple(select(node, b, x, axis, list(range(start, start + n))) for start, n in zip(starts, parts, strict=True))
+    return tuple(select(node, b, x, axis, range(start, start + n)) for start, n in zip(starts, parts, strict=True))
 
 
 OPERATORS: dict[str, Operator] = {

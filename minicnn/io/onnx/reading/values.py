@@ -12,6 +12,15 @@ from ....arrays import Array, Shape
 MOST = 2**24
 """So many numbers a constant may have that follows from others, and the largest whole number that describes a layer."""
 
+MOST_MADE = 2**26
+"""So many numbers all constants and weights that follow from others may have together, beside eight times those of the file."""
+
+RANK = 32
+"""So many axes an array may have."""
+
+MOST_PLACES = 2**20
+"""So many places along an axis may be chosen one by one."""
+
 
 class _Batch:
     """The size of the first axis, which is not known: it equals nothing, and there is no arithmetic on it."""

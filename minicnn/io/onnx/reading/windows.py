@@ -53,7 +53,7 @@ def along(node: Node, size: tuple[int, ...], kernel: list[int], ceil: bool = Fal
     axes = len(size)
     strides, dilations = node.sizes("strides", axes, 1), node.sizes("dilations", axes, 1)
     pads, kind = node.sizes("pads", 2 * axes, 0), node.text("auto_pad", "NOTSET", KINDS)
-    if len(kernel) != axes or min(*kernel, *strides, *dilations) < 1:
+    if len(kernel) != axes or min((*kernel, *strides, *dilations), default=0) < 1:
         node.refuse(f"kernel, strides and dilations of {axes} whole numbers of at least 1", f"{kernel}, {strides}, {dilations}")
     found = []
     for at, (n, k, s, d) in enumerate(zip(size, kernel, strides, dilations, strict=True)):
