@@ -15,13 +15,25 @@ import numpy as np
 
 from minicnn import MLE, SGD, Adam, Classifier, CrossEntropy, models
 from minicnn.cli.console import path, program
-from minicnn.data import ColorJitter, CutMix, Elastic, Mixup, RandomAffine, RandomErasing, RandomFlip, load_mnist
+from minicnn.data import (
+    ColorJitter,
+    CutMix,
+    Elastic,
+    Mixup,
+    Normalise,
+    Pixels,
+    RandomAffine,
+    RandomErasing,
+    RandomFlip,
+    load_mnist,
+)
 from minicnn.data.shapes import coloured_shapes
 from minicnn.errors import need
 from minicnn.train import Dataset, find_learning_rate, plots
 from minicnn.train.folder_lock import prepare
 
 NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+MOST_BYTES = 60_000
 
 
 def arguments() -> argparse.Namespace:
@@ -46,10 +58,10 @@ def main() -> int:
     model.fit(images, labels, epochs=options.epochs)
     net = model.net
     old = Classifier(models.lenet5_1998(), MLE(), Adam(0.002), NAMES)
-    old.fit(images, labels, epochs=1, validation=None)
+    old.fit(images, labels, epochs=options.epochs, validation=None)
     draw_training(out, model, images, labels)
     draw_judgement(out, model, tests, truth)
-    three = tests[np.flatnonzero(truth == 3)[0]]
+    three = tests[np.flatnonzero(truth == 3)[1]]
     draw_image(out, model, old, three)
 
     plots.kernels(net.params["C1.W"], out / "kernels.png")
@@ -59,14 +71,16 @@ def main() -> int:
     plots.receptive_field(net, "C3", out / "receptive-field.png", image=three)
     plots.connections(models.c3_table(), out / "connections.png", names=("map of S2", "map of C3"))
     draw_augmentations(out, images)
+    for file in out.glob("*.png"):
+        shrink(file)
     print(f"wrote {len(list(out.glob('*.png')))} pictures to {out}")
     return 0
 
 
 def draw_training(out: Path, model: Classifier, images: np.ndarray, labels: np.ndarray) -> None:
     plots.learning_curves(model.history, out / "learning-curves.png")
-    fresh, pixels = models.lenet5_modern(), images[:, None] / np.float32(255)
-    found = find_learning_rate(fresh, CrossEntropy(), SGD(momentum=0.9), Dataset(pixels, labels), lowest=1e-4)
+    fresh, data = models.lenet5_modern(), Dataset(Pixels(images, Normalise.standard(0.1307, 0.3081)), labels)
+    found = find_learning_rate(fresh, CrossEntropy(), SGD(momentum=0.9), data, lowest=1e-5)
     plots.learning_rates(found, out / "learning-rates.png")
 
 
@@ -90,11 +104,27 @@ def draw_image(out: Path, model: Classifier, old: Classifier, three: np.ndarray)
 
 
 def draw_augmentations(out: Path, images: np.ndarray) -> None:
-    ways = {"rotation ±20°": [RandomAffine(20)], "shear ±20°": [RandomAffine(0, shear=20)], "elastic α 34, σ 4": [Elastic(34, 4)]}
+    ways = {
+        "rotation ±20°": [RandomAffine(20)],
+        "shear ±20°": [RandomAffine(0, shear=20)],
+        "elastic α 34, σ 4": [Elastic(34, 4)],
+    }
     plots.augmentations(images[:8], ways, out / "augmentations-grey.png")
-    shapes = coloured_shapes(8).train_images
+    shapes = coloured_shapes(6).train_images
     colours = [RandomFlip(), ColorJitter(0.4, 0.4, 0.4), RandomErasing(), Mixup(), CutMix()]
     plots.augmentations(shapes, colours, out / "augmentations-colour.png")
+
+
+def shrink(file: Path) -> None:
+    """Write a picture with fewer colours, as few as make it at most 60 KB, so that pages with many pictures load fast."""
+    from PIL import Image
+
+    with Image.open(file) as picture:
+        full = picture.convert("RGB")
+    for colours in (255, 128, 64, 32):
+        full.quantize(colours, kmeans=2, dither=Image.Dither.NONE).save(file, optimize=True)
+        if file.stat().st_size <= MOST_BYTES:
+            return
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from ...data.outfile import StrPath
 from ...errors import OptionError
 from .model_input import Model, Seen
 from .sheet import Sheet
-from .style import BRIGHT, SIGNED, as_picture, shortened
+from .style import BRIGHT, NORMAL, SIGNED, SMALL, as_picture, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -132,11 +132,11 @@ def occlusion(
     step = max(1, side // 8) if stride is None else stride
     _check("stride", step, min(rows, columns))
     falls = score_falls(seen, number, side, step, fill)
-    words = f"fall of the score of {_name(model, classes, number)}\nbehind a square of {side} × {side}"
+    words = f"fall of the score of {_name(model, classes, number)}"
     tops, lefts = (range(0, n - side + 1, step) for n in (rows, columns))
     half, reach = side / 2 - 0.5, step / 2
     extent = (half - reach, half + lefts[-1] + reach, half + tops[-1] + reach, half - reach)
-    return _beside(seen, falls, words, path, ax, extent)
+    return _beside(seen, falls, words, path, ax, extent, f"middle of a square of {side} × {side}")
 
 
 def score_falls(seen: Seen, target: int, size: int, stride: int, fill: float | None) -> Array:
@@ -174,17 +174,19 @@ def _beside(
     path: StrPath | None,
     ax: Axes | None,
     extent: tuple[float, float, float, float] | None = None,
+    below: str = "",
 ) -> Figure:
     """The image, and numbers for its pixels beside it."""
-    sheet = Sheet(ax, 6.4, 3.2)
+    sheet = Sheet(ax, 6.4, 3.5 if below else 3.2)
     left, right = sheet.grid(1, 2)[0]
     rows, columns = seen.x.shape[1:]
     draw_image(left, seen.x)
-    left.set_title("image", fontsize=9)
+    left.set_title("image", fontsize=NORMAL)
     limit = float(np.abs(shown).max()) or 1.0
     picture = right.imshow(shown, cmap=SIGNED, vmin=-limit, vmax=limit, extent=extent)
     right.set(xticks=[], yticks=[], xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5))
-    right.set_title(words, fontsize=9)
+    right.set_title(words, fontsize=NORMAL)
+    right.set_xlabel(below, fontsize=SMALL)
     sheet.scale(picture, [right], shrink=0.8)
     return sheet.finish(path)
 

@@ -13,7 +13,7 @@ from ...data.outfile import StrPath
 from ...errors import DataError
 from ...nn.window import count as whole
 from .sheet import Sheet
-from .style import AMOUNTS, GRID, NORMAL, ORANGE, SMALL, contrast, shortened
+from .style import AMOUNTS, GRID, INK, NORMAL, ORANGE, SMALL, contrast, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,8 +37,8 @@ def checked_counts(who: str, counts: ArrayLike) -> Array:
     return given
 
 
-def names_of(who: str, classes: Sequence[object] | None, wanted: int) -> list[str]:
-    """The names of so many classes as labels: numbers for None.
+def names_of(who: str, classes: Sequence[object] | None, wanted: int, most: int = 22) -> list[str]:
+    """The names of so many classes as labels of at most so many letters: numbers for None.
 
     Raises:
         DataError: there are more or fewer.
@@ -48,7 +48,7 @@ def names_of(who: str, classes: Sequence[object] | None, wanted: int) -> list[st
     if isinstance(classes, str) or len(classes) != wanted:
         what = f"expected the names of {wanted} classes, got {classes if isinstance(classes, str) else len(classes)}"
         raise DataError(who, what, "give a name for each class")
-    return [shortened(name) for name in classes]
+    return [shortened(name, most) for name in classes]
 
 
 def confusion_matrix(
@@ -149,7 +149,7 @@ def confused_pairs(
     values = [number for number, _, _ in pairs]
     bars = axes.barh(range(len(pairs)), values, color=ORANGE, height=0.7)
     said = [f"{number} of {found[t].sum():,}" for number, t, _ in pairs]
-    axes.bar_label(bars, labels=said, padding=3, fontsize=SMALL)
+    axes.bar_label(bars, labels=said, padding=3, fontsize=SMALL, color=INK)
     axes.set_yticks(range(len(pairs)), labels, fontsize=SMALL)
     axes.set(xlim=(0, 1.3 * max(values, default=1)), ylim=(max(1, len(pairs)) - 0.4, -0.6), xlabel="images")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

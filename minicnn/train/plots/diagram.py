@@ -137,7 +137,7 @@ def boxes_of(net: Network) -> list[Box]:
         own = parameters(placed)
         shape = by(placed.plan.out_shape)
         kind = "join" if len(placed.inputs) > 1 else "weights" if placed.plan.params else "plain"
-        second = f"{shape}, {own:,} parameters" if own else shape
+        second = f"{shape} · {own:,} parameters" if own else shape
         boxes.append(Box((_words(placed), second), kind, reads, 1 + max(boxes[read].rank for read in reads)))
         box_of[placed.value] = len(boxes) - 1
     for name in net.outputs if len(net.outputs) > 1 else ():
@@ -155,7 +155,7 @@ def _folds(placed: PlacedLayer) -> bool:
 def _words(placed: PlacedLayer) -> str:
     """A layer's name, kind and kernel."""
     name = "" if placed.name == str(placed.index) else f"{shortened(placed.name, 16)} "
-    size = getattr(placed.layer, "kernel_size", None)
+    size = getattr(placed.layer, "kernel_size", getattr(placed.layer, "window", None))
     kernel = "" if size is None else f" {size}×{size}" if isinstance(size, int) else f" {'×'.join(map(str, size))}"
     once_more = "" if placed.owner == placed.name else f" as {shortened(placed.owner, 10)}"
     return f"{name}{placed.layer.label}{kernel}{once_more}"

@@ -11,7 +11,7 @@ from ...data.outfile import StrPath
 from ...errors import ContractError
 from ...network import Network
 from .sheet import Sheet
-from .style import BLUE, NORMAL, ORANGE, SMALL, shortened
+from .style import BLUE, INK, NORMAL, ORANGE, SMALL, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,11 +69,12 @@ def _draw(axes: Axes, values: Array, colour: str) -> None:
         limit = float(np.abs(finite).max())
         counts, edges = np.histogram(finite, BINS, (-limit, limit))
         axes.stairs(counts, edges, fill=True, color=colour)
+        axes.set_ylim(0, 1.5 * counts.max())  # leaves room for the words
         said.append(f"σ = {finite.std():.2g}")
     if lost := values.size - finite.size:
         said.append(f"{lost:,} not finite")
     axes.set_yticks([])
     axes.spines[["left", "top", "right"]].set_visible(False)
-    axes.text(0.99, 0.92, "\n".join(said), transform=axes.transAxes, ha="right", va="top", fontsize=7, color="#1f2933")
+    axes.text(0.99, 1.0, "\n".join(said), transform=axes.transAxes, ha="right", va="top", fontsize=7, color=INK)
     axes.locator_params(axis="x", nbins=5)
     axes.tick_params(labelsize=7)

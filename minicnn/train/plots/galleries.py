@@ -73,19 +73,19 @@ def misclassified(
     if truth.min() < 0 or truth.max() >= found.shape[1]:
         what = f"expected labels from 0 to {found.shape[1] - 1}, got {int(truth.min())} to {int(truth.max())}"
         raise DataError("misclassified", what, "give the outputs for all classes")
-    names = names_of("misclassified", classes, found.shape[1])
+    names = names_of("misclassified", classes, found.shape[1], most=16)
     margin = found.max(axis=1) - found[np.arange(count), truth]
     wrong = np.flatnonzero((found.argmax(axis=1) != truth) | np.isnan(found).any(axis=1))
     shown = wrong[np.argsort(-margin[wrong], kind="stable")][:most]
     lines = max(1, -(-len(shown) // COLUMNS))
     two_lines = any(len(names[truth[i]]) + len(names[found[i].argmax()]) > 4 for i in shown)
-    sheet = Sheet(ax, 9, (1.62 if two_lines else 1.42) * lines + 0.4)
+    sheet = Sheet(ax, 9, (1.5 if two_lines else 1.36) * lines + 0.4)
     places = [axes for row in sheet.grid(lines, COLUMNS, space=0.3 if two_lines else 0.2) for axes in row]
     for axes in places:
         axes.set_axis_off()
     for axes, i in zip(places, shown, strict=False):
         axes.imshow(as_picture(pictures[i]), cmap=BRIGHT, vmin=0, vmax=255)
-        said = shortened(names[truth[i]], 16), shortened(names[found[i].argmax()], 16)
+        said = names[truth[i]], names[found[i].argmax()]
         axes.set_title(f"{said[0]}, read as\n{said[1]}" if two_lines else f"{said[0]} read as {said[1]}", fontsize=SMALL)
     ordered = "; the surest mistakes first" if len(wrong) > 1 else ""
     was = "was" if len(wrong) == 1 else "were"

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from ...data.outfile import StrPath
 from ...errors import DataError
 from .sheet import Sheet
-from .style import GRID, SIGNED, SMALL
+from .style import SIGNED, SMALL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +26,7 @@ def kernels(weights: ArrayLike, path: StrPath | None = None, *, ax: Axes | None 
     Args:
         weights: (F, KH, KW), a kernel for each output map, or packed as those of ``SparseConv2d``; or (F, C, KH, KW), as
             ``net.params["C1.W"]``: then every column is an output map and every row a channel that it reads, unless there is
-            one channel only.
+            one channel only. Kernels without channels stand in rows of 16.
         path: the file to write; none for None.
         ax: axes of a figure of yours to draw in; a new figure for None.
 
@@ -40,42 +40,51 @@ def kernels(weights: ArrayLike, path: StrPath | None = None, *, ax: Axes | None 
     >>> from minicnn import models
     >>> from minicnn.train import plots
     >>> figure = plots.kernels(models.lenet5_modern(backend="numpy").params["C1.W"])
-    >>> [axes.get_title() for axes in figure.axes[:3]]
-    ['0', '1', '2']
+    >>> figure.axes[0].images[0].get_array().shape
+    (5, 35)
     """
     given = np.asarray(weights)
     if given.dtype.kind not in "fiu" or given.ndim not in (3, 4) or given.size == 0:
         what = f"expected kernels (F, KH, KW) or (F, C, KH, KW), got {given.dtype} of shape {given.shape}"
         raise DataError("kernels", what, 'give for example net.params["C1.W"]')
-    if given.ndim == 4 and given.shape[1] == 1:
-        given = given[:, 0]
-    filters = len(given)
-    if given.ndim == 3:
-        columns = min(filters, WIDEST)
-        lines = -(-filters // columns)
-        shown = [list(range(start, min(start + columns, filters))) for start in range(0, filters, columns)]
-        cells = [[given[number] for number in line] for line in shown]
-    else:
-        columns, lines = filters, given.shape[1]
-        shown = [list(range(filters))] + [[]] * (lines - 1)
-        cells = [list(given[:, channel]) for channel in range(lines)]
-    side = max(0.28, min(0.9, 10 / columns))
     finite = np.abs(given[np.isfinite(given)])
     limit = float(finite.max(initial=0)) or 1.0
-    sheet = Sheet(ax, max(2.2, side * columns + 1.2), max(1.3, side * 1.12 * lines + 0.5))
-    places = sheet.grid(lines, columns)
-    for row, (line, own) in enumerate(zip(places, cells, strict=True)):
-        for axes, kernel in zip(line, own, strict=False):
-            picture = axes.imshow(kernel, cmap=SIGNED, vmin=-limit, vmax=limit)
-            axes.set(xticks=[], yticks=[])
-            axes.spines[:].set_edgecolor(GRID)
-        for axes, number in zip(line, shown[row], strict=False):
-            axes.set_title(str(number), fontsize=SMALL, pad=2)
-        for axes in line[len(own) :]:
-            axes.set_axis_off()
-        if given.ndim == 4:
-            line[0].set_ylabel(str(row), rotation=0, ha="right", va="center", fontsize=SMALL)
-    if given.ndim == 4:
-        sheet.title("columns: output maps; rows: channels")
-    sheet.scale(picture, [axes for line in places for axes in line])
+    if given.ndim == 4 and given.shape[1] > 1:
+        rows, first = [given[:, channel] for channel in range(given.shape[1])], range(given.shape[1])
+        words = ("output map", "channel")
+    else:
+        alone = given.reshape(-1, *given.shape[-2:])
+        first = range(0, len(alone), WIDEST)
+        rows, words = [alone[start : start + WIDEST] for start in first], ("", "")
+    columns, (high, wide) = len(rows[0]), given.shape[-2:]
+    picture = np.full((len(rows) * (high + 1) - 1, columns * (wide + 1) - 1), np.nan)
+    for row, own in enumerate(rows):
+        for column, kernel in enumerate(own):
+            top, left = row * (high + 1), column * (wide + 1)
+            picture[top : top + high, left : left + wide] = kernel
+    side = max(0.16, min(0.9, 10 / columns))
+    sheet = Sheet(ax, side * columns + 1.6, max(1.2, side * len(rows) * (high + 1) / (wide + 1) + 0.7))
+    axes = sheet.one()
+    shown = axes.imshow(picture, cmap=SIGNED, vmin=-limit, vmax=limit, interpolation="nearest")
+    axes.set_xticks([*_middles(columns, wide)], [str(number) for number in _numbers(columns)])
+    axes.set_yticks([*_middles(len(rows), high)], [str(first[number]) for number in _numbers(len(rows))])
+    axes.xaxis.tick_top()
+    axes.xaxis.set_label_position("top")
+    axes.tick_params(length=0, labelsize=SMALL)
+    axes.set_xlabel(words[0], fontsize=SMALL)
+    axes.set_ylabel(words[1], fontsize=SMALL)
+    axes.spines[:].set_visible(False)
+    if len(rows) == 1:
+        axes.set_yticks([])
+    sheet.scale(shown, [axes])
     return sheet.finish(path)
+
+
+def _numbers(count: int) -> range:
+    """Which rows or columns are numbered."""
+    return range(0, count, max(1, count // 16))
+
+
+def _middles(count: int, size: int) -> list[float]:
+    """The middles of those that are numbered."""
+    return [number * (size + 1) + (size - 1) / 2 for number in _numbers(count)]

@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 
 MOST = 32
 """So many maps of a layer are shown."""
-ACROSS = 16
+FEW, ACROSS = 8, 16
+"""Up to eight maps stand in a row of eight places, more of them in rows of sixteen."""
+
 WIDE = 7.0
+"""The width of a row in inches."""
 
 
 def feature_maps(
@@ -106,7 +109,7 @@ def mosaic(values: Array) -> Array:
     """The maps of a layer side by side, with NaN between them; numbers without place in one row.
 
     >>> mosaic(np.ones((2, 2, 2))).shape, mosaic(np.ones(84)).shape, mosaic(np.ones((120, 1, 1))).shape
-    ((2, 47), (1, 84), (1, 120))
+    ((2, 23), (1, 84), (1, 120))
     """
     if values.ndim < 3:
         return values.reshape(1, -1) if values.ndim == 1 else values
@@ -114,9 +117,10 @@ def mosaic(values: Array) -> Array:
         return values.reshape(1, -1)
     maps = values[:MOST]
     count, rows, columns = maps.shape
-    lines = -(-count // ACROSS)
-    picture = np.full((lines * (rows + 1) - 1, ACROSS * (columns + 1) - 1), np.nan)
+    across = FEW if count <= FEW else ACROSS
+    lines = -(-count // across)
+    picture = np.full((lines * (rows + 1) - 1, across * (columns + 1) - 1), np.nan)
     for number, one in enumerate(maps):
-        top, left = number // ACROSS * (rows + 1), number % ACROSS * (columns + 1)
+        top, left = number // across * (rows + 1), number % across * (columns + 1)
         picture[top : top + rows, left : left + columns] = one
     return picture

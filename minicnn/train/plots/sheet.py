@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ...data.outfile import StrPath, outfile
 from ...errors import OptionError, OutputError, lacking
-from .style import INK, LARGE, PAPER, SMALL, dress
+from .style import GREY, INK, LARGE, PAPER, SMALL, dress
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -82,8 +82,11 @@ class Sheet:
 
     def one(self) -> Axes:
         """One place for everything."""
-        self.axes.append(self.figure.subplots() if self._given is None else self._given)
-        return self.axes[-1]
+        axes = self.figure.subplots() if self._given is None else self._given
+        self.axes.append(axes)
+        if self._given is None:
+            axes.spines[:].set_edgecolor(GREY)
+        return axes
 
     def grid(self, rows: int, columns: int, heights: Sequence[float] | None = None, space: float = 0.12) -> list[list[Axes]]:
         """Places in rows.
@@ -105,7 +108,9 @@ class Sheet:
             for top, share in zip(tops, shares, strict=True):
                 low, high, wide = top - share * (1 - space / 2), share * (1 - space), (1 - space) / columns
                 made.append([self._given.inset_axes((c / columns, low, wide, high)) for c in range(columns)])
-        self.axes += [axes for row in made for axes in row]
+        for axes in (axes for row in made for axes in row):
+            axes.spines[:].set_edgecolor(GREY)
+            self.axes.append(axes)
         return made
 
     def title(self, text: str) -> None:

@@ -38,7 +38,6 @@ def dress(axes: Axes) -> None:
     """Give axes of a figure of ours dark ink on white, whatever style the user has chosen for their own."""
     axes.set_facecolor(PAPER)
     axes.tick_params(which="both", colors=INK, labelsize=SMALL)
-    axes.spines[:].set_edgecolor(GREY)
     texts = [axes.title, axes.xaxis.label, axes.yaxis.label]
     legend = axes.get_legend()
     if legend is not None:

@@ -105,7 +105,7 @@ def codes(
     if given.ndim != 2 or given.size == 0 or given.shape[1] % columns:
         what = f"expected codes (K, D), of which D is a multiple of {columns}, got shape {given.shape}"
         raise DataError("codes", what, "give columns= as the width of the bitmaps")
-    names = names_of("codes", classes, len(given))
+    names = names_of("codes", classes, len(given), most=10)
     pictures, titles = list(given), list(names)
     if units is not None:
         own = np.asarray(units, np.float64).reshape(-1)
@@ -115,7 +115,7 @@ def codes(
         distances = ((own - given) ** 2).sum(axis=1)
         nearest = int(distances.argmin())
         said = [f"{d:.3g} nearest" if k == nearest else f"{d:.3g}" for k, d in enumerate(distances)]
-        titles = ["units", *(f"{shortened(name, 10)}\n{text}" for name, text in zip(names, said, strict=True))]
+        titles = ["units", *(f"{name}\n{text}" for name, text in zip(names, said, strict=True))]
         pictures = [own, *pictures]
     across = min(len(pictures), 11)
     lines = -(-len(pictures) // across)
