@@ -122,7 +122,7 @@ def shrink(file: Path) -> None:
     with Image.open(file) as picture:
         full = picture.convert("RGB")
     for colours in (255, 128, 64, 32):
-        full.quantize(colours, kmeans=2, dither=Image.Dither.NONE).save(file, optimize=True)
+        full.quantize(colours, kmeans=int(colours < 128), dither=Image.Dither.NONE).save(file, optimize=True)
         if file.stat().st_size <= MOST_BYTES:
             return
 

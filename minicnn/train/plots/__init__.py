@@ -39,3 +39,8 @@ __all__ = [
     "saliency",
     "save",
 ]
+
+
+def __dir__() -> list[str]:
+    """What completion offers: the public names."""
+    return sorted(__all__)
