@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def network_html(net: Handle) -> str:
     """The layers of a network as ``summary`` lists them, and what the network runs on."""
     total = sum(map(parameters, net.layers))
-    words = f"{type(net).__name__}: {total:,} parameters, {net.dtype}, backend {net.backend.name}, {net.threads} threads"
+    threads = "1 thread" if net.threads == 1 else f"{net.threads} threads"
+    words = f"{type(net).__name__}: {total:,} parameters, {net.dtype}, backend {net.backend.name}, {threads}"
     return table(words, HEAD, rows_of(net.in_shapes, net.layers, net.outputs), left=3)
 
 

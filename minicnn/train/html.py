@@ -30,7 +30,7 @@ def epochs_html(rows: Sequence[EpochResult]) -> str:
         )
         for row in rows
     ]
-    return table(f"{len(rows)} epochs", COLUMNS, cells, left=0)
+    return table("1 epoch" if len(rows) == 1 else f"{len(rows)} epochs", COLUMNS, cells, left=0)
 
 
 def estimator_html(
