@@ -216,5 +216,5 @@ def draw_results(folder: Path, rows: list[EpochResult], net: Network, data: Imag
     from minicnn.train import plots
 
     plots.learning_curves(rows, folder / "curves.png")
-    plots.confused(data.test_images, data.test_labels, outputs, folder / "confused.png")
+    plots.misclassified(data.test_images, data.test_labels, outputs, folder / "confused.png")
     return "curves.png and confused.png"

@@ -86,3 +86,12 @@ def __getattr__(name: str) -> object:
 
     found = globals()[name] = getattr(classifier, name)
     return found
+
+
+MODULES = ("data", "io", "nn", "optim", "serve", "sklearn", "testing", "train")
+"""The modules for users, beside ``models``."""
+
+
+def __dir__() -> list[str]:
+    """What completion offers: the public names, and public modules that are imported."""
+    return sorted([*__all__, "__version__", *(name for name in MODULES if name in globals())])

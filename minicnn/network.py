@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -34,9 +33,6 @@ from .engine.weights import weighted
 from .errors import ContractError, OptionError
 from .nn.losses import Loss, is_immutable
 from .nn.window import count
-
-if TYPE_CHECKING:
-    pass
 
 
 class Network(Inspectable):

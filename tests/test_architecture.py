@@ -177,11 +177,14 @@ def test_the_reader_of_imports_sees_them_all():
     assert "tqdm" not in imports(ROOT / "train" / "progress.py", inside_functions=False)
 
 
+DERIVED = {"sklearn": {"sklearn"}, "train.plots.drawing": {"matplotlib"}}
+"""The files whose classes have an extra's as bases, so that they import it at once; others import them where they are used."""
+
+
 def test_extras_are_imported_where_they_are_used():
     for path in FILES:
         loaded = {name.split(".")[0] for name in imports(path, inside_functions=False)}
-        own = {"sklearn"} if name_of(path) == "sklearn" else set()  # its classes have scikit-learn's as bases
-        assert loaded & EXTRAS == own, name_of(path)
+        assert loaded & EXTRAS == DERIVED.get(name_of(path), set()), name_of(path)
 
 
 def test_nothing_is_imported_but_numpy_numba_extras_and_the_standard_library():

@@ -77,7 +77,7 @@ def draw(folder: Path, found: Found, digits: ImageDataset) -> None:
         net = models.lenet5_1998(threads=1)
         checkpoint.load_weights(folder / most.name / f"seed-{single[most][0]['seed']}" / WEIGHTS, net)
         penalties = net.predict(Pixels(digits.test_images, PAPER, 32))
-        plots.confused(digits.test_images, digits.test_labels, -penalties, Path(own) / "misclassified.png", SHOWN)
+        plots.misclassified(digits.test_images, digits.test_labels, -penalties, Path(own) / "misclassified.png", SHOWN)
         for picture in Path(own).iterdir():
             os.replace(picture, folder / picture.name)
     print(f"wrote figure-5.png, figure-6.png and misclassified.png to {folder}")

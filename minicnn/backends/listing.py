@@ -1,8 +1,9 @@
-"""Programs in words: the listing that ``print(net.program())`` shows."""
+"""Programs in words: the listing that ``print(net.program())`` shows, and a notebook too."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -40,3 +41,12 @@ def listing(calls: Sequence[Call]) -> str:
         rows += list(zip_longest(left, done, fillvalue=""))
     width = max((len(one) for one, other in rows if other), default=0)
     return "\n".join(f"{one:{width}}{other}".rstrip() for one, other in rows)
+
+
+def preformatted(value: object) -> str:
+    """What ``print`` shows, in letters of one width.
+
+    >>> preformatted("1 < 2")
+    '<pre>1 &lt; 2</pre>'
+    """
+    return f"<pre>{escape(str(value))}</pre>"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 
 from ..arrays import Array, same
-from .listing import line, listing
+from .listing import line, listing, preformatted
 
 if TYPE_CHECKING:
     from .interface import Backend, Memory
@@ -191,6 +191,8 @@ class Program:
 
     def __str__(self) -> str:
         return listing(self.calls)
+
+    _repr_html_ = preformatted
 
 
 Part = tuple[Sequence[Program], tuple[int, int, int]]

@@ -8,11 +8,10 @@ import sys
 
 import numpy as np
 
-from ..data.from_arrays import from_arrays
-from ..errors import DataError
 from .command import Commands, add_command, add_model, add_threads
-from .dataset import add_data, read
-from .model import classifier, fit_of
+from .dataset import add_data
+from .judged import examples
+from .model import classifier
 from .streams import say
 
 EXAMPLE = "  minicnn evaluate model.safetensors held_out"
@@ -31,19 +30,10 @@ def add(commands: Commands) -> None:
 def evaluate(options: argparse.Namespace) -> int:
     """Measure and print."""
     model = classifier(options.model, options.threads)
-    channels, *size = model.net.in_shape
-    found = read(options.data, "test", (size[0], size[1]), channels, fit_of(options.model), options.skip_corrupt)
-    for words in found.skipped:
+    images, numbers, names, skipped = examples(model, options.model, options.data, options.skip_corrupt)
+    for words in skipped:
         say(f"passed over {words}", sys.stderr)
-    names = [str(name) for name in (model.classes if model.classes is not None else [])]
-    numbers = found.labels
-    if found.classes is not None:
-        if unknown := [name for name in found.classes if name not in names]:
-            what = f"expected subfolders out of the model's classes {', '.join(names)}, got {unknown[0]}"
-            raise DataError(str(options.data), what, "rename it, or evaluate another model")
-        numbers = np.array([names.index(name) for name in found.classes])[found.labels]
     labels = np.array(model.classes)[numbers] if int(numbers.max()) < len(names) else numbers
-    images = from_arrays(found.images)
     counts = model.confusion_matrix(images, labels)
     right, all_of = counts.trace(), counts.sum()
     if options.json:

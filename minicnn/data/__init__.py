@@ -44,3 +44,8 @@ __all__ = [
     "split",
     "write_idx",
 ]
+
+
+def __dir__() -> list[str]:
+    """What completion offers: the public names."""
+    return sorted(__all__)

@@ -11,6 +11,7 @@ from ..backends.program import Program
 from ..errors import ContractError, DataError, ShapeError
 from . import inputs
 from .by_name import ArrayByOutput, ImagesByInput, by_name, sources
+from .html import network_html
 from .sharing import Shareable
 from .source import Index, Source
 from .summary import table
@@ -104,6 +105,13 @@ class Inspectable(Shareable):
     def summary(self) -> str:
         """The layers as a table: name, layer with what it reads, output shape, parameters and connections."""
         return table(self.in_shapes, self.layers, self.outputs)
+
+    def _repr_html_(self) -> str:
+        return network_html(self)
+
+    def __dir__(self) -> list[str]:
+        """What completion offers: the public names alone."""
+        return [name for name in super().__dir__() if not name.startswith("_")]
 
     def load_params(self, values: Mapping[str, Array]) -> None:
         """Set all parameters at once, or none; with them all of ``state``, where values of that are given too.

@@ -55,6 +55,8 @@ class ParameterVector(Mapping[str, Array]):
     def __len__(self) -> int:
         return len(self._views)
 
+    _ipython_key_completions_ = Mapping.keys  # a notebook completes names
+
 
 class Identity:
     """Which parameters an optimiser's moments are for.

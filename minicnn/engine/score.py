@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from .html import score_html
+
 
 class Score(NamedTuple):
     """What a batch came to.
@@ -30,3 +32,6 @@ class Score(NamedTuple):
     def accuracy(self) -> float | None:
         """Share of the images, or places of maps, that were recognised; None where the target is not class numbers."""
         return self.correct / self.counted if self.counted else None
+
+    def _repr_html_(self) -> str:
+        return score_html(self)

@@ -28,18 +28,23 @@ def kind(placed: PlacedLayer, names: Sequence[str], outputs: Sequence[str]) -> s
     return f"{placed.layer.label}{once_more}{reads}{output}"
 
 
-def table(in_shapes: Mapping[str, Shape], layers: Sequence[PlacedLayer], outputs: Sequence[str]) -> str:
+def rows_of(in_shapes: Mapping[str, Shape], layers: Sequence[PlacedLayer], outputs: Sequence[str]) -> list[tuple[str, ...]]:
     """One row a layer: name, kind, output shape, parameters, connections; the totals last.
 
     What a layer reads stands behind its kind, where that is not the row above; a layer that is once more has no parameters.
     """
     names = [*in_shapes, *(b.name for b in layers)]
-    rows = [HEAD, *((name, "", by(shape), "", "") for name, shape in in_shapes.items())]
+    rows: list[tuple[str, ...]] = [(name, "", by(shape), "", "") for name, shape in in_shapes.items()]
     rows += [
         (b.name, kind(b, names, outputs), by(b.plan.out_shape), f"{parameters(b):,}", f"{b.plan.connections:,}") for b in layers
     ]
     total, links = sum(map(parameters, layers)), sum(b.plan.connections for b in layers)
-    rows.append(("total", "", "", f"{total:,}", f"{links:,}"))
+    return [*rows, ("total", "", "", f"{total:,}", f"{links:,}")]
+
+
+def table(in_shapes: Mapping[str, Shape], layers: Sequence[PlacedLayer], outputs: Sequence[str]) -> str:
+    """The rows of ``rows_of`` as text under their titles."""
+    rows = [HEAD, *rows_of(in_shapes, layers, outputs)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(HEAD))]
     lines = []
     for row in rows:

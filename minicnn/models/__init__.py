@@ -35,3 +35,8 @@ __all__ = [
     "unet_small",
     "vgg_small",
 ]
+
+
+def __dir__() -> list[str]:
+    """What completion offers: the public names."""
+    return sorted(__all__)

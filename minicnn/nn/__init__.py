@@ -81,3 +81,8 @@ __all__ = [
     "Tanh",
     "Upsample",
 ]
+
+
+def __dir__() -> list[str]:
+    """What completion offers: the public names."""
+    return sorted(__all__)

@@ -80,8 +80,9 @@ class Conv2d(_Conv):
     """y[f] = b[f] + Σ_c W[f, c] ⋆ x[c], a cross-correlation as in PyTorch.
 
     x (C, H, W, L), W (filters, C/groups, KH, KW), b (filters,), y (filters, OH, OW, L), with
-    OH = (H + top + bottom − dilation·(KH − 1) − 1) // stride + 1. With groups, each group of filters reads its own group of
-    channels.
+    OH = (H + top + bottom − dilation·(KH − 1) − 1) // stride + 1. With groups, each group of filters reads its own channels.
+    L is the lane axis: kernels work on a group of images side by side, and its last axis says which image. You never give or
+    get it: images are (N, C, H, W), and shapes such as ``in_shape`` are those of one image.
 
     Args:
         filters: how many output maps; how many channels there are, the layer before says.
@@ -93,9 +94,8 @@ class Conv2d(_Conv):
         dilation: pixels between taps.
         groups: into how many groups channels and filters fall.
         bias: whether b is added.
-        algorithm: ``"im2col"`` writes every window as a column and multiplies; ``"direct"`` computes the same sums without
-            columns; ``"auto"`` takes direct, except where the window is the whole map: x is the one column then, and the
-            convolution a matrix product (``benchmarks/conv_bench.py`` shows why).
+        algorithm: ``"im2col"`` writes every window as a column and multiplies; ``"direct"`` does without; ``"auto"`` takes
+            direct, except where the window is the whole map, the one column (``benchmarks/conv_bench.py`` shows why).
         init: how W starts.
         bias_init: how b starts.
 

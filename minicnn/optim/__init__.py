@@ -22,3 +22,8 @@ __all__ = [
     "clip_grad_norm",
     "clip_grad_value",
 ]
+
+
+def __dir__() -> list[str]:
+    """What completion offers: the public names, and public modules that are imported."""
+    return sorted([*__all__, *(name for name in ("averaging", "schedules") if name in globals())])

@@ -18,3 +18,8 @@ from .layers import check_layer
 from .losses import check_loss
 
 __all__: list[str] = ["Check", "check_adjoint", "check_backend", "check_gradient", "check_layer", "check_loss"]
+
+
+def __dir__() -> list[str]:
+    """What completion offers: the public names."""
+    return sorted(__all__)

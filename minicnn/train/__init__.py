@@ -26,3 +26,8 @@ __all__ = [
     "class_weights",
     "find_learning_rate",
 ]
+
+
+def __dir__() -> list[str]:
+    """What completion offers: the public names, and public modules that are imported."""
+    return sorted([*__all__, *(name for name in ("checkpoint", "fine_tuning", "metrics", "plots") if name in globals())])

@@ -31,7 +31,8 @@ from .callbacks import Callback
 from .class_weights import ClassWeight
 from .described import Decoder, encode
 from .document import Document, Json
-from .history import EpochResult, records
+from .history import EpochResult, EpochResults, records
+from .html import estimator_html
 from .model_file import save_model
 from .progress import Log, say
 from .run import Dataset, TrainingOptions
@@ -110,7 +111,7 @@ class Estimator(Generic[Learned]):
         self.net, self.optimizer = net, Adam() if optimizer is None else optimizer
         self.loss: Loss | None = loss
         self.preprocessing: Preprocessing | None = None
-        self.history: list[EpochResult] = []
+        self.history = EpochResults()
         self._learned: Learned | None = None
         self._small = SmallBatches()
         self._normalise, self._fit_size, self._layout = normalise, fit_size, layout
@@ -260,7 +261,7 @@ class Estimator(Generic[Learned]):
         self.preprocessing = None if task["preprocessing"] is None else _preprocessing(path, task["preprocessing"])
         self._learned = None if task[self.name] is None else self._restored(path, task[self.name])
         try:
-            self.history = records(path, EpochResult, task["history"])
+            self.history = EpochResults(records(path, EpochResult, task["history"]))
         except CheckpointError as error:
             raise CheckpointError(error.who, error.what, "save it again") from None
 
@@ -303,6 +304,14 @@ class Estimator(Generic[Learned]):
     def _outputs(self, images: ArrayLike) -> Array:
         source = self._source(images)
         return self._small.predict(self.net, source) if isinstance(source, Pixels) else self.net.predict(source)
+
+    def __dir__(self) -> list[str]:
+        """What completion offers: the public names alone."""
+        return [name for name in super().__dir__() if not name.startswith("_")]
+
+    def _repr_html_(self) -> str:
+        classes = self._learned if isinstance(self._learned, tuple) else ()
+        return estimator_html(repr(self), self.net, classes, self.preprocessing, self.history)
 
     def __repr__(self) -> str:
         shapes = f"{self.net.in_shape} → {self.net.out_shape}"

@@ -12,6 +12,7 @@ from typing import NoReturn, TypeVar
 from ..engine.score import Score
 from ..errors import CheckpointError
 from .document import Json
+from .html import epochs_html
 
 T = TypeVar("T")
 
@@ -42,6 +43,13 @@ class EpochResult:
 
 def _percent(accuracy: float | None) -> str:
     return "" if accuracy is None else f" accuracy {100 * accuracy:.2f} %"
+
+
+class EpochResults(list[EpochResult]):
+    """A list of epochs, which a notebook shows as a table."""
+
+    def _repr_html_(self) -> str:
+        return epochs_html(self)
 
 
 def best(rows: Sequence[EpochResult]) -> EpochResult:

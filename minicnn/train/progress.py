@@ -1,11 +1,12 @@
-"""Progress of training: a bar on a terminal, plain lines elsewhere."""
+"""Progress of training: a bar on a terminal and in a notebook, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, TextIO
 
 Log = Callable[[str], None]
 
@@ -15,12 +16,38 @@ def say(line: str) -> None:
     if sys.stdout is None:
         return
     try:
-        from tqdm import tqdm
+        bars = _bars()
     except ImportError:
         print(line, flush=True)
     else:
-        tqdm.write(line, file=sys.stdout)
+        bars.write(line, file=sys.stdout)
         sys.stdout.flush()
+
+
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook, which is no terminal and shows bars all the same."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return hasattr(shell, "kernel")
+
+
+def _bars() -> _Bars:
+    """The class of bars for this place: in a notebook a widget, or text where ipywidgets is not installed."""
+    if not in_notebook():
+        from tqdm import tqdm
+    else:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that there is no ipywidgets, or that it is an experiment
+            from tqdm.auto import tqdm
+    bars: _Bars = tqdm
+    return bars
+
+
+class _Bars(Protocol):
+    """The class of tqdm's bars."""
+
+    def __call__(self, **options: object) -> _Bar: ...
+
+    def write(self, line: str, file: TextIO) -> None: ...
 
 
 class _Bar(Protocol):
@@ -34,7 +61,7 @@ class _Bar(Protocol):
 
 
 class Bar:
-    """A progress bar over the images of an epoch; invisible if the output is not a terminal or tqdm is missing.
+    """A progress bar over the images of an epoch; invisible without a terminal or notebook, or without tqdm.
 
     Args:
         title: the text before the bar.
@@ -44,13 +71,13 @@ class Bar:
 
     def __init__(self, title: str, images: int, done: int = 0) -> None:
         self._bar: _Bar | None = None
-        if sys.stderr is None or not sys.stderr.isatty():
+        if sys.stderr is None or not (sys.stderr.isatty() or in_notebook()):
             return
         try:
-            from tqdm import tqdm
+            bars = _bars()
         except ImportError:
             return
-        self._bar = tqdm(total=images, initial=done, desc=title, unit=" images", leave=False, mininterval=0.2)
+        self._bar = bars(total=images, initial=done, desc=title, unit=" images", leave=False, mininterval=0.2)
 
     def advance(self, images: int, loss: float) -> None:
         """Count this many images as done; ``loss`` is that of the last batch."""

@@ -40,7 +40,9 @@ def step(
     return score
 
 
-def compile_kernels(net: Network, loss: Losses, optimizer: Optimizer, run: TrainingOptions, train: Dataset, log: Log) -> None:
+def compile_kernels(
+    net: Network, loss: Losses, optimizer: Optimizer, run: TrainingOptions, train: Dataset, log: Log | None
+) -> None:
     """Run every kernel once on a batch, and leave network and optimiser as they were.
 
     Args:
@@ -49,10 +51,10 @@ def compile_kernels(net: Network, loss: Losses, optimizer: Optimizer, run: Train
         optimizer: its optimiser.
         run: the options of training.
         train: images to train on.
-        log: called with a line if kernels are compiled.
+        log: called with a line if kernels are compiled; for None it goes to stderr, if that takes two seconds.
     """
     known = net.backend.log
-    known.on_compile = lambda: log(known.words())
+    known.on_compile = None if log is None else lambda: log(known.words())
     few = train.chosen[: run.step_size]
     with net.update():  # hides the step from other threads
         before, steps = Weights.of(net), net.steps

@@ -24,7 +24,7 @@ from .callbacks import Callback, ProgressBar
 from .diagnostics import Diagnosis
 from .document import Document
 from .folder_lock import FolderLock
-from .history import EpochResult, Tally, best
+from .history import EpochResult, EpochResults, Tally, best
 from .interrupt import Interrupt
 from .progress import Log, say
 from .run import Dataset, TrainingOptions, check_kinds, check_plateau
@@ -46,7 +46,7 @@ class Trainer:
         train: images to train on.
         validation: images to choose the best weights by: the highest accuracy, or where targets are not class numbers the
             lowest loss; do not use the test set. Without them, None, the last weights are the best.
-        log: called with each line of the log; None for silence.
+        log: called with each line of the log; None for silence, but for a line on stderr where compiling takes long.
         callbacks: what else is done at the start and the end, and after steps and epochs; each is called in its turn.
 
     Raises:
@@ -73,7 +73,7 @@ class Trainer:
         self.net, self.loss, self.run = net, loss, run
         self.train, self.validation, self.log = train, validation, log
         self.callbacks = hooks.checked("Trainer", callbacks)
-        self.rows: list[EpochResult] = []
+        self.rows = EpochResults()
         self.lr = optimizer.lr
         self.interrupted = self.stopped = self.has_accuracy = False
         self._given = optimizer
@@ -89,6 +89,10 @@ class Trainer:
         self._diagnosis, self._all = Diagnosis(self.say), self.callbacks
         self._left: tuple[Weights, Weights] | None = None
         """The weights to go on from, and those that the end of ``fit`` put into the network in their place."""
+
+    def __dir__(self) -> list[str]:
+        """What completion offers: the public names alone."""
+        return [name for name in super().__dir__() if not name.startswith("_")]
 
     def say(self, line: str) -> None:
         """Give a line to the log."""
@@ -213,7 +217,7 @@ class Trainer:
             self.interrupted = interrupt.asked
 
     def _compile(self) -> None:
-        compile_kernels(self.net, self.loss, self.optimizer, self.run, self.train, self.say)
+        compile_kernels(self.net, self.loss, self.optimizer, self.run, self.train, self.log)
 
     def _epoch(self, interrupt: Interrupt) -> bool:
         """Train one epoch, or the rest of one; False if training ends early."""
@@ -293,7 +297,8 @@ class Trainer:
 
     def _resume(self, folder: RunFolder, extended: bool) -> None:
         known = self.identity, self.run, len(self._chosen), self.validation is not None
-        self.rows, self._tally, self.stopped = folder.load(*known, extended)
+        rows, self._tally, self.stopped = folder.load(*known, extended)
+        self.rows = EpochResults(rows)
         self._left = None
         self.say(f"resumed from {folder.last} after {len(self.rows)} epochs and {self._tally.steps} steps")
         if (by := checkpoint.version(folder.last)) != __version__:

@@ -141,6 +141,9 @@ log.PATIENCE, sys.stderr = 0.0, io.StringIO()
 Network([Dense(2)], (3,), threads=1).predict(np.zeros((1, 3), np.float32))
 print(sys.stderr.getvalue(), end="")
 """
-    assert python(code) == "minicnn: compiling kernels; later runs load them from the cache\n"
+    assert (
+        python(code)
+        == "minicnn: compiling kernels; later runs load them from the cache, and minicnn warmup compiles them beforehand\n"
+    )
     assert python(code) == ""
     assert python(code, MINICNN_CACHE="/dev/null/x").startswith("minicnn: compiling kernels, anew in every run, as no cache")

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = [
     "custom_layer",
     "distortions",
+    "gallery",
     "lenet5_1998/reproduce",
     "records",
     "robustness",

@@ -97,11 +97,62 @@ def test_a_model_that_is_none_is_refused(tmp_path, capsys):
 # --- plot ---
 
 
-@pytest.mark.parametrize(("what", "start"), [("training", b"\x89PNG"), ("kernels", b"\x89PNG")])
-def test_plots_are_pictures(model, capsys, tmp_path, what, start):
-    code, out, _ = run(capsys, "plot", model, "--what", what, "--out", tmp_path / "p.png")
-    assert (code, out) == (0, f"wrote {tmp_path / 'p.png'}\n")
-    assert (tmp_path / "p.png").read_bytes().startswith(start)
+def files_of(tmp_path):
+    """A picture, and labelled ones."""
+    image = pytest.importorskip("PIL.Image")
+    rng = np.random.default_rng(0)
+    for name in ("0", "1"):
+        (tmp_path / "held" / name).mkdir(parents=True)
+        for number in range(3):
+            image.fromarray(rng.integers(0, 256, (8, 8)).astype(np.uint8)).save(tmp_path / "held" / name / f"{number}.png")
+    return tmp_path / "held" / "0" / "0.png", tmp_path / "held"
+
+
+KINDS = ["training", "network", "kernels", "histograms", "field", "maps", "saliency", "occlusion"]
+KINDS += ["confusion", "pairs", "misclassified", "calibration"]
+
+
+@pytest.mark.parametrize("what", KINDS)
+def test_plots_are_pictures(model, capsys, tmp_path, what):
+    pytest.importorskip("matplotlib")
+    picture, data = files_of(tmp_path)
+    more = ["--picture", picture] if what in KINDS[5:8] else ["--data", data] if what in KINDS[8:] else []
+    code, out, err = run(capsys, "plot", model, "--what", what, *more, "--out", tmp_path / "p.png")
+    assert (code, out, err) == (0, f"wrote {tmp_path / 'p.png'}\n", "")
+    assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("what", ["connections", "codes", "kernels"])
+def test_the_tables_of_lenet5_are_drawn(capsys, tmp_path, what):
+    m.save(tmp_path / "old.safetensors", m.models.lenet5_1998(threads=1))
+    more = ["--layer", "C3"] if what == "kernels" else []
+    code, _, err = run(capsys, "plot", tmp_path / "old.safetensors", "--what", what, *more, "--out", tmp_path / "p.svg")
+    assert (code, err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--what", "maps"], "--what: expected --picture with maps, got none; give --picture too"),
+        (["--what", "pairs"], "--what: expected --data with pairs, got none; give --data too"),
+        (["--layer", "C"], "--layer: expected --what as one of kernels, field with it, got training; leave it out"),
+        (
+            ["--data", "x"],
+            "--data: expected --what as one of confusion, pairs, misclassified, calibration with it, got training",
+        ),
+        (["--what", "kernels", "--layer", "X"], "--layer: expected one of "),
+        (["--what", "codes"], "expected a network with a layer RBF, got one without; draw another one, such as lenet5_1998"),
+        (["--what", "connections"], "expected a network with a layer SparseConv2d, got one without; draw another one"),
+        (["--what", "network", "--out", "p.xyz"], "p.xyz: expected a picture as "),
+    ],
+)
+def test_options_of_plots_are_checked(model, capsys, tmp_path, monkeypatch, options, words):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run(capsys, "plot", model, "--out", tmp_path / "p.png", *options)
+    assert code == 2
+    assert words in err
+    assert err.count("\n") == 1
+    assert not list(tmp_path.glob("p.*"))
 
 
 def test_what_cannot_be_drawn_is_refused(capsys, tmp_path):

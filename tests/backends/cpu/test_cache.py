@@ -266,7 +266,9 @@ def test_info_says_where_kernels_are_and_whether_they_are_kept(monkeypatch, tmp_
 
 def test_the_words_for_those_who_wait_tell_whether_kernels_are_kept(monkeypatch, tmp_path):
     monkeypatch.setattr(cache, "kernel_directory", lambda: tmp_path)
-    assert cache.words() == "compiling kernels; later runs load them from the cache"
+    assert (
+        cache.words() == "compiling kernels; later runs load them from the cache, and minicnn warmup compiles them beforehand"
+    )
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     lacking = "compiling kernels, anew in every run, as no cache can be written; set MINICNN_CACHE to a folder that can"
     assert cache.words() == lacking

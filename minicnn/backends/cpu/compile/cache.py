@@ -114,7 +114,7 @@ def kept() -> bool:
 def words() -> str:
     """The message for a user who waits for the compiler."""
     if kept():
-        return "compiling kernels; later runs load them from the cache"
+        return "compiling kernels; later runs load them from the cache, and minicnn warmup compiles them beforehand"
     return "compiling kernels, anew in every run, as no cache can be written; set MINICNN_CACHE to a folder that can"
 
 

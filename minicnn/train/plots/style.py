@@ -1,0 +1,56 @@
+"""The style of all pictures: colours that colour-blind people tell apart, names that fit, and dark ink on white paper.
+
+The paper is white whatever surrounds it, so that a picture is as readable in a dark notebook. Nothing is set globally: what a
+figure needs is set on the figure.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...arrays import Array
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+INK, PAPER, GRID = "#1f2933", "#ffffff", "#cbd2d9"
+BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#6b7280"
+"""The first two are of the colours of Okabe and Ito, which differ in brightness too."""
+
+SIGNED, AMOUNTS, BRIGHT = "RdBu_r", "Blues", "gray_r"
+"""Maps of colours: of signed numbers with white for 0, of amounts with white for 0, and of ink on paper."""
+
+SMALL, NORMAL, LARGE = 8, 9, 10
+"""Sizes of letters in points."""
+
+
+def shortened(name: object, most: int = 22) -> str:
+    r"""A name as a label: in one line, of at most so many letters, and without mathematics of matplotlib.
+
+    >>> shortened("Pembroke Welsh corgi, tricolour"), shortened("5 $ and\n10 $")
+    ('Pembroke Welsh corgi,…', '5 \\$ and 10 \\$')
+    """
+    text = " ".join("".join(letter if letter.isprintable() else " " for letter in str(name)).split())
+    return (text if len(text) <= most else f"{text[: most - 1].rstrip()}…").replace("$", r"\$")
+
+
+def dress(axes: Axes) -> None:
+    """Give axes of a figure of ours dark ink on white, whatever style the user has chosen for their own."""
+    axes.set_facecolor(PAPER)
+    axes.tick_params(which="both", colors=INK, labelsize=SMALL)
+    texts = [axes.title, axes.xaxis.label, axes.yaxis.label]
+    legend = axes.get_legend()
+    if legend is not None:
+        texts += legend.get_texts()
+    for text in texts:
+        text.set_color(INK)
+
+
+def contrast(share: float) -> str:
+    """The colour of a number that stands on a field of a share of the darkest colour of a map."""
+    return PAPER if share > 0.5 else INK
+
+
+def as_picture(image: Array) -> Array:
+    """An image (C, H, W) as matplotlib takes it: (H, W), or colours (H, W, 3)."""
+    return image[0] if len(image) == 1 else image.transpose(1, 2, 0)
