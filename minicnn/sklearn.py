@@ -13,8 +13,8 @@ from . import models
 from .arrays import Array, Shape
 from .data.from_arrays import from_arrays
 from .errors import OptionError, lacking
+from .models.small import small_network
 from .network import Network
-from .nn import Conv2d, Dense, Flatten, MaxPool2d, ReLU
 from .nn.cross_entropy import CrossEntropy
 from .nn.losses import MSE, Loss
 from .optim import Adam
@@ -40,21 +40,9 @@ ACCEPTED = {"ensure_2d": True, "allow_nd": True, "dtype": "numeric"}
 """What X may be, for scikit-learn's check."""
 
 
-def small_network(in_shape: Shape, outputs: int) -> list[Item]:
-    """The layers of the default network: two convolutions, pooled where maps are large enough, and two dense layers."""
-    items: list[Item] = []
-    tall, wide = in_shape[1:]
-    for number, maps in ((1, 16), (2, 32)):
-        items += [(f"C{number}", Conv2d(maps, kernel_size=3, padding=1)), ReLU()]
-        if min(tall, wide) >= 4:
-            items.append(MaxPool2d(2))
-            tall, wide = tall // 2, wide // 2
-    return [*items, Flatten(), ("F3", Dense(64)), ReLU(), ("output", Dense(outputs))]
-
-
 def _whole(given: object, least: int) -> bool:
     """Whether an option is a whole number of at least so much."""
-    return isinstance(given, int | np.integer) and not isinstance(given, bool) and given >= least
+    return isinstance(given, int | np.integer) and not isinstance(given, bool) and int(given) >= least
 
 
 class _CNN(BaseEstimator):  # type: ignore[misc]
@@ -89,19 +77,18 @@ class _CNN(BaseEstimator):  # type: ignore[misc]
     def _unless_refused(self) -> Iterator[None]:
         """Everything that a block sets, unless it fails: then all is as it was before."""
         self._check_options()
-        before = dict(vars(self))
+        before = dict(self.__dict__)
         try:
             yield
         except Exception:
-            vars(self).clear()
-            vars(self).update(before)
+            self.__dict__.clear()
+            self.__dict__.update(before)
             raise
 
     def _check_options(self) -> None:
         """Refuse options that nothing else looks at before it works with them."""
-        who, network, shape, size = type(self).__name__, self.network, self.image_shape, self.batch_size
-        known = network is None or network in models.CLASSIFIERS if isinstance(network, str | None) else callable(network)
-        if not known:
+        who, network = type(self).__name__, self.network
+        if not (network is None or callable(network) or (isinstance(network, str) and network in models.CLASSIFIERS)):
             what = f"expected network as one of {', '.join(models.CLASSIFIERS)}, or a function, got {network!r:.60}"
             raise OptionError(who, what, 'give network="resnet8", or leave it out')
         if not (self.n_jobs is None or _whole(self.n_jobs, 1) or self.n_jobs == -1):
@@ -109,25 +96,18 @@ class _CNN(BaseEstimator):  # type: ignore[misc]
             raise OptionError(who, what, "give n_jobs=1, or leave it out")
         if self.dtype not in ("float32", "float64"):
             raise OptionError(who, f'expected dtype "float32" or "float64", got {self.dtype!r}', 'give dtype="float32"')
-        if size != "auto" and not _whole(size, 1):
-            what = f'expected batch_size as "auto" or a whole number of at least 1, got {size!r}'
-            raise OptionError(who, what, 'give batch_size=32, or "auto"')
-        if shape is not None and not (
-            isinstance(shape, Sequence) and len(shape) in (2, 3) and all(_whole(n, 1) for n in shape)
-        ):
-            what = f"expected image_shape (H, W) or (C, H, W) of whole numbers of at least 1, got {shape!r:.60}"
-            raise OptionError(who, what, "give the shape that the rows of X were flattened from")
 
     def _images(self, X: Array) -> Array:
         """X as (N, C, H, W) of floats."""
         given = X if X.dtype == np.uint8 or X.dtype.kind == "f" else X.astype(np.float64)
         if given.ndim > 2:
             return np.asarray(from_arrays(given), np.dtype(self.dtype))
-        shape = tuple(self.image_shape) if self.image_shape is not None else (1, 1, given.shape[1])
-        shape = (1, *shape) if len(shape) == 2 else shape
-        if len(shape) != 3 or int(np.prod(shape)) != given.shape[1]:
+        shape = (1, given.shape[1]) if self.image_shape is None else self.image_shape
+        well = isinstance(shape, Sequence) and len(shape) in (2, 3) and all(_whole(n, 1) for n in shape)
+        if not well or int(np.prod(shape)) != given.shape[1]:
             what = f"expected image_shape (H, W) or (C, H, W) of {given.shape[1]} numbers, as X has, got {self.image_shape}"
             raise OptionError(type(self).__name__, what, "give the shape that the rows of X were flattened from")
+        shape = (1, *shape) if len(shape) == 2 else shape
         return np.asarray(given.reshape(-1, *shape), np.dtype(self.dtype))
 
     def _scaled(self, images: Array) -> Array:
@@ -145,13 +125,11 @@ class _CNN(BaseEstimator):  # type: ignore[misc]
         self._seed = int(rng.randint(2**31 - 1))
         shape: Shape = tuple(images.shape[1:])
         threads = None if self.n_jobs == -1 else int(self.n_jobs or 1)
+        options: dict[str, Any] = {"dtype": self.dtype, "threads": threads, "seed": self._seed}
         if isinstance(self.network, str):
-            build = getattr(models, self.network)
-            options = {"dtype": self.dtype, "threads": threads, "seed": self._seed}
-            self.network_ = build(num_classes=outputs, in_shape=shape, **options)
+            self.network_ = getattr(models, self.network)(num_classes=outputs, in_shape=shape, **options)
         else:
-            items = (self.network or small_network)(shape, outputs)
-            self.network_ = Network(items, shape, self.dtype, threads=threads, seed=self._seed)
+            self.network_ = Network((self.network or small_network)(shape, outputs), shape, **options)
         self._optimizer = Adam(self.learning_rate_init)
         self.loss_curve_: list[float] = []
         self.n_iter_ = 0

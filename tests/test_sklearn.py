@@ -205,10 +205,9 @@ OPTIONS = {
         "expected network as one of keyword_cnn, lenet5, ",
     ),
     "dtype": (("float16", int, None), 'expected dtype "float32" or "float64", got {!r}; give dtype="float32"'),
-    "batch_size": ((0, 2.5, "auto2", None), 'expected batch_size as "auto" or a whole number of at least 1, got {!r}; give'),
     "image_shape": (
-        (5, (2,), (0, 4), (2.0, 2), "22"),
-        "expected image_shape (H, W) or (C, H, W) of whole numbers of at least 1,",
+        (5, (4,), (0, 4), (2.0, 2), "22", (-2, -2)),
+        "expected image_shape (H, W) or (C, H, W) of 4 numbers, as X has, got ",
     ),
 }
 

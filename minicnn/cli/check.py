@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from ..arrays import Array
 from ..engine.graph import items_of
 from ..errors import ContractError
 from ..network import Network
+from ..testing.gradients import check_direction
 from .command import Commands, add_command, add_network, add_threads
 from .model import network
 
@@ -19,8 +21,6 @@ IMAGES = 3
 DIRECTIONS = 12
 STEP = 1e-8
 """Smaller than the steps of ``testing``, since the more elements there are, the more often one of them bends."""
-
-TOLERANCE = 1e-6
 
 
 def add(commands: Commands) -> None:
@@ -74,12 +74,11 @@ def _check(net: Network, x: Array, options: argparse.Namespace, train: bool) -> 
         return found
 
     for name, gradient in gradients.items():
-        for _ in range(DIRECTIONS):
-            u = np.asarray(rng.standard_normal(gradient.shape))
-            numeric = (energy(name, STEP * u) - energy(name, -STEP * u)) / (2 * STEP)
-            written = float(np.vdot(gradient, u))
-            if abs(numeric - written) <= TOLERANCE * max(abs(numeric), abs(written), float(np.linalg.norm(gradient))) + noise:
+        for left in reversed(range(DIRECTIONS)):
+            try:
+                check_direction(name, gradient, rng, partial(energy, name), True, STEP, noise)
                 break
-        else:
-            what = f"expected {numeric:.12g} as the gradient of {name} along a random direction, got {written:.12g}"
-            raise ContractError(options.model, what, "look at that layer with minicnn.testing.check_layer")
+            except AssertionError as error:
+                if not left:
+                    hint = "look at that layer with minicnn.testing.check_layer"
+                    raise ContractError(options.model, str(error), hint) from None

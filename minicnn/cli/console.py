@@ -27,8 +27,10 @@ from .streams import flushed, say, usable_streams
 TRACEBACK = "MINICNN_TRACEBACK"
 """If this environment variable is set, errors are printed with their traceback."""
 
-OPTIONAL = ("safetensors", "matplotlib", "tqdm", "PIL", "torch", "jax", "onnx", "onnxruntime", "starlette", "uvicorn")
-OPTIONAL += ("prometheus_client", "sklearn", "h5py", "httptools", "uvloop", "tensorboardX")
+OPTIONAL = (
+    *("safetensors", "matplotlib", "tqdm", "PIL", "torch", "jax", "onnx", "onnxruntime", "starlette", "uvicorn"),
+    *("prometheus_client", "sklearn", "h5py", "httptools", "uvloop", "tensorboardX"),
+)
 """Packages that may be missing."""
 
 REQUEST, FAULT = 2, 1

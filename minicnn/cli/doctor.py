@@ -83,15 +83,10 @@ def modes() -> Iterator[Finding]:
 
 def cache() -> Iterator[Finding]:
     """Whether compiled kernels are kept."""
-    from ..backends.cpu.compile.cache import kept, kernel_directory
+    from ..backends.cpu.compile.cache import described
 
-    directory = kernel_directory()
-    if directory is None:
-        yield Finding(SLOW, "cache: none, kernels are compiled in every run; set MINICNN_CACHE to a folder that can be written")
-    elif not kept():
-        yield Finding(SLOW, f"cache: {directory} can only be read, what it lacks is compiled in every run; set MINICNN_CACHE")
-    else:
-        yield Finding(OK, f"cache: {directory}")
+    stored, words = described()
+    yield Finding(OK if stored else SLOW, f"cache: {words}")
 
 
 def processors() -> Iterator[Finding]:

@@ -67,9 +67,6 @@ def kernel_cache() -> str:
         backends.get("cpu")
     except BackendError:
         return "none: nothing can be compiled"
-    from ..backends.cpu.compile.cache import kept, kernel_directory
+    from ..backends.cpu.compile.cache import described
 
-    directory = kernel_directory()
-    if directory is None:
-        return "none: kernels are compiled in each process"
-    return str(directory) if kept() else f"{directory}, which can only be read: what it lacks is compiled in each process"
+    return described()[1]

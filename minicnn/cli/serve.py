@@ -75,11 +75,11 @@ def configured(app: Starlette, queue: int) -> Config:
     """
     from uvicorn import Config
 
-    from ..serve.guard import Guarded
+    from ..serve.guard import guarded
 
     return Config(
         app,
-        http=Guarded,
+        http=guarded(),
         log_level="error",
         access_log=False,
         proxy_headers=False,

@@ -59,8 +59,8 @@ def usable_streams() -> Iterator[None]:
 def plain(text: str) -> str:
     r"""A line with control characters escaped, which a name may have and a terminal may obey.
 
-    >>> print(plain("red\\x1b[2J\\nblue"))
-    red\\x1b[2J\\nblue
+    >>> print(plain("red\x1b[2J\nblue"))
+    red\x1b[2J\nblue
     """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 

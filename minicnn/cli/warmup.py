@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import backends, models
+from ..arrays import Array
 from ..backends.processors import usable_cpus
 from ..data.pixels import Normalise, Pixels
 from ..network import Network
@@ -95,7 +96,7 @@ def of_file(found: Network | Classifier | Regressor) -> Works:
         yield "training", lambda: _fitted(model, images)
 
 
-def _trained(net: Network, x: dict[str, np.ndarray], y: dict[str, np.ndarray]) -> None:  # type: ignore[type-arg]
+def _trained(net: Network, x: dict[str, Array], y: dict[str, Array]) -> None:
     losses = dict.fromkeys(y, MSE())
     for batch in map(np.arange, BATCHES[:2]):
         net.loss_and_grads(losses, x, y, index=batch)
@@ -103,7 +104,7 @@ def _trained(net: Network, x: dict[str, np.ndarray], y: dict[str, np.ndarray]) -
     Adam(0.01).step(net)
 
 
-def _fitted(model: Classifier | Regressor, images: np.ndarray) -> None:  # type: ignore[type-arg]
+def _fitted(model: Classifier | Regressor, images: Array) -> None:
     """Train and validate with batches of different sizes."""
     targets = model.predict(images)
     for size in BATCHES[:2]:

@@ -13,6 +13,7 @@ from ..nn import (
     Conv2d,
     Dense,
     Dropout,
+    Flatten,
     GlobalAvgPool2d,
     MaxPool1d,
     MaxPool2d,
@@ -123,3 +124,15 @@ def _m5(num_classes: int, in_shape: Shape, options: NetworkOptions) -> Network:
             MaxPool1d(4),
         ]
     return Network([*items, Reshape((64, 1, -1)), GlobalAvgPool2d(), ("output", Dense(num_classes))], in_shape, **options)
+
+
+def small_network(in_shape: Shape, outputs: int) -> list[Item]:
+    """The layers of the default network: two convolutions, pooled where maps are large enough, and two dense layers."""
+    items: list[Item] = []
+    tall, wide = in_shape[1:]
+    for number, maps in ((1, 16), (2, 32)):
+        items += [(f"C{number}", Conv2d(maps, kernel_size=3, padding=1)), ReLU()]
+        if min(tall, wide) >= 4:
+            items.append(MaxPool2d(2))
+            tall, wide = tall // 2, wide // 2
+    return [*items, Flatten(), ("F3", Dense(64)), ReLU(), ("output", Dense(outputs))]

@@ -1,7 +1,9 @@
 """What every program shares: what goes wrong is a sentence and an exit code, and nothing is changed when it has returned."""
 
 import argparse
+import ast
 import errno
+import importlib.metadata
 import io
 import os
 import resource
@@ -16,13 +18,15 @@ import numpy as np
 import pytest
 
 from minicnn import DataError, OptionError, OutputError
-from minicnn.cli.console import TRACEBACK, path, program
+from minicnn.cli.console import OPTIONAL, TRACEBACK, path, program
 from minicnn.cli.streams import shown, usable_streams
 from minicnn.data.outfile import outfile
-from minicnn.errors import need
+from minicnn.errors import lacking, need
 from minicnn.train import metrics, plots
 from minicnn.train.folder_lock import prepare
 from minicnn.train.interrupt import FINAL, Terminated, end, handled
+
+ROOT = Path(__file__).parents[2]
 
 
 def raising(error):
@@ -435,3 +439,36 @@ def test_streams_of_closed_numbers_are_taken_by_nothing_else(tmp_path):
     )
     command = ["/bin/sh", "-c", 'exec "$0" -c "$1" <&- >&- 2>&-', sys.executable, code]
     assert subprocess.run(command, cwd=Path(__file__).parents[2], check=False).returncode == 7
+
+
+# --- packages ---
+
+
+def wanted():
+    """The packages that the project's code asks for by name: in ``need`` and ``lacking``, and those that may be missing."""
+    found = set(OPTIONAL)
+    for folder in ("minicnn", "examples", "benchmarks"):
+        for file in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("need", "lacking"):
+                    names = node.args if node.func.id == "need" else node.args[1:2]
+                    found |= {each.value for name in names for each in ast.walk(name) if isinstance(each, ast.Constant)}
+    return sorted(name for name in found if isinstance(name, str))
+
+
+def test_hints_name_what_pip_installs():
+    names, known = wanted(), importlib.metadata.packages_distributions()
+    assert {"PIL", "sklearn", "prometheus_client", "uvicorn", "onnx", "h5py"} <= set(names)
+    for name in names:
+        hint = lacking("who", name, ModuleNotFoundError()).hint
+        distributions = [each.lower().replace("_", "-") for each in known.get(name, [name])]
+        assert hint.removeprefix("run pip install ").lower() in distributions, name
+    assert str(lacking("who", "PIL", ImportError("broken"))).endswith("or run pip install --force-reinstall Pillow")
+    with pytest.raises(OutputError, match=r"expected the package Pillow, got none installed; run pip install Pillow$"):
+        raise lacking("program", "PIL", ModuleNotFoundError())
+
+
+def test_a_missing_package_of_another_name_is_named_for_pip(capsys):
+    assert raising(import_error("sklearn.base"))() == 2
+    words = "program: expected the package scikit-learn, got none installed; run pip install scikit-learn"
+    assert capsys.readouterr().err == f"error: {words}\n"

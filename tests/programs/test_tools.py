@@ -75,8 +75,8 @@ def test_a_wrong_gradient_is_named(model, capsys, monkeypatch):
     monkeypatch.setattr(m.Network, "backward", wrong)
     code, _, err = run(capsys, "check", model, "--threads", 1)
     assert code == 2
-    assert err.startswith(f"minicnn: {model}: expected ")
-    assert " as the gradient of F.W along a random direction, got " in err
+    assert err.startswith(f"minicnn: {model}: gradient of F.W: expected ")
+    assert " by differences along a random direction, got " in err
     assert err.endswith("; look at that layer with minicnn.testing.check_layer\n")
 
 
@@ -216,10 +216,11 @@ def test_a_cache_that_is_none_is_said(monkeypatch, tmp_path):
     module = "minicnn.backends.cpu.compile.cache"
     monkeypatch.setattr(f"{module}.kept", lambda: False)
     monkeypatch.setattr(f"{module}.kernel_directory", lambda: tmp_path)
-    words = f"cache: {tmp_path} can only be read, what it lacks is compiled in every run; set MINICNN_CACHE"
+    hint = "is compiled in every run; set MINICNN_CACHE to a folder that can be written"
+    words = f"cache: {tmp_path}, which can only be read: what it lacks {hint}"
     assert list(doctor.cache()) == [("slow", words)]
     monkeypatch.setattr(f"{module}.kernel_directory", lambda: None)
-    words = "cache: none, kernels are compiled in every run; set MINICNN_CACHE to a folder that can be written"
+    words = f"cache: none: every kernel {hint}"
     assert list(doctor.cache()) == [("slow", words)]
 
 

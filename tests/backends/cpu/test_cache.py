@@ -258,10 +258,11 @@ def test_info_says_where_kernels_are_and_whether_they_are_kept(monkeypatch, tmp_
     monkeypatch.setattr(cache, "kernel_directory", lambda: tmp_path)
     assert info.installation()["kernel cache"] == str(tmp_path)
     monkeypatch.setattr(cache, "kept", lambda: False)
-    read = f"{tmp_path}, which can only be read: what it lacks is compiled in each process"
+    hint = "is compiled in every run; set MINICNN_CACHE to a folder that can be written"
+    read = f"{tmp_path}, which can only be read: what it lacks {hint}"
     assert info.installation()["kernel cache"] == read
     monkeypatch.setattr(cache, "kernel_directory", lambda: None)
-    assert info.installation()["kernel cache"] == "none: kernels are compiled in each process"
+    assert info.installation()["kernel cache"] == f"none: every kernel {hint}"
 
 
 def test_the_words_for_those_who_wait_tell_whether_kernels_are_kept(monkeypatch, tmp_path):

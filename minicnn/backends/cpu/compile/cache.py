@@ -111,6 +111,14 @@ def kept() -> bool:
     return directory is not None and os.access(directory, os.W_OK)
 
 
+def described() -> tuple[bool, str]:
+    """Whether newly compiled kernels are stored for later runs, and where, or why not and what to do."""
+    directory, hint = kernel_directory(), "is compiled in every run; set MINICNN_CACHE to a folder that can be written"
+    if directory is None:
+        return False, f"none: every kernel {hint}"
+    return (True, str(directory)) if kept() else (False, f"{directory}, which can only be read: what it lacks {hint}")
+
+
 def words() -> str:
     """The message for a user who waits for the compiler."""
     if kept():

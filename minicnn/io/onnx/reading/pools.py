@@ -56,7 +56,8 @@ def max_pool(node: Node, b: Builder) -> Value:
         return _finish(node, b, x, b.add(node, layer, maps), axes)
     for mode in (False, True):  # more or less background behind the map than the last window needs changes nothing
         layer = partial(largest, padding=_pair(axes, "before"), ceil_mode=mode)
-        if all(2 * a.before <= a.kernel for a in axes) and layer().window.out_size(maps.shape[1:], mode) == places:
+        fits = all(2 * a.before <= a.kernel for a in axes)
+        if fits and layer().window.out_size((maps.shape[1], maps.shape[2]), mode) == places:
             return _finish(node, b, x, b.add(node, layer, maps), axes)
     ends = [max(a.needed, 0) for a in axes]
     for a, end in zip(axes, ends, strict=True):
