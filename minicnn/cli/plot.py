@@ -47,7 +47,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--picture", type=path, metavar="FILE", help="a picture, as predict takes it")
     parser.add_argument("--data", type=path, metavar="DATA", help="labelled pictures, as evaluate takes them")
     parser.add_argument(
-        "--layer", metavar="NAME", help="for kernels the first, and for field the last layer of maps unless given"
+        "--layer", metavar="NAME", help="of kernels or field; else the first layer with kernels, and the last with maps"
     )
     parser.add_argument("--out", type=path, required=True, metavar="FILE", help="the picture: PNG, SVG or PDF by its ending")
     parser.set_defaults(run=plot)

@@ -81,8 +81,8 @@ class Conv2d(_Conv):
 
     x (C, H, W, L), W (filters, C/groups, KH, KW), b (filters,), y (filters, OH, OW, L), with
     OH = (H + top + bottom − dilation·(KH − 1) − 1) // stride + 1. With groups, each group of filters reads its own channels.
-    L is the lane axis: kernels work on a group of images side by side, and its last axis says which image. You never give or
-    get it: images are (N, C, H, W), and shapes such as ``in_shape`` are those of one image.
+    L is the lane axis, the last one: kernels work on a group of images side by side, one in each lane. You never give or get
+    it: images are (N, C, H, W), and shapes such as ``in_shape`` are those of one image.
 
     Args:
         filters: how many output maps; how many channels there are, the layer before says.

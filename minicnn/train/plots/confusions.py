@@ -90,10 +90,10 @@ def confusion_matrix(
     longest = max(map(len, names))
     axes.set_xticks(ticks, [names[t] for t in ticks], rotation=90 if longest > 3 else 0)
     axes.set_yticks(ticks, [names[t] for t in ticks])
-    axes.tick_params(length=0, labelsize=SMALL)
+    axes.tick_params(length=0, labelsize=sheet.points(SMALL))
     axes.set(xlabel="answer", ylabel="truth")
     if numbered:
-        size = SMALL if found.max() < 10_000 else 6
+        size = sheet.points(SMALL if found.max() < 10_000 else 6)
         for t, p in np.ndindex(found.shape):
             if found[t, p]:
                 axes.text(p, t, str(found[t, p]), ha="center", va="center", fontsize=size, color=contrast(shares[t, p]))
@@ -150,7 +150,7 @@ def confused_pairs(
     bars = axes.barh(range(len(pairs)), values, color=ORANGE, height=0.7)
     said = [f"{number} of {found[t].sum():,}" for number, t, _ in pairs]
     axes.bar_label(bars, labels=said, padding=3, fontsize=SMALL, color=INK)
-    axes.set_yticks(range(len(pairs)), labels, fontsize=SMALL)
+    axes.set_yticks(range(len(pairs)), labels, fontsize=sheet.points(SMALL))
     axes.set(xlim=(0, 1.3 * max(values, default=1)), ylim=(max(1, len(pairs)) - 0.4, -0.6), xlabel="images")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[["top", "right"]].set_visible(False)

@@ -101,7 +101,9 @@ def network_diagram(net: Network, path: StrPath | None = None, *, ax: Axes | Non
         )
         axes.add_patch(shape)
         middle = (x + WIDE / 2, top - box.height / 2)
-        axes.text(*middle, "\n".join(box.lines), ha="center", va="center", fontsize=SMALL, color=INK, linespacing=1.25)
+        axes.text(
+            *middle, "\n".join(box.lines), ha="center", va="center", fontsize=sheet.points(SMALL), color=INK, linespacing=1.25
+        )
     for number, box in enumerate(boxes):
         for order, read in enumerate(box.reads):
             start = places[read] + WIDE / 2, tops[boxes[read].rank] - boxes[read].height

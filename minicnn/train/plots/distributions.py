@@ -50,16 +50,16 @@ def histograms(net: Network, path: StrPath | None = None, *, ax: Axes | None = N
     sheet = Sheet(ax, 6.4, 0.66 * len(names) + 0.5)
     rows = sheet.grid(len(names), 2, space=0.35)
     for (left, right), name in zip(rows, names, strict=True):
-        _draw(left, net.params[name], BLUE)
-        _draw(right, net.grads[name], ORANGE)
+        _draw(left, net.params[name], BLUE, sheet.points(7))
+        _draw(right, net.grads[name], ORANGE, sheet.points(7))
         words = f"{shortened(name, 18)}\n{net.params[name].size:,}"
-        left.set_ylabel(words, rotation=0, ha="right", va="center", fontsize=SMALL)
+        left.set_ylabel(words, rotation=0, ha="right", va="center", fontsize=sheet.points(SMALL))
     for axes, title in zip(rows[0], ("weights", "gradients"), strict=True):
-        axes.set_title(title, fontsize=NORMAL)
+        axes.set_title(title, fontsize=sheet.points(NORMAL))
     return sheet.finish(path)
 
 
-def _draw(axes: Axes, values: Array, colour: str) -> None:
+def _draw(axes: Axes, values: Array, colour: str, size: float) -> None:
     """One histogram with what is to be said of it."""
     finite = values[np.isfinite(values)].astype(np.float64)
     said = []
@@ -75,6 +75,6 @@ def _draw(axes: Axes, values: Array, colour: str) -> None:
         said.append(f"{lost:,} not finite")
     axes.set_yticks([])
     axes.spines[["left", "top", "right"]].set_visible(False)
-    axes.text(0.99, 1.0, "\n".join(said), transform=axes.transAxes, ha="right", va="top", fontsize=7, color=INK)
+    axes.text(0.99, 1.0, "\n".join(said), transform=axes.transAxes, ha="right", va="top", fontsize=size, color=INK)
     axes.locator_params(axis="x", nbins=5)
-    axes.tick_params(labelsize=7)
+    axes.tick_params(labelsize=size)

@@ -62,7 +62,7 @@ def misclassified(
     >>> images, outputs = np.zeros((3, 8, 8), np.uint8), np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]])
     >>> figure = plots.misclassified(images, [0, 1, 1], outputs, classes=["cat", "dog"])
     >>> figure.axes[0].get_title(), figure.get_suptitle()
-    ('dog, read as\ncat', '1 of 3 images was misread')
+    ('dog → cat', '1 of 3 images was misread: class → answer')
     """
     whole("misclassified", "most", most)
     pictures, truth, found = from_arrays(images), np.asarray(labels), np.asarray(outputs)
@@ -78,7 +78,7 @@ def misclassified(
     wrong = np.flatnonzero((found.argmax(axis=1) != truth) | np.isnan(found).any(axis=1))
     shown = wrong[np.argsort(-margin[wrong], kind="stable")][:most]
     lines = max(1, -(-len(shown) // COLUMNS))
-    two_lines = any(len(names[truth[i]]) + len(names[found[i].argmax()]) > 4 for i in shown)
+    two_lines = any(len(names[truth[i]]) + len(names[found[i].argmax()]) > 12 for i in shown)
     sheet = Sheet(ax, 9, (1.5 if two_lines else 1.36) * lines + 0.4)
     places = [axes for row in sheet.grid(lines, COLUMNS, space=0.3 if two_lines else 0.2) for axes in row]
     for axes in places:
@@ -86,8 +86,8 @@ def misclassified(
     for axes, i in zip(places, shown, strict=False):
         axes.imshow(as_picture(pictures[i]), cmap=BRIGHT, vmin=0, vmax=255)
         said = names[truth[i]], names[found[i].argmax()]
-        axes.set_title(f"{said[0]}, read as\n{said[1]}" if two_lines else f"{said[0]} read as {said[1]}", fontsize=SMALL)
-    ordered = "; the surest mistakes first" if len(wrong) > 1 else ""
+        axes.set_title(("\n→ " if two_lines else " → ").join(said), fontsize=sheet.points(SMALL))
+    ordered = ": class → answer, the surest mistakes first" if len(shown) > 1 else ": class → answer" if len(shown) else ""
     was = "was" if len(wrong) == 1 else "were"
     sheet.title(f"{len(wrong):,} of {count:,} images {was} misread{ordered}")
     return sheet.finish(path)
@@ -125,7 +125,7 @@ def rows_of_images(rows: Mapping[str, ArrayLike], path: StrPath | None = None, *
             axes.imshow(image, cmap=BRIGHT, vmin=0, vmax=1)
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_edgecolor(GRID)
-        line[0].set_ylabel(title, rotation=0, ha="right", va="center", fontsize=NORMAL)
+        line[0].set_ylabel(title, rotation=0, ha="right", va="center", fontsize=sheet.points(NORMAL))
     return sheet.finish(path)
 
 

@@ -70,7 +70,7 @@ def kernels(weights: ArrayLike, path: StrPath | None = None, *, ax: Axes | None 
     axes.set_yticks([*_middles(len(rows), high)], [str(first[number]) for number in _numbers(len(rows))])
     axes.xaxis.tick_top()
     axes.xaxis.set_label_position("top")
-    axes.tick_params(length=0, labelsize=SMALL)
+    axes.tick_params(length=0, labelsize=sheet.points(SMALL))
     axes.set_xlabel(words[0], fontsize=SMALL)
     axes.set_ylabel(words[1], fontsize=SMALL)
     axes.spines[:].set_visible(False)

@@ -78,7 +78,7 @@ def feature_maps(
     places = [row[0] for row in sheet.grid(len(heights), 1, heights)]
     draw_image(places[0], seen.x)
     places[0].set_anchor("W")
-    _label(places[0], "input", seen.x.shape)
+    _label(places[0], "input", seen.x.shape, sheet.points(SMALL))
     for axes, (name, shape, picture) in zip(places[1:], drawn, strict=True):
         limit = float(np.nanmax(np.abs(picture), initial=0)) or 1.0
         flat = len(shape) < 3
@@ -87,14 +87,14 @@ def feature_maps(
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_edgecolor(GRID)
         axes.spines[:].set_visible(flat)
-        _label(axes, name, shape)
+        _label(axes, name, shape, sheet.points(SMALL))
     return sheet.finish(path)
 
 
-def _label(axes: Axes, name: str, shape: tuple[int, ...]) -> None:
+def _label(axes: Axes, name: str, shape: tuple[int, ...], size: float) -> None:
     more = f"\nthe first {MOST}" if len(shape) == 3 and shape[0] > MOST and shape[1:] != (1, 1) else ""
     words = f"{shortened(name, 16)}\n{by(shape)}{more}"
-    axes.set_ylabel(words, rotation=0, ha="right", va="center", fontsize=SMALL)
+    axes.set_ylabel(words, rotation=0, ha="right", va="center", fontsize=size)
 
 
 def _height(picture: Array, shape: tuple[int, ...]) -> float:

@@ -71,14 +71,20 @@ class Sheet:
 
     def __init__(self, ax: Axes | None, width: float, height: float) -> None:
         self.axes: list[Axes] = []
-        self._given = ax
+        self._given, self._shrink = ax, 1.0
         if ax is None:
             self.figure = blank(width, height)
         elif hasattr(ax, "inset_axes"):
             self.figure = ax.figure.figure  # of a subfigure the whole one
+            room, dpi = ax.get_window_extent(), self.figure.dpi
+            self._shrink = min(1.0, room.width / dpi / width, room.height / dpi / height)
         else:
             what = f"expected ax as axes of matplotlib, got {short(ax)}"
             raise OptionError("plots", what, "write for example ax=figure.subplots()")
+
+    def points(self, size: float) -> float:
+        """The size of letters, smaller where the caller's axes are smaller than a figure of its own would be."""
+        return max(4.5, size * self._shrink)
 
     def one(self) -> Axes:
         """One place for everything."""
@@ -86,6 +92,7 @@ class Sheet:
         self.axes.append(axes)
         if self._given is None:
             axes.spines[:].set_edgecolor(GREY)
+            axes.tick_params(labelsize=SMALL)
         return axes
 
     def grid(self, rows: int, columns: int, heights: Sequence[float] | None = None, space: float = 0.12) -> list[list[Axes]]:
@@ -110,6 +117,7 @@ class Sheet:
                 made.append([self._given.inset_axes((c / columns, low, wide, high)) for c in range(columns)])
         for axes in (axes for row in made for axes in row):
             axes.spines[:].set_edgecolor(GREY)
+            axes.tick_params(labelsize=self.points(SMALL))
             self.axes.append(axes)
         return made
 
@@ -125,8 +133,8 @@ class Sheet:
         beside = list(axes) if self._given is None else [self._given]
         bar = self.figure.colorbar(picture, ax=beside, shrink=shrink, aspect=20 * shrink)
         bar.outline.set_visible(False)
-        bar.ax.tick_params(labelsize=SMALL)
-        bar.set_label(words, fontsize=SMALL)
+        bar.ax.tick_params(labelsize=self.points(SMALL))
+        bar.set_label(words, fontsize=self.points(SMALL))
         if self._given is None:
             self.axes.append(bar.ax)
 

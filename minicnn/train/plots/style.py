@@ -27,17 +27,22 @@ SMALL, NORMAL, LARGE = 8, 9, 10
 def shortened(name: object, most: int = 22) -> str:
     r"""A name as a label: in one line, of at most so many letters, and without mathematics of matplotlib.
 
-    >>> shortened("Pembroke Welsh corgi, tricolour"), shortened("5 $ and\n10 $")
-    ('Pembroke Welsh corgi,…', '5 \\$ and 10 \\$')
+    What is too long loses its middle, as names often differ at their ends.
+
+    >>> shortened("Pembroke Welsh corgi, number 7"), shortened("5 $ and\n10 $")
+    ('Pembroke Welsh…umber 7', '5 \\$ and 10 \\$')
     """
     text = " ".join("".join(letter if letter.isprintable() else " " for letter in str(name)).split())
-    return (text if len(text) <= most else f"{text[: most - 1].rstrip()}…").replace("$", r"\$")
+    if len(text) > most:
+        end = (most - 1) // 3
+        text = f"{text[: most - 1 - end].rstrip()}…{text[len(text) - end :].lstrip()}"
+    return text.replace("$", r"\$")
 
 
 def dress(axes: Axes) -> None:
     """Give axes of a figure of ours dark ink on white, whatever style the user has chosen for their own."""
     axes.set_facecolor(PAPER)
-    axes.tick_params(which="both", colors=INK, labelsize=SMALL)
+    axes.tick_params(which="both", colors=INK)
     texts = [axes.title, axes.xaxis.label, axes.yaxis.label]
     legend = axes.get_legend()
     if legend is not None:

@@ -127,5 +127,5 @@ def codes(
         axes.imshow(picture.reshape(-1, columns), cmap=BRIGHT, vmin=-1, vmax=1)
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_edgecolor(GRID)
-        axes.set_title(title, fontsize=SMALL)
+        axes.set_title(title, fontsize=sheet.points(SMALL))
     return sheet.finish(path)

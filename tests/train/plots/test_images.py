@@ -24,8 +24,8 @@ def test_the_surest_mistakes_come_first():
     figure = plots.misclassified(GREY, LABELS, OUTPUTS, most=3)
     drawn = shown(figure)
     assert [next(i for i in range(6) if (GREY[i] == one).all()) for one in drawn] == [2, 1, 4]
-    assert [axes.get_title() for axes in figure.axes[:3]] == ["1 read as 0", "2 read as 1", "1 read as 0"]
-    assert figure.get_suptitle() == "4 of 6 images were misread; the surest mistakes first"
+    assert [axes.get_title() for axes in figure.axes[:3]] == ["1 → 0", "2 → 1", "1 → 0"]
+    assert figure.get_suptitle() == "4 of 6 images were misread: class → answer, the surest mistakes first"
 
 
 @pytest.mark.parametrize("images", [COLOUR, COLOUR.transpose(0, 2, 3, 1)])
@@ -39,7 +39,7 @@ def test_no_mistake_is_said_and_long_names_have_two_lines():
     assert (shown(figure), figure.get_suptitle()) == ([], "0 of 1 images were misread")
     names = ["a Pembroke Welsh corgi", "$5", "ok"]
     titles = [axes.get_title() for axes in plots.misclassified(GREY, LABELS, OUTPUTS, classes=names).axes[:2]]
-    assert titles == ["\\$5, read as\na Pembroke Wels…", "ok, read as\n\\$5"]
+    assert titles == ["\\$5\n→ a Pembroke…corgi", "ok\n→ \\$5"]
 
 
 @pytest.mark.parametrize(
