@@ -17,7 +17,7 @@ import minicnn
 from minicnn.backends.kernels import Kernels
 
 ROOT = Path(minicnn.__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SOURCES = ("minicnn", "tests", "benchmarks", "examples", "docs")
 
 BELOW = ("", "minicnn", "minicnn/backends/cpu", "tests", "benchmarks", "examples", "docs")
@@ -136,14 +136,14 @@ def quoted(page):
     return sorted(set(re.findall(r"`([^`\n]+)`", text)))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_file_that_a_page_names_exists(page):
     named = {word for text in quoted(page) for word in text.split() if FILE.fullmatch(word) and not MADE.fullmatch(word)}
     missing = [name for name in named if not any((ROOT / folder / name).exists() for folder in BELOW)]
     assert not missing, f"expected files of the project, got {sorted(missing)}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_name_of_the_code_that_a_page_names_exists(page):
     texts = [text for text in quoted(page) if not FILE.search(text)]
     missing = {name for text in texts for name in DOTTED.findall(text) if name not in OTHERS and not exists(name)}
@@ -152,7 +152,7 @@ def test_every_name_of_the_code_that_a_page_names_exists(page):
     assert not missing - OTHERS, f"expected names of the code, got {sorted(missing - OTHERS)}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_of_a_page_leads_somewhere(page):
     for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8")):
         if not link.startswith("http"):
