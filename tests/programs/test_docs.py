@@ -34,7 +34,8 @@ MADE = re.compile(r"runs/.*|model\.safetensors")
 VARIABLES = {"net": minicnn.Network, "k": Kernels, "x": np.empty(0), "W": np.empty(0)}
 """What pages call by these names."""
 
-OTHERS = {"True", "False", "None", "Any", "DeprecationWarning", "cuda.blockIdx.x", "numba.cuda", "sm_80", "sm_90", "ru_maxrss", "sched_yield"}
+OTHERS = {"True", "False", "None", "Any", "DeprecationWarning", "cuda.blockIdx.x", "numba.cuda", "sm_80", "sm_90"}
+OTHERS |= {"ru_maxrss", "sched_yield"}
 """Names of others: Python, CUDA and the operating system."""
 
 
