@@ -32,11 +32,12 @@ MADE = re.compile(r"runs/.*|model\.safetensors")
 """Files that programs write."""
 
 VARIABLES = {"net": minicnn.Network, "k": Kernels, "x": np.empty(0), "W": np.empty(0)}
+VARIABLES |= {"classifier": minicnn.Classifier}
 """What pages call by these names."""
 
 OTHERS = {"True", "False", "None", "Any", "DeprecationWarning", "cuda.blockIdx.x", "numba.cuda", "sm_80", "sm_90"}
-OTHERS |= {"ru_maxrss", "sched_yield"}
-"""Names of others: Python, CUDA and the operating system."""
+OTHERS |= {"ru_maxrss", "sched_yield", "check_estimator", "model.get_weights", "pixels.npy"}
+"""Names of others: Python, CUDA, the operating system and other libraries; and a file that a page makes up."""
 
 
 def load_script():
@@ -113,7 +114,7 @@ def exists(name):
     for module in classes().get(first, ()):
         with contextlib.suppress(ImportError):
             starts.append(getattr(importlib.import_module(module), first, None))
-    for base in ("minicnn.", "minicnn.backends.", ""):
+    for base in ("minicnn.", "minicnn.backends.", "minicnn.train.", ""):
         with contextlib.suppress(ImportError):
             starts.append(importlib.import_module(base + first))
     return any(has(start, rest) for start in starts)
@@ -169,6 +170,13 @@ def anchors(page):
     return [re.sub(r"[^\w -]", "", head).replace(" ", "-") for head in heads]
 
 
+def test_the_names_of_today_in_the_list_of_renames_exist():
+    rows = re.findall(r"^\| (.+) \| (.+) \|$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.M)[1:]
+    today = [re.sub(r"^(\w+\()?([\w.-]+).*", r"\2", name) for _, now in rows for name in re.findall(r"`([^`]+)`", now)]
+    assert len(today) > 50
+    assert not [name for name in today if not exists(name) and name not in names() | {"BoundCall", "minicnn-engine"}]
+
+
 def test_a_name_that_is_gone_is_seen():
     assert exists("Network.share")
     assert exists("Score.correct")
@@ -177,6 +185,37 @@ def test_a_name_that_is_gone_is_seen():
     assert not exists("minicnn.slots.Slot")
     assert "Room" not in classes()
     assert "rooms_of" not in names()
+
+
+# --- words ---
+
+PRIVATE = re.compile(
+    r"\b(doors?|crews?|squash(?:es|ed|ing)?|twins?|lends?|lent|lending|aside|strains?|aims?|aimed|aiming)\b", re.IGNORECASE
+)
+"""Words that pages and docstrings once used in senses of their own; the standard ones are in the glossary of docs/design.md."""
+
+
+def prose():
+    """The text of every page and notebook, without code, and every docstring and comment of the project's code."""
+    for page in [*PAGES, ROOT / "CHANGELOG.md"]:
+        yield page, re.sub(r"^```.*?^```|`[^`\n]*`", "", page.read_text("utf-8"), flags=re.M | re.S)
+    for notebook in (ROOT / "docs").rglob("*.ipynb"):
+        yield notebook, notebook.read_text("utf-8")
+    for path in trees():
+        if path.parts[len(ROOT.parts)] in {"minicnn", "examples", "benchmarks", "docs"}:
+            yield path, path.read_text("utf-8")
+
+
+def test_words_in_a_sense_of_ones_own_are_gone():
+    found = {(str(path.relative_to(ROOT)), word) for path, text in prose() for word in PRIVATE.findall(text)}
+    assert not found, f"expected standard words, got {sorted(found)}"
+
+
+@pytest.mark.parametrize(
+    "text", ["ReLU does not squash.", "at the door", "The crew of a batch", "Set it aside, twin.", "it aims at"]
+)
+def test_a_word_in_a_sense_of_ones_own_is_seen(text):
+    assert PRIVATE.search(text)
 
 
 # --- the name of the distribution ---
