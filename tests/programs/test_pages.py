@@ -1,5 +1,6 @@
 """The code of every page runs: its Python from top to bottom in one process, then its commands, in a folder of its own."""
 
+import json
 import re
 import runpy
 import shlex
@@ -86,3 +87,22 @@ def test_every_block_of_code_says_its_language():
         fences = re.findall(r"^```(.*)$", page.read_text("utf-8"), re.M)
         bare += [page.name for opening in fences[::2] if opening not in {"python", "sh", "text", ""}]
     assert not bare
+
+
+NOTEBOOKS = sorted((ROOT / "docs").rglob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_kept_without_outputs_and_begins_with_a_title(path):
+    cells = json.loads(path.read_text("utf-8"))["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert not [cell["id"] for cell in code if cell["outputs"] or cell["execution_count"]]
+    assert cells[0]["source"][0].startswith("# ")
+    assert [cell["id"] for cell in cells] == [f"cell-{number:02}" for number in range(1, len(cells) + 1)]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_link_of_a_notebook_leads_somewhere(path):
+    for cell in json.loads(path.read_text("utf-8"))["cells"]:
+        for link in re.findall(r"\]\(([^)\s#]+)", "".join(cell["source"]) if cell["cell_type"] == "markdown" else ""):
+            assert (path.parent / link).exists(), link
