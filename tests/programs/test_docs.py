@@ -40,17 +40,18 @@ OTHERS |= {"ru_maxrss", "sched_yield", "check_estimator", "model.get_weights", "
 """Names of others: Python, CUDA, the operating system and other libraries; and a file that a page makes up."""
 
 
-def load_script():
-    """The script docs/drawings.py as a module."""
-    spec = importlib.util.spec_from_file_location("drawings", ROOT / "docs" / "drawings.py")
+def load_script(name="drawings"):
+    """A script of docs as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-def test_drawings_and_tables_are_what_the_script_makes():
-    for path, text in load_script().made().items():
-        assert path.read_text("utf-8") == text, f"expected {path.name} to be what the code gives: run python docs/drawings.py"
+@pytest.mark.parametrize("name", ["drawings", "lanes"])
+def test_drawings_and_tables_are_what_the_script_makes(name):
+    for path, text in load_script(name).made().items():
+        assert path.read_text("utf-8") == text, f"expected {path.name} to be what the code gives: run python docs/{name}.py"
 
 
 @pytest.mark.parametrize(("backend", "end"), [("numpy", "conv2d"), ("cpu", "NativeThreads.run_schedule")])
