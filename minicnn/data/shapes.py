@@ -31,7 +31,7 @@ def coloured_shapes(train: int = 4000, test: int = 1000, seed: int = 0) -> Image
         seed: of all draws; equal numbers give equal pictures.
 
     Raises:
-        ValueError: a number is negative.
+        ValueError: a number of pictures is below 1, or seed is negative.
 
     >>> made = coloured_shapes(20, 10)
     >>> made.train_images.shape, made.train_images.dtype.name, int(made.test_labels.max())

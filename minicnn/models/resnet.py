@@ -51,7 +51,7 @@ def resnet8(num_classes: int = 10, in_shape: Shape = (3, 32, 32), **options: Unp
 
     Raises:
         OptionError: an option outside what it may be.
-        ShapeError: images that are too small.
+        ShapeError: in_shape does not fit the layers.
 
     >>> len(resnet8(threads=1).params.flat)
     78186
@@ -72,7 +72,7 @@ def resnet20(num_classes: int = 10, in_shape: Shape = (3, 32, 32), **options: Un
 
     Raises:
         OptionError: an option outside what it may be.
-        ShapeError: images that are too small.
+        ShapeError: in_shape does not fit the layers.
 
     >>> len(resnet20(threads=1).params.flat)
     273066

@@ -40,7 +40,7 @@ def squeezenet_small(num_classes: int = 10, in_shape: Shape = (3, 64, 64), **opt
 
     Raises:
         OptionError: an option outside what it may be.
-        ShapeError: images that are too small.
+        ShapeError: in_shape does not fit the layers.
 
     >>> len(squeezenet_small(threads=1).params.flat)
     727626

@@ -28,7 +28,7 @@ def vgg_small(num_classes: int = 10, in_shape: Shape = (3, 32, 32), **options: U
 
     Raises:
         OptionError: an option outside what it may be.
-        ShapeError: images that are too small.
+        ShapeError: in_shape does not fit the layers.
 
     >>> len(vgg_small(threads=1).params.flat)
     551722
