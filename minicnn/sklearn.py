@@ -204,6 +204,9 @@ class CNNClassifier(ClassifierMixin, _CNN):  # type: ignore[misc]
         loss_curve_: the training loss of each epoch.
         n_iter_: epochs trained.
 
+    Raises:
+        OptionError: from ``fit``: network, image_shape or another option is not what it should be.
+
     >>> import numpy as np
     >>> X = np.random.default_rng(0).standard_normal((40, 8, 8))
     >>> X[:20] += 1
@@ -325,7 +328,7 @@ class CNNClassifier(ClassifierMixin, _CNN):  # type: ignore[misc]
 
 
 class CNNRegressor(RegressorMixin, _CNN):  # type: ignore[misc]
-    """A regressor of images in scikit-learn's interface; arguments as of ``CNNClassifier``.
+    """A regressor of images in scikit-learn's interface; arguments as of ``CNNClassifier``, whose ``fit`` raises OptionError.
 
     Targets have the mean and the deviation of the first training as 0 and 1 while it trains, by mean squared error.
 

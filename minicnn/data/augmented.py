@@ -147,6 +147,11 @@ class MixedTargets:
     Raises:
         DataError: labels are not N whole numbers from 0 to below the number of classes.
         OptionError: nothing is mixed.
+
+    >>> from minicnn.data import Augmented, Mixup, Normalise, Pixels
+    >>> pixels = Pixels(np.zeros((3, 28, 28), np.uint8), Normalise(scale=1, shift=0))
+    >>> MixedTargets(Augmented(pixels, [Mixup(0.2)]), np.array([0, 1, 2]), 3).shape
+    (3, 3)
     """
 
     images: Augmented

@@ -37,6 +37,9 @@ class ImageDataset:
         test_labels: (M,) uint8 class numbers.
         source: where the data came from, as text.
         complete: False for the shipped subset of MNIST, and for images that were made.
+
+    >>> load_mnist(source="subset", log=lambda words: None).train_images.shape
+    (6000, 28, 28)
     """
 
     train_images: NDArray[np.uint8]

@@ -217,5 +217,17 @@ def split(images: int, validation: int, seed: int) -> tuple[Array, Array]:
 
 
 def shuffled(index: Array, seed: int, epoch: int) -> Array:
-    """Shuffle the image numbers for an epoch. The order depends only on seed and epoch, so that a run can resume."""
+    """Shuffle the image numbers for an epoch. The order depends only on seed and epoch, so that a run can resume.
+
+    Args:
+        index: the numbers of the images.
+        seed: of the run.
+        epoch: from 0.
+
+    Raises:
+        ValueError: seed or epoch is negative.
+
+    >>> shuffled(np.arange(5), seed=0, epoch=1).tolist() == shuffled(np.arange(5), seed=0, epoch=1).tolist()
+    True
+    """
     return np.random.default_rng([seed, epoch]).permutation(index)

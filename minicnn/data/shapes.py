@@ -30,6 +30,9 @@ def coloured_shapes(train: int = 4000, test: int = 1000, seed: int = 0) -> Image
         test: how many to test with.
         seed: of all draws; equal numbers give equal pictures.
 
+    Raises:
+        ValueError: a number of pictures is below 1, or seed is negative.
+
     >>> made = coloured_shapes(20, 10)
     >>> made.train_images.shape, made.train_images.dtype.name, int(made.test_labels.max())
     ((20, 3, 32, 32), 'uint8', 9)

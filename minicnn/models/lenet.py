@@ -180,7 +180,7 @@ def lenet5s(num_classes: int = 10, in_shape: Shape = (1, 32, 32), **options: Unp
 
     Args:
         num_classes: number of outputs.
-        in_shape: shape of one image, (C, H, W).
+        in_shape: shape of one image, (C, H, W); one that is too small raises ShapeError.
         **options: see ``Network``.
 
     >>> len(lenet5s(threads=1).params.flat)

@@ -49,6 +49,10 @@ def resnet8(num_classes: int = 10, in_shape: Shape = (3, 32, 32), **options: Unp
         in_shape: shape of one image, (C, H, W).
         **options: see ``Network``.
 
+    Raises:
+        OptionError: an option outside what it may be.
+        ShapeError: in_shape does not fit the layers.
+
     >>> len(resnet8(threads=1).params.flat)
     78186
     """
@@ -65,6 +69,10 @@ def resnet20(num_classes: int = 10, in_shape: Shape = (3, 32, 32), **options: Un
         num_classes: how many outputs there are.
         in_shape: shape of one image, (C, H, W).
         **options: see ``Network``.
+
+    Raises:
+        OptionError: an option outside what it may be.
+        ShapeError: in_shape does not fit the layers.
 
     >>> len(resnet20(threads=1).params.flat)
     273066

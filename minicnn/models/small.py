@@ -35,6 +35,10 @@ def mnist_convnet(num_classes: int = 10, in_shape: Shape = (1, 28, 28), **option
         in_shape: shape of one image, (C, H, W).
         **options: see ``Network``.
 
+    Raises:
+        OptionError: an option outside what it may be.
+        ShapeError: in_shape does not fit the layers.
+
     >>> len(mnist_convnet(threads=1).params.flat)
     34826
     """
@@ -74,6 +78,10 @@ def mobilenet_small(num_classes: int = 2, in_shape: Shape = (3, 96, 96), **optio
         in_shape: shape of one image, (C, H, W).
         **options: see ``Network``.
 
+    Raises:
+        OptionError: an option outside what it may be.
+        ShapeError: in_shape does not fit the layers.
+
     >>> len(mobilenet_small(threads=1).params.flat)
     216322
     """
@@ -96,6 +104,10 @@ def keyword_cnn(num_classes: int = 12, in_shape: Shape = (1, 49, 10), **options:
         num_classes: how many outputs there are, logits.
         in_shape: shape of one spectrogram, (1, frames, features); or of one sound, (1, 8000), of at least 6,848 samples.
         **options: see ``Network``.
+
+    Raises:
+        OptionError: an option outside what it may be.
+        ShapeError: in_shape does not fit the layers.
 
     >>> len(keyword_cnn(threads=1).params.flat), len(keyword_cnn(35, (1, 8000), threads=1).params.flat)
     (23756, 26915)

@@ -38,6 +38,10 @@ def squeezenet_small(num_classes: int = 10, in_shape: Shape = (3, 64, 64), **opt
         in_shape: shape of one image, (C, H, W), at least 17×17.
         **options: see ``Network``.
 
+    Raises:
+        OptionError: an option outside what it may be.
+        ShapeError: in_shape does not fit the layers.
+
     >>> len(squeezenet_small(threads=1).params.flat)
     727626
     """

@@ -26,6 +26,10 @@ def vgg_small(num_classes: int = 10, in_shape: Shape = (3, 32, 32), **options: U
         in_shape: shape of one image, (C, H, W), at least 8×8.
         **options: see ``Network``.
 
+    Raises:
+        OptionError: an option outside what it may be.
+        ShapeError: in_shape does not fit the layers.
+
     >>> len(vgg_small(threads=1).params.flat)
     551722
     """

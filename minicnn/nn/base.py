@@ -29,7 +29,7 @@ def check_size(shape: Shape) -> None:
 
 @dataclass(frozen=True)
 class Param:
-    """A trained array.
+    """A trained array. One that no memory holds raises ShapeError.
 
     Args:
         shape: its shape, without lanes.
@@ -49,7 +49,7 @@ class Param:
 
 @dataclass(frozen=True)
 class Buffer:
-    """An array that the network allocates for a layer.
+    """An array that the network allocates for a layer. One that no memory holds raises ShapeError.
 
     Args:
         shape: its shape; the lanes of a group come as a further last axis unless ``lanes`` is False.
@@ -78,7 +78,7 @@ Spec = tuple[Shape, DType]
 
 @dataclass(frozen=True)
 class Plan:
-    """What a layer asks for, given the shape of its input.
+    """What a layer asks for, given the shape of its input. A reserved name raises ContractError in ``Network``.
 
     Args:
         out_shape: shape of its output, without lanes.

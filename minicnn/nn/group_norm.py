@@ -107,7 +107,8 @@ class InstanceNorm2d(_ByImage):
     """``GroupNorm`` with a group for every channel, by default without W and b: ``torch.nn.InstanceNorm2d``.   x (C, H, W, L).
 
     Args:
-        eps, affine: as there.
+        eps: as there.
+        affine: whether there are W and b.
 
     Raises:
         OptionError: an option outside what it may be.

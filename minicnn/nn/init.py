@@ -64,7 +64,7 @@ class Values:
 
 @dataclass(frozen=True)
 class FanInUniform:
-    """Uniform in ±gain/fan_in: the 1998 paper's rule with gain 2.4 (appendix A; there is no square root)."""
+    """Uniform in ±gain/fan_in: the 1998 paper's rule with ``gain`` 2.4 (appendix A; there is no square root)."""
 
     gain: float = 2.4
 

@@ -165,7 +165,10 @@ class BatchNorm1d(_BatchNorm):
     """``BatchNorm2d`` for vectors and sequences: ``torch.nn.BatchNorm1d``.   x (C, L) or (C, W, L).
 
     Args:
-        eps, momentum, affine, track_running_stats: as there.
+        eps: as there.
+        momentum: as there.
+        affine: as there.
+        track_running_stats: as there.
 
     Raises:
         OptionError: an option outside what it may be.

@@ -26,6 +26,11 @@ class Softmax(_OverChannels):
 
     x and y (D, L); or (C, H, W, L), where each pixel has a sum over the channels of its own.
     For training with cross-entropy leave it out: ``CrossEntropy`` takes logits.
+
+    >>> import numpy as np
+    >>> from minicnn import Network
+    >>> Network([Softmax()], in_shape=(2,), backend="numpy").predict(np.log([[1.0, 3.0]])).round(3).tolist()
+    [[0.25, 0.75]]
     """
 
     def forward(self, k: Kernels, x: Array, y: Array) -> None:
@@ -48,6 +53,11 @@ class LogSoftmax(_OverChannels):
     """y_i = x_i − log Σ_j e^{x_j}, dx = dy − e^y · Σ_j dy_j: ``torch.nn.LogSoftmax(dim=1)``.
 
     x and y (D, L); or (C, H, W, L), where each pixel has a sum over the channels of its own.
+
+    >>> import numpy as np
+    >>> from minicnn import Network
+    >>> np.exp(Network([LogSoftmax()], in_shape=(2,), backend="numpy").predict(np.log([[1.0, 3.0]]))).round(3).tolist()
+    [[0.25, 0.75]]
     """
 
     def forward(self, k: Kernels, x: Array, y: Array) -> None:

@@ -55,8 +55,17 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay: p −= lr · λ · p in addition to the step, instead of λp in the gradient.
 
-    ``torch.optim.AdamW``; Loshchilov and Hutter, *Decoupled Weight Decay Regularization*, 2019, algorithm 2. Arguments as for
-    ``Adam``.
+    ``torch.optim.AdamW``; Loshchilov and Hutter, *Decoupled Weight Decay Regularization*, 2019, algorithm 2.
+
+    Args:
+        lr: learning rate.
+        betas: β₁ and β₂ in [0, 1).
+        eps: ε.
+        weight_decay: λ.
+        groups: parameters with a rate or a weight decay of their own.
+
+    Raises:
+        OptionError: an option is outside its range.
     """
 
     kernel = "adamw"

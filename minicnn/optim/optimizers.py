@@ -32,8 +32,8 @@ class _Bound(NamedTuple):
 class Optimizer(Options):
     """Base of the optimisers: a learning rate, moment vectors of the parameters' length, and a step count.
 
-    Frozen layers (``Network.freeze``) are left out of every step, with their moments and weight decay; when they are trained
-    again, their moments go on, and with them their own count of steps.
+    Frozen layers (``Network.freeze``) are left out of every step, with their moments and weight decay; when trained again,
+    their moments go on, and with them their own count of steps. An option outside its range raises OptionError.
 
     Args:
         lr: the learning rate.

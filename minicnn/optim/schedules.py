@@ -48,6 +48,9 @@ class StepDecay(Options):
         times: the number of equal parts.
         factor: the factor from one part to the next.
 
+    Raises:
+        OptionError: an option is outside its range.
+
     >>> [StepDecay(times=2, factor=0.1)(s, 4) for s in range(4)]
     [1.0, 1.0, 0.1, 0.1]
     """
@@ -102,6 +105,12 @@ LENET5_RATES = (5e-4,) * 2 + (2e-4,) * 3 + (1e-4,) * 3 + (5e-5,) * 4 + (1e-5,) *
 class Cosine:
     """A half cosine from 1 down to ``floor`` (Loshchilov and Hutter 2017, equation 5, without restarts).
 
+    Args:
+        floor: the last factor, in [0, 1].
+
+    Raises:
+        OptionError: floor is outside its range.
+
     >>> round(Cosine()(5, 10), 3)
     0.5
     """
@@ -127,6 +136,9 @@ class OneCycle(Options):
         pct_start: share of the steps in which the rate rises.
         div_factor: the peak divided by the first rate.
         final_div_factor: the first rate divided by the last.
+
+    Raises:
+        OptionError: an option is outside its range.
 
     >>> round(OneCycle()(0, 100), 6)
     0.04
@@ -165,6 +177,9 @@ class LinearWarmUp:
     Args:
         share: share of the steps in the rise.
         then: the schedule after the rise.
+
+    Raises:
+        OptionError: share is outside [0, 1].
 
     >>> [LinearWarmUp(0.5)(s, 8) for s in range(5)]
     [0.25, 0.5, 0.75, 1.0, 1.0]

@@ -13,6 +13,11 @@ class Check:
     Args:
         name: what is checked.
         run: does it.
+
+    >>> check = Check("one is above zero", lambda: None)
+    >>> check()
+    >>> str(check)
+    'one is above zero'
     """
 
     name: str

@@ -92,6 +92,13 @@ def check_adjoint(
 ) -> None:
     """Check that two linear maps are adjoint: ⟨A x, y⟩ = ⟨x, Aᵀ y⟩ for random x and y in float64.
 
+    Args:
+        forward: A, from an array of ``x_shape`` to one of ``y_shape``.
+        adjoint: Aᵀ, back.
+        x_shape: the shape of x.
+        y_shape: the shape of y.
+        seed: of x and y.
+
     Raises:
         AssertionError: they are not; the message gives both products.
 

@@ -35,6 +35,9 @@ class BestWeights(Callback):
     Attributes:
         best_epoch: the epoch whose weights are kept; 0 for none.
         best: the number that it was chosen by.
+
+    >>> BestWeights("val_loss").best_epoch
+    0
     """
 
     def __init__(self, monitor: str | None = None) -> None:

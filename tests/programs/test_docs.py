@@ -17,7 +17,7 @@ import minicnn
 from minicnn.backends.kernels import Kernels
 
 ROOT = Path(minicnn.__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SOURCES = ("minicnn", "tests", "benchmarks", "examples", "docs")
 
 BELOW = ("", "minicnn", "minicnn/backends/cpu", "tests", "benchmarks", "examples", "docs")
@@ -32,23 +32,26 @@ MADE = re.compile(r"runs/.*|model\.safetensors")
 """Files that programs write."""
 
 VARIABLES = {"net": minicnn.Network, "k": Kernels, "x": np.empty(0), "W": np.empty(0)}
+VARIABLES |= {"classifier": minicnn.Classifier}
 """What pages call by these names."""
 
-OTHERS = {"True", "False", "None", "Any", "cuda.blockIdx.x", "numba.cuda", "sm_80", "sm_90", "ru_maxrss", "sched_yield"}
-"""Names of others: Python, CUDA and the operating system."""
+OTHERS = {"True", "False", "None", "Any", "DeprecationWarning", "cuda.blockIdx.x", "numba.cuda", "sm_80", "sm_90"}
+OTHERS |= {"ru_maxrss", "sched_yield", "check_estimator", "model.get_weights", "pixels.npy"}
+"""Names of others: Python, CUDA, the operating system and other libraries; and a file that a page makes up."""
 
 
-def load_script():
-    """The script docs/drawings.py as a module."""
-    spec = importlib.util.spec_from_file_location("drawings", ROOT / "docs" / "drawings.py")
+def load_script(name="drawings"):
+    """A script of docs as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-def test_drawings_and_tables_are_what_the_script_makes():
-    for path, text in load_script().made().items():
-        assert path.read_text("utf-8") == text, f"expected {path.name} to be what the code gives: run python docs/drawings.py"
+@pytest.mark.parametrize("name", ["drawings", "lanes"])
+def test_drawings_and_tables_are_what_the_script_makes(name):
+    for path, text in load_script(name).made().items():
+        assert path.read_text("utf-8") == text, f"expected {path.name} to be what the code gives: run python docs/{name}.py"
 
 
 @pytest.mark.parametrize(("backend", "end"), [("numpy", "conv2d"), ("cpu", "NativeThreads.run_schedule")])
@@ -112,7 +115,7 @@ def exists(name):
     for module in classes().get(first, ()):
         with contextlib.suppress(ImportError):
             starts.append(getattr(importlib.import_module(module), first, None))
-    for base in ("minicnn.", "minicnn.backends.", ""):
+    for base in ("minicnn.", "minicnn.backends.", "minicnn.train.", ""):
         with contextlib.suppress(ImportError):
             starts.append(importlib.import_module(base + first))
     return any(has(start, rest) for start in starts)
@@ -136,14 +139,14 @@ def quoted(page):
     return sorted(set(re.findall(r"`([^`\n]+)`", text)))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_file_that_a_page_names_exists(page):
     named = {word for text in quoted(page) for word in text.split() if FILE.fullmatch(word) and not MADE.fullmatch(word)}
     missing = [name for name in named if not any((ROOT / folder / name).exists() for folder in BELOW)]
     assert not missing, f"expected files of the project, got {sorted(missing)}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_name_of_the_code_that_a_page_names_exists(page):
     texts = [text for text in quoted(page) if not FILE.search(text)]
     missing = {name for text in texts for name in DOTTED.findall(text) if name not in OTHERS and not exists(name)}
@@ -152,7 +155,7 @@ def test_every_name_of_the_code_that_a_page_names_exists(page):
     assert not missing - OTHERS, f"expected names of the code, got {sorted(missing - OTHERS)}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_of_a_page_leads_somewhere(page):
     for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8")):
         if not link.startswith("http"):
@@ -168,6 +171,13 @@ def anchors(page):
     return [re.sub(r"[^\w -]", "", head).replace(" ", "-") for head in heads]
 
 
+def test_the_names_of_today_in_the_list_of_renames_exist():
+    rows = re.findall(r"^\| (.+) \| (.+) \|$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.M)[1:]
+    today = [re.sub(r"^(\w+\()?([\w.-]+).*", r"\2", name) for _, now in rows for name in re.findall(r"`([^`]+)`", now)]
+    assert len(today) > 50
+    assert not [name for name in today if not exists(name) and name not in names() | {"BoundCall", "minicnn-engine"}]
+
+
 def test_a_name_that_is_gone_is_seen():
     assert exists("Network.share")
     assert exists("Score.correct")
@@ -176,6 +186,37 @@ def test_a_name_that_is_gone_is_seen():
     assert not exists("minicnn.slots.Slot")
     assert "Room" not in classes()
     assert "rooms_of" not in names()
+
+
+# --- words ---
+
+PRIVATE = re.compile(
+    r"\b(doors?|crews?|squash(?:es|ed|ing)?|twins?|lends?|lent|lending|aside|strains?|aims?|aimed|aiming)\b", re.IGNORECASE
+)
+"""Words that pages and docstrings once used in senses of their own; the standard ones are in the glossary of docs/design.md."""
+
+
+def prose():
+    """The text of every page and notebook, without code, and every docstring and comment of the project's code."""
+    for page in [*PAGES, ROOT / "CHANGELOG.md"]:
+        yield page, re.sub(r"^```.*?^```|`[^`\n]*`", "", page.read_text("utf-8"), flags=re.M | re.S)
+    for notebook in (ROOT / "docs").rglob("*.ipynb"):
+        yield notebook, notebook.read_text("utf-8")
+    for path in trees():
+        if path.parts[len(ROOT.parts)] in {"minicnn", "examples", "benchmarks", "docs"}:
+            yield path, path.read_text("utf-8")
+
+
+def test_words_in_a_sense_of_ones_own_are_gone():
+    found = {(str(path.relative_to(ROOT)), word) for path, text in prose() for word in PRIVATE.findall(text)}
+    assert not found, f"expected standard words, got {sorted(found)}"
+
+
+@pytest.mark.parametrize(
+    "text", ["ReLU does not squash.", "at the door", "The crew of a batch", "Set it aside, twin.", "it aims at"]
+)
+def test_a_word_in_a_sense_of_ones_own_is_seen(text):
+    assert PRIVATE.search(text)
 
 
 # --- the name of the distribution ---

@@ -1,4 +1,4 @@
-"""Writes the tables of ``docs/cuda.md``: ``python -m ptx.report resources costs mutants``, in ``tests/backends/cuda``.
+"""Writes the tables of ``docs/cuda/tables.md``: ``python -m ptx.report resources costs mutants``, in ``tests/backends/cuda``.
 
 ``python -m ptx.report mutants --only relu pool`` tries the functions with these in their names, and leaves the other rows.
 """
@@ -19,7 +19,7 @@ from .recording import training_step
 from .resources import CAPABILITIES, taken
 from .survivors import explanation
 
-DOCUMENT = Path(__file__).parents[4] / "docs" / "cuda.md"
+DOCUMENT = Path(__file__).parents[4] / "docs" / "cuda" / "tables.md"
 BATCHES = (512, 4096)
 EACH = 1
 """How many mutants of every kind of every function."""
@@ -125,7 +125,7 @@ def replaced(text: str, name: str, table: str) -> str:
     """A document with the part of that name anew."""
     begin, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
     if begin not in text or end not in text:
-        raise ValueError(f"docs/cuda.md: expected the marks of {name}, got none")
+        raise ValueError(f"docs/cuda/tables.md: expected the marks of {name}, got none")
     return text[: text.index(begin) + len(begin)] + table + text[text.index(end) :]
 
 

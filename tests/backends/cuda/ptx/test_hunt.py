@@ -1,4 +1,4 @@
-"""The hunt for faults that the tests would miss, on a few kernels; ``docs/cuda.md`` has the whole of it."""
+"""The hunt for faults that the tests would miss, on a few kernels; ``docs/cuda/tables.md`` has the whole of it."""
 
 import json
 from pathlib import Path

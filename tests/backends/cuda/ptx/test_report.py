@@ -1,4 +1,4 @@
-"""The tables of ``docs/cuda.md`` say what is so, and the kernels keep to their budget."""
+"""The tables of ``docs/cuda/tables.md`` say what is so, and the kernels keep to their budget."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 
 from ptx.assembler import Resources
 from ptx.kernels import kernel_names, launches_of_the_rest, launches_of_the_zoo, title
-from ptx.report import costs, merged, part, replaced
+from ptx.report import DOCUMENT, costs, merged, part, replaced
 from ptx.resources import CAPABILITIES, Taken, taken
 
 
@@ -49,6 +49,18 @@ def test_the_table_of_mutants_has_every_kernel_and_explains_every_survivor():
     assert "Not explained" not in part("mutants")
 
 
+def test_the_short_page_has_the_totals_of_the_tables():
+    page = (DOCUMENT.parents[1] / "cuda.md").read_text("utf-8")
+    total = re.search(r"^\| a step \| (\d+) \| (.+) \|$", part("costs"), re.M)
+    cells = total[2].split(" | ")
+    bytes_of = re.findall(r"takes ([\d,]+) bytes to the device and (\d+) back", part("costs"))
+    for images, (size, adds, floor), (up, back) in zip(("512", "4,096"), (cells[:3], cells[3:]), bytes_of, strict=True):
+        assert f"| {images} | {size} | {adds} | {floor} µs | {up} bytes | {back} bytes |" in page
+    assert f"takes {total[1]} launches" in page
+    tried, caught, survived = re.search(r"(\d+) mutants, (\d+) caught, (\d+) survived", part("mutants")).groups()
+    assert f"Of {tried} mutants {caught} were caught; the {survived} others" in page
+
+
 def test_rows_of_functions_that_were_tried_again_take_the_place_of_the_old_ones():
     head = "| function | operator | caught by |\n|---|---|---|\n"
     old = head + "| a.f | 1/2 | values 1 |\n| a.g | 1/1 | race 1 |\n\n3 mutants, 2 caught, 1 survived:\n\n- a.f: `x` → `y`. W."
@@ -60,5 +72,5 @@ def test_rows_of_functions_that_were_tried_again_take_the_place_of_the_old_ones(
 def test_a_part_is_replaced():
     text = "a\n<!-- x -->\nold\n<!-- end of x -->\nb"
     assert replaced(text, "x", "new\nlines") == "a\n<!-- x -->\nnew\nlines\n<!-- end of x -->\nb"
-    with pytest.raises(ValueError, match=r"docs/cuda.md: expected the marks of y, got none"):
+    with pytest.raises(ValueError, match=r"docs/cuda/tables.md: expected the marks of y, got none"):
         replaced(text, "y", "")
