@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from serve_models import CLASSES, trained
 
-from minicnn.serve import Limits, service
+from minicnn.serve import Limits, body, service
 from minicnn.serve import endpoints as module
 from minicnn.serve.request import LARGE
 
@@ -149,7 +149,7 @@ def test_a_body_of_unknown_length_is_cut_off(model):
 
 
 def test_a_body_that_does_not_come_is_given_up(model, monkeypatch):
-    monkeypatch.setattr(module, "PATIENCE", 0.05)
+    monkeypatch.setattr(body, "PATIENCE", 0.05)
 
     async def slow():
         yield b"x"
