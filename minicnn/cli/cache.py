@@ -52,9 +52,13 @@ def kept() -> Iterator[tuple[Path, str]]:
         for folder in sorted(cache_root().glob("kernels-*")):
             if folder.is_dir() and not folder.is_symlink():
                 yield folder, "the kernels in use" if folder.name == used else "kernels of other sources or versions"
+    from ..serve.demo.kept import kept_folder
+
     with suppress(DataError):  # there is no home directory
         if (folder := cache_folder()).is_dir():
             yield folder, "MNIST as it was downloaded"
+        if (folder := kept_folder()).is_dir():
+            yield folder, "networks that minicnn draw trained"
 
 
 def _megabytes(size: int) -> str:

@@ -47,6 +47,7 @@ class Viewer:
         # programs read a source where it lies, so that what changes stays in one place
         self._x = np.zeros((1, *model.net.in_shape), model.net.dtype)
         self._source = read(model, np.zeros((1, SIDE, SIDE), np.uint8))
+        self._range = [float(self._read(np.full((SIDE, SIDE), level, np.uint8)).max()) for level in (0, 255)]
 
     def see(self, image: Array) -> Seen:
         """Send an image (28, 28) of uint8 through the network."""
@@ -108,6 +109,7 @@ class Viewer:
         classes = [str(name) for name in np.asarray(self.model.classes)]
         return {
             "input": list(self.net.in_shape[1:]),
+            "range": self._range,
             "stages": shown,
             "classes": classes,
             "parameters": int(self.net.params.flat.size),

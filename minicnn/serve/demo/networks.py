@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...data.mnist import cache_folder
 from ...data.pixels import Normalise
 from ...data.preprocessing import Preprocessing
 from ...engine.score import Score
@@ -23,6 +22,7 @@ from ...train.estimator import FitOptions
 from ..body import Refused
 from .ink import SIDE
 from .judge import Judge, judged, package_digits
+from .kept import kept_folder
 from .look import Viewer
 from .reading import check
 from .recipes import AUGMENT, BATCH, EPOCHS, RECIPES, Recipe
@@ -162,15 +162,6 @@ class Networks:
         if self._stop.is_set():
             raise Stopped
         choice.state, choice.share = "training", share
-
-
-def kept_folder() -> Path:
-    """Where trained networks are kept.
-
-    Raises:
-        DataError: there is no home folder.
-    """
-    return cache_folder().with_name("networks")
 
 
 def kept_at(recipe: Recipe) -> Path | None:
