@@ -83,8 +83,8 @@ def under(window: Window, place: Place, x: Array, outside: float = 0.0) -> Array
     return np.where(inside, found, outside)
 
 
-def convolved(layer: Layer, x: Array, channels: Sequence[int], kernels: Array) -> Array:
-    """Every kernel (K, KH, KW) over its channel of x, as the layer places its windows; (K, OH, OW)."""
+def windows(layer: Layer, x: Array) -> Array:
+    """The numbers under all places of a layer's window, (C, places, taps), for maps (C, H, W)."""
     window = window_of(layer, (x.shape[1], x.shape[2]))
     assert window is not None
     (top, left), (bottom, right) = window.padding, window.trailing
@@ -92,21 +92,22 @@ def convolved(layer: Layer, x: Array, channels: Sequence[int], kernels: Array) -
     reach = [d * (k - 1) + 1 for d, k in zip(window.dilation, window.kernel, strict=True)]
     views = np.lib.stride_tricks.sliding_window_view(wide, reach, axis=(1, 2))
     views = views[:, :: window.stride[0], :: window.stride[1], :: window.dilation[0], :: window.dilation[1]]
-    return np.asarray(np.einsum("kyxij,kij->kyx", views[list(channels)], kernels, optimize=True))
+    return np.ascontiguousarray(views).reshape(len(x), -1, prod(window.kernel))
 
 
-def terms(stage: Stage, x: Array, place: Place) -> tuple[list[Term], float] | None:
+def terms(stage: Stage, params: dict[str, Array], x: Array, place: Place) -> tuple[list[Term], float] | None:
     """The sum that makes a number of a stage, before its activation: its terms and its bias.
 
     Args:
         stage: the stage.
+        params: what its layer multiplies by, by name.
         x: what its layer reads.
         place: which number.
 
     Returns:
         None for a layer that is no sum of this kind.
     """
-    layer, params = stage.placed.layer, stage.placed.shared
+    layer = stage.placed.layer
     if isinstance(layer, Dense | RBF):
         return _of_all(layer, params, x, place.map)
     if x.ndim != 3 or (window := window_of(layer, (x.shape[1], x.shape[2]))) is None:
@@ -163,7 +164,14 @@ def _of_all(layer: Dense | RBF, params: dict[str, Array], x: Array, unit: int) -
     return found, 0.0 if isinstance(layer, RBF) else float(params["b"][unit])
 
 
-def fields(stages: Sequence[Stage], number: int, place: Place, size: tuple[int, int]) -> dict[int, Rectangle]:
+class Field(NamedTuple):
+    """What a number depends on in a stage below it: pixels of some of its maps."""
+
+    rectangle: Rectangle
+    maps: list[int]
+
+
+def fields(stages: Sequence[Stage], number: int, place: Place, size: tuple[int, int]) -> dict[int, Field]:
     """The receptive field of a number on every stage below it, and on the input under −1, along the stages that it reads.
 
     Args:
@@ -172,16 +180,14 @@ def fields(stages: Sequence[Stage], number: int, place: Place, size: tuple[int, 
         place: which number.
         size: rows and columns of the input.
     """
-    found: dict[int, Rectangle] = {}
-    current, at = number, Rectangle(place.row, place.column, place.row + 1, place.column + 1)
-    while current >= 0:
-        stage = stages[current]
-        if stage.source is None:
-            break
-        below = size if stage.source < 0 else stage_size(stages[stage.source])
-        at = _below(stage.placed.layer, at, below)
-        found[stage.source] = at
-        current = stage.source
+    found: dict[int, Field] = {}
+    current, at = number, Field(Rectangle(place.row, place.column, place.row + 1, place.column + 1), [place.map])
+    while current >= 0 and (source := stages[current].source) is not None:
+        layer, channels = stages[current].placed.layer, stages[current].placed.in_shape[0]
+        below = size if source < 0 else stage_size(stages[source])
+        at = Field(_pixels(layer, at.rectangle, below), _maps(layer, at.maps, channels))
+        found[source] = at
+        current = source
     return found
 
 
@@ -190,7 +196,7 @@ def stage_size(stage: Stage) -> tuple[int, int]:
     return grid(stage.shape[0]) if len(stage.shape) == 1 else (stage.shape[1], stage.shape[2])
 
 
-def _below(layer: Layer, at: Rectangle, size: tuple[int, int]) -> Rectangle:
+def _pixels(layer: Layer, at: Rectangle, size: tuple[int, int]) -> Rectangle:
     """The pixels that a layer reads for a rectangle of its output; all of them where that is not known."""
     if isinstance(layer, BatchNorm2d) or type(layer) in FORMULAS:
         return at
@@ -200,3 +206,16 @@ def _below(layer: Layer, at: Rectangle, size: tuple[int, int]) -> Rectangle:
     first = covered(window, Place(0, at.top, at.left), size)
     last = covered(window, Place(0, at.bottom - 1, at.right - 1), size)
     return Rectangle(first.top, first.left, last.bottom, last.right)
+
+
+def _maps(layer: Layer, maps: list[int], channels: int) -> list[int]:
+    """The maps that a layer reads for some of its own; all of them where that is not known."""
+    match layer:
+        case SparseConv2d():
+            return sorted({channel for f in maps for channel in layer.table[f]})
+        case Conv2d():
+            own, read = layer.filters // layer.groups, channels // layer.groups
+            return sorted({c for f in maps for c in range(f // own * read, (f // own + 1) * read)})
+        case Subsample() | AvgPool2d() | MaxPool2d() | BatchNorm2d():
+            return maps
+    return maps if type(layer) in FORMULAS else list(range(channels))

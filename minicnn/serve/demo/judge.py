@@ -17,7 +17,7 @@ from .reading import read
 UNLIKE, CLOSE = 0.01, 0.02
 """The share of the test digits that each rule rejects: those least like any class, and those whose best two are closest."""
 
-SAMPLES = 2
+SAMPLES = 1
 """Sample digits of each class."""
 
 MOST_MISREAD = 24

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 import numpy as np
 
 from ...arrays import Array
 from ...data.pixels import Pixels
+from ...engine.graph import items_of
 from ...network import Network
-from ...nn import RBF, Flatten, SparseConv2d
+from ...nn import RBF, Flatten
 from ...train.classifier import Classifier
-from .field import convolved
+from .field import windows
 from .ink import SIDE
 from .reading import read
 from .stages import Stage, formula, grid, stages
@@ -33,38 +35,48 @@ class Seen:
 
 
 class Viewer:
-    """A classifier of grey pictures, looked into.
+    """A classifier of grey pictures, looked into; several threads may look.
 
     Args:
-        model: it, trained.
-
+        model: it, trained or in training.
     """
 
     def __init__(self, model: Classifier) -> None:
-        self.model, self.net = model, model.net
-        self.stages = stages(model.net)
-        self._reader = Network([Flatten()], model.net.in_shape, str(model.net.dtype), threads=1)
+        net = model.net
+        self.model, self.net, self.stages = model, net, stages(net)
+        self._lock = threading.Lock()
+        # one pass of a network whose outputs are all stages takes a tenth of forward() with activation() for each
+        self._outputs = list(dict.fromkeys([*(stage.shown for stage in self.stages), *net.outputs]))
+        items = items_of(net.layers, net.in_shapes)
+        self._open = Network(items, net.in_shape, str(net.dtype), threads=1, outputs=self._outputs)
+        self._steps = -1
+        self._reader = Network([Flatten()], net.in_shape, str(net.dtype), threads=1)
         # programs read a source where it lies, so that what changes stays in one place
-        self._x = np.zeros((1, *model.net.in_shape), model.net.dtype)
+        self._x = np.zeros((1, *net.in_shape), net.dtype)
         self._source = read(model, np.zeros((1, SIDE, SIDE), np.uint8))
         self._range = [float(self._read(np.full((SIDE, SIDE), level, np.uint8)).max()) for level in (0, 255)]
 
     def see(self, image: Array) -> Seen:
         """Send an image (28, 28) of uint8 through the network."""
-        with self.net.atomic():
-            return self._see(image)
+        with self._lock:
+            if self._steps != self.net.steps:
+                with self.net.atomic():  # it may be in training
+                    self._steps = self.net.steps
+                    self._open.load_params({**self.net.params, **self.net.state})
+            self._x[0] = self._read(image)
+            found = self._open.predict_outputs(self._x)
+            return Seen(image, self._x[0].copy(), [found[stage.shown][0] for stage in self.stages])
 
-    def _see(self, image: Array) -> Seen:
-        self._x[0] = self._read(image)
-        self.net.forward(self._x)
-        values = [self.net.activation(stage.shown)[0] for stage in self.stages]
-        return Seen(image, self._x[0].copy(), values)
-
-    def taken_apart(self, image: Array, number: int) -> tuple[Seen, Array]:
-        """``see``, with the numbers of a stage before its activation."""
-        with self.net.atomic():
-            seen = self._see(image)
-            return seen, self.net.activation(self.stages[number].name)[0]
+    def opened(self, image: Array, number: int) -> tuple[Seen, Array, dict[str, Array]]:
+        """An image in the network as ``see`` gives it, a stage before its activation, and the parameters of its layer."""
+        stage = self.stages[number]
+        with self._lock, self.net.atomic():
+            self._x[0] = self._read(image)
+            self.net.forward(self._x)
+            values = [self.net.activation(each.shown)[0] for each in self.stages]
+            before = self.net.activation(stage.name)[0]
+            params = {name: np.array(array) for name, array in stage.placed.shared.items()}
+        return Seen(image, self._x[0].copy(), values), before, params
 
     def _read(self, image: Array) -> Array:
         """An image as numbers for the network, by its own preprocessing."""
@@ -125,11 +137,9 @@ def codes(layer: object) -> list[list[int]] | None:
 
 def strengths(stage: Stage, links: list[tuple[int, int]], x: Array) -> Array:
     """The root mean square of each link's own map, in the order of the links."""
-    layer = stage.placed.layer
-    W = np.asarray(stage.placed.shared["W"])
-    if isinstance(layer, SparseConv2d):
-        kernels = W[[kernel for _, _, kernel in layer.links]]
-    else:
-        kernels = np.stack([W[f, c % W.shape[1]] for f, c in links])
-    maps = convolved(layer, x, [c for _, c in links], kernels)
-    return np.asarray(np.sqrt((maps**2).mean(axis=(1, 2))), np.float32)
+    W, (maps, channels) = np.asarray(stage.placed.shared["W"]), np.array(links).T
+    kernels = W[maps, channels % W.shape[1]] if stage.kernels is None else W[stage.kernels]
+    wide = np.zeros((len(x), stage.shape[0], kernels[0].size), W.dtype)
+    wide[channels, maps] = kernels.reshape(len(links), -1)
+    found = windows(stage.placed.layer, x) @ wide.transpose(0, 2, 1)
+    return np.asarray(np.sqrt((found**2).mean(axis=1))[channels, maps], np.float32)

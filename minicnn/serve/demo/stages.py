@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil, prod, sqrt
 
 from ...arrays import Shape
@@ -75,7 +76,7 @@ class Stage:
         shape = self.placed.plan.out_shape
         return shape if len(shape) == 3 and prod(shape[1:]) > 1 else (prod(shape),)
 
-    @property
+    @cached_property
     def links(self) -> list[tuple[int, int]] | None:
         """The connections (map, channel) of a convolution over maps, where they fit a table."""
         layer, shape = self.placed.layer, self.placed.plan.out_shape
@@ -88,6 +89,12 @@ class Stage:
             own, read = shape[0] // layer.groups, channels // layer.groups
             return [(f, c) for f in range(shape[0]) for c in range(f // own * read, f // own * read + read)]
         return None
+
+    @cached_property
+    def kernels(self) -> list[int] | None:
+        """Which kernel each connection of a sparse convolution has; None for other layers."""
+        layer = self.placed.layer
+        return [kernel for _, _, kernel in layer.links] if isinstance(layer, SparseConv2d) else None
 
     @property
     def words(self) -> str:

@@ -29,12 +29,12 @@ def taken_apart(viewer: Viewer, image: Array, number: int, map: int, row: int, c
         no sum; and ``fields``, the receptive field on every stage below and on the input, under -1.
     """
     stage, place = viewer.stages[number], Place(map, row, column)
-    seen, before = viewer.taken_apart(image, number)
+    seen, before, params = viewer.opened(image, number)
     values = seen.values[number]
     at = (map, row, column) if len(stage.shape) == 3 else (map,)
     value, total = (float(each.reshape(stage.shape)[at]) for each in (values, before))
     x = seen.x if stage.source in (-1, None) else seen.values[stage.source]
-    found = None if stage.source is None else terms(stage, x, place)
+    found = None if stage.source is None else terms(stage, params, x, place)
     said: dict[str, object] = {"value": value, "sum": total, "activation": formula(stage), "terms": None, "bias": 0.0}
     if found is not None:
         said["terms"] = [
@@ -50,7 +50,10 @@ def taken_apart(viewer: Viewer, image: Array, number: int, map: int, row: int, c
         ]
         said["bias"] = found[1]
     size = (viewer.net.in_shape[1], viewer.net.in_shape[2])
-    said["fields"] = {str(n): list(each) for n, each in fields(viewer.stages, number, place, size).items()}
+    said["fields"] = {
+        str(n): {"at": list(each.rectangle), "maps": each.maps}
+        for n, each in fields(viewer.stages, number, place, size).items()
+    }
     return said
 
 

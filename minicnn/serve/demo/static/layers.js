@@ -256,22 +256,13 @@ export class Layers {
       stage.chosen = stage === chosen ? place : null;
       stage.fields = [];
     }
-    const marks = (key) => {
-      const rectangle = said?.fields[key];
-      if (!rectangle) return [];
-      const [top, left, bottom, right] = rectangle;
-      return { top, left, bottom, right, kind: "field" };
-    };
-    if (said) {
-      for (const key of Object.keys(said.fields)) {
-        const stage = this.stages[key];
-        if (!stage || stage.vector) continue;
-        const direct = Number(key) === chosen.given.source && said.terms;
-        const maps = direct ? said.terms.map((term) => term.map) : [...Array(stage.given.maps).keys()];
-        stage.fields = maps.map((map) => ({ map, ...marks(key) }));
-      }
+    const fields = said?.fields ?? {};
+    const marks = ({ at: [top, left, bottom, right], maps }) => maps.map((map) => ({ map, top, left, bottom, right, kind: "field" }));
+    for (const [key, field] of Object.entries(fields)) {
+      const stage = this.stages[key];
+      if (stage && !stage.vector) stage.fields = marks(field);
     }
-    this.input?.mark(said?.fields["-1"] ? [{ map: 0, ...marks("-1") }] : []);
+    this.input?.mark(fields["-1"] ? marks(fields["-1"]) : []);
     for (const stage of this.stages) stage.remark();
   }
 }

@@ -84,7 +84,7 @@ export class Live {
   build([maps, rows, columns], first) {
     say(byId("live-kernels-words"), `The ${maps} kernels of ${first}, ${rows} × ${columns}`);
     for (const name of ["kernels", "grads"]) {
-      this[name] = new Atlas(maps, [rows, columns], { label: name === "kernels" ? "Kernels" : "Gradients of the kernels", most: 60, least: 30, still: true });
+      this[name] = new Atlas(maps, [rows, columns], { label: name === "kernels" ? "Kernels" : "Gradients of the kernels", most: 70, least: 44, still: true });
       byId(`live-${name}`).replaceChildren(this[name].element);
     }
     this.fit();

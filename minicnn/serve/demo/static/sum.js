@@ -3,7 +3,7 @@
 import { make, say, words } from "./dom.js";
 import { largest, paint, signed } from "./palette.js";
 
-const SIZE = 60; // pixels of the screen that a patch is wide, about
+const SIZE = window.matchMedia("(max-width: 480px)").matches ? 45 : 60; // pixels of the screen that a patch is wide, about
 
 /** The panel behind a stage that shows where a number comes from. */
 export class Sum {
@@ -11,6 +11,7 @@ export class Sum {
   constructor(close) {
     this.title = make("h4", { id: "sum-title" });
     this.formula = make("p.formula");
+    this.then = make("p.formula");
     this.explained = make("p.muted.small");
     this.terms = make("ul.terms");
     this.numbers = make("details.small", {}, make("summary", { textContent: "All numbers" }), make("div.numbers"));
@@ -18,24 +19,26 @@ export class Sum {
     const button = make("button", { type: "button", textContent: "Close" });
     button.addEventListener("click", close);
     this.element = make("section.sum", { "aria-labelledby": "sum-title" },
-      make("div.sum-head", {}, this.title, button), this.formula, this.explained, this.terms, this.numbers);
+      make("div.sum-head", {}, this.title, button), this.formula, this.then, this.explained, this.terms, this.numbers);
   }
 
   /** Show a number of a stage; `below` is the stage that it reads, undefined for the input. */
-  show(stage, title, said, below, description) {
+  show(stage, title, said, below) {
     Object.assign(this, { said, stage, below });
     say(this.title, `Where ${title} comes from`);
     this.numbers.hidden = this.terms.hidden = !said.terms;
     if (!said.terms) {
-      say(this.formula, `${words(said.sum)}${stage.given.activation ? ` → ${stage.given.activation} = ${words(said.value)}` : ""}`);
+      say(this.formula, stage.given.activation ? `a = ${words(said.sum)}` : words(said.sum));
+      say(this.then, stage.given.activation ? `${stage.given.activation} = ${words(said.value)}` : "");
       say(this.explained, "This layer is no sum over a window, so its number is not taken apart here.");
       return;
     }
     const parts = said.terms.map((term) => words(term.sum).replace(/^−(.*)/, "(−$1)"));
     const bias = said.bias ? ` ${said.bias < 0 ? "−" : "+"} ${words(Math.abs(said.bias))}` : "";
     const sum = `${parts.length > 1 || bias ? `${parts.join(" + ")}${bias} = ` : ""}${words(said.sum)}`;
-    say(this.formula, stage.given.activation ? `a = ${sum};   ${stage.given.activation} = ${words(said.value)}` : sum);
-    say(this.explained, this.explain(description));
+    say(this.formula, `${stage.given.activation ? "a = " : ""}${sum}`);
+    say(this.then, stage.given.activation ? `${stage.given.activation} = ${words(said.value)}` : "");
+    say(this.explained, this.explain());
     this.show_terms();
     this.tables();
   }
@@ -49,7 +52,7 @@ export class Sum {
     if (given.words.includes("means")) return `The mean of the window.`;
     const vector = this.below?.vector ?? false;
     const window = vector ? `The numbers of ${from}` : `The numbers of ${from} in the window`;
-    return `${window}, times the weights; the sum of the products${bias} is a.`;
+    return `${window}, times the weights; the sum of the products${bias} is ${given.activation ? "a" : "the number"}.`;
   }
 
   show_terms() {
@@ -70,7 +73,7 @@ export class Sum {
       });
       say(parts.children[1], this.stage.given.penalty ? "−" : "×");
       say(parts.children[3], this.stage.given.penalty ? "squared:" : "→");
-      say(parts.lastChild, words(term.sum));
+      say(parts.lastChild, `Σ = ${words(term.sum)}`);
     });
   }
 
@@ -82,7 +85,7 @@ export class Sum {
   item() {
     const canvas = (label) => make("canvas", { role: "img", "aria-label": label });
     return make("li", {}, make("span.muted.small"), make("span.parts", {}, canvas("Numbers in the window"), make("span"),
-      canvas("Weights"), make("span"), canvas("Products"), make("span", { textContent: "Σ =" }), make("b")));
+      canvas("Weights"), make("span"), canvas("Products"), make("b")));
   }
 
   /** Every number, for those who want to add them up, or cannot see the colours. */
