@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 from serve_models import CLASSES, trained
 
-from minicnn.serve import Limits, body, service
+from minicnn.serve import Limits, service
+from minicnn.serve import body as reading
 from minicnn.serve import endpoints as module
 from minicnn.serve.request import LARGE
 
@@ -149,7 +150,7 @@ def test_a_body_of_unknown_length_is_cut_off(model):
 
 
 def test_a_body_that_does_not_come_is_given_up(model, monkeypatch):
-    monkeypatch.setattr(body, "PATIENCE", 0.05)
+    monkeypatch.setattr(reading, "PATIENCE", 0.05)
 
     async def slow():
         yield b"x"

@@ -183,8 +183,8 @@ def fields(stages: Sequence[Stage], number: int, place: Place, size: tuple[int, 
     found: dict[int, Field] = {}
     current, at = number, Field(Rectangle(place.row, place.column, place.row + 1, place.column + 1), [place.map])
     while current >= 0 and (source := stages[current].source) is not None:
-        layer, channels = stages[current].placed.layer, stages[current].placed.in_shape[0]
-        below = size if source < 0 else stage_size(stages[source])
+        layer = stages[current].placed.layer
+        below, channels = (size, 1) if source < 0 else (stage_size(stages[source]), stages[source].shape[0])
         at = Field(_pixels(layer, at.rectangle, below), _maps(layer, at.maps, channels))
         found[source] = at
         current = source

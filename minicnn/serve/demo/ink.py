@@ -13,14 +13,15 @@ PAD = 128
 """Rows and columns of the drawing, black or white, as NIST's scans were."""
 
 PAD_BYTES = PAD * PAD // 8
-SIDE, BOX = 28, 20
+SIDE, BOX, MIDDLE = 28, 20, 14
 
 
 def digit(bits: bytes) -> Array:
     """A drawing as MNIST would have stored it.
 
     The smallest rectangle around the ink is scaled to fit a box of 20 × 20, with its proportions kept; a grey level is the
-    share of ink under a pixel. The box is placed in 28 × 28 so that the centre of mass of its grey levels lies in the middle.
+    share of ink under a pixel. The box is placed in 28 × 28 so that the centre of mass of its grey levels lies in pixel 14 of
+    rows and columns, counted from 0. That is where each digit of MNIST has it.
 
     Args:
         bits: 128 × 128 pixels, eight a byte, row by row; 1 is ink.
@@ -52,9 +53,9 @@ def digit(bits: bytes) -> Array:
 
 
 def _first(mass: Array) -> int:
-    """Where the box begins along an axis, so that its centre of mass is in the middle, and no ink is cut off."""
-    centre = float(mass @ (np.arange(len(mass)) + 0.5)) / float(mass.sum())
-    return min(max(round(SIDE / 2 - centre), 0), SIDE - len(mass))
+    """Where the box begins along an axis, so that its centre of mass is in the middle pixel, and no ink is cut off."""
+    centre = float(mass @ np.arange(len(mass))) / float(mass.sum())
+    return min(max(round(MIDDLE - centre), 0), SIDE - len(mass))
 
 
 @dataclass(frozen=True)
