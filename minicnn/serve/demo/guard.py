@@ -79,7 +79,7 @@ class Guard:
     def _ours(self, host: str) -> bool:
         """Whether a Host header has an address, or a name of ours."""
         name = host.lower()
-        name = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
+        name = name[1:].partition("]")[0] if name.startswith("[") and "]" in name else name.partition(":")[0]
         if name in ("localhost", self._host):
             return True
         try:

@@ -33,7 +33,9 @@ def read(model: Classifier, images: Array) -> Pixels | Array:
     padded = size[0] == size[1] and size[0] >= SIDE and (size[0] - SIDE) % 2 == 0
     fits = size == (SIDE, SIDE) or (steps.uint8 and padded) or (steps.uint8 and steps.fit == "resize" and size[0] == size[1])
     given = images.copy() if fits else np.stack([_resized(image, size) for image in images])
-    return steps.source("image", given if steps.uint8 else given[:, None] / np.float32(255), shape, model.net.dtype)
+    numbers = given if steps.uint8 else given / np.float32(255)
+    axes = {"NCHW": numbers[:, None], "NHWC": numbers[..., None]}
+    return steps.source("image", axes.get(steps.layout or "", numbers), shape, model.net.dtype)
 
 
 def _resized(image: Array, size: tuple[int, int]) -> Array:
