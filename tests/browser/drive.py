@@ -46,6 +46,7 @@ def browser():
 
 def opened(context, address, network=None):
     """The page, once a network is ready; another one than the first if its name is given."""
+    context.set_default_timeout(10_000)
     page = context.new_page()
     page.goto(address)
     page.wait_for_selector("#samples button", timeout=120_000)
@@ -82,7 +83,7 @@ def settled(page):
         page.wait_for_timeout(250)
 
 
-def choose(page, stage, x=0.5, y=0.5):
+def choose(page, stage, x=0.3, y=0.3):
     """Choose a pixel of a stage, at a share of its canvas's width and height."""
     canvas = page.locator(f"article[aria-labelledby=stage-{stage}] .atlas canvas")
     canvas.scroll_into_view_if_needed()
