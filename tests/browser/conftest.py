@@ -25,6 +25,10 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 
+OURS = "willReadFrequently"
+"""What the browser says of tests that look at pixels."""
+
+
 @pytest.fixture(scope="session")
 def address(tmp_path_factory):
     """Where the page is served, with networks that are trained in the background."""
@@ -47,7 +51,7 @@ def opened(chromium, address):
     def make(network=None, **options):
         context = chromium.new_context(**{"viewport": {"width": 1280, "height": 860}} | options)
         contexts.append(context)
-        context.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
+        context.on("console", lambda message: OURS not in message.text and said.append(f"{message.type}: {message.text}"))
         context.on("weberror", lambda error: said.append(str(error.error)))
         context.on("request", lambda request: asked.append(request.url))
         return drive.opened(context, address, network)

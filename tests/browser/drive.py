@@ -14,6 +14,9 @@ CHROMIUM = os.environ.get("MINICNN_CHROMIUM") or shutil.which("chromium") or shu
 THREE = [(40, 32), (58, 20), (80, 24), (88, 40), (78, 54), (60, 62), (78, 66), (92, 80), (86, 98), (64, 108), (42, 100)]
 """A 3 as the points of a stroke on the pad of 128 × 128."""
 
+CROSS = [[(20, 20), (108, 108)], [(108, 20), (20, 108)]]
+"""No digit, in two strokes."""
+
 SEVEN = [(36, 30), (60, 28), (90, 28), (80, 52), (70, 80), (62, 108)]
 
 
@@ -51,11 +54,19 @@ def opened(context, address, network=None):
     page.goto(address)
     page.wait_for_selector("#samples button", timeout=120_000)
     if network is not None:
-        page.wait_for_selector(f'#network option[value="{network}"]:not([disabled])', state="attached", timeout=120_000)
-        page.select_option("#network", network)
-        page.locator("#about", has_text=re.compile(r"parameters, (trained|in training)")).wait_for()
-        page.wait_for_timeout(300)
+        pick(page, network)
     return page
+
+
+def pick(page, network):
+    """Show a network, once it is ready."""
+    page.wait_for_selector(f'#network option[value="{network}"]:not([disabled])', state="attached", timeout=120_000)
+    before = page.locator("#stages > :first-child").element_handle()
+    if page.input_value("#network") == network:
+        return
+    page.select_option("#network", network)
+    while page.evaluate("element => element.isConnected", before):
+        page.wait_for_timeout(20)
 
 
 def at(page, point):
@@ -80,14 +91,17 @@ def settled(page):
     before = None
     while (now := page.inner_text("#verdict") + page.inner_text("#scores")) != before:
         before = now
-        page.wait_for_timeout(250)
+        page.wait_for_timeout(120)
 
 
 def choose(page, stage, x=0.3, y=0.3):
-    """Choose a pixel of a stage, at a share of its canvas's width and height."""
-    canvas = page.locator(f"article[aria-labelledby=stage-{stage}] .atlas canvas")
-    canvas.scroll_into_view_if_needed()
-    box = canvas.bounding_box()
-    page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
-    page.wait_for_selector(".sum")
-    page.wait_for_timeout(150)
+    """Choose a pixel of a stage, at a share of its canvas's width and height; what the page says of it."""
+    article = page.locator(f"article[aria-labelledby=stage-{stage}]")
+    article.locator(".atlas canvas").scroll_into_view_if_needed()
+    box = article.locator(".atlas canvas").bounding_box()
+    page.mouse.move(box["x"] + x * box["width"] + 1, box["y"] + y * box["height"] + 1)
+    said = article.locator(".readout", has_text=":").inner_text()
+    page.mouse.down()
+    page.mouse.up()
+    page.locator(".sum h4", has_text=said.split(":")[0]).wait_for()
+    return said

@@ -14,7 +14,7 @@ export class Sum {
     this.then = make("p.formula");
     this.explained = make("p.muted.small");
     this.terms = make("ul.terms");
-    this.numbers = make("details.small", {}, make("summary", { textContent: "All numbers" }), make("div.numbers"));
+    this.numbers = make("details.small", {}, make("summary", { textContent: "All numbers" }), make("div.numbers", { tabIndex: 0, role: "group", "aria-label": "All numbers" }));
     this.numbers.addEventListener("toggle", () => this.tables());
     const button = make("button", { type: "button", textContent: "Close" });
     button.addEventListener("click", close);
