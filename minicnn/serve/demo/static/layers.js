@@ -63,8 +63,8 @@ class Stage {
     this.columns = Array.from({ length: shape[0] }, (_, n) => [make("th", { scope: "col", textContent: n }), ...cells.map((row) => row[n])]);
     const all = links.length === rows * shape[0];
     const text = all
-      ? `Every map of ${this.given.name} (columns) reads every map of ${below.given.name} (rows). A link is the brighter, the more it adds.`
-      : `Table I of the paper: the maps of ${below.given.name} (rows) that each map of ${this.given.name} (columns) reads. A link is the brighter, the more it adds.`;
+      ? `Every map of ${this.given.name} (columns) reads every map of ${below.given.name} (rows). The more a link adds, the stronger its colour.`
+      : `Table I of the paper: the maps of ${below.given.name} (rows) that each map of ${this.given.name} (columns) reads. The more a link adds, the stronger its colour.`;
     return make("table.links", {}, make("caption", { textContent: text }),
       make("thead", {}, make("tr", {}, make("th", { scope: "col" }, make("span.hidden", { textContent: "map" })), ...this.columns.map((c) => c[0]))),
       make("tbody", {}, ...cells.map((row, n) => make("tr", {}, make("th", { scope: "row", textContent: n }), ...row))));
