@@ -41,7 +41,9 @@ MAY_IMPORT = {
     "io": "arrays errors version nn engine network data train",
     "minicnn": "errors version backends nn optim engine network models train",
     "serve": "arrays errors data train",
-    "cli": "arrays errors version backends backends.cpu.compile nn optim engine network models testing data train serve io",
+    "serve.demo": "arrays errors nn optim engine network data models train serve",
+    "cli": "arrays errors version backends backends.cpu.compile nn optim engine network models testing data train serve "
+    "serve.demo io",
 }
 """Every module, a folder or a file of the package, with the modules that it may import; "minicnn" is the package's own list."""
 

@@ -11,6 +11,7 @@ from . import (
     cache,
     check,
     doctor,
+    draw,
     evaluate,
     export_onnx,
     import_onnx,
@@ -24,7 +25,23 @@ from . import (
 )
 from .console import program
 
-COMMANDS = (train, evaluate, predict, serve, export_onnx, import_onnx, summary, plot, bench, check, info, doctor, warmup, cache)
+COMMANDS = (
+    train,
+    evaluate,
+    predict,
+    serve,
+    draw,
+    export_onnx,
+    import_onnx,
+    summary,
+    plot,
+    bench,
+    check,
+    info,
+    doctor,
+    warmup,
+    cache,
+)
 
 
 @program("minicnn")

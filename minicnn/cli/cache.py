@@ -74,6 +74,12 @@ def kept() -> Iterator[Kept]:
         if folder.is_dir() and not folder.is_symlink():
             own = [file for file in sorted(folder.iterdir()) if file.name in FILES or PART.fullmatch(file.name)]
             yield Kept(folder, [file for file in own if not file.is_dir()], "MNIST as it was downloaded")
+        from ..serve.demo.kept import KEPT, kept_folder
+
+        folder = kept_folder()
+        if folder.is_dir() and not folder.is_symlink():
+            own = [file for file in sorted(folder.iterdir()) if KEPT.fullmatch(file.name) or PART.fullmatch(file.name)]
+            yield Kept(folder, [file for file in own if not file.is_dir()], "networks that minicnn draw trained")
 
 
 def _megabytes(size: int) -> str:

@@ -18,7 +18,7 @@ def classifier(file: Path, threads: int | None) -> Classifier:
     """The classifier of a model file.
 
     Raises:
-        CheckpointError: it is none, or takes no pictures.
+        CheckpointError: it is none, takes no pictures, or is not trained.
     """
     found = load(file, threads=threads)
     if not isinstance(found, Classifier):
@@ -27,7 +27,9 @@ def classifier(file: Path, threads: int | None) -> Classifier:
     if len(found.net.in_shape) != 3 or found.net.in_shape[0] not in (1, 3):
         what = f"expected a network that takes grey or colour pictures, got one for inputs {found.net.in_shape}"
         raise CheckpointError(str(file), what, "load it in Python with minicnn.load")
-    return found.with_layout("NCHW") if found.preprocessing is not None else found  # that of pictures as they are read
+    if found.preprocessing is None or found.classes is None:
+        raise CheckpointError(str(file), "expected a trained classifier, got one that is not", "train it before it is saved")
+    return found.with_layout("NCHW")  # that of pictures as they are read
 
 
 def network(text: str, threads: int | None) -> Network:

@@ -1,14 +1,18 @@
-"""``minicnn serve``: a model as a service over HTTP."""
+"""``minicnn serve``: a model as a service over HTTP, and the page where one draws digits."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import socket
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import OptionError, need
-from .command import Commands, add_command, add_model, add_threads, count
+from ..errors import CheckpointError, OptionError, need
+from ..train.classifier import Classifier
+from .command import Commands, add_command, add_threads, count
+from .console import path
 from .model import classifier, fit_of
 from .streams import say
 
@@ -16,8 +20,11 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
     from uvicorn import Config
 
+    from ..serve import Limits
+
 EXAMPLE = """  minicnn serve model.safetensors --port 8000
-  curl -s --data-binary @photo.jpg -H "Content-Type: image/jpeg" http://127.0.0.1:8000/predict"""
+  curl -s --data-binary @photo.jpg -H "Content-Type: image/jpeg" http://127.0.0.1:8000/predict
+  minicnn serve --demo   # a page where one draws a digit and sees every layer"""
 GRACE = 20
 """Seconds that requests in hand get to end after Ctrl-C or SIGTERM."""
 
@@ -25,7 +32,8 @@ GRACE = 20
 def add(commands: Commands) -> None:
     """Add the command."""
     parser = add_command(commands, "serve", "answer requests over HTTP: POST /predict, GET /health, GET /metrics", EXAMPLE)
-    add_model(parser)
+    add_optional_model(parser)
+    parser.add_argument("--demo", action="store_true", help="serve the page where one draws digits, too; needs no MODEL")
     parser.add_argument(
         "--host", default="127.0.0.1", metavar="ADDRESS", help="address to listen on; 0.0.0.0 for every one (default 127.0.0.1)"
     )
@@ -35,6 +43,11 @@ def add(commands: Commands) -> None:
     parser.add_argument("--megabytes", type=count, default=16, metavar="N", help="of a request at most (default 16)")
     add_threads(parser)
     parser.set_defaults(run=serve)
+
+
+def add_optional_model(parser: argparse.ArgumentParser) -> None:
+    """A model file, which the page can do without."""
+    parser.add_argument("model", nargs="?", type=path, metavar="MODEL", help="a model file, as train writes it")
 
 
 def port(text: str) -> int:
@@ -51,18 +64,65 @@ def port(text: str) -> int:
 def serve(options: argparse.Namespace) -> int:
     """Serve until Ctrl-C or SIGTERM."""
     need("uvicorn", "httptools", "starlette", "prometheus_client", "PIL")
-    from uvicorn import Server
-
     from ..serve import Limits, service
 
-    model = classifier(options.model, options.threads)
     limits = Limits(options.batch, options.queue, options.megabytes << 20)
-    app = service(model, fit_of(options.model), limits)
-    listening = _listening(options.host, options.port)
+    file: Path | None = options.model
+    if options.demo:
+        return run(drawing(file, options.threads, options.host, limits), options.host, options.port, options.queue, say_page)
+    if file is None:
+        raise OptionError("MODEL", "expected a model file, got none", "name one, or give --demo for the page alone")
+    app = service(classifier(file, options.threads), fit_of(file), limits)
+    return run(
+        app,
+        options.host,
+        options.port,
+        options.queue,
+        lambda address: say(f"serving {file} at {address}predict; stop with Ctrl-C"),
+    )
+
+
+def say_page(address: str) -> None:
+    """Say where the page is."""
+    say(f"draw a digit at {address}; stop with Ctrl-C")
+
+
+def drawing(file: Path | None, threads: int | None, host: str, limits: Limits) -> Starlette:
+    """The page with the service of a model file; without a file that of the network that the package brings along.
+
+    Raises:
+        CheckpointError: the file is not that of a classifier of grey pictures.
+    """
+    from ..serve import service
+    from ..serve.demo import packaged, page
+
+    own: tuple[Classifier, str] | None = None
+    if file is not None:
+        own = classifier(file, threads), file.name
+    model, fit = (packaged(), "pad") if own is None or file is None else (own[0], fit_of(file))
+    try:
+        return page(own, service(model, fit, limits), host)
+    except CheckpointError as error:
+        raise CheckpointError(str(file), error.what, error.hint) from None
+
+
+def run(app: Starlette, host: str, port: int, queue: int, ready: Callable[[str], None]) -> int:
+    """Serve an application until Ctrl-C or SIGTERM.
+
+    Args:
+        app: it.
+        host: the address to listen on.
+        port: the port; 0 for any free one.
+        queue: so many requests may be in hand.
+        ready: called with the address, once it can be asked.
+    """
+    from uvicorn import Server
+
+    listening = _listening(host, port)
     address, number = listening.getsockname()[:2]
     shown = f"[{address}]" if ":" in address else address
-    say(f"serving {options.model} at http://{shown}:{number}/predict; stop with Ctrl-C")
-    Server(configured(app, options.queue)).run([listening])
+    ready(f"http://{shown}:{number}/")
+    Server(configured(app, queue)).run([listening])
     return 0
 
 

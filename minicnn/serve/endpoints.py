@@ -15,6 +15,7 @@ from ..arrays import Array
 from ..errors import DataError, need
 from ..train.classifier import Classifier
 from .batching import Batcher
+from .body import Refused, body_of, length_of
 from .metrics import Metrics
 from .request import Form
 
@@ -27,9 +28,6 @@ JSON, NPY = "application/json", "application/x-npy"
 PICTURES = ("image/png", "image/jpeg", "image/bmp", "image/gif")
 TOP = 5
 """An answer has so many of the most likely classes unless the request says ``?top=``."""
-
-PATIENCE = 20.0
-"""Seconds after which a request whose body has not come is refused."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +43,6 @@ class Limits:
     batch: int = 64
     queue: int = 256
     bytes: int = 16 << 20
-
-
-class Refused(Exception):  # noqa: N818 (an answer, not a fault)
-    """A request that is answered with a status and a sentence."""
-
-    def __init__(self, status: int, words: str) -> None:
-        super().__init__(status, words)
-        self.status, self.words = status, words
 
 
 def service(model: Classifier, fit: str = "crop", limits: Limits = Limits()) -> Starlette:
@@ -155,40 +145,12 @@ class _Predict:
         return int(text)
 
     async def _body(self, request: Request) -> bytes:
-        from starlette.requests import ClientDisconnect
-
-        most, content = self._limits.bytes, bytearray()
-        too_much = Refused(413, f"body: expected at most {most:,} bytes, got more; send a smaller picture")
-        length = self._length(request)
-        if length is not None and length > most:
-            raise too_much
-        try:
-            async with asyncio.timeout(PATIENCE):
-                async for piece in request.stream():
-                    content += piece
-                    if len(content) > most:
-                        raise too_much
-        except TimeoutError:
-            raise Refused(408, f"body: expected all of it within {PATIENCE:g} s, got a part; send it at once") from None
-        except ClientDisconnect:
-            raise Refused(499, "body: expected all of it, got a part; stay connected") from None
-        if not content and length is None and "transfer-encoding" not in request.headers:
+        content = await body_of(request, self._limits.bytes, "send a smaller picture")
+        if not content and length_of(request) is None and "transfer-encoding" not in request.headers:
             raise Refused(411, "Content-Length: expected the length of a body, got none; send a picture with its length")
         if not content:
             raise Refused(400, "body: expected a picture, got none; send its bytes as the body")
-        return bytes(content)
-
-    @staticmethod
-    def _length(request: Request) -> int | None:
-        """What a request says of the length of its body; a server need not have looked at it."""
-        said = {part.strip() for given in request.headers.getlist("content-length") for part in given.split(",")}
-        if not said:
-            return None
-        first = said.pop()
-        if said or not (first.isascii() and first.isdigit()):
-            words = "Content-Length: expected one whole number, got another text or several"
-            raise Refused(400, f"{words}; send the number of bytes of the body")
-        return int(first.lstrip("0")[:20] or "0")
+        return content
 
     async def _picture(self, body: bytes) -> Array:
         if self._form.is_large(body):

@@ -12,6 +12,7 @@ from PIL import Image
 from serve_models import CLASSES, trained
 
 from minicnn.serve import Limits, service
+from minicnn.serve import body as reading
 from minicnn.serve import endpoints as module
 from minicnn.serve.request import LARGE
 
@@ -184,7 +185,7 @@ def test_lengths_are_read_whatever_the_server_lets_through(model, length):
 
 
 def test_a_body_that_does_not_come_is_given_up(model, monkeypatch):
-    monkeypatch.setattr(module, "PATIENCE", 0.05)
+    monkeypatch.setattr(reading, "PATIENCE", 0.05)
 
     async def slow():
         yield b"x"

@@ -1,0 +1,62 @@
+"""One number of a network taken apart, as JSON."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...arrays import Array
+from .field import Place, fields, terms
+from .look import Viewer
+from .stages import formula
+
+DIGITS = 6
+"""So many significant digits the numbers of an answer have."""
+
+
+def taken_apart(viewer: Viewer, image: Array, number: int, map: int, row: int, column: int) -> dict[str, object]:
+    """Where a number comes from.
+
+    Args:
+        viewer: the network.
+        image: (28, 28) uint8.
+        number: of the stage.
+        map: which map of it, or which unit of a vector.
+        row: of the pixel.
+        column: of the pixel.
+
+    Returns:
+        ``value``, and ``sum`` before the activation; ``terms`` and ``bias``, which add up to that, or None where the layer is
+        no sum; and ``fields``, the receptive field on every stage below and on the input, under -1.
+    """
+    stage, place = viewer.stages[number], Place(map, row, column)
+    seen, before, params = viewer.opened(image, number)
+    values = seen.values[number]
+    at = (map, row, column) if len(stage.shape) == 3 else (map,)
+    value, total = (float(each.reshape(stage.shape)[at]) for each in (values, before))
+    x = seen.x if stage.source in (-1, None) else seen.values[stage.source]
+    found = None if stage.source is None else terms(stage, params, x, place)
+    said: dict[str, object] = {"value": value, "sum": total, "activation": formula(stage), "terms": None, "bias": 0.0}
+    if found is not None:
+        said["terms"] = [
+            {
+                "map": term.map,
+                "at": list(term.rectangle),
+                "x": _listed(term.x),
+                "weights": _listed(term.weights),
+                "products": _listed(term.products),
+                "sum": float(term.products.sum()),
+            }
+            for term in found[0]
+        ]
+        said["bias"] = found[1]
+    size = (viewer.net.in_shape[1], viewer.net.in_shape[2])
+    said["fields"] = {
+        str(n): {"at": list(each.rectangle), "maps": each.maps}
+        for n, each in fields(viewer.stages, number, place, size).items()
+    }
+    return said
+
+
+def _listed(values: Array) -> list[list[float]]:
+    """Numbers as short as they may be: they are there to be read."""
+    return [[float(f"{v:.{DIGITS}g}") for v in row] for row in np.asarray(values, np.float64)]
