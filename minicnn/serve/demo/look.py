@@ -24,12 +24,10 @@ class Seen:
     """An image in a network.
 
     Attributes:
-        image: (28, 28) uint8, as it was given.
         x: what the network reads, (1, H, W).
         values: what every stage shows, by its number.
     """
 
-    image: Array
     x: Array
     values: list[Array]
 
@@ -65,7 +63,7 @@ class Viewer:
                     self._open.load_params({**self.net.params, **self.net.state})
             self._x[0] = self._read(image)
             found = self._open.predict_outputs(self._x)
-            return Seen(image, self._x[0].copy(), [found[stage.shown][0] for stage in self.stages])
+            return Seen(self._x[0].copy(), [found[stage.shown][0] for stage in self.stages])
 
     def opened(self, image: Array, number: int) -> tuple[Seen, Array, dict[str, Array]]:
         """An image in the network as ``see`` gives it, a stage before its activation, and the parameters of its layer."""
@@ -76,7 +74,7 @@ class Viewer:
             values = [self.net.activation(each.shown)[0] for each in self.stages]
             before = self.net.activation(stage.name)[0]
             params = {name: np.array(array) for name, array in stage.placed.shared.items()}
-        return Seen(image, self._x[0].copy(), values), before, params
+        return Seen(self._x[0].copy(), values), before, params
 
     def _read(self, image: Array) -> Array:
         """An image as numbers for the network, by its own preprocessing."""

@@ -39,9 +39,6 @@ FORMULAS: dict[type[Layer], str] = {
 VIEWS = (Flatten, Dropout)
 """Layers that leave numbers as they are when nothing is trained: they are no stages."""
 
-SUMS = (Conv2d, SparseConv2d, Subsample, AvgPool2d, MaxPool2d, Dense, RBF)
-"""Layers whose numbers the page can take apart."""
-
 MOST_LINKS = 256
 """A table of connections has so many cells at most."""
 

@@ -180,7 +180,7 @@ function progress(waiting) {
   line.hidden = !waiting.length;
   const now = waiting.find(({ state: each }) => each !== "waiting");
   if (!now) return;
-  const does = now.state === "training" ? `is trained on the digits in the package, ${Math.round(100 * now.share)} %` : "gets ready: kernels are compiled";
+  const does = now.state === "training" ? `is being trained on the digits in the package, ${Math.round(100 * now.share)} %` : "gets ready: kernels are compiled";
   say(line, `At the first start only: ${now.title} ${does}.`);
 }
 
