@@ -28,7 +28,8 @@ def executed(path: Path) -> Path:
     if not made.exists() or made.stat().st_mtime < max(source.stat().st_mtime for source in sources):
         notebook = nbformat.read(path, as_version=4)
         RUN.mkdir(parents=True, exist_ok=True)
-        NotebookClient(notebook, timeout=300, coalesce_streams=True, resources={"metadata": {"path": str(RUN)}}).execute()
+        where, quiet = {"metadata": {"path": str(RUN)}}, ["--IPKernelApp.log_level=ERROR"]
+        NotebookClient(notebook, timeout=300, coalesce_streams=True, resources=where, extra_arguments=quiet).execute()
         nbformat.write(notebook, made)
     return made
 
