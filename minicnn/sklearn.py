@@ -107,13 +107,11 @@ class _CNN(BaseEstimator):  # type: ignore[misc]
         if not well or int(np.prod(shape)) != given.shape[1]:
             what = f"expected image_shape (H, W) or (C, H, W) of {given.shape[1]} numbers, as X has, got {self.image_shape}"
             raise OptionError(type(self).__name__, what, "give the shape that the rows of X were flattened from")
-        shape = (1, *shape) if len(shape) == 2 else shape
-        return np.asarray(given.reshape(-1, *shape), np.dtype(self.dtype))
+        return np.asarray(given.reshape(-1, *((1,) if len(shape) == 2 else ()), *shape), np.dtype(self.dtype))
 
     def _scaled(self, images: Array) -> Array:
         """Images with the mean and the deviation of training as 0 and 1."""
-        kind = images.dtype.type
-        return np.asarray((images - kind(self.mean_)) / kind(self.scale_))
+        return np.asarray((images - images.dtype.type(self.mean_)) / images.dtype.type(self.scale_))
 
     def _begin(self, images: Array, outputs: int, weight: Array | None) -> None:
         """A new network for images like these."""
@@ -124,15 +122,14 @@ class _CNN(BaseEstimator):  # type: ignore[misc]
         self.scale_ = float(np.sqrt(max(0.0, np.average(squares, weights=weight) - self.mean_**2))) or 1.0
         self._seed = int(rng.randint(2**31 - 1))
         shape: Shape = tuple(images.shape[1:])
-        threads = None if self.n_jobs == -1 else int(self.n_jobs or 1)
-        options: dict[str, Any] = {"dtype": self.dtype, "threads": threads, "seed": self._seed}
+        options: dict[str, Any] = {"dtype": self.dtype, "seed": self._seed}
+        options["threads"] = None if self.n_jobs == -1 else int(self.n_jobs or 1)
         if isinstance(self.network, str):
             self.network_ = getattr(models, self.network)(num_classes=outputs, in_shape=shape, **options)
         else:
             self.network_ = Network((self.network or small_network)(shape, outputs), shape, **options)
-        self._optimizer = Adam(self.learning_rate_init)
+        self._optimizer, self.n_iter_ = Adam(self.learning_rate_init), 0
         self.loss_curve_: list[float] = []
-        self.n_iter_ = 0
 
     def _train(self, images: Array, y: Array, weight: Array | None, epochs: int, stopping: bool) -> None:
         """Train for some epochs; stop where it gets no better if that is asked for."""
