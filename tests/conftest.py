@@ -17,6 +17,9 @@ LOG.reported = True  # that the tests compile is no news, and many read stderr
 
 ROOT = Path(minicnn.__file__).parents[1]
 
+collect_ignore = ["conftest.py", "browser/conftest.py", "programs/site_search.py"]
+"""Files without doctests: two have one name, and one needs the extra docs."""
+
 
 def pytest_collection_finish():
     """Compilers make many objects and leave few cycles: looking for those as often as usual takes a fifth of their time."""

@@ -297,6 +297,7 @@ def test_a_package_that_is_needed_later_is_missed_at_once(monkeypatch):
 
 def test_pictures_say_what_they_lack(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.delitem(sys.modules, "minicnn.train.plots.drawing", raising=False)  # another test may have drawn
     message = "pictures: expected the package matplotlib, got none installed; run pip install matplotlib"
     with pytest.raises(OutputError, match=message):
         plots.learning_curves([], tmp_path / "curves.png")

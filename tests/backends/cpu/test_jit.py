@@ -265,20 +265,21 @@ def test_kernels_import_nothing_that_the_directory_does_not_follow():
 def test_directories_that_nobody_used_for_long_are_removed(monkeypatch, tmp_path):
     monkeypatch.setenv("MINICNN_CACHE", str(tmp_path))
     now = time.time()
-    ages = {"kernels-old": cache.KEEP_SECONDS + 60, "kernels-recent": cache.KEEP_SECONDS - 60, "other": 10 * cache.KEEP_SECONDS}
+    old, recent, unstamped = (f"kernels-{digit * 16}" for digit in "012")
+    ages = {old: cache.KEEP_SECONDS + 60, recent: cache.KEEP_SECONDS - 60, "kernels-mine": 10 * cache.KEEP_SECONDS}
     for name, age in ages.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "x.nbc").touch()
         (tmp_path / name / "used").touch()
         os.utime(tmp_path / name / "used", (now - age, now - age))
-    (tmp_path / "kernels-unstamped").mkdir()
-    os.utime(tmp_path / "kernels-unstamped", (0, 0))
+    (tmp_path / unstamped).mkdir()  # perhaps not ours
+    os.utime(tmp_path / unstamped, (0, 0))
     own = tmp_path / f"kernels-{cache.sources_key()}"
     own.mkdir()
     (own / "used").touch()
     os.utime(own / "used", (0, 0))
     assert cache._directory.__wrapped__("") == own
-    assert {path.name for path in tmp_path.iterdir()} == {"kernels-recent", "other", own.name}
+    assert {path.name for path in tmp_path.iterdir()} == {recent, unstamped, "kernels-mine", own.name}
     assert (own / "used").stat().st_mtime >= now - 1
 
 
