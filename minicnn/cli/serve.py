@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import CheckpointError, OptionError, need
-from ..train.classifier import Classifier
 from .command import Commands, add_command, add_threads, count
 from .console import path
 from .model import classifier, fit_of
@@ -96,12 +95,11 @@ def drawing(file: Path | None, threads: int | None, host: str, limits: Limits) -
     from ..serve import service
     from ..serve.demo import packaged, page
 
-    own: tuple[Classifier, str] | None = None
-    if file is not None:
-        own = classifier(file, threads), file.name
-    model, fit = (packaged(), "pad") if own is None or file is None else (own[0], fit_of(file))
+    if file is None:
+        return page(None, service(packaged(), "pad", limits), host)
+    model = classifier(file, threads)
     try:
-        return page(own, service(model, fit, limits), host)
+        return page((model, file.name), service(model, fit_of(file), limits), host)
     except CheckpointError as error:
         raise CheckpointError(str(file), error.what, error.hint) from None
 
