@@ -167,8 +167,8 @@ EACH = 2
 """Processes of a checkout that take turns."""
 
 
-def taken_in_turns(checkouts: Sequence[Path], name: str, threads: int, rounds: int) -> dict[str, list[float]]:
-    """The median seconds of every thing that a workload does, for each of some checkouts.
+def taken_in_turns(checkouts: Sequence[Path], name: str, threads: int, rounds: int) -> dict[str, list[list[float]]]:
+    """The seconds of every turn for every thing that a workload does, for each of some checkouts.
 
     Processes of all checkouts are there at once and take turns of a fraction of a second, in random order. What slows the
     machine down for a second or a minute meets all of them.
@@ -183,7 +183,7 @@ def taken_in_turns(checkouts: Sequence[Path], name: str, threads: int, rounds: i
                 seconds[what][number % len(checkouts)].append(taken(processes[number], f"{what} {count}"))
     for process in processes:
         process.communicate()
-    return {what: [statistics.median(own) for own in found] for what, found in seconds.items()}
+    return seconds
 
 
 def start_turns(checkout: Path, name: str, threads: int) -> subprocess.Popen[str]:
@@ -217,7 +217,8 @@ def compare_times(other: Path, rounds: int) -> int:
     """
     print(f"{'what':40} {'there':>9} {'here':>9} {'there/here':>10} {'control':>8}", flush=True)
     for name, threads in product(COUNTS, (1, 2)):
-        for what, (there, here, again) in taken_in_turns((other, HERE, other), name, threads, rounds).items():
+        for what, samples in taken_in_turns((other, HERE, other), name, threads, rounds).items():
+            there, here, again = map(statistics.median, samples)
             row(f"{name}: {what}, {threads} threads" if threads > 1 else f"{name}: {what}, one thread", there, here, again)
     starts: dict[str, list[list[float]]] = {}
     for number in range(max(1, rounds // 2)):

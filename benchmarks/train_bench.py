@@ -1,10 +1,11 @@
-"""Training: an epoch of 60,000 images with minicnn, PyTorch (eager and compiled) and JAX.
+"""Training: an epoch of 60,000 images with minicnn, PyTorch (eager and compiled), JAX and TensorFlow.
 
 All start from the same weights, take the same images in the same order, and use the same loss and optimiser. Their losses over
 the first 100 steps are compared before timing. Images are in memory in each library's own form: 8-bit pixels for minicnn,
 except in the rows that say floats and for ``cifar_cnn``, where it gets PyTorch's float32 (N, C, H, W) array; PyTorch in the
-faster of contiguous and channels_last; JAX in NHWC. Validation is excluded. The process is limited to as many processors as
-there are threads. Run: python benchmarks/train_bench.py [--threads N] [--quick]
+faster of contiguous and channels_last; JAX in NHWC; TensorFlow in NHWC, with the loop over steps inside one graph. Validation
+is excluded. The process is limited to as many processors as there are threads.
+Run: python benchmarks/train_bench.py [--threads N] [--quick]
 
 With ``--backend cuda`` minicnn and PyTorch are compared on the same GPU; PyTorch runs eagerly and as CUDA graphs. Both use
 float32 without TF32, with the images on the device; batches are those of the recipes, 512 and 4,096.
@@ -44,6 +45,7 @@ COLUMNS = (
     Column("layout", 10),
     Column("compiled s", 10, ".3f"),  # graphs s on a GPU
     Column("jax s", 7, ".3f"),
+    Column("tf s", 7, ".3f"),
     Column("/ eager", 7, ".2f"),
     Column("/ best", 6, ".2f"),
     Column("control", 7, ".2f"),
@@ -88,6 +90,10 @@ def peers_of(case: Case, own: Own, backend: str) -> dict[str, Any]:
         from peers.train_jax import Jax
 
         found["jax"] = Jax(case, own.net, data)
+    if harness.peer("tensorflow") is not None:
+        from peers.train_tensorflow import TensorFlow
+
+        found["tensorflow"] = TensorFlow(case, own.net, data)
     return found
 
 
@@ -123,6 +129,8 @@ def compare(case: Case, own: Own, theirs: Mapping[str, Any]) -> None:
 
 def several(contender: Any, steps: int) -> harness.Work:
     """Run some steps of a contender and wait for the last."""
+    if hasattr(contender, "steps"):  # in one call
+        return lambda: contender.steps(steps)
     finish = getattr(contender, "finish", lambda: None)
 
     def work() -> None:
@@ -146,6 +154,7 @@ def measure(case: Case, backend: str, threads: int, peak: Peak | None, rounds: i
     theirs = {name: epoch[name] for name in peers}
     row = {"network": case.name, "batch": case.batch, "minicnn_s": epoch["own"], "eager_s": eager and epoch[eager]}
     row |= {"layout": eager and eager.split()[1], f"{FASTEST[backend]}_s": other and epoch[other], "jax_s": epoch.get("jax")}
+    row |= {"tensorflow_s": epoch.get("tensorflow")}
     row |= {"over_eager": eager and epoch[eager] / epoch["own"]}
     row |= {"over_best": min(theirs.values()) / epoch["own"] if theirs else None}
     row |= {"control": epoch["control"] / epoch["own"], "share_of_peak": rate / peak.best if peak else None}
@@ -180,7 +189,7 @@ def gpu() -> str:
 
 def benchmark(given: Sequence[str]) -> None:
     """Measure, print, write."""
-    parser = harness.arguments("Training: an epoch of 60,000 images, minicnn against PyTorch and JAX.")
+    parser = harness.arguments("Training: an epoch of 60,000 images, minicnn against PyTorch, JAX and TensorFlow.")
     parser.add_argument("--only", metavar="NAME", help="the networks whose names hold this")
     parser.add_argument("--backend", choices=[*FASTEST], default="cpu", help="where all contenders compute (default cpu)")
     options = parser.parse_args(given)
@@ -193,7 +202,11 @@ def benchmark(given: Sequence[str]) -> None:
         cases = on_gpu(cases)
     else:
         harness.keep_to(options.threads)
-    machine = harness.machine_info(options.threads, ("torch", "jax"))
+        if harness.peer("tensorflow") is not None:
+            from peers.train_tensorflow import limit
+
+            limit(options.threads)
+    machine = harness.machine_info(options.threads, ("torch", "jax", "tensorflow"))
     say(harness.machine_line(machine))
     rounds, steps = options.repeats or (3 if options.quick else 9), 10 if options.quick else 60
     peak = Peak(options.threads) if options.backend == "cpu" else None

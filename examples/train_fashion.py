@@ -25,8 +25,8 @@ from minicnn.train.folder_lock import FolderLock
 CLOTHES = Normalise.standard(0.2860, 0.3530)  # the mean and deviation of the training images
 CYCLE = OneCycle(pct_start=0.2)
 RECIPES = {
-    "mnist_convnet": Recipe("mnist_convnet", CLOTHES, None, "pad", CrossEntropy(), "adam", 4e-3, 64, 10, schedule=CYCLE),
-    "resnet8": Recipe("resnet8", CLOTHES, None, "pad", CrossEntropy(), "adam", 0.01, 64, 10, schedule=CYCLE),
+    "mnist_convnet": Recipe("mnist_convnet", CLOTHES, None, "pad", CrossEntropy(), "adam", 4e-3, 64, 3, schedule=CYCLE),
+    "resnet8": Recipe("resnet8", CLOTHES, None, "pad", CrossEntropy(), "adam", 0.01, 64, 3, schedule=CYCLE),
 }
 
 

@@ -1,1 +1,1 @@
-"""The libraries that minicnn is compared with: PyTorch, JAX and ONNX Runtime."""
+"""The libraries that minicnn is compared with: PyTorch, JAX, TensorFlow and ONNX Runtime."""

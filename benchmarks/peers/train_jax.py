@@ -15,16 +15,9 @@ from harness.cases import Case, Data, order
 from jax import lax
 
 from minicnn import Network
+from peers.nhwc import groups_of, parameters_of, table_of
 
 Parameters = dict[str, Any]
-
-
-def _table(layer: Any) -> np.ndarray[Any, Any]:
-    """The kernel number of every map and channel; the number past the last kernel if there is no link."""
-    links = np.array(layer.links)
-    index = np.full((len(layer.table), links[:, 1].max() + 1), links[:, 2].max() + 1)
-    index[links[:, 0], links[:, 1]] = links[:, 2]
-    return index
 
 
 def _convolve(x: Any, W: Any, padding: Any) -> Any:
@@ -40,8 +33,7 @@ def _layer(bound: Any, p: Parameters, x: Any) -> Any:
         return _convolve(x, p[f"{name}.W"], [(n, n) for n in layer.window.padding]) + p[f"{name}.b"]
     if kind == "SparseConv2d":
         kernels = jnp.concatenate([p[f"{name}.W"], jnp.zeros((1, *p[f"{name}.W"].shape[1:]))])
-        groups = np.repeat(np.arange(len(layer._sizes)), layer._sizes)
-        return _convolve(x, kernels[_table(layer)], "VALID") + p[f"{name}.b"][groups]
+        return _convolve(x, kernels[table_of(layer)], "VALID") + p[f"{name}.b"][groups_of(layer)]
     if kind in ("Subsample", "AvgPool2d"):
         total = lax.reduce_window(x, 0.0, lax.add, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
         return total * p[f"{name}.W"] + p[f"{name}.b"] if kind == "Subsample" else total / 4
@@ -57,21 +49,6 @@ def _elementwise(kind: str, x: Any) -> Any:
     if kind == "ScaledTanh":
         return 1.7159 * jnp.tanh(2 / 3 * x)
     return jnp.maximum(x, 0) if kind == "ReLU" else x
-
-
-def _parameters(net: Network) -> Parameters:
-    """A copy of the parameters; those of a dense layer after maps are in NHWC order."""
-    taken: Parameters = {}
-    maps: Any = None
-    for bound in net.layers:
-        maps = bound.in_shape if len(bound.in_shape) == 3 else maps
-        for name in bound.plan.params:
-            value = net.params[f"{bound.name}.{name}"].copy()
-            if type(bound.layer).__name__ == "Dense" and name == "W" and maps is not None:
-                value = value.reshape(len(value), *maps).transpose(0, 2, 3, 1).reshape(len(value), -1)
-            taken[f"{bound.name}.{name}"] = jnp.asarray(value)
-        maps = None if type(bound.layer).__name__ == "Dense" else maps
-    return taken
 
 
 class Jax:
@@ -114,7 +91,7 @@ class Jax:
             return (*(adam if case.adam else momentum)(p, g, m, v, t), t + 1), value
 
         self._step = jax.jit(step, donate_argnums=0)
-        p = _parameters(net)
+        p = {name: jnp.asarray(value) for name, value in parameters_of(net).items()}
         zeros = [{k: jnp.zeros_like(value) for k, value in p.items()} for _ in range(2)]
         self._state: Any = (p, *zeros, jnp.float32(1))
         self._next = order(len(data.images), case.batch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import pairwise
 
@@ -62,11 +62,17 @@ class Executor:
     def __init__(self, threads: int, backend: Backend, lock: HandleLock | None = None) -> None:
         self.threads = threads
         self._lock = lock or HandleLock(SharedLock())
-        self._memory = backend.memory
+        self._memory, self._compile_ahead = backend.memory, backend.compile_ahead
         self._busy = threads > usable_cpus()  # waiting in a loop would take the processor from a thread that works
         self._native = None if backend.native is None else backend.native(self._busy)
         self._pool: ThreadPoolExecutor | None = None
         self._owner = 0
+
+    def compile_ahead(self, tasks: Iterable[Task]) -> None:
+        """Let the backend compile what tasks need before they first run."""
+        if self._compile_ahead is not None:
+            programs = {id(program): program for task in tasks for programs, _ in task.parts for program in programs}
+            self._compile_ahead([call for program in programs.values() for call in program.calls], self.threads)
 
     def run(self, tasks: Sequence[Task]) -> None:
         """Run up to ``threads`` tasks at the same time, and return when all are done."""

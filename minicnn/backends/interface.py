@@ -108,6 +108,8 @@ class Backend:
         require: raises a BackendError where it cannot be used here; None where it always can.
         memory: None where kernels work on the network's own arrays.
         lowering: None where programs run as they were recorded.
+        compile_ahead: makes the machine code of calls that so many threads are about to run, on all processors; None where
+            each call is compiled when it is first made.
         native: makes its threads, whose helpers wait in a loop unless they are told that there are more threads than
             processors; None where calls are made by the interpreter.
         threads: whether several threads may make calls, or only the caller's.
@@ -122,6 +124,7 @@ class Backend:
     require: Callable[[], object] | None = None
     memory: Memory | None = None
     lowering: Lowering | None = None
+    compile_ahead: Callable[[Sequence[Call], int], None] | None = None
     native: Callable[[bool], NativeThreads] | None = None
     threads: bool = False
     checked: bool = False

@@ -245,7 +245,9 @@ class Runner:
         if key not in self._schedules:
             if len(self._schedules) >= KEPT:
                 del self._schedules[next(iter(self._schedules))]
-            self._schedules[key] = record(), origins  # which live as long as what is known by their identity
+            schedule = record()
+            self._executor.compile_ahead(task for phase in schedule.phases for task in phase)
+            self._schedules[key] = schedule, origins  # which live as long as what is known by their identity
         self._executor.run_schedule(self._schedules[key][0])
 
     def _fill(self, chosen: Array, step: int, targets: Sequence[Targets] = ()) -> Sequence[Shares]:

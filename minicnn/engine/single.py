@@ -165,6 +165,7 @@ class Single:
             del self._tasks[next(iter(self._tasks))]
         programs = [program.as_one_group() for program in programs]
         task = group.task([self._preparation.of(programs), *programs], 0, 1, 1)
+        self._executor.compile_ahead([task])
         self._tasks[key] = [origin.source for origin in origins if isinstance(origin, Staged)], task
 
 

@@ -36,7 +36,7 @@ def test_times_are_compared_in_turns(capsys, monkeypatch):
     def found(checkouts, name, threads, rounds):
         assert checkouts == (Path("there"), same_bits.HERE, Path("there"))
         assert rounds == 1
-        return {"training": [4.0, 2.0, 5.0]}
+        return {"training": [[4.0, 3.0, 9.0], [2.0], [5.0, 5.0]]}
 
     monkeypatch.setattr(same_bits, "taken_in_turns", found)
     monkeypatch.setattr(same_bits, "ask", lambda *question, **variables: {"start": 1.0})
@@ -52,7 +52,7 @@ def test_processes_take_turns(monkeypatch):
     monkeypatch.setitem(same_bits.COUNTS, "modern", {"training": 1, "one image": 2})
     found = same_bits.taken_in_turns((ROOT, ROOT), "modern", 1, rounds=2)
     assert list(found) == ["training", "one image"]
-    assert all(len(own) == 2 and min(own) > 0 for own in found.values())
+    assert all(len(own) == 2 * same_bits.EACH and min(own) > 0 for turns in found.values() for own in turns)
 
 
 def test_a_process_answers_in_json(capsys, monkeypatch):

@@ -2,6 +2,7 @@
 
 from ..interface import Backend, kernels_in
 from . import lowering
+from .compile.ahead import compile_ahead
 from .compile.host import HOST
 from .compile.jit import LOG
 from .compile.mode import CHECK, INTERPRET
@@ -29,7 +30,7 @@ from .kernels import (
     warp,
 )
 from .lowering import by_lanes
-from .runtime.native_threads import NativeThreads
+from .runtime.native_threads import NativeThreads, driving
 
 KERNELS = kernels_in(
     *(im2col, sparse, adaptive, augment, dropout, elementwise, gate, gemm, group_norm, lanes, loss, norm, penalty, rbf),
@@ -44,6 +45,7 @@ BACKEND = Backend(
     log=LOG,
     describe=lambda: f"{HOST.name}, {8 * HOST.bytes} bits or {HOST.width(4)} float32, {HOST.registers} registers",
     lowering=lowering.LOWERING,
+    compile_ahead=None if INTERPRET else lambda calls, threads: compile_ahead([*driving(threads), *calls]),
     native=None if CHECK or INTERPRET else NativeThreads,
     threads=True,
     checked=CHECK,

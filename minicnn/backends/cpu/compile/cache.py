@@ -18,6 +18,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import llvmlite
@@ -126,6 +127,11 @@ def words() -> str:
     return "compiling kernels, anew in every run, as no cache can be written; set MINICNN_CACHE to a folder that can"
 
 
+def cacheable(function: FunctionType) -> bool:
+    """Whether a function's machine code can be stored: a function typed at a prompt has no file."""
+    return Path(inspect.getfile(function)).is_file()
+
+
 class _Locator(_CacheLocator):
     """Puts the files of one specialisation into ``kernel_directory()``."""
 
@@ -146,7 +152,7 @@ class _Locator(_CacheLocator):
     @classmethod
     def from_function(cls, py_func: Any, py_file: str) -> _Locator | None:
         directory = kernel_directory()
-        if directory is None or not Path(py_file).is_file():  # a function typed at a prompt has no file
+        if directory is None or not cacheable(py_func):
             return None
         return cls(directory, py_file, py_func)
 

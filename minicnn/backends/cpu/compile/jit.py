@@ -10,7 +10,7 @@ import gc
 import hashlib
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FunctionType
 from typing import Any, NamedTuple, overload
 
@@ -31,6 +31,9 @@ FLAGS = {"nsz", "arcp", "contract", "afn", "reassoc"}
 """Fast-math without ``nnan`` and ``ninf``: a NaN stays a NaN, and ``isnan`` stays true."""
 
 Function = Callable[..., None]
+
+Key = tuple[tuple[DType, int, bool], ...]
+"""Type, rank and contiguity of each array."""
 
 
 LOG = CompileLog(words)
@@ -68,23 +71,41 @@ class Kernel(program.Kernel):
         self.function, self.flat = function, flat
         self.__name__, self.__doc__, self.__module__ = function.__name__, function.__doc__, function.__module__
         self.__wrapped__, self.__qualname__ = function, function.__qualname__
-        self._compiled: dict[tuple[tuple[DType, int, bool], ...], Machine] = {}
+        self._compiled: dict[Key, Machine] = {}
 
     def bind(self, arrays: tuple[Array, ...]) -> BoundCall:
         """The machine code for these arrays, and the arrays in the form it takes; compiles if needed."""
-        if self.flat:
-            arrays = tuple(a.reshape(-1) for a in arrays)
+        arrays = self._as_taken(arrays)
         if INTERPRET:
             return BoundCall(self.function, arrays, 0)
-        machine = self._machine(arrays)
+        machine = self._machine(arrays, compiles=True)
+        assert machine is not None
         return BoundCall(machine.entry, arrays, machine.address)
 
-    def _machine(self, arrays: tuple[Array, ...]) -> Machine:
+    def load(self, arrays: tuple[Array, ...]) -> bool:
+        """Whether there is machine code for these arrays, in memory or in the cache, from which it is then loaded."""
+        return self._machine(self._as_taken(arrays), compiles=False) is not None
+
+    def ready(self, arrays: tuple[Array, ...]) -> bool:
+        """Whether its machine code for these arrays is in memory."""
+        return self.key(arrays) in self._compiled
+
+    def key(self, arrays: tuple[Array, ...]) -> Key:
+        """What tells the specialisation for these arrays from others."""
+        return tuple((a.dtype, a.ndim, a.flags.c_contiguous) for a in self._as_taken(arrays))
+
+    def _as_taken(self, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
+        return tuple(a.reshape(-1) for a in arrays) if self.flat else arrays
+
+    def _machine(self, arrays: tuple[Array, ...], compiles: bool) -> Machine | None:
         key = tuple((a.dtype, a.ndim, a.flags.c_contiguous) for a in arrays)
         if key not in self._compiled:
             with COMPILING, uninterrupted():
                 if key not in self._compiled:
-                    self._compiled[key] = _compile(self.function, tuple(_array_type(a) for a in arrays))
+                    machine = _made(self.function, tuple(_array_type(a) for a in arrays), compiles)
+                    if machine is None:
+                        return None
+                    self._compiled[key] = machine
         return self._compiled[key]
 
     def __reduce__(self) -> str:
@@ -135,23 +156,35 @@ def _array_type(array: Array) -> types.Array:
     return types.Array(from_dtype(array.dtype), array.ndim, "C" if array.flags.c_contiguous else "A")
 
 
-def _compile(function: FunctionType, signature: tuple[types.Type, ...]) -> Machine:
+class _NotCachedError(Exception):
+    """Ends the search for a kernel that is not to be compiled."""
+
+
+def _made(function: FunctionType, signature: tuple[types.Type, ...], compiles: bool) -> Machine | None:
+    """The machine code, from the cache or compiled; None where the cache has none and it is not to be compiled."""
     # Without Numba's wrapper that makes a function callable from C: it is never used, and takes a fifth of the compile time.
     options: dict[str, Any] = {"fastmath": FLAGS, "error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
-    with LOG.binding(function.__name__) as binding:
+
+    def missed() -> None:
+        if not compiles:
+            raise _NotCachedError
+        binding.missed()
+
+    with suppress(_NotCachedError), LOG.binding(function.__name__) as binding:
         dispatcher: Any = njit(boundscheck=CHECK, **options)(_renamed(function, signature))
-        store = cache_for(dispatcher.py_func, binding.missed)
+        store = cache_for(dispatcher.py_func, missed)
         if store is None:
-            binding.missed()
+            missed()
         else:
             dispatcher._cache = store
         with _garbage_collected():
             dispatcher.compile(signature)
-    (result,) = dispatcher.overloads.values()
-    address = result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
-    _forget_module(result.library)
-    # Not the whole result, whose typed and annotated code would stay in memory as long as the kernel.
-    return Machine(result.entry_point, address, (result.library, result.environment, result.referenced_envs))
+        (result,) = dispatcher.overloads.values()
+        address = result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
+        _forget_module(result.library)
+        # Not the whole result, whose typed and annotated code would stay in memory as long as the kernel.
+        return Machine(result.entry_point, address, (result.library, result.environment, result.referenced_envs))
+    return None
 
 
 @contextmanager

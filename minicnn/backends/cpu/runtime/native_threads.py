@@ -15,10 +15,10 @@ import numpy as np
 
 from ....arrays import Array
 from ....errors import no_thread
-from ...program import NativeCode, Schedule, Task
+from ...program import Call, NativeCode, Schedule, Task
 from ..compile.jit import kernel
 from .atomics import load_shared, relax, store_shared
-from .driver import MOST, call_native, native, relay
+from .driver import MOST, call_native, native, relay, run_parts
 
 LINE = 16  # words between data of different threads: two cache lines
 POSTED, DONE, ASLEEP, STOP, ADDRESS, COUNT, WORDS = 0, LINE, 2 * LINE, 3 * LINE, 4 * LINE, 4 * LINE + 1, 5 * LINE
@@ -102,6 +102,14 @@ class _Helper:
     def stop(self) -> None:
         self.mailbox[STOP] = 1
         self.awake.set()
+
+
+def driving(threads: int) -> list[Call]:
+    """Calls of the kernels that run programs on so many threads, with arrays of the right kinds; they are not made."""
+    mailbox, number = np.zeros(WORDS, np.int64), np.zeros(1, np.int64)
+    run = Call("", "run_parts", run_parts, (np.zeros((1, 3), np.int64), mailbox, np.zeros((1, 7), np.int64), number, number))
+    alone = [Call("", each.__name__, each, (mailbox,)) for each in (post, fall_asleep, await_done)]
+    return [run, *([Call("", "serve", serve, (mailbox, number)), *alone] if threads > 1 else [])]
 
 
 def _work(mailbox: Array, awake: threading.Event, patience: Array) -> None:
