@@ -39,8 +39,11 @@ FORMULAS: dict[type[Layer], str] = {
 VIEWS = (Flatten, Dropout)
 """Layers that leave numbers as they are when nothing is trained: they are no stages."""
 
-MOST_LINKS = 256
-"""A table of connections has so many cells at most."""
+MOST_LINKS, MOST_PRODUCTS = 256, 1 << 22
+"""A table of connections has so many cells at most, and the strength of its links takes so many products."""
+
+MOST_SHOWN = 1 << 18
+"""So many numbers of a stage are shown at most, in whole maps but for the first."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +76,20 @@ class Stage:
         shape = self.placed.plan.out_shape
         return shape if len(shape) == 3 and prod(shape[1:]) > 1 else (prod(shape),)
 
+    @property
+    def maps(self) -> int:
+        """How many maps of it are shown, or how many of its units."""
+        each = prod(self.shape[1:])
+        return min(self.shape[0], max(1, MOST_SHOWN // each))
+
     @cached_property
     def links(self) -> list[tuple[int, int]] | None:
         """The connections (map, channel) of a convolution over maps, where they fit a table."""
         layer, shape = self.placed.layer, self.placed.plan.out_shape
         channels = self.placed.in_shape[0]
         if len(self.shape) == 1 or channels == 1 or shape[0] * channels > MOST_LINKS:
+            return None
+        if prod(shape) * channels * prod(self.placed.plan.params["W"].shape[-2:]) > MOST_PRODUCTS:
             return None
         if isinstance(layer, SparseConv2d):
             return [(own, channel) for own, channel, _ in layer.links]
@@ -111,7 +122,7 @@ class Stage:
             case Dense():
                 found = f"each unit reads all {prod(shape):,} numbers"
             case RBF():
-                found = "squared distances of F6 from ten codes" if len(layer.centres) == 10 else "squared distances from codes"
+                found = f"squared distances from {len(layer.centres)} codes"
             case _:
                 found = layer.label
         return found
