@@ -6,7 +6,9 @@ import drive
 import pytest
 
 
-@pytest.mark.skipif(drive.AXE is None and not os.environ.get("MINICNN_BROWSER"), reason="axe-core is not there; run .ci/browser")
+@pytest.mark.skipif(
+    drive.AXE is None and not os.environ.get("MINICNN_BROWSER"), reason="axe-core is not there; run .ci/browser"
+)
 @pytest.mark.parametrize("width", [360, 1280])
 def test_axe_finds_no_fault(opened, width):
     page = opened("1998", viewport={"width": width, "height": 860}, bypass_csp=True)

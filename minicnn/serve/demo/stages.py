@@ -89,7 +89,7 @@ class Stage:
         channels = self.placed.in_shape[0]
         if len(self.shape) == 1 or channels == 1 or shape[0] * channels > MOST_LINKS:
             return None
-        if prod(shape) * channels * prod(self.placed.plan.params["W"].shape[-2:]) > MOST_PRODUCTS:
+        if not isinstance(layer, Conv2d | SparseConv2d) or self._products > MOST_PRODUCTS:
             return None
         if isinstance(layer, SparseConv2d):
             return [(own, channel) for own, channel, _ in layer.links]
@@ -97,6 +97,11 @@ class Stage:
             own, read = shape[0] // layer.groups, channels // layer.groups
             return [(f, c) for f in range(shape[0]) for c in range(f // own * read, f // own * read + read)]
         return None
+
+    @property
+    def _products(self) -> int:
+        """How many products the strengths of the links of a convolution take."""
+        return prod(self.placed.plan.out_shape) * self.placed.in_shape[0] * prod(self.placed.plan.params["W"].shape[-2:])
 
     @cached_property
     def kernels(self) -> list[int] | None:
