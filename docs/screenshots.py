@@ -38,6 +38,11 @@ def take(page: Any, folder: Path, name: str) -> None:
     page.evaluate("window.scrollTo(0, 0)")
     page.wait_for_timeout(200)
     save(page.screenshot(), folder / f"page-{name}.png")
+    if name == "narrow-light":
+        page.click("#pin")
+        page.evaluate("document.querySelector('article[aria-labelledby=stage-0]').scrollIntoView()")
+        page.wait_for_timeout(200)
+        save(page.screenshot(), folder / f"page-kept-{name}.png")
     if name not in ("wide-light", "narrow-dark"):
         return
     choose(page, 2)
