@@ -52,7 +52,7 @@ def browser():
 
 def opened(context, address, network=None):
     """The page, once a network is ready; another one than the first if its name is given."""
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(30_000)
     page = context.new_page()
     page.goto(address)
     page.wait_for_selector("#samples button", timeout=120_000)

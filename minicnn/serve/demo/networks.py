@@ -80,7 +80,9 @@ class Choice:
             model, trained = self._prepare(self)
             self.state = "compiling"
             viewer, judge = Viewer(model), judged(model)
-            viewer.links(viewer.see(package_digits().test_images[0]))
+            image = package_digits().test_images[0]
+            viewer.links(viewer.see(image))
+            viewer.opened(image, 0)
             self.ready, self.state = Ready(viewer, judge, trained), "ready"
         except Stopped:
             self.state = "stopped"
