@@ -38,6 +38,11 @@ def take(page: Any, folder: Path, name: str) -> None:
     page.evaluate("window.scrollTo(0, 0)")
     page.wait_for_timeout(200)
     save(page.screenshot(), folder / f"page-{name}.png")
+    if name == "narrow-light":
+        page.click("#pin")
+        page.evaluate("document.querySelector('article[aria-labelledby=stage-0]').scrollIntoView()")
+        page.wait_for_timeout(200)
+        save(page.screenshot(), folder / f"page-kept-{name}.png")
     if name not in ("wide-light", "narrow-dark"):
         return
     choose(page, 2)
@@ -46,8 +51,10 @@ def take(page: Any, folder: Path, name: str) -> None:
     save(part(page, "article[aria-labelledby=stage-2]"), folder / f"page-sum-{name}.png")
     if name == "wide-light":
         save(part(page, "article[aria-labelledby=stage-5]"), folder / f"page-codes-{name}.png")
+    steps = "300" if name == "wide-light" else "299"  # another number than that of a training before
+    page.fill("#live-steps", steps)
     page.click("#live-start")
-    page.locator("#live-words", has_text=re.compile(r"Step 1[5-9]\d")).wait_for(timeout=60_000)
+    page.locator("#live-words", has_text=re.compile(rf"Step 1[5-9]\d of {steps}")).wait_for(timeout=60_000)
     page.click("#live-stop")
     page.locator("#live-words", has_text="Stopped").wait_for()
     page.wait_for_timeout(200)

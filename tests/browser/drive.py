@@ -8,6 +8,9 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
+AXE = os.environ.get("MINICNN_AXE")
+"""The file axe.min.js, which .ci/browser fetches."""
+
 ROOT = Path(__file__).parents[2]
 CHROMIUM = os.environ.get("MINICNN_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -49,7 +52,7 @@ def browser():
 
 def opened(context, address, network=None):
     """The page, once a network is ready; another one than the first if its name is given."""
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(30_000)
     page = context.new_page()
     page.goto(address)
     page.wait_for_selector("#samples button", timeout=120_000)
@@ -75,9 +78,10 @@ def at(page, point):
     return box["x"] + point[0] / 128 * box["width"], box["y"] + point[1] / 128 * box["height"]
 
 
-def draw(page, points=THREE, steps=6):
-    """Draw a stroke with the mouse, and wait until it is answered."""
-    page.locator("#pad").scroll_into_view_if_needed()
+def draw(page, points=THREE, steps=1, scroll=True):
+    """Draw a stroke with the mouse, in so many moves from point to point, and wait until it is answered."""
+    if scroll:
+        page.locator("#pad").scroll_into_view_if_needed()
     page.mouse.move(*at(page, points[0]))
     page.mouse.down()
     for point in points[1:]:
@@ -88,8 +92,13 @@ def draw(page, points=THREE, steps=6):
 
 def settled(page):
     """Wait until the answer no longer changes."""
+    settled_for(page, ".answer")
+
+
+def settled_for(page, selector):
+    """Wait until the text of an element no longer changes."""
     before = None
-    while (now := page.inner_text("#verdict") + page.inner_text("#scores")) != before:
+    while (now := page.inner_text(selector)) != before:
         before = now
         page.wait_for_timeout(120)
 
@@ -105,3 +114,18 @@ def choose(page, stage, x=0.3, y=0.3):
     page.mouse.up()
     page.locator(".sum h4", has_text=said.split(":")[0]).wait_for()
     return said
+
+
+RUN = """async () => { const found = await axe.run(document, {resultTypes: ['violations']});
+return found.violations.map(v => ({id: v.id, impact: v.impact, nodes: v.nodes.map(n => n.target.join(' '))})); }"""
+
+
+def assert_no_faults(page, state):
+    """By all rules of axe-core, in light and dark; the page was opened with ``bypass_csp``."""
+    if AXE is None and not os.environ.get("MINICNN_BROWSER"):
+        return
+    if not page.evaluate("'axe' in window"):
+        page.add_script_tag(content=Path(AXE).read_text("utf-8"))
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        assert page.evaluate(RUN) == [], f"expected no fault in the state {state}, {scheme}"

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from serve_models import trained
 
-from minicnn import CheckpointError, Classifier, Dense, Flatten, Network
-from minicnn.data import load_mnist
+from minicnn import RBF, CheckpointError, Classifier, Conv2d, Dense, Flatten, GlobalAvgPool2d, MaxPool2d, Network, SparseConv2d
+from minicnn.data import Normalise, load_mnist
+from minicnn.data.preprocessing import Preprocessing
 from minicnn.nn.rbf import reject_scores
 from minicnn.serve import service
-from minicnn.serve.demo import live, networks, packaged, page
+from minicnn.serve.demo import live, networks, packaged, page, stages, taken_apart
 from minicnn.serve.demo.guard import HEADERS
 from minicnn.serve.demo.judge import judged, package_digits
 from minicnn.serve.demo.reading import read
@@ -186,7 +187,6 @@ def test_rejection_follows_from_the_test_digits():
     for own, best, least, margin in zip(penalties, *scores, strict=True):
         answer = judge.answer(own)
         assert (answer["best"], answer["score"], answer["margin"]) == (best, pytest.approx(least), pytest.approx(margin))
-    assert judge.answer(np.full(10, np.nan))["rejected"] == "unlike"
 
 
 def test_a_field_adds_up(client, seven):
@@ -334,6 +334,14 @@ def test_a_page_of_another_origin_is_refused(client):
     assert answer.json() == {"error": "Sec-Fetch-Site: expected this page, got another site; open the page itself"}
 
 
+def test_a_link_elsewhere_may_lead_to_the_page(client):
+    link = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+    assert client.ask("GET", "/", headers=link).status_code == 200
+    assert client.ask("POST", "/demo/stop", headers=link).status_code == 403
+    assert client.ask("GET", "/", headers=link | {"sec-fetch-dest": "iframe"}).status_code == 403
+    assert client.ask("GET", "/", headers=link | {"host": "evil.example"}).status_code == 403
+
+
 # --- networks ---
 
 
@@ -413,6 +421,89 @@ def test_a_network_of_other_images_gets_them_resized(floats):
         made.close()
 
 
+def own(layers, in_shape, classes=None):
+    """A classifier of a user that counts as trained."""
+    net = Network(layers, in_shape, threads=1, seed=1)
+    made = Classifier(net, classes=range(net.out_shape[0]) if classes is None else classes)
+    made.preprocessing = Preprocessing(uint8=True, normalise=Normalise.between(0, 1), layout="NHW")
+    return made
+
+
+@pytest.fixture
+def shown():
+    """Shows a classifier of a user on a page of its own."""
+    made = []
+
+    def show(model):
+        made.append(Client(page((model, "own"))))
+        assert made[-1].wait("own")["own"] == "ready"
+        return made[-1]
+
+    yield show
+    for each in made:
+        each.close()
+
+
+def test_numbers_that_are_not_finite_are_answered_as_such(shown, seven):
+    model = own([("C1", Conv2d(2, kernel_size=3)), ("F", Flatten()), ("O", Dense(10))], (1, 28, 28))
+    with model.net.update():
+        model.net.params["O.W"][...] = np.nan
+    client = shown(model)
+    said = client.get("/demo/network", network="own").json()
+    assert (said["rules"], said["accuracy"]) == (None, pytest.approx(0.1, abs=0.05))
+    head, found = arrays(client.post("/demo/look", seven, network="own").content)
+    assert (head["rejected"], head["score"], head["margin"]) == ("infinite", None, None)
+    assert np.isnan(found["scores"]).all()
+    apart = client.post("/demo/field", seven, network="own", stage=1, map=3).json()
+    assert (apart["value"], apart["sum"], apart["terms"][0]["sum"], apart["terms"][0]["weights"][0][0]) == (None,) * 4
+    assert client.post("/demo/field", seven, network="own", stage=0).json()["value"] is not None
+
+
+def test_a_network_that_ends_in_a_view_is_shown(shown, seven):
+    layers = [("C", Conv2d(3, kernel_size=5)), ("G", GlobalAvgPool2d()), ("F", Flatten())]
+    model = own(layers, (1, 28, 28), ["a", "b", "c"])
+    client = shown(model)
+    assert [stage["name"] for stage in client.get("/demo/network", network="own").json()["stages"]] == ["C", "G"]
+    _, found = arrays(client.post("/demo/look", seven, network="own").content)
+    assert found["scores"] == pytest.approx(model.predict_proba(package_digits().test_images[:1])[0], abs=1e-5)
+
+
+def test_large_maps_and_sums_are_shown_in_part(shown, seven, monkeypatch):
+    monkeypatch.setattr(stages, "MOST_SHOWN", 3 * 26 * 26 + 1)
+    monkeypatch.setattr(taken_apart, "MOST_PRODUCTS", 9)
+    layers = [("C", Conv2d(5, kernel_size=3)), ("D", Conv2d(2, kernel_size=3)), ("F", Flatten()), ("O", Dense(2))]
+    client = shown(own(layers, (1, 28, 28), ["a", "b"]))
+    said = client.get("/demo/network", network="own").json()["stages"]
+    assert [(stage["shape"][0], stage["maps"], stage["shown"]) for stage in said] == [(5, 3, 3), (2, 2, 2), (2, 1, 2)]
+    _, found = arrays(client.post("/demo/look", seven, network="own").content)
+    assert [found[f"stage{n}"].shape for n in range(3)] == [(3, 26, 26), (2, 24, 24), (2,)]
+    apart = client.post("/demo/field", seven, network="own", stage=0).json()
+    assert (apart["products"], len(apart["terms"])) == (9, 1)
+    apart = client.post("/demo/field", seven, network="own", stage=1).json()
+    assert (apart["products"], apart["terms"]) == (45, None)
+
+
+def test_only_table_1_is_called_so(shown):
+    other = tuple((n % 6, (n + 1) % 6) for n in range(16))
+    layers = [("C", Conv2d(6, kernel_size=5)), ("T", SparseConv2d(other, 5)), ("M", MaxPool2d(20)), ("F", Flatten())]
+    client = shown(own([*layers, ("R", RBF(tuple((0.0,) * n + (1.0,) + (0.0,) * (15 - n) for n in range(2))))], (1, 28, 28)))
+    said = client.get("/demo/network", network="own").json()["stages"]
+    assert [stage["table_1"] for stage in said] == [False] * 4
+    assert said[-1]["words"] == "squared distances from 2 codes"
+
+
+def test_what_fails_does_not_hold_up_the_others(monkeypatch):
+    monkeypatch.setattr(networks, "kept_at", lambda recipe: None)
+    monkeypatch.setattr(networks, "train", lambda recipe, tell: recipe.classifier())
+    made = networks.Networks((trained(channels=1), "own"))
+    monkeypatch.setattr(made.choices["own"], "_prepare", lambda choice: 1 // 0)
+    for choice in made.choices.values():
+        choice.prepare()
+    states = {key: choice.state for key, choice in made.choices.items()}
+    assert states.pop("own") == "failed: ZeroDivisionError: integer division or modulo by zero"
+    assert set(states.values()) == {"ready"}
+
+
 # --- the training to watch ---
 
 
@@ -446,7 +537,10 @@ def test_a_training_can_be_watched_and_read_with(client, seven):
     said = client.post("/demo/field", seven, network="live", stage=0, map=2, row=9, column=9).json()
     assert said["terms"][0]["weights"] == [[float(f"{v:.6g}") for v in row] for row in found["kernels"][2]]
     assert said["value"] == pytest.approx(float(maps["stage0"][2, 9, 9]), abs=1e-5)
-    assert "in training on this page" in client.get("/demo/network", network="live").json()["trained"]
+    said = client.get("/demo/network", network="live").json()
+    assert "in training on this page" in said["trained"]
+    assert said["run"] == looked["run"] == run
+    assert client.get("/demo/network", network="modern").json()["run"] == 0
 
 
 def test_a_look_follows_the_network_in_training(client, seven):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -11,6 +12,15 @@ from ...arrays import Array
 
 ALIGNED = 8
 """Arrays begin at multiples of so many bytes."""
+
+
+def finite(value: float) -> float | None:
+    """A number as JSON has it, which knows no others than finite ones: None stands for those.
+
+    >>> finite(1.5), finite(math.nan)
+    (1.5, None)
+    """
+    return float(value) if math.isfinite(value) else None
 
 
 def packed(head: Mapping[str, object], arrays: Mapping[str, Array]) -> bytes:
@@ -34,6 +44,6 @@ def packed(head: Mapping[str, object], arrays: Mapping[str, Array]) -> bytes:
         place += len(content) + -len(content) % ALIGNED
     if pieces:
         pieces.pop()  # nothing comes behind the last
-    text = json.dumps({**head, "arrays": table}, separators=(",", ":")).encode()
+    text = json.dumps({**head, "arrays": table}, separators=(",", ":"), allow_nan=False).encode()
     text += b" " * (-(len(text) + 4) % ALIGNED)
     return b"".join([len(text).to_bytes(4, "little"), text, *pieces])

@@ -32,7 +32,8 @@ class Guard:
     """Answers 403 to requests whose Host is a foreign name, or that come from a page of another origin.
 
     A foreign page can lead its own name to 127.0.0.1 (DNS rebinding): its requests bear that name. An address cannot be led
-    anywhere, so addresses and ``localhost`` are let through.
+    anywhere, so addresses and ``localhost`` are let through. A link from anywhere, such as from a notebook, may lead to the
+    page: a foreign page cannot read the window that it opens, and the server acts on POST alone.
 
     Args:
         app: who answers the others.
@@ -56,7 +57,7 @@ class Guard:
             await send(message)
 
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        words = self._refusal(headers)
+        words = self._refusal(scope["method"], headers)
         if not words:
             await self._app(scope, receive, guarded)
             return
@@ -65,14 +66,15 @@ class Guard:
         await guarded({"type": "http.response.start", "status": 403, "headers": [*kind, (b"connection", b"close")]})
         await guarded({"type": "http.response.body", "body": content})
 
-    def _refusal(self, headers: dict[str, str]) -> str:
+    def _refusal(self, method: str, headers: dict[str, str]) -> str:
         """Why a request is refused; "" for one that is not."""
         host, origin = headers.get("host", ""), headers.get("origin", "")
         if not self._ours(host):
             return f"Host: expected an address or localhost, got {host[:60]!r}; open the page by the address that was printed"
         if origin and origin.partition("://")[2].lower() != host.lower():
             return f"Origin: expected this page, got {origin[:60]!r}; send requests from the page or without Origin"
-        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        link = method == "GET" and headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
+        if not link and headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
             return "Sec-Fetch-Site: expected this page, got another site; open the page itself"
         return ""
 

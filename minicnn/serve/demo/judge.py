@@ -49,8 +49,8 @@ class Judge:
 
     Attributes:
         kind: what the numbers of its output are: "penalty", "probability" or "score".
-        rules: None where its classes are not the ten digits.
-        accuracy: the share of the test digits that it reads; None likewise.
+        rules: None where its classes are not the ten digits, or its numbers not finite.
+        accuracy: the share of the test digits that it reads; None where its classes are others.
         misread: for each digit that it misreads its number among the test digits, and how it is read.
     """
 
@@ -60,10 +60,15 @@ class Judge:
     misread: list[tuple[int, int]]
 
     def answer(self, outputs: Array) -> dict[str, object]:
-        """The answer for one image: ``scores`` as they are shown, the best two classes, and whether it is rejected."""
+        """The answer for one image: the best two classes, and why it is rejected.
+
+        ``rejected`` is "unlike", "close", "infinite" if a number is not finite, as after a training that went astray, or "".
+        """
         scores = shown(self.kind, outputs)
         signed = -scores if self.kind == "penalty" else scores
         best, second = (int(n) for n in np.argsort(-signed, kind="stable")[:2])
+        if not np.isfinite(outputs).all():
+            return {"best": best, "second": second, "score": None, "margin": None, "rejected": "infinite"}
         margin = float(signed[best] - signed[second])
         reason = ""
         if self.rules is not None and not signed[best] >= self.rules.least:
@@ -88,6 +93,8 @@ def shown(kind: str, outputs: Array) -> Array:
     values = outputs.astype(np.float64)
     if kind != "probability" or (abs(values.sum() - 1) < 1e-4 and values.min() >= 0):
         return values
+    if not np.isfinite(values).all():
+        return values
     weights = np.exp(values - values.max())
     return np.asarray(weights / weights.sum())
 
@@ -101,7 +108,9 @@ def judged(model: Classifier) -> Judge:
     outputs = np.stack([shown(kind, each) for each in model.net.predict(read(model, digits.test_images))])
     signed = -outputs if kind == "penalty" else outputs
     second, best = np.partition(signed, -2, axis=1)[:, -2:].T
-    rules = Rules(float(np.quantile(best, UNLIKE)), float(np.quantile(best - second, CLOSE)))
+    rules = None
+    if np.isfinite(outputs).all():
+        rules = Rules(float(np.quantile(best, UNLIKE)), float(np.quantile(best - second, CLOSE)))
     said = signed.argmax(axis=1)
     wrong = np.flatnonzero(said != digits.test_labels)
     return Judge(kind, rules, 1 - len(wrong) / len(said), [(int(n), int(said[n])) for n in wrong[:MOST_MISREAD]])

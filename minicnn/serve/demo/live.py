@@ -133,6 +133,8 @@ def _train(run: Run) -> None:
         _steps(run)
     except MinicnnError as error:
         run.state = f"failed: {error}"
+    except Exception as error:  # the page would wait for ever
+        run.state = f"failed: {type(error).__name__}: {error}"
 
 
 def _steps(run: Run) -> None:
@@ -144,7 +146,7 @@ def _steps(run: Run) -> None:
     net, rng = model.net, np.random.default_rng(run.number)
     viewer = Viewer(model)
     viewer.links(viewer.see(digits.test_images[0]))
-    run.ready = Ready(viewer, Judge(kind_of(model), None, None, []), f"in training on this page, {run.steps} steps")
+    run.ready = Ready(viewer, Judge(kind_of(model), None, None, []), f"in training on this page, {run.steps} steps", run.number)
     for step in range(run.steps):
         started = time.monotonic()
         batch = rng.choice(len(labels), BATCH, replace=False)

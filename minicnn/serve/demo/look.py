@@ -10,13 +10,14 @@ import numpy as np
 from ...arrays import Array
 from ...data.pixels import Pixels
 from ...engine.graph import items_of
+from ...models.lenet import TABLE_I
 from ...network import Network
-from ...nn import RBF, Flatten
+from ...nn import RBF, Flatten, SparseConv2d
 from ...train.classifier import Classifier
 from .field import windows
 from .ink import SIDE
 from .reading import read
-from .stages import Stage, formula, grid, stages
+from .stages import VIEWS, Stage, formula, grid, stages
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,11 @@ class Viewer:
         self.model, self.net, self.stages = model, net, stages(net)
         self._lock = threading.Lock()
         # one pass of a network whose outputs are all stages takes a tenth of forward() with activation() for each
-        self._outputs = list(dict.fromkeys([*(stage.shown for stage in self.stages), *net.outputs]))
-        items = items_of(net.layers, net.in_shapes)
-        self._open = Network(items, net.in_shape, str(net.dtype), threads=1, outputs=self._outputs)
+        layers = list(net.layers)
+        while len(layers) > 1 and isinstance(layers[-1].layer, VIEWS):  # it has no numbers of its own to give out
+            layers.pop()
+        items, shown = items_of(layers, net.in_shapes), [stage.shown for stage in self.stages]
+        self._open = Network(items, net.in_shape, str(net.dtype), threads=1, outputs=shown)
         self._steps = -1
         self._reader = Network([Flatten()], net.in_shape, str(net.dtype), threads=1)
         # programs read a source where it lies, so that what changes stays in one place
@@ -99,7 +102,7 @@ class Viewer:
         shown = []
         for stage in self.stages:
             plan, layer = stage.placed.plan, stage.placed.layer
-            size = list(grid(stage.shape[0])) if len(stage.shape) == 1 else list(stage.shape[1:])
+            size = list(grid(stage.maps)) if len(stage.shape) == 1 else list(stage.shape[1:])
             shown.append(
                 {
                     "name": stage.name,
@@ -107,10 +110,12 @@ class Viewer:
                     "activation": None if stage.activation is None else formula(stage),
                     "shape": list(stage.shape),
                     "grid": size,
-                    "maps": stage.shape[0] if len(stage.shape) == 3 else 1,
+                    "maps": stage.maps if len(stage.shape) == 3 else 1,
+                    "shown": stage.maps,
                     "parameters": sum(int(np.prod(param.shape)) for param in plan.params.values()),
                     "connections": plan.connections,
                     "links": stage.links,
+                    "table_1": isinstance(layer, SparseConv2d) and layer.table == TABLE_I,
                     "source": stage.source,
                     "codes": codes(layer),
                     "penalty": bool(layer.least_wins),

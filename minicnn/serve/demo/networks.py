@@ -45,11 +45,13 @@ class Ready:
         viewer: it.
         judge: its rules of rejection.
         trained: what it was trained on, in words.
+        run: the number of the training that it is in; 0 for none.
     """
 
     viewer: Viewer
     judge: Judge
     trained: str
+    run: int = 0
 
 
 class Stopped(Exception):  # noqa: N818 (a request)
@@ -78,12 +80,16 @@ class Choice:
             model, trained = self._prepare(self)
             self.state = "compiling"
             viewer, judge = Viewer(model), judged(model)
-            viewer.links(viewer.see(package_digits().test_images[0]))
+            image = package_digits().test_images[0]
+            viewer.links(viewer.see(image))
+            viewer.opened(image, 0)
             self.ready, self.state = Ready(viewer, judge, trained), "ready"
         except Stopped:
             self.state = "stopped"
         except MinicnnError as error:
             self.state = f"failed: {error}"
+        except Exception as error:
+            self.state = f"failed: {type(error).__name__}: {error}"  # the networks behind it are prepared all the same
 
     def described(self) -> dict[str, object]:
         """It as JSON."""

@@ -135,7 +135,7 @@ class Answers:
         ready = self._ready(request)
         judge = ready.judge
         rules = None if judge.rules is None else asdict(judge.rules)
-        more = {"kind": judge.kind, "accuracy": judge.accuracy, "trained": ready.trained, "rules": rules}
+        more = {"kind": judge.kind, "accuracy": judge.accuracy, "trained": ready.trained, "rules": rules, "run": ready.run}
         return JSONResponse(ready.viewer.described() | more)
 
     async def digits(self, request: Request) -> Response:
@@ -227,10 +227,11 @@ def _look(ready: Ready, image: Array) -> bytes:
     """An answer about an image: its grey levels, what the network reads, every stage, every link, and the scores."""
     seen = ready.viewer.see(image)
     arrays = {"image": image, "x": seen.x.astype(np.float32)}
-    arrays |= {f"stage{n}": values.astype(np.float32) for n, values in enumerate(seen.values)}
+    for n, (stage, values) in enumerate(zip(ready.viewer.stages, seen.values, strict=True)):
+        arrays[f"stage{n}"] = values.reshape(stage.shape)[: stage.maps].astype(np.float32)
     arrays |= {f"links {name}": found for name, found in ready.viewer.links(seen).items()}
     arrays["scores"] = shown(ready.judge.kind, seen.values[-1].ravel()).astype(np.float32)
-    return packed(ready.judge.answer(seen.values[-1].ravel()), arrays)
+    return packed({**ready.judge.answer(seen.values[-1].ravel()), "run": ready.run}, arrays)
 
 
 def _binary(content: bytes) -> Response:

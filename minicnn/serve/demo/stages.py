@@ -39,8 +39,11 @@ FORMULAS: dict[type[Layer], str] = {
 VIEWS = (Flatten, Dropout)
 """Layers that leave numbers as they are when nothing is trained: they are no stages."""
 
-MOST_LINKS = 256
-"""A table of connections has so many cells at most."""
+MOST_LINKS, MOST_PRODUCTS = 256, 1 << 22
+"""A table of connections has so many cells at most, and the strength of its links takes so many products."""
+
+MOST_SHOWN = 1 << 18
+"""So many numbers of a stage are shown at most, in whole maps but for the first."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,12 @@ class Stage:
         shape = self.placed.plan.out_shape
         return shape if len(shape) == 3 and prod(shape[1:]) > 1 else (prod(shape),)
 
+    @property
+    def maps(self) -> int:
+        """How many maps of it are shown, or how many of its units."""
+        each = prod(self.shape[1:])
+        return min(self.shape[0], max(1, MOST_SHOWN // each))
+
     @cached_property
     def links(self) -> list[tuple[int, int]] | None:
         """The connections (map, channel) of a convolution over maps, where they fit a table."""
@@ -80,12 +89,19 @@ class Stage:
         channels = self.placed.in_shape[0]
         if len(self.shape) == 1 or channels == 1 or shape[0] * channels > MOST_LINKS:
             return None
+        if not isinstance(layer, Conv2d | SparseConv2d) or self._products > MOST_PRODUCTS:
+            return None
         if isinstance(layer, SparseConv2d):
             return [(own, channel) for own, channel, _ in layer.links]
         if isinstance(layer, Conv2d):
             own, read = shape[0] // layer.groups, channels // layer.groups
             return [(f, c) for f in range(shape[0]) for c in range(f // own * read, f // own * read + read)]
         return None
+
+    @property
+    def _products(self) -> int:
+        """How many products the strengths of the links of a convolution take."""
+        return prod(self.placed.plan.out_shape) * self.placed.in_shape[0] * prod(self.placed.plan.params["W"].shape[-2:])
 
     @cached_property
     def kernels(self) -> list[int] | None:
@@ -111,7 +127,7 @@ class Stage:
             case Dense():
                 found = f"each unit reads all {prod(shape):,} numbers"
             case RBF():
-                found = "squared distances of F6 from ten codes" if len(layer.centres) == 10 else "squared distances from codes"
+                found = f"squared distances from {len(layer.centres)} codes"
             case _:
                 found = layer.label
         return found

@@ -6,11 +6,15 @@ import numpy as np
 
 from ...arrays import Array
 from .field import Place, fields, terms
+from .frames import finite
 from .look import Viewer
 from .stages import formula
 
 DIGITS = 6
 """So many significant digits the numbers of an answer have."""
+
+MOST_PRODUCTS = 20_000
+"""A sum of more products is not listed."""
 
 
 def taken_apart(viewer: Viewer, image: Array, number: int, map: int, row: int, column: int) -> dict[str, object]:
@@ -26,7 +30,8 @@ def taken_apart(viewer: Viewer, image: Array, number: int, map: int, row: int, c
 
     Returns:
         ``value``, and ``sum`` before the activation; ``terms`` and ``bias``, which add up to that, or None where the layer is
-        no sum; and ``fields``, the receptive field on every stage below and on the input, under -1.
+        no sum or has too many ``products``; and ``fields``, the receptive field on every stage below and on the input, under
+        -1. A number that is not finite is None.
     """
     stage, place = viewer.stages[number], Place(map, row, column)
     seen, before, params = viewer.opened(image, number)
@@ -35,8 +40,10 @@ def taken_apart(viewer: Viewer, image: Array, number: int, map: int, row: int, c
     value, total = (float(each.reshape(stage.shape)[at]) for each in (values, before))
     x = seen.x if stage.source in (-1, None) else seen.values[stage.source]
     found = None if stage.source is None else terms(stage, params, x, place)
-    said: dict[str, object] = {"value": value, "sum": total, "activation": formula(stage), "terms": None, "bias": 0.0}
-    if found is not None:
+    products = 0 if found is None else sum(term.products.size for term in found[0])
+    said: dict[str, object] = {"value": finite(value), "sum": finite(total), "activation": formula(stage)}
+    said |= {"products": products, "terms": None, "bias": 0.0}
+    if found is not None and products <= MOST_PRODUCTS:
         said["terms"] = [
             {
                 "map": term.map,
@@ -44,11 +51,11 @@ def taken_apart(viewer: Viewer, image: Array, number: int, map: int, row: int, c
                 "x": _listed(term.x),
                 "weights": _listed(term.weights),
                 "products": _listed(term.products),
-                "sum": float(term.products.sum()),
+                "sum": finite(term.products.sum()),
             }
             for term in found[0]
         ]
-        said["bias"] = found[1]
+        said["bias"] = finite(found[1])
     size = (viewer.net.in_shape[1], viewer.net.in_shape[2])
     said["fields"] = {
         str(n): {"at": list(each.rectangle), "maps": each.maps}
@@ -57,6 +64,6 @@ def taken_apart(viewer: Viewer, image: Array, number: int, map: int, row: int, c
     return said
 
 
-def _listed(values: Array) -> list[list[float]]:
+def _listed(values: Array) -> list[list[float | None]]:
     """Numbers as short as they may be: they are there to be read."""
-    return [[float(f"{v:.{DIGITS}g}") for v in row] for row in np.asarray(values, np.float64)]
+    return [[finite(float(f"{v:.{DIGITS}g}")) for v in row] for row in np.asarray(values, np.float64)]

@@ -18,9 +18,10 @@ export class Answer {
     const note = {
       penalty: "Penalties: squared distances from the codes. The smallest one wins.",
       probability: "Probabilities, from the softmax of the outputs.",
-      score: "Outputs of the network, trained towards 1 for the right class and −1 for the others.",
+      score: "Outputs of the network. The largest one wins.",
     };
-    say(byId("scores-note"), note[kind]);
+    const why = description.run ? "while it learns" : "as limits are known for networks of the ten digits only";
+    say(byId("scores-note"), note[kind] + (description.rules ? "" : ` No answer is rejected, ${why}.`));
     this.blank();
   }
 
@@ -39,20 +40,21 @@ export class Answer {
   show({ best, second, score, margin, rejected, arrays }) {
     const { classes, kind, rules } = this.description;
     const { scores } = arrays;
-    const shown = (v) => (kind === "probability" ? `${(100 * v).toFixed(1)} %` : kind === "penalty" ? v.toFixed(1) : words(v));
-    const most = kind === "penalty" ? Math.max(...scores) || 1 : kind === "probability" ? 1 : 1.2;
+    const shown = (v) => (!Number.isFinite(v) ? words(v) : kind === "probability" ? `${(100 * v).toFixed(1)} %` : kind === "penalty" ? v.toFixed(1) : words(v));
+    const most = kind === "penalty" ? Math.max(...scores) || 1 : kind === "probability" ? 1 : Math.max(1.2, ...scores);
     this.rows.forEach(({ bar, number, item }, n) => {
-      bar.style.transform = `scaleX(${Math.min(1, Math.max(0, scores[n] / most)).toFixed(3)})`;
+      bar.style.transform = `scaleX(${Math.min(1, Math.max(0, scores[n] / most || 0)).toFixed(3)})`;
       say(number, shown(scores[n]));
-      item.className = n === best ? "best" : "";
+      item.className = n === best && rejected !== "infinite" ? "best" : "";
     });
     const name = classes[best];
-    say(byId("digit"), name);
+    say(byId("digit"), rejected === "infinite" ? "–" : name);
     byId("digit").className = `digit ${rejected ? "rejected" : "said"}${name.length > 2 ? " long" : ""}`;
     const what = { penalty: "penalty", probability: "probability", score: "output" }[kind];
     const next = `next is ${classes[second]} with ${shown(scores[second])}`;
     const reasons = {
       unlike: () => `Rejected: it looks like no class. The best is ${name}, ${what} ${shown(score)}; ${kind === "penalty" ? `at most ${shown(-rules.least)}` : `at least ${shown(rules.least)}`} is asked.`,
+      infinite: () => "No answer: the network’s outputs are not finite numbers, as after a training with too high a learning rate.",
       close: () => `Rejected: ${name} and ${classes[second]} are too close, ${shown(margin)} apart; ${shown(rules.margin)} is asked.`,
     };
     const text = rejected ? reasons[rejected]() : `It reads ${name}, ${what} ${shown(score)}; ${next}.`;

@@ -2,33 +2,47 @@
 
 const KINDS = { float32: Float32Array, uint8: Uint8Array };
 
-/** A request that the server refused, in its words. */
-export class Refused extends Error {
+const GONE = "The server does not answer. Is it still running?";
+
+/** A request without an answer, in words for the reader; `status` is 0 if nobody answered. */
+export class Failed extends Error {
   constructor(status, text) {
     super(text);
     this.status = status;
   }
+
+  /** Whether to ask again later. */
+  get busy() {
+    return this.status === 503;
+  }
 }
 
+/** The bytes of an answer. */
 async function ask(path, query, options) {
-  const answer = await fetch(`${path}?${new URLSearchParams(query)}`, { cache: "no-store", ...options });
-  if (!answer.ok) {
-    const text = await answer.text();
-    let said = text;
-    try {
-      said = JSON.parse(text).error;
-    } catch {
-      said = `the server answered ${answer.status}`;
-    }
-    throw new Refused(answer.status, said);
+  let answer;
+  let bytes;
+  try {
+    answer = await fetch(`${path}?${new URLSearchParams(query)}`, { cache: "no-store", ...options });
+    bytes = await answer.arrayBuffer();
+  } catch {
+    throw new Failed(0, GONE);
   }
-  return answer;
+  if (answer.ok) return bytes;
+  let said;
+  try {
+    said = read(bytes).error;
+  } catch {
+    said = undefined;
+  }
+  throw new Failed(answer.status, said ?? `The server answered ${answer.status}.`);
 }
+
+const read = (bytes) => JSON.parse(new TextDecoder().decode(bytes));
 
 /** The head of an answer, with its arrays as typed arrays that have a shape. */
 function unpacked(buffer) {
   const length = new DataView(buffer).getUint32(0, true);
-  const head = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
+  const head = read(new Uint8Array(buffer, 4, length));
   const arrays = {};
   for (const [name, [dtype, shape, place]] of Object.entries(head.arrays)) {
     const size = shape.reduce((a, b) => a * b, 1);
@@ -38,8 +52,8 @@ function unpacked(buffer) {
   return { ...head, arrays };
 }
 
-const json = async (...given) => (await ask(...given)).json();
-const binary = async (...given) => unpacked(await (await ask(...given)).arrayBuffer());
+const json = async (...given) => read(await ask(...given));
+const binary = async (...given) => unpacked(await ask(...given));
 
 export const networks = () => json("demo/networks", {});
 export const network = (key) => json("demo/network", { network: key });

@@ -31,6 +31,7 @@ export class Atlas {
       across = n;
       if (room >= 1 && scale * columns >= Math.min(this.least, this.most - columns)) break;
     }
+    scale = Math.min(scale, width / (across * (columns + GAP) - GAP)); // a map may have more pixels than the window
     if (across === this.across && scale === this.scale) return false;
     this.across = across;
     this.scale = scale;
@@ -83,7 +84,7 @@ export class Atlas {
   mark(marked) {
     this.marked = marked;
     this.marks.replaceChildren(
-      ...marked.map(({ map, top, left, bottom, right, kind }) => {
+      ...marked.filter(({ map }) => map < this.maps).map(({ map, top, left, bottom, right, kind }) => {
         const x = ((map % this.across) * (this.columns + GAP) + left) * this.scale;
         const y = (Math.floor(map / this.across) * (this.rows + GAP) + top) * this.scale;
         const element = make(`div.mark.${kind}`);

@@ -25,7 +25,7 @@ export class Changes {
       byId("changes").append(make("label", { textContent: label, for: input.id }), input, output);
       return { slider, input, output };
     });
-    const reset = make("button", { type: "button", textContent: "As it is" });
+    const reset = make("button", { type: "button", textContent: "Reset" });
     reset.addEventListener("click", (event) => {
       this.reset();
       changed(event.timeStamp);

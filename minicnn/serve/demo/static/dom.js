@@ -26,9 +26,21 @@ export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** A number as it is read: three significant digits, a real minus sign. */
+const REST = 250; // milliseconds after the last move until a place is spoken
+let timer;
+
+/** Tell those who listen where the pen or the chosen pixel is, once it rests. */
+export function speak(text) {
+  clearTimeout(timer);
+  timer = setTimeout(() => say(byId("spoken-place"), text), REST);
+}
+
+/** Wait some milliseconds. */
+export const pause = (time) => new Promise((done) => setTimeout(done, time));
+
+/** A number as it is read: three significant digits, a real minus sign. Null stands for one that is not finite. */
 export function words(value) {
-  if (!Number.isFinite(value)) return String(value);
+  if (!Number.isFinite(value)) return "no number";
   const size = Math.abs(value);
   const text = size !== 0 && (size < 0.001 || size >= 100000) ? value.toExponential(2) : value.toFixed(size >= 100 ? 1 : size >= 10 ? 2 : 3);
   return text.replace("-", "−");

@@ -1,7 +1,7 @@
 // The network from input to output: the maps of every stage, its links, and its codes.
 
 import { Atlas } from "./atlas.js";
-import { byId, make, say, words } from "./dom.js";
+import { byId, make, say, speak, words } from "./dom.js";
 import { ink, largest, paint, signed } from "./palette.js";
 
 const BOUNDS = { "1.7159 · tanh(⅔ a)": 1.7159, "tanh(a)": 1, "1 / (1 + e^−a)": 1 };
@@ -12,6 +12,7 @@ class Stage {
   constructor(number, given, below, classes, choose) {
     Object.assign(this, { number, given, choose });
     this.vector = given.shape.length === 1;
+    this.classes = given.last ? classes : [];
     this.size = given.grid;
     this.scale = BOUNDS[given.activation] ?? 0;
     this.place = { map: 0, row: 0, column: 0 };
@@ -33,8 +34,9 @@ class Stage {
   }
 
   get what() {
-    const { shape } = this.given;
-    return this.vector ? plural(shape[0], "unit") : `${shape[0]} maps of ${shape[1]} × ${shape[2]}`;
+    const { shape, shown } = this.given;
+    const some = shown < shape[0] ? `, the first ${shown.toLocaleString("en")} shown` : "";
+    return (this.vector ? plural(shape[0], "unit") : `${plural(shape[0], "map")} of ${shape[1]} × ${shape[2]}`) + some;
   }
 
   get about() {
@@ -44,8 +46,8 @@ class Stage {
   }
 
   body(classes) {
-    if (this.size[0] > 1 || !this.vector || this.number === 0) return this.atlas.element;
-    this.names = make("div.classes", { "aria-hidden": "true" }, ...classes.map((name) => make("span", { textContent: name })));
+    if (this.size[0] > 1 || !this.classes.length) return this.atlas.element;
+    this.names = make("div.classes", { "aria-hidden": "true" }, ...classes.map((name) => make("span", { textContent: name, title: name })));
     return make("div", {}, this.atlas.element, this.names);
   }
 
@@ -62,9 +64,10 @@ class Stage {
     });
     this.columns = Array.from({ length: shape[0] }, (_, n) => [make("th", { scope: "col", textContent: n }), ...cells.map((row) => row[n])]);
     const all = links.length === rows * shape[0];
-    const text = all
-      ? `Every map of ${this.given.name} (columns) reads every map of ${below.given.name} (rows). The more a link adds, the stronger its colour.`
-      : `Table I of the paper: the maps of ${below.given.name} (rows) that each map of ${this.given.name} (columns) reads. The more a link adds, the stronger its colour.`;
+    const reads = all
+      ? `Every map of ${this.given.name} (columns) reads every map of ${below.given.name} (rows).`
+      : `${this.given.table_1 ? "Table I of the paper: the" : "The"} maps of ${below.given.name} (rows) that each map of ${this.given.name} (columns) reads.`;
+    const text = `${reads} The more a link adds, the stronger its colour.`;
     return make("table.links", {}, make("caption", { textContent: text }),
       make("thead", {}, make("tr", {}, make("th", { scope: "col" }, make("span.hidden", { textContent: "map" })), ...this.columns.map((c) => c[0]))),
       make("tbody", {}, ...cells.map((row, n) => make("tr", {}, make("th", { scope: "row", textContent: n }), ...row))));
@@ -91,10 +94,10 @@ class Stage {
     canvas.addEventListener("pointerleave", () => this.point(null));
     canvas.addEventListener("click", (event) => {
       const place = this.atlas.at(event);
-      if (place && this.value(place) !== undefined) this.choose(this, (this.place = place));
+      if (place && this.within(place)) this.take((this.place = place));
     });
     canvas.addEventListener("focus", () => {
-      if (canvas.matches(":focus-visible")) this.point(this.place);
+      if (canvas.matches(":focus-visible")) this.point(this.place, true);
     });
     canvas.addEventListener("blur", () => this.point(null));
     canvas.addEventListener("keydown", (event) => this.key(event));
@@ -110,17 +113,32 @@ class Stage {
     }[event.key];
     if (next) {
       const inside = next.map >= 0 && next.map < this.given.maps && next.row >= 0 && next.row < rows && next.column >= 0 && next.column < columns;
-      if (inside && this.value(next) !== undefined) this.place = next;
-      this.point(this.place);
-    } else if (event.key === "Enter" || event.key === " ") this.choose(this, this.place);
+      if (inside && this.within(next)) this.place = next;
+      this.point(this.place, true);
+    } else if (event.key === "Enter" || event.key === " ") this.take(this.place);
+    else if (event.key === "Escape") this.choose(null);
     else return;
     event.preventDefault();
   }
 
+  /** Choose a pixel, if it has a number. */
+  take(place) {
+    if (this.values) this.choose(this, place);
+    else say(this.readout, "Nothing is drawn yet, so there are no numbers here.");
+  }
+
+  placeOf({ map, row, column }) {
+    return (map * this.size[0] + row) * this.size[1] + column;
+  }
+
+  /** Whether there is a number at a place: the grid of a vector may have cells without. */
+  within(place) {
+    return this.placeOf(place) < this.given.shown * (this.vector ? 1 : this.size[0] * this.size[1]);
+  }
+
   /** The number of a pixel. */
-  value({ map, row, column }) {
-    const [rows, columns] = this.size;
-    return this.values?.[(map * rows + row) * columns + column];
+  value(place) {
+    return this.values?.[this.placeOf(place)];
   }
 
   /** A pixel as a request names it: a unit of a vector is a map. */
@@ -131,14 +149,18 @@ class Stage {
   /** A pixel in words. */
   title(place) {
     const { map, row, column } = this.named(place);
-    return this.vector ? `${this.given.name}, unit ${map}` : `${this.given.name}, map ${map}, row ${row}, column ${column}`;
+    const name = this.classes[map] ?? String(map);
+    const meant = name === String(map) ? "" : ` (${name})`;
+    return this.vector ? `${this.given.name}, unit ${map}${meant}` : `${this.given.name}, map ${map}, row ${row}, column ${column}`;
   }
 
-  point(place) {
+  /** Show the number of a pixel, or none for null; tell it to those who listen if they went there by keyboard. */
+  point(place, told = false) {
     this.pointed = place;
     this.remark();
     const value = place && this.value(place);
     say(this.readout, place && value !== undefined ? `${this.title(place)}: ${words(value)}` : "");
+    if (told) speak(this.readout.textContent || `${this.title(place)}. Nothing is drawn yet.`);
   }
 
   /** Show again which pixels are pointed at, chosen or read. */
@@ -199,10 +221,11 @@ export class Layers {
     this.stages = [];
     for (const [number, given] of description.stages.entries()) {
       const below = this.stages[given.source];
+      given.last = number === description.stages.length - 1;
       this.stages.push(new Stage(number, given, below, description.classes, this.choose));
       if (given.codes && below) {
         const { codes } = this.stages[number];
-        below.row.append(make("div", {}, make("p.muted.small", { textContent: "The ten codes, each with its squared distance from F6. The smallest wins." }),
+        below.row.append(make("div", {}, make("p.muted.small", { textContent: `The codes, each with its squared distance from ${below.given.name}. The smallest wins.` }),
           make("div.codes", {}, ...codes.map((each) => each.figure))));
       }
     }
@@ -232,8 +255,8 @@ export class Layers {
     this.stages.forEach((stage, n) => stage.show(arrays[`stage${n}`], arrays[`links ${stage.given.name}`], fixed));
     for (const stage of this.stages) {
       stage.codes?.forEach(({ figure, caption, name }, n) => {
-        figure.className = n === found.best ? "best" : "";
-        say(caption, `${name}: ${Math.round(stage.values[n])}`);
+        figure.className = n === found.best && found.score !== null ? "best" : "";
+        say(caption, `${name}: ${Number.isFinite(stage.values[n]) ? Math.round(stage.values[n]) : "–"}`);
       });
     }
   }

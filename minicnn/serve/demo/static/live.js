@@ -2,25 +2,28 @@
 
 import * as api from "./api.js";
 import { Atlas } from "./atlas.js";
-import { byId, make, say, words } from "./dom.js";
+import { byId, make, pause, say, words } from "./dom.js";
 import { largest, signed } from "./palette.js";
 
 const PAUSE = 80; // milliseconds between two questions
+const SPOKEN = 5000; // and between two sentences for those who listen
 
 export class Live {
   /**
-   * @param {function(string): void} trouble  called with words for the reader
+   * @param {function(Error): void} trouble  called with what went wrong
    * @param {Object} using  `use` looks by the network in training, `moved` is called when that network has changed
    */
   constructor(trouble, { use, moved }) {
     this.trouble = trouble;
     this.moved = moved;
+    this.run = 0;
     this.losses = [];
+    this.told = -Infinity;
     byId("live").addEventListener("submit", (event) => {
       event.preventDefault();
       this.start();
     });
-    byId("live-stop").addEventListener("click", () => api.stop().catch((error) => trouble(error.message)));
+    byId("live-stop").addEventListener("click", () => api.stop().catch(trouble));
     byId("live-use").addEventListener("click", use);
     new ResizeObserver(() => this.fit()).observe(byId("live-shown"));
   }
@@ -35,50 +38,80 @@ export class Live {
     const steps = byId("live-steps").valueAsNumber;
     try {
       const { run } = await api.train(byId("live-network").value, steps, byId("live-rate").value);
-      this.run = run;
-      this.losses = [];
+      this.take(run);
       say(byId("live-words"), "Getting ready.");
-      byId("live-start").textContent = "Start anew";
-      byId("live-stop").disabled = false;
-      this.watch(run);
+      this.follow();
     } catch (error) {
-      this.trouble(error.message);
+      this.trouble(error);
     }
   }
 
-  async watch(run) {
-    for (;;) {
-      let found;
-      try {
-        found = await api.training(this.losses.length);
-      } catch (error) {
-        this.trouble(error.message);
-        return;
-      }
-      if (found.run !== run || this.run !== run) return;
-      this.losses.push(...found.arrays.losses);
-      this.show(found);
-      if (found.looked) this.moved();
-      if (found.state !== "running") break;
-      await new Promise((done) => setTimeout(done, PAUSE));
+  /** Be about another training than before. */
+  take(run) {
+    this.run = run;
+    this.losses = [];
+  }
+
+  /** Show the server's training, which may have been started in another window, until it ends. */
+  async follow() {
+    if (this.following) return;
+    this.following = true;
+    try {
+      while (await this.step()) await pause(PAUSE);
+    } catch (error) {
+      this.trouble(error);
+    } finally {
+      this.following = false;
     }
-    byId("live-stop").disabled = true;
+  }
+
+  /** Show how far the training is; whether there is more to come. */
+  async step() {
+    const { run } = this;
+    let found;
+    try {
+      found = await api.training(this.losses.length);
+    } catch (error) {
+      if (error.busy) return true;
+      throw error;
+    }
+    if (run !== this.run) return true; // another one was started meanwhile
+    if (found.run !== run) {
+      this.take(found.run);
+      return found.run !== 0;
+    }
+    if (!run) return false;
+    this.losses.push(...found.arrays.losses);
+    this.show(found);
+    if (found.looked) this.moved();
+    return found.state === "running";
   }
 
   show(found) {
     byId("live-shown").hidden = false;
+    byId("live-start").textContent = "Start anew";
+    byId("live-stop").disabled = found.state !== "running";
     byId("live-use").disabled = !found.looked;
     const [, accuracy] = found.accuracies.at(-1) ?? [];
     const read = accuracy === undefined ? "" : ` It reads ${(100 * accuracy).toFixed(1)} % of 200 test digits.`;
     const ends = { running: "", done: " Done.", stopped: " Stopped." };
     const step = found.step ? `Step ${found.step} of ${found.steps}, loss ${words(this.losses.at(-1))}.` : "Compiling kernels, at the first start only.";
-    say(byId("live-words"), `${step}${read}${ends[found.state] ?? ` ${found.state}`}`);
+    const text = `${step}${read}${ends[found.state] ?? ` ${found.state.replace("failed", "Failed")}.`}`;
+    say(byId("live-words"), text);
+    this.speak(text, found.state !== "running");
     const { kernels, grads, sizes } = found.arrays;
     if (!this.kernels || this.kernels.maps !== kernels.shape[0]) this.build(kernels.shape, found.first);
     this.atlases([[this.kernels, kernels], [this.grads, grads]]);
     this.sizes(found.layers, sizes);
     this.draw(found.steps);
     byId("live-loss").setAttribute("aria-label", `Loss by step. ${step}`);
+  }
+
+  /** Tell those who listen, but not at every step. */
+  speak(text, now) {
+    if (!now && performance.now() - this.told < SPOKEN) return;
+    this.told = performance.now();
+    say(byId("live-spoken"), text);
   }
 
   build([maps, rows, columns], first) {
@@ -114,7 +147,7 @@ export class Live {
       const [, bar, text] = body.children[n].children;
       const share = values[n] > 0 ? Math.min(1, Math.max(0, (Math.log10(values[n]) + 6) / 6)) : 0; // from 10⁻⁶ to 1
       bar.firstChild.firstChild.style.transform = `scaleX(${share.toFixed(3)})`;
-      say(text, values[n].toExponential(1).replace("-", "−"));
+      say(text, Number.isFinite(values[n]) ? values[n].toExponential(1).replace("-", "−") : words(values[n]));
     });
   }
 
@@ -132,7 +165,8 @@ export class Live {
     const style = getComputedStyle(canvas);
     const colour = (name) => style.getPropertyValue(name);
     const [left, right, top, bottom] = [44, 6, 8, 20];
-    const most = Math.max(...this.losses, 1e-6);
+    const losses = this.losses.filter(Number.isFinite); // the last one of a training that went astray is not
+    const most = Math.max(...losses, 1e-6);
     const x = (step) => left + ((wide - left - right) * step) / steps;
     const y = (loss) => high - bottom - ((high - top - bottom) * loss) / most;
     paper.font = `12px ${style.fontFamily}`;
@@ -156,10 +190,10 @@ export class Live {
       values.forEach((loss, n) => (n ? paper.lineTo(x(n + 1), y(loss)) : paper.moveTo(x(1), y(loss))));
       paper.stroke();
     };
-    line(this.losses, "--muted", 1);
+    line(losses, "--muted", 1);
     let sum = 0;
-    const means = this.losses.map((loss, n) => {
-      sum += loss - (n >= 20 ? this.losses[n - 20] : 0);
+    const means = losses.map((loss, n) => {
+      sum += loss - (n >= 20 ? losses[n - 20] : 0);
       return sum / Math.min(n + 1, 20);
     });
     line(means, "--accent", 2);

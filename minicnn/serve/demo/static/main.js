@@ -3,7 +3,7 @@
 import { Answer } from "./answer.js";
 import * as api from "./api.js";
 import { Changes } from "./changes.js";
-import { byId, make, say } from "./dom.js";
+import { byId, make, pause, say, speak } from "./dom.js";
 import { Layers } from "./layers.js";
 import { Live } from "./live.js";
 import { Pad } from "./pad.js";
@@ -13,21 +13,28 @@ import { Sum } from "./sum.js";
 
 const POLL = 500; // milliseconds between two questions about networks that are not ready
 const MEASURES = 2000; // so many latencies are kept at most
+const BUSY = 200; // milliseconds until a server that is busy is asked again
 
 const answer = new Answer();
 const samples = new Samples((image, time) => pad.take(image, time));
 const layers = new Layers((stage, place) => choose(stage, place));
 const sum = new Sum(() => choose(null));
 const changes = new Changes((time) => ask(time));
-const live = new Live(trouble, { use: () => pick("live"), moved: () => state.key === "live" && ask() });
+const live = new Live(report, { use: () => pick("live"), moved: () => state.key === "live" && ask() });
 let pad;
 
 /** The network that is shown, what was chosen in it, and the question in hand. */
-const state = { key: "", ready: false, chosen: null, busy: false, again: false, times: [] };
+const state = { key: "", run: 0, picks: 0, ready: false, chosen: null, busy: false, again: false, times: [] };
 
 function trouble(text) {
   say(byId("trouble"), text);
   byId("trouble").hidden = !text;
+}
+
+/** Tell what went wrong with a request; other errors are faults of the page. */
+function report(error) {
+  if (!(error instanceof api.Failed)) throw error;
+  trouble(error.message);
 }
 
 /** Ask about the drawing; while a question is in hand the newest waits. */
@@ -41,30 +48,44 @@ function ask(time) {
 
 async function look() {
   state.busy = true;
-  do {
-    state.again = false;
-    const times = state.times.splice(0);
-    if (!state.ready) continue;
-    if (pad.empty) {
-      layers.blank();
-      answer.blank();
-      unmark();
-      continue;
+  try {
+    do {
+      state.again = false;
+      await askLook(state.times.splice(0));
+    } while (state.again);
+  } finally {
+    state.busy = false;
+  }
+}
+
+async function askLook(times) {
+  const { key } = state;
+  if (!state.ready) return;
+  if (pad.empty) {
+    layers.blank();
+    answer.blank();
+    unmark();
+    return;
+  }
+  try {
+    const found = await api.look(key, changes.query, pad.body);
+    if (key !== state.key || !state.ready || pad.empty) return;
+    if (found.run !== state.run) { // another training began, maybe in another window
+      live.follow();
+      pick(key);
+      return;
     }
-    try {
-      const { key } = state;
-      const found = await api.look(key, changes.query, pad.body);
-      if (key !== state.key || !state.ready || pad.empty) continue;
-      layers.show(found, key !== "live");
-      answer.show(found);
-      trouble("");
-      measure(times);
-      takeApart();
-    } catch (error) {
-      trouble(error instanceof api.Refused ? error.message : "The server does not answer. Is it still running?");
-    }
-  } while (state.again);
-  state.busy = false;
+    layers.show(found, key !== "live");
+    answer.show(found);
+    trouble("");
+    measure(times);
+    takeApart();
+  } catch (error) {
+    if (error.busy) {
+      await pause(BUSY);
+      state.again = true;
+    } else report(error);
+  }
 }
 
 /** Note how long it took from each event to its painted answer. */
@@ -78,12 +99,15 @@ function measure(times) {
 
 /** Choose a pixel of a stage, or none. */
 function choose(stage, place) {
-  if (!stage || pad.empty) {
+  if (!stage) {
+    const before = state.chosen;
     state.chosen = null;
+    const inside = sum.element.contains(document.activeElement);
     unmark();
+    if (inside) before?.stage.atlas.canvas.focus(); // its button goes, and with it the focus would
     return;
   }
-  state.chosen = { stage, place };
+  state.chosen = { stage, place, told: false };
   takeApart();
 }
 
@@ -92,28 +116,45 @@ function unmark() {
   sum.element.remove();
 }
 
-let apart = false; // whether a question about a number is in hand
+const apart = { busy: false, again: false };
+
+/** Ask about the chosen number; while a question is in hand the newest waits. */
 async function takeApart() {
-  if (!state.chosen || apart) return;
-  apart = true;
-  const { key, chosen } = state;
+  apart.again = true;
+  if (apart.busy) return;
+  apart.busy = true;
+  try {
+    while (apart.again) {
+      apart.again = false;
+      if (state.chosen && state.ready && !pad.empty) await askApart(state);
+    }
+  } finally {
+    apart.busy = false;
+  }
+}
+
+async function askApart({ key, chosen }) {
   const { stage, place } = chosen;
   try {
     const said = await api.field(key, changes.query, pad.body, { stage: stage.number, ...stage.named(place) });
-    if (state.chosen === chosen && state.key === key) {
-      layers.mark(stage, place, said);
-      sum.show(stage, stage.title(place), said, layers.stages[stage.given.source]);
-      if (sum.element.previousElementSibling !== stage.readout) stage.readout.after(sum.element);
-    }
+    if (state.chosen !== chosen || pad.empty) return;
+    layers.mark(stage, place, said);
+    sum.show(stage, stage.title(place), said, layers.stages[stage.given.source]);
+    if (sum.element.previousElementSibling !== stage.readout) stage.readout.after(sum.element);
+    if (!chosen.told) speak(sum.spoken);
+    chosen.told = true;
   } catch (error) {
-    trouble(error.message);
+    if (error.busy) {
+      await pause(BUSY);
+      apart.again = true;
+    } else report(error);
   }
-  apart = false;
-  if (state.chosen && state.chosen !== chosen) takeApart();
 }
 
 /** Show another network. */
 async function pick(key) {
+  const number = ++state.picks;
+  const wanted = () => state.picks === number;
   state.key = key;
   state.ready = false;
   state.chosen = null;
@@ -123,17 +164,22 @@ async function pick(key) {
   select.value = key;
   try {
     const description = await api.network(key);
-    if (state.key !== key) return;
+    if (!wanted()) return;
     const read = description.accuracy === null ? "" : ` It reads ${(100 * description.accuracy).toFixed(1)} % of the 1,000 test digits in the package.`;
     const about = known[key]?.about ?? "The network that is being trained below.";
     say(byId("about"), `${about} ${description.parameters.toLocaleString("en")} parameters, ${description.trained}.${read}`);
     layers.build(description);
     answer.build(description);
+    state.run = description.run;
     state.ready = true;
-    await samples.build(key);
     ask();
+    await samples.build(key, wanted);
   } catch (error) {
-    trouble(error.message);
+    if (!error.busy) report(error);
+    else {
+      await pause(BUSY);
+      if (wanted()) pick(key);
+    }
   }
 }
 
@@ -145,21 +191,22 @@ async function prepare() {
     let found;
     try {
       found = await api.networks();
-    } catch {
-      trouble("The server does not answer. Is it still running?");
-      await new Promise((done) => setTimeout(done, 4 * POLL));
+    } catch (error) {
+      report(error);
+      await pause(4 * POLL);
       continue;
     }
     trouble("");
     known = Object.fromEntries(found.networks.map((each) => [each.key, each]));
     options(found.networks);
     live.choices(found.networks);
+    byId("own-hint").hidden = found.networks.some(({ key }) => key === "own");
     const ready = found.networks.filter(({ state: now }) => now === "ready");
     if (!state.key && ready.length) pick(ready[0].key);
     const waiting = found.networks.filter(({ state: now }) => ["waiting", "compiling", "training"].includes(now));
     progress(waiting);
     if (!waiting.length) return;
-    await new Promise((done) => setTimeout(done, POLL));
+    await pause(POLL);
   }
 }
 
@@ -199,4 +246,9 @@ pad = new Pad(128, ask);
 byId("network").addEventListener("change", (event) => pick(event.target.value));
 byId("clear").addEventListener("click", (event) => pad.clear(event.timeStamp));
 byId("undo").addEventListener("click", (event) => pad.undo(event.timeStamp));
+byId("pin").addEventListener("click", () => {
+  const pinned = document.documentElement.classList.toggle("pinned");
+  byId("pin").setAttribute("aria-pressed", String(pinned));
+});
 prepare();
+live.follow();

@@ -1,6 +1,6 @@
 // The drawing pad: strokes by mouse, finger, pen or keyboard, as ink on 128 × 128 pixels that are black or white.
 
-import { byId } from "./dom.js";
+import { byId, speak } from "./dom.js";
 import { onColours } from "./palette.js";
 
 const RADIUS = 5.5; // of the pen, in pixels of the pad
@@ -79,6 +79,7 @@ export class Pad {
       pen.shown = true;
       if (pen.down) this.begin([pen.x, pen.y], event.timeStamp);
       this.redraw();
+      this.tell();
     } else if (event.key.startsWith("Arrow") && !event.ctrlKey && !event.metaKey && !event.altKey) {
       this.keys.add(event.key);
       const held = (name) => (this.keys.has(name) ? 1 : 0);
@@ -92,13 +93,21 @@ export class Pad {
         this.changed(event.timeStamp);
       }
       this.redraw();
+      this.tell();
     } else if (event.key === "Escape") {
       pen.down = false;
       this.redraw();
+      this.tell();
     } else if (event.key === "Delete" || event.key === "Backspace") this.clear(event.timeStamp);
-    else if (event.key === "z" && (event.ctrlKey || event.metaKey)) this.undo(event.timeStamp);
+    else if (event.key.toLowerCase() === "z" && !event.shiftKey && (event.ctrlKey || event.metaKey)) this.undo(event.timeStamp);
     else return;
     event.preventDefault();
+  }
+
+  /** Tell those who listen where the pen is. */
+  tell() {
+    const { x, y, down } = this.pen;
+    speak(`Pen ${down ? "down" : "up"}, row ${Math.round(y)}, column ${Math.round(x)} of ${this.side}.`);
   }
 
   begin(point, time) {
@@ -165,8 +174,10 @@ export class Pad {
     paper.beginPath();
     paper.arc(pen.x * scale, pen.y * scale, (RADIUS + 2) * scale, 0, 7);
     paper.lineWidth = 4;
+    paper.setLineDash(pen.down ? [] : [10, 8]);
     paper.strokeStyle = getComputedStyle(canvas).getPropertyValue(pen.down ? "--accent" : "--muted");
     paper.stroke();
+    paper.setLineDash([]);
   }
 
   showImage() {

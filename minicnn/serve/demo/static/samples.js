@@ -11,8 +11,10 @@ export class Samples {
     this.buttons = [];
   }
 
-  async build(key) {
+  /** Show the digits for a network, unless `wanted` says that it is no longer the one. */
+  async build(key, wanted) {
     const found = await api.digits(key);
+    if (!wanted()) return;
     const images = found.arrays.images;
     const size = images.shape[1] * images.shape[2];
     this.buttons = found.numbers.map((number, n) => {

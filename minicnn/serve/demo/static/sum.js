@@ -3,6 +3,7 @@
 import { make, say, words } from "./dom.js";
 import { largest, paint, signed } from "./palette.js";
 
+const MOST_PARTS = 24; // of a sum that is written out
 const SIZE = window.matchMedia("(max-width: 480px)").matches ? 45 : 60; // pixels of the screen that a patch is wide, about
 
 /** The panel behind a stage that shows where a number comes from. */
@@ -18,8 +19,15 @@ export class Sum {
     this.numbers.addEventListener("toggle", () => this.tables());
     const button = make("button", { type: "button", textContent: "Close" });
     button.addEventListener("click", close);
+    const key = (event) => event.key === "Escape" && close();
     this.element = make("section.sum", { "aria-labelledby": "sum-title" },
       make("div.sum-head", {}, this.title, button), this.formula, this.then, this.explained, this.terms, this.numbers);
+    this.element.addEventListener("keydown", key);
+  }
+
+  /** It in a sentence, for those who listen. */
+  get spoken() {
+    return `${this.title.textContent}: ${this.formula.textContent}. ${this.then.textContent}`;
   }
 
   /** Show a number of a stage; `below` is the stage that it reads, undefined for the input. */
@@ -30,15 +38,17 @@ export class Sum {
     if (!said.terms) {
       say(this.formula, stage.given.activation ? `a = ${words(said.sum)}` : words(said.sum));
       say(this.then, stage.given.activation ? `${stage.given.activation} = ${words(said.value)}` : "");
-      say(this.explained, "This layer is no sum over a window, so its number is not taken apart here.");
+      const why = said.products ? `The sum has ${said.products.toLocaleString("en")} products, too many to list.` : "This layer is no sum over a window, so its number is not taken apart here.";
+      say(this.explained, `${why} ${this.field()}`);
       return;
     }
-    const parts = said.terms.map((term) => words(term.sum).replace(/^−(.*)/, "(−$1)"));
+    const all = said.terms.map((term) => words(term.sum).replace(/^−(.*)/, "(−$1)"));
+    const parts = all.length > MOST_PARTS ? [...all.slice(0, 3), "…", all.at(-1)] : all;
     const bias = said.bias ? ` ${said.bias < 0 ? "−" : "+"} ${words(Math.abs(said.bias))}` : "";
     const sum = `${parts.length > 1 || bias ? `${parts.join(" + ")}${bias} = ` : ""}${words(said.sum)}`;
     say(this.formula, `${stage.given.activation ? "a = " : ""}${sum}`);
     say(this.then, stage.given.activation ? `${stage.given.activation} = ${words(said.value)}` : "");
-    say(this.explained, this.explain());
+    say(this.explained, `${this.explain()} ${this.field()}`);
     this.show_terms();
     this.tables();
   }
@@ -47,12 +57,19 @@ export class Sum {
     const { given } = this.stage;
     const from = this.below ? this.below.given.name : "the input";
     const bias = this.said.bias ? " and the bias" : "";
-    if (given.penalty) return "Each number of F6 minus the number of the code, squared; the sum is the penalty of this class.";
+    if (given.penalty) return `Each number of ${from} minus the number of the code, squared; the sum is the penalty of this class.`;
     if (given.words.includes("maxima")) return `The largest number of the window: its weight is 1, and that of the others 0.`;
     if (given.words.includes("means")) return `The mean of the window.`;
-    const vector = this.below?.vector ?? false;
-    const window = vector ? `The numbers of ${from}` : `The numbers of ${from} in the window`;
+    const window = given.words.startsWith("each unit reads all") ? `The numbers of ${from}` : `The numbers of ${from} in the window`;
     return `${window}, times the weights; the sum of the products${bias} is ${given.activation ? "a" : "the number"}.`;
+  }
+
+  /** What the number depends on. */
+  field() {
+    const at = this.said.fields["-1"]?.at;
+    if (!at) return "";
+    const [top, left, bottom, right] = at;
+    return `Frames show its receptive field: the maps and pixels that it depends on, ${bottom - top} × ${right - left} pixels of the input.`;
   }
 
   show_terms() {
