@@ -8,9 +8,9 @@ SENTENCE = "L is the lane axis, which you never give or get: see ``help(Conv2d)`
 
 
 def explained(text: str | None) -> str | None:
-    """A layer's docstring with the sentence before its arguments, where it speaks of L and does not explain it.
+    r"""A layer's docstring with the sentence before its arguments, where it speaks of L and does not explain it.
 
-    >>> print(explained("y = x.   x (D, L).\\n\\n    Args:\\n        a: a number."))
+    >>> print(explained("y = x.   x (D, L).\n\n    Args:\n        a: a number."))
     y = x.   x (D, L).
     <BLANKLINE>
         L is the lane axis, which you never give or get: see ``help(Conv2d)``.
