@@ -265,6 +265,7 @@ def test_names_from_files_are_only_text():
         assert "&lt;script&gt;" in html
         Parser(html)
     assert "none yet: call fit" in model._repr_html_()
+    assert '<tr><th style="text-align:left"></th>' not in model._repr_html_()
     model.fit(images, np.arange(20) % 2, epochs=2, log=None)
     fields = Parser(model._repr_html_()).fields
     assert f"{HOSTILE}, b" in fields
@@ -279,7 +280,7 @@ def test_a_regressor_and_many_classes():
 
 def test_a_score_has_a_row_for_each_output():
     one = m.Score(0.5, 9, 10, 10)
-    assert Parser(one._repr_html_()).fields[-4:] == ["", "0.5", "90.00 %", "10"]
+    assert Parser(one._repr_html_()).fields == ["", "Score", "", "loss", "accuracy", "images", "", "0.5", "90.00 %", "10"]
     several = m.Score(1.0, 9, 10, 10, {HOSTILE: one, "size": m.Score(2.0, 0, 10, 0)})
     assert Parser(several._repr_html_()).fields[-4:] == ["size", "2", "", "10"]
     assert HOSTILE in Parser(several._repr_html_()).fields
