@@ -56,7 +56,7 @@ class Network(Inspectable):
             takes a whole batch as one group.
 
     Raises:
-        OptionError: an option outside what it may be, or a network that is larger than the machine's memory.
+        OptionError: an option is outside its range, or a network that is larger than the machine's memory.
         ShapeError: a layer does not fit its input.
         ContractError: a layer does not keep the layer contract.
 

@@ -9,13 +9,15 @@ from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[2]
 PAGES = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md", "README.md": "index.md"}
+SEARCHED_LAST = "---\nsearch:\n  boost: 0.2\n---\n"
+"""The changelog has a word about everything, and the answer to nothing."""
 LINK = re.compile(r"\[([^\]]*)\]\(((?:\.\./)+)([^)#\s]+)(#[^)\s]*)?\)")
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     """Add the two pages, with their links as they are from within docs/."""
     for name in ("CHANGELOG.md", "CONTRIBUTING.md"):
-        text = (ROOT / name).read_text("utf-8").replace("](docs/", "](")
+        text = SEARCHED_LAST + (ROOT / name).read_text("utf-8").replace("](docs/", "](")
         files.append(File.generated(config, PAGES[name], content=text))
     return files
 

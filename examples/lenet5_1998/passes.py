@@ -26,7 +26,7 @@ from minicnn.train.metrics import write_json
 
 PAPER = Normalise.between(-0.1, 1.175)
 MU = 84 * 0.02
-"""The paper's 0.02, rescaled: this loss is a mean over the 84 numbers of F6, not their sum; see docs/reproduction.md."""
+"""The paper's 0.02, if its loss is a mean over the 84 numbers of F6: this one is their sum; see docs/reproduction.md."""
 ESTIMATE = 500  # patterns for the estimate of the curvature
 PLAIN = 10  # one batch in ten is not distorted: 60,000 of the paper's 600,000 images
 DISTORTIONS = Affine(shift=2, scale=0.15, squeeze=0.15, shear=0.15)

@@ -23,10 +23,13 @@ def network_html(net: Handle) -> str:
 
 def score_html(score: Score) -> str:
     """Loss and accuracy, of several outputs each in a row."""
-    rows = [("all" if score.outputs else "", score), *score.outputs.items()]
+    rows = [("all", score), *score.outputs.items()]
     accuracies = ["" if one.accuracy is None else f"{100 * one.accuracy:.2f} %" for _, one in rows]
     cells = [(name, f"{one.loss:.6g}", said, f"{one.images:,}") for (name, one), said in zip(rows, accuracies, strict=True)]
-    return table("Score", ("output", "loss", "accuracy", "images"), cells)
+    head = ("output", "loss", "accuracy", "images")
+    if not score.outputs:
+        return table("Score", head[1:], [row[1:] for row in cells], left=0)
+    return table("Score", head, cells)
 
 
 def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[object]], left: int = 1) -> str:
@@ -34,7 +37,7 @@ def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[object]], l
 
     Args:
         caption: what stands over it.
-        head: the titles of its columns.
+        head: the titles of its columns; no row for them where all are empty.
         rows: what stands in its fields.
         left: so many columns are text; the others are numbers, which end at one place.
 
@@ -43,7 +46,7 @@ def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[object]], l
     """
     aligned = ["left"] * left + ["right"] * (len(head) - left)
     lines = [f'<table><caption style="text-align:left;font-weight:bold">{escape(caption)}</caption>']
-    for tag, cells in [("th", head), *(("td", row) for row in rows)]:
+    for tag, cells in [("th", head)] * any(head) + [("td", row) for row in rows]:
         made = (
             f'<{tag} style="text-align:{side}">{escape(str(cell))}</{tag}>' for side, cell in zip(aligned, cells, strict=True)
         )

@@ -50,7 +50,7 @@ def resnet8(num_classes: int = 10, in_shape: Shape = (3, 32, 32), **options: Unp
         **options: see ``Network``.
 
     Raises:
-        OptionError: an option outside what it may be.
+        OptionError: an option is outside its range.
         ShapeError: in_shape does not fit the layers.
 
     >>> len(resnet8(threads=1).params.flat)
@@ -71,7 +71,7 @@ def resnet20(num_classes: int = 10, in_shape: Shape = (3, 32, 32), **options: Un
         **options: see ``Network``.
 
     Raises:
-        OptionError: an option outside what it may be.
+        OptionError: an option is outside its range.
         ShapeError: in_shape does not fit the layers.
 
     >>> len(resnet20(threads=1).params.flat)

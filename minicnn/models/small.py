@@ -36,7 +36,7 @@ def mnist_convnet(num_classes: int = 10, in_shape: Shape = (1, 28, 28), **option
         **options: see ``Network``.
 
     Raises:
-        OptionError: an option outside what it may be.
+        OptionError: an option is outside its range.
         ShapeError: in_shape does not fit the layers.
 
     >>> len(mnist_convnet(threads=1).params.flat)
@@ -79,7 +79,7 @@ def mobilenet_small(num_classes: int = 2, in_shape: Shape = (3, 96, 96), **optio
         **options: see ``Network``.
 
     Raises:
-        OptionError: an option outside what it may be.
+        OptionError: an option is outside its range.
         ShapeError: in_shape does not fit the layers.
 
     >>> len(mobilenet_small(threads=1).params.flat)
@@ -106,7 +106,7 @@ def keyword_cnn(num_classes: int = 12, in_shape: Shape = (1, 49, 10), **options:
         **options: see ``Network``.
 
     Raises:
-        OptionError: an option outside what it may be.
+        OptionError: an option is outside its range.
         ShapeError: in_shape does not fit the layers.
 
     >>> len(keyword_cnn(threads=1).params.flat), len(keyword_cnn(35, (1, 8000), threads=1).params.flat)

@@ -39,7 +39,7 @@ def squeezenet_small(num_classes: int = 10, in_shape: Shape = (3, 64, 64), **opt
         **options: see ``Network``.
 
     Raises:
-        OptionError: an option outside what it may be.
+        OptionError: an option is outside its range.
         ShapeError: in_shape does not fit the layers.
 
     >>> len(squeezenet_small(threads=1).params.flat)

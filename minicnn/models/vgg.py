@@ -27,7 +27,7 @@ def vgg_small(num_classes: int = 10, in_shape: Shape = (3, 32, 32), **options: U
         **options: see ``Network``.
 
     Raises:
-        OptionError: an option outside what it may be.
+        OptionError: an option is outside its range.
         ShapeError: in_shape does not fit the layers.
 
     >>> len(vgg_small(threads=1).params.flat)

@@ -10,6 +10,7 @@ from .flatten import Flatten, Reshape
 from .global_pool import AdaptiveAvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d
 from .graph import Add, Concat, Multiply
 from .group_norm import GroupNorm, InstanceNorm2d, LayerNorm
+from .lane_axis import explained
 from .norm import BatchNorm1d, BatchNorm2d
 from .pad import Pad2d
 from .pool import AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d
@@ -81,6 +82,9 @@ __all__ = [
     "Tanh",
     "Upsample",
 ]
+
+for _layer in (globals()[_name] for _name in __all__):
+    _layer.__doc__ = explained(_layer.__doc__)
 
 
 def __dir__() -> list[str]:

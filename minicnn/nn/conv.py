@@ -85,14 +85,14 @@ class Conv2d(_Conv):
     it: images are (N, C, H, W), and shapes such as ``in_shape`` are those of one image.
 
     Args:
-        filters: how many output maps; how many channels there are, the layer before says.
-        kernel_size: taps, one number or (rows, columns).
-        stride: pixels between places.
+        filters: how many output maps; the number of channels is that of the layer before.
+        kernel_size: pixels under a kernel, one number or (rows, columns).
+        stride: pixels from one place of the kernel to the next.
         padding: zeros around the map: one number for all sides, (rows, columns), or ((top, bottom), (left, right)); or
             ``"same"`` for OH = ⌈H / stride⌉ with as few zeros as give it, an odd one at the end, as in TensorFlow, and with
             stride 1 in PyTorch.
-        dilation: pixels between taps.
-        groups: into how many groups channels and filters fall.
+        dilation: pixels from one weight of a kernel to the next; 1 leaves no gap.
+        groups: into how many groups channels and filters are divided.
         bias: whether b is added.
         algorithm: ``"im2col"`` writes every window as a column and multiplies; ``"direct"`` does without; ``"auto"`` takes
             direct, except where the window is the whole map, the one column (``benchmarks/conv_bench.py`` shows why).
@@ -100,7 +100,7 @@ class Conv2d(_Conv):
         bias_init: how b starts.
 
     Raises:
-        OptionError: an option outside what it may be.
+        OptionError: an option is outside its range.
 
     >>> Conv2d(6, 5).plan((1, 32, 32)).out_shape
     (6, 28, 28)

@@ -17,20 +17,20 @@ class Conv1d(_OneAxis, _Conv):
     OW = (W + left + right − dilation·(K − 1) − 1) // stride + 1.
 
     Args:
-        filters: how many output rows; how many channels there are, the layer before says.
-        kernel_size: taps.
-        stride: pixels between places.
+        filters: how many output rows; the number of channels is that of the layer before.
+        kernel_size: pixels under a kernel.
+        stride: pixels from one place of the kernel to the next.
         padding: zeros before and after the row: one number, or (left, right); or ``"same"`` for OW = ⌈W / stride⌉, as in
             ``Conv2d``.
-        dilation: pixels between taps.
-        groups: into how many groups channels and filters fall.
+        dilation: pixels from one weight of a kernel to the next; 1 leaves no gap.
+        groups: into how many groups channels and filters are divided.
         bias: whether b is added.
         algorithm: as in ``Conv2d``.
         init: how W starts.
         bias_init: how b starts.
 
     Raises:
-        OptionError: an option outside what it may be.
+        OptionError: an option is outside its range.
 
     >>> Conv1d(8, 9, stride=4, padding=4).plan((1, 100)).out_shape
     (8, 25)

@@ -89,20 +89,20 @@ class ConvTranspose2d(_ConvTranspose):
     arithmetic*, 2016, chapter 4). With groups, each group of channels gives its own group of filters.
 
     Args:
-        filters: how many output maps; how many channels there are, the layer before says.
-        kernel_size: taps, one number or (rows, columns).
+        filters: how many output maps; the number of channels is that of the layer before.
+        kernel_size: pixels under a kernel, one number or (rows, columns).
         stride: pixels of y between neighbours of x.
         padding: rows and columns that are cut off y on every side, one number or (rows, columns).
         output_padding: further rows below and columns to the right; less than the stride or the dilation.
-        dilation: pixels between taps.
-        groups: into how many groups channels and filters fall.
+        dilation: pixels from one weight of a kernel to the next; 1 leaves no gap.
+        groups: into how many groups channels and filters are divided.
         bias: whether b is added.
         algorithm: as in ``Conv2d``.
         init: how W starts; its fan_in is filters/groups · KH · KW, as PyTorch computes it.
         bias_init: how b starts.
 
     Raises:
-        OptionError: an option outside what it may be.
+        OptionError: an option is outside its range.
         ShapeError: an input that it does not fit, or padding that leaves nothing.
 
     >>> ConvTranspose2d(6, 4, stride=2, padding=1).plan((16, 7, 7)).out_shape
@@ -118,20 +118,20 @@ class ConvTranspose1d(_OneAxis, _ConvTranspose):
     OW = (W − 1)·stride − 2·padding + dilation·(K − 1) + output_padding + 1.
 
     Args:
-        filters: how many output rows; how many channels there are, the layer before says.
-        kernel_size: taps.
+        filters: how many output rows; the number of channels is that of the layer before.
+        kernel_size: pixels under a kernel.
         stride: pixels of y between neighbours of x.
         padding: pixels that are cut off y at both ends.
         output_padding: further pixels at the end; less than the stride or the dilation.
-        dilation: pixels between taps.
-        groups: into how many groups channels and filters fall.
+        dilation: pixels from one weight of a kernel to the next; 1 leaves no gap.
+        groups: into how many groups channels and filters are divided.
         bias: whether b is added.
         algorithm: as in ``Conv2d``.
         init: how W starts; its fan_in is filters/groups · K, as PyTorch computes it.
         bias_init: how b starts.
 
     Raises:
-        OptionError: an option outside what it may be.
+        OptionError: an option is outside its range.
         ShapeError: an input that it does not fit, or padding that leaves nothing.
 
     >>> ConvTranspose1d(1, 4, stride=4).plan((8, 25)).out_shape

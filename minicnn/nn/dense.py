@@ -20,7 +20,7 @@ class Dense(Layer):
     """y = W x + b.   x (D, L), W (units, D), b (units,), y (units, L); x of a higher rank is read as one vector.
 
     Args:
-        units: how many outputs; how many inputs there are, the layer before says.
+        units: how many outputs; the number of inputs is that of the layer before.
         bias: whether b is added.
         init: how W starts.
         bias_init: how b starts.

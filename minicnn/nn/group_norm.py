@@ -72,11 +72,11 @@ class GroupNorm(_ByImage):
 
     Args:
         num_groups: the channels are cut into so many groups of equally many.
-        eps: ε.
+        eps: ε, which keeps a variance of 0 from being divided by.
         affine: whether W and b are trained; else they are 1 and 0.
 
     Raises:
-        OptionError: an option outside what it may be.
+        OptionError: an option is outside its range.
         ShapeError: the groups do not divide the channels.
 
     >>> from minicnn import Conv2d, Network
@@ -111,7 +111,7 @@ class InstanceNorm2d(_ByImage):
         affine: whether there are W and b.
 
     Raises:
-        OptionError: an option outside what it may be.
+        OptionError: an option is outside its range.
         ShapeError: the input is not (C, H, W).
     """
 
@@ -141,12 +141,12 @@ class LayerNorm(_ByImage):
     x (…, L), W (…), b (…) (Ba, Kiros and Hinton, 2016).
 
     Args:
-        eps: ε.
+        eps: ε, which keeps a variance of 0 from being divided by.
         elementwise_affine: whether W and b are trained; else they are 1 and 0.
         bias: whether b is.
 
     Raises:
-        OptionError: an option outside what it may be.
+        OptionError: an option is outside its range.
     """
 
     order: ClassVar[str] = "the shape is inferred: give the options by name"

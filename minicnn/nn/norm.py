@@ -141,13 +141,13 @@ class BatchNorm2d(_BatchNorm):
     running ones, which follow r += momentum · (mean or unbiased variance of the batch − r).
 
     Args:
-        eps: ε.
+        eps: ε, which keeps a variance of 0 from being divided by.
         momentum: how far a batch moves the running statistics; None for the mean over all batches.
         affine: whether W and b are trained; else they are 1 and 0.
         track_running_stats: whether there are running statistics; else a batch is normalised by its own in any case.
 
     Raises:
-        OptionError: an option outside what it may be.
+        OptionError: an option is outside its range.
         ShapeError: the input is not (C, H, W).
 
     >>> from minicnn import Conv2d, Network
@@ -171,7 +171,7 @@ class BatchNorm1d(_BatchNorm):
         track_running_stats: as there.
 
     Raises:
-        OptionError: an option outside what it may be.
+        OptionError: an option is outside its range.
         ShapeError: the input is not (C,) or (C, W).
     """
 

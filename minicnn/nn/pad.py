@@ -28,7 +28,7 @@ class Pad2d(_Separable):
         mode: ``"zeros"``, ``"reflect"`` or ``"replicate"``.
 
     Raises:
-        OptionError: an option outside what it may be.
+        OptionError: an option is outside its range.
         ShapeError: the input is not (C, H, W), or has too few pixels to reflect.
 
     >>> Pad2d(((0, 1), (2, 3))).plan((6, 28, 28)).out_shape

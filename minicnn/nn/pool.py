@@ -199,13 +199,13 @@ class AvgPool2d(_AvgPool):
 
     Args:
         kernel_size: pixels of the window, one number or (rows, columns).
-        stride: pixels between windows; the kernel for None.
+        stride: pixels from one window to the next; those of the kernel for None.
         padding: zeros around the map, at most half the kernel.
         ceil_mode: whether a last window may reach beyond the padding, if it begins before its end; what is there never counts.
         count_include_pad: whether the zeros of the padding count in the mean.
 
     Raises:
-        OptionError: an option outside what it may be.
+        OptionError: an option is outside its range.
 
     >>> AvgPool2d(2).plan((6, 28, 28)).out_shape
     (6, 14, 14)
@@ -220,13 +220,13 @@ class MaxPool2d(_MaxPool):
 
     Args:
         kernel_size: pixels of the window, one number or (rows, columns).
-        stride: pixels between windows; the kernel for None.
+        stride: pixels from one window to the next; those of the kernel for None.
         padding: background around the map, at most half the kernel.
         ceil_mode: whether a last window may reach beyond the padding, if it begins before its end.
-        dilation: pixels between neighbours in the window.
+        dilation: pixels from one neighbour in the window to the next; 1 leaves no gap.
 
     Raises:
-        OptionError: an option outside what it may be.
+        OptionError: an option is outside its range.
 
     >>> MaxPool2d(3, stride=2, padding=1).plan((6, 28, 28)).out_shape
     (6, 14, 14)
@@ -241,13 +241,13 @@ class AvgPool1d(_OneAxis, _AvgPool):
 
     Args:
         kernel_size: pixels of the window.
-        stride: pixels between windows; the kernel for None.
+        stride: pixels from one window to the next; those of the kernel for None.
         padding: zeros before and after the row, at most half the kernel.
         ceil_mode: whether a last window may reach beyond the padding, if it begins before its end; what is there never counts.
         count_include_pad: whether the zeros of the padding count in the mean.
 
     Raises:
-        OptionError: an option outside what it may be.
+        OptionError: an option is outside its range.
 
     >>> AvgPool1d(4, 2).plan((6, 100)).out_shape
     (6, 49)
@@ -262,13 +262,13 @@ class MaxPool1d(_OneAxis, _MaxPool):
 
     Args:
         kernel_size: pixels of the window.
-        stride: pixels between windows; the kernel for None.
+        stride: pixels from one window to the next; those of the kernel for None.
         padding: background before and after the row, at most half the kernel.
         ceil_mode: whether a last window may reach beyond the padding, if it begins before its end.
-        dilation: pixels between neighbours in the window.
+        dilation: pixels from one neighbour in the window to the next; 1 leaves no gap.
 
     Raises:
-        OptionError: an option outside what it may be.
+        OptionError: an option is outside its range.
 
     >>> MaxPool1d(4, 4).plan((6, 100)).out_shape
     (6, 25)

@@ -41,7 +41,7 @@ class Resize(_Separable):
         antialias: whether ``"linear"`` takes all pixels that a pixel of a smaller y covers.
 
     Raises:
-        OptionError: an option outside what it may be.
+        OptionError: an option is outside its range.
         ShapeError: the input is not (C, H, W).
 
     Source: https://onnx.ai/onnx/operators/onnx__Resize.html

@@ -30,7 +30,7 @@ class SparseConv2d(Layer):
 
     Args:
         table: for each output map, the channels it reads, in order.
-        kernel_size: taps, one number or (rows, columns).
+        kernel_size: pixels under a kernel, one number or (rows, columns).
         group_sizes: how many maps each group has, in the order of the table; every map is on its own for None.
         init: how W starts.
         bias_init: how b starts.

@@ -59,13 +59,13 @@ class MaxUnpool2d(_MaxUnpool):
 
     Args:
         kernel_size: as in the pool, as are all options.
-        stride: pixels between windows; the kernel for None.
+        stride: pixels from one window to the next; those of the kernel for None.
         padding: background around the map, at most half the kernel.
         ceil_mode: whether a last window may reach beyond the padding, if it begins before its end.
-        dilation: pixels between neighbours in the window.
+        dilation: pixels from one neighbour in the window to the next; 1 leaves no gap.
 
     Raises:
-        OptionError: an option outside what it may be.
+        OptionError: an option is outside its range.
         ShapeError: not two inputs, or values that are not one for every window.
 
     >>> from minicnn import Conv2d, MaxPool2d, Network
@@ -81,13 +81,13 @@ class MaxUnpool1d(_OneAxis, _MaxUnpool):
 
     Args:
         kernel_size: as in the pool, as are all options.
-        stride: pixels between windows; the kernel for None.
+        stride: pixels from one window to the next; those of the kernel for None.
         padding: background before and after the row, at most half the kernel.
         ceil_mode: whether a last window may reach beyond the padding, if it begins before its end.
-        dilation: pixels between neighbours in the window.
+        dilation: pixels from one neighbour in the window to the next; 1 leaves no gap.
 
     Raises:
-        OptionError: an option outside what it may be.
+        OptionError: an option is outside its range.
         ShapeError: not two inputs, or values that are not one for every window.
 
     >>> MaxUnpool1d(4).plan((6, 25), (6, 100)).out_shape

@@ -30,7 +30,7 @@ class Upsample(Layer):
         align_corners: whether the corners of y are those of x; for ``"bilinear"`` alone.
 
     Raises:
-        OptionError: an option outside what it may be.
+        OptionError: an option is outside its range.
         ShapeError: the input is not (C, H, W).
 
     >>> Upsample(2).plan((6, 14, 14)).out_shape

@@ -75,7 +75,7 @@ class Callback:
 
 
 class ProgressBar(Callback):
-    """A progress bar for each epoch, on a terminal and with tqdm installed. A ``Trainer`` with a log has one."""
+    """A progress bar for each epoch, on a terminal or in a notebook; it needs tqdm. A ``Trainer`` with a log has one."""
 
     def __init__(self) -> None:
         self._trainer: Trainer | None = None

@@ -28,16 +28,16 @@ DOTTED = re.compile(r"(?<![\w./-])[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 CLASS = re.compile(r"(?<![\w./-])[A-Z]\w*[a-z]\w*")
 SNAKE = re.compile(r"(?<![\w./-])[a-z]+(?:_[a-z0-9]+)+(?![\w/.-])")
 
-MADE = re.compile(r"runs/.*|model\.safetensors")
-"""Files that programs write."""
+MADE = re.compile(r"runs/.*|model\.safetensors|first\.py")
+"""Files that programs and readers write."""
 
 VARIABLES = {"net": minicnn.Network, "k": Kernels, "x": np.empty(0), "W": np.empty(0)}
 VARIABLES |= {"classifier": minicnn.Classifier}
 """What pages call by these names."""
 
 OTHERS = {"True", "False", "None", "Any", "DeprecationWarning", "cuda.blockIdx.x", "numba.cuda", "sm_80", "sm_90"}
-OTHERS |= {"ru_maxrss", "sched_yield", "check_estimator", "model.get_weights", "pixels.npy"}
-"""Names of others: Python, CUDA, the operating system and other libraries; and a file that a page makes up."""
+OTHERS |= {"ru_maxrss", "sched_yield", "check_estimator", "model.get_weights", "pixels.npy", "model.onnx"}
+"""Names of others: Python, CUDA, the operating system and other libraries; and files that pages make up."""
 
 
 def load_script(name="drawings"):

@@ -43,5 +43,17 @@ def test_a_line_on_the_page_is_that_of_the_program():
     assert [line for line in lines if line not in own] == []
 
 
+@pytest.mark.skipif(CHECK or INTERPRET, reason="it trains networks")
+def test_every_line_on_the_page_runs(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    monkeypatch.chdir(tmp_path)
+    steps = re.findall(r"^```python\n(.*?)^```|^`(plots\.\w+\([^`]*\))`", PAGE, re.M | re.S)
+    whole = "\n".join(block or line for block, line in steps)
+    code = whole.replace("[:6000]", "[:200]").replace("epochs=4", "epochs=1, log=None")
+    (tmp_path / "page.py").write_text(code, "utf-8")
+    runpy.run_path(str(tmp_path / "page.py"))
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == sorted(SHOWN)
+
+
 def test_the_readme_shows_four():
     assert len(re.findall(r"\]\(docs/pictures/gallery/[\w-]+\.png\)", (ROOT / "README.md").read_text("utf-8"))) == 4

@@ -23,7 +23,8 @@ ELSEWHERE = {
 """Python of the README that another test runs with the data that it needs, by how it begins."""
 
 NOT_RUN = {
-    r"python3 -m venv|\.venv/bin/pip": "installs an environment: .ci/run does it",
+    r"python3 -m venv|\.venv/bin/pip|\. \.venv|pip install": "installs an environment: .ci/run does it",
+    r"jupyter": "opens an editor; the notebooks run when the site is built",
     r"\.venv/bin/ruff|NUMBA_DISABLE_JIT=1|MINICNN_CHECK=1": "are the tests themselves: .ci/run runs them",
     r"\.venv/bin/python -m minicnn warmup": "compiles for minutes: tests/programs/test_cli.py runs warmup",
     r"python examples/make_pictures.py": "tests/programs/test_make_pictures.py runs it, with the commands below it",

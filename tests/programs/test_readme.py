@@ -28,7 +28,7 @@ SHORTER = {
 INSTEAD = {"FILE": "model.onnx", "MODEL": "model.safetensors"}
 """What stands for a word of a reader's own."""
 
-ELSEWHERE = (".venv/bin/pip", "examples/train_mnist.py", "-m pytest", "minicnn warmup", "minicnn draw")
+ELSEWHERE = (".venv/bin/pip", ". .venv/bin/activate", "examples/train_mnist.py", "-m pytest", "minicnn warmup", "minicnn draw")
 """Commands that other tests run, or that make an environment."""
 
 

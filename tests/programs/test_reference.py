@@ -22,6 +22,7 @@ FURTHER = {
     "minicnn.optim.schedules": "ConstantRate StepDecay PiecewiseConstant Cosine OneCycle LinearWarmUp",
     "minicnn.optim.plateau": "ReduceOnPlateau",
     "minicnn.optim.averaging": "ParameterAverage update_bn",
+    "minicnn.nn.losses": "Loss",
     "minicnn.io.torch": "load state_dict match",
     "minicnn.io.keras": "load",
     "minicnn.io.onnx": "load export",

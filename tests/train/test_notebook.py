@@ -1,8 +1,10 @@
 """What a notebook shows, offers and stops, in a real kernel of IPython; and the same without one where that is enough."""
 
+import inspect
 import re
 import signal
 import time
+from contextlib import contextmanager
 from html.parser import HTMLParser
 
 import numpy as np
@@ -76,16 +78,25 @@ class Kernel:
                 return reply["content"]["matches"]
 
 
-@pytest.fixture(scope="module")
-def kernel():
+@contextmanager
+def started(first):
+    """A kernel in which a cell has run."""
     manager = pytest.importorskip("jupyter_client.manager")
     pytest.importorskip("ipykernel")
     made, client = manager.start_new_kernel(startup_timeout=120)
-    running = Kernel(made, client)
-    running.run(SETUP)
-    yield running
-    client.stop_channels()
-    made.shutdown_kernel(now=True)
+    try:
+        running = Kernel(made, client)
+        running.run(first)
+        yield running
+    finally:
+        client.stop_channels()
+        made.shutdown_kernel(now=True)
+
+
+@pytest.fixture(scope="module")
+def kernel():
+    with started(SETUP) as running:
+        yield running
 
 
 def said(messages, stream):
@@ -118,16 +129,46 @@ def test_an_interrupt_elsewhere_is_one_as_usual(kernel):
     assert [content["ename"] for kind, content in kernel.messages(request) if kind == "error"] == ["KeyboardInterrupt"]
 
 
-def test_a_bar_runs_and_no_warning_comes_with_it(kernel):
+TRAIN = "_ = Trainer(m.Network([m.Flatten(), m.Dense(3)], (1, 8, 8), backend='numpy'), m.CrossEntropy(), m.SGD(0.01), "
+TRAIN += "TrainingOptions(2), Dataset(x, labels)"
+
+
+def test_a_bar_is_a_widget_where_ipywidgets_is_installed(kernel):
     pytest.importorskip("tqdm")
-    more = "m.Network([m.Flatten(), m.Dense(3)], (1, 8, 8), backend='numpy'), m.CrossEntropy(), m.SGD(0.01), TrainingOptions(2)"
-    messages = kernel.run(f"_ = Trainer({more}, Dataset(x, labels)).fit()")
-    shown = said(messages, "stderr") + repr([content for kind, content in messages if kind.startswith(("display", "update"))])
-    assert "epoch 1/2" in shown
-    assert "Warning" not in shown
+    pytest.importorskip("ipywidgets")
+    messages = kernel.run(f"{TRAIN}).fit()")
+    views = [content["data"] for kind, content in messages if kind == "display_data"]
+    assert len(views) == 2, "expected a bar for each epoch"
+    assert all("application/vnd.jupyter.widget-view+json" in view for view in views)
+    made = [content["data"]["state"] for kind, content in messages if kind == "comm_open"]
+    bars = [state for state in made if state.get("_model_name") == "FloatProgressModel"]
+    assert [state["max"] for state in bars] == [640.0, 640.0]
+    texts = [state.get("value") for state in made if state.get("_model_name") == "HTMLModel"]
+    updates = [content["data"].get("state", {}) for kind, content in messages if kind == "comm_msg"]
+    texts += [state["value"] for state in updates if isinstance(state.get("value"), str)]
+    assert any("epoch 1/2" in text for text in texts)
+    assert 640.0 in [state.get("value") for state in updates], "expected a full bar"
+    assert said(messages, "stderr") == ""
     assert said(messages, "stdout").count("train loss") == 2
-    silent = kernel.run(f"_ = Trainer({more}, Dataset(x, labels), log=None).fit()")
+    check_silent(kernel)
+
+
+def test_a_bar_is_text_where_it_is_not():
+    pytest.importorskip("tqdm")
+    with started(f"import sys\nsys.modules['ipywidgets'] = None  # as if it were not installed\n{SETUP}") as kernel:
+        messages = kernel.run(f"{TRAIN}).fit()")
+        assert "epoch 1/2" in said(messages, "stderr")
+        assert "Warning" not in said(messages, "stderr")
+        assert not [kind for kind, _ in messages if kind == "display_data"]
+        assert said(messages, "stdout").count("train loss") == 2
+        check_silent(kernel)
+
+
+def check_silent(kernel):
+    """Nothing is shown where nothing is logged."""
+    silent = kernel.run(f"{TRAIN}, log=None).fit()")
     assert said(silent, "stderr") == said(silent, "stdout") == ""
+    assert not [kind for kind, _ in silent if kind == "display_data"]
 
 
 def test_completion_offers_the_public_names(kernel):
@@ -224,6 +265,7 @@ def test_names_from_files_are_only_text():
         assert "&lt;script&gt;" in html
         Parser(html)
     assert "none yet: call fit" in model._repr_html_()
+    assert '<tr><th style="text-align:left"></th>' not in model._repr_html_()
     model.fit(images, np.arange(20) % 2, epochs=2, log=None)
     fields = Parser(model._repr_html_()).fields
     assert f"{HOSTILE}, b" in fields
@@ -238,7 +280,7 @@ def test_a_regressor_and_many_classes():
 
 def test_a_score_has_a_row_for_each_output():
     one = m.Score(0.5, 9, 10, 10)
-    assert Parser(one._repr_html_()).fields[-4:] == ["", "0.5", "90.00 %", "10"]
+    assert Parser(one._repr_html_()).fields == ["", "Score", "", "loss", "accuracy", "images", "", "0.5", "90.00 %", "10"]
     several = m.Score(1.0, 9, 10, 10, {HOSTILE: one, "size": m.Score(2.0, 0, 10, 0)})
     assert Parser(several._repr_html_()).fields[-4:] == ["size", "2", "", "10"]
     assert HOSTILE in Parser(several._repr_html_()).fields
@@ -275,10 +317,13 @@ def test_dir_of_what_users_hold_has_no_private_names():
         assert not [each for each in dir(held) if each.startswith("_")]
 
 
-def test_help_explains_the_lane_axis_once(capsys):
-    help(m.Conv2d)
+@pytest.mark.parametrize("name", m.nn.__all__)
+def test_help_explains_the_lane_axis_once(name, capsys):
+    help(getattr(m, name))
     shown = re.sub(r"\s+", " ", capsys.readouterr().out.replace("|", " "))
-    assert shown.count("L is the lane axis") == 1
+    about = re.sub(r"\s+", " ", inspect.getdoc(getattr(m, name)))
+    assert shown.count("L is the lane axis") == about.count("L is the lane axis") == bool(re.search(r"\bL\b", about))
+    assert ("see ``help(Conv2d)``" in about) == ("L is the lane axis" in about and name != "Conv2d")
 
 
 def test_where_nothing_is_logged_a_long_compile_is_told_all_the_same():

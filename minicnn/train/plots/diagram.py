@@ -156,7 +156,8 @@ def _folds(placed: PlacedLayer) -> bool:
 
 def _words(placed: PlacedLayer) -> str:
     """A layer's name, kind and kernel."""
-    name = "" if placed.name == str(placed.index) else f"{shortened(placed.name, 16)} "
+    unnamed = placed.name in (str(placed.index), placed.layer.label.lower())
+    name = "" if unnamed else f"{shortened(placed.name, 16)} "
     size = getattr(placed.layer, "kernel_size", getattr(placed.layer, "window", None))
     kernel = "" if size is None else f" {size}×{size}" if isinstance(size, int) else f" {'×'.join(map(str, size))}"
     once_more = "" if placed.owner == placed.name else f" as {shortened(placed.owner, 10)}"

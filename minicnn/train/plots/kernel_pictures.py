@@ -63,7 +63,8 @@ def kernels(weights: ArrayLike, path: StrPath | None = None, *, ax: Axes | None 
             top, left = row * (high + 1), column * (wide + 1)
             picture[top : top + high, left : left + wide] = kernel
     side = max(0.16, min(0.9, 10 / columns))
-    sheet = Sheet(ax, side * columns + 1.6, max(1.2, side * len(rows) * (high + 1) / (wide + 1) + 0.7))
+    above = 0.7 if words[0] else 0.35
+    sheet = Sheet(ax, side * columns + 1.6, max(1.2, side * len(rows) * (high + 1) / (wide + 1) + above))
     axes = sheet.one()
     shown = axes.imshow(picture, cmap=SIGNED, vmin=-limit, vmax=limit, interpolation="nearest")
     axes.set_xticks([*_middles(columns, wide)], [str(number) for number in _numbers(columns)])
