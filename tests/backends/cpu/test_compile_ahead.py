@@ -104,6 +104,14 @@ os.fork = refused
     assert len(found["compiled"]) > 3
 
 
+def test_beside_another_thread_no_copy_is_made(step):
+    found, _ = told(
+        step("threads", 2, "import threading; threading.Thread(target=threading.Event().wait, daemon=True).start()")
+    )
+    assert found["forks"] == 0
+    assert len(found["compiled"]) > 3
+
+
 def test_an_interrupt_ends_the_copies_too(step):
     before = """
 import signal

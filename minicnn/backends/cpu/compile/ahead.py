@@ -2,7 +2,7 @@
 
 Numba compiles one kernel after another under one lock. So forked copies of the process compile a part of the kernels each and
 store them in the disk cache, from which this process loads them. Without ``fork``, a second processor or a cache that can be
-written, kernels are compiled here, one by one, when they are first used.
+written, or beside other threads, kernels are compiled here, one by one, when they are first used.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Iterable, Sequence
@@ -38,8 +39,16 @@ def compile_ahead(calls: Iterable[Call]) -> None:
     with COMPILING:
         missing = _missing(calls)
         processes = min(usable_cpus(), len(missing) // LEAST)
-        if processes > 1 and sys.platform == "linux" and kept():  # fork is unsafe beside the system libraries of macOS
+        if processes > 1 and kept() and _may_fork():
             _compile_together(missing, processes)
+
+
+def _may_fork() -> bool:
+    """Whether a copy of this process can go on: one of another thread's locks would stay closed in it for ever.
+
+    Beside the system libraries of macOS it never can.
+    """
+    return sys.platform == "linux" and threading.active_count() == 1
 
 
 def _missing(calls: Iterable[Call]) -> list[Specialisation]:
