@@ -91,22 +91,6 @@ def test_a_training_in_another_window_is_followed(opened, server):
     assert first.is_disabled("#live-stop")
 
 
-def test_a_training_that_goes_astray_is_said(opened, server):
-    page = opened("modern", address=server[0])
-    drive.draw(page)
-    page.evaluate("document.querySelector('#live-rate').append(new Option('1', '1'))")
-    page.select_option("#live-rate", "1")
-    page.select_option("#live-network", "classic")
-    page.fill("#live-steps", "1000")
-    page.click("#live-start")
-    page.locator("#live-words", has_text="Failed: the loss is no longer finite").wait_for(timeout=60_000)
-    opened.expected.append("status of 503")
-    page.click("#live-use")
-    page.locator("#verdict", has_text="No answer: the network’s outputs are not finite numbers").wait_for()
-    drive.choose(page, 6, 0.05)
-    assert "no number" in page.inner_text(".sum .formula >> nth=0")
-
-
 def test_a_server_that_is_gone_is_said(opened, server):
     """The last one: it ends the server of these tests."""
     opened.expected.append("ERR_CONNECTION_REFUSED")
