@@ -9,8 +9,17 @@ from ..arrays import DType, Shape
 from ..backends.derived import Derived
 from ..backends.interface import Backend
 from ..nn.base import Spec
+from .accumulate import SLOTS
 from .bind import PlacedLayer
 from .values import Values
+
+LANES, FEWER, MOST_SLOTS = 16, (8, 4, 1), 64
+"""Images in a group: a multiple of 16, or one of the fewer; and the most slots. None of it follows from the machine."""
+
+
+def may_be_lanes(count: int) -> bool:
+    """Whether groups may have so many lanes."""
+    return count in FEWER or (count > 0 and count % LANES == 0)
 
 
 @dataclass(frozen=True)
@@ -24,6 +33,7 @@ class Context:
     backend: Backend
     seed: int
     derived: Derived
+    slots: int = SLOTS
 
     @property
     def in_shapes(self) -> Sequence[Shape]:
