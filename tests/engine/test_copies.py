@@ -38,8 +38,11 @@ WAYS = {f"pickle {p}": lambda value, p=p: pickled(value, p) for p in (2, pickle.
 COPIES = pytest.mark.parametrize("copied", WAYS.values(), ids=WAYS.keys())
 
 
+OPTIONS = {"dtype": "float64", "threads": 2, "lanes": 32, "slots": 12}
+
+
 @COPIES
-@pytest.mark.parametrize("options", [{}, {"dtype": "float64", "threads": 2, "lanes": 32, "slots": 12}], ids=["plain", "options"])
+@pytest.mark.parametrize("options", [{}, OPTIONS], ids=["plain", "options"])
 def test_a_network_and_its_copy_go_on_alike_and_apart(copied, options):
     net = network(**options)
     train(net, m.SGD(0.1))

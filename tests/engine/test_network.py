@@ -272,7 +272,8 @@ def test_a_dropout_mask_depends_on_seed_and_step_and_not_on_lanes_or_dtype():
     assert set(np.unique(mask)) == {0, np.float32(1 / 0.75)}
     assert np.mean(mask == 0) == pytest.approx(0.25, abs=0.04)  # four and a half standard deviations
     assert len(np.unique(mask, axis=0)) == 40
-    for same in (net, *(dropout(seed=3, lanes=lanes) for lanes in (1, 4, 8, 32)), dropout(seed=3, dtype="float64"), dropout(seed=3, threads=2)):
+    lanes = [dropout(seed=3, lanes=n) for n in (1, 4, 8, 32)]
+    for same in (net, *lanes, dropout(seed=3, dtype="float64"), dropout(seed=3, threads=2)):
         np.testing.assert_array_equal(mask_of(same) == 0, mask == 0)
     net.loss_and_grads(m.MSE(), np.ones((1, 60)), np.ones((1, 60)))
     for other in (net, dropout(seed=4)):
