@@ -42,23 +42,23 @@ class NarrowArray(types.Array):
         super().__init__(array.dtype, array.ndim, array.layout, not array.mutable, name, array.aligned)
 
     @property
-    def key(self) -> tuple[object, ...]:
+    def key(self) -> tuple[Any, ...]:
         """What tells it from other types of its class."""
         return (*super().key, self.vector_bytes)
 
     @property
-    def mangling_args(self) -> tuple[str, list[Any]]:
+    def mangling_args(self) -> tuple[str, tuple[object, ...]]:
         """What names of compiled functions hold."""
         name, args = super().mangling_args
-        return name, [*args, str(self.vector_bytes)]
+        return name, (*args, str(self.vector_bytes))
 
-    def copy(self, *args: Any, **changed: Any) -> NarrowArray:
+    def copy(self, *args: Any, **changed: Any) -> Any:
         """The type of a view."""
         return NarrowArray(super().copy(*args, **changed), self.vector_bytes)
 
-    def unify(self, typingctx: Any, other: Any) -> NarrowArray | None:
+    def unify(self, typingctx: Any, other: Any) -> Any:
         """The type of one of two arrays."""
-        both = super().unify(typingctx, other)
+        both: Any = super().unify(typingctx, other)
         return None if both is None else NarrowArray(both, self.vector_bytes)
 
     def __repr__(self) -> str:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 
 from ....arrays import Array, same
 from ...convolution import Convolutions
 from ...operation import Operation
-from ...program import Call, Function, Program
+from ...program import Call, Function, Kernel, Program
 from ...workspace import Workspace
 from ..compile.jit import COMPILING, fitted
 from ..compile.narrow import Fit
@@ -249,7 +250,9 @@ class CpuLowering:
     """
 
     def __init__(self, fit: Fit | None = None) -> None:
-        self._fit, self.convolutions = fit, CONVOLUTIONS if fit is None else CONVOLUTIONS.of(lambda own: fitted(own, fit))
+        self._fit, self.convolutions = fit, CONVOLUTIONS
+        if fit is not None:
+            self.convolutions = CONVOLUTIONS.of(lambda own: cast("Kernel", fitted(own, fit)))
 
     def lower(self, program: Program, workspace: Workspace, moving: bool = False, fuse: bool = True) -> Program:
         """Convolutions by their shapes, then neighbours in one pass over memory."""
