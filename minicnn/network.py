@@ -13,11 +13,11 @@ from .backends.executor import shares, within
 from .backends.lock import shared_lock
 from .backends.program import Function, Program, Schedule, Task
 from .engine import inputs
-from .engine.accumulate import SLOTS
+from .engine.accumulate import MOST_SLOTS, SLOTS
+from .engine.batch import LANES, may_be_lanes
 from .engine.bind import PlacedLayer
 from .engine.by_name import ImagesByInput, Losses, TargetsByOutput, Weights, by_name, losses
 from .engine.by_name import sources as sources_of
-from .engine.context import LANES, MOST_SLOTS, may_be_lanes
 from .engine.curvature import curvature
 from .engine.dense_targets import dense_targets, source_targets
 from .engine.graph import Item, checked_shapes, plan_graph

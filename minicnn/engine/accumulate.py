@@ -15,8 +15,8 @@ from .record import Recorder
 CHUNK = 1 << 13
 """So many numbers stay in the first cache while all slots are added to them."""
 
-SLOTS = 8
-"""How many slots a network has unless it asks for others: group i adds into slot i mod 8, whatever the threads."""
+SLOTS, MOST_SLOTS = 8, 64
+"""How many slots a network has unless it asks for others, and at most: group i adds into slot i mod 8, whatever the threads."""
 
 
 class Slot:

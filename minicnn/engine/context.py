@@ -13,14 +13,6 @@ from .accumulate import SLOTS
 from .bind import PlacedLayer
 from .values import Values
 
-LANES, FEWER, MOST_SLOTS = 16, (8, 4, 1), 64
-"""Images in a group: a multiple of 16, or one of the fewer; and the most slots. None of it follows from the machine."""
-
-
-def may_be_lanes(count: int) -> bool:
-    """Whether groups may have so many lanes."""
-    return count in FEWER or (count > 0 and count % LANES == 0)
-
 
 @dataclass(frozen=True)
 class Context:
