@@ -13,6 +13,8 @@ from .backends.executor import shares, within
 from .backends.lock import shared_lock
 from .backends.program import Function, Program, Schedule, Task
 from .engine import inputs
+from .engine.accumulate import MOST_SLOTS, SLOTS
+from .engine.batch import LANES, may_be_lanes
 from .engine.bind import PlacedLayer
 from .engine.by_name import ImagesByInput, Losses, TargetsByOutput, Weights, by_name, losses
 from .engine.by_name import sources as sources_of
@@ -52,8 +54,10 @@ class Network(Inspectable):
             before the next one.
         threads: how many threads work on a batch; all usable processors for None. Results do not depend on it.
         seed: of the initial parameters and of dropout.
-        lanes: images in a group, a multiple of 16, or 1. A batch of one image is a group of one on a CPU in any case; a GPU
-            takes a whole batch as one group.
+        lanes: images in a group: 4, 8, a multiple of 16, or 1. Groups are what threads share: a batch of 32 is two groups of
+            16, or four of 8. A batch of one image is a group of one on a CPU in any case; a GPU takes a whole batch as one.
+        slots: where groups add their gradients, from 1 to 64: so many threads at most work on a batch in training. Lanes and
+            slots fix the order of sums, so results follow from them, and ``minicnn doctor`` says which suit a machine.
 
     Raises:
         OptionError: an option is outside its range, or a network that is larger than the machine's memory.
@@ -85,14 +89,18 @@ class Network(Inspectable):
         backend: str = "cpu",
         threads: int | None = None,
         seed: int = 0,
-        lanes: int = 16,
+        lanes: int = LANES,
         outputs: Sequence[str] | None = None,
+        slots: int = SLOTS,
     ) -> None:
         if str(dtype) not in ("float32", "float64"):
             raise OptionError("Network", f"expected dtype float32 or float64, got {dtype!r}", 'give dtype="float32"')
-        if isinstance(lanes, bool) or not isinstance(lanes, int) or lanes < 1 or (lanes % 16 and lanes != 1):
-            what = f"expected lanes as a multiple of 16, or 1, got {lanes!r}"
-            raise OptionError("Network", what, "give lanes=16 or leave it out")
+        if isinstance(lanes, bool) or not isinstance(lanes, int) or not may_be_lanes(lanes):
+            what = f"expected lanes as 1, 4, 8 or a multiple of 16, got {lanes!r}"
+            raise OptionError("Network", what, f"give lanes={LANES} or leave it out")
+        if isinstance(slots, bool) or not isinstance(slots, int) or not 1 <= slots <= MOST_SLOTS:
+            what = f"expected slots as a whole number from 1 to {MOST_SLOTS}, got {slots!r}"
+            raise OptionError("Network", what, f"give slots={SLOTS} or leave it out")
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**64:
             raise OptionError("Network", f"expected seed as a whole number from 0 to 2^64 − 1, got {seed!r}", "give seed=0")
         self.in_shapes = checked_shapes(in_shape)
@@ -107,7 +115,7 @@ class Network(Inspectable):
         self.params = ParameterVector(shapes, self.dtype, self.backend.memory)
         initialise(self.layers, self.params, seed)
         self.identity = Identity(shapes, self.dtype)
-        self._begin(threads, lanes, shared_lock(self.backend.memory is not None))
+        self._begin(threads, lanes, slots, shared_lock(self.backend.memory is not None))
 
     # --- one batch, depth first ---
 

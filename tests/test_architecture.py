@@ -251,6 +251,7 @@ ANY = {
     "backends.cpu.compile.cache": "Numba: functions, signatures and compiled code of its cache",
     "backends.cpu.compile.jit": "Numba: what njit takes and gives",
     "backends.cpu.compile.mode": "Numba: its settings",
+    "backends.cpu.compile.narrow": "Numba: types of arrays",
     "backends.cpu.compile.settings": "Numba and llvmlite: their settings",
     "backends.cpu.runtime.atomics": "Numba and llvmlite: intrinsics",
     "backends.cpu.runtime.denormals": "Numba and llvmlite: intrinsics",

@@ -89,6 +89,10 @@ class Convolutions:
             "outer_add": self._outer_add,
         }
 
+    def of(self, made: Callable[[Kernel], Kernel]) -> Convolutions:
+        """The same rules, with other kernels made of these."""
+        return Convolutions({name: made(kernel) for name, kernel in self._kernels.items()}, self._depthwise)
+
     def lowered(self, recorded: Iterable[Call], workspace: Workspace) -> list[Call]:
         """The calls that do what the calls of a program say."""
         workspace.begin()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..arrays import Array
+from ..arrays import Array, DType
 from .kernels import NAMES
 from .log import CompileLog
 from .program import Call, Function, Program, Schedule, Task
@@ -115,6 +115,7 @@ class Backend:
         threads: whether several threads may make calls, or only the caller's.
         checked: whether kernels check their bounds, and buffers have guard bands.
         interpreted: whether kernels are plain Python.
+        fitted: makes it for groups of so many lanes in a dtype, where kernels depend on them; None where none do.
     """
 
     name: str
@@ -129,3 +130,8 @@ class Backend:
     threads: bool = False
     checked: bool = False
     interpreted: bool = False
+    fitted: Callable[[int, DType], Backend] | None = None
+
+    def of_lanes(self, lanes: int, dtype: DType) -> Backend:
+        """The backend for groups of so many lanes."""
+        return self if self.fitted is None else self.fitted(lanes, dtype)

@@ -36,6 +36,10 @@ class Operation(Kernel):
             function, given, _ = each.bound
             function(*given)
 
+    def under(self, rules: Convolutions) -> Operation:
+        """The same operation, lowered by other rules."""
+        return Operation(self.__name__, rules)
+
     def bind(self, arrays: tuple[Array, ...]) -> BoundCall:
         """Itself: a program that was not lowered runs it call by call."""
         return BoundCall(self, arrays, 0)

@@ -6,6 +6,8 @@ import argparse
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
+from ..engine.accumulate import SLOTS
+from ..engine.batch import LANES
 from ..errors import OptionError, reason
 from .console import path
 
@@ -35,6 +37,14 @@ def add_command(commands: Commands, name: str, words: str, example: str) -> argp
 def add_threads(parser: argparse.ArgumentParser) -> None:
     """How many threads work."""
     parser.add_argument("--threads", type=int, metavar="N", help="threads; all usable processors unless given")
+
+
+def add_split(parser: argparse.ArgumentParser) -> None:
+    """How a batch is split."""
+    words = "pictures that go through the network together: 4, 8 or a multiple of 16 (default 16); fewer let more threads work"
+    parser.add_argument("--lanes", type=int, default=LANES, metavar="N", help=words)
+    words = "so many threads at most work on a batch, from 1 to 64 (default 8); minicnn doctor says what suits this machine"
+    parser.add_argument("--slots", type=int, default=SLOTS, metavar="N", help=words)
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:

@@ -11,12 +11,13 @@ import numpy as np
 
 from .. import backends
 from ..backends.processors import usable_cpus
+from ..engine.balance import DEFAULT, Split, loads, recommended
 from ..engine.graph import Item
 from ..errors import BackendError, MinicnnError
 from ..network import Network
 from ..nn import Conv2d, Dense, Flatten, ReLU
 from ..nn.cross_entropy import CrossEntropy
-from .command import Commands, add_command
+from .command import Commands, add_command, count
 from .streams import say
 
 EXAMPLE = "  minicnn doctor"
@@ -37,19 +38,21 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands, "doctor", "say what is slow or broken here; the exit code is 2 if anything is broken", EXAMPLE
     )
+    words = "pictures in a step, for which lanes and slots are recommended (default 32)"
+    parser.add_argument("--batch-size", type=count, default=32, metavar="N", help=words)
     parser.set_defaults(run=doctor)
 
 
 def doctor(options: argparse.Namespace) -> int:
     """Look at everything, and print a line for each."""
-    found = list(findings())
+    found = list(findings(options.batch_size))
     for state, what in found:
         say(f"{state:6}  {what}")
     return 2 if any(each.state == BROKEN for each in found) else 0
 
 
-def findings() -> Iterator[Finding]:
-    """Everything that is looked at."""
+def findings(images: int) -> Iterator[Finding]:
+    """Everything that is looked at, for batches of so many images."""
     try:
         cpu = backends.get("cpu")
     except BackendError as error:
@@ -60,6 +63,7 @@ def findings() -> Iterator[Finding]:
     yield from modes()
     yield from cache()
     yield from processors()
+    yield split(images, usable_cpus())
     yield from calculation("cpu")
 
 
@@ -99,6 +103,21 @@ def processors() -> Iterator[Finding]:
         state = OK if busy <= BUSY + there - usable else SLOW
         hint = "" if state == OK else "; end other programs, or give fewer threads"
         yield Finding(state, f"load: {busy:.1f} processors were busy in the last minute{hint}")
+
+
+def split(images: int, processors: int) -> Finding:
+    """Whether training with the default lanes and slots keeps the processors busy, and which would keep more of them busy."""
+    from ..backends.cpu.compile.host import HOST
+
+    def busy(given: Split) -> str:
+        threads = len(loads(images, given, processors))
+        return f"lanes={given.lanes}, slots={given.slots} keep {threads} of {processors} processors busy"
+
+    better = recommended(images, processors, HOST.width(4))
+    words = f"training in batches of {images}: {busy(DEFAULT)}"
+    if better == DEFAULT:
+        return Finding(OK, words)
+    return Finding(SLOW, f"{words}, {busy(better)}; give them to Network or to minicnn train")
 
 
 def calculation(backend: str) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from ..errors import need
 from ..optim import Adam
 from ..optim.schedules import OneCycle
 from ..train.classifier import Class, Classifier
-from .command import Commands, add_command, add_threads, check_out, count
+from .command import Commands, add_command, add_split, add_threads, check_out, count
 from .console import path
 from .dataset import add_data, add_form, read
 from .streams import say
@@ -53,6 +53,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of parameters, order and split (default 0)")
     parser.add_argument("--out", type=path, default="model.safetensors", metavar="FILE", help="default model.safetensors")
     add_threads(parser)
+    add_split(parser)
     parser.set_defaults(run=train)
 
 
@@ -84,7 +85,8 @@ def train(options: argparse.Namespace) -> int:
     images = from_arrays(found.images)
     classes: tuple[Class, ...] = found.classes or tuple(range(int(found.labels.max()) + 1))
     shape = tuple(images.shape[1:])
-    net = getattr(models, options.model)(num_classes=len(classes), in_shape=shape, threads=options.threads, seed=options.seed)
+    kinds = {"threads": options.threads, "seed": options.seed, "lanes": options.lanes, "slots": options.slots}
+    net = getattr(models, options.model)(num_classes=len(classes), in_shape=shape, **kinds)
     print(f"{len(images):,} pictures {shape}, {len(classes)} classes, {options.model} of {len(net.params.flat):,} parameters")
     classifier = Classifier(net, optimizer=Adam(options.lr), classes=classes, layout="NCHW")
     augment = recipe(options.augment, *images.shape[1:])

@@ -15,8 +15,8 @@ from .record import Recorder
 CHUNK = 1 << 13
 """So many numbers stay in the first cache while all slots are added to them."""
 
-SLOTS = 8
-"""Group i adds into slot i mod 8, so sums do not depend on the number of threads."""
+SLOTS, MOST_SLOTS = 8, 64
+"""How many slots a network has unless it asks for others, and at most: group i adds into slot i mod 8, whatever the threads."""
 
 
 class Slot:
@@ -47,11 +47,12 @@ class GradientSlots:
         grads: the network's gradients.
         backend: whose kernels clear and add.
         outputs: how many the network has.
+        count: the most slots that a batch has; as many threads can work on it.
     """
 
-    def __init__(self, grads: ParameterVector, backend: Backend, outputs: int = 1) -> None:
-        self._backend, self._memory = backend, backend.memory
-        self._tally = aligned(16 * SLOTS * outputs).view(np.int64).reshape(SLOTS, outputs, 2)
+    def __init__(self, grads: ParameterVector, backend: Backend, outputs: int = 1, count: int = SLOTS) -> None:
+        self._backend, self._memory, self.count = backend, backend.memory, count
+        self._tally = aligned(16 * count * outputs).view(np.int64).reshape(count, outputs, 2)
         losses, hits = self._tally[:, :, 0].view(np.float64).T, self._tally[:, :, 1].T
         self._totals = list(zip(losses, hits, strict=True))
         self._all = [Slot(grads, self._tally[0], backend)]
@@ -60,7 +61,7 @@ class GradientSlots:
     def take(self, groups: int) -> list[Slot]:
         """The slots for a batch of so many groups, without loss and hits."""
         grads = self._all[0].grads
-        while len(self._all) < min(SLOTS, groups):
+        while len(self._all) < min(self.count, groups):
             own = ParameterVector({n: v.shape for n, v in grads.items()}, grads.memory.dtype)
             self._all.append(Slot(own, self._tally[len(self._all)], self._backend))
         self._tally.fill(0)
@@ -76,7 +77,7 @@ class GradientSlots:
 
     def sums(self, groups: int, threads: int) -> list[Task]:
         """Jobs that add the gradients of the slots, in order, into the network's: each has its own part of the vector."""
-        slots = min(SLOTS, groups)
+        slots = min(self.count, groups)
         if (slots, threads) not in self._sums:
             total, tasks = self._all[0].grads.memory, []
             for part in shares(len(total), threads):

@@ -9,6 +9,7 @@ from ..arrays import DType, Shape
 from ..backends.derived import Derived
 from ..backends.interface import Backend
 from ..nn.base import Spec
+from .accumulate import SLOTS
 from .bind import PlacedLayer
 from .values import Values
 
@@ -24,6 +25,7 @@ class Context:
     backend: Backend
     seed: int
     derived: Derived
+    slots: int = SLOTS
 
     @property
     def in_shapes(self) -> Sequence[Shape]:

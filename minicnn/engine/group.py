@@ -60,7 +60,8 @@ class LaneGroup:
     ) -> None:
         self.context, self.train, self._keep, self._place = context, train, keep, 0 if rows is None else number
         self._rows = rows_of(context.layers, context.dtype, 1) if rows is None else rows
-        self._workspace = None if context.backend.lowering is None else Workspace(context.derived, scratch or Scratch())
+        self._backend = context.backend.of_lanes(context.lanes, context.dtype)
+        self._workspace = None if self._backend.lowering is None else Workspace(context.derived, scratch or Scratch())
         s, values = context, context.values
         self._activations = Activations(values, train, keep)
         rows_of_buffers = self._activations.rows
@@ -173,11 +174,11 @@ class LaneGroup:
 
     def _recorder(self) -> tuple[Recorder, Program]:
         program = Program()
-        return Recorder(self.context.backend, program), program
+        return Recorder(self._backend, program), program
 
     def _lowered(self, program: Program, **options: bool) -> Program:
         """A recorded program in the backend's kernels."""
-        lowering, workspace = self.context.backend.lowering, self._workspace
+        lowering, workspace = self._backend.lowering, self._workspace
         return program if lowering is None or workspace is None else lowering.lower(program, workspace, **options)
 
     def _record_forward(self) -> Program:
@@ -206,7 +207,7 @@ class LaneGroup:
         def merge(groups: int) -> Program:
             names = placed.shared | {f"rows{n[3:]}": each[:groups] for n, each in rows.items()}
             once = Program()
-            own = Recorder(self.context.backend, once)
+            own = Recorder(self._backend, once)
             own.where = f"{placed.name} merge"
             for method in methods:
                 if method is not None:
@@ -234,7 +235,7 @@ class LaneGroup:
             key: Hashable = ("fresh", id(slot), input_grad)
             if key not in self._programs:
                 adding = self.backward(slot, input_grad)
-                self._programs[key] = adding.from_zero(self.context.backend, slot.grads.memory)
+                self._programs[key] = adding.from_zero(self._backend, slot.grads.memory)
             return self._programs[key]
         key = ("backward", id(slot), input_grad)
         if key not in self._programs:
@@ -259,7 +260,7 @@ class LaneGroup:
                         self._record_barrier(k, program, placed, placed.layer.merge_back)
                 record(placed.who, placed.layer.backward, k, names, placed.plan.consts)
                 if unwanted:
-                    program.calls[first:] = without(program.calls[first:], unwanted.values(), self.context.backend.kernels)
+                    program.calls[first:] = without(program.calls[first:], unwanted.values(), self._backend.kernels)
                 for part, total in sums:
                     k.add(part, total)
             self._programs[key] = self._lowered(program, moving=not self._keep)

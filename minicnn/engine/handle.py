@@ -51,14 +51,19 @@ class Handle:
     frozen: tuple[str, ...] = ()
 
     def _begin(
-        self, threads: int | None, lanes: int, lock: SharedLock, tracked: Mapping[str, dict[str, Array]] | None = None
+        self,
+        threads: int | None,
+        lanes: int,
+        slots: int,
+        lock: SharedLock,
+        tracked: Mapping[str, dict[str, Array]] | None = None,
     ) -> None:
         """Take what a handle has for itself: gradients, what is derived from the parameters, threads and groups."""
         self._asked = threads
         self.grads = ParameterVector(self.identity.shapes, self.dtype, self.backend.memory)
         provide(self.layers, self.params, self.dtype, tracked or {})
         values, derived = values_of(self.layers, self.in_shapes, self.outputs), Derived(self.params.memory)
-        self._context = Context(self.layers, values, self.dtype, lanes, self.backend, self.seed, derived)
+        self._context = Context(self.layers, values, self.dtype, lanes, self.backend, self.seed, derived, slots)
         self._ends = self._context.outputs
         self._losses: dict[str, tuple[Loss, dict[str, Loss]]] = {}
         self._input_grads: list[Array] = []
@@ -69,7 +74,7 @@ class Handle:
     def _take_memory(self) -> None:
         threads = thread_count(self._asked)
         self._executor = Executor(threads if self.backend.threads else 1, self.backend, self._lock)
-        self._slots = GradientSlots(self.grads, self.backend, len(self.outputs))
+        self._slots = GradientSlots(self.grads, self.backend, len(self.outputs), self.slots)
         self._record_anew()
 
     def _record_anew(self) -> None:
@@ -98,6 +103,11 @@ class Handle:
     def lanes(self) -> int:
         """Images in a group."""
         return self._context.lanes
+
+    @property
+    def slots(self) -> int:
+        """Where groups add gradients: as many threads can work on a batch in training."""
+        return self._context.slots
 
     def updated(self, change: Callable[..., None], *given: object) -> None:
         """Call a function inside ``update()``, which for one handle costs less than entering that.

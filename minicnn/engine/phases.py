@@ -15,7 +15,6 @@ import numpy as np
 from ..backends.executor import Executor
 from ..backends.program import Program, Task
 from ..backends.scratch import Scratch
-from .accumulate import SLOTS
 from .context import Context
 from .group import LaneGroup
 from .shared import rows_of
@@ -40,10 +39,10 @@ class PhasedGroups:
         """So many groups for training or inference; they are made anew where there are too few."""
         known = self._groups.get((train, lanes), [])
         if len(known) < count:
-            context, threads = replace(self._context, lanes=lanes), self._executor.threads
+            context, slots, threads = replace(self._context, lanes=lanes), self._context.slots, self._executor.threads
             rows = rows_of(context.layers, context.dtype, count)
             scratch = [Scratch() for _ in range(threads)]
-            known = [LaneGroup(context, train, scratch=scratch[i % SLOTS % threads], rows=rows, number=i) for i in range(count)]
+            known = [LaneGroup(context, train, scratch=scratch[i % slots % threads], rows=rows, number=i) for i in range(count)]
             self._groups[train, lanes] = known
         return known[:count]
 
@@ -61,11 +60,11 @@ class PhasedGroups:
         whole = [Program(call for each in programs(i, group) for call in each.calls) for i, group in enumerate(groups)]
         cut = [program.cut() for program in whole]
         merges = [barrier.merge(len(groups)) for barrier in cut[0][1]]
-        threads, phases = self._executor.threads, []
+        threads, slots, phases = self._executor.threads, self._context.slots, []
         for number in range(len(cut[0][0])):
             tasks = []
-            for thread in range(min(threads, SLOTS, len(groups))):
-                mine = [i for slot in range(thread, SLOTS, threads) for i in range(slot, len(groups), SLOTS)]
+            for thread in range(min(threads, slots, len(groups))):
+                mine = [i for slot in range(thread, slots, threads) for i in range(slot, len(groups), slots)]
                 parts = [([cut[i][0][number]], ONCE) for i in mine if len(cut[i][0][number])]
                 if parts:
                     tasks.append(Task(parts, np.zeros(1, np.int64), _checks([groups[i] for i in mine])))

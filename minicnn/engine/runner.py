@@ -14,7 +14,7 @@ from ..backends.program import Program, Schedule, Task
 from ..errors import DataError
 from ..nn.losses import Loss, cache_key, is_immutable
 from . import inputs
-from .accumulate import SLOTS, GradientSlots, Slot
+from .accumulate import GradientSlots, Slot
 from .batch import CAPACITY, Batch, Staged, group_lanes
 from .bind import PlacedLayer
 from .context import Context
@@ -163,13 +163,14 @@ class Runner:
                 programs.append(group.loss(target.loss, slot, self._batch.factors(output, target), target.kind, output))
             return programs
 
+        most = self._slots.count
         sums = self._slots.sums(kind.groups, self._executor.threads) if kind.train and len(slots) > 1 else []
         if self._context.measures(kind.train):
 
             def programs_of(number: int, group: LaneGroup) -> list[Program]:
-                slot = slots[number % SLOTS]
+                slot = slots[number % most]
                 programs = scoring(group, slot)
-                return [*programs, group.backward(slot, False, fresh=number < SLOTS)] if kind.train else programs
+                return [*programs, group.backward(slot, False, fresh=number < most)] if kind.train else programs
 
             groups = self._phased.take(kind.train, kind.lanes, kind.groups)
             return self._schedule_of(self._phased.phases(groups, programs_of), sums)
@@ -181,10 +182,10 @@ class Runner:
                 programs, first = scoring(group, slot), number
                 if kind.train:
                     parts.append(([*programs, group.backward(slot, False, fresh=True)], (number, number + 1, 1)))
-                    first = number + SLOTS
+                    first = number + most
                 if first < kind.groups:
                     programs += [group.backward(slot, False)] if kind.train else []
-                    parts.append((programs, (first, kind.groups, SLOTS)))
+                    parts.append((programs, (first, kind.groups, most)))
             tasks.append(group.work(parts))
         return self._schedule_of([tasks], sums)
 

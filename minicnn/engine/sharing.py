@@ -39,7 +39,7 @@ class Shareable(Handle):
             handle.__dict__.update(self.__dict__)
             handle.layers = [replace(placed, shared={}) for placed in self.layers]
             asked = self._asked if threads is None else threads
-            handle._begin(asked, self.lanes, self._lock.shared, tracked_by(self.layers))
+            handle._begin(asked, self.lanes, self.slots, self._lock.shared, tracked_by(self.layers))
             set_state(handle.layers, state_of(self.layers))
         return handle
 
@@ -82,17 +82,17 @@ class Shareable(Handle):
             more = {name: value for name, value in vars(self).items() if name not in HANDLE}
             values = {"params": self.params.flat.copy(), "grads": self.grads.flat.copy(), "kept": state_of(self.layers)}
             layers = items_of(self.layers, self.in_shapes)
-            return more | values | {"layers": layers, "lanes": self.lanes, "backend": self.backend.name}
+            return more | values | {"layers": layers, "lanes": self.lanes, "slots": self.slots, "backend": self.backend.name}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        made = ("params", "grads", "kept", "layers", "lanes", "backend")
+        made = ("params", "grads", "kept", "layers", "lanes", "slots", "backend")
         self.__dict__.update((name, value) for name, value in state.items() if name not in made)
         frozen, self.frozen = self.frozen, ()
         self.backend, self.layers = backends.get(state["backend"]), plan_graph(state["layers"], self.in_shapes, self.outputs)
         self.identity.claimed = True
         self.params = ParameterVector(self.identity.shapes, self.dtype, self.backend.memory)
         self.params.flat[...] = state["params"]
-        self._begin(self._asked, state["lanes"], shared_lock(self.backend.memory is not None))
+        self._begin(self._asked, state["lanes"], state["slots"], shared_lock(self.backend.memory is not None))
         set_state(self.layers, state["kept"])
         self._set_frozen(set(frozen))
         self.grads.flat[...] = state["grads"]

@@ -12,7 +12,7 @@ from ..backends.executor import Executor
 from ..backends.program import Program
 from ..backends.scratch import Scratch
 from . import inputs
-from .accumulate import SLOTS, GradientSlots
+from .accumulate import GradientSlots
 from .batch import CAPACITY, Batch, group_lanes
 from .bind import PlacedLayer
 from .context import Context
@@ -73,7 +73,7 @@ class Trace:
 
     def _group(self, context: Context, train: bool, rows: Mapping[str, Array] | None, number: int) -> LaneGroup:
         """A new group; those of one slot, and of one thread's slots, may share their scratch."""
-        scratch = self._scratch[number % SLOTS % self._executor.threads]
+        scratch = self._scratch[number % self._slots.count % self._executor.threads]
         return LaneGroup(context, train, keep=True, scratch=scratch, rows=rows, number=number)
 
     def _run(self, programs: Sequence[Sequence[Program]]) -> None:
@@ -94,7 +94,7 @@ class Trace:
         slots = self._slots.take(len(self.groups))
         for slot in slots:
             slot.reset.run()
-        passes = [group.backward(slots[i % SLOTS], input_grad) for i, group in enumerate(self.groups)]
+        passes = [group.backward(slots[i % self._slots.count], input_grad) for i, group in enumerate(self.groups)]
         self._preparation.derived.refresh(passes).run()
         ends = [[g.unpack(own, dx) for own, dx in zip(g.dxs, dxs, strict=False)] for g in self.groups]
         loads = [[g.load(each.source, g.end("dy", n), in_order=True) for n, each in enumerate(origins)] for g in self.groups]

@@ -1,4 +1,4 @@
-"""Networks by name. The ``options`` of every model are passed on to ``Network``: dtype, backend, threads, seed, lanes."""
+"""Networks by name. The ``options`` of every model go to ``Network``: dtype, backend, threads, seed, lanes, slots."""
 
 from .autoencoder import conv_autoencoder
 from .lenet import C3_CONNECTIONS, c3_table, cyclic_table, lenet5, lenet5_1998, lenet5_modern, lenet5s

@@ -4,7 +4,7 @@
 86(11), 1998. Layers have the paper's names: C convolution, S subsampling, F fully connected, then the number of the layer;
 f(C1) is the activation after C1.
 
-Legend: the ``options`` of every model are passed on to ``Network``: dtype, backend, threads, seed, lanes.
+Legend: the ``options`` of every model are passed on to ``Network``: dtype, backend, threads, seed, lanes, slots.
 """
 
 from __future__ import annotations

@@ -13,3 +13,4 @@ class NetworkOptions(TypedDict, total=False):
     threads: int | None
     seed: int
     lanes: int
+    slots: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -47,12 +48,13 @@ BIT_FOR_BIT |= {
 }
 
 
-def check_backend(backend: str, seed: int = 0) -> list[Check]:
+def check_backend(backend: str, seed: int = 0, lanes: Sequence[int] = LANES) -> list[Check]:
     """Compare every kernel of a backend with its formula, that of the NumPy backend, on random arguments.
 
     Args:
         backend: the backend's name.
         seed: of the arguments.
+        lanes: of the groups whose arguments are drawn.
 
     Returns:
         The checks, to be called one by one; each is named for its kernel and dtype.
@@ -66,16 +68,19 @@ def check_backend(backend: str, seed: int = 0) -> list[Check]:
     tested, formulas = backends.get(backend), backends.get("numpy")
     offered = {name for name in NAMES if name in tested.kernels}
     return [
-        Check(f"{name}, {dtype}", partial(_compare, tested, formulas, name, draw, dtype, seed))
+        Check(f"{name}, {dtype}", partial(_compare, tested, formulas, name, draw, dtype, seed, tuple(lanes)))
         for name, draw in drawings(offered).items()
         for dtype in ("float32", "float64")
     ]
 
 
-def _compare(tested: Backend, formulas: Backend, name: str, draw: Drawing, dtype: str, seed: int) -> None:
-    for number, lanes in enumerate(LANES * DRAWS):
+def _compare(
+    tested: Backend, formulas: Backend, name: str, draw: Drawing, dtype: str, seed: int, groups: tuple[int, ...]
+) -> None:
+    for number, lanes in enumerate(groups * DRAWS):
         arguments, written = draw(Draw(1000 * seed + number, dtype, lanes))
-        ours, plain = _ran(tested, name, arguments), _ran(formulas, name, arguments)
+        own = tested.of_lanes(lanes, np.dtype(dtype))
+        ours, plain = _ran(own, name, arguments), _ran(formulas, name, arguments)
         _same(name, ours, plain, arguments, written, float(np.finfo(dtype).eps))
 
 

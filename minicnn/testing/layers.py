@@ -29,8 +29,13 @@ from .check import Check
 from .gradients import check_gradient
 from .joins import items_of
 
-BATCHES = {16: 33, 1: 3}
-"""Images in a batch, by lanes: two full groups of 16 and one image over; groups of one image, with kernels of their own."""
+GROUPS = (16, 1)
+"""Lanes of the groups that a layer is checked in: the usual ones, and those of one image, with kernels of their own."""
+
+
+def images_in(lanes: int) -> int:
+    """How many images are checked: two full groups and one over."""
+    return 2 * lanes + 1
 
 
 @dataclass
@@ -66,7 +71,7 @@ class Subject:
 
     def images(self) -> Array:
         """The images of the batch."""
-        return np.random.default_rng(self.seed).standard_normal((BATCHES[self.lanes], *self.doubles.in_shape))
+        return np.random.default_rng(self.seed).standard_normal((images_in(self.lanes), *self.doubles.in_shape))
 
 
 class Traced:
@@ -99,7 +104,12 @@ class Traced:
 
 
 def check_layer(
-    layer: Layer, in_shape: Shape | tuple[Shape, ...], seed: int = 0, zero_gradients: bool = False, backend: str = "cpu"
+    layer: Layer,
+    in_shape: Shape | tuple[Shape, ...],
+    seed: int = 0,
+    zero_gradients: bool = False,
+    backend: str = "cpu",
+    lanes: Sequence[int] = GROUPS,
 ) -> list[Check]:
     """The layer contract as named checks of a layer; nothing is checked until they are called.
 
@@ -107,7 +117,7 @@ def check_layer(
     is read; inputs stay untouched; images do not depend on each other, any batch size gives the same, or where the layer
     measures the batch their order does not matter; padding lanes are exactly zero in dx; parameter gradients are added, not
     written; float32 agrees with float64; running allocates nothing; two threads give the bits of one. All of it holds for
-    groups of 16 lanes and for those of one image.
+    groups of any lanes.
 
     Args:
         layer: the layer.
@@ -115,6 +125,7 @@ def check_layer(
         seed: of the data and the directions.
         zero_gradients: the gradients may be zero.
         backend: of the networks that the layer is put into.
+        lanes: of the groups that it is checked in.
 
     Returns:
         The checks, to be called one by one, in any order: each raises AssertionError where the contract is broken; the
@@ -125,8 +136,8 @@ def check_layer(
     ...     check()
     """
     checks: list[Check] = []
-    for lanes in BATCHES:
-        subject = Subject(layer, in_shape, seed, zero_gradients, backend, lanes)
+    for own in lanes:
+        subject = Subject(layer, in_shape, seed, zero_gradients, backend, own)
         parts: dict[str, Callable[[Subject], None]] = {"gradients": partial(_check_gradients, train=True)}
         if _asks_for_training(layer):
             parts["gradients in inference"] = partial(_check_gradients, train=False)
@@ -138,11 +149,11 @@ def check_layer(
             if not layer.measures(train=False):
                 parts["independent images in inference"] = partial(_check_independence, train=False)
         parts["written before read"] = _check_buffers
-        if lanes > 1:
+        if own > 1:
             parts["padding lanes"] = _check_padding
         parts |= {"added gradients": _check_added, "float32": _check_float32, "no allocation": _check_allocation}
         parts |= {"threads": _check_threads, "gradients after an update": _check_update}
-        number = f"{lanes} lanes" if lanes > 1 else "1 lane"
+        number = f"{own} lanes" if own > 1 else "1 lane"
         checks += [Check(f"{name}, {number}", partial(check, subject)) for name, check in parts.items()]
     return checks
 
@@ -188,7 +199,7 @@ def _check_shape_and_input(s: Subject) -> None:
 def _check_independence(s: Subject, train: bool) -> None:
     net, x = s.doubles, s.images()
     y = net.forward(x, train=train)
-    for n in (1, 15, 16, 17, 32):
+    for n in sorted({1, max(1, s.lanes - 1), s.lanes, s.lanes + 1, 2 * s.lanes}):
         same = np.array_equal(net.forward(x[:n], train=train), y[:n])
         assert same, f"batch size: expected the first {n} images to give the same alone as among {len(x)}, got a difference"
     rng = np.random.default_rng(7)

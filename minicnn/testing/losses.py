@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -25,7 +25,7 @@ from ..nn.flatten import Flatten
 from ..nn.losses import Loss
 from .check import Check
 from .gradients import STEP, TOLERANCE, check_direction
-from .layers import BATCHES
+from .layers import GROUPS, images_in
 
 JUNK = (np.nan, 1e3)
 """What stands in memory that nobody may read."""
@@ -62,7 +62,7 @@ class Subject:
 
     def batch(self) -> tuple[Array, Array]:
         """Outputs (N, D), and targets: labels (N,) or vectors (N, D)."""
-        rng, images = np.random.default_rng(self.seed), BATCHES[self.lanes]
+        rng, images = np.random.default_rng(self.seed), images_in(self.lanes)
         y = rng.standard_normal((images, self.outputs))
         return y, rng.integers(0, self.outputs, images) if self.labelled else rng.standard_normal(y.shape)
 
@@ -109,7 +109,7 @@ class Subject:
         return Passes(float(slot.values[0][0]), gradient, second, dead, untouched)
 
 
-def check_loss(loss: Loss, outputs: int = 5, seed: int = 0, backend: str = "cpu") -> list[Check]:
+def check_loss(loss: Loss, outputs: int = 5, seed: int = 0, backend: str = "cpu", lanes: Sequence[int] = GROUPS) -> list[Check]:
     """What a loss has to keep, as named checks; nothing is checked until they are called.
 
     The gradient is right in float64; passes read only what was written and leave the outputs untouched; padding lanes count
@@ -122,6 +122,7 @@ def check_loss(loss: Loss, outputs: int = 5, seed: int = 0, backend: str = "cpu"
         outputs: how many outputs an image has.
         seed: of the outputs and targets.
         backend: of the kernels.
+        lanes: of the groups that it is checked in.
 
     Returns:
         The checks, to be called one by one: each raises AssertionError where the loss is wrong; the message says where.
@@ -136,11 +137,11 @@ def check_loss(loss: Loss, outputs: int = 5, seed: int = 0, backend: str = "cpu"
     if loss.curvature is not None:
         parts["curvature"] = _check_curvature
     checks: list[Check] = []
-    for lanes in BATCHES:
-        number = f"{lanes} lanes" if lanes > 1 else "1 lane"
+    for several in lanes:
+        number = f"{several} lanes" if several > 1 else "1 lane"
         for labelled in _kinds(loss):
-            subject, kind = Subject(loss, outputs, seed, backend, lanes, labelled), "labels" if labelled else "vectors"
-            own = [name for name in parts if lanes > 1 or name != "padding lanes"]
+            subject, kind = Subject(loss, outputs, seed, backend, several, labelled), "labels" if labelled else "vectors"
+            own = [name for name in parts if several > 1 or name != "padding lanes"]
             checks += [Check(f"{name}, {kind}, {number}", partial(parts[name], subject)) for name in own]
     return checks
 

@@ -11,6 +11,8 @@ import numpy as np
 
 from ..arrays import Shape
 from ..data.outfile import StrPath
+from ..engine.accumulate import MOST_SLOTS, SLOTS
+from ..engine.batch import may_be_lanes
 from ..engine.bind import PlacedLayer
 from ..engine.graph import Item, checked_shapes, items_of, plan_graph
 from ..engine.required_memory import check_memory
@@ -34,6 +36,7 @@ FIELDS: dict[str, type] = {
     "outputs": list,
     "dtype": str,
     "lanes": int,
+    "slots": int,
     "seed": int,
     "steps": int,
     "frozen": list,
@@ -61,6 +64,7 @@ def describe(net: Network) -> Document:
         "outputs": list(net.outputs),
         "dtype": str(net.dtype),
         "lanes": net.lanes,
+        "slots": net.slots,
         "seed": net.seed,
         "steps": net.steps,
         "frozen": list(net.frozen),
@@ -104,6 +108,7 @@ class Architecture(NamedTuple):
     outputs: list[str]
     dtype: str
     lanes: int
+    slots: int
     seed: int
     steps: int
     frozen: list[str]
@@ -122,7 +127,7 @@ class Architecture(NamedTuple):
             OptionError, BackendError: as of ``Network``.
             CheckpointError: parameters cannot be drawn as the file says.
         """
-        kinds = {"dtype": self.dtype, "lanes": self.lanes, "seed": self.seed, "outputs": self.outputs}
+        kinds = {"dtype": self.dtype, "lanes": self.lanes, "slots": self.slots, "seed": self.seed, "outputs": self.outputs}
         try:
             with np.errstate(all="ignore"):  # parameters are drawn as the file says, and replaced
                 net = Network(self.items, self.in_shapes, threads=threads, backend=backend, **kinds)  # type: ignore[arg-type]
@@ -146,6 +151,8 @@ def read(path: StrPath, found: Json, decoder: Decoder) -> Architecture:
     Raises:
         CheckpointError: it is that of no network, or of one that is too large for this machine.
     """
+    if isinstance(found, dict):
+        found = {"slots": SLOTS} | found  # which files did not say while there was no choice
     if not isinstance(found, dict) or found.keys() != FIELDS.keys():
         safetensors_file.refuse(path, f"a network as an object of {', '.join(FIELDS)}", short(found))
     for name, kind in FIELDS.items():
@@ -155,8 +162,10 @@ def read(path: StrPath, found: Json, decoder: Decoder) -> Architecture:
         if not all(isinstance(each, str) for each in found[name]):
             safetensors_file.refuse(path, f"{name} of the network as names", short(found[name]))
     lanes = found["lanes"]
-    if found["dtype"] not in ("float32", "float64") or not (lanes == 1 or (lanes % 16 == 0 and 0 < lanes <= MOST)):
+    if found["dtype"] not in ("float32", "float64") or not may_be_lanes(lanes) or lanes > MOST:
         safetensors_file.refuse(path, "a dtype and lanes of a network", short((found["dtype"], lanes)))
+    if not 1 <= found["slots"] <= MOST_SLOTS:
+        safetensors_file.refuse(path, f"slots of the network from 1 to {MOST_SLOTS}", str(found["slots"]))
     shapes = {name: _shape(path, shape) for name, shape in found["inputs"].items()}
     if not 0 < len(found["layers"]) <= MOST_LAYERS:
         safetensors_file.refuse(path, f"1 to {MOST_LAYERS:,} layers", str(len(found["layers"])))
@@ -171,7 +180,7 @@ def read(path: StrPath, found: Json, decoder: Decoder) -> Architecture:
         safetensors_file.refuse(path, "a network that fits into memory", "a larger one")
     except FAULTS as fault:  # of a layer of the user's own
         safetensors_file.refuse(path, "a network that can be made", str(fault))
-    rest = {name: found[name] for name in ("outputs", "dtype", "lanes", "seed", "steps", "frozen")}
+    rest = {name: found[name] for name in ("outputs", "dtype", "lanes", "slots", "seed", "steps", "frozen")}
     return Architecture(items=items, in_shapes=shapes, placed=placed, **rest)
 
 

@@ -6,7 +6,8 @@ batch normalisation as they are. So a weights file is the
 ``state_dict`` of a PyTorch module with the same layer names, and the other way round. A training checkpoint also has the
 optimiser's vectors, such as ``optimizer.m``, each as long as all parameters together. The rest is one JSON document in the
 header's metadata, under ``minicnn``: the version of this format, the kind, the version of minicnn, the caller's metadata, and
-for training the optimiser's class and both step counts; and, where layers were frozen, in how many steps each was.
+for training the optimiser's class, both step counts and the network's lanes and slots, which fix the order of its sums; and,
+where layers were frozen, in how many steps each was.
 
 Loading checks everything before it changes anything. The dtype must be the network's, so that a resumed run is exact. Only a
 file without that document, such as PyTorch's, may be float32 for a float64 network; this conversion is exact as well.
@@ -36,6 +37,8 @@ VECTOR = "optimizer."
 CALLBACKS = f"{VECTOR}callbacks."
 """What callbacks keep; whoever reads the weights leaves it out with the optimiser's vectors."""
 MISSED = "optimizer_missed"
+ORDER = ("lanes", "slots")
+"""What the order of sums follows from."""
 MOST_DOCUMENT = 1 << 24
 """So many characters the JSON document may have."""
 OTHER = "load it into a network with the same layers, names and shapes"
@@ -139,6 +142,7 @@ def save_training(
             raise CheckpointError(os.fspath(path), error.what, hint) from None
         more: Document = {"optimizer": _class(optimizer), "optimizer_steps": optimizer.steps, "network_steps": net.steps}
         more |= {MISSED: optimizer.missed} if optimizer.missed else {}
+        more |= {name: getattr(net, name) for name in ORDER}
     safetensors_file.write(path, tensors, document_text(path, "training", metadata, **more))
 
 
@@ -167,6 +171,7 @@ def load_training(path: StrPath, net: Network, optimizer: Optimizer) -> Document
     steps = document["optimizer_steps"]
     vectors = optimizer.names if steps else ()  # before the first step there are no vectors
     names, missed = stored_names(path, net), _missed(path, net, document, steps)
+    _check_order(path, net, document)
     own = {name: tensor for name, tensor in tensors.items() if not name.startswith(CALLBACKS)}
     check_tensors(path, net, own, stored_arrays(path, net) | {VECTOR + name: net.params.flat for name in vectors})
     with net.update():
@@ -267,6 +272,20 @@ def _missed(path: StrPath, net: Network, document: Document, steps: int) -> dict
         what = f"{MISSED} in its metadata as numbers of at most {steps} by the names of layers"
         safetensors_file.refuse(path, what, short(found))
     return dict(found)
+
+
+def _check_order(path: StrPath, net: Network, document: Document) -> None:
+    """Refuse a network that sums in another order than the saved one; older files do not say.
+
+    Raises:
+        CheckpointError: lanes or slots differ.
+    """
+    saved = {name: document[name] for name in ORDER if name in document}
+    here = {name: getattr(net, name) for name in saved}
+    if saved != here:
+        own, got, make = (", ".join(f"{name}={short(each[name])}" for name in each) for each in (here, saved, saved))
+        what = f"expected a run with {own}, got one with {got}, whose sums have another order"
+        raise CheckpointError(os.fspath(path), what, f"make the network with {make}, or load the weights alone")
 
 
 def _class(optimizer: Optimizer) -> str:

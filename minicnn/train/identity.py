@@ -143,7 +143,7 @@ class _Description:
             graph |= {"frozen": True} if placed.frozen else {}
             layers.append({"name": name, "layer": what if isinstance(what, str) else self(what)} | graph)
         shapes = {name: list(shape) for name, shape in net.in_shapes.items()}
-        rest: Document = {"dtype": str(net.dtype), "lanes": net.lanes, "backend": net.backend.name}
+        rest: Document = {"dtype": str(net.dtype), "lanes": net.lanes, "slots": net.slots, "backend": net.backend.name}
         if net.outputs != (net.layers[-1].name,):
             rest["outputs"] = list(net.outputs)
         return {"in_shape": list(net.in_shape) if len(shapes) == 1 else shapes, "layers": layers} | rest
@@ -158,7 +158,7 @@ class _Description:
 
 
 def network(net: Network) -> Document:
-    """Describe a network by layers, shapes, dtype, lanes and backend, without its seed and parameters.
+    """Describe a network by layers, shapes, dtype, lanes, slots and backend, without its seed and parameters.
 
     Args:
         net: the network.

@@ -16,6 +16,7 @@ from .callbacks import Callback
 from .document import Document
 from .history import EpochResult, Tally, restore
 from .run import TrainingOptions
+from .run_identity import completed
 
 LAST, BEST = "last.safetensors", "model.safetensors"
 
@@ -93,7 +94,7 @@ class RunFolder:
             CheckpointError: it is missing, damaged or of another run.
         """
         metadata = checkpoint.read_metadata(self.last)
-        identity.check(self.last, run, metadata.get("run"), "resume with the settings it was started with")
+        identity.check(self.last, run, completed(metadata.get("run")), "resume with the settings it was started with")
         rows, tally = restore(self.last, metadata, images, options.step_size, validated)
         if not extended and (len(rows) > options.epochs or (len(rows) == options.epochs and tally.steps)):
             what = f"expected a run of at most {options.epochs} epochs, got one of {len(rows) + bool(tally.steps)}"

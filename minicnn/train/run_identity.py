@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from ..engine.accumulate import SLOTS
 from ..engine.by_name import Losses
 from ..network import Network
 from ..optim import Optimizer
 from ..optim.schedules import ConstantRate
 from . import identity
-from .document import Document
+from .document import Document, Json
 from .run import Dataset, TrainingOptions
+
+
+def completed(saved: Json) -> Json:
+    """A saved identity with the number of slots, which files did not say while there was no choice."""
+    network = saved.get("network") if isinstance(saved, dict) else None
+    return saved | {"network": {"slots": SLOTS} | network} if isinstance(saved, dict) and isinstance(network, dict) else saved
 
 
 def describe_run(

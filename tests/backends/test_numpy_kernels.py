@@ -17,6 +17,11 @@ def test_kernel_computes_its_formula(check):
     check()
 
 
+@pytest.mark.parametrize("check", check_backend("cpu", lanes=(4, 8)), ids=str)
+def test_kernel_computes_its_formula_for_few_lanes(check):
+    check()
+
+
 def test_every_kernel_has_a_check():
     assert [str(check) for check in CHECKS] == [f"{name}, {dtype}" for name in sorted(kernels.NAMES) for dtype in DTYPES]
 

@@ -38,13 +38,16 @@ WAYS = {f"pickle {p}": lambda value, p=p: pickled(value, p) for p in (2, pickle.
 COPIES = pytest.mark.parametrize("copied", WAYS.values(), ids=WAYS.keys())
 
 
+OPTIONS = {"dtype": "float64", "threads": 2, "lanes": 32, "slots": 12}
+
+
 @COPIES
-@pytest.mark.parametrize("options", [{}, {"dtype": "float64", "threads": 2, "lanes": 32}], ids=["plain", "options"])
+@pytest.mark.parametrize("options", [{}, OPTIONS], ids=["plain", "options"])
 def test_a_network_and_its_copy_go_on_alike_and_apart(copied, options):
     net = network(**options)
     train(net, m.SGD(0.1))
     copied_net = copied(net)
-    for name in ("in_shape", "dtype", "seed", "steps", "threads", "lanes", "out_shape"):
+    for name in ("in_shape", "dtype", "seed", "steps", "threads", "lanes", "slots", "out_shape"):
         assert getattr(copied_net, name) == getattr(net, name), name
     assert str(copied_net.summary()) == str(net.summary())
     assert np.array_equal(copied_net.predict(X), net.predict(X))

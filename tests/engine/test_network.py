@@ -10,7 +10,7 @@ import pytest
 
 import minicnn as m
 from minicnn.backends.cpu import CHECK, INTERPRET
-from minicnn.engine.runner import SLOTS
+from minicnn.engine.accumulate import SLOTS
 from minicnn.nn.base import LAYERS
 from minicnn.testing import check_layer
 
@@ -188,7 +188,7 @@ def test_any_number_of_threads_gives_the_same_bits(n):
     assert results[0] == results[1] == results[2]
 
 
-@pytest.mark.parametrize("lanes", [32, 48])
+@pytest.mark.parametrize("lanes", [4, 8, 32, 48])
 def test_any_number_of_lanes_gives_the_same_to_rounding(lanes):
     x, t = images(100, "float64"), labels(100)
     net, wide = every_kind(dtype="float64", seed=5), every_kind(dtype="float64", seed=5, lanes=lanes)
@@ -272,7 +272,8 @@ def test_a_dropout_mask_depends_on_seed_and_step_and_not_on_lanes_or_dtype():
     assert set(np.unique(mask)) == {0, np.float32(1 / 0.75)}
     assert np.mean(mask == 0) == pytest.approx(0.25, abs=0.04)  # four and a half standard deviations
     assert len(np.unique(mask, axis=0)) == 40
-    for same in (net, dropout(seed=3, lanes=32), dropout(seed=3, dtype="float64"), dropout(seed=3, threads=2)):
+    lanes = [dropout(seed=3, lanes=n) for n in (1, 4, 8, 32)]
+    for same in (net, *lanes, dropout(seed=3, dtype="float64"), dropout(seed=3, threads=2)):
         np.testing.assert_array_equal(mask_of(same) == 0, mask == 0)
     net.loss_and_grads(m.MSE(), np.ones((1, 60)), np.ones((1, 60)))
     for other in (net, dropout(seed=4)):
@@ -468,9 +469,14 @@ def test_an_in_shape_that_is_none(in_shape):
     [
         ({"dtype": "float16"}, "Network: expected dtype float32 or float64, got 'float16'; give dtype=\"float32\""),
         ({"dtype": int}, "Network: expected dtype float32 or float64, got <class 'int'>; give dtype=\"float32\""),
-        ({"lanes": 0}, "Network: expected lanes as a multiple of 16, or 1, got 0; give lanes=16 or leave it out"),
-        ({"lanes": 24}, "Network: expected lanes as a multiple of 16, or 1, got 24; give lanes=16 or leave it out"),
-        ({"lanes": 16.0}, "Network: expected lanes as a multiple of 16, or 1, got 16.0; give lanes=16 or leave it out"),
+        ({"lanes": 0}, "Network: expected lanes as 1, 4, 8 or a multiple of 16, got 0; give lanes=16 or leave it out"),
+        ({"lanes": 24}, "Network: expected lanes as 1, 4, 8 or a multiple of 16, got 24; give lanes=16 or leave it out"),
+        ({"lanes": 16.0}, "Network: expected lanes as 1, 4, 8 or a multiple of 16, got 16.0; give lanes=16 or leave it out"),
+        ({"lanes": True}, "Network: expected lanes as 1, 4, 8 or a multiple of 16, got True; give lanes=16 or leave it out"),
+        ({"slots": 0}, "Network: expected slots as a whole number from 1 to 64, got 0; give slots=8 or leave it out"),
+        ({"slots": 65}, "Network: expected slots as a whole number from 1 to 64, got 65; give slots=8 or leave it out"),
+        ({"slots": 8.0}, "Network: expected slots as a whole number from 1 to 64, got 8.0; give slots=8 or leave it out"),
+        ({"slots": True}, "Network: expected slots as a whole number from 1 to 64, got True; give slots=8 or leave it out"),
         ({"seed": -1}, "Network: expected seed as a whole number from 0 to 2^64 − 1, got -1; give seed=0"),
         ({"seed": 2**64}, f"Network: expected seed as a whole number from 0 to 2^64 − 1, got {2**64}; give seed=0"),
         ({"seed": 1.5}, "Network: expected seed as a whole number from 0 to 2^64 − 1, got 1.5; give seed=0"),

@@ -42,6 +42,21 @@ def test_layer_keeps_the_contract_whatever_its_options(kind):
         assert [name for name, values in seen.items() if len(values) < 2] == [], "options that were never varied"
 
 
+@KINDS
+@pytest.mark.parametrize("lanes", [4, 8, 32])
+def test_layer_keeps_the_contract_in_groups_of_other_lanes(kind, lanes):
+    """Narrower than a register of this machine, in float32 or in both dtypes, as wide, or wider."""
+
+    @examples(2)
+    @given(STRATEGIES[kind])
+    def keeps_the_contract(case):
+        layer, in_shape = case
+        for check in check_layer(layer, in_shape, lanes=(lanes,)):
+            check()
+
+    keeps_the_contract()
+
+
 def test_every_layer_of_the_package_has_a_strategy():
     defined = {c for c in LAYERS if getattr(sys.modules[c.__module__], c.__name__, None) is c}
     package = {c for c in defined if c.__module__.startswith("minicnn.") and not c.__name__.startswith("_")}

@@ -8,6 +8,7 @@ import pytest
 
 import minicnn as m
 from minicnn import cli
+from minicnn.backends.cpu.compile.host import VectorUnit
 from minicnn.backends.cpu.compile.mode import CHECK, INTERPRET
 from minicnn.cli import doctor
 from minicnn.data import mnist
@@ -174,7 +175,9 @@ def test_a_healthy_machine_is_found_healthy(capsys):
     assert code == 0
     assert {line.split()[0] for line in out.splitlines()} <= {"ok", "slow"}
     assert "calculation: gradients on cpu are those of NumPy" in out
-    assert [line.split()[1] for line in out.splitlines()] == ["vector", "cache:", "processors:", "load:", "calculation:"]
+    assert [line.split()[1] for line in out.splitlines()] == [
+        *("vector", "cache:", "processors:", "load:", "training", "calculation:")
+    ]
 
 
 def test_wrong_gradients_are_found(capsys, monkeypatch):
@@ -201,6 +204,19 @@ def test_what_is_slow_is_said(monkeypatch, tmp_path):
     words = "processors: 3 usable of 64; an affinity or a container limits this process"
     assert next(doctor.processors()) == ("slow", words)
     assert doctor.simd("SSE, 128 bits") == ("slow", "vector unit: SSE, 128 bits; AVX2 is faster")
+
+
+def test_lanes_and_slots_that_keep_more_processors_busy_are_recommended(monkeypatch, capsys):
+    monkeypatch.setattr("minicnn.backends.cpu.compile.host.HOST", VectorUnit(32, 16, True, "AVX2"))
+    default = "lanes=16, slots=8 keep 2 of 2 processors busy"
+    assert doctor.split(32, 2) == ("ok", f"training in batches of 32: {default}")
+    better = "lanes=16, slots=8 keep 2 of 16 processors busy, lanes=8, slots=8 keep 4 of 16 processors busy"
+    assert doctor.split(32, 16) == ("slow", f"training in batches of 32: {better}; give them to Network or to minicnn train")
+    better = "lanes=16, slots=8 keep 8 of 64 processors busy, lanes=16, slots=64 keep 64 of 64 processors busy"
+    assert doctor.split(1024, 64)[1].startswith(f"training in batches of 1024: {better};")
+    monkeypatch.setattr(doctor, "usable_cpus", lambda: 1)
+    _, out, _ = run(capsys, "doctor", "--batch-size", 200)
+    assert "ok      training in batches of 200: lanes=16, slots=8 keep 1 of 1 processors busy\n" in out
 
 
 def test_settings_that_slow_kernels_are_named(monkeypatch):

@@ -535,6 +535,21 @@ def test_another_optimiser_inside_an_average_is_refused(training):
     training.refused(f"{got}; resume with the optimiser that was saved")
 
 
+@pytest.mark.parametrize("options", [{"lanes": 8}, {"slots": 12}, {"lanes": 4, "slots": 1}], ids=str)
+def test_training_does_not_go_on_where_sums_have_another_order(training, options):
+    """It would reach other bits than the run that was saved; the weights alone may go anywhere."""
+    other = Network([(placed.name, placed.layer) for placed in small().layers], (1, 6, 6), threads=1, seed=1, **options)
+    before = snapshot(other, Adam(0.01))
+    with pytest.raises(CheckpointError) as caught:
+        load_training(training.path, other, Adam(0.01))
+    lanes, slots = options.get("lanes", 16), options.get("slots", 8)
+    what = f"expected a run with lanes={lanes}, slots={slots}, got one with lanes=16, slots=8, whose sums have another order"
+    hint = "make the network with lanes=16, slots=8, or load the weights alone"
+    assert str(caught.value) == f"{training.path}: {what}; {hint}"
+    assert snapshot(other, Adam(0.01)) == before
+    load_weights(training.path, other)
+
+
 def test_training_does_not_go_on_from_weights(file):
     save_weights(file.path, file.net, {})
     with pytest.raises(CheckpointError, match="expected a training checkpoint, got weights only; read it with load_weights"):

@@ -42,9 +42,9 @@ def changed():
     return images
 
 
-def net(units=3, dtype="float32", lanes=16, seed=0, **conv):
+def net(units=3, dtype="float32", lanes=16, slots=8, seed=0, **conv):
     layers = [("C1", Conv2d(2, 3, **conv)), ReLU(), Flatten(), ("F1", Dense(units))]
-    return Network(layers, (1, 8, 8), dtype=dtype, lanes=lanes, threads=1, seed=seed)
+    return Network(layers, (1, 8, 8), dtype=dtype, lanes=lanes, slots=slots, threads=1, seed=seed)
 
 
 def frozen(subject):
@@ -145,6 +145,7 @@ DIFFER = [
     (net(), frozen(net())),
     (net(), net(dtype="float64")),
     (net(), net(lanes=32)),
+    (net(), net(slots=9)),
     (net(), net(padding=1)),
     (net(), net(algorithm="direct")),
     (net(), net(seed=1)),  # a network as a value has its parameters with it

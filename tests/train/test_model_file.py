@@ -22,7 +22,7 @@ from minicnn.errors import CheckpointError, OptionError
 from minicnn.nn import Layer
 from minicnn.nn.base import LAYERS, Plan
 from minicnn.nn.init import Values
-from minicnn.train import architecture, checkpoint, described
+from minicnn.train import architecture, checkpoint, described, safetensors_file
 from minicnn.train.described import Decoder
 
 WHOLE = "give a whole file that minicnn or PyTorch saved"
@@ -153,17 +153,28 @@ def test_a_graph_comes_back_with_inputs_outputs_and_shared_layers(tmp_path):
         ("size", m.Dense(1), "block"),
     ]
     shapes = {"a": (2, 5, 6), "b": (2, 5, 6)}
-    options = {"outputs": ("class", "size"), "dtype": "float64", "lanes": 32, "seed": 7}
+    options = {"outputs": ("class", "size"), "dtype": "float64", "lanes": 32, "slots": 12, "seed": 7}
     net = unsettled(m.Network(items, shapes, threads=1, backend="numpy", **options))
     net.steps = 12
     net.freeze("C", "block-1")
     found = there_and_back(tmp_path, net, backend="numpy")
     assert architecture.describe(found) == architecture.describe(net)
-    for name in ("in_shapes", "outputs", "dtype", "lanes", "seed", "steps", "frozen"):
+    for name in ("in_shapes", "outputs", "dtype", "lanes", "slots", "seed", "steps", "frozen"):
         assert getattr(found, name) == getattr(net, name), name
     assert bits(found) == bits(net)
     assert str(found.summary()) == str(net.summary())
     assert found.layers[1].owner == "C"
+
+
+def test_a_file_from_before_there_was_a_choice_of_slots_is_read(tmp_path):
+    net = m.Network([("F", m.Dense(3))], (4,), threads=1, backend="numpy")
+    m.save(tmp_path / "net", net)
+    metadata, tensors = safetensors_file.read(tmp_path / "net")
+    document = json.loads(metadata["minicnn"])
+    assert document["network"].pop("slots") == 8
+    safetensors_file.write(tmp_path / "net", tensors, metadata | {"minicnn": json.dumps(document)})
+    found = m.load(tmp_path / "net", backend="numpy")
+    assert architecture.describe(found) == architecture.describe(net)
 
 
 def test_a_model_file_is_a_weights_file_too(tmp_path):
@@ -369,13 +380,17 @@ for _ in range(12):
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (("network",), {}, "a network as an object of inputs, layers, outputs, dtype, lanes, seed, steps, frozen, got "),
+        (("network",), {}, "a network as an object of inputs, layers, outputs, dtype, lanes, slots, seed, steps, frozen, got "),
         (("network", "inputs"), {}, "a network that can be made, got something else (Network: expected in_shape as a shape"),
         (("network", "inputs"), [], "inputs of the network as dict, got something else ([])"),
         (("network", "seed"), -1, "seed of the network as int, got something else (-1)"),
         (("network", "lanes"), True, "lanes of the network as int, got something else (True)"),
         (("network", "lanes"), 17, "a dtype and lanes of a network, got something else (('float32', 17))"),
         (("network", "lanes"), 2**30, "a dtype and lanes of a network, got something else (('float32', 1073741824))"),
+        (("network", "lanes"), 24, "a dtype and lanes of a network, got something else (('float32', 24))"),
+        (("network", "slots"), 0, "slots of the network from 1 to 64, got something else (0)"),
+        (("network", "slots"), 65, "slots of the network from 1 to 64, got something else (65)"),
+        (("network", "slots"), True, "slots of the network as int, got something else (True)"),
         (("network", "dtype"), "int8", "a dtype and lanes of a network, got something else (('int8', 16))"),
         (("network", "outputs"), [1], "outputs of the network as names, got something else ([1])"),
         (("network", "outputs"), ["G"], "a network that can be made, got something else (Network: expected outputs as names"),

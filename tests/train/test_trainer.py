@@ -35,7 +35,7 @@ from minicnn.data.pixels import shuffled
 from minicnn.optim.averaging import ParameterAverage
 from minicnn.optim.plateau import ReduceOnPlateau
 from minicnn.optim.schedules import ConstantRate, OneCycle, PiecewiseConstant
-from minicnn.train import BEST, LAST, Dataset, Trainer, TrainingOptions, checkpoint, history, identity
+from minicnn.train import BEST, LAST, Dataset, Trainer, TrainingOptions, checkpoint, history, identity, safetensors_file
 from minicnn.train.folder_lock import LOCK
 from minicnn.train.interrupt import Terminated, end, handled
 
@@ -352,6 +352,10 @@ OTHERS = {
         {"net": Network([(b.name, b.layer) for b in network().layers], (1, 28, 28), seed=3, threads=1, lanes=32)},
         "network.lanes 32, got network.lanes 16",
     ),
+    "slots": (
+        {"net": Network([(b.name, b.layer) for b in network().layers], (1, 28, 28), seed=3, threads=1, slots=12)},
+        "network.slots 12, got network.slots 8",
+    ),
     "schedule": ({"run": ("schedule", OneCycle())}, "epochs 1, schedule OneCycle(pct_start=0.3, "),
     "decay": ({"run": ("decay", 0.9)}, "decay 0.9, got decay 1.0"),
     "batch": ({"run": ("batch_size", 16)}, "batch_size 16, got batch_size 32"),
@@ -370,6 +374,14 @@ def test_a_run_with_one_other_setting_is_refused_by_its_name(saved, case):
     assert str(caught.value).startswith(f"{saved / LAST}: expected a run with {words}")
     assert str(caught.value).endswith("; resume with the settings it was started with")
     assert subject.net.params.flat.tobytes() == before
+
+
+def test_a_run_that_was_saved_before_there_was_a_choice_of_slots_goes_on_with_eight(saved):
+    metadata, tensors = safetensors_file.read(saved / LAST)
+    document = json.loads(metadata["minicnn"])
+    del document["metadata"]["run"]["network"]["slots"], document["slots"], document["lanes"]
+    safetensors_file.write(saved / LAST, tensors, metadata | {"minicnn": json.dumps(document)})
+    assert len(settings(saved).fit(resume=True)) == 1
 
 
 def test_a_run_goes_on_at_any_number_of_threads_and_with_equal_data_elsewhere_in_memory(saved):

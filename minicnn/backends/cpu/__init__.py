@@ -1,11 +1,17 @@
 """The CPU backend: Numba kernels over lane groups."""
 
+from dataclasses import replace
+from functools import cache
+
+from ...arrays import DType
 from ..interface import Backend, kernels_in
+from ..operation import Operation
 from . import lowering
 from .compile.ahead import compile_ahead
 from .compile.host import HOST
-from .compile.jit import LOG
+from .compile.jit import LOG, fitted
 from .compile.mode import CHECK, INTERPRET
+from .compile.narrow import Fit, fit_of
 from .conv import im2col, sparse
 from .kernels import (
     adaptive,
@@ -39,6 +45,23 @@ KERNELS = kernels_in(
 )
 globals().update(KERNELS)  # so that cpu.relu is one of them
 
+
+def of_lanes(lanes: int, dtype: DType) -> Backend:
+    """The backend for groups of so many lanes: with kernels fitted to them where they are fewer than usual."""
+    fit = fit_of(lanes, dtype.itemsize)
+    return BACKEND if fit is None else _of(fit)
+
+
+@cache
+def _of(fit: Fit) -> Backend:
+    rules = lowering.CpuLowering(fit)
+    kernels = {
+        name: kernel.under(rules.convolutions) if isinstance(kernel, Operation) else fitted(kernel, fit)
+        for name, kernel in KERNELS.items()
+    }
+    return replace(BACKEND, kernels=kernels, lowering=rules)
+
+
 BACKEND = Backend(
     name="cpu",
     kernels=KERNELS,
@@ -50,4 +73,5 @@ BACKEND = Backend(
     threads=True,
     checked=CHECK,
     interpreted=INTERPRET,
+    fitted=of_lanes,
 )

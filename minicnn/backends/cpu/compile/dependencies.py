@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+from collections.abc import Iterator
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 
@@ -15,17 +16,9 @@ from types import CodeType, FunctionType, ModuleType
 def stamp(function: FunctionType) -> str:
     """A hash of a function's file and of the helpers, modules and constants that its code names."""
     digest = hashlib.sha256()
-    waiting: list[object] = [function]
-    seen: set[int] = set()
-    while waiting:
-        value = _unwrapped(waiting.pop())
-        if id(value) in seen:
-            continue
-        seen.add(id(value))
+    for value in reached(function):
         if isinstance(value, FunctionType):
             digest.update(_source(value))
-            if not value.__module__.startswith(("numba", "numpy", "llvmlite")):
-                waiting += [value.__globals__[name] for name in _names(value.__code__) if name in value.__globals__]
         elif isinstance(value, ModuleType):
             digest.update(value.__name__.encode())
             if not value.__name__.startswith(("numba", "numpy")):
@@ -33,6 +26,26 @@ def stamp(function: FunctionType) -> str:
         elif isinstance(value, int | float | str | bool | tuple):
             digest.update(repr(value).encode())
     return digest.hexdigest()[:16]
+
+
+def calls_into(function: FunctionType, package: str) -> bool:
+    """Whether a function or one of its helpers names a function of a package."""
+    return any(isinstance(value, FunctionType) and value.__module__.startswith(package) for value in reached(function))
+
+
+def reached(function: FunctionType) -> Iterator[object]:
+    """A function, and the helpers, modules and constants that its code and that of its helpers name."""
+    waiting: list[object] = [function]
+    seen: set[int] = set()
+    while waiting:
+        value = _unwrapped(waiting.pop())
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        yield value
+        if isinstance(value, FunctionType) and not value.__module__.startswith(("numba", "numpy", "llvmlite")):
+            waiting += [value.__globals__[name] for name in _names(value.__code__) if name in value.__globals__]
+            waiting += [cell.cell_contents for cell in value.__closure__ or ()]
 
 
 def _names(code: CodeType) -> list[str]:

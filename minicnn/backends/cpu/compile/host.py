@@ -13,7 +13,7 @@ from llvmlite import binding
 from .mode import CPU_FEATURES
 
 LANES = 16
-"""Kernels over lanes process this many vectors at a time."""
+"""Numbers side by side that fill whole vectors of any width: the lanes of a group, or a multiple of them."""
 
 
 @dataclass(frozen=True)

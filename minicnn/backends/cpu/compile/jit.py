@@ -11,6 +11,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cached_property, update_wrapper
 from types import FunctionType
 from typing import Any, NamedTuple, overload
 
@@ -24,7 +25,10 @@ from ... import program
 from ...log import CompileLog
 from ...program import BoundCall
 from .cache import cache_for, words
+from .dependencies import calls_into
+from .host import HOST
 from .mode import CHECK, INTERPRET
+from .narrow import Fit, NarrowArray, with_vectors
 from .uninterrupted import uninterrupted
 
 FLAGS = {"nsz", "arcp", "contract", "afn", "reassoc"}
@@ -35,6 +39,9 @@ Function = Callable[..., None]
 Key = tuple[tuple[DType, int, bool], ...]
 """Type, rank and contiguity of each array."""
 
+
+TILES = "minicnn.backends.cpu.tiles"
+"""Whose functions kernels are compiled anew for where vectors are narrower."""
 
 LOG = CompileLog(words)
 
@@ -65,22 +72,31 @@ class Kernel(program.Kernel):
     Args:
         function: the kernel as plain Python.
         flat: whether it works element by element, so that arrays of any rank are passed as vectors.
+        vector_bytes: of its vectors.
     """
 
-    def __init__(self, function: FunctionType, flat: bool) -> None:
-        self.function, self.flat = function, flat
+    def __init__(self, function: FunctionType, flat: bool, vector_bytes: int = HOST.bytes) -> None:
+        self.function, self.flat, self._vector_bytes = function, flat, vector_bytes
         self.__name__, self.__doc__, self.__module__ = function.__name__, function.__doc__, function.__module__
         self.__wrapped__, self.__qualname__ = function, function.__qualname__
         self._compiled: dict[Key, Machine] = {}
+        self._narrow: dict[int, Kernel] = {}
 
     def bind(self, arrays: tuple[Array, ...]) -> BoundCall:
         """The machine code for these arrays, and the arrays in the form it takes; compiles if needed."""
         arrays = self._as_taken(arrays)
         if INTERPRET:
-            return BoundCall(self.function, arrays, 0)
+            plain = self._vector_bytes == HOST.bytes
+            return BoundCall(self.function if plain else with_vectors(self.function, self._vector_bytes), arrays, 0)
         machine = self._machine(arrays, compiles=True)
         assert machine is not None
         return BoundCall(machine.entry, arrays, machine.address)
+
+    def fitted(self, fit: Fit) -> Kernel:
+        """The kernel for groups of fewer lanes than usual: itself where they fill its vectors, or where it names none."""
+        if fit.vector_bytes >= self._vector_bytes or not self._has_vectors:
+            return self
+        return self._narrow.setdefault(fit.vector_bytes, Kernel(self.function, self.flat, fit.vector_bytes))
 
     def load(self, arrays: tuple[Array, ...]) -> bool:
         """Whether there is machine code for these arrays, in memory or in the cache, from which it is then loaded."""
@@ -102,11 +118,15 @@ class Kernel(program.Kernel):
         if key not in self._compiled:
             with COMPILING, uninterrupted():
                 if key not in self._compiled:
-                    machine = _made(self.function, tuple(_array_type(a) for a in arrays), compiles)
+                    machine = _made(self.function, tuple(_array_type(a, self._vector_bytes) for a in arrays), compiles)
                     if machine is None:
                         return None
                     self._compiled[key] = machine
         return self._compiled[key]
+
+    @cached_property
+    def _has_vectors(self) -> bool:
+        return calls_into(self.function, TILES)
 
     def __reduce__(self) -> str:
         """Pickle by name, as for a function."""
@@ -136,7 +156,7 @@ def kernel(function: Any = None, /, *, flat: bool = False) -> Kernel | Callable[
 class Selection(program.Kernel):
     """A kernel chosen among several, by the shapes of its arrays."""
 
-    def __init__(self, choose: Callable[..., program.Kernel]) -> None:
+    def __init__(self, choose: Callable[..., Kernel | Selection]) -> None:
         self.choose = choose
         self.__name__, self.__doc__, self.__module__ = choose.__name__, choose.__doc__, choose.__module__
         self.__wrapped__ = choose
@@ -146,14 +166,28 @@ class Selection(program.Kernel):
         with COMPILING:  # a kernel made on demand is made only once
             return self.choose(*arrays).bind(arrays)
 
+    def fitted(self, fit: Fit) -> Selection:
+        """The same choice, of kernels for groups of fewer lanes than usual."""
 
-def select(choose: Callable[..., program.Kernel]) -> Selection:
+        def choose(*arrays: Array) -> Kernel | Selection:
+            return self.choose(*arrays).fitted(fit)
+
+        return Selection(update_wrapper(choose, self.choose))
+
+
+def select(choose: Callable[..., Kernel | Selection]) -> Selection:
     """Decorate a function that returns the kernel to use for its arrays."""
     return Selection(choose)
 
 
-def _array_type(array: Array) -> types.Array:
-    return types.Array(from_dtype(array.dtype), array.ndim, "C" if array.flags.c_contiguous else "A")
+def fitted(kernel: program.Function, fit: Fit) -> program.Function:
+    """A kernel for groups of fewer lanes than usual; any other function as it is."""
+    return kernel.fitted(fit) if isinstance(kernel, Kernel | Selection) else kernel
+
+
+def _array_type(array: Array, vector_bytes: int) -> types.Array:
+    plain = types.Array(from_dtype(array.dtype), array.ndim, "C" if array.flags.c_contiguous else "A")
+    return plain if vector_bytes == HOST.bytes else NarrowArray(plain, vector_bytes)
 
 
 class _NotCachedError(Exception):

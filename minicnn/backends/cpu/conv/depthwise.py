@@ -13,7 +13,7 @@ from functools import cache
 from typing import NamedTuple
 
 from ....arrays import Array
-from ..compile.host import HOST, LANES
+from ..compile.host import HOST
 from ..compile.jit import Kernel, kernel, select
 from ..tiles import tile_activation, tile_bias, tile_store, tile_sum_add, tile_width, tile_zeros
 from ..tiles.activation import NONE
@@ -144,7 +144,7 @@ def dW_row(window: Array, x: Array, dy: Array, dW: Array) -> Row | None:
 def applies(x: Array, W: Array, window: Array, y: Array) -> bool:
     """Whether these kernels convolve x, and make its gradient and that of W."""
     kernel, strides, dilation = window[:2], window[2:4], window[6:]
-    own = W.shape[1] == 1 < len(x) and x.shape[3] % LANES == 0
+    own = W.shape[1] == 1 < len(x) and x.shape[3] > 1
     plain = max(kernel) <= MOST_TAPS and {*strides.tolist()} <= {*STRIDES} and (dilation == 1).all()
     return bool(own and plain) and None not in (forward_row(window, x, y), dx_row(window, y, x), dW_row(window, x, y, W))
 

@@ -15,7 +15,6 @@ from numba.extending import register_jitable
 
 from ....arrays import Array
 from ...scratch import ScratchSpec
-from ..compile.host import LANES
 from ..compile.jit import Kernel, kernel
 from ..tiles import (
     tile_activation,
@@ -92,7 +91,7 @@ def applies(x: Array, y: Array, window: Array) -> bool:
     apart = window[0] * window[1] > 1 and max(window[2], window[3], window[6], window[7]) > 1
     channels = FEWEST_CHANNELS if x[0].nbytes % PAGE else FEWEST_MEETING
     enough = len(x) >= channels and len(y) >= FEWEST_FILTERS
-    return bool(apart and enough and x.dtype == np.float32 and x.shape[3] % LANES == 0)
+    return bool(apart and enough and x.dtype == np.float32 and x.shape[3] > 1)
 
 
 def rewritten(

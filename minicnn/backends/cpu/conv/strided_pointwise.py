@@ -12,7 +12,6 @@ import numpy as np
 
 from ....arrays import Array
 from ...scratch import ScratchSpec
-from ..compile.host import LANES
 from ..compile.jit import Kernel, kernel
 from ..tiles import tile_multiply, tile_places, tile_put, tile_width, tile_zeros
 from .direct import tile_size
@@ -56,7 +55,7 @@ def strided_pointwise_dx(rows: int, cols: int) -> Kernel:
 def applies(dy: Array, window: Array) -> bool:
     """Whether a convolution is 1 × 1 with a stride above 1 and no padding."""
     strided = window[0] == window[1] == 1 and window[4] == window[5] == 0 and max(window[2], window[3]) > 1
-    return bool(strided and dy.dtype == np.float32 and dy.shape[3] % LANES == 0)
+    return bool(strided and dy.dtype == np.float32 and dy.shape[3] > 1)
 
 
 def rewritten(dy: Array, packed: Array, window: Array, dx: Array) -> tuple[Kernel, tuple[Array | ScratchSpec, ...]]:

@@ -13,7 +13,7 @@ from numba.extending import register_jitable
 
 from ....arrays import Array
 from ...scratch import ScratchSpec
-from ..compile.host import HOST, LANES
+from ..compile.host import HOST
 from ..compile.jit import Kernel, kernel
 from ..tiles import tile_add, tile_outer, tile_store, tile_transposed, tile_width, tile_zeros
 from .direct_dw import on_map
@@ -103,9 +103,10 @@ def tile_size(channels: int, vectors: int) -> tuple[int, int]:
 
 
 def applies(x: Array, dy: Array) -> bool:
-    """Whether there are enough channels, and filters are a multiple of two or three vectors."""
-    vectors, rest = divmod(len(dy), HOST.width(dy.itemsize))
-    return rest == 0 and (vectors % 2 == 0 or vectors % 3 == 0) and len(x) >= FEWEST and x.shape[3] % LANES == 0
+    """Whether there are enough channels, filters are a multiple of two or three vectors, and lanes are whole vectors."""
+    width = HOST.width(dy.itemsize)
+    vectors, rest = divmod(len(dy), width)
+    return rest == 0 and (vectors % 2 == 0 or vectors % 3 == 0) and len(x) >= FEWEST and x.shape[3] % width == 0
 
 
 def rewritten(x: Array, dy: Array, window: Array, dW: Array) -> tuple[Kernel, tuple[Array | ScratchSpec, ...]]:

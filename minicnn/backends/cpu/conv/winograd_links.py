@@ -15,7 +15,7 @@ from numba.extending import register_jitable
 
 from ....arrays import Array
 from ...scratch import ScratchSpec
-from ..compile.host import HOST, LANES
+from ..compile.host import HOST
 from ..compile.jit import Kernel, kernel
 from ..tiles import (
     tile_activation,
@@ -190,7 +190,7 @@ def _backward(height: int, rows: int) -> Kernel:
 def applies(x: Array, kernel: tuple[int, ...], links: int, y: Array) -> bool:
     """Whether kernels are 5 × 5, patches cover the rows, a column fits the registers, and there are enough links."""
     fits = kernel == (TAPS, TAPS) and y.shape[2] % 2 == 0 and y.shape[1] + 2 * TAPS <= HOST.registers
-    return bool(fits and links >= 2 * (len(x) + len(y)) and x.dtype == np.float32 and x.shape[3] % LANES == 0)
+    return bool(fits and links >= 2 * (len(x) + len(y)) and x.dtype == np.float32 and x.shape[3] > 1)
 
 
 def forward(x: Array, W: Array, b: Array, first: Array, links: Array, y: Array, activation_number: int) -> Rewritten:

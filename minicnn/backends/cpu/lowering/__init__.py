@@ -8,16 +8,18 @@ The fused kernels are for float32: float64 takes its functions from the C librar
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import cast
 
 import numpy as np
 
 from ....arrays import Array, same
 from ...convolution import Convolutions
 from ...operation import Operation
-from ...program import Call, Function, Program
+from ...program import Call, Function, Kernel, Program
 from ...workspace import Workspace
-from ..compile.host import LANES
-from ..compile.jit import COMPILING
+from ..compile.jit import COMPILING, fitted
+from ..compile.narrow import Fit
 from ..conv import (
     depthwise,
     direct,
@@ -49,7 +51,7 @@ HALVES = (2, 2, 2, 2, 0, 0, 1, 1)
 
 def halves(x: Array, y: Array, window: Array) -> bool:
     """Whether a pool's windows are 2 × 2, lie side by side and cover the map, and there are lanes to fill vectors with."""
-    return bool(tuple(window) == HALVES and x.shape[1:3] == (2 * y.shape[1], 2 * y.shape[2]) and x.shape[3] % LANES == 0)
+    return bool(tuple(window) == HALVES and x.shape[1:3] == (2 * y.shape[1], 2 * y.shape[2]) and x.shape[3] > 1)
 
 
 def unit_stride(window: Array) -> bool:
@@ -68,8 +70,8 @@ def convolution_activation(calls: Sequence[Call]) -> Rewrite | None:
         return Rewrite(2, depthwise_activated(kind, *arrays[:2], *arrays[3:]), arrays)
     if calls[0].name == "conv2d_image":
         return Rewrite(2, conv2d_image_activated(kind, arrays[0], arrays[3], arrays[-1]), arrays)
-    few = image_sparse_conv.sparse_conv2d_activated if arrays[-1].shape[-1] % LANES else sparse_conv2d_activated
-    activated = conv2d_activated if calls[0].name == "conv2d" else few
+    sparse = sparse_conv2d_activated if arrays[-1].shape[-1] > 1 else image_sparse_conv.sparse_conv2d_activated
+    activated = conv2d_activated if calls[0].name == "conv2d" else sparse
     return Rewrite(2, activated(kind, arrays[1], arrays[-1]), arrays)
 
 
@@ -241,16 +243,28 @@ FROM_ZERO = {"outer_add": by_lanes.outer}
 
 
 class CpuLowering:
-    """See ``interface.Lowering``."""
+    """See ``interface.Lowering``.
+
+    Args:
+        fit: what kernels are fitted to, for groups of fewer lanes than usual.
+    """
+
+    def __init__(self, fit: Fit | None = None) -> None:
+        self._fit, self.convolutions = fit, CONVOLUTIONS
+        if fit is not None:
+            self.convolutions = CONVOLUTIONS.of(lambda own: cast("Kernel", fitted(own, fit)))
 
     def lower(self, program: Program, workspace: Workspace, moving: bool = False, fuse: bool = True) -> Program:
         """Convolutions by their shapes, then neighbours in one pass over memory."""
-        calls = CONVOLUTIONS.lowered(norms.gathered(folded(program.calls, workspace.derived)), workspace)
-        return Program(fused(calls, workspace, moving) if fuse else calls)
+        calls = self.convolutions.lowered(norms.gathered(folded(program.calls, workspace.derived)), workspace)
+        calls = fused(calls, workspace, moving) if fuse else calls
+        fit = self._fit
+        return Program(calls if fit is None else [replace(call, kernel=fitted(call.kernel, fit)) for call in calls])
 
     def from_zero(self, call: Call) -> Function | None:
         """One that spares the zeros."""
-        return FROM_ZERO.get(call.name)
+        found = FROM_ZERO.get(call.name)
+        return found if found is None or self._fit is None else fitted(found, self._fit)
 
     def check_call(self, where: str, function: Function) -> None:
         """Any function can be called."""

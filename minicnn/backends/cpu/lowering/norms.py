@@ -52,8 +52,9 @@ def _passes(call: Call, sums: Call) -> bool:
 
 
 def _vectors(channels: int, *arrays: Array) -> bool:
-    """Whether a part of the arrays, one for each channel, is whole vectors."""
-    return all(array.flags.c_contiguous and array.size // channels % LANES == 0 for array in arrays)
+    """Whether a part of the arrays, one for each channel, is whole vectors, as lanes are."""
+    fill = (array.shape[-1] > 1 or array.size // channels % LANES == 0 for array in arrays)
+    return all(fill) and all(array.flags.c_contiguous for array in arrays)
 
 
 def _other(calls: Sequence[Call], y: Array) -> Array | None:

@@ -15,10 +15,16 @@ from numba.extending import models, register_model
 
 from ..compile.host import HOST, OUTSIDE
 from ..compile.mode import CHECK
+from ..compile.narrow import vector_bytes_of
 
 I32, I64 = ir.IntType(32), ir.IntType(64)
 SCALAR = {types.float32: ir.FloatType(), types.float64: ir.DoubleType()}
 SCALAR_BYTES = {types.float32: 4, types.float64: 8}
+
+
+def width_of(like: Any) -> int:
+    """How many numbers the vectors of a kernel have, for an array of this type."""
+    return vector_bytes_of(like) // SCALAR_BYTES[like.dtype]
 
 
 class TileType(types.Type):

@@ -15,13 +15,13 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from ..compile.host import HOST, OUTSIDE
-from .emit import SCALAR_BYTES, Emit, TileType
+from ..compile.host import OUTSIDE
+from .emit import Emit, TileType, width_of
 from .row_tile import LONG, literals
 
 
-def _tile_of(dtype: Any, m: int, n: int) -> TileType:
-    return TileType(dtype, m, n, HOST.width(SCALAR_BYTES[dtype]))
+def _tile_of(like: Any, m: int, n: int) -> TileType:
+    return TileType(like.dtype, m, n, width_of(like))
 
 
 @intrinsic(prefer_literal=True)
@@ -29,7 +29,7 @@ def tile_weights(typingctx: Any, a: Any, k: Any, m: Any, n: Any) -> Any:
     """u[i, j] = a[k + i·n + j] in every lane."""
     if not literals(m, n):
         return None
-    u = _tile_of(a.dtype, m.literal_value, n.literal_value)
+    u = _tile_of(a, m.literal_value, n.literal_value)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         emit, tile = Emit(context, builder, u), ir.Constant(context.get_value_type(u), ir.Undefined)
@@ -45,7 +45,7 @@ def tile_pixels(typingctx: Any, a: Any, at: Any, step: Any, m: Any) -> Any:
     """t[j, 0] = a[at + j·step : +w] for j < m."""
     if not literals(step, m):
         return None
-    t = _tile_of(a.dtype, m.literal_value, 1)
+    t = _tile_of(a, m.literal_value, 1)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         emit, tile = Emit(context, builder, t), ir.Constant(context.get_value_type(t), ir.Undefined)

@@ -14,9 +14,9 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from ..compile.host import HOST, OUTSIDE, PIXELS
+from ..compile.host import OUTSIDE, PIXELS
 from .activation_vectors import activated
-from .emit import I32, I64, SCALAR_BYTES, Emit, TileType
+from .emit import I32, I64, Emit, TileType, width_of
 
 
 def _constant(value: int) -> Any:
@@ -26,7 +26,7 @@ def _constant(value: int) -> Any:
 @intrinsic
 def tile_width(typingctx: Any, like: Any) -> Any:
     """The number w of elements in a vector, for the dtype of ``like``."""
-    return types.int64(like), _constant(HOST.width(SCALAR_BYTES[like.dtype]))
+    return types.int64(like), _constant(width_of(like))
 
 
 def _zero(t: TileType) -> Any:
@@ -40,7 +40,7 @@ def tile_zeros(typingctx: Any, like: Any, m: Any, n: Any) -> Any:
     """A tile of m × n vectors, all zeros, in the dtype of ``like``."""
     if not isinstance(m, types.IntegerLiteral) or not isinstance(n, types.IntegerLiteral):
         return None
-    t = TileType(like.dtype, m.literal_value, n.literal_value, HOST.width(SCALAR_BYTES[like.dtype]))
+    t = TileType(like.dtype, m.literal_value, n.literal_value, width_of(like))
     return t(like, m, n), _zero(t)
 
 
@@ -109,7 +109,7 @@ def tile_put(typingctx: Any, t: Any, c: Any, ci: Any, rstep: Any, rows: Any, pla
 @intrinsic
 def tile_transposed(typingctx: Any, a: Any, ai: Any, astep: Any, rows: Any) -> Any:
     """t[i, 0][k] = a[ai + min(k, rows − 1)·astep + i] for i, k < w: w vectors, transposed by log₂ w perfect shuffles."""
-    w = HOST.width(SCALAR_BYTES[a.dtype])
+    w = width_of(a)
     t = TileType(a.dtype, w, 1, w)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -252,7 +252,7 @@ def tile_grey(typingctx: Any, images: Any, index: Any, lane: Any, at: Any, affin
 
     w rows of 16 bytes are transposed by log₂ w perfect shuffles.
     """
-    t = TileType(affine.dtype, PIXELS, 1, HOST.width(SCALAR_BYTES[affine.dtype]))
+    t = TileType(affine.dtype, PIXELS, 1, width_of(affine))
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         image_array, index_array, first, start, affine_array = args

@@ -8,13 +8,14 @@ from __future__ import annotations
 import numpy as np
 
 from ....arrays import Array
-from ..compile.host import HOST, OUTSIDE, PIXELS
+from ..compile.host import OUTSIDE, PIXELS
+from ..compile.narrow import vector_bytes_here
 from .activation import activate
 
 
 def tile_width(like: Array) -> int:
     """The number w of elements in a vector, for the dtype of ``like``."""
-    return HOST.width(like.itemsize)
+    return vector_bytes_here() // like.itemsize
 
 
 def tile_zeros(like: Array, m: int, n: int) -> Array:

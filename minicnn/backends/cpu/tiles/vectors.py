@@ -14,13 +14,13 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, overload
 
-from ..compile.host import HOST, OUTSIDE
+from ..compile.host import OUTSIDE
 from .activation_vectors import slope
-from .emit import I32, SCALAR_BYTES, Emit, TileType
+from .emit import I32, SCALAR_BYTES, Emit, TileType, width_of
 
 
-def _vector_type(dtype: Any) -> TileType:
-    return TileType(dtype, 1, 1, HOST.width(SCALAR_BYTES[dtype]))
+def _vector_type(like: Any) -> TileType:
+    return TileType(like.dtype, 1, 1, width_of(like))
 
 
 def _operation(op: Callable[..., Any], instruction: str) -> None:
@@ -53,7 +53,7 @@ _operation(operator.mul, "fmul")
 @intrinsic
 def vector_load(typingctx: Any, a: Any, i: Any) -> Any:
     """a[i : i + w]."""
-    t = _vector_type(a.dtype)
+    t = _vector_type(a)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         emit = Emit(context, builder, t)
@@ -65,7 +65,7 @@ def vector_load(typingctx: Any, a: Any, i: Any) -> Any:
 @intrinsic
 def vector_inside(typingctx: Any, a: Any, place: Any, offset: Any) -> Any:
     """a[place + offset : +w], zeros if the place is OUTSIDE."""
-    t = _vector_type(a.dtype)
+    t = _vector_type(a)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         emit = Emit(context, builder, t)
@@ -78,7 +78,7 @@ def vector_inside(typingctx: Any, a: Any, place: Any, offset: Any) -> Any:
 @intrinsic
 def vector_of(typingctx: Any, a: Any, i: Any) -> Any:
     """a[i] in every lane."""
-    t = _vector_type(a.dtype)
+    t = _vector_type(a)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         emit = Emit(context, builder, t)
@@ -90,7 +90,7 @@ def vector_of(typingctx: Any, a: Any, i: Any) -> Any:
 @intrinsic
 def vector_all(typingctx: Any, like: Any, value: Any) -> Any:
     """A number in every lane, in the dtype of ``like``."""
-    t = _vector_type(like.dtype)
+    t = _vector_type(like)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         emit = Emit(context, builder, t)
