@@ -40,7 +40,7 @@ from ..single_image import conv_backward as image_conv_backward
 from ..single_image import sparse_conv as image_sparse_conv
 from ..single_image.conv import conv2d_image_activated
 from ..tiles.activation import NONE
-from . import by_lanes, norms
+from . import by_lanes, channels_last, norms
 from .fold import folded
 from .rewrite import Rewrite, activation_of, bias_below, names, slope
 
@@ -243,10 +243,24 @@ FROM_ZERO = {"outer_add": by_lanes.outer}
 class CpuLowering:
     """See ``interface.Lowering``."""
 
-    def lower(self, program: Program, workspace: Workspace, moving: bool = False, fuse: bool = True) -> Program:
+    def lower(
+        self,
+        program: Program,
+        workspace: Workspace,
+        moving: bool = False,
+        fuse: bool = True,
+        results: Sequence[Array] | None = None,
+    ) -> Program:
         """Convolutions by their shapes, then neighbours in one pass over memory."""
-        calls = CONVOLUTIONS.lowered(norms.gathered(folded(program.calls, workspace.derived)), workspace)
+        calls = norms.gathered(folded(program.calls, workspace.derived))
+        if fuse:
+            calls = channels_last.lowered(calls, workspace, results)
+        calls = CONVOLUTIONS.lowered(calls, workspace)
         return Program(fused(calls, workspace, moving) if fuse else calls)
+
+    def most_alone(self, program: Program) -> int:
+        """Where the kernels for one image hold channels in lanes, any batch that does not fill a group."""
+        return channels_last.most_alone(program)
 
     def from_zero(self, call: Call) -> Function | None:
         """One that spares the zeros."""
