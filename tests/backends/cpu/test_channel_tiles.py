@@ -11,11 +11,11 @@ from strategies import examples
 from minicnn import kernel
 from minicnn.backends.cpu.compile.mode import INTERPRET
 from minicnn.backends.cpu.tiles import channel_numpy, channels, tile_numpy, tile_places, tile_put, tile_width
-from minicnn.backends.cpu.tiles.channels import tile_beside, tile_channels, tile_larger, tile_spread
+from minicnn.backends.cpu.tiles.channels import tile_beside, tile_channels, tile_larger, tile_spread, tile_walk
 
 pytestmark = pytest.mark.skipif(INTERPRET, reason="without compilation there are only the NumPy forms")
 
-SIZE = 1500
+SIZE = 2500
 """Numbers of an array: tiles of 2 × 3 vectors of up to 16 numbers fit at every place below 90."""
 
 
@@ -41,14 +41,20 @@ def beside(a, p, c):
 
 
 @kernel
+def walked(a, p, c):
+    """Places in rows of five pixels, from the middle of one."""
+    tile_put(tile_channels(a, p[0], 2, 7), c, p[1], 40, 2, tile_walk(7, p[2], p[3] % 5, 5, 37, 5))
+
+
+@kernel
 def larger(a, p, c):
     """Maxima of two tiles."""
     t = tile_larger(tile_channels(a, p[0], 2, 3), tile_channels(a, p[1], 2, 3))
     tile_put(t, c, p[2], tile_width(a), 2, tile_places(3, 0, 3, 0, 2 * tile_width(a)))
 
 
-WAYS = (repeated, spread, beside, larger)
-places = st.tuples(*[st.integers(0, 90)] * 5)
+WAYS = (repeated, spread, beside, walked, larger)
+places = st.tuples(*[st.integers(0, 90)] * 2, st.integers(0, 30), *[st.integers(0, 90)] * 2)
 
 
 def as_numpy(function):

@@ -77,8 +77,8 @@ class Recording:
         self.add("max_pool", x, window.array(), y, np.zeros(y.shape, np.int32))
         return y
 
-    def compare(self, *results):
-        """Compare results bit by bit with those of NumPy's kernels, again after parameters have changed; gives the names."""
+    def compare(self, *results, rounding=0.0):
+        """Compare results with those of NumPy's kernels, again after parameters have changed; gives the names."""
         workspace = Workspace(Derived(self.flat), Scratch())
         inputs = [call.arrays[0].copy() for call in self.calls]
         program = Program(Pass(self.calls, workspace).run(results))
@@ -94,7 +94,7 @@ class Recording:
             refresh.run()
             program.run()
             for result, right in zip(results, expected, strict=True):
-                np.testing.assert_array_equal(result, right)
+                np.testing.assert_allclose(result, right, rtol=0, atol=rounding)
             self.flat[: self._used] = whole(self.rng, self._used)
         assert {id(one) for call in program.calls for one in call.recorded} >= {id(call) for call in self.calls}
         return [call.name for call in program.calls]
@@ -175,7 +175,8 @@ def test_winograd_means_what_its_sum_says_also_for_numbers_that_are_not_finite(b
     program = Program(Pass(record.calls, workspace).run([y]))
     workspace.derived.refresh([program]).run()
     program.run()
-    np.testing.assert_allclose(y, expected, rtol=1e-6)
+    rounding = 0 if not np.isfinite(bad) else 2e-6 * bad  # of the largest pixel of a patch
+    np.testing.assert_allclose(y, expected, rtol=1e-6, atol=rounding)
     assert any(call.name == "winograd_channels_last" for call in program.calls)
     assert np.isfinite(expected).any()
     assert np.isfinite(expected).all() == np.isfinite(bad)
@@ -198,11 +199,8 @@ def test_pools_of_maps_in_frames(name, window):
     record.add("relu", x, x)
     y = empty(9, *window.out_size((6, 7)))
     record.add(name, x, window.array(), y, *([np.zeros(y.shape, np.int32)] if name == "max_pool" else []))
-    scale = np.float32(np.prod(window.kernel))
-    if name == "avg_pool" and scale != 4:  # shares are rounded
-        record.flat[...] = 0
     z = record.conv(y, 5, Window((1, 1)))
-    names = record.compare(z)
+    names = record.compare(z, rounding=1e-5 if name == "avg_pool" else 0)  # shares of a window are rounded
     assert f"{name}_channels_last" in names or names[1] == "conv2d_channels_last + relu + max_pool"
 
 

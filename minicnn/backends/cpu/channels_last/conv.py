@@ -16,13 +16,16 @@ from ..compile.host import HOST
 from ..compile.jit import Kernel, kernel
 from ..tiles import tile_activation, tile_places, tile_put, tile_width
 from ..tiles.activation import NONE
-from ..tiles.channels import tile_beside, tile_channels, tile_larger, tile_spread
+from ..tiles.channels import tile_beside, tile_channels, tile_larger, tile_spread, tile_walk
 
 MOST_VECTORS, MOST_PIXELS = 4, 8
 """The largest tile: more pixels would need more addresses than there are registers for them."""
 
 IN_FLIGHT = 8
 """So many sums hide the latency of a multiply-add: two a cycle that take four."""
+
+TILE = 1
+"""What a tile costs beside its products, as a share of a multiply-add for each number that a pixel has."""
 
 STEPS = (4, 5, 3, 7, 2, 1)
 """How many numbers of a pixel one pass of the inner loop takes, the first that divides them."""
@@ -39,7 +42,7 @@ def tile_for(filters: int, pixels: int) -> tuple[int, int]:
 
     def time(tile: tuple[int, int]) -> tuple[float, int]:
         m, n = tile
-        return -(-vectors // m) * -(-pixels // n) * max(m * n, m + n, IN_FLIGHT), -m * n
+        return -(-vectors // m) * -(-pixels // n) * (max(m * n, m + n, IN_FLIGHT) + TILE), -m * n
 
     tiles = [
         (m, n)
@@ -81,27 +84,36 @@ def conv2d(m: int, n: int, steps: int, pooled: bool, activation_number: int) -> 
             window[7],
         )
         OH, OW, down, right = area[0], area[1], area[2], area[3]
-        each, runs, length = (1, KH, KW * depth) if dw == 1 else (KW, KH * KW, depth)  # taps that lie side by side are one run
+        runs, length = (1, KW * depth) if dw == 1 else (KW, depth)  # taps that lie side by side are one run
         high, block = (2 if pooled else OH), m * w
         for f in range(0, filters, block):
             for band in range(0, OH, high):
                 first = ((band * sh + north) * width + west) * depth
+                oy, ox = 0, 0
                 for start in range(0, high * OW, n):
-                    p = min(start, high * OW - n)  # the last tile overlaps the one before
-                    at = tile_places(n, p, OW, sh * width * depth, sw * depth)
-                    t, k = tile_channels(b, f, m, n), f * runs * length
-                    for run in range(runs):
-                        offset = first + (run // each * dh * width + run % each * dw) * depth
-                        for c in range(0, length, steps):
-                            t = tile_spread(t, packed, k, x, at, offset + c, steps)
-                            k += steps * block
+                    p = start
+                    if p + n > high * OW:  # the last tile overlaps the one before
+                        p = high * OW - n
+                        oy, ox = p // OW, p % OW
+                    at = tile_walk(n, oy, ox, OW, sh * width * depth, sw * depth)
+                    t, k = tile_channels(b, f, m, n), f * KH * KW * depth
+                    for kh in range(KH):
+                        for run in range(runs):
+                            offset = first + (kh * dh * width + run * dw) * depth
+                            for c in range(0, length, steps):
+                                t = tile_spread(t, packed, k, x, at, offset + c, steps)
+                                k += steps * block
                     if activation_number != NONE:
                         t = tile_activation(t, activation_number)
                     if pooled:
                         tile_put(t, rows, p * block, w, m, tile_places(n, 0, n, 0, block))
                     else:
                         to = ((band + down) * across + right) * filters + f
-                        tile_put(t, y, to, w, m, tile_places(n, p, OW, across * filters, filters))
+                        tile_put(t, y, to, w, m, tile_walk(n, oy, ox, OW, across * filters, filters))
+                    ox += n
+                    while ox >= OW:
+                        ox -= OW
+                        oy += 1
                 if pooled:
                     for column in range(OW // 2):
                         k = 2 * column * block

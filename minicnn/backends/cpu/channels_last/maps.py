@@ -21,21 +21,23 @@ def to_channels_last(x: Array, area: Array, y: Array) -> None:
     """y[top + h, left + w, c] = x[c, h, w, 0]."""
     C, H, W, _ = x.shape
     for h in range(H):
+        out = y[area[2] + h, area[3] : area[3] + W]  # a slice, so that no index can be negative, which would be looked at
         for c in range(C):
-            row, out = x[c, h], y[area[2] + h]
+            row = x[c, h]
             for w in range(W):
-                out[area[3] + w, c] = row[w, 0]
+                out[w, c] = row[w, 0]
 
 
 @kernel
 def from_channels_last(x: Array, corner: Array, y: Array) -> None:
     """y[c, h, w, 0] = x[top + h, left + w, c]."""
     C, H, W, _ = y.shape
-    for c in range(C):
-        for h in range(H):
-            row, out = x[corner[0] + h], y[c, h]
+    for h in range(H):
+        row = x[corner[0] + h, corner[1] : corner[1] + W]
+        for c in range(C):
+            out = y[c, h]
             for w in range(W):
-                out[w, 0] = row[corner[1] + w, c]
+                out[w, 0] = row[w, c]
 
 
 @kernel

@@ -54,8 +54,9 @@ def lowered(calls: Sequence[Call], workspace: Workspace, results: Sequence[Array
 
 
 def pays(calls: Sequence[Call]) -> bool:
-    """Whether the convolutions here are worth the maps that are copied for them, and for the other calls."""
-    products = sum(call.recorded[0].arrays[1].size * call.recorded[0].arrays[4][0].size for call in calls if convolves(call))
+    """Whether the convolutions here are worth the maps that are copied for them and for others, as those are that fill vectors."""
+    convolutions = [call.recorded[0].arrays for call in calls if convolves(call)]
+    products = sum(W.size * y[0].size for _, W, _, _, y in convolutions if 4 * len(W) >= 3 * filled(len(W)))
     copied = sum(call.arrays[2].size for call in calls if call.name in ("to_channels_last", "from_channels_last"))
     return products > WORTH * copied
 

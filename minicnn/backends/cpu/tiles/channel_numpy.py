@@ -33,6 +33,12 @@ def tile_beside(t: Array, a: Array, k: int, b: Array, places: Array, offset: int
     return t + _vectors(a, k, m, w)[:, None] * pixels
 
 
+def tile_walk(n: int, down: int, across: int, width: int, row: int, step: int) -> Array:
+    """(down + (across + j) // width) · row + (across + j) % width · step for j < n, across < width: ``tile_places`` undivided."""
+    columns = across + np.arange(n)
+    return (down + columns // width) * row + columns % width * step
+
+
 def tile_larger(t: Array, s: Array) -> Array:
     """max(t[i, j], s[i, j]), where NaN is larger than all."""
     return np.where((s > t) | np.isnan(s), s, t)

@@ -13,7 +13,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from ..compile.host import HOST
-from .emit import SCALAR_BYTES, Emit, TileType
+from .emit import I64, SCALAR_BYTES, Emit, TileType
 
 
 @intrinsic(prefer_literal=True)
@@ -78,6 +78,29 @@ def tile_beside(typingctx: Any, t: Any, a: Any, k: Any, b: Any, places: Any, off
         return tile
 
     return t(t, a, types.int64, b, places, types.int64), codegen
+
+
+@intrinsic(prefer_literal=True)
+def tile_walk(typingctx: Any, n: Any, down: Any, across: Any, width: Any, row: Any, step: Any) -> Any:
+    """(down + (across + j) // width) · row + (across + j) % width · step for j < n, across < width: ``tile_places`` undivided."""
+    if not isinstance(n, types.IntegerLiteral):
+        return None
+    long, count = types.int64, n.literal_value
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _, above, beside, columns, row_step, column_step = args
+        line, places = builder.mul(above, row_step), []
+        at = builder.add(line, builder.mul(beside, column_step))
+        for _ in range(count):
+            places.append(at)
+            beside = builder.add(beside, ir.Constant(I64, 1))
+            ends, after = builder.icmp_signed("==", beside, columns), builder.add(line, row_step)
+            at = builder.select(ends, after, builder.add(at, column_step))
+            line = builder.select(ends, after, line)
+            beside = builder.select(ends, ir.Constant(I64, 0), beside)
+        return context.make_tuple(builder, signature.return_type, places)
+
+    return types.UniTuple(long, count)(n, long, long, long, long, long), codegen
 
 
 @intrinsic
