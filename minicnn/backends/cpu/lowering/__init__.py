@@ -259,7 +259,7 @@ class CpuLowering:
         return Program(fused(calls, workspace, moving) if fuse else calls)
 
     def most_alone(self, program: Program) -> int:
-        """Where the kernels for one image hold channels in lanes, any batch that does not fill a group."""
+        """Some or all batches that do not fill a group, where the kernels for one image hold channels in lanes."""
         return channels_last.most_alone(program)
 
     def from_zero(self, call: Call) -> Function | None:

@@ -32,6 +32,9 @@ from .rewrite import activation_of
 WORTH = 32
 """So many multiply-adds are worth one number that is copied."""
 
+ENOUGH = 16
+"""Convolutions of fewer filters are as fast with vectors along the rows of a map."""
+
 HALVES = (2, 2, 2, 2, 0, 0, 1, 1)
 
 KEEP_ZERO = {"relu", "tanh", "scaled_tanh", "leaky_relu", "hardswish", "elu", "gelu", "swish", "mish"}
@@ -54,9 +57,9 @@ def lowered(calls: Sequence[Call], workspace: Workspace, results: Sequence[Array
 
 
 def pays(calls: Sequence[Call]) -> bool:
-    """Whether the convolutions here are worth the maps that are copied for them and for others, as those are that fill vectors."""
+    """Whether convolutions of many filters are worth the maps that are copied for them, and for the other calls."""
     convolutions = [call.recorded[0].arrays for call in calls if convolves(call)]
-    products = sum(W.size * y[0].size for _, W, _, _, y in convolutions if 4 * len(W) >= 3 * filled(len(W)))
+    products = sum(W.size * y[0].size for _, W, _, _, y in convolutions if len(W) >= ENOUGH)
     copied = sum(call.arrays[2].size for call in calls if call.name in ("to_channels_last", "from_channels_last"))
     return products > WORTH * copied
 
@@ -67,8 +70,16 @@ def convolves(call: Call) -> bool:
 
 
 def most_alone(program: Program) -> int:
-    """Up to how many images a batch takes less time image by image: any that leaves lanes of a group empty."""
-    return LANES - 1 if any(map(convolves, program.calls)) else 0
+    """Up to how many images a batch takes less time image by image than in lanes.
+
+    Any that leaves lanes of a group empty where all work is in kernels that lanes gain little by; half of them at most where
+    plain sums of several taps have a share in it.
+    """
+    made = [call for call in program.calls if convolves(call)]
+    plain = [call for call in made if call.name.startswith("conv2d") and call.recorded[0].arrays[1][0, 0].size > 1]
+    if not made:
+        return 0
+    return LANES // 2 if any(len(call.recorded[0].arrays[1]) >= ENOUGH for call in plain[1:]) else LANES - 1
 
 
 def supported(call: Call, workspace: Workspace) -> bool:

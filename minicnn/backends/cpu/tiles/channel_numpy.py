@@ -34,7 +34,7 @@ def tile_beside(t: Array, a: Array, k: int, b: Array, places: Array, offset: int
 
 
 def tile_walk(n: int, down: int, across: int, width: int, row: int, step: int) -> Array:
-    """(down + (across + j) // width) · row + (across + j) % width · step for j < n, across < width: ``tile_places`` undivided."""
+    """(down + (across + j) // width) · row + (across + j) % width · step for j < n, where across < width."""
     columns = across + np.arange(n)
     return (down + columns // width) * row + columns % width * step
 
