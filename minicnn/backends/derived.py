@@ -47,11 +47,15 @@ class Derived:
             source: what it is derived from.
             shape: of the result.
         """
-        made_before = (array for call, count in self._calls.values() for array in call.arrays[count:])
-        if not any(np.may_share_memory(source, array) for array in chain((self._params,), made_before)):
+        if not self.follows(source):
             made = allocated(shape, source.dtype)
             return made, [Call(where, kernel.__name__, kernel, (source, made), replaces=())]
         return self.several(where, kernel, (source,), (shape,))[0], []
+
+    def follows(self, source: Array) -> bool:
+        """Whether an array is a part of the parameters, or derived from them."""
+        made_before = (array for call, count in self._calls.values() for array in call.arrays[count:])
+        return any(np.may_share_memory(source, array) for array in chain((self._params,), made_before))
 
     def several(self, where: str, kernel: Function, sources: Sequence[Array], shapes: Sequence[Shape]) -> Sequence[Array]:
         """What a kernel makes of several arrays that follow from the parameters and the state: arrays of these shapes.

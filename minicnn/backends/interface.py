@@ -58,7 +58,14 @@ class Memory(Protocol):
 class Lowering(Protocol):
     """The one place where recorded calls are replaced by the kernels that do them."""
 
-    def lower(self, program: Program, workspace: Workspace, moving: bool = False, fuse: bool = True) -> Program:
+    def lower(
+        self,
+        program: Program,
+        workspace: Workspace,
+        moving: bool = False,
+        fuse: bool = True,
+        results: Sequence[Array] | None = None,
+    ) -> Program:
         """The program in kernels.
 
         Args:
@@ -66,6 +73,15 @@ class Lowering(Protocol):
             workspace: memory for scratch, and for what is derived from the parameters.
             moving: let a call write its output over an input that no later call is given.
             fuse: let one kernel stand for several calls.
+            results: what is read after the program, where that is all; None where any array may be.
+        """
+        ...
+
+    def most_alone(self, program: Program) -> int:
+        """Up to how many images a batch takes less time image by image than in lanes; 0 where it never does.
+
+        Args:
+            program: what inference on one image is in kernels.
         """
         ...
 

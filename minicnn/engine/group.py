@@ -176,10 +176,12 @@ class LaneGroup:
         program = Program()
         return Recorder(self._backend, program), program
 
-    def _lowered(self, program: Program, **options: bool) -> Program:
+    def _lowered(
+        self, program: Program, moving: bool = False, fuse: bool = True, results: Sequence[Array] | None = None
+    ) -> Program:
         """A recorded program in the backend's kernels."""
         lowering, workspace = self._backend.lowering, self._workspace
-        return program if lowering is None or workspace is None else lowering.lower(program, workspace, **options)
+        return program if lowering is None or workspace is None else lowering.lower(program, workspace, moving, fuse, results)
 
     def _record_forward(self) -> Program:
         k, program = self._recorder()
@@ -198,7 +200,7 @@ class LaneGroup:
                     program.calls[first:] = [
                         replace(call, options={**call.options, **SOLE_READER}) for call in program.calls[first:]
                     ]
-        return self._lowered(program)
+        return self._lowered(program, results=None if self.train or self._keep else self.ys)
 
     def _record_barrier(self, k: Recorder, program: Program, placed: PlacedLayer, *methods: Callable[..., None] | None) -> None:
         """Let all groups of the batch come to this place, and record what then runs once."""

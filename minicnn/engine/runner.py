@@ -203,7 +203,7 @@ class Runner:
         if self._is_single(chosen):
             return self._single.predict(sources, chosen, step)
         self._fill(chosen, step)
-        lanes = group_lanes(self._memory, len(chosen), self._context.lanes)
+        lanes = self._predicting_lanes(len(chosen))
         origins = self._take("in", sources, chosen)
         groups, read = parts(len(chosen), lanes), [each.source for each in origins.values()]
         key = (*map(identity, read), groups, lanes)
@@ -229,6 +229,13 @@ class Runner:
             group = self.group(thread, False, lanes)
             tasks.append(group.task(predicting(group), thread, groups, usable_threads))
         return self._schedule_of([tasks])
+
+    def _predicting_lanes(self, images: int) -> int:
+        """How many lanes a group has in inference: one where so few images take less time image by image."""
+        lanes, lowering = group_lanes(self._memory, images, self._context.lanes), self._context.backend.lowering
+        if images >= lanes or self._memory is not None or lowering is None or self._context.measures(train=False):
+            return lanes
+        return 1 if images <= lowering.most_alone(self.group(0, False, 1).forward) else lanes
 
     def _schedule_of(self, phases: list[list[Task]], sums: Sequence[Task] = ()) -> Schedule:
         """What is derived from the parameters, where there is any, the phases, and the sums."""

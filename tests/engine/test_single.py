@@ -230,3 +230,43 @@ def test_weights_are_not_packed_for_one_image():
         "pack_channels",
         "spread",
     }
+
+
+def few_filters(kernel_size):
+    """A network of few and of many filters, in float32."""
+    layers = [
+        m.Conv2d(6, 3),
+        m.ReLU(),
+        m.Conv2d(16, kernel_size, padding="same"),
+        m.ReLU(),
+        m.MaxPool2d(2),
+        m.Flatten(),
+        m.Dense(3),
+    ]
+    return m.Network(layers, (2, 11, 12), threads=1, seed=0)
+
+
+@pytest.mark.skipif(INTERPRET, reason="without compilation nothing is faster")
+@pytest.mark.parametrize(("kernel_size", "most"), [(1, 15), (5, 8)])
+def test_batches_that_leave_lanes_empty_run_image_by_image(kernel_size, most):
+    """Where that is faster; results are those of each image alone, bit by bit, and those of lanes up to rounding."""
+    network = few_filters(kernel_size)
+    x = np.random.default_rng(0).standard_normal((17, 2, 11, 12)).astype(np.float32)
+    alone = np.concatenate([network.predict(x[i : i + 1]) for i in range(17)])
+    for n in (2, 8, 9, 15, 16):
+        y = network.predict(x[:n])
+        np.testing.assert_allclose(y, alone[:n], rtol=1e-5, atol=1e-6)
+        assert np.array_equal(y, alone[:n]) == (n <= most)
+    assert any("channels_last" in call.name for call in network._runner._single._lane(train=False).group.forward.calls)
+
+
+@pytest.mark.skipif(INTERPRET, reason="without compilation nothing is packed")
+def test_a_value_written_into_a_parameter_counts_from_the_next_image_on():
+    network = few_filters(3)
+    x = np.random.default_rng(0).standard_normal((1, 2, 11, 12)).astype(np.float32)
+    for name in network.params:
+        before = network.predict(x)
+        network.params[name][...] *= 2.0 if name.endswith("W") else 1.0
+        network.params[name].reshape(-1)[0] += 0.5
+        assert not np.array_equal(network.predict(x), before), name
+        np.testing.assert_allclose(network.predict(x), network.forward(x), rtol=1e-4, atol=1e-4)

@@ -420,6 +420,36 @@ def test_inference_is_compared_before_it_is_timed(monkeypatch, tmp_path, capsys)
     assert "infer_bench: lenet5: outputs of onnx differ by" in capsys.readouterr().err
 
 
+image_bench = importlib.import_module("image_bench")
+
+
+def few(*given):
+    return harness.run("image_bench", image_bench.benchmark, list(map(str, given)))
+
+
+@pytest.mark.torch
+@measurable
+@pytest.mark.usefixtures("unpinned", "only_torch")
+def test_a_few_images_are_compared_before_they_are_timed(monkeypatch, tmp_path, capsys):
+    given = ["--quick", "--repeats", "1", "--batches", 1, 3, "--json", tmp_path / "i.json"]
+    assert few(*given) == 0, capsys.readouterr().err
+    rows = json.loads((tmp_path / "i.json").read_text())["rows"]
+    assert [(row["network"], row["batch"]) for row in rows] == [("mnist_convnet", 1), ("mnist_convnet", 3)]
+    assert all(row["over_best"] == pytest.approx(row["torch_us"] / row["minicnn_us"]) for row in rows)
+    works = image_bench.works_of
+    monkeypatch.setattr(image_bench, "works_of", lambda *given: works(*given) | {"onnx": lambda: works(*given)["own"]() + 1})
+    assert few(*given) == 1
+    assert "image_bench: mnist_convnet: outputs of onnx differ by" in capsys.readouterr().err
+
+
+@measurable
+def test_a_network_or_a_batch_that_is_not_there(capsys):
+    assert few("--networks", "vgg") == 2
+    assert capsys.readouterr().err.startswith("image_bench: expected --networks out of mnist_convnet; colour 48; ")
+    assert few("--batches", 0) == 2
+    assert capsys.readouterr().err == "image_bench: expected --batches of at least 1, got 0\n"
+
+
 # --- whole processes ---
 
 fast_bench = importlib.import_module("fast_bench")

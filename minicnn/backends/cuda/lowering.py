@@ -1,5 +1,8 @@
 """Which kernels do what layers recorded: the one place of choice for this backend."""
 
+from collections.abc import Sequence
+
+from ...arrays import Array
 from ...errors import BackendError
 from ..convolution import Convolutions
 from ..operation import Operation
@@ -24,9 +27,20 @@ conv2d, conv2d_dx, conv2d_dW_add, sparse_conv2d, sparse_conv2d_dx, sparse_conv2d
 class CudaLowering:
     """See ``interface.Lowering``: no kernel does the work of several calls."""
 
-    def lower(self, program: Program, workspace: Workspace, moving: bool = False, fuse: bool = True) -> Program:
+    def lower(
+        self,
+        program: Program,
+        workspace: Workspace,
+        moving: bool = False,
+        fuse: bool = True,
+        results: Sequence[Array] | None = None,
+    ) -> Program:
         """Convolutions by their shapes."""
         return Program(CONVOLUTIONS.lowered(program.calls, workspace))
+
+    def most_alone(self, program: Program) -> int:
+        """Never: a batch is one group."""
+        return 0
 
     def from_zero(self, call: Call) -> Function | None:
         """None: zeros are made fast enough."""

@@ -42,7 +42,7 @@ from ..single_image import conv_backward as image_conv_backward
 from ..single_image import sparse_conv as image_sparse_conv
 from ..single_image.conv import conv2d_image_activated
 from ..tiles.activation import NONE
-from . import by_lanes, norms
+from . import by_lanes, channels_last, norms
 from .fold import folded
 from .rewrite import Rewrite, activation_of, bias_below, names, slope
 
@@ -254,12 +254,26 @@ class CpuLowering:
         if fit is not None:
             self.convolutions = CONVOLUTIONS.of(lambda own: cast("Kernel", fitted(own, fit)))
 
-    def lower(self, program: Program, workspace: Workspace, moving: bool = False, fuse: bool = True) -> Program:
+    def lower(
+        self,
+        program: Program,
+        workspace: Workspace,
+        moving: bool = False,
+        fuse: bool = True,
+        results: Sequence[Array] | None = None,
+    ) -> Program:
         """Convolutions by their shapes, then neighbours in one pass over memory."""
-        calls = self.convolutions.lowered(norms.gathered(folded(program.calls, workspace.derived)), workspace)
+        calls = norms.gathered(folded(program.calls, workspace.derived))
+        if fuse:
+            calls = channels_last.lowered(calls, workspace, results)
+        calls = self.convolutions.lowered(calls, workspace)
         calls = fused(calls, workspace, moving) if fuse else calls
         fit = self._fit
         return Program(calls if fit is None else [replace(call, kernel=fitted(call.kernel, fit)) for call in calls])
+
+    def most_alone(self, program: Program) -> int:
+        """Some or all batches that do not fill a group, where the kernels for one image hold channels in lanes."""
+        return channels_last.most_alone(program)
 
     def from_zero(self, call: Call) -> Function | None:
         """One that spares the zeros."""
