@@ -6,15 +6,14 @@ import gzip
 import io
 import math
 import os
-import secrets
 import struct
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from minicnn.data.infile import Stream, opened, pieces, unpacked
-from minicnn.errors import DataError, reason
+from minicnn.data.outfile import outfile
+from minicnn.errors import DataError
 
 from ..arrays import Array, DType
 
@@ -133,11 +132,8 @@ def write_idx(path: str | os.PathLike[str], array: Array) -> None:
     content = _encode(array, who)
     if who.endswith(".gz"):
         content = _gzipped(content)
-    try:
-        _replace(Path(path), content)
-    except OSError as fault:
-        what = f"expected to write an IDX file, got {reason(fault)}"
-        raise DataError(who, what, "check the folder, its permissions and its free space") from fault
+    with outfile(path, "an IDX file", DataError) as file:
+        file.write(content)
 
 
 def _count(stream: Stream, expected: int, who: str) -> int:
@@ -190,15 +186,3 @@ def _gzipped(content: bytes) -> bytes:
     with gzip.GzipFile(filename="", mode="wb", fileobj=packed, mtime=0) as file:
         file.write(content)
     return packed.getvalue()
-
-
-def _replace(path: Path, content: bytes) -> None:
-    # In the same folder, because os.replace is atomic only within one file system.
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        part.write_bytes(content)
-        os.replace(part, path)
-    except BaseException:
-        with suppress(OSError):
-            part.unlink()
-        raise

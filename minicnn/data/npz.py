@@ -23,7 +23,12 @@ _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, Runtim
 
 _MOST_FILE = 1 << 30
 _HINT = "write it again with np.savez or np.savez_compressed"
-_FORM = re.compile(r"\{'descr': '([<>|][a-zA-Z]\d*)', 'fortran_order': (True|False), 'shape': \(([\d, ]*)\), \}\s*")
+_SIZE = "(?:0|[1-9][0-9]{0,18})"
+_SHAPE = rf"(|{_SIZE},|{_SIZE}(?:, {_SIZE})+)"
+_FORM = re.compile(rf"\{{'descr': '([<>|][a-zA-Z][0-9]*)', 'fortran_order': (True|False), 'shape': \({_SHAPE}\), \}}[ \n]*")
+_MOST_AXES, _MOST_NUMBERS = 64, 1 << 59
+"""No array of NumPy has more; axes of no length count as one, as NumPy counts them."""
+
 Shape = tuple[int, ...]
 
 
@@ -120,7 +125,10 @@ def _header(member: IO[bytes]) -> Header:
     found = _FORM.fullmatch(member.read(int.from_bytes(start[8:], "little")).decode("latin-1"))
     if found is None:
         raise ValueError("an NPY header in another form than NumPy's")
-    return Header(found[1], found[2] == "True", tuple(int(size) for size in found[3].split(",") if size.strip()))
+    shape = tuple(int(size) for size in found[3].split(",") if size)
+    if len(shape) > _MOST_AXES or math.prod(n or 1 for n in shape) > _MOST_NUMBERS:
+        raise ValueError("a shape that no array has")
+    return Header(found[1], found[2] == "True", shape)
 
 
 def _content(member: IO[bytes], header: Header, who: str, hint: str = _HINT) -> Array:

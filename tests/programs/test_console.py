@@ -24,7 +24,8 @@ from minicnn.data.outfile import outfile
 from minicnn.errors import lacking, need
 from minicnn.train import metrics, plots
 from minicnn.train.folder_lock import prepare
-from minicnn.train.interrupt import FINAL, Terminated, end, handled
+from minicnn.backends.signals import FINAL
+from minicnn.train.interrupt import Terminated, end, handled
 
 ROOT = Path(__file__).parents[2]
 

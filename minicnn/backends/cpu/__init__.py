@@ -1,6 +1,7 @@
 """The CPU backend: Numba kernels over lane groups."""
 
 from ..interface import Backend, kernels_in
+from ..processors import check_processor
 from . import lowering
 from .compile.host import HOST
 from .compile.jit import LOG
@@ -48,4 +49,5 @@ BACKEND = Backend(
     threads=True,
     checked=CHECK,
     interpreted=INTERPRET,
+    require=check_processor,
 )
