@@ -39,7 +39,10 @@ def main() -> int:
         one, other = (built(copy, number) for number, copy in enumerate(copies))
     if one != other or len(one) != 2:
         differing = sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
-        print(f"reproducible: expected a wheel and an sdist of the same bytes twice, got differences in {differing}", file=sys.stderr)
+        print(
+            f"reproducible: expected a wheel and an sdist of the same bytes twice, got differences in {differing}",
+            file=sys.stderr,
+        )
         return 1
     for name, content in one.items():
         print(f"{hashlib.sha256(content).hexdigest()}  {name}")

@@ -7,7 +7,6 @@ import io
 import math
 import os
 import struct
-from pathlib import Path
 
 import numpy as np
 
@@ -96,10 +95,10 @@ def decode_idx(file: Stream, who: str) -> Array:
         array = np.empty(shape, dtype)
     except ValueError as fault:
         _check_length(_count(stream, expected, who), expected, dtype, shape, who)
-        what = f"expected a shape that NumPy can hold, got {shape}"
+        what = f"expected a shape that NumPy can hold, got {_shown(shape)}"
         raise DataError(who, what, "write the array in another shape") from fault
     except MemoryError as fault:
-        what = f"expected {expected:,} bytes of memory for its shape {shape}, got none"
+        what = f"expected {_counted(expected)} bytes of memory for its shape {_shown(shape)}, got none"
         raise DataError(who, what, "free memory, or read a smaller file") from fault
     content, got = array.reshape(-1).view(np.uint8), 0
     for piece in pieces(stream, expected + 1, who):
@@ -136,6 +135,16 @@ def write_idx(path: str | os.PathLike[str], array: Array) -> None:
         file.write(content)
 
 
+def _shown(shape: tuple[int, ...]) -> str:
+    """A shape for a message, with at most eight axes of up to 255."""
+    return str(shape) if len(shape) <= 8 else f"({', '.join(map(str, shape[:8]))}, … {len(shape)} axes)"
+
+
+def _counted(count: int) -> str:
+    """A number for a message; that of 255 axes may have 2,456 digits."""
+    return f"{count:,}" if count < 10**40 else "10^40 or more"
+
+
 def _count(stream: Stream, expected: int, who: str) -> int:
     """The number of bytes in the stream, counted to at most one more than expected."""
     return sum(len(piece) for piece in pieces(stream, expected + 1, who))
@@ -144,7 +153,7 @@ def _count(stream: Stream, expected: int, who: str) -> int:
 def _check_length(got: int, expected: int, dtype: DType, shape: tuple[int, ...], who: str) -> None:
     if got != expected:
         words = f"{got:,}" if got < expected else "more"
-        what = f"expected {expected:,} bytes of data for its shape {shape} of {dtype.name}, got {words}"
+        what = f"expected {_counted(expected)} bytes of data for its shape {_shown(shape)} of {dtype.name}, got {words}"
         raise DataError(who, what, "fetch the file again")
 
 

@@ -59,7 +59,8 @@ def read_npz(
     except DataError:
         raise
     except _BROKEN as fault:
-        raise DataError(who, f"expected an intact NPZ file, got a broken one ({fault})", _HINT) from fault
+        words = ascii(str(fault))[1:-1][:160]  # it may quote the file
+        raise DataError(who, f"expected an intact NPZ file, got a broken one ({words})", _HINT) from fault
 
 
 def read_npy(file: BinaryIO, who: str, kinds: str, fits: Callable[[Shape], bool], wanted: str) -> Array:
@@ -122,7 +123,11 @@ def _header(member: IO[bytes]) -> Header:
     start = member.read(10)
     if start[:8] != b"\x93NUMPY\x01\x00":
         raise ValueError("no array of NPY version 1.0")
-    found = _FORM.fullmatch(member.read(int.from_bytes(start[8:], "little")).decode("latin-1"))
+    size = int.from_bytes(start[8:], "little")
+    text = member.read(size)
+    found = _FORM.fullmatch(text.decode("latin-1"))
+    if len(start) < 10 or len(text) < size:
+        raise ValueError("an end within its NPY header")
     if found is None:
         raise ValueError("an NPY header in another form than NumPy's")
     shape = tuple(int(size) for size in found[3].split(",") if size)
@@ -145,4 +150,4 @@ def _content(member: IO[bytes], header: Header, who: str, hint: str = _HINT) -> 
         words = f"{got:,}" if got < len(content) else "more"
         raise DataError(who, f"expected {len(content):,} bytes for its shape {shape} of {dtype.name}, got {words}", hint)
     array = content.view(dtype).reshape(shape[::-1] if fortran else shape)
-    return np.ascontiguousarray(array.T if fortran else array, dtype.newbyteorder("="))
+    return (array.T if fortran else array).astype(dtype.newbyteorder("="), order="C", copy=False)

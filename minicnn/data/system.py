@@ -1,4 +1,4 @@
-"""What each operating system does in its own way with files and processes: locks, disk space taken in advance, who still runs."""
+"""What each operating system does in its own way with files and processes: locks, space on the disk, who still runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NONBLOCK = getattr(os, "O_NONBLOCK", 0)
 """Opens a pipe without waiting for a writer; Windows has no pipes among its files."""
 
 BEYOND = 1 << 30
-"""Where the byte is that stands for a locked file on Windows: no file that is locked is so long, and the lock keeps off readers."""
+"""The byte that stands for a locked file on Windows: a lock there keeps off readers too, and no locked file is so long."""
 
 
 def claim(descriptor: int) -> bool | None:

@@ -13,7 +13,8 @@ def refused(error):
     said = str(error)
     assert said.isprintable(), f"expected one printable line, got {said!r}"
     assert len(said) <= LONGEST, f"expected at most {LONGEST} characters, got {len(said)}"
-    assert "expected " in said and "; " in said, f"expected what, and what to do, got {said!r}"
+    assert "expected " in said, f"expected words of what was expected, got {said!r}"
+    assert "; " in said, f"expected words of what to do, got {said!r}"
     return False
 
 

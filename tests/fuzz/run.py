@@ -29,7 +29,11 @@ TRACED = 50
 """Memory is traced for one input in so many: tracing takes as long as many a reader."""
 
 ROW = "| {:18} | {:>9,} | {:>7,} | {:>8.0f} | {:>7.0f} | {:>5.2f} | {:>10.1f} | {:>6.0f} |"
-HEAD = "| target | inputs | accepted | seconds | inputs a second | slowest, s | most memory, MiB | process, MiB |\n" + "|---" * 8 + "|"
+HEAD = (
+    "| target | inputs | accepted | seconds | inputs a second | slowest, s | most memory, MiB | process, MiB |\n"
+    + "|---" * 8
+    + "|"
+)
 CORPUS_BYTES = 40_000
 """So large a committed corpus of a target may be, before base 64."""
 
@@ -103,7 +107,13 @@ def search(name, options):
         print(ROW.format(name, *share), flush=True)
 
     atexit.register(report)
-    flags = [f"-atheris_runs={count}", f"-max_len={target.LONGEST}", f"-seed={options.seed}", "-timeout=60", "-rss_limit_mb=4096"]
+    flags = [
+        f"-atheris_runs={count}",
+        f"-max_len={target.LONGEST}",
+        f"-seed={options.seed}",
+        "-timeout=60",
+        "-rss_limit_mb=4096",
+    ]
     atheris.Setup([sys.argv[0], *flags, f"-artifact_prefix={FOLDER / name}/", str(FOLDER / name / "inputs")], try_one)
     atheris.Fuzz()
     return 0

@@ -32,7 +32,7 @@ def same(found, array):
 
 def only_whole(content, read, error):
     """No front of a file, and no file with more behind it, is read."""
-    for other in (*(content[:size] for size in range(len(content))), content + b"\0"):
+    for other in (*(content[:size] for size in range(len(content))), content + b"x"):  # zeros may fill up a gzip file
         with pytest.raises(error):
             read(other)
 
@@ -87,7 +87,10 @@ def test_cifar(images, data):
 
 
 @examples(150)
-@given(st.dictionaries(st.text(max_size=5), of(st.sampled_from(["f4", "f8", "f2", "u1", "i8", "?"])), max_size=3), st.text(max_size=9))
+@given(
+    st.dictionaries(st.text(max_size=5), of(st.sampled_from(["f4", "f8", "f2", "u1", "i8", "?"])), max_size=3),
+    st.text(max_size=9),
+)
 def test_safetensors(tmp_path_factory, tensors, text):
     pytest.importorskip("safetensors")
     from minicnn.train.safetensors_file import read, write

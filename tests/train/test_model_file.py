@@ -319,6 +319,8 @@ def file(tmp_path):
 
 
 LAYER = ("network", "layers", 0, 1)
+
+
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [

@@ -9,11 +9,11 @@ import random
 from functools import cache
 
 import numpy as np
+from damaged import damaged
 from PIL import Image
 from serve_models import trained
 from uvicorn.server import ServerState
 
-from damaged import damaged
 from fuzz.drawn import Drawn
 from minicnn.cli.serve import configured
 from minicnn.serve import Limits, service
@@ -22,7 +22,7 @@ INPUTS, QUICK = 100_000, 800
 LONGEST, MOST_BYTES, SECONDS = 2048, 64 << 20, 10
 READS = ("minicnn.serve", "minicnn.data")
 
-STATUS = {200, 400, 404, 405, 408, 411, 413, 415, 431, 499, 503}
+STATUS = {200, 307, 400, 404, 405, 408, 411, 413, 415, 431, 499, 503}
 KINDS = ("image/png", "application/x-npy", "application/json", "image/gif", "image/jpeg", "image/bmp", "text/plain", "")
 RAW, REQUEST = range(2)
 """An input's first byte, modulo 2: its other bytes are what the server receives, or choose a request."""
@@ -102,7 +102,9 @@ class Server:
         """Wait until the service has answered, or waits for more."""
         for _ in range(3):
             await asyncio.sleep(0)
-        while (cycle := protocol.cycle) is not None and not cycle.response_complete and not cycle.more_body and self.state.tasks:
+        while (
+            (cycle := protocol.cycle) is not None and not cycle.response_complete and not cycle.more_body and self.state.tasks
+        ):
             await asyncio.wait(self.state.tasks, timeout=5, return_when=asyncio.FIRST_COMPLETED)
 
 
@@ -135,7 +137,10 @@ def seeds():
     kind = "content-type: application/x-npy"
     found += [head("POST", "/predict?top=1", kind, f"content-length: {len(npy)}") + npy]
     found += [head("POST", "/predict", kind, "transfer-encoding: chunked") + b"%x\r\n" % len(npy) + npy + b"\r\n0\r\n\r\n"]
-    found += [head("POST", "/predict", kind, "content-length: 99999999"), head("POST", "/predict", "content-length: 5", "content-length: 6")]
+    found += [
+        head("POST", "/predict", kind, "content-length: 99999999"),
+        head("POST", "/predict", "content-length: 5", "content-length: 6"),
+    ]
     found += [head("GET", "/health") + head("GET", "/health"), b"GET / HTTP/1.0\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"]
     asked = [bytes([REQUEST]) + bytes([0, n, 0, 0, 0, n, 0, k]) + bytes(range(24)) for n in range(8) for k in range(3)]
     return [*(bytes([RAW]) + each for each in found), *asked]
@@ -148,13 +153,17 @@ def request(drawn):
     if drawn.randrange(3):
         body = damaged(body, random.Random(drawn.randrange(65536))) if body else body
     method = drawn.choice(("POST", "POST", "POST", "POST", "GET", "PUT", "HEAD", "OPTIONS"))
-    path = drawn.choice(("/predict",) * 5 + ("/predict?top=2", "/predict?top=%00", "/health", "/metrics", "/predict/", "//", "/%2e%2e"))
+    path = drawn.choice(
+        ("/predict",) * 5 + ("/predict?top=2", "/predict?top=%00", "/health", "/metrics", "/predict/", "//", "/%2e%2e")
+    )
     length = drawn.choice((str(len(body)),) * 5 + (str(len(body) + 1), "-1", "9" * 30, "", "0x5", "1, 2", None))
     headers = [f"content-type: {kind}"] + ([f"content-length: {length}"] if length is not None else [])
     if length is None:
         headers.append("transfer-encoding: chunked")
         body = b"%x\r\n" % len(body) + body + drawn.choice((b"\r\n0\r\n\r\n", b"\r\n0\r\nx: y\r\n\r\n", b"\r\n"))
-    headers += drawn.choice(((), ("connection: close",), ("expect: 100-continue",), ("upgrade: websocket", "connection: upgrade")))
+    headers += drawn.choice(
+        ((), ("connection: close",), ("expect: 100-continue",), ("upgrade: websocket", "connection: upgrade"))
+    )
     return head(method, path, *headers) + body + drawn.choice((b"", b"", head("GET", "/health"), b"\0"))
 
 
@@ -179,7 +188,7 @@ def parsed(content):
     while content:
         start, _, content = content.partition(b"\r\n\r\n")
         first, *lines = start.decode("latin-1").split("\r\n")
-        version, status, _ = first.split(" ", 2)
+        version, status = first.split(" ")[:2]
         assert version == "HTTP/1.1"
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         if int(status) == 100:

@@ -3,13 +3,14 @@
 import os
 import warnings
 
+from spoilt import File, classifier, mutated
+
 import minicnn as m
 from fuzz.drawn import Drawn
 from fuzz.judged import refused
 from fuzz.targets.files import path_of
 from minicnn.errors import CheckpointError
 from minicnn.train import architecture
-from spoilt import File, classifier, mutated
 
 INPUTS, QUICK = 100_000, 400
 LONGEST, MOST_BYTES, SECONDS = 256, 300 << 20, 20
@@ -35,13 +36,24 @@ MADE = []
 
 def files():
     if not MADE:
-        MADE.extend((File(path_of(b"", "net")), File(path_of(b"", "classifier"), model=classifier()), File(path_of(b"", "norms"), norms())))
+        MADE.extend(
+            (
+                File(path_of(b"", "net")),
+                File(path_of(b"", "classifier"), model=classifier()),
+                File(path_of(b"", "norms"), norms()),
+            )
+        )
     return MADE
 
 
 def seeds():
     """Choices: which file, then what is changed."""
-    return [bytes([0, kind, 255 * part, 0, *range(start, start + 40)]) for kind in range(3) for part in (0, 1) for start in (0, 99, 200)]
+    return [
+        bytes([0, kind, 255 * part, 0, *range(start, start + 40)])
+        for kind in range(3)
+        for part in (0, 1)
+        for start in (0, 99, 200)
+    ]
 
 
 def check(data):

@@ -19,7 +19,7 @@ MOST = 1 << 12
 
 def npy(array, fortran=False):
     file = io.BytesIO()
-    np.save(file, np.asfortranarray(array) if fortran else array)
+    np.save(file, np.array(array, order="F" if fortran else "C"))
     return file.getvalue()
 
 

@@ -17,6 +17,8 @@ READS = ("minicnn.io",)
 
 RNG = np.random.default_rng(0)
 onnxruntime.set_default_logger_severity(4)
+ONE = onnxruntime.SessionOptions()
+ONE.intra_op_num_threads = ONE.inter_op_num_threads = 1  # threads take longer to start than a small graph to run
 
 
 def floats(*shape):
@@ -142,7 +144,7 @@ def same(net, model):
     if sum(map(np.prod, shapes)) > 1 << 12 or sum(np.prod(placed.plan.out_shape) for placed in net.layers) > 1 << 16:
         return
     try:
-        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(model.SerializeToString(), ONE, providers=["CPUExecutionProvider"])
         given = session.get_inputs()
         count = given[0].shape[0] if isinstance(given[0].shape[0], int) else 2
         images = [np.random.default_rng(1).standard_normal((count, *each.shape[1:])).astype(np.float32) for each in given]
@@ -154,4 +156,6 @@ def same(net, model):
     for y, wanted in zip(found.values(), expected, strict=True):
         assert y.shape == (wanted.shape if wanted.ndim > 1 else (*wanted.shape, 1)), f"expected {wanted.shape}, got {y.shape}"
         if np.isfinite(wanted).all():
-            np.testing.assert_allclose(y.reshape(wanted.shape), wanted, rtol=1e-4, atol=1e-4 * max(1, np.abs(wanted).max(initial=0)))
+            np.testing.assert_allclose(
+                y.reshape(wanted.shape), wanted, rtol=1e-4, atol=1e-4 * max(1, np.abs(wanted).max(initial=0))
+            )

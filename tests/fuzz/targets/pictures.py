@@ -1,4 +1,4 @@
-"""Pictures: PNG from chunks that are chosen, JPEG, GIF and BMP with damage; read twice alike, with the size that was seen first."""
+"""Pictures: PNG from chunks that are chosen, JPEG, GIF and BMP with damage; read alike twice, of the size that was seen."""
 
 import io
 import random
@@ -7,9 +7,9 @@ import zlib
 from functools import cache
 
 import numpy as np
+from damaged import damaged
 from PIL import Image
 
-from damaged import damaged
 from fuzz.drawn import Drawn
 from fuzz.judged import refused
 from minicnn.data.picture import FITS, look, read_picture
@@ -23,7 +23,22 @@ RAW, CHUNKS, DAMAGED = range(3)
 """An input's first byte, modulo 3: its other bytes are the file, choose the chunks of a PNG, or damage a picture."""
 
 SIZES = (1, 2, 3, 8, 17, 0, 100, 300, 2**13, 2**16, 2**31 - 1, 2**32 - 1)
-KINDS = (b"PLTE", b"tRNS", b"eXIf", b"gAMA", b"iCCP", b"tEXt", b"zTXt", b"iTXt", b"acTL", b"fcTL", b"sRGB", b"pHYs", b"bKGD", b"IDAT")
+KINDS = (
+    b"PLTE",
+    b"tRNS",
+    b"eXIf",
+    b"gAMA",
+    b"iCCP",
+    b"tEXt",
+    b"zTXt",
+    b"iTXt",
+    b"acTL",
+    b"fcTL",
+    b"sRGB",
+    b"pHYs",
+    b"bKGD",
+    b"IDAT",
+)
 ORIENTED = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0%c\0\0\0\0\0\0\0"
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
@@ -34,7 +49,11 @@ def chunk(kind, content):
 
 def png(drawn):
     """A PNG whose checksums are right and whose chunks are chosen."""
-    wide, tall, depth = drawn.choice(SIZES[:5] * 3 + SIZES), drawn.choice(SIZES[:5] * 3 + SIZES), drawn.choice((8, 8, 1, 2, 4, 16, 3))
+    wide, tall, depth = (
+        drawn.choice(SIZES[:5] * 3 + SIZES),
+        drawn.choice(SIZES[:5] * 3 + SIZES),
+        drawn.choice((8, 8, 1, 2, 4, 16, 3)),
+    )
     colour, interlaced = drawn.choice((2, 0, 3, 4, 6, 1)), drawn.choice((0, 0, 0, 1, 2))
     found = [b"\x89PNG\r\n\x1a\n", chunk(b"IHDR", struct.pack(">IIBBBBB", wide, tall, depth, colour, 0, 0, interlaced))]
     for _ in range(drawn.randrange(4)):
@@ -71,7 +90,10 @@ def pictures():
             except (OSError, ValueError):
                 continue
             found.append(file.getvalue())
-    for kind, options in {"JPEG": {"progressive": True, "exif": b"Exif\0\0" + ORIENTED % 6}, "GIF": {"interlace": 1, "transparency": 3}}.items():
+    for kind, options in {
+        "JPEG": {"progressive": True, "exif": b"Exif\0\0" + ORIENTED % 6},
+        "GIF": {"interlace": 1, "transparency": 3},
+    }.items():
         file = io.BytesIO()
         colours.convert("P" if kind == "GIF" else "RGB").save(file, kind, **options)
         found.append(file.getvalue())
@@ -79,8 +101,14 @@ def pictures():
 
 
 def seeds():
-    chosen = [bytes([CHUNKS]) + bytes([0, n, 0, k, 0, 0, 0, c, 0, 0, 0, 0]) for n in range(4) for k in range(3) for c in range(5)]
-    return [*(bytes([RAW]) + each for each in pictures() if len(each) < LONGEST), *chosen, *(bytes([DAMAGED, 0, n, 1, n]) for n in range(20))]
+    chosen = [
+        bytes([CHUNKS]) + bytes([0, n, 0, k, 0, 0, 0, c, 0, 0, 0, 0]) for n in range(4) for k in range(3) for c in range(5)
+    ]
+    return [
+        *(bytes([RAW]) + each for each in pictures() if len(each) < LONGEST),
+        *chosen,
+        *(bytes([DAMAGED, 0, n, 1, n]) for n in range(20)),
+    ]
 
 
 def file_of(data):

@@ -35,7 +35,9 @@ def seeds():
     found += [framed({"a": entry("F32", [2, 1], 0, 8), "b": entry("U8", [], 8, 9), "__metadata__": {"x": "{}"}}, 9)]
     found += [framed({}, 0), framed({"__metadata__": {"minicnn": "{}"}}, 0), framed({"a": entry("F32", [0], 0, 0)}, 0)]
     found += [framed({"a": entry("BF16", [1], 0, 2)}, 2), framed({"a": entry("F32", [2**32, 2**32], 0, 4)}, 4)]
-    found += [framed(b'{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}', 1)]
+    found += [
+        framed(b'{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}', 1)
+    ]
     found += [framed(b'{"__metadata__":{"x":"1","x":"2"}}', 0), framed(b"[" * 2000, 0), framed(b'{"a":1e999}', 0)]
     return [*found, *(bytes([RAW]) + file_of(each) for each in found[-8:])]
 
