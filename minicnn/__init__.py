@@ -1,6 +1,15 @@
 """minicnn: a convolutional-network engine with hand-written backward passes over Numba kernels."""
 
+import sys
 from typing import TYPE_CHECKING
+
+if sys.version_info < (3, 11):  # noqa: UP036 (a folder of the source can be imported by any Python)
+    raise ImportError(
+        f"minicnn: expected Python 3.11 or newer, got {sys.version.split()[0]}; "
+        "make an environment with python3.11 -m venv .venv"
+    )
+if sys.byteorder != "little":
+    raise ImportError("minicnn: expected a little-endian processor, got a big-endian one; use an x86-64 or AArch64 machine")
 
 from . import models, nn
 from .backends import kernel

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import strategies
+import without_torch
 
 import minicnn
 from minicnn.backends.cpu import LOG
@@ -16,6 +17,8 @@ from minicnn.backends.cpu import LOG
 LOG.reported = True  # that the tests compile is no news, and many read stderr
 
 ROOT = Path(minicnn.__file__).parents[1]
+
+without_torch.install()
 
 collect_ignore = ["conftest.py", "browser/conftest.py", "programs/site_search.py"]
 """Files without doctests: two have one name, and one needs the extra docs."""

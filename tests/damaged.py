@@ -1,4 +1,7 @@
-"""Weights in damaged files: each is refused in a sentence, with the network as it was, or holds other numbers."""
+"""Damaged files: bytes of them are others, or their end is missing.
+
+Weights in such files are refused in a sentence, with the network as it was, or are other numbers.
+"""
 
 from minicnn.errors import CheckpointError
 
@@ -8,14 +11,19 @@ def snapshot(net):
     return net.params.flat.tobytes(), {name: array.tobytes() for name, array in net.state.items()}
 
 
+def damaged(content, rng):
+    """Content that differs in some bytes, or lacks its end."""
+    found = bytearray(content)
+    for _ in range(rng.choice((1, 8, 64))):
+        found[rng.randrange(len(found))] = rng.randrange(256)
+    return bytes(found[: rng.choice((len(found), rng.randrange(len(found))))])
+
+
 def refusals(path, content, times, rng, make, load):
-    """What was said where a file was refused, of so many that differ from this content in some bytes, or lack their end."""
+    """What was said where a damaged file was refused, of so many."""
     said = []
     for _ in range(times):
-        damaged = bytearray(content)
-        for _ in range(rng.choice((1, 8, 64))):
-            damaged[rng.randrange(len(damaged))] = rng.randrange(256)
-        path.write_bytes(damaged[: rng.choice((len(damaged), rng.randrange(len(damaged))))])
+        path.write_bytes(damaged(content, rng))
         net = make()
         before = snapshot(net)
         try:

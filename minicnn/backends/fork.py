@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from collections.abc import Callable
 from functools import cache
 from operator import methodcaller
 from typing import Protocol
@@ -14,6 +15,26 @@ from .fair import FairLock, Lock
 _TRY_LONG = methodcaller("acquire", True, 5.0)
 _forking = threading.RLock()
 _waited: list[Lock] = []
+
+
+def _nothing() -> None:
+    """A hook that does nothing."""
+
+
+def at_fork(
+    before: Callable[[], object] = _nothing,
+    after_in_parent: Callable[[], object] = _nothing,
+    after_in_child: Callable[[], object] = _nothing,
+) -> None:
+    """Call functions around every fork, on systems that have forks: Windows has none.
+
+    Args:
+        before: called first, before whatever was registered earlier.
+        after_in_parent: called in the parent.
+        after_in_child: called in the child.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=before, after_in_parent=after_in_parent, after_in_child=after_in_child)
 
 
 class Watched(Protocol):
@@ -42,8 +63,7 @@ def watch(shared: Watched) -> None:
 @cache
 def _register() -> None:
     """Once there is a backend: the hook that is registered last waits first, and an update may compile."""
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(before=_before, after_in_parent=_after, after_in_child=_after_in_child)
+    at_fork(_before, _after, _after_in_child)
 
 
 def _before() -> None:

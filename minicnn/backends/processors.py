@@ -1,14 +1,31 @@
-"""How many threads there are to use."""
+"""The processors: whether kernels can be compiled for them, and how many threads there are to use."""
 
 from __future__ import annotations
 
 import os
+import platform
+import sys
 from math import ceil
 from pathlib import Path
 
-from ..errors import OptionError
+from ..errors import BackendError, OptionError
 
 CGROUP = Path("/sys/fs/cgroup")
+KNOWN = ("x86_64", "amd64", "aarch64", "arm64")
+"""What systems call the processors that kernels are compiled for: x86-64 and AArch64."""
+
+
+def check_processor() -> None:
+    """Refuse to compile for a processor whose registers are not known here.
+
+    Raises:
+        BackendError: it is neither x86-64 nor AArch64, or Python runs in 32 bits.
+    """
+    name = platform.machine()
+    if name.lower() not in KNOWN or sys.maxsize < 1 << 32:
+        bits = "" if sys.maxsize > 1 << 32 else " and Python in 32 bits"
+        what = f"expected an x86-64 or AArch64 processor, got {name or 'one without a name'}{bits}"
+        raise BackendError("backend cpu", what, 'give backend="numpy"')
 
 
 def usable_cpus() -> int:

@@ -20,8 +20,9 @@ from functools import wraps
 from pathlib import Path
 from typing import ParamSpec
 
+from ..backends.signals import ASKING, FINAL, PIPE
 from ..errors import MinicnnError, lacking, reason
-from ..train.interrupt import FINAL, end, handled, none_lost
+from ..train.interrupt import end, handled, none_lost
 from .streams import flushed, say, usable_streams
 
 TRACEBACK = "MINICNN_TRACEBACK"
@@ -80,18 +81,18 @@ def _run(main: Callable[[], int], who: str, stopped: str) -> int:
     except KeyboardInterrupt as error:
         words, code = _of_a_signal(error, who, stopped)
     except BrokenPipeError:
-        code = 128 + signal.SIGPIPE
+        code = 128 + PIPE
     except Exception as error:
         words, code = sentence(error)
         words = f"{who}: {words}"
         if os.environ.get(TRACEBACK):
             words = f"{''.join(traceback.format_exception(error))}{words}"
-    with handled([signal.SIGINT, *FINAL], lambda number, frame: None):  # the program is ending: ignore further signals
+    with handled(ASKING, lambda number, frame: None):  # the program is ending: ignore further signals
         lost = flushed(sys.stdout)
         if lost is not None and code == 0:
             words, code, exits = f"{who}: {_unwritten(lost)}", REQUEST, None
             if isinstance(lost, BrokenPipeError):
-                words, code = "", 128 + signal.SIGPIPE
+                words, code = "", 128 + PIPE
         if words:
             with suppress(OSError, ValueError):
                 for line in words.split("\n"):

@@ -172,11 +172,13 @@ def _classes(labels: Array, who: str) -> NDArray[np.uint8]:
 
 def _of_archive(path: Path) -> dict[str, Batch]:
     """The batches in a tar archive, raw or gzip, by name."""
+    from tarfile import AREGTYPE, CONTTYPE, REGTYPE
+
     batches = {}
     with opened(path, "file of CIFAR-10") as file:
         for member, stream in _members(unpacked(file), shown(path)):
             name = member.name.rpartition("/")[2].removesuffix(".bin")
-            if member.isreg() and member.name.endswith(".bin") and name in (*TRAINING, TEST):
+            if member.type in (REGTYPE, AREGTYPE, CONTTYPE) and member.name.endswith(".bin") and name in (*TRAINING, TEST):
                 batches[name] = _of_records(stream, member.size, f"{shown(path)}: {member.name}")
     return batches
 
@@ -196,7 +198,7 @@ class _Part:
 
 def _members(stream: Stream, who: str) -> Iterator[tuple[TarInfo, _Part]]:
     """The files of a tar archive, in order; what nobody reads is skipped, names of more than 100 characters too."""
-    from tarfile import TarError, TarInfo  # which takes long to import
+    from tarfile import BLKTYPE, CHRTYPE, DIRTYPE, FIFOTYPE, LNKTYPE, SYMTYPE, TarError, TarInfo  # takes long to import
 
     left = _MOST_UNPACKED
 
@@ -215,6 +217,8 @@ def _members(stream: Stream, who: str) -> Iterator[tuple[TarInfo, _Part]]:
         if not 0 <= member.size <= left:
             what = f"expected an archive of at most {_MOST_UNPACKED:,} bytes, got one that claims more"
             raise DataError(who, what, "give the archive of CIFAR-10")
+        if member.type in (BLKTYPE, CHRTYPE, DIRTYPE, FIFOTYPE, LNKTYPE, SYMTYPE):
+            member.size = 0  # whatever it says, no content follows
         part, padding = _Part(read, member.size), -member.size % _BLOCK
         yield member, part
         while part.read(1 << 20):

@@ -14,6 +14,7 @@ from ..arrays import Array
 from ..errors import DataError, OptionError, reason
 from .outfile import StrPath
 from .picture import SUFFIXES, check_form, look, read_picture
+from .system import allocate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -191,9 +192,8 @@ class _Pixels:
             # Another process may read an older file of that name: it stays in place until the new one is complete.
             self._new = f"{os.fspath(memory_map)}.{os.getpid()}.new"
             self._all = np.lib.format.open_memmap(self._new, "w+", np.uint8, (count, *shape))
-            if hasattr(os, "posix_fallocate"):  # writing to a mapped file without room would end the program
-                with open(self._new, "r+b") as file:
-                    os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
+            with open(self._new, "r+b") as file:
+                allocate(file)
         except OSError as fault:
             self.drop()
             raise self._unwritable(fault) from None
@@ -207,6 +207,7 @@ class _Pixels:
         """Those that were added."""
         if self._path is not None:
             self._all.flush()  # type: ignore[attr-defined]  # it is mapped
+            self._all = np.empty(0, np.uint8)  # Windows gives no other name to a file that is mapped
             try:
                 os.replace(self._new, self._path)
             except OSError as fault:
@@ -217,6 +218,7 @@ class _Pixels:
     def drop(self) -> None:
         """Remove a file that did not become complete."""
         if self._path is not None:
+            self._all = np.empty(0, np.uint8)
             with suppress(OSError):
                 os.remove(self._new)
 

@@ -6,15 +6,13 @@ import gzip
 import io
 import math
 import os
-import secrets
 import struct
-from contextlib import suppress
-from pathlib import Path
 
 import numpy as np
 
 from minicnn.data.infile import Stream, opened, pieces, unpacked
-from minicnn.errors import DataError, reason
+from minicnn.data.outfile import outfile
+from minicnn.errors import DataError
 
 from ..arrays import Array, DType
 
@@ -97,10 +95,10 @@ def decode_idx(file: Stream, who: str) -> Array:
         array = np.empty(shape, dtype)
     except ValueError as fault:
         _check_length(_count(stream, expected, who), expected, dtype, shape, who)
-        what = f"expected a shape that NumPy can hold, got {shape}"
+        what = f"expected a shape that NumPy can hold, got {_shown(shape)}"
         raise DataError(who, what, "write the array in another shape") from fault
     except MemoryError as fault:
-        what = f"expected {expected:,} bytes of memory for its shape {shape}, got none"
+        what = f"expected {_counted(expected)} bytes of memory for its shape {_shown(shape)}, got none"
         raise DataError(who, what, "free memory, or read a smaller file") from fault
     content, got = array.reshape(-1).view(np.uint8), 0
     for piece in pieces(stream, expected + 1, who):
@@ -133,11 +131,18 @@ def write_idx(path: str | os.PathLike[str], array: Array) -> None:
     content = _encode(array, who)
     if who.endswith(".gz"):
         content = _gzipped(content)
-    try:
-        _replace(Path(path), content)
-    except OSError as fault:
-        what = f"expected to write an IDX file, got {reason(fault)}"
-        raise DataError(who, what, "check the folder, its permissions and its free space") from fault
+    with outfile(path, "an IDX file", DataError) as file:
+        file.write(content)
+
+
+def _shown(shape: tuple[int, ...]) -> str:
+    """A shape for a message, with at most eight axes of up to 255."""
+    return str(shape) if len(shape) <= 8 else f"({', '.join(map(str, shape[:8]))}, … {len(shape)} axes)"
+
+
+def _counted(count: int) -> str:
+    """A number for a message; that of 255 axes may have 2,456 digits."""
+    return f"{count:,}" if count < 10**40 else "10^40 or more"
 
 
 def _count(stream: Stream, expected: int, who: str) -> int:
@@ -148,7 +153,7 @@ def _count(stream: Stream, expected: int, who: str) -> int:
 def _check_length(got: int, expected: int, dtype: DType, shape: tuple[int, ...], who: str) -> None:
     if got != expected:
         words = f"{got:,}" if got < expected else "more"
-        what = f"expected {expected:,} bytes of data for its shape {shape} of {dtype.name}, got {words}"
+        what = f"expected {_counted(expected)} bytes of data for its shape {_shown(shape)} of {dtype.name}, got {words}"
         raise DataError(who, what, "fetch the file again")
 
 
@@ -190,15 +195,3 @@ def _gzipped(content: bytes) -> bytes:
     with gzip.GzipFile(filename="", mode="wb", fileobj=packed, mtime=0) as file:
         file.write(content)
     return packed.getvalue()
-
-
-def _replace(path: Path, content: bytes) -> None:
-    # In the same folder, because os.replace is atomic only within one file system.
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        part.write_bytes(content)
-        os.replace(part, path)
-    except BaseException:
-        with suppress(OSError):
-            part.unlink()
-        raise

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import BinaryIO, Protocol
 
 from ..errors import DataError, reason
+from .system import NONBLOCK
 
 GZIP, PIECE = b"\x1f\x8b", 1 << 20
 Stream = io.BufferedIOBase | BinaryIO
@@ -140,7 +141,7 @@ def pieces(stream: Readable, limit: int, who: str) -> Iterator[bytes]:
 def _regular(path: str, flags: int) -> int:
     """Like ``os.open``, but only for regular files: opening a pipe blocks, and opening a device may have an effect."""
     _check(os.stat(path).st_mode)
-    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    descriptor = os.open(path, flags | NONBLOCK)
     try:
         _check(os.fstat(descriptor).st_mode)  # the file may have been replaced since it was checked
     except OSError:

@@ -23,7 +23,12 @@ _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, Runtim
 
 _MOST_FILE = 1 << 30
 _HINT = "write it again with np.savez or np.savez_compressed"
-_FORM = re.compile(r"\{'descr': '([<>|][a-zA-Z]\d*)', 'fortran_order': (True|False), 'shape': \(([\d, ]*)\), \}\s*")
+_SIZE = "(?:0|[1-9][0-9]{0,18})"
+_SHAPE = rf"(|{_SIZE},|{_SIZE}(?:, {_SIZE})+)"
+_FORM = re.compile(rf"\{{'descr': '([<>|][a-zA-Z][0-9]*)', 'fortran_order': (True|False), 'shape': \({_SHAPE}\), \}}[ \n]*")
+_MOST_AXES, _MOST_NUMBERS = 64, 1 << 59
+"""No array of NumPy has more; axes of no length count as one, as NumPy counts them."""
+
 Shape = tuple[int, ...]
 
 
@@ -54,7 +59,8 @@ def read_npz(
     except DataError:
         raise
     except _BROKEN as fault:
-        raise DataError(who, f"expected an intact NPZ file, got a broken one ({fault})", _HINT) from fault
+        words = ascii(str(fault))[1:-1][:160]  # it may quote the file
+        raise DataError(who, f"expected an intact NPZ file, got a broken one ({words})", _HINT) from fault
 
 
 def read_npy(file: BinaryIO, who: str, kinds: str, fits: Callable[[Shape], bool], wanted: str) -> Array:
@@ -117,10 +123,17 @@ def _header(member: IO[bytes]) -> Header:
     start = member.read(10)
     if start[:8] != b"\x93NUMPY\x01\x00":
         raise ValueError("no array of NPY version 1.0")
-    found = _FORM.fullmatch(member.read(int.from_bytes(start[8:], "little")).decode("latin-1"))
+    size = int.from_bytes(start[8:], "little")
+    text = member.read(size)
+    found = _FORM.fullmatch(text.decode("latin-1"))
+    if len(start) < 10 or len(text) < size:
+        raise ValueError("an end within its NPY header")
     if found is None:
         raise ValueError("an NPY header in another form than NumPy's")
-    return Header(found[1], found[2] == "True", tuple(int(size) for size in found[3].split(",") if size.strip()))
+    shape = tuple(int(size) for size in found[3].split(",") if size)
+    if len(shape) > _MOST_AXES or math.prod(n or 1 for n in shape) > _MOST_NUMBERS:
+        raise ValueError("a shape that no array has")
+    return Header(found[1], found[2] == "True", shape)
 
 
 def _content(member: IO[bytes], header: Header, who: str, hint: str = _HINT) -> Array:
@@ -137,4 +150,4 @@ def _content(member: IO[bytes], header: Header, who: str, hint: str = _HINT) -> 
         words = f"{got:,}" if got < len(content) else "more"
         raise DataError(who, f"expected {len(content):,} bytes for its shape {shape} of {dtype.name}, got {words}", hint)
     array = content.view(dtype).reshape(shape[::-1] if fortran else shape)
-    return np.ascontiguousarray(array.T if fortran else array, dtype.newbyteorder("="))
+    return (array.T if fortran else array).astype(dtype.newbyteorder("="), order="C", copy=False)

@@ -5,16 +5,13 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from ..errors import MinicnnError, OutputError, reason
-
-if sys.platform != "win32":
-    import fcntl
+from .system import claim
 
 PART = re.compile(r"\.[0-9a-f]{16}\.part")
 """The name of a temporary file that is still being written."""
@@ -85,23 +82,8 @@ def sweep(folder: Path) -> None:
     """Remove temporary files in a folder that no process is writing any more."""
     with suppress(OSError):
         for part in [path for path in folder.iterdir() if PART.fullmatch(path.name)]:
-            with suppress(OSError), open(part, "r+b") as file:
-                if claim(file.fileno()) is not False:
+            with suppress(OSError):
+                with open(part, "r+b") as file:
+                    dead = claim(file.fileno()) is not False
+                if dead:  # nobody else will write it, and Windows removes no file that is open
                     part.unlink()
-
-
-def claim(descriptor: int) -> bool | None:
-    """Lock an open file. The lock ends when the file is closed or the process ends.
-
-    Returns:
-        Whether the lock was obtained; None if the file system has no locks.
-    """
-    if sys.platform == "win32":
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return None
-    return True

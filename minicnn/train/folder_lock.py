@@ -19,7 +19,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
 
-from ..data.outfile import claim, sweep
+from ..backends.fork import at_fork
+from ..data.outfile import sweep
+from ..data.system import claim, may_run
 from ..errors import OptionError
 
 LOCK = ".lock"
@@ -63,11 +65,7 @@ class Holder:
             return True
         if here.started:
             return _started(self.pid) == self.started
-        try:
-            os.kill(self.pid, 0)
-        except OSError as fault:
-            return not isinstance(fault, ProcessLookupError)
-        return True
+        return may_run(self.pid)
 
 
 def _started(pid: int) -> int:
@@ -235,5 +233,4 @@ def _forget() -> None:
     _OWN.held.clear()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+at_fork(after_in_child=_forget)

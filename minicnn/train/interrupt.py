@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType, TracebackType
 
-FINAL = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
-"""Signals sent by the system, a supervisor or a closing terminal."""
+from ..backends.signals import FINAL
 
 
 class Terminated(KeyboardInterrupt):

@@ -12,6 +12,7 @@ from minicnn.errors import DataError
 from minicnn.io.onnx import load
 
 onnx = pytest.importorskip("onnx")
+from fuzz.targets.onnx_graphs import MODELS, mutate  # noqa: E402 (which needs onnx)
 
 MOST_BYTES = 700 << 20
 """The bound of what loading a small file takes: 2²⁴ numbers of eight bytes, a few times over."""
@@ -95,65 +96,13 @@ def test_a_graph_of_too_many_nodes_is_refused():
         load(model, threads=1)
 
 
-GRAPHS = [
-    """(float[N, 2, 6, 6] x) => (float[N, 3] y) { a = Conv<pads = [1, 1, 1, 1]>(x, K)  b = Relu(a)
-    c = MaxPool<kernel_shape = [2, 2], strides = [2, 2]>(b)  d = Flatten(c)  y = Gemm(d, W) }""",
-    """(float[N, 2, 6, 6] x) => (float[N, 3] y) { s = Shape(x)  n = Gather(s, i)
-    u = Unsqueeze(n, i)  t = Concat<axis = 0>(u, m)
-    q = Constant<value_floats = [1.0, 2.0]>()  e = Expand(q, two)  f = ConstantOfShape(m2)  p = Pad(x, pads)
-    v = AveragePool<kernel_shape = [3, 3], strides = [2, 2], pads = [0, 0, 1, 1]>(p)  r = Resize(v, , scales)
-    l = Slice(r, i1, j1, last)  g = ReduceMean(l, axes)  k = Reshape(g, t)  o = Mul(q, e)  w = Add(o, f)
-    z = Add(k, w)  y = MatMul(z, V) }""",
-]
-ARRAYS = {
-    "K": floats(4, 2, 3, 3), "W": floats(36, 3), "V": floats(2, 3), "i": np.array(0), "m": np.array([2]), "two": np.array([2]),
-    "m2": np.array([2]), "pads": np.array([0, 0, 1, 1, 0, 0, 1, 1]), "scales": np.array([1, 1, 2, 2], np.float32),
-    "i1": np.array([1]), "last": np.array([3]), "j1": np.array([9]), "axes": np.array([2, 3]),
-}  # fmt: skip
-NUMBERS = (0, -1, 1, 2, 7, 64, 2**16, 2**24, 2**24 + 1, 2**31, 2**40, 2**62, -(2**63))
-OPS = (
-    *("Relu", "Conv", "ConvTranspose", "Gemm", "MatMul", "Add", "Mul", "Concat", "Gather", "Expand", "ConstantOfShape", "Pad"),
-    *("Resize", "Slice", "Split", "Reshape", "Transpose", "Softmax", "MaxPool", "AveragePool", "ReduceSum", "Shape", "Cast"),
-    *("Unsqueeze", "Squeeze", "Clip", "PRelu", "BatchNormalization", "Tile", "Loop", ""),
-)
-
-
-def mutate(rng, model):
-    """Change a few places of a graph: sizes of inputs and initialisers, numbers, operators, attributes and names."""
-    graph = model.graph
-    for _ in range(rng.randint(1, 4)):
-        node, tensor, way = rng.choice(graph.node), rng.choice(graph.initializer), rng.randrange(10)
-        if way == 0:
-            rng.choice(graph.input[0].type.tensor_type.shape.dim).dim_value = rng.choice(NUMBERS)
-        elif way == 1 and tensor.dims:
-            tensor.dims[rng.randrange(len(tensor.dims))] = rng.choice(NUMBERS)
-        elif way == 2 and tensor.data_type == 7:
-            tensor.raw_data = np.array([rng.choice(NUMBERS) for _ in range(len(tensor.raw_data) // 8)]).tobytes()
-        elif way == 3:
-            tensor.data_type = rng.randrange(25)
-        elif way == 4:
-            node.op_type = rng.choice(OPS)
-        elif way == 5 and node.attribute:
-            attribute = rng.choice(node.attribute)
-            attribute.type, attribute.i = rng.choice((attribute.type, rng.randrange(15))), rng.choice(NUMBERS)
-            attribute.ints[:] = [rng.choice(NUMBERS) for _ in range(rng.choice((len(attribute.ints), rng.randrange(70))))]
-        elif way == 6:
-            node.input.append(rng.choice([each.name for each in graph.initializer] + ["x", "", "nowhere"]))
-        elif way == 7 and node.input:
-            node.input[rng.randrange(len(node.input))] = rng.choice(rng.choice(graph.node).output)
-        elif way == 8:
-            graph.node.insert(rng.randrange(len(graph.node)), node)
-        else:
-            tensor.dims[:] = [rng.choice(NUMBERS) for _ in range(rng.randrange(70))]
-
-
 def test_mutated_graphs_are_refused_in_a_sentence_or_give_a_network(request, traced):
-    rng, models = random.Random(0), [graph(text, opset=18, **ARRAYS) for text in GRAPHS]
-    assert all(measured(model)[0] == "" for model in models), "expected the graphs themselves to be taken"
+    rng = random.Random(0)
+    assert all(measured(model)[0] == "" for model in MODELS), "expected the graphs themselves to be taken"
     made, count = 0, 10_000 if request.config.getoption("full") else 300
     for number in range(count):
         changed = onnx.ModelProto()
-        changed.CopyFrom(models[number % 2])
+        changed.CopyFrom(MODELS[number % len(MODELS)])
         content = None
         if rng.random() < 0.3:
             content = bytearray(changed.SerializeToString())

@@ -18,13 +18,14 @@ import numpy as np
 import pytest
 
 from minicnn import DataError, OptionError, OutputError
+from minicnn.backends.signals import FINAL
 from minicnn.cli.console import OPTIONAL, TRACEBACK, path, program
 from minicnn.cli.streams import shown, usable_streams
 from minicnn.data.outfile import outfile
 from minicnn.errors import lacking, need
 from minicnn.train import metrics, plots
 from minicnn.train.folder_lock import prepare
-from minicnn.train.interrupt import FINAL, Terminated, end, handled
+from minicnn.train.interrupt import Terminated, end, handled
 
 ROOT = Path(__file__).parents[2]
 

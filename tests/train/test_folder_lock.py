@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from minicnn import OptionError
-from minicnn.data import outfile
+from minicnn.data import outfile, system
 from minicnn.train import folder_lock
 from minicnn.train.folder_lock import LOCK, FolderLock, Holder, prepare
 
@@ -157,7 +157,7 @@ def test_where_files_cannot_be_locked_the_process_that_is_named_counts(tmp_path,
     def cannot(*_):
         raise OSError(errno.ENOTSUP, "Operation not supported")
 
-    monkeypatch.setattr(outfile.fcntl, "flock", cannot)
+    monkeypatch.setattr(system.fcntl, "flock", cannot)
     leave(tmp_path)
     message = f"process {os.getpid()} on .* does; wait until it ends, delete .lock there if it has, or"
     with pytest.raises(OptionError, match=message), FolderLock(tmp_path):

@@ -6,6 +6,7 @@ from functools import cache
 from ...arrays import DType
 from ..interface import Backend, kernels_in
 from ..operation import Operation
+from ..processors import check_processor
 from . import lowering
 from .compile.ahead import compile_ahead
 from .compile.host import HOST
@@ -74,4 +75,5 @@ BACKEND = Backend(
     checked=CHECK,
     interpreted=INTERPRET,
     fitted=of_lanes,
+    require=check_processor,
 )

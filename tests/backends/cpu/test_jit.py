@@ -24,8 +24,9 @@ from minicnn import kernel
 from minicnn.backends import cpu
 from minicnn.backends.cpu import CHECK, INTERPRET
 from minicnn.backends.cpu.compile import cache, jit
-from minicnn.backends.cpu.compile.uninterrupted import SIGNALS, uninterrupted
+from minicnn.backends.cpu.compile.uninterrupted import uninterrupted
 from minicnn.backends.cpu.kernels import pool
+from minicnn.backends.signals import ASKING
 
 BUDGET = 28
 """Specialisations for one training step and one evaluation of lenet5(); 26 when this was written."""
@@ -753,11 +754,11 @@ def test_a_signal_waits_until_a_kernel_is_compiled(monkeypatch, number):
 
 
 def test_signals_are_left_alone_where_nobody_handles_them():
-    before = {number: signal.getsignal(number) for number in SIGNALS}
+    before = {number: signal.getsignal(number) for number in ASKING}
     with uninterrupted():
         for number, handler in before.items():
             assert (signal.getsignal(number) is handler) == (not callable(handler))
-    assert {number: signal.getsignal(number) for number in SIGNALS} == before
+    assert {number: signal.getsignal(number) for number in ASKING} == before
 
 
 def test_other_threads_have_no_signals_to_wait_for():

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import hashlib
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property, update_wrapper
@@ -22,6 +21,7 @@ from numba.np.numpy_support import from_dtype
 
 from ....arrays import Array, DType
 from ... import program
+from ...fork import at_fork
 from ...log import CompileLog
 from ...program import BoundCall
 from .cache import cache_for, words
@@ -48,8 +48,8 @@ LOG = CompileLog(words)
 COMPILING = global_compiler_lock
 """Lets only one thread compile a new kernel. It is Numba's own lock, so there is no second lock to deadlock with."""
 
-if hasattr(os, "register_at_fork"):  # the child would find a half-changed compiler
-    os.register_at_fork(before=COMPILING.acquire, after_in_parent=COMPILING.release, after_in_child=COMPILING.release)
+# Without these a forked child would find a half-changed compiler.
+at_fork(COMPILING.acquire, COMPILING.release, COMPILING.release)
 
 
 class Machine(NamedTuple):

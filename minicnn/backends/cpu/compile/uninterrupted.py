@@ -7,8 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-"""Signals that ask a program to end."""
+from ...signals import ASKING
 
 
 @contextmanager
@@ -19,7 +18,7 @@ def uninterrupted() -> Iterator[None]:
     """
     before, came = {}, list[int]()
     if threading.current_thread() is threading.main_thread():  # handlers run only in the main thread
-        for number in SIGNALS:
+        for number in ASKING:
             handler = signal.getsignal(number)
             if callable(handler):
                 before[number] = handler
