@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
 from ..arrays import Array
 from ..errors import DataError, OptionError, reason
-from .outfile import StrPath
+from .outfile import StrPath, claim, part_beside, sweep
 from .picture import SUFFIXES, check_form, look, read_picture
 
 if TYPE_CHECKING:
@@ -184,16 +185,21 @@ class _Pixels:
 
     def __init__(self, count: int, shape: tuple[int, ...], memory_map: StrPath | None) -> None:
         self._count, self._path = 0, memory_map
+        self._open: BinaryIO | None = None
         if memory_map is None:
             self._all: Array = np.empty((count, *shape), np.uint8)
             return
+        if not Path(memory_map).name:
+            raise self._unwritable(OSError(errno.EINVAL, "no name of a file"))
         try:
             # Another process may read an older file of that name: it stays in place until the new one is complete.
-            self._new = f"{os.fspath(memory_map)}.{os.getpid()}.new"
+            sweep(Path(memory_map).parent)
+            self._new = part_beside(memory_map)
             self._all = np.lib.format.open_memmap(self._new, "w+", np.uint8, (count, *shape))
+            self._open = open(self._new, "r+b")  # noqa: SIM115 – closed in ``drop``
+            claim(self._open.fileno())  # protects the file from ``sweep``
             if hasattr(os, "posix_fallocate"):  # writing to a mapped file without room would end the program
-                with open(self._new, "r+b") as file:
-                    os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
+                os.posix_fallocate(self._open.fileno(), 0, os.fstat(self._open.fileno()).st_size)
         except OSError as fault:
             self.drop()
             raise self._unwritable(fault) from None
@@ -216,6 +222,8 @@ class _Pixels:
 
     def drop(self) -> None:
         """Remove a file that did not become complete."""
+        if self._open is not None:
+            self._open.close()
         if self._path is not None:
             with suppress(OSError):
                 os.remove(self._new)

@@ -6,15 +6,14 @@ import gzip
 import io
 import math
 import os
-import secrets
 import struct
-from contextlib import suppress
-from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from minicnn.data.infile import Stream, opened, pieces, unpacked
-from minicnn.errors import DataError, reason
+from minicnn.data.outfile import outfile
+from minicnn.errors import DataError
 
 from ..arrays import Array, DType
 
@@ -24,7 +23,7 @@ Header = tuple[DType, tuple[int, ...]]
 """The dtype (big-endian) and shape that a file declares."""
 
 
-def read_idx(path: str | os.PathLike[str]) -> Array:
+def read_idx(path: str | os.PathLike[str], memory_map: bool = False) -> Array:
     """Read one IDX file.
 
     The file is ``0, 0, type code, rank`` (one byte each), then ``rank`` big-endian 32-bit sizes, then the elements,
@@ -35,12 +34,14 @@ def read_idx(path: str | os.PathLike[str]) -> Array:
 
     Args:
         path: the file.
+        memory_map: read the elements as they are needed, for more data than memory. The array is read-only then and in the
+            file's byte order; networks take it as it is. The file must be raw, and nothing may write to it meanwhile.
 
     Returns:
         The array in native byte order, C-contiguous and writeable.
 
     Raises:
-        DataError: the file cannot be read, or is not exactly one IDX array.
+        DataError: the file cannot be read, or is not exactly one IDX array; or it is a gzip file that is to be mapped.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -51,7 +52,7 @@ def read_idx(path: str | os.PathLike[str]) -> Array:
     Source: the format's description on the MNIST page of Y. LeCun, C. Cortes and C. Burges.
     """
     with opened(path, "IDX file") as file:
-        return decode_idx(file, os.fspath(path))
+        return _mapped(file, os.fspath(path)) if memory_map else decode_idx(file, os.fspath(path))
 
 
 def read_header(path: str | os.PathLike[str]) -> Header:
@@ -131,13 +132,19 @@ def write_idx(path: str | os.PathLike[str], array: Array) -> None:
     """
     who = os.fspath(path)
     content = _encode(array, who)
-    if who.endswith(".gz"):
-        content = _gzipped(content)
-    try:
-        _replace(Path(path), content)
-    except OSError as fault:
-        what = f"expected to write an IDX file, got {reason(fault)}"
-        raise DataError(who, what, "check the folder, its permissions and its free space") from fault
+    with outfile(path, "an IDX file", DataError) as file:
+        file.write(_gzipped(content) if who.endswith(".gz") else content)
+
+
+def _mapped(file: BinaryIO, who: str) -> Array:
+    if unpacked(file) is not file:
+        raise DataError(who, "expected a raw IDX file to map into memory, got a gzip file", "unpack it beforehand")
+    dtype, shape = _header(file, who)
+    start, expected = file.tell(), math.prod(shape) * dtype.itemsize
+    _check_length(file.seek(0, io.SEEK_END) - start, expected, dtype, shape, who)
+    if not expected:  # nothing cannot be mapped
+        return np.empty(shape, dtype)
+    return np.memmap(file, dtype, "r", start, shape)
 
 
 def _count(stream: Stream, expected: int, who: str) -> int:
@@ -190,15 +197,3 @@ def _gzipped(content: bytes) -> bytes:
     with gzip.GzipFile(filename="", mode="wb", fileobj=packed, mtime=0) as file:
         file.write(content)
     return packed.getvalue()
-
-
-def _replace(path: Path, content: bytes) -> None:
-    # In the same folder, because os.replace is atomic only within one file system.
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        part.write_bytes(content)
-        os.replace(part, path)
-    except BaseException:
-        with suppress(OSError):
-            part.unlink()
-        raise

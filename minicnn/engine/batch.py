@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from math import prod
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from ..arrays import Array, DType
 from ..backends.alignment import aligned
 from ..backends.interface import Memory
 from .inputs import Arrays, Targets
+from .mapped import read_ahead
 from .rows import address, borrowed, direct, gather
 from .source import ArraySource, Source
 from .weights import Shares
@@ -111,6 +112,9 @@ class _Borrowed(NamedTuple):
 class HostStaging:
     """For kernels that read host memory: large arrays that they can read are read in place, of others a batch is copied."""
 
+    early: ClassVar[bool] = True
+    """Whether the next images are fetched before a batch is run, which is not given to a device meanwhile."""
+
     def __init__(self) -> None:
         self._buffers: dict[Hashable, Buffers] = {}
         self._known: dict[int, _Borrowed] = {}
@@ -154,7 +158,10 @@ class HostStaging:
         return known.source
 
     def prefetch(self, which: str, source: Source, chosen: Array) -> None:
-        """Nothing is done ahead of time."""
+        """Fetch the chosen images of a source over a file."""
+        rows = getattr(source, "rows", None)
+        if rows is not None and rows.base is not None:
+            read_ahead(rows, chosen)
 
 
 @dataclass
