@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from math import prod
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -112,9 +112,6 @@ class _Borrowed(NamedTuple):
 class HostStaging:
     """For kernels that read host memory: large arrays that they can read are read in place, of others a batch is copied."""
 
-    early: ClassVar[bool] = True
-    """Whether the next images are fetched before a batch is run, which is not given to a device meanwhile."""
-
     def __init__(self) -> None:
         self._buffers: dict[Hashable, Buffers] = {}
         self._known: dict[int, _Borrowed] = {}
@@ -159,8 +156,7 @@ class HostStaging:
 
     def prefetch(self, which: str, source: Source, chosen: Array) -> None:
         """Fetch the chosen images of a source over a file."""
-        rows = getattr(source, "rows", None)
-        if rows is not None and rows.base is not None:
+        if (rows := getattr(source, "rows", None)) is not None and rows.base is not None:
             read_ahead(rows, chosen)
 
 

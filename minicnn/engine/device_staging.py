@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import ClassVar
 
 import numpy as np
 
@@ -21,9 +20,6 @@ class DeviceStaging:
     Args:
         memory: that of the device.
     """
-
-    early: ClassVar[bool] = False
-    """The next images are fetched while a device works on a batch that it was given."""
 
     def __init__(self, memory: Memory) -> None:
         self._memory = memory

@@ -113,7 +113,7 @@ class Runner:
 
     def _prefetch(self, sources: Sequence[Source], then: Array | None, early: bool) -> None:
         """Fetch the images of the next batch, where that is known, before this one runs or while a device works on it."""
-        if then is not None and self._staging.early == early:
+        if then is not None and early == (self._memory is None):
             for number, source in enumerate(sources):
                 self._staging.prefetch(f"in{number}", source, then)
 

@@ -1,8 +1,8 @@
 """Kills processes that write, by SIGKILL at random moments: ``python tests/faults/kills.py [KILLS]``, so many of each kind.
 
-A file must be whole afterwards, the last version whose writing had ended or the one that was being written. A run of training
-that is killed and resumed until it ends must give the bits of one that is left alone. Kills while a temporary file lay there
-are counted as those that hit a write.
+A file must be whole afterwards, the last version whose writing had ended or the one that was being written. Every second kill
+waits for a temporary file to appear. Kills while one lay there are counted as those that hit a write. A run of training that is
+killed and resumed until it ends must give the bits of one that is left alone.
 """
 
 from __future__ import annotations
@@ -62,13 +62,6 @@ def child(work: Callable[[int], None]) -> tuple[int, int]:
     return number, reading
 
 
-def kill_after(number: int, seconds: float) -> int:
-    """Kill a child; its status."""
-    time.sleep(seconds)
-    os.kill(number, signal.SIGKILL)
-    return os.waitpid(number, 0)[1]
-
-
 def last_of(reading: int, default: int) -> int:
     """The last number that a child told."""
     told = b""
@@ -102,7 +95,12 @@ def kill_writer(name: str, kills: int, seed: int = 0) -> Killed:
                     os.write(pipe, struct.pack("q", n))
 
             number, reading = child(write)
-            status = kill_after(number, rng.uniform(0, 4 * each))
+            time.sleep(rng.uniform(0, 4 * each))
+            until = time.monotonic() + 2 * each
+            while turn % 2 and not litter(folder) and time.monotonic() < until:
+                pass
+            os.kill(number, signal.SIGKILL)
+            status = os.waitpid(number, 0)[1]
             assert os.WIFSIGNALED(status), f"{name}: expected a process that is killed, got one that ended by itself"
             done = last_of(reading, last)
             writes += done - last
@@ -181,7 +179,10 @@ def kill_training(kills: int, seed: int = 0) -> tuple[Killed, int]:
                 end = time.monotonic() + rng.uniform(0, whole / 4)
                 while not (ended := os.waitpid(number, os.WNOHANG))[0] and time.monotonic() < end:
                     time.sleep(0.001)
-                status = ended[1] if ended[0] else kill_after(number, 0)
+                status = ended[1]
+                if not ended[0]:
+                    os.kill(number, signal.SIGKILL)
+                    status = os.waitpid(number, 0)[1]
                 os.close(reading)
                 if os.WIFEXITED(status):
                     assert os.WEXITSTATUS(status) == 0, "expected a run that resumes, got one that fails"

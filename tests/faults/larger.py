@@ -182,7 +182,7 @@ def keeps_to(folder: Path, form: str, size: int, most: int) -> tuple[int, bool]:
         else:
             given = opened(path, form)
         training = Training(given)
-        training.steps(50)
+        training.steps(4 if form == "pictures" else 50)
         try:
             fits = len(np.array(given)) > 0
         except MemoryError:
