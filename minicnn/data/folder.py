@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
 from ..arrays import Array
 from ..errors import DataError, OptionError, reason
-from .outfile import StrPath
+from .outfile import StrPath, part_beside, sweep
 from .picture import SUFFIXES, check_form, look, read_picture
-from .system import allocate
+from .system import allocate, claim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -185,15 +186,20 @@ class _Pixels:
 
     def __init__(self, count: int, shape: tuple[int, ...], memory_map: StrPath | None) -> None:
         self._count, self._path = 0, memory_map
+        self._open: BinaryIO | None = None
         if memory_map is None:
             self._all: Array = np.empty((count, *shape), np.uint8)
             return
+        if not Path(memory_map).name:
+            raise self._unwritable(OSError(errno.EINVAL, "no name of a file"))
         try:
             # Another process may read an older file of that name: it stays in place until the new one is complete.
-            self._new = f"{os.fspath(memory_map)}.{os.getpid()}.new"
+            sweep(Path(memory_map).parent)
+            self._new = part_beside(memory_map)
             self._all = np.lib.format.open_memmap(self._new, "w+", np.uint8, (count, *shape))
-            with open(self._new, "r+b") as file:
-                allocate(file)
+            self._open = open(self._new, "r+b")  # noqa: SIM115 – closed in ``drop``
+            claim(self._open.fileno())  # protects the file from ``sweep``
+            allocate(self._open)
         except OSError as fault:
             self.drop()
             raise self._unwritable(fault) from None
@@ -217,6 +223,8 @@ class _Pixels:
 
     def drop(self) -> None:
         """Remove a file that did not become complete."""
+        if self._open is not None:
+            self._open.close()
         if self._path is not None:
             self._all = np.empty(0, np.uint8)
             with suppress(OSError):

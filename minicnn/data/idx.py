@@ -7,6 +7,7 @@ import io
 import math
 import os
 import struct
+from typing import BinaryIO
 
 import numpy as np
 
@@ -22,7 +23,7 @@ Header = tuple[DType, tuple[int, ...]]
 """The dtype (big-endian) and shape that a file declares."""
 
 
-def read_idx(path: str | os.PathLike[str]) -> Array:
+def read_idx(path: str | os.PathLike[str], memory_map: bool = False) -> Array:
     """Read one IDX file.
 
     The file is ``0, 0, type code, rank`` (one byte each), then ``rank`` big-endian 32-bit sizes, then the elements,
@@ -33,12 +34,14 @@ def read_idx(path: str | os.PathLike[str]) -> Array:
 
     Args:
         path: the file.
+        memory_map: read the elements as they are needed, for more data than memory. The array is read-only then and in the
+            file's byte order; networks take it as it is. The file must be raw, and nothing may write to it meanwhile.
 
     Returns:
         The array in native byte order, C-contiguous and writeable.
 
     Raises:
-        DataError: the file cannot be read, or is not exactly one IDX array.
+        DataError: the file cannot be read, or is not exactly one IDX array; or it is a gzip file that is to be mapped.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -49,7 +52,7 @@ def read_idx(path: str | os.PathLike[str]) -> Array:
     Source: the format's description on the MNIST page of Y. LeCun, C. Cortes and C. Burges.
     """
     with opened(path, "IDX file") as file:
-        return decode_idx(file, os.fspath(path))
+        return _mapped(file, os.fspath(path)) if memory_map else decode_idx(file, os.fspath(path))
 
 
 def read_header(path: str | os.PathLike[str]) -> Header:
@@ -143,6 +146,17 @@ def _shown(shape: tuple[int, ...]) -> str:
 def _counted(count: int) -> str:
     """A number for a message; that of 255 axes may have 2,456 digits."""
     return f"{count:,}" if count < 10**40 else "10^40 or more"
+
+
+def _mapped(file: BinaryIO, who: str) -> Array:
+    if unpacked(file) is not file:
+        raise DataError(who, "expected a raw IDX file to map into memory, got a gzip file", "unpack it beforehand")
+    dtype, shape = _header(file, who)
+    start, expected = file.tell(), math.prod(shape) * dtype.itemsize
+    _check_length(file.seek(0, io.SEEK_END) - start, expected, dtype, shape, who)
+    if not expected:  # nothing cannot be mapped
+        return np.empty(shape, dtype)
+    return np.memmap(file, dtype, "r", start, shape)
 
 
 def _count(stream: Stream, expected: int, who: str) -> int:

@@ -83,7 +83,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
     who = shown(path)
     try:
         with open_file(path) as file:
-            content = file.read(MOST_TEXT + 1)
+            content = b"".join(pieces(file, MOST_TEXT + 1, who))
     except OSError as fault:
         raise DataError(who, f"expected a readable file, got {reason(fault)}", "check the path and its permissions") from fault
     if len(content) > MOST_TEXT:

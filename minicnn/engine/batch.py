@@ -15,6 +15,7 @@ from ..arrays import Array, DType
 from ..backends.alignment import aligned
 from ..backends.interface import Memory
 from .inputs import Arrays, Targets
+from .mapped import read_ahead
 from .rows import address, borrowed, direct, gather
 from .source import ArraySource, Source
 from .weights import Shares
@@ -157,7 +158,9 @@ class HostStaging:
         return known.source
 
     def prefetch(self, which: str, source: Source, chosen: Array) -> None:
-        """Nothing is done ahead of time."""
+        """Fetch the chosen images of a source over a file."""
+        if (rows := getattr(source, "rows", None)) is not None and rows.base is not None:
+            read_ahead(rows, chosen)
 
 
 @dataclass

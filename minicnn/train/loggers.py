@@ -49,10 +49,17 @@ class CSVLog(Callback):
             file.write("".join([_line(COLUMNS), *map(_row, trainer.rows)]).encode())
 
     def on_epoch_end(self, result: EpochResult) -> bool | None:
-        """Write a line."""
+        """Write a line, whole or not at all."""
+        line = _row(result).encode()
         try:
-            with open(self.path, "a", encoding="utf-8", newline="") as file:
-                file.write(_row(result))
+            with open(self.path, "ab", buffering=0) as file:
+                end = os.fstat(file.fileno()).st_size
+                try:
+                    while line:  # of a disk that is almost full, some bytes are taken
+                        line = line[file.write(line) :]
+                except OSError:
+                    file.truncate(end)
+                    raise
         except OSError as fault:
             raise self._fault(fault) from fault
         return None

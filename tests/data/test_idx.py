@@ -240,3 +240,44 @@ def test_writing_is_all_or_nothing(tmp_path, monkeypatch, name):
         write_idx(path, np.ones(1000, np.uint8))
     assert list(tmp_path.iterdir()) == [path]
     assert path.read_bytes() == before
+
+
+# --- by memory map ---
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_mapped_file_has_the_elements_of_one_that_is_read(tmp_path, dtype):
+    array = np.arange(60, dtype=dtype).reshape(5, 3, 4)
+    write_idx(tmp_path / "array", array)
+    mapped = read_idx(tmp_path / "array", memory_map=True)
+    assert isinstance(mapped, np.memmap)
+    assert not mapped.flags.writeable
+    np.testing.assert_array_equal(mapped, array)
+
+
+def test_a_mapped_file_without_elements(tmp_path):
+    write_idx(tmp_path / "array", np.zeros((3, 0, 2), np.uint8))
+    assert read_idx(tmp_path / "array", memory_map=True).shape == (3, 0, 2)
+
+
+def test_what_cannot_be_mapped_is_refused(tmp_path, file):
+    write_idx(tmp_path / "array.gz", np.arange(3, dtype=np.uint8))
+    with pytest.raises(DataError) as caught:
+        read_idx(tmp_path / "array.gz", memory_map=True)
+    what = "expected a raw IDX file to map into memory, got a gzip file; unpack it beforehand"
+    assert str(caught.value) == f"{tmp_path / 'array.gz'}: {what}"
+    cut, short = "expected 6 bytes of data", "expected an IDX header of at least 4 bytes, got 3"
+    for content, words in ((SMALL[:-1], cut), (SMALL + b"x", cut), (SMALL[:3], short)):
+        with pytest.raises(DataError, match=words):
+            read_idx(file(content), memory_map=True)
+
+
+def test_a_network_reads_a_mapped_file_as_one_in_memory(tmp_path):
+    from minicnn import Dense, Network
+
+    for dtype in ("uint8", "float32", "float64"):
+        array = np.random.default_rng(0).integers(0, 2, (50, 6)).astype(dtype)
+        write_idx(tmp_path / "array", array)
+        net = Network([Dense(3)], (6,), threads=1)
+        mapped = read_idx(tmp_path / "array", memory_map=True)
+        np.testing.assert_array_equal(net.predict(mapped, [7, 3, 40]), net.predict(array, [7, 3, 40]))

@@ -1,7 +1,7 @@
 """Looks for faults that the tests would miss: mutants of every kernel against the tests that execute it, the quickest first.
 
-``cd tests/backends/cuda && python -m ptx.hunt`` runs the tests of the CUDA backend once, noting which kernels each executes,
-then for some mutants of every kernel, and of every helper that kernels share, the tests concerned, until one fails.
+``PYTHONPATH=tests:tests/backends/cuda python -m ptx.hunt`` runs the tests of the CUDA backend once, noting which kernels each
+executes, then for some mutants of every kernel, and of every helper that kernels share, the tests concerned, until one fails.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from typing import Any
 import pytest
 from _pytest.runner import runtestprotocol
 from hypothesis import Phase, settings
+from mutants.changes import KINDS
 
 import ptx
 from minicnn.backends.cuda import kernels as backend
 from minicnn.backends.cuda.device.operation import Operation
 from minicnn.backends.cuda.device.target import inline
 
-from .mutants import KINDS, Mutant, mutants_of
+from .mutants import Mutant, mutants_of
 
 TESTS = sorted(str(path) for path in Path(__file__).parent.glob("test_kernels_*.py"))
 

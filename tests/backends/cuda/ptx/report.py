@@ -1,5 +1,6 @@
-"""Writes the tables of ``docs/cuda/tables.md``: ``python -m ptx.report resources costs mutants``, in ``tests/backends/cuda``.
+"""Writes the tables of ``docs/cuda/tables.md``.
 
+``PYTHONPATH=tests:tests/backends/cuda python -m ptx.report resources costs mutants`` writes all of them;
 ``python -m ptx.report mutants --only relu pool`` tries the functions with these in their names, and leaves the other rows.
 """
 
@@ -11,10 +12,11 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from mutants.changes import KINDS
+
 from .costs import Cost, by_kernel
 from .hunt import TESTS, Finding, concerned, hunt
 from .kernels import different, launches_of_the_rest, launches_of_the_zoo
-from .mutants import KINDS
 from .recording import training_step
 from .resources import CAPABILITIES, taken
 from .survivors import explanation
