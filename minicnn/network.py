@@ -30,6 +30,7 @@ from .engine.score import Score
 from .engine.shared import initialise, shapes_of
 from .engine.source import Index, Source
 from .engine.weights import weighted
+from .engine.world import World
 from .errors import ContractError, OptionError
 from .nn.losses import Loss, is_immutable
 from .nn.window import count
@@ -158,22 +159,31 @@ class Network(Inspectable):
         *,
         part: int | None = None,
         weight: Weights = None,
+        world: World | None = None,
     ) -> Score:
         """``loss_and_grads``, with the number of recognised images or places; arguments as there.
 
-        ``then`` says which images make the next batch, where that is known: a GPU gets them while it works on this one.
+        ``then`` says which images make the next batch, where that is known: a GPU gets them while it works on this one. Every
+        rank of a ``world`` calls it with the same batch, and gets the same score and gradients for a share of the work.
         """
-        return self._score(loss, x, target, index, True, then, part, weight)
+        return self._score(loss, x, target, index, True, then, part, weight, world)
 
     def evaluate(
-        self, loss: Losses, x: ImagesByInput, target: TargetsByOutput, index: Index = None, *, weight: Weights = None
+        self,
+        loss: Losses,
+        x: ImagesByInput,
+        target: TargetsByOutput,
+        index: Index = None,
+        *,
+        weight: Weights = None,
+        world: World | None = None,
     ) -> Score:
         """Loss and accuracy without gradients; dropout is off. Arguments as for ``loss_and_grads``.
 
         The accuracy is the share of images, over maps of places, that were recognised; None without class numbers. It goes by
-        no weights.
+        no weights. Every rank of a ``world`` calls it with the same images, and gets the same score.
         """
-        return self._score(loss, x, target, index, False, weight=weight)
+        return self._score(loss, x, target, index, False, weight=weight, world=world)
 
     def check(
         self, loss: Losses, x: ImagesByInput, target: TargetsByOutput, index: Index = None, *, weight: Weights = None
@@ -240,6 +250,7 @@ class Network(Inspectable):
         then: Index = None,
         part: int | None = None,
         weight: Weights = None,
+        world: World | None = None,
     ) -> Score:
         sources, chosen, given = self._checked(loss, x, target, index, weight)
         following = None if then is None else inputs.index("then", then, sources[0].shape[0])
@@ -247,10 +258,10 @@ class Network(Inspectable):
             count("Network", "part", part)
         with self._lock.call(update=train and self._tracks):
             if part is not None and part < len(chosen) and self._context.measures(train):
-                score, parts = score_in_parts(self._runner, self.grads, sources, given, chosen, self.steps, part)
+                score, parts = score_in_parts(self._runner, self.grads, sources, given, chosen, self.steps, part, world)
                 self.steps += parts
                 return score
-            score = self._runner.score(sources, given, chosen, self.steps, train, following)
+            score = self._runner.score(sources, given, chosen, self.steps, train, following, world)
             self.steps += train
         return score
 

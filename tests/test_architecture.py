@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "models": "arrays errors nn network",
     "testing": "arrays backends nn engine network data",
     "version": "",
-    "train": "arrays errors version nn optim engine network data",
+    "train": "arrays errors version backends nn optim engine network data",
     "sklearn": "arrays errors nn optim engine network data models train",
     "io": "arrays errors version nn engine network data train",
     "minicnn": "errors version backends nn optim engine network models train",
@@ -65,6 +65,7 @@ EXTRAS = {
     "sklearn",
     "onnx",
     "h5py",
+    "mpi4py",
 }
 LONGEST = 400
 

@@ -14,19 +14,22 @@ from ..backends.program import Program, Schedule, Task
 from ..errors import DataError
 from ..nn.losses import Loss, cache_key, is_immutable
 from . import inputs
-from .accumulate import SLOTS, GradientSlots, Slot
+from .accumulate import GradientSlots, Slot
 from .batch import CAPACITY, Batch, Staged, group_lanes
 from .bind import PlacedLayer
 from .context import Context
 from .device_staging import staging
+from .exchange import check, together
 from .group import LaneGroup
 from .inputs import Targets, kinds_of
+from .lots import Stage, Step, lots, stages
 from .phases import ONCE, PhasedGroups
 from .prepare import Preparation
 from .score import Score
 from .single import Single
 from .source import Source
 from .weights import Shares
+from .world import World
 
 KEPT = 4
 """How many kinds of batch are remembered with their schedules."""
@@ -42,6 +45,7 @@ class Kind(NamedTuple):
         lanes: images in a group.
         train: whether gradients are wanted.
         weighted: where the weights of images are read, for each output that has some.
+        world: the ranks that share it; None for this process alone.
     """
 
     losses: Hashable
@@ -50,6 +54,7 @@ class Kind(NamedTuple):
     lanes: int
     train: bool
     weighted: Sequence[Shares]
+    world: World | None
 
 
 class Runner:
@@ -66,7 +71,7 @@ class Runner:
         self._context, self._executor, self._slots, self._memory = context, executor, slots, context.backend.memory
         self._preparation = preparation
         self._groups: dict[tuple[int, bool, int], LaneGroup] = {}
-        self._schedules: dict[Hashable, tuple[Schedule, object]] = {}
+        self._schedules: dict[Hashable, tuple[Sequence[Stage], object]] = {}
         self._staging = staging(self._memory)
         self._single = Single(context, executor, preparation, slots, self._staging)
         self._phased = PhasedGroups(context, executor)
@@ -92,8 +97,12 @@ class Runner:
         step: int,
         train: bool,
         then: Array | None,
+        world: World | None = None,
     ) -> Score:
-        """The loss of the chosen images, with gradients added up in training; those of ``then`` come next."""
+        """The loss of the chosen images, with gradients added up in training; those of ``then`` come next.
+
+        Ranks share the groups of a batch; one image alone each of them computes for itself, to the same bits.
+        """
         losses = self._keys_of(targets)
         if train and self._demanding:
             self.check(len(chosen))
@@ -103,7 +112,7 @@ class Runner:
         lanes = group_lanes(self._memory, len(chosen), self._context.lanes)
         origins = self._take("in", sources, chosen)
         vectors = self._take("target", [target.vectors for target in targets], chosen)
-        kind = Kind(losses, kinds_of(targets), parts(len(chosen), lanes), lanes, train, weighted)
+        kind = Kind(losses, kinds_of(targets), parts(len(chosen), lanes), lanes, train, weighted, world)
         slots = self._slots.take(kind.groups)
         read = [each.source for each in (*origins.values(), *vectors.values())]
         self._run((kind, *map(identity, read)), lambda: self._scoring(kind, targets, origins, vectors, slots), read)
@@ -154,7 +163,7 @@ class Runner:
         origins: Mapping[int, Staged],
         vectors: Mapping[int, Staged],
         slots: list[Slot],
-    ) -> Schedule:
+    ) -> Sequence[Stage]:
         """What each thread does for a batch that is scored: one slot's groups after another's, then a part of the sums."""
 
         def scoring(group: LaneGroup, slot: Slot) -> list[Program]:
@@ -163,30 +172,38 @@ class Runner:
                 programs.append(group.loss(target.loss, slot, self._batch.factors(output, target), target.kind, output))
             return programs
 
-        sums = self._slots.sums(kind.groups, self._executor.threads) if kind.train and len(slots) > 1 else []
+        mine, threads = lots(kind.groups, kind.world), self._executor.threads
+        ends: list[Step] = []
+        if kind.world is not None:
+            check(kind.world, self._memory)
+            ends = together(kind.world, self._slots, kind.groups, threads, kind.train)
+        elif kind.train and len(slots) > 1:
+            ends = [self._slots.sums(kind.groups, threads)]
         if self._context.measures(kind.train):
+            slot_of = {i: slots[lot.slot] for lot in mine for i in range(lot.first, kind.groups, lot.stride)}
+            first = {lot.first for lot in mine}
 
             def programs_of(number: int, group: LaneGroup) -> list[Program]:
-                slot = slots[number % SLOTS]
+                slot = slot_of.get(number, slots[0])
                 programs = scoring(group, slot)
-                return [*programs, group.backward(slot, False, fresh=number < SLOTS)] if kind.train else programs
+                return [*programs, group.backward(slot, False, fresh=number in first)] if kind.train else programs
 
-            groups = self._phased.take(kind.train, kind.lanes, kind.groups)
-            return self._schedule_of(self._phased.phases(groups, programs_of), sums)
+            groups = self._phased.take(kind.train, kind.lanes, kind.groups, mine, kind.world)
+            return self._stages_of([*self._phased.phases(groups, programs_of, kind.groups, mine, kind.world), *ends])
         tasks = []
-        for thread in range(min(self._executor.threads, len(slots))):
+        for thread in range(min(threads, len(mine))):
             group, parts = self.group(thread, kind.train, kind.lanes), []
-            for number in range(thread, len(slots), self._executor.threads):
+            for number, first, stride in mine[thread::threads]:
                 slot = slots[number]
-                programs, first = scoring(group, slot), number
+                programs = scoring(group, slot)
                 if kind.train:
-                    parts.append(([*programs, group.backward(slot, False, fresh=True)], (number, number + 1, 1)))
-                    first = number + SLOTS
+                    parts.append(([*programs, group.backward(slot, False, fresh=True)], (first, first + 1, 1)))
+                    first += stride  # noqa: PLW2901
                 if first < kind.groups:
                     programs += [group.backward(slot, False)] if kind.train else []
-                    parts.append((programs, (first, kind.groups, SLOTS)))
+                    parts.append((programs, (first, kind.groups, stride)))
             tasks.append(group.work(parts))
-        return self._schedule_of([tasks], sums)
+        return self._stages_of([tasks, *ends])
 
     def _loads(self, group: LaneGroup, origins: Mapping[int, Staged]) -> list[Program]:
         """What brings a group its images."""
@@ -212,7 +229,7 @@ class Runner:
             self._memory.to_host(*ys)
         return [y.copy() for y in ys]
 
-    def _predicting(self, origins: Mapping[int, Staged], groups: int, lanes: int) -> Schedule:
+    def _predicting(self, origins: Mapping[int, Staged], groups: int, lanes: int) -> Sequence[Stage]:
         """What each thread does for a batch whose outputs are wanted."""
 
         def predicting(group: LaneGroup) -> list[Program]:
@@ -220,33 +237,38 @@ class Runner:
             return [*self._loads(group, origins), group.forward, *ends]
 
         if self._context.measures(train=False):
-            all_groups = self._phased.take(False, lanes, groups)
-            return self._schedule_of(self._phased.phases(all_groups, lambda _, group: predicting(group)))
+            every = lots(groups, None)
+            own = self._phased.take(False, lanes, groups, every, None)
+            return self._stages_of(self._phased.phases(own, lambda _, group: predicting(group), groups, every, None))
         usable_threads = min(self._executor.threads, groups)
         tasks = []
         for thread in range(usable_threads):
             group = self.group(thread, False, lanes)
             tasks.append(group.task(predicting(group), thread, groups, usable_threads))
-        return self._schedule_of([tasks])
+        return self._stages_of([tasks])
 
-    def _schedule_of(self, phases: list[list[Task]], sums: Sequence[Task] = ()) -> Schedule:
-        """What is derived from the parameters, where there is any, the phases, and the sums."""
-        tasks = [task for phase in phases for task in phase]
+    def _stages_of(self, steps: Sequence[Step]) -> Sequence[Stage]:
+        """What is derived from the parameters, where there is any, and the steps."""
+        tasks = [task for step in steps if isinstance(step, list) for task in step]
         prepare = self._preparation.of([program for task in tasks for programs, _ in task.parts for program in programs])
         first = [[Task([([prepare], ONCE)], np.zeros(1, np.int64))]] if prepare.calls else []
-        return Schedule([*first, *phases, *([sums] if sums else [])])
+        return stages([*first, *steps])
 
     def _is_single(self, chosen: Array) -> bool:
         """Whether the batch is one image, on a backend with kernels for one image."""
         return len(chosen) == 1 and self._memory is None
 
-    def _run(self, key: Hashable, record: Callable[[], Schedule], origins: object) -> None:
+    def _run(self, key: Hashable, record: Callable[[], Sequence[Stage]], origins: object) -> None:
         """Run the schedule for a kind of batch, recorded at the first one; the last few kinds are remembered."""
         if key not in self._schedules:
             if len(self._schedules) >= KEPT:
                 del self._schedules[next(iter(self._schedules))]
             self._schedules[key] = record(), origins  # which live as long as what is known by their identity
-        self._executor.run_schedule(self._schedules[key][0])
+        for stage in self._schedules[key][0]:
+            if isinstance(stage, Schedule):
+                self._executor.run_schedule(stage)
+            else:
+                stage()
 
     def _fill(self, chosen: Array, step: int, targets: Sequence[Targets] = ()) -> Sequence[Shares]:
         """Fill the batch; what reads or writes the old one's memory is made anew where it has to grow."""
