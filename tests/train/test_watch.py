@@ -18,6 +18,8 @@ from minicnn.train.distributed.spoke import Spoke
 PLACES = [Place("here", 10), Place("here", 11), Place("there", 12)]
 TURN = 0.01
 
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+
 
 class Recorded:
     """A member that notes its last words in place of ending the process."""
@@ -112,8 +114,9 @@ def test_an_error_of_rank_0_ends_the_others(ranks):
 def test_a_silent_rank_is_named(monkeypatch):
     hub = RecordedHub(PLACES[:2], 60.0, "key", local=True)
     hub.start()
-    Spoke(PLACES[:2], 1, hub.address, hub.port, "key")  # its thread is not started: it says nothing more
+    silent = Spoke(PLACES[:2], 1, hub.address, hub.port, "key")  # its thread is not started: it says nothing more
     assert words_of(hub) == "rank 1 of 2 (process 11 on here) has not been heard of for 0.4 s: stopped, or cut off"
+    silent._connection.close()
 
 
 def test_a_silent_rank_0_is_named():
