@@ -109,13 +109,49 @@ def test_parameters_after_200_steps_are_equal_in_every_bit(job, ranks):
     assert len(set(re.findall("[0-9a-f]{64}", out))) == 9, "expected a digest for each network and batch"
 
 
-TRAIN = """
+TROUBLE = """
 import os, signal, sys, time
 import numpy as np
+from minicnn.train.distributed import mpi_world
+
+world = mpi_world(patience=float(os.environ.get("PATIENCE", "600")))
+
+def trouble():
+    what = os.environ["WHAT"]
+    print(f"trouble in {os.getpid()} under {os.getppid()}", flush=True)
+    if what == "raise":
+        raise ValueError("a test's own")
+    if what == "exit":
+        sys.exit(3)
+    if what == "memory":
+        import resource
+        resource.setrlimit(resource.RLIMIT_DATA, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,) * 2)
+        np.ones(1 << 33)
+    if what == "endless":
+        while True:
+            time.sleep(1)
+    os.kill(os.getppid() if what == "daemon" else os.getpid(), signal.SIGSTOP if what == "stop" else signal.SIGKILL)
+    time.sleep(100)
+"""
+
+LOOP = (
+    TROUBLE
+    + """
+vector = np.zeros(1000)
+total = world.total(vector)
+for step in range(10**9):
+    total()
+    if step == 50 and os.environ["TROUBLE"] == str(world.rank):
+        trouble()
+"""
+)
+
+TRAIN = (
+    TROUBLE
+    + """
 from minicnn import Adam, CrossEntropy, models
 from minicnn.data import Normalise, Pixels, load_mnist
 from minicnn.train import Callback, Dataset, Trainer, TrainingOptions
-from minicnn.train.distributed import mpi_world
 from minicnn.train.ranks import digest
 
 class Trouble(Callback):
@@ -123,23 +159,8 @@ class Trouble(Callback):
     def on_step_end(self, score):
         self.steps += 1
         if self.steps == 45 and os.environ.get("TROUBLE") == str(world.rank):
-            what = os.environ["WHAT"]
-            print(f"trouble in {os.getpid()} under {os.getppid()}", flush=True)
-            if what == "raise":
-                raise ValueError("a test's own")
-            if what == "exit":
-                sys.exit(3)
-            if what == "memory":
-                import resource
-                resource.setrlimit(resource.RLIMIT_AS, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,) * 2)
-                np.ones(1 << 33)
-            if what == "endless":
-                while True:
-                    time.sleep(1)
-            os.kill(os.getppid() if what == "daemon" else os.getpid(), signal.SIGSTOP if what == "stop" else signal.SIGKILL)
-            time.sleep(100)
+            trouble()
 
-world = mpi_world(patience=float(os.environ.get("PATIENCE", "600")))
 data = load_mnist(source="subset", log=lambda line: None)
 train = Dataset(Pixels(data.train_images, Normalise.between(0, 1)), data.train_labels, np.arange(640))
 held_out = Dataset(train.images, train.targets, np.arange(640, 800))
@@ -150,13 +171,7 @@ trainer.fit(resume="resume" in sys.argv)
 if world.rank == 0:
     print("parameters sha256", digest(net))
 """
-
-
-@pytest.fixture
-def script(tmp_path):
-    file = tmp_path / "train.py"
-    file.write_text(TRAIN)
-    return file
+)
 
 
 @cache
@@ -184,22 +199,33 @@ WORDS = {
 
 @pytest.mark.parametrize("rank", [0, 2])
 @pytest.mark.parametrize("what", WORDS)
-def test_a_lost_rank_ends_the_job_in_words_and_another_number_of_ranks_goes_on(job, script, what, rank):
-    patience = "3" if what == "endless" else "600"
-    broken = job(3, sys.executable, script, TROUBLE=str(rank), WHAT=what, PATIENCE=patience)
+def test_a_lost_rank_ends_the_job_in_words(job, what, rank):
+    broken = job(3, sys.executable, "-c", LOOP, TROUBLE=str(rank), WHAT=what, PATIENCE="3" if what == "endless" else "600")
+    ends_in_words(broken, what, rank)
+
+
+@pytest.mark.parametrize(("what", "rank"), [("kill", 2), ("stop", 0), ("memory", 1)])
+def test_another_number_of_ranks_goes_on_from_the_checkpoint_to_the_same_bits(job, what, rank):
+    broken = job(3, sys.executable, "-c", TRAIN, TROUBLE=str(rank), WHAT=what)
+    out = ends_in_words(broken, what, rank)
+    assert "epoch  2" in out
+    assert "epoch  4" not in out
+    out, code = job(2, sys.executable, "-c", TRAIN, "resume").finish()
+    assert code == 0, out
+    assert "resumed from run/last.safetensors after 2 epochs" in out
+    assert re.search("sha256 ([0-9a-f]{64})", out)[1] == whole()
+
+
+def ends_in_words(broken, what, rank):
+    """What a job printed that ends in time."""
     pid = broken.until(r"trouble in (\d+)")[1]
     started = time.monotonic()
     out, code = broken.finish(WITHIN)
     assert time.monotonic() - started < WITHIN
     assert code != 0
     assert re.search(WORDS[what].format(rank=rank, pid=pid), out), out
-    assert "epoch  2" in out
-    assert "epoch  4" not in out
     assert not lives(int(pid)), "expected no rank to be left"
-    out, code = job(2, sys.executable, script, "resume").finish()
-    assert code == 0, out
-    assert "resumed from run/last.safetensors after 2 epochs" in out
-    assert re.search("sha256 ([0-9a-f]{64})", out)[1] == whole()
+    return out
 
 
 def lives(pid):
@@ -211,13 +237,13 @@ def lives(pid):
     return state not in "ZX"
 
 
-def test_a_lost_daemon_ends_the_job_in_words(job, script, tmp_path):
+def test_a_lost_daemon_ends_the_job_in_words(job, tmp_path):
     """Two nodes, of which the second is this machine once more: its daemon is started as ssh would start it, and killed."""
     agent = tmp_path / "agent"
     agent.write_text('#!/bin/bash\nshift\nexec bash -c "$*"\n')
     agent.chmod(0o755)
     options = "--host", "localhost:2,other:1", "--prtemca", "plm_ssh_agent", agent
-    broken = job(3, sys.executable, script, options=options, TROUBLE="2", WHAT="daemon")
+    broken = job(3, sys.executable, "-c", LOOP, options=options, TROUBLE="2", WHAT="daemon")
     pid = broken.until(r"trouble in (\d+)")[1]
     out, code = broken.finish(WITHIN)
     assert code != 0
