@@ -23,6 +23,8 @@ from scaling.model import Machine, exchange_s, half_batch, step_s
 from scaling.plot import Lines, plot
 from scaling.simulation import simulated_step_s
 
+from minicnn.cli.console import path
+
 RANKS = tuple(1 << power for power in range(1, 13))
 GRADIENTS = {"240 KB": 240_000, "1 MB": 1_000_000, "4 MB": 4_000_000}
 PER_RANK = 32
@@ -131,7 +133,7 @@ def predict(machine: Machine, quick: bool) -> tuple[dict[str, Lines], dict[str, 
 def benchmark(given: Sequence[str]) -> None:
     """Measure, predict, print, draw, write."""
     parser = harness.arguments("Scaling over ranks: strong and weak for two of them, and a prediction for up to 4,096.")
-    parser.add_argument("--plot", type=harness.path, metavar="FILE", help="draw the prediction")
+    parser.add_argument("--plot", type=path, metavar="FILE", help="draw the prediction")
     options = parser.parse_args(given)
     harness.check_arguments(options)
     machine = harness.machine_info(2, ("mpi4py",))

@@ -16,7 +16,6 @@ from .engine import inputs
 from .engine.bind import PlacedLayer
 from .engine.by_name import ImagesByInput, Losses, TargetsByOutput, Weights, by_name, losses
 from .engine.by_name import sources as sources_of
-from .engine.curvature import curvature
 from .engine.dense_targets import dense_targets, source_targets
 from .engine.graph import Item, checked_shapes, plan_graph
 from .engine.inputs import Targets
@@ -31,7 +30,7 @@ from .engine.shared import initialise, shapes_of
 from .engine.source import Index, Source
 from .engine.weights import weighted
 from .engine.world import World
-from .errors import ContractError, OptionError
+from .errors import OptionError
 from .nn.losses import Loss, is_immutable
 from .nn.window import count
 
@@ -185,19 +184,6 @@ class Network(Inspectable):
         """
         return self._score(loss, x, target, index, False, weight=weight, world=world)
 
-    def check(
-        self, loss: Losses, x: ImagesByInput, target: TargetsByOutput, index: Index = None, *, weight: Weights = None
-    ) -> bool:
-        """Refuse what ``evaluate`` would refuse, before training and not after it. Arguments as for ``loss_and_grads``.
-
-        Returns:
-            Whether the target is class numbers, so that there is an accuracy.
-
-        Raises:
-            ShapeError, DataError: x, target, index or weight is not what it should be.
-        """
-        return any(given.counted > 0 for given in self._checked(loss, x, target, index, weight)[2])
-
     def _checked(
         self, loss: Losses, x: ImagesByInput, target: TargetsByOutput, index: Index, weight: Weights = None
     ) -> tuple[list[Source], Array, list[Targets]]:
@@ -264,47 +250,6 @@ class Network(Inspectable):
             score = self._runner.score(sources, given, chosen, self.steps, train, following, world)
             self.steps += train
         return score
-
-    def curvature(
-        self, loss: Losses, x: ImagesByInput, target: TargetsByOutput, index: Index = None, *, weight: Weights = None
-    ) -> ParameterVector:
-        """The diagonal of the Gauss–Newton matrix for a batch: second derivatives by each parameter, by name and in ``flat``.
-
-        Arguments as for ``loss_and_grads``. ``grads`` stays as it is.
-
-        Raises:
-            ContractError: a layer, or the loss, has no ``curvature``.
-            ShapeError, DataError: x, target, index or weight is not what it should be.
-        """
-        sources, chosen, given = self._checked(loss, x, target, index, weight)
-        with self._lock.call():
-            return curvature(self._context, self._executor, self._preparation, sources, given, chosen, self.steps)[0]
-
-    def predict(self, x: ImagesByInput, index: Index = None) -> Array:
-        """The outputs (N, …) for images (N, C, H, W) or a Source, without dropout; one image alone may differ by rounding.
-
-        Args:
-            x: images.
-            index: which of them, and in which order; all for None.
-
-        Raises:
-            ContractError: there are several outputs.
-            ShapeError, DataError: x is not what it should be.
-        """
-        if len(self.outputs) > 1:
-            what = f"expected a network of one output, got {', '.join(self.outputs)}"
-            raise ContractError("predict", what, "call predict_outputs(x)")
-        return self._predict(x, index)[0]
-
-    def predict_outputs(self, x: ImagesByInput, index: Index = None) -> dict[str, Array]:
-        """Every output by its name; arguments as for ``predict``."""
-        return dict(zip(self.outputs, self._predict(x, index), strict=True))
-
-    def _predict(self, x: ImagesByInput, index: Index) -> list[Array]:
-        sources = self._sources(x)
-        chosen = inputs.index("index", index, sources[0].shape[0])
-        with self._lock.call():
-            return self._runner.predict(sources, chosen, self.steps)
 
     def over_parameters(
         self, kernel: Function, vectors: Sequence[Array], spans: Sequence[tuple[slice, Array]]

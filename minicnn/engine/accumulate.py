@@ -78,13 +78,7 @@ class GradientSlots:
         return [(sum(losses.tolist()), sum(hits.tolist())) for losses, hits in self._totals]  # unused slots hold zeros
 
     def sums(self, groups: int, threads: int, within: slice | None = None) -> list[Task]:
-        """Jobs that add the gradients of the slots, in order, into the network's: each has its own part of the vector.
-
-        Args:
-            groups: how many groups there are.
-            threads: how many jobs at most.
-            within: the part of the vector that is added up here; all of it for None.
-        """
+        """Jobs that add the gradients of the slots, in order, into the network's or a part of it: each has its own piece."""
         total, slots = self._all[0].grads.memory, min(SLOTS, groups)
         first, end = (0, len(total)) if within is None else (within.start, within.stop)
         key = (slots, threads, first, end)

@@ -18,13 +18,7 @@ Stage = Schedule | Exchange
 
 
 class Lot(NamedTuple):
-    """The groups that add into one slot, in order.
-
-    Attributes:
-        slot: the number of the slot.
-        first: the first group.
-        stride: the distance to the next one.
-    """
+    """The groups first, first + stride, … of a batch, which add into one slot in this order."""
 
     slot: int
     first: int

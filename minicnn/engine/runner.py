@@ -99,10 +99,7 @@ class Runner:
         then: Array | None,
         world: World | None = None,
     ) -> Score:
-        """The loss of the chosen images, with gradients added up in training; those of ``then`` come next.
-
-        Ranks share the groups of a batch; one image alone each of them computes for itself, to the same bits.
-        """
+        """The loss of the chosen images, with gradients added up in training; those of ``then`` come next."""
         losses = self._keys_of(targets)
         if train and self._demanding:
             self.check(len(chosen))
@@ -181,12 +178,12 @@ class Runner:
             ends = [self._slots.sums(kind.groups, threads)]
         if self._context.measures(kind.train):
             slot_of = {i: slots[lot.slot] for lot in mine for i in range(lot.first, kind.groups, lot.stride)}
-            first = {lot.first for lot in mine}
+            fresh = {lot.first for lot in mine}
 
             def programs_of(number: int, group: LaneGroup) -> list[Program]:
                 slot = slot_of.get(number, slots[0])
                 programs = scoring(group, slot)
-                return [*programs, group.backward(slot, False, fresh=number in first)] if kind.train else programs
+                return [*programs, group.backward(slot, False, fresh=number in fresh)] if kind.train else programs
 
             groups = self._phased.take(kind.train, kind.lanes, kind.groups, mine, kind.world)
             return self._stages_of([*self._phased.phases(groups, programs_of, kind.groups, mine, kind.world), *ends])
@@ -213,39 +210,6 @@ class Runner:
     def _target_loads(self, group: LaneGroup, targets: Sequence[Targets], vectors: Mapping[int, Staged]) -> list[Program]:
         """What brings a group its targets where they are vectors."""
         return [group.load(each.source, group.end(targets[n].into, n), each.in_order) for n, each in vectors.items()]
-
-    def predict(self, sources: Sequence[Source], chosen: Array, step: int) -> list[Array]:
-        """Each output for the chosen images."""
-        if self._is_single(chosen):
-            return self._single.predict(sources, chosen, step)
-        self._fill(chosen, step)
-        lanes = group_lanes(self._memory, len(chosen), self._context.lanes)
-        origins = self._take("in", sources, chosen)
-        groups, read = parts(len(chosen), lanes), [each.source for each in origins.values()]
-        key = (*map(identity, read), groups, lanes)
-        self._run(key, lambda: self._predicting(origins, groups, lanes), read)
-        ys = [y[: len(chosen)] for y in self._ys]
-        if self._memory is not None:
-            self._memory.to_host(*ys)
-        return [y.copy() for y in ys]
-
-    def _predicting(self, origins: Mapping[int, Staged], groups: int, lanes: int) -> Sequence[Stage]:
-        """What each thread does for a batch whose outputs are wanted."""
-
-        def predicting(group: LaneGroup) -> list[Program]:
-            ends = [group.unpack(y, out) for y, out in zip(group.ys, self._ys, strict=True)]
-            return [*self._loads(group, origins), group.forward, *ends]
-
-        if self._context.measures(train=False):
-            every = lots(groups, None)
-            own = self._phased.take(False, lanes, groups, every, None)
-            return self._stages_of(self._phased.phases(own, lambda _, group: predicting(group), groups, every, None))
-        usable_threads = min(self._executor.threads, groups)
-        tasks = []
-        for thread in range(usable_threads):
-            group = self.group(thread, False, lanes)
-            tasks.append(group.task(predicting(group), thread, groups, usable_threads))
-        return self._stages_of([tasks])
 
     def _stages_of(self, steps: Sequence[Step]) -> Sequence[Stage]:
         """What is derived from the parameters, where there is any, and the steps."""
@@ -280,10 +244,9 @@ class Runner:
         return self._batch.fill(chosen, step, targets)
 
     def _allocate(self, images: int) -> None:
-        context = self._context
-        outputs = context.outputs
-        self._ys = [np.empty((images, *placed.plan.out_shape), context.dtype) for placed in outputs]
-        self._batch = Batch(images, context.dtype, self._memory, len(outputs))  # the last: its size says that there is room
+        self._ys: list[Array] = []  # for as many images, when they are wanted
+        outputs = len(self._context.outputs)
+        self._batch = Batch(images, self._context.dtype, self._memory, outputs)  # the last: its size says that there is room
 
 
 def check_images(layers: Sequence[PlacedLayer], images: int) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import atexit
 import os
 import secrets
+import signal
 import socket
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
 
 from ...arrays import Array
@@ -102,6 +104,8 @@ class MPIWorld:
             self._member = _member(comm, patience)
             sys.excepthook = partial(self._fail, sys.excepthook)
             atexit.register(self._member.leave)
+            if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL and threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, _end_later)
 
     def link(self, sent: Sequence[Parcel], received: Sequence[Parcel]) -> Exchange:
         """See ``engine.world.World``."""
@@ -144,6 +148,13 @@ class MPIWorld:
         if type(error).__module__.startswith("mpi4py"):  # most likely another rank is lost, which rank 0 is about to tell
             time.sleep(3 * GRACE)
         self.end(text)
+
+
+def _end_later(number: int, frame: FrameType | None) -> None:
+    """End by a signal, but not at once: a launcher sends it where a rank is lost, and rank 0 is about to tell which."""
+    time.sleep(GRACE)
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
 
 
 class _Link:
