@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 
-from .member import BEAT, LOST, TURN, Lines, Member, Note, Place, send
+from .member import BEAT, GRACE, LOST, TURN, Lines, Member, Note, Place, send
 
 
 @dataclass
@@ -58,23 +58,28 @@ class Hub(Member):
 
     def _watch(self) -> None:
         self._welcome()
-        turn = 0
+        turn, due = 0, 0.0
         while True:
             started = time.monotonic()
-            if turn % BEAT == 0:
+            if started >= due:  # and not because somebody was heard
+                if turn % BEAT == 0:
+                    for known in self._known.values():
+                        send(known.connection, {"alive": True})
                 for known in self._known.values():
-                    send(known.connection, {"alive": True})
-            turn += 1
+                    known.silent += 1
+                turn, due = turn + 1, started + TURN
+                self._turns += 1
             self._hear()
             if self._orphaned():
-                self._tell(f"{self.name(0)}: its daemon has ended")
+                self._tell(f"{self.name(0)}: its daemon has ended{self._elsewhere()}")
             self._look()
             if self.gone and all(known.gone for known in self._known.values()):
                 for known in self._known.values():
                     send(known.connection, {"all gone": True})
                 self._all_gone.set()
                 return
-            time.sleep(max(0.0, TURN - (time.monotonic() - started)))
+            rest = max(0.0, due - time.monotonic())
+            select.select([known.connection for known in self._known.values() if not known.lines.closed], [], [], rest)
 
     def _welcome(self) -> None:
         """Take the connections of all other ranks, and of nobody else."""
@@ -97,11 +102,22 @@ class Hub(Member):
                     connection.close()
         self._listener.close()
 
+    def _elsewhere(self) -> str:
+        """The ranks of other machines that are lost too, in words: a launcher that loses one of its daemons ends itself."""
+        lost: list[str] = []
+        far = {rank: known for rank, known in self._known.items() if self.places[rank].host != self.places[0].host}
+        end = time.monotonic() + GRACE
+        while far and not lost and time.monotonic() < end:
+            select.select([known.connection for known in far.values()], [], [], TURN / 10)
+            for rank, known in far.items():
+                notes = known.lines.read()
+                lost += [self.name(rank)] if known.lines.closed or any("failed" in note for note in notes) else []
+        return f", and {', '.join(lost)} is lost" if lost else ""
+
     def _hear(self) -> None:
         """Read what has come."""
         ready, _, _ = select.select([known.connection for known in self._known.values()], [], [], 0)
         for rank, known in self._known.items():
-            known.silent += 1
             for note in known.lines.read() if known.connection in ready else ():
                 known.silent = 0
                 if "failed" in note:
@@ -122,7 +138,8 @@ class Hub(Member):
         for rank in late:
             if states[rank][2]:
                 self._tell(f"{self.name(rank)} has ended its program, and others wait for it in exchange {most}")
-        self._turns = self._turns + 1 if late and most == self._awaited else 0
+        if not late or most != self._awaited:
+            self._turns = 0
         self._awaited = most
         if self._turns > self._patience:
             words = f"lives, and has not come to exchange {most} for {self._patience * TURN:g} s"

@@ -14,6 +14,7 @@ import sys
 import threading
 from abc import ABC, abstractmethod
 from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
 TURN = 0.25
@@ -51,6 +52,7 @@ class Member(ABC):
         self.places, self.rank = places, rank
         self.come, self.waiting, self.gone = 0, False, False
         self._parent, self._ending = os.getppid(), threading.Lock()
+        self._told = _errors_of_launcher(self._parent)
         self._all_gone = threading.Event()
 
     def start(self) -> None:
@@ -97,10 +99,21 @@ class Member(ABC):
         if words is not None:
             hint = "the job ends; a run with a folder goes on from its last checkpoint with resume"
             with suppress(OSError):
-                os.write(2, f"minicnn: {words}; {hint}\n".encode())
+                os.write(self._told, f"minicnn: {words}; {hint}\n".encode())
             with suppress(OSError, ValueError, AttributeError):
                 sys.stdout.flush()
         os._exit(1)
+
+
+LAUNCHERS = ("mpiexec", "mpirun", "prterun", "orterun")
+
+
+def _errors_of_launcher(parent: int) -> int:
+    """Where words about the end of a job go: a launcher that ends too may no longer pass on what its ranks write."""
+    with suppress(OSError):
+        if Path(f"/proc/{parent}/comm").read_text().strip() in LAUNCHERS:
+            return os.open(f"/proc/{parent}/fd/2", os.O_WRONLY | os.O_APPEND)
+    return 2
 
 
 def send(connection: socket.socket, note: Note) -> bool:
