@@ -18,7 +18,6 @@ from .engine.batch import LANES, may_be_lanes
 from .engine.bind import PlacedLayer
 from .engine.by_name import ImagesByInput, Losses, TargetsByOutput, Weights, by_name, losses
 from .engine.by_name import sources as sources_of
-from .engine.curvature import curvature
 from .engine.dense_targets import dense_targets, source_targets
 from .engine.graph import Item, checked_shapes, plan_graph
 from .engine.inputs import Targets
@@ -32,7 +31,8 @@ from .engine.score import Score
 from .engine.shared import initialise, shapes_of
 from .engine.source import Index, Source
 from .engine.weights import weighted
-from .errors import ContractError, OptionError
+from .engine.world import World
+from .errors import OptionError
 from .nn.losses import Loss, is_immutable
 from .nn.window import count
 
@@ -166,35 +166,31 @@ class Network(Inspectable):
         *,
         part: int | None = None,
         weight: Weights = None,
+        world: World | None = None,
     ) -> Score:
         """``loss_and_grads``, with the number of recognised images or places; arguments as there.
 
-        ``then`` says which images make the next batch, where that is known: a GPU gets them while it works on this one.
+        ``then`` says which images make the next batch, where that is known: a GPU gets them while it works on this one. Every
+        rank of a ``world`` calls it with the same batch, and gets the same score and gradients for a share of the work.
         """
-        return self._score(loss, x, target, index, True, then, part, weight)
+        return self._score(loss, x, target, index, True, then, part, weight, world)
 
     def evaluate(
-        self, loss: Losses, x: ImagesByInput, target: TargetsByOutput, index: Index = None, *, weight: Weights = None
+        self,
+        loss: Losses,
+        x: ImagesByInput,
+        target: TargetsByOutput,
+        index: Index = None,
+        *,
+        weight: Weights = None,
+        world: World | None = None,
     ) -> Score:
         """Loss and accuracy without gradients; dropout is off. Arguments as for ``loss_and_grads``.
 
         The accuracy is the share of images, over maps of places, that were recognised; None without class numbers. It goes by
-        no weights.
+        no weights. Every rank of a ``world`` calls it with the same images, and gets the same score.
         """
-        return self._score(loss, x, target, index, False, weight=weight)
-
-    def check(
-        self, loss: Losses, x: ImagesByInput, target: TargetsByOutput, index: Index = None, *, weight: Weights = None
-    ) -> bool:
-        """Refuse what ``evaluate`` would refuse, before training and not after it. Arguments as for ``loss_and_grads``.
-
-        Returns:
-            Whether the target is class numbers, so that there is an accuracy.
-
-        Raises:
-            ShapeError, DataError: x, target, index or weight is not what it should be.
-        """
-        return any(given.counted > 0 for given in self._checked(loss, x, target, index, weight)[2])
+        return self._score(loss, x, target, index, False, weight=weight, world=world)
 
     def _checked(
         self, loss: Losses, x: ImagesByInput, target: TargetsByOutput, index: Index, weight: Weights = None
@@ -248,6 +244,7 @@ class Network(Inspectable):
         then: Index = None,
         part: int | None = None,
         weight: Weights = None,
+        world: World | None = None,
     ) -> Score:
         sources, chosen, given = self._checked(loss, x, target, index, weight)
         following = None if then is None else inputs.index("then", then, sources[0].shape[0])
@@ -255,53 +252,12 @@ class Network(Inspectable):
             count("Network", "part", part)
         with self._lock.call(update=train and self._tracks):
             if part is not None and part < len(chosen) and self._context.measures(train):
-                score, parts = score_in_parts(self._runner, self.grads, sources, given, chosen, self.steps, part)
+                score, parts = score_in_parts(self._runner, self.grads, sources, given, chosen, self.steps, part, world)
                 self.steps += parts
                 return score
-            score = self._runner.score(sources, given, chosen, self.steps, train, following)
+            score = self._runner.score(sources, given, chosen, self.steps, train, following, world)
             self.steps += train
         return score
-
-    def curvature(
-        self, loss: Losses, x: ImagesByInput, target: TargetsByOutput, index: Index = None, *, weight: Weights = None
-    ) -> ParameterVector:
-        """The diagonal of the Gauss–Newton matrix for a batch: second derivatives by each parameter, by name and in ``flat``.
-
-        Arguments as for ``loss_and_grads``. ``grads`` stays as it is.
-
-        Raises:
-            ContractError: a layer, or the loss, has no ``curvature``.
-            ShapeError, DataError: x, target, index or weight is not what it should be.
-        """
-        sources, chosen, given = self._checked(loss, x, target, index, weight)
-        with self._lock.call():
-            return curvature(self._context, self._executor, self._preparation, sources, given, chosen, self.steps)[0]
-
-    def predict(self, x: ImagesByInput, index: Index = None) -> Array:
-        """The outputs (N, …) for images (N, C, H, W) or a Source, without dropout; one image alone may differ by rounding.
-
-        Args:
-            x: images.
-            index: which of them, and in which order; all for None.
-
-        Raises:
-            ContractError: there are several outputs.
-            ShapeError, DataError: x is not what it should be.
-        """
-        if len(self.outputs) > 1:
-            what = f"expected a network of one output, got {', '.join(self.outputs)}"
-            raise ContractError("predict", what, "call predict_outputs(x)")
-        return self._predict(x, index)[0]
-
-    def predict_outputs(self, x: ImagesByInput, index: Index = None) -> dict[str, Array]:
-        """Every output by its name; arguments as for ``predict``."""
-        return dict(zip(self.outputs, self._predict(x, index), strict=True))
-
-    def _predict(self, x: ImagesByInput, index: Index) -> list[Array]:
-        sources = self._sources(x)
-        chosen = inputs.index("index", index, sources[0].shape[0])
-        with self._lock.call():
-            return self._runner.predict(sources, chosen, self.steps)
 
     def over_parameters(
         self, kernel: Function, vectors: Sequence[Array], spans: Sequence[tuple[slice, Array]]

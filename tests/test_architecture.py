@@ -66,6 +66,7 @@ EXTRAS = {
     "sklearn",
     "onnx",
     "h5py",
+    "mpi4py",
 }
 LONGEST = 400
 

@@ -28,11 +28,20 @@ def check_processor() -> None:
         raise BackendError("backend cpu", what, 'give backend="numpy"')
 
 
+_SHARE: list[int] = []
+"""How many processors are left to this process by others of its job; nothing where there are none."""
+
+
+def share_processors(share: int) -> None:
+    """Count on so many processors at most, as other processes of the same job use the rest."""
+    _SHARE[:] = [share]
+
+
 def usable_cpus() -> int:
-    """The processors this process may use: its affinity mask, cut to the quota of its control group."""
+    """The processors this process may use: its affinity mask, cut to the quota of its control group and its share of a job."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = cgroup_quota(CGROUP)
-    return allowed if quota is None else max(1, min(allowed, ceil(quota)))
+    return min([allowed if quota is None else max(1, min(allowed, ceil(quota))), *_SHARE])
 
 
 def cgroup_quota(root: Path) -> float | None:

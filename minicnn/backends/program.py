@@ -113,9 +113,11 @@ class Barrier(Call):
 
     Attributes:
         merge: gives, for a number of groups, the program that runs once when all have come here.
+        rows: the measurements that it reads, arrays with a row for each group.
     """
 
     merge: Callable[[int], Program] = lambda groups: Program()
+    rows: Sequence[Array] = ()
 
 
 class Program:

@@ -30,7 +30,7 @@ TRACEBACK = "MINICNN_TRACEBACK"
 
 OPTIONAL = (
     *("safetensors", "matplotlib", "tqdm", "PIL", "torch", "jax", "onnx", "onnxruntime", "starlette", "uvicorn"),
-    *("prometheus_client", "sklearn", "h5py", "httptools", "uvloop", "tensorboardX"),
+    *("prometheus_client", "sklearn", "h5py", "httptools", "uvloop", "tensorboardX", "mpi4py"),
 )
 """Packages that may be missing."""
 

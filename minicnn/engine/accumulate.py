@@ -48,44 +48,49 @@ class GradientSlots:
         backend: whose kernels clear and add.
         outputs: how many the network has.
         count: the most slots that a batch has; as many threads can work on it.
+
+    Attributes:
+        tallies: int64 (slots, outputs, 2), the loss of each, of which these are the bits, and its hits.
     """
 
     def __init__(self, grads: ParameterVector, backend: Backend, outputs: int = 1, count: int = SLOTS) -> None:
         self._backend, self._memory, self.count = backend, backend.memory, count
-        self._tally = aligned(16 * count * outputs).view(np.int64).reshape(count, outputs, 2)
-        losses, hits = self._tally[:, :, 0].view(np.float64).T, self._tally[:, :, 1].T
+        self.tallies = aligned(16 * count * outputs).view(np.int64).reshape(count, outputs, 2)
+        losses, hits = self.tallies[:, :, 0].view(np.float64).T, self.tallies[:, :, 1].T
         self._totals = list(zip(losses, hits, strict=True))
-        self._all = [Slot(grads, self._tally[0], backend)]
-        self._sums: dict[tuple[int, int], list[Task]] = {}
+        self._all = [Slot(grads, self.tallies[0], backend)]
+        self._sums: dict[tuple[int, int, int, int], list[Task]] = {}
 
     def take(self, groups: int) -> list[Slot]:
         """The slots for a batch of so many groups, without loss and hits."""
         grads = self._all[0].grads
         while len(self._all) < min(self.count, groups):
             own = ParameterVector({n: v.shape for n, v in grads.items()}, grads.memory.dtype)
-            self._all.append(Slot(own, self._tally[len(self._all)], self._backend))
-        self._tally.fill(0)
+            self._all.append(Slot(own, self.tallies[len(self._all)], self._backend))
+        self.tallies.fill(0)
         if self._memory is not None:
-            self._memory.to_device(self._tally[:groups])
+            self._memory.to_device(self.tallies[:groups])
         return self._all[:groups]
 
     def tally(self, slots: int) -> list[tuple[float, int]]:
         """The loss and the hits of each output in so many slots, in order."""
         if self._memory is not None:
-            self._memory.to_host(self._tally[:slots])
+            self._memory.to_host(self.tallies[:slots])
         return [(sum(losses.tolist()), sum(hits.tolist())) for losses, hits in self._totals]  # unused slots hold zeros
 
-    def sums(self, groups: int, threads: int) -> list[Task]:
-        """Jobs that add the gradients of the slots, in order, into the network's: each has its own part of the vector."""
-        slots = min(self.count, groups)
-        if (slots, threads) not in self._sums:
-            total, tasks = self._all[0].grads.memory, []
-            for part in shares(len(total), threads):
+    def sums(self, groups: int, threads: int, within: slice | None = None) -> list[Task]:
+        """Jobs that add the gradients of the slots, in order, into the network's or a part of it: each has its own piece."""
+        total, slots = self._all[0].grads.memory, min(self.count, groups)
+        first, end = (0, len(total)) if within is None else (within.start, within.stop)
+        key = (slots, threads, first, end)
+        if key not in self._sums:
+            tasks = []
+            for part in shares(end - first, threads):
                 program = Program()
-                for start in range(part.start, part.stop, CHUNK):
-                    piece = slice(start, min(start + CHUNK, part.stop))
+                for start in range(first + part.start, first + part.stop, CHUNK):
+                    piece = slice(start, min(start + CHUNK, first + part.stop))
                     for slot in self._all[1:slots]:
                         Recorder(self._backend, program).add(slot.grads.memory[piece], total[piece])
                 tasks.append(Task([([program], (0, 1, 1))], np.zeros(1, np.int64)))
-            self._sums[slots, threads] = tasks
-        return self._sums[slots, threads]
+            self._sums[key] = tasks
+        return self._sums[key]

@@ -22,7 +22,7 @@ from .context import Context
 from .frozen import unwanted_gradients, without
 from .inputs import Arrays
 from .memory import Arena
-from .record import Recorder, record
+from .record import Recorder, record, signature_of
 from .rows import address
 from .shared import rows_of
 from .source import Source
@@ -216,7 +216,9 @@ class LaneGroup:
                     record(placed.who, method, own, names, placed.plan.consts)
             return once
 
-        program.append(Barrier(k.where, "barrier", _nothing, (), merge=merge))
+        read = {name for method in methods if method is not None for name in signature_of(method)}
+        measured = [each for n, each in rows.items() if f"rows{n[3:]}" in read]
+        program.append(Barrier(k.where, "barrier", _nothing, (), merge=merge, rows=measured))
 
     def _check_written(self, placed: PlacedLayer, calls: Sequence[Call]) -> None:
         """Refuse a layer whose calls leave y alone; one of plain Python may know it without being given it."""

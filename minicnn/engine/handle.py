@@ -17,8 +17,8 @@ from .accumulate import GradientSlots
 from .bind import PlacedLayer
 from .context import Context
 from .memory import Identity, ParameterVector
+from .predicting import Predictor
 from .prepare import Preparation
-from .runner import Runner
 from .shared import preparation, provide, tracked_by
 from .trace import Trace
 from .values import values_of
@@ -81,7 +81,7 @@ class Handle:
         """Forget all groups with the programs that were recorded on them."""
         self._context = replace(self._context, derived=Derived(self.params.memory))
         self._preparation = Preparation(self.layers, preparation(self.layers, self.backend), self._context.derived)
-        self._runner = Runner(self._context, self._executor, self._preparation, self._slots)
+        self._runner = Predictor(self._context, self._executor, self._preparation, self._slots)
         self._trace = Trace(self._context, self._executor, self._preparation, self._slots)
 
     @property

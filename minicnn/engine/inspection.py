@@ -10,8 +10,11 @@ from ..arrays import Array, Shape
 from ..backends.program import Program
 from ..errors import ContractError, DataError, ShapeError
 from . import inputs
-from .by_name import ArrayByOutput, ImagesByInput, by_name, sources
+from .by_name import ArrayByOutput, ImagesByInput, Losses, TargetsByOutput, Weights, by_name, sources
+from .curvature import curvature
 from .html import network_html
+from .inputs import Targets
+from .memory import ParameterVector
 from .sharing import Shareable
 from .source import Index, Source
 from .summary import table
@@ -19,6 +22,70 @@ from .summary import table
 
 class Inspectable(Shareable):
     """What ``Network`` has for looking and checking."""
+
+    def _sources(self, x: ImagesByInput) -> list[Source]:
+        """Where to read the images of each input."""
+        raise NotImplementedError
+
+    def _checked(
+        self, loss: Losses, x: ImagesByInput, target: TargetsByOutput, index: Index, weight: Weights = None
+    ) -> tuple[list[Source], Array, list[Targets]]:
+        """Sources, the numbers of the images, and what each output should come to."""
+        raise NotImplementedError
+
+    def check(
+        self, loss: Losses, x: ImagesByInput, target: TargetsByOutput, index: Index = None, *, weight: Weights = None
+    ) -> bool:
+        """Refuse what ``evaluate`` would refuse, before training and not after it. Arguments as for ``loss_and_grads``.
+
+        Returns:
+            Whether the target is class numbers, so that there is an accuracy.
+
+        Raises:
+            ShapeError, DataError: x, target, index or weight is not what it should be.
+        """
+        return any(given.counted > 0 for given in self._checked(loss, x, target, index, weight)[2])
+
+    def curvature(
+        self, loss: Losses, x: ImagesByInput, target: TargetsByOutput, index: Index = None, *, weight: Weights = None
+    ) -> ParameterVector:
+        """The diagonal of the Gauss–Newton matrix for a batch: second derivatives by each parameter, by name and in ``flat``.
+
+        Arguments as for ``loss_and_grads``. ``grads`` stays as it is.
+
+        Raises:
+            ContractError: a layer, or the loss, has no ``curvature``.
+            ShapeError, DataError: x, target, index or weight is not what it should be.
+        """
+        sources, chosen, given = self._checked(loss, x, target, index, weight)
+        with self._lock.call():
+            return curvature(self._context, self._executor, self._preparation, sources, given, chosen, self.steps)[0]
+
+    def predict(self, x: ImagesByInput, index: Index = None) -> Array:
+        """The outputs (N, …) for images (N, C, H, W) or a Source, without dropout; one image alone may differ by rounding.
+
+        Args:
+            x: images.
+            index: which of them, and in which order; all for None.
+
+        Raises:
+            ContractError: there are several outputs.
+            ShapeError, DataError: x is not what it should be.
+        """
+        if len(self.outputs) > 1:
+            what = f"expected a network of one output, got {', '.join(self.outputs)}"
+            raise ContractError("predict", what, "call predict_outputs(x)")
+        return self._predict(x, index)[0]
+
+    def predict_outputs(self, x: ImagesByInput, index: Index = None) -> dict[str, Array]:
+        """Every output by its name; arguments as for ``predict``."""
+        return dict(zip(self.outputs, self._predict(x, index), strict=True))
+
+    def _predict(self, x: ImagesByInput, index: Index) -> list[Array]:
+        sources = self._sources(x)
+        chosen = inputs.index("index", index, sources[0].shape[0])
+        with self._lock.call():
+            return self._runner.predict(sources, chosen, self.steps)
 
     def forward(self, x: ImagesByInput, index: Index = None, check_finite: bool = False, train: bool = False) -> Array:
         """The outputs (N, …) for images (N, C, H, W); every activation is kept for ``backward`` and ``activation``.

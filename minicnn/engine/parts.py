@@ -13,6 +13,7 @@ from .runner import Runner
 from .score import Score
 from .source import Source
 from .weights import share_of
+from .world import World
 
 
 def score_in_parts(
@@ -23,6 +24,7 @@ def score_in_parts(
     chosen: Array,
     step: int,
     part: int,
+    world: World | None = None,
 ) -> tuple[Score, int]:
     """The loss of a batch with the gradients of all its parts, and how many parts there were.
 
@@ -34,6 +36,7 @@ def score_in_parts(
         chosen: the numbers of the images.
         step: the training step of the first part; each has its own, for random numbers.
         part: images in a part; the last one may be smaller.
+        world: the ranks that share every part; None for this process alone.
 
     Raises:
         DataError: a part has too few images.
@@ -44,7 +47,7 @@ def score_in_parts(
     for first in range(0, count, part):
         here = slice(first, first + part)
         own = [share_of(target, here, count) for target in targets]
-        scores.append(runner.score(sources, own, chosen[here], step + len(scores), True, None))
+        scores.append(runner.score(sources, own, chosen[here], step + len(scores), True, None, world))
         np.add(added, grads.flat, out=added)
     grads.flat[...] = added
     return _whole(scores), len(scores)

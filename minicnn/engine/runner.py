@@ -19,14 +19,17 @@ from .batch import CAPACITY, Batch, Staged, group_lanes
 from .bind import PlacedLayer
 from .context import Context
 from .device_staging import staging
+from .exchange import check, together
 from .group import LaneGroup
 from .inputs import Targets, kinds_of
+from .lots import Stage, Step, lots, stages
 from .phases import ONCE, PhasedGroups
 from .prepare import Preparation
 from .score import Score
 from .single import Single
 from .source import Source
 from .weights import Shares
+from .world import World
 
 KEPT = 4
 """How many kinds of batch are remembered with their schedules."""
@@ -42,6 +45,7 @@ class Kind(NamedTuple):
         lanes: images in a group.
         train: whether gradients are wanted.
         weighted: where the weights of images are read, for each output that has some.
+        world: the ranks that share it; None for this process alone.
     """
 
     losses: Hashable
@@ -50,6 +54,7 @@ class Kind(NamedTuple):
     lanes: int
     train: bool
     weighted: Sequence[Shares]
+    world: World | None
 
 
 class Runner:
@@ -66,7 +71,7 @@ class Runner:
         self._context, self._executor, self._slots, self._memory = context, executor, slots, context.backend.memory
         self._preparation = preparation
         self._groups: dict[tuple[int, bool, int], LaneGroup] = {}
-        self._schedules: dict[Hashable, tuple[Schedule, object]] = {}
+        self._schedules: dict[Hashable, tuple[Sequence[Stage], object]] = {}
         self._staging = staging(self._memory)
         self._single = Single(context, executor, preparation, slots, self._staging)
         self._phased = PhasedGroups(context, executor)
@@ -92,6 +97,7 @@ class Runner:
         step: int,
         train: bool,
         then: Array | None,
+        world: World | None = None,
     ) -> Score:
         """The loss of the chosen images, with gradients added up in training; those of ``then`` come next."""
         losses = self._keys_of(targets)
@@ -103,7 +109,7 @@ class Runner:
         lanes = group_lanes(self._memory, len(chosen), self._context.lanes)
         origins = self._take("in", sources, chosen)
         vectors = self._take("target", [target.vectors for target in targets], chosen)
-        kind = Kind(losses, kinds_of(targets), parts(len(chosen), lanes), lanes, train, weighted)
+        kind = Kind(losses, kinds_of(targets), parts(len(chosen), lanes), lanes, train, weighted, world)
         slots = self._slots.take(kind.groups)
         read = [each.source for each in (*origins.values(), *vectors.values())]
         self._prefetch(sources, then, early=True)
@@ -159,7 +165,7 @@ class Runner:
         origins: Mapping[int, Staged],
         vectors: Mapping[int, Staged],
         slots: list[Slot],
-    ) -> Schedule:
+    ) -> Sequence[Stage]:
         """What each thread does for a batch that is scored: one slot's groups after another's, then a part of the sums."""
 
         def scoring(group: LaneGroup, slot: Slot) -> list[Program]:
@@ -168,31 +174,38 @@ class Runner:
                 programs.append(group.loss(target.loss, slot, self._batch.factors(output, target), target.kind, output))
             return programs
 
-        most = self._slots.count
-        sums = self._slots.sums(kind.groups, self._executor.threads) if kind.train and len(slots) > 1 else []
+        mine, threads = lots(kind.groups, kind.world, self._slots.count), self._executor.threads
+        ends: list[Step] = []
+        if kind.world is not None:
+            check(kind.world, self._slots.count, self._memory)
+            ends = together(kind.world, self._slots, kind.groups, threads, kind.train)
+        elif kind.train and len(slots) > 1:
+            ends = [self._slots.sums(kind.groups, threads)]
         if self._context.measures(kind.train):
+            slot_of = {i: slots[lot.slot] for lot in mine for i in range(lot.first, kind.groups, lot.stride)}
+            fresh = {lot.first for lot in mine}
 
             def programs_of(number: int, group: LaneGroup) -> list[Program]:
-                slot = slots[number % most]
+                slot = slot_of.get(number, slots[0])
                 programs = scoring(group, slot)
-                return [*programs, group.backward(slot, False, fresh=number < most)] if kind.train else programs
+                return [*programs, group.backward(slot, False, fresh=number in fresh)] if kind.train else programs
 
-            groups = self._phased.take(kind.train, kind.lanes, kind.groups)
-            return self._schedule_of(self._phased.phases(groups, programs_of), sums)
+            groups = self._phased.take(kind.train, kind.lanes, kind.groups, mine, kind.world)
+            return self._stages_of([*self._phased.phases(groups, programs_of, kind.groups, mine, kind.world), *ends])
         tasks = []
-        for thread in range(min(self._executor.threads, len(slots))):
+        for thread in range(min(threads, len(mine))):
             group, parts = self.group(thread, kind.train, kind.lanes), []
-            for number in range(thread, len(slots), self._executor.threads):
+            for number, first, stride in mine[thread::threads]:
                 slot = slots[number]
-                programs, first = scoring(group, slot), number
+                programs = scoring(group, slot)
                 if kind.train:
-                    parts.append(([*programs, group.backward(slot, False, fresh=True)], (number, number + 1, 1)))
-                    first = number + most
+                    parts.append(([*programs, group.backward(slot, False, fresh=True)], (first, first + 1, 1)))
+                    first += stride  # noqa: PLW2901
                 if first < kind.groups:
                     programs += [group.backward(slot, False)] if kind.train else []
-                    parts.append((programs, (first, kind.groups, most)))
+                    parts.append((programs, (first, kind.groups, stride)))
             tasks.append(group.work(parts))
-        return self._schedule_of([tasks], sums)
+        return self._stages_of([tasks, *ends])
 
     def _loads(self, group: LaneGroup, origins: Mapping[int, Staged]) -> list[Program]:
         """What brings a group its images."""
@@ -203,65 +216,32 @@ class Runner:
         """What brings a group its targets where they are vectors."""
         return [group.load(each.source, group.end(targets[n].into, n), each.in_order) for n, each in vectors.items()]
 
-    def predict(self, sources: Sequence[Source], chosen: Array, step: int) -> list[Array]:
-        """Each output for the chosen images."""
-        if self._is_single(chosen):
-            return self._single.predict(sources, chosen, step)
-        self._fill(chosen, step)
-        lanes = self._predicting_lanes(len(chosen))
-        origins = self._take("in", sources, chosen)
-        groups, read = parts(len(chosen), lanes), [each.source for each in origins.values()]
-        key = (*map(identity, read), groups, lanes)
-        self._run(key, lambda: self._predicting(origins, groups, lanes), read)
-        ys = [y[: len(chosen)] for y in self._ys]
-        if self._memory is not None:
-            self._memory.to_host(*ys)
-        return [y.copy() for y in ys]
-
-    def _predicting(self, origins: Mapping[int, Staged], groups: int, lanes: int) -> Schedule:
-        """What each thread does for a batch whose outputs are wanted."""
-
-        def predicting(group: LaneGroup) -> list[Program]:
-            ends = [group.unpack(y, out) for y, out in zip(group.ys, self._ys, strict=True)]
-            return [*self._loads(group, origins), group.forward, *ends]
-
-        if self._context.measures(train=False):
-            all_groups = self._phased.take(False, lanes, groups)
-            return self._schedule_of(self._phased.phases(all_groups, lambda _, group: predicting(group)))
-        usable_threads = min(self._executor.threads, groups)
-        tasks = []
-        for thread in range(usable_threads):
-            group = self.group(thread, False, lanes)
-            tasks.append(group.task(predicting(group), thread, groups, usable_threads))
-        return self._schedule_of([tasks])
-
-    def _predicting_lanes(self, images: int) -> int:
-        """How many lanes a group has in inference: one where so few images take less time image by image."""
-        lanes, lowering = group_lanes(self._memory, images, self._context.lanes), self._context.backend.lowering
-        if images >= lanes or self._memory is not None or lowering is None or self._context.measures(train=False):
-            return lanes
-        return 1 if images <= lowering.most_alone(self.group(0, False, 1).forward) else lanes
-
-    def _schedule_of(self, phases: list[list[Task]], sums: Sequence[Task] = ()) -> Schedule:
-        """What is derived from the parameters, where there is any, the phases, and the sums."""
-        tasks = [task for phase in phases for task in phase]
+    def _stages_of(self, steps: Sequence[Step]) -> Sequence[Stage]:
+        """What is derived from the parameters, where there is any, and the steps."""
+        tasks = [task for step in steps if isinstance(step, list) for task in step]
         prepare = self._preparation.of([program for task in tasks for programs, _ in task.parts for program in programs])
         first = [[Task([([prepare], ONCE)], np.zeros(1, np.int64))]] if prepare.calls else []
-        return Schedule([*first, *phases, *([sums] if sums else [])])
+        return stages([*first, *steps])
 
     def _is_single(self, chosen: Array) -> bool:
         """Whether the batch is one image, on a backend with kernels for one image."""
         return len(chosen) == 1 and self._memory is None
 
-    def _run(self, key: Hashable, record: Callable[[], Schedule], origins: object) -> None:
+    def _run(self, key: Hashable, record: Callable[[], Sequence[Stage]], origins: object) -> None:
         """Run the schedule for a kind of batch, recorded at the first one; the last few kinds are remembered."""
         if key not in self._schedules:
             if len(self._schedules) >= KEPT:
                 del self._schedules[next(iter(self._schedules))]
-            schedule = record()
-            self._executor.compile_ahead(task for phase in schedule.phases for task in phase)
-            self._schedules[key] = schedule, origins  # which live as long as what is known by their identity
-        self._executor.run_schedule(self._schedules[key][0])
+            stages = record()
+            self._executor.compile_ahead(
+                task for stage in stages if isinstance(stage, Schedule) for phase in stage.phases for task in phase
+            )
+            self._schedules[key] = stages, origins  # which live as long as what is known by their identity
+        for stage in self._schedules[key][0]:
+            if isinstance(stage, Schedule):
+                self._executor.run_schedule(stage)
+            else:
+                stage()
 
     def _fill(self, chosen: Array, step: int, targets: Sequence[Targets] = ()) -> Sequence[Shares]:
         """Fill the batch; what reads or writes the old one's memory is made anew where it has to grow."""
@@ -273,10 +253,9 @@ class Runner:
         return self._batch.fill(chosen, step, targets)
 
     def _allocate(self, images: int) -> None:
-        context = self._context
-        outputs = context.outputs
-        self._ys = [np.empty((images, *placed.plan.out_shape), context.dtype) for placed in outputs]
-        self._batch = Batch(images, context.dtype, self._memory, len(outputs))  # the last: its size says that there is room
+        self._ys: list[Array] = []  # for as many images, when they are wanted
+        outputs = len(self._context.outputs)
+        self._batch = Batch(images, self._context.dtype, self._memory, outputs)  # the last: its size says that there is room
 
 
 def check_images(layers: Sequence[PlacedLayer], images: int) -> None:

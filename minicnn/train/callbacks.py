@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from reprlib import repr as short
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 class Callback:
     """Base of callbacks, whose methods do nothing. Write those that you need into a class of your own.
 
-    A callback belongs to one ``Trainer`` at a time.
+    A callback belongs to one ``Trainer`` at a time. In training on several ranks every rank has one, and all go by the same
+    results; one that only ``reports`` has work on rank 0 alone.
+
+    Attributes:
+        reports: whether it does nothing but show or write results.
 
     >>> import numpy as np
     >>> from minicnn import MSE, SGD, Dense, Network
@@ -37,6 +41,8 @@ class Callback:
     >>> len(trainer.fit()) < 100, trainer.stopped
     (True, True)
     """
+
+    reports: ClassVar[bool] = False
 
     def on_fit_start(self, trainer: Trainer) -> None:
         """Called before the first step of every ``fit``, also where nothing is left to train.
@@ -76,6 +82,8 @@ class Callback:
 
 class ProgressBar(Callback):
     """A progress bar for each epoch, on a terminal or in a notebook; it needs tqdm. A ``Trainer`` with a log has one."""
+
+    reports = True
 
     def __init__(self) -> None:
         self._trainer: Trainer | None = None

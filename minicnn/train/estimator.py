@@ -19,6 +19,7 @@ from ..data.outfile import StrPath
 from ..data.pixels import Normalise, Pixels, split
 from ..data.preprocessing import Preprocessing, arranged, check_finite
 from ..engine.score import Score
+from ..engine.world import World
 from ..errors import CheckpointError, ContractError, OptionError
 from ..network import Network
 from ..nn.losses import Loss
@@ -62,6 +63,7 @@ class FitOptions(TypedDict, total=False):
     clip_value: float | None
     accumulate: int
     average: float | None
+    local_steps: int
 
 
 class Estimator(Generic[Learned]):
@@ -129,6 +131,8 @@ class Estimator(Generic[Learned]):
         callbacks: Sequence[Callback] = (),
         class_weight: ClassWeight | None = None,
         augment: Sequence[Augmentation | Mixing] = (),
+        world: World | None = None,
+        resume: bool = False,
         **options: Unpack[FitOptions],
     ) -> Self:
         """Train; a second call goes on from where the first one ended, for as many epochs more.
@@ -143,6 +147,8 @@ class Estimator(Generic[Learned]):
             class_weight: ``"balanced"``, so that rare classes count as much in training as frequent ones; or a weight for each
                 class, as a dict by name or in the order of ``classes``. See ``train.class_weights``. Only for a ``Classifier``.
             augment: random changes of the images that are trained on, which are to be of uint8; see ``data.Augmented``.
+            world: the ranks that train together, as of ``train.Trainer``.
+            resume: go on from the checkpoint in ``folder``, as ``Trainer.fit`` does.
             **options: epochs, 10 unless given, batch_size, seed and others of ``train.TrainingOptions``.
 
         Returns:
@@ -165,12 +171,12 @@ class Estimator(Generic[Learned]):
         if class_weight is not None:
             train = replace(train, weight=self._weights(train, learned, class_weight))
         train = augmented(f"{self._who}.fit", train, augment, run.seed, self.net.out_shape[0])
-        trainer = Trainer(self.net, loss, self.optimizer, run, train, held_out, log, callbacks)
+        trainer = Trainer(self.net, loss, self.optimizer, run, train, held_out, log, callbacks, world)
         before = self.preprocessing, self._learned
         self.preprocessing, self._learned = steps, learned  # callbacks may use it
         done = len(self.history)
         try:
-            trainer.fit()
+            trainer.fit(resume)
         finally:
             if not trainer.rows and not trainer.images_done[0]:  # refused
                 self.preprocessing, self._learned = before

@@ -36,6 +36,8 @@ class CSVLog(Callback):
         OptionError: path is not a path. From ``Trainer.fit``: OutputError, the file cannot be written.
     """
 
+    reports = True
+
     def __init__(self, path: StrPath) -> None:
         self.path = _path("CSVLog", path, "log.csv")
 
@@ -105,6 +107,8 @@ class TensorBoard(Callback):
         OptionError: folder is not a path.
         OutputError: no package is installed that writes events.
     """
+
+    reports = True
 
     def __init__(self, folder: StrPath) -> None:
         self.folder = _path("TensorBoard", folder, "runs")

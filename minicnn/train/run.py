@@ -79,6 +79,9 @@ class TrainingOptions:
             statistics are measured for it each time, in a forward pass over the training images. None keeps none.
         accumulate: so many batches make a step, whose gradients are those of one batch (``Network.loss_and_grads`` with
             ``part``); the last step of an epoch may have fewer.
+        local_steps: with several ranks, local SGD: each makes steps of its own on its part of every batch, and after so many
+            of them all take the mean of their parameters, running statistics and moments. 1 is none of it: ranks share every
+            step. Results depend on the number of ranks then.
 
     Raises:
         OptionError: an option is outside its range.
@@ -97,6 +100,7 @@ class TrainingOptions:
     clip_value: float | None = None
     accumulate: int = 1
     average: float | None = None
+    local_steps: int = 1
 
     @property
     def step_size(self) -> int:
@@ -111,7 +115,7 @@ class TrainingOptions:
         return self.plateau.rate(lr, (float(getattr(row, name)) for row in rows))
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "accumulate"):
+        for name in ("epochs", "batch_size", "accumulate", "local_steps"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise OptionError(

@@ -7,6 +7,7 @@ import copy
 from ..arrays import Array
 from ..engine.by_name import Losses
 from ..engine.score import Score
+from ..engine.world import World
 from ..network import Network
 from ..optim import Optimizer, clip_grad_norm, clip_grad_value
 from .progress import Log
@@ -15,7 +16,14 @@ from .weights import Weights
 
 
 def step(
-    net: Network, loss: Losses, optimizer: Optimizer, run: TrainingOptions, train: Dataset, index: Array, following: Array
+    net: Network,
+    loss: Losses,
+    optimizer: Optimizer,
+    run: TrainingOptions,
+    train: Dataset,
+    index: Array,
+    following: Array,
+    world: World | None,
 ) -> Score:
     """Make one step.
 
@@ -27,11 +35,12 @@ def step(
         train: images to train on.
         index: which of them make the batch.
         following: which of them make the next one; none at the end of an epoch.
+        world: the ranks that make the step together; None for this process alone.
     """
     then = following if len(following) else None
     with net.atomic():  # so that another thread cannot replace the gradients
         given = loss, train.images, train.targets, index, then
-        score = net.score_and_grads(*given, part=run.batch_size, weight=train.weight)
+        score = net.score_and_grads(*given, part=run.batch_size, weight=train.weight, world=world)
         if run.clip_value is not None:
             clip_grad_value(net, run.clip_value)
         if run.clip_norm is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Sequence
@@ -9,9 +10,11 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+from ..arrays import Array
 from ..data.pixels import shuffled
 from ..engine.by_name import Losses
 from ..engine.score import Score
+from ..engine.world import Alone, World
 from ..errors import CheckpointError, OptionError
 from ..network import Network
 from ..optim import Optimizer
@@ -26,9 +29,11 @@ from .document import Document
 from .folder_lock import FolderLock
 from .history import EpochResult, EpochResults, Tally, best
 from .interrupt import Interrupt
+from .local_sgd import LocalSteps
 from .progress import Log, say
+from .ranks import Ranks, digest
 from .run import Dataset, TrainingOptions, check_kinds, check_plateau
-from .run_folder import Progress, RunFolder
+from .run_folder import LAST, Progress, RunFolder
 from .run_identity import describe_run
 from .step import compile_kernels, step
 from .weights import Weights
@@ -48,6 +53,8 @@ class Trainer:
             lowest loss; do not use the test set. Without them, None, the last weights are the best.
         log: called with each line of the log; None for silence, but for a line on stderr where compiling takes long.
         callbacks: what else is done at the start and the end, and after steps and epochs; each is called in its turn.
+        world: the ranks that train together, as of ``distributed.mpi_world``; each has a trainer of its own with the same
+            arguments. Rank 0 writes and reports. None for this process alone.
 
     Raises:
         OptionError: an argument is not of its kind.
@@ -68,11 +75,15 @@ class Trainer:
         validation: Dataset | None = None,
         log: Log | None = say,
         callbacks: Sequence[Callback] = (),
+        world: World | None = None,
     ) -> None:
         check_kinds(run, train, validation, log)
+        self._ranks = Ranks(Alone() if world is None else world)
+        several = self._ranks.world
+        self._local = None if several is None or run.local_steps == 1 else LocalSteps(several, run.local_steps)
         self.net, self.loss, self.run = net, loss, run
-        self.train, self.validation, self.log = train, validation, log
-        self.callbacks = hooks.checked("Trainer", callbacks)
+        self.train, self.validation, self.log = train, validation, log if self._ranks.leads else _silent
+        self.callbacks = tuple(c for c in hooks.checked("Trainer", callbacks) if self._ranks.leads or not c.reports)
         self.rows = EpochResults()
         self.lr = optimizer.lr
         self.interrupted = self.stopped = self.has_accuracy = False
@@ -82,7 +93,7 @@ class Trainer:
         self._tally = Tally()
         self._chosen = train.chosen
         self._folder = None
-        if run.folder is not None:
+        if run.folder is not None and self._ranks.leads:
             self._folder = RunFolder(Path(run.folder), net, self.optimizer, self.callbacks, run.metadata)
         self._identity: Document | None = None
         self._frozen = net.frozen
@@ -115,6 +126,8 @@ class Trainer:
         if self._identity is None:
             given = self.net, self.loss, self.optimizer, self.lr, self.run, self.train, self.validation
             self._identity = describe_run(*given)
+            if self._local is not None and self._ranks.world is not None:
+                self._identity |= {"local_steps": self.run.local_steps, "ranks": self._ranks.world.size}
         return self._identity
 
     def fit(self, resume: bool = False, *, epochs: int | None = None) -> list[EpochResult]:
@@ -137,9 +150,10 @@ class Trainer:
             OptionError: the folder is not writable, or another process holds it; epochs is no number of epochs; or a plateau or
                 a callback watches what there is not.
             ShapeError, DataError: images, targets or weights, for training or validation, are invalid.
+            ContractError: ranks train different runs, or come to different parameters.
         """
         self._check()
-        if resume and self._folder is None:
+        if resume and self.run.folder is None:
             raise CheckpointError("resume", "expected a folder with a checkpoint, got none", "give the folder of the run")
         if epochs is not None:
             replace(self.run, epochs=epochs)  # refuses what is no number of epochs
@@ -148,10 +162,13 @@ class Trainer:
         with nullcontext() if self._folder is None else FolderLock(self._folder.path, "TrainingOptions"):
             if self._folder is not None:  # before training everything that could fail after it
                 self._folder.check()
-                if resume:
-                    self._resume(self._folder, epochs is not None)
-                if self.rows:
-                    self._folder.check_best()
+            if self._ranks.world is not None:
+                told = json.dumps(self.identity, sort_keys=True).encode()
+                self._ranks.check_same("the run", told, "start every rank with the same data and options")
+            if resume:
+                self._resume(epochs is not None)
+            if self.rows and self._folder is not None:
+                self._folder.check_best()
             if epochs is not None:
                 self._extend(len(self.rows) + epochs)
             self._begin()
@@ -189,7 +206,9 @@ class Trainer:
         self._left, self.optimizer.lr = None, self.lr
         if self._averaging is not None and not self.rows and not self._tally.steps:
             self._averaging.begin(self.net)
-        silent = self.log is None or any(isinstance(callback, ProgressBar) for callback in self.callbacks)
+        silent = (
+            self.log is None or not self._ranks.leads or any(isinstance(callback, ProgressBar) for callback in self.callbacks)
+        )
         self._all = self.callbacks if silent else (ProgressBar(), *self.callbacks)
 
     def _end(self, finished: bool) -> None:
@@ -214,7 +233,7 @@ class Trainer:
         with Interrupt() as interrupt:
             while len(self.rows) < self.run.epochs and not self.stopped and self._epoch(interrupt):
                 pass
-            self.interrupted = interrupt.asked
+            self.interrupted = self._ranks.agreed(interrupt.asked)
 
     def _compile(self) -> None:
         compile_kernels(self.net, self.loss, self.optimizer, self.run, self.train, self.log)
@@ -231,23 +250,39 @@ class Trainer:
             number = (epoch - 1) * self.steps_per_epoch + self._tally.steps
             self.optimizer.lr = lr * self.run.decay ** (epoch - 1) * self.run.schedule(number, total)
             batch, following = order[first : first + size], order[first + size : first + 2 * size]
-            started = time.perf_counter()
-            score = step(self.net, self.loss, self.optimizer, self.run, self.train, batch, following)
-            self._tally.add(score, time.perf_counter() - started)
+            score = self._step(batch, following, number + 1)
             for callback in self._all:
                 callback.on_step_end(score)
-            if not math.isfinite(score.loss):
-                self.say(f"warning: the loss of step {number + 1} is {score.loss}: training stops; lower the learning rate")
+            due = self._local is None or self._local.due(number + 1, self._tally.steps == self.steps_per_epoch)
+            if due and not math.isfinite(loss := score.loss if self._local is None else self._tally.loss):
+                self.say(f"warning: the loss of step {number + 1} is {loss}: training stops; lower the learning rate")
                 return False
-            if self.run.log_every and self._tally.steps % self.run.log_every == 0 and not interrupt.asked:
+            asked = due and self._ranks.agreed(interrupt.asked)
+            if self.run.log_every and self._tally.steps % self.run.log_every == 0 and not asked:
                 self.say(f"epoch {epoch} step {self._tally.steps}/{self.steps_per_epoch} loss {score.loss:.4f}")
-            if interrupt.asked:
+            if asked:
                 self._interrupted(epoch)
                 return False
         return self._finish(epoch)
 
+    def _step(self, batch: Array, following: Array, number: int) -> Score:
+        """Make a step, counted from 1: together with other ranks, or on a part of the batch, and sometimes an average."""
+        local, started = self._local, time.perf_counter()
+        world = self._ranks.world if local is None else None
+        own = batch if local is None else local.mine(batch)
+        score = step(self.net, self.loss, self.optimizer, self.run, self.train, own, following, world)
+        self._tally.add(score, 0.0)
+        if local is not None and local.due(number, self._tally.steps == self.steps_per_epoch):
+            local.average(self.net, self.optimizer)
+            local.sum(self._tally)
+        self._tally.seconds += time.perf_counter() - started
+        return score
+
     def _finish(self, number: int) -> bool:
         """Validate an epoch, with the average of the parameters where there is one, and save it; False if training ends."""
+        if self._ranks.world is not None:
+            hint = "run all ranks on processors of one kind, with one version of minicnn"
+            self._ranks.check_same(f"the parameters after epoch {number}", digest(self.net).encode(), hint)
         last = None if self._averaging is None else Weights.of(self.net)
         try:
             if self._averaging is not None:
@@ -270,18 +305,18 @@ class Trainer:
         score = Score(tally.loss / tally.images, tally.correct, tally.images, tally.counted)
         if held_out is not None:
             given = self.loss, held_out.images, held_out.targets, held_out.chosen
-            score = seen = self.net.evaluate(*given, weight=held_out.weight)
+            score = seen = self.net.evaluate(*given, weight=held_out.weight, world=self._ranks.world)
         losses = (tally.loss / tally.images, tally.accuracy, seen and seen.loss, seen and seen.accuracy)
         row = EpochResult(number, *losses, seconds=tally.seconds, images_per_second=tally.images / tally.seconds)
         if not math.isfinite(score.loss):
             self.say(f"warning: the validation loss of epoch {number} is {score.loss}: training stops; lower the learning rate")
             return None, score
         self.rows.append(row)
-        self._tally = Tally()
+        self._take(Tally())
         if self._folder is not None and best(self.rows) is row:
             self._folder.save_best()
         asked = [callback.on_epoch_end(row) for callback in self._all]  # all of them, whoever asks to stop
-        self.stopped = any(asked)
+        self.stopped = self._ranks.agreed(any(asked))
         return row, score
 
     def _interrupted(self, number: int) -> None:
@@ -295,11 +330,26 @@ class Trainer:
         if self._folder is not None:
             self._folder.save(self.identity, Progress(self.rows, self._tally, self.stopped))
 
-    def _resume(self, folder: RunFolder, extended: bool) -> None:
+    def _take(self, tally: Tally) -> None:
+        """Go on from these sums of an epoch."""
+        self._tally = tally
+        if self._local is not None:
+            self._local.begin(tally)
+
+    def _resume(self, extended: bool) -> None:
         known = self.identity, self.run, len(self._chosen), self.validation is not None
-        rows, self._tally, self.stopped = folder.load(*known, extended)
+        last = Path(self.run.folder or "") / LAST
+        with self._ranks.copy_of(last) as file:
+            folder = RunFolder(file.parent, self.net, self.optimizer, self.callbacks, self.run.metadata)
+            rows, tally, self.stopped = folder.load(*known, extended)
+            by = checkpoint.version(file)
         self.rows = EpochResults(rows)
+        self._take(tally)
         self._left = None
-        self.say(f"resumed from {folder.last} after {len(self.rows)} epochs and {self._tally.steps} steps")
-        if (by := checkpoint.version(folder.last)) != __version__:
+        self.say(f"resumed from {last} after {len(self.rows)} epochs and {self._tally.steps} steps")
+        if by != __version__:
             self.say(f"warning: {by!r} is the minicnn that saved it, and {__version__!r} this one: results may round otherwise")
+
+
+def _silent(line: str) -> None:
+    """The log of ranks that do not report."""

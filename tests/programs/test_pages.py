@@ -29,6 +29,7 @@ NOT_RUN = {
     r"\.venv/bin/python -m minicnn warmup": "compiles for minutes: tests/programs/test_cli.py runs warmup",
     r"python examples/make_pictures.py": "tests/programs/test_make_pictures.py runs it, with the commands below it",
     r"minicnn (train|evaluate|predict) ": "the same test",
+    r"mpiexec ": "starts several processes: tests/train/test_mpi.py does",
     r"minicnn (draw|serve)\b": "serves until it is stopped: the tests of the service and of its page run it",
 }
 """Commands that are not run here, with the reason."""

@@ -28,6 +28,7 @@ FURTHER = {
     "minicnn.io.onnx": "load export",
     "minicnn.train.checkpoint": "save_weights load_weights read_metadata save_training load_training",
     "minicnn.train.fine_tuning": "load_fitting",
+    "minicnn.train.distributed": "mpi_world",
 }
 """Public names of modules that have other names, too."""
 SAFE = {"minicnn.data.perturbations"}

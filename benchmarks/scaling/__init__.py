@@ -1,0 +1,1 @@
+"""How training scales over ranks: a model of a step, a simulation that checks it, and what is measured here."""
