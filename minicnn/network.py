@@ -14,7 +14,7 @@ from .backends.lock import shared_lock
 from .backends.program import Function, Program, Schedule, Task
 from .engine import inputs
 from .engine.accumulate import MOST_SLOTS, SLOTS
-from .engine.batch import LANES, may_be_lanes
+from .engine.balance import LANES, may_be_lanes
 from .engine.bind import PlacedLayer
 from .engine.by_name import ImagesByInput, Losses, TargetsByOutput, Weights, by_name, losses
 from .engine.by_name import sources as sources_of

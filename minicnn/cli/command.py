@@ -7,7 +7,7 @@ from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from ..engine.accumulate import SLOTS
-from ..engine.batch import LANES
+from ..engine.balance import LANES
 from ..errors import OptionError, reason
 from .console import path
 

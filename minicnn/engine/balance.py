@@ -7,7 +7,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .accumulate import MOST_SLOTS, SLOTS
-from .batch import FEWER, LANES
+
+LANES, FEWER = 16, (8, 4, 1)
+"""Images in a group: a multiple of 16, or one of the fewer. It never follows from the machine."""
 
 
 class Split(NamedTuple):
@@ -24,6 +26,11 @@ WORTH = 0.9
 
 OVERHEAD = 2
 """A group costs as much as so many further images: LeNet-5 takes 1.14 times as long in groups of 8 as in those of 16 (AVX2)."""
+
+
+def may_be_lanes(count: int) -> bool:
+    """Whether groups may have so many lanes."""
+    return count in FEWER or (count > 0 and count % LANES == 0)
 
 
 def loads(images: int, split: Split, threads: int) -> list[int]:

@@ -20,9 +20,6 @@ from .rows import address, borrowed, direct, gather
 from .source import ArraySource, Source
 from .weights import Shares
 
-LANES, FEWER = 16, (8, 4, 1)
-"""Images in a group: a multiple of 16, or one of the fewer. It never follows from the machine."""
-
 HEAD = 16
 """Bytes for the count and the step, before one scale for each output."""
 
@@ -176,11 +173,6 @@ class Buffers:
     owner: Callable[[], object]
     pairs: list[tuple[Array, Source]]
     prefetched: tuple[Callable[[], object], Array] | None = field(default=None)
-
-
-def may_be_lanes(count: int) -> bool:
-    """Whether groups may have so many lanes."""
-    return count in FEWER or (count > 0 and count % LANES == 0)
 
 
 def group_lanes(memory: Memory | None, images: int, lanes: int) -> int:

@@ -60,7 +60,8 @@ class LaneGroup:
     ) -> None:
         self.context, self.train, self._keep, self._place = context, train, keep, 0 if rows is None else number
         self._rows = rows_of(context.layers, context.dtype, 1) if rows is None else rows
-        self._backend = context.backend.of_lanes(context.lanes, context.dtype)
+        fitted = context.backend.fitted
+        self._backend = context.backend if fitted is None else fitted(context.lanes, context.dtype)
         self._workspace = None if self._backend.lowering is None else Workspace(context.derived, scratch or Scratch())
         s, values = context, context.values
         self._activations = Activations(values, train, keep)

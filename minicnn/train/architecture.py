@@ -12,7 +12,7 @@ import numpy as np
 from ..arrays import Shape
 from ..data.outfile import StrPath
 from ..engine.accumulate import MOST_SLOTS, SLOTS
-from ..engine.batch import may_be_lanes
+from ..engine.balance import may_be_lanes
 from ..engine.bind import PlacedLayer
 from ..engine.graph import Item, checked_shapes, items_of, plan_graph
 from ..engine.required_memory import check_memory
