@@ -45,7 +45,7 @@ def train(options: argparse.Namespace, folder: Path) -> int:
             step += 1
         print(f"epoch {epoch}  train loss {value / images:.4f}", flush=True)
     test = net.evaluate(loss, test_pixels, digits.test_labels)
-    print(f"test accuracy {100 * test.accuracy:.2f} %", flush=True)
+    print(f"test accuracy {100 * test.correct / test.counted:.2f} %", flush=True)
     metadata = {"model": "modern", "normalise": asdict(NORMALISE), "size": 28, "fit": "pad", "recipe": "fast"}
     metadata |= {"seed": options.seed, "test_accuracy": test.accuracy, "data": digits.source}
     checkpoint.save_weights(folder / BEST, net, metadata)

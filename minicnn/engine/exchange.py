@@ -33,8 +33,9 @@ def check(world: World, slots: int, memory: Memory | None) -> None:
         BackendError: the kernels work in the memory of a device.
     """
     if world.exact and world.size > slots:
+        hint = "start fewer ranks, give more slots, or let plain Allreduce add, by exact=False (--allreduce)"
         what = f"expected at most {slots} ranks, as many as there are gradient slots, got {world.size}"
-        raise OptionError("world", what, "start fewer ranks, give the network more slots, or let plain Allreduce add, by exact=False (--allreduce)")
+        raise OptionError("world", what, hint)
     if memory is not None:
         what = "expected a backend whose kernels work in the memory of the host, got one on a device"
         raise BackendError("world", what, 'give backend="cpu"')
@@ -49,7 +50,8 @@ def rows_exchange(world: World, rows: Sequence[Array], groups: int, slots: int) 
         groups: how many there are.
         slots: how many the network has.
     """
-    by_rank = [[each[i] for i in range(groups) if owner(i, world, slots) == rank for each in rows] for rank in range(world.size)]
+    of_rank = [[i for i in range(groups) if owner(i, world, slots) == rank] for rank in range(world.size)]
+    by_rank = [[each[i] for i in own for each in rows] for own in of_rank]
     return to_all(world, by_rank[world.rank], by_rank)
 
 

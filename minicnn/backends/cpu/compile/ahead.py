@@ -21,9 +21,9 @@ from numba.core.registry import cpu_target
 from ....arrays import Array
 from ...processors import usable_cpus
 from ...program import Call
+from ...signals import ASKING
 from .cache import cacheable, kept
 from .jit import COMPILING, LOG, Kernel, Selection
-from .uninterrupted import SIGNALS
 
 LEAST = 2
 """A further process is worth starting for so many kernels."""
@@ -108,7 +108,7 @@ def _fork(reading: int, missing: Sequence[Specialisation]) -> int | None:
     code = 1
     try:
         LOG.reported = True  # the parent speaks
-        for number in SIGNALS:  # handlers are the parent's, and Ctrl-C goes to both
+        for number in ASKING:  # handlers are the parent's, and Ctrl-C goes to both
             signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
         _take(reading, missing)
         code = 0

@@ -61,7 +61,7 @@ def pays(calls: Sequence[Call]) -> bool:
     convolutions = [call.recorded[0].arrays for call in calls if convolves(call)]
     products = sum(W.size * y[0].size for _, W, _, _, y in convolutions if len(W) >= ENOUGH)
     copied = sum(call.arrays[2].size for call in calls if call.name in ("to_channels_last", "from_channels_last"))
-    return products > WORTH * copied
+    return bool(products > WORTH * copied)
 
 
 def convolves(call: Call) -> bool:

@@ -33,7 +33,7 @@ class Framed(NamedTuple):
     @property
     def depth(self) -> int:
         """Numbers of a pixel."""
-        return self.frame.shape[2]
+        return int(self.frame.shape[2])
 
     @property
     def is_view(self) -> bool:

@@ -103,7 +103,8 @@ def tile_walk(typingctx: Any, n: Any, down: Any, across: Any, width: Any, row: A
             beside = builder.select(ends, ir.Constant(I64, 0), beside)
         return context.make_tuple(builder, signature.return_type, places)
 
-    return types.UniTuple(long, count)(n, long, long, long, long, long), codegen
+    of_places: Any = types.UniTuple
+    return of_places(long, count)(n, long, long, long, long, long), codegen
 
 
 @intrinsic
