@@ -29,8 +29,9 @@ def tile_spread(t: Array, a: Array, k: int, b: Array, places: Array, offset: int
 def tile_beside(t: Array, a: Array, k: int, b: Array, places: Array, offset: int) -> Array:
     """t[i, j] += a[k + i·w : +w] · b[places[j] + offset + i·w : +w], channel by channel."""
     m, _, w = t.shape
-    pixels: Array = np.stack([_vectors(b, place + offset, m, w) for place in places], axis=1)
-    return t + _vectors(a, k, m, w)[:, None] * pixels
+    pixels = np.stack([_vectors(b, place + offset, m, w) for place in places], axis=1)
+    found: Array = t + _vectors(a, k, m, w)[:, None] * pixels
+    return found
 
 
 def tile_walk(n: int, down: int, across: int, width: int, row: int, step: int) -> Array:
