@@ -146,6 +146,10 @@ LONG = {
     "test_wide_dw": ("262144",),
     "test_parity": ("float32-numpy",),
     "test_sklearn": ("with_the_defaults",),
+    "test_mpi": (
+        *("after_200_steps", "one_process[3]", "same_bits[stop", "same_bits[memory", "words[kill-0]", "words[stop-0]"),
+        *("words[raise-2]", "words[exit", "words[memory-0]", "words[endless"),
+    ),
     "test_onnx_export": ("thousand_images",),
     "test_make_pictures": ("command_recognises_held_out",),
     "test_exported": (
