@@ -112,7 +112,7 @@ def archive(drawn):
         name = drawn.choice(((*TRAINING, TEST)[number % 6], TEST, "more"))
         member = tarfile.TarInfo(drawn.choice((f"{INNER}/{name}.bin", f"{name}.bin", f"{90 * 'x'}/{name}.bin", name)))
         content = records(drawn, drawn.choice((1, 1, 2, 0)))
-        member.size = len(content) + drawn.choice((0, 0, 0, 1, -1, 10**6, 2**33 - 1))
+        member.size = min(len(content) + drawn.choice((0, 0, 0, 1, -1, 10**6, 2**33)), 2**33 - 1)
         member.type = drawn.choice((tarfile.REGTYPE, tarfile.REGTYPE, tarfile.SYMTYPE, tarfile.DIRTYPE, tarfile.AREGTYPE))
         header = member.tobuf(drawn.choice((tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT))) if member.size >= 0 else b""
         found += header + content + bytes(-len(content) % BLOCK)

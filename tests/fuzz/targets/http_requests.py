@@ -194,6 +194,6 @@ def parsed(content):
         if int(status) == 100:
             continue
         size = int(headers["content-length"]) if "content-length" in headers else len(content)
-        whole = len(content) >= size
+        whole = len(content) >= size and not content.startswith(b"HTTP/1.1 ")
         body, content = (content[:size], content[size:]) if whole else (b"", content)  # HEAD has a length and no body
         yield int(status), body, headers.get("content-type")
