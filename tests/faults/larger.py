@@ -172,8 +172,8 @@ def keeps_to(folder: Path, form: str, size: int, most: int) -> tuple[int, bool]:
     path = folder / "images"
     if form != "pictures":
         write(path, form, size // SIDE**2)
-    warm = Training(images(0, 640))
-    warm.steps(3)
+    warm = Training(np.zeros((64, 64, 64), np.uint8) if form == "pictures" else images(0, 640))
+    warm.steps(3)  # the compiler takes more memory than the data
     before = own("RssAnon")
     with own_limited(most):
         if form == "pictures":
