@@ -170,8 +170,8 @@ class Network(Inspectable):
     ) -> Score:
         """``loss_and_grads``, with the number of recognised images or places; arguments as there.
 
-        ``then`` says which images make the next batch, where that is known: a GPU gets them while it works on this one. Every
-        rank of a ``world`` calls it with the same batch, and gets the same score and gradients for a share of the work.
+        ``then`` says which images make the next batch, where that is known: a GPU gets them while it works on this one.
+        All ranks of a ``world`` share the work for the same batch.
         """
         return self._score(loss, x, target, index, True, then, part, weight, world)
 
@@ -188,7 +188,7 @@ class Network(Inspectable):
         """Loss and accuracy without gradients; dropout is off. Arguments as for ``loss_and_grads``.
 
         The accuracy is the share of images, over maps of places, that were recognised; None without class numbers. It goes by
-        no weights. Every rank of a ``world`` calls it with the same images, and gets the same score.
+        no weights. All ranks of a ``world`` share the work.
         """
         return self._score(loss, x, target, index, False, weight=weight, world=world)
 

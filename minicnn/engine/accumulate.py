@@ -82,8 +82,7 @@ class GradientSlots:
         """Jobs that add the gradients of the slots, in order, into the network's or a part of it: each has its own piece."""
         total, slots = self._all[0].grads.memory, min(self.count, groups)
         first, end = (0, len(total)) if within is None else (within.start, within.stop)
-        key = (slots, threads, first, end)
-        if key not in self._sums:
+        if (key := (slots, threads, first, end)) not in self._sums:
             tasks = []
             for part in shares(end - first, threads):
                 program = Program()

@@ -25,15 +25,10 @@ class Lot(NamedTuple):
 
 
 def lots(groups: int, world: World | None, slots: int) -> list[Lot]:
-    """What this process does of a batch of so many groups, with so many slots.
-
-    >>> lots(10, None, slots=8)[1:3]
-    [Lot(slot=1, first=1, stride=8), Lot(slot=2, first=2, stride=8)]
-    """
-    if world is None:
-        return [Lot(slot, slot, slots) for slot in range(min(slots, groups))]
-    if world.exact:
-        return [Lot(slot, slot, slots) for slot in range(world.rank, min(slots, groups), world.size)]
+    """What this process does of a batch of so many groups, with so many slots."""
+    if world is None or world.exact:
+        first, step = (0, 1) if world is None else (world.rank, world.size)
+        return [Lot(slot, slot, slots) for slot in range(first, min(slots, groups), step)]
     mine = range(world.rank, groups, world.size)
     return [Lot(slot, first, slots * world.size) for slot, first in enumerate(mine[:slots])]
 

@@ -232,11 +232,10 @@ class Runner:
         if key not in self._schedules:
             if len(self._schedules) >= KEPT:
                 del self._schedules[next(iter(self._schedules))]
-            stages = record()
-            self._executor.compile_ahead(
-                task for stage in stages if isinstance(stage, Schedule) for phase in stage.phases for task in phase
-            )
-            self._schedules[key] = stages, origins  # which live as long as what is known by their identity
+            found = record()
+            phases = [phase for stage in found if isinstance(stage, Schedule) for phase in stage.phases]
+            self._executor.compile_ahead(task for phase in phases for task in phase)
+            self._schedules[key] = found, origins  # which live as long as what is known by their identity
         for stage in self._schedules[key][0]:
             if isinstance(stage, Schedule):
                 self._executor.run_schedule(stage)
@@ -254,8 +253,7 @@ class Runner:
 
     def _allocate(self, images: int) -> None:
         self._ys: list[Array] = []  # for as many images, when they are wanted
-        outputs = len(self._context.outputs)
-        self._batch = Batch(images, self._context.dtype, self._memory, outputs)  # the last: its size says that there is room
+        self._batch = Batch(images, self._context.dtype, self._memory, len(self._losses))  # the last: its size says: room
 
 
 def check_images(layers: Sequence[PlacedLayer], images: int) -> None:
