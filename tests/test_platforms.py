@@ -22,10 +22,14 @@ PLACES = {
     "msvcrt": {"data.system"},
     "posix_fallocate": {"data.system"},
     "O_NONBLOCK": {"data.system"},
-    "kill": {"data.system", "train.interrupt"},  # the latter sends the process a signal that it lost
+    "kill": {
+        "data.system",
+        "train.interrupt",
+        "backends.cpu.compile.ahead",
+    },  # the latter sends the process a signal that it lost
     "sched_getaffinity": {"backends.processors"},
     "register_at_fork": {"backends.fork"},
-    "fork": {"backends.fork"},
+    "fork": {"backends.cpu.compile.ahead"},  # which asks first whether there is one
     "SIGTERM": {"backends.signals"},
     "SIGHUP": {"backends.signals"},
     "SIGPIPE": {"backends.signals"},
@@ -34,7 +38,7 @@ PLACES = {
     "getloadavg": {"cli.doctor"},
     "geteuid": set(),
     "getuid": set(),
-    "SIGKILL": set(),
+    "SIGKILL": {"backends.cpu.compile.ahead"},
     "setsid": set(),
     "symlink": set(),
     "mkfifo": set(),

@@ -232,12 +232,12 @@ def test_weights_are_not_packed_for_one_image():
     }
 
 
-def few_filters(kernel_size):
-    """A network of few and of many filters, in float32."""
+def many_filters(kernel_size):
+    """A network of filters enough to fill vectors, in float32."""
     layers = [
-        m.Conv2d(6, 3),
+        m.Conv2d(24, 3),
         m.ReLU(),
-        m.Conv2d(16, kernel_size, padding="same"),
+        m.Conv2d(32, kernel_size, padding="same"),
         m.ReLU(),
         m.MaxPool2d(2),
         m.Flatten(),
@@ -250,7 +250,7 @@ def few_filters(kernel_size):
 @pytest.mark.parametrize(("kernel_size", "most"), [(1, 15), (5, 8)])
 def test_batches_that_leave_lanes_empty_run_image_by_image(kernel_size, most):
     """Where that is faster; results are those of each image alone, bit by bit, and those of lanes up to rounding."""
-    network = few_filters(kernel_size)
+    network = many_filters(kernel_size)
     x = np.random.default_rng(0).standard_normal((17, 2, 11, 12)).astype(np.float32)
     alone = np.concatenate([network.predict(x[i : i + 1]) for i in range(17)])
     for n in (2, 8, 9, 15, 16):
@@ -262,7 +262,7 @@ def test_batches_that_leave_lanes_empty_run_image_by_image(kernel_size, most):
 
 @pytest.mark.skipif(INTERPRET, reason="without compilation nothing is packed")
 def test_a_value_written_into_a_parameter_counts_from_the_next_image_on():
-    network = few_filters(3)
+    network = many_filters(3)
     x = np.random.default_rng(0).standard_normal((1, 2, 11, 12)).astype(np.float32)
     for name in network.params:
         before = network.predict(x)
