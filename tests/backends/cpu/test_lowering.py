@@ -53,14 +53,17 @@ def normal(rng, *shape):
 
 def unfused():
     """Networks lower their programs without any rule for neighbours."""
-    return lowered_by(lambda program, workspace, moving, fuse: LOWER(program, workspace, moving, fuse=False))
+    return lowered_by(lambda program, workspace, moving, fuse, results: LOWER(program, workspace, moving, False, results))
 
 
 def lowered_by(lower):
     """Networks lower their programs in another way."""
-    return mock.patch.object(
-        lowering.LOWERING, "lower", lambda program, workspace, moving=False, fuse=True: lower(program, workspace, moving, fuse)
-    )
+
+
+    def lowered(program, workspace, moving=False, fuse=True, results=None):
+        return lower(program, workspace, moving, fuse, results)
+
+    return mock.patch.object(lowering.LOWERING, "lower", lowered)
 
 
 def names(program):
