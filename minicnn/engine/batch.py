@@ -15,7 +15,6 @@ from ..arrays import Array, DType
 from ..backends.alignment import aligned
 from ..backends.interface import Memory
 from .inputs import Arrays, Targets
-from .mapped import read_ahead
 from .rows import address, borrowed, direct, gather
 from .source import ArraySource, Source
 from .weights import Shares
@@ -155,9 +154,7 @@ class HostStaging:
         return known.source
 
     def prefetch(self, which: str, source: Source, chosen: Array) -> None:
-        """Fetch the chosen images of a source over a file."""
-        if (rows := getattr(source, "rows", None)) is not None and rows.base is not None:
-            read_ahead(rows, chosen)
+        """Nothing is done ahead of time."""
 
 
 @dataclass

@@ -112,16 +112,11 @@ class Runner:
         kind = Kind(losses, kinds_of(targets), parts(len(chosen), lanes), lanes, train, weighted, world)
         slots = self._slots.take(kind.groups)
         read = [each.source for each in (*origins.values(), *vectors.values())]
-        self._prefetch(sources, then, early=True)
         self._run((kind, *map(identity, read)), lambda: self._scoring(kind, targets, origins, vectors, slots), read)
-        self._prefetch(sources, then, early=False)
-        return self._scored(self._slots.tally(len(slots)), targets, len(chosen))
-
-    def _prefetch(self, sources: Sequence[Source], then: Array | None, early: bool) -> None:
-        """Fetch the images of the next batch, where that is known, before this one runs or while a device works on it."""
-        if then is not None and early == (self._memory is None):
+        if then is not None:
             for number, source in enumerate(sources):
                 self._staging.prefetch(f"in{number}", source, then)
+        return self._scored(self._slots.tally(len(slots)), targets, len(chosen))
 
     def check(self, images: int) -> None:
         """Refuse a training batch with fewer images than a layer needs.
