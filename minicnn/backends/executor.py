@@ -68,11 +68,13 @@ class Executor:
         self._pool: ThreadPoolExecutor | None = None
         self._owner = 0
 
-    def compile_ahead(self, tasks: Iterable[Task]) -> None:
-        """Let the backend compile what tasks need before they first run."""
+    def compile_ahead(self, work: Iterable[Schedule]) -> None:
+        """Let the backend compile what schedules need before they first run."""
         if self._compile_ahead is not None:
-            programs = {id(program): program for task in tasks for programs, _ in task.parts for program in programs}
-            self._compile_ahead([call for program in programs.values() for call in program.calls], self.threads)
+            programs = [
+                each for one in work for tasks in one.phases for task in tasks for part in task.parts for each in part[0]
+            ]
+            self._compile_ahead([call for program in programs for call in program.calls], self.threads)
 
     def run(self, tasks: Sequence[Task]) -> None:
         """Run up to ``threads`` tasks at the same time, and return when all are done."""

@@ -63,6 +63,8 @@ def recommended(images: int, processors: int, width: int) -> Split:
         most = max(loads(images, split, processors))
         return most * (max(split.lanes, width) + OVERHEAD), split.slots < SLOTS, -split.lanes, split.slots
 
+    if images == 1:  # it has kernels of its own, without lanes
+        return DEFAULT
     choices = [Split(lanes, slots) for lanes in (LANES, *FEWER[:-1]) for slots in range(1, MOST_SLOTS + 1)]
     best = min(choices, key=time)
     return best if time(best)[0] <= WORTH * time(DEFAULT)[0] else DEFAULT

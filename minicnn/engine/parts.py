@@ -9,6 +9,7 @@ import numpy as np
 from ..arrays import Array
 from .inputs import Targets
 from .memory import ParameterVector
+from .phases import check_images
 from .runner import Runner
 from .score import Score
 from .source import Source
@@ -42,7 +43,7 @@ def score_in_parts(
         DataError: a part has too few images.
     """
     count, added = len(chosen), np.zeros_like(grads.memory)
-    runner.check(min(part, count % part or part))
+    check_images(runner.demanding, min(part, count % part or part))
     scores: list[Score] = []
     for first in range(0, count, part):
         here = slice(first, first + part)

@@ -15,6 +15,8 @@ import numpy as np
 from ..backends.executor import Executor
 from ..backends.program import Program, Task
 from ..backends.scratch import Scratch
+from ..errors import DataError
+from .bind import PlacedLayer
 from .context import Context
 from .exchange import rows_exchange
 from .group import LaneGroup
@@ -111,3 +113,15 @@ def _checks(groups: Sequence[LaneGroup]) -> Callable[[], None]:
             group.check()
 
     return check
+
+
+def check_images(layers: Sequence[PlacedLayer], images: int) -> None:
+    """Refuse a training batch with fewer images than a layer needs.
+
+    Raises:
+        DataError: there are too few.
+    """
+    for placed in layers:
+        if images < placed.plan.images:
+            what = f"expected a training batch of at least {placed.plan.images} images, got {images}"
+            raise DataError(placed.who, what, "leave out a last batch that is so small, or give larger ones")

@@ -11,21 +11,19 @@ import numpy as np
 from ..arrays import Array
 from ..backends.executor import Executor
 from ..backends.program import Program, Schedule, Task
-from ..errors import DataError
 from ..nn.losses import Loss, cache_key, is_immutable
 from . import inputs
 from .accumulate import GradientSlots, Slot
 from .batch import CAPACITY, Batch, Staged, group_lanes
-from .bind import PlacedLayer
 from .context import Context
 from .device_staging import staging
 from .exchange import check, together
 from .group import LaneGroup
 from .inputs import Targets, kinds_of
 from .lots import Stage, Step, lots, stages
-from .phases import ONCE, PhasedGroups
+from .phases import ONCE, PhasedGroups, check_images
 from .prepare import Preparation
-from .score import Score
+from .score import Score, score_of
 from .single import Single
 from .source import Source
 from .weights import Shares
@@ -69,13 +67,12 @@ class Runner:
 
     def __init__(self, context: Context, executor: Executor, preparation: Preparation, slots: GradientSlots) -> None:
         self._context, self._executor, self._slots, self._memory = context, executor, slots, context.backend.memory
-        self._preparation = preparation
         self._groups: dict[tuple[int, bool, int], LaneGroup] = {}
         self._schedules: dict[Hashable, tuple[Sequence[Stage], object]] = {}
-        self._staging = staging(self._memory)
+        self._staging, self._preparation = staging(self._memory), preparation
         self._single = Single(context, executor, preparation, slots, self._staging)
         self._phased = PhasedGroups(context, executor)
-        self._demanding = [placed for placed in context.layers if placed.plan.images > 1 and not placed.frozen]
+        self.demanding = [placed for placed in context.layers if placed.plan.images > 1 and not placed.frozen]
         self._losses: list[tuple[Loss | None, Hashable]] = [(None, None) for _ in context.outputs]
         self._allocate(CAPACITY)
 
@@ -101,8 +98,8 @@ class Runner:
     ) -> Score:
         """The loss of the chosen images, with gradients added up in training; those of ``then`` come next."""
         losses = self._keys_of(targets)
-        if train and self._demanding:
-            self.check(len(chosen))
+        if train and self.demanding:
+            check_images(self.demanding, len(chosen))
         if self._is_single(chosen) and all(isinstance(target.vectors, inputs.Arrays | None) for target in targets):
             return self._scored(self._single.score(losses, sources, chosen, targets, step, train), targets, 1)
         weighted = self._fill(chosen, step, targets)
@@ -118,14 +115,6 @@ class Runner:
                 self._staging.prefetch(f"in{number}", source, then)
         return self._scored(self._slots.tally(len(slots)), targets, len(chosen))
 
-    def check(self, images: int) -> None:
-        """Refuse a training batch with fewer images than a layer needs.
-
-        Raises:
-            DataError: there are too few.
-        """
-        check_images(self._demanding, images)
-
     def _take(self, kind: str, sources: Sequence[Source | None], chosen: Array) -> dict[int, Staged]:
         """Where to read the chosen images of each input, or the vectors of each output that has such, by its number."""
         pairs = enumerate(sources)
@@ -135,12 +124,8 @@ class Runner:
         """What a batch came to, from the loss and the hits of each output."""
         if len(tally) == 1:
             return Score(*tally[0], images, targets[0].counted)
-        names = [placed.name for placed in self._context.outputs]
-        pairs = zip(tally, targets, strict=True)
-        each = [Score(loss / target.weight, correct, images, target.counted) for (loss, correct), target in pairs]
-        first = next((score for score in each if score.counted), each[0])
-        total = sum(loss for loss, _ in tally)
-        return Score(total, first.correct, images, first.counted, dict(zip(names, each, strict=True)))
+        pairs = zip(self._context.outputs, tally, targets, strict=True)
+        return score_of({out.name: (sums, target.counted, target.weight) for out, sums, target in pairs}, images)
 
     def _keys_of(self, targets: Sequence[Targets]) -> Hashable:
         """What tells the losses of the outputs from others; the last one is remembered, where nothing about it can change."""
@@ -228,8 +213,7 @@ class Runner:
             if len(self._schedules) >= KEPT:
                 del self._schedules[next(iter(self._schedules))]
             found = record()
-            phases = [phase for stage in found if isinstance(stage, Schedule) for phase in stage.phases]
-            self._executor.compile_ahead(task for phase in phases for task in phase)
+            self._executor.compile_ahead([stage for stage in found if isinstance(stage, Schedule)])
             self._schedules[key] = found, origins  # which live as long as what is known by their identity
         for stage in self._schedules[key][0]:
             if isinstance(stage, Schedule):
@@ -249,18 +233,6 @@ class Runner:
     def _allocate(self, images: int) -> None:
         self._ys: list[Array] = []  # for as many images, when they are wanted
         self._batch = Batch(images, self._context.dtype, self._memory, len(self._losses))  # the last: its size says: room
-
-
-def check_images(layers: Sequence[PlacedLayer], images: int) -> None:
-    """Refuse a training batch with fewer images than a layer needs.
-
-    Raises:
-        DataError: there are too few.
-    """
-    for placed in layers:
-        if images < placed.plan.images:
-            what = f"expected a training batch of at least {placed.plan.images} images, got {images}"
-            raise DataError(placed.who, what, "leave out a last batch that is so small, or give larger ones")
 
 
 def identity(source: Source | None) -> int:

@@ -35,3 +35,16 @@ class Score(NamedTuple):
 
     def _repr_html_(self) -> str:
         return score_html(self)
+
+
+def score_of(outputs: Mapping[str, tuple[tuple[float, int], int, float]], images: int) -> Score:
+    """What a batch came to, of several outputs.
+
+    Args:
+        outputs: by name: the weighted loss and the hits, how many targets count, and the weight of the loss.
+        images: how many there were.
+    """
+    found = {name: Score(loss / weight, hits, images, counted) for name, ((loss, hits), counted, weight) in outputs.items()}
+    first = next((score for score in found.values() if score.counted), next(iter(found.values())))
+    total = sum(loss for (loss, _), _, _ in outputs.values())
+    return Score(total, first.correct, images, first.counted, found)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..backends.executor import Executor
-from ..backends.program import Program, Task
+from ..backends.program import Program, Schedule, Task
 from .accumulate import GradientSlots
 from .batch import HostStaging, Staged
 from .context import Context
@@ -165,7 +165,7 @@ class Single:
             del self._tasks[next(iter(self._tasks))]
         programs = [program.as_one_group() for program in programs]
         task = group.task([self._preparation.of(programs), *programs], 0, 1, 1)
-        self._executor.compile_ahead([task])
+        self._executor.compile_ahead([Schedule([[task]])])
         self._tasks[key] = [origin.source for origin in origins if isinstance(origin, Staged)], task
 
 

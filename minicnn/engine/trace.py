@@ -18,8 +18,8 @@ from .bind import PlacedLayer
 from .context import Context
 from .device_staging import staging
 from .group import LaneGroup
+from .phases import check_images
 from .prepare import Preparation
-from .runner import check_images
 from .shared import rows_of
 from .source import Source
 

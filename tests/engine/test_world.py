@@ -112,9 +112,11 @@ def test_every_group_is_done_once():
                 if exact and size > SLOTS:
                     continue
                 worlds = run_ranks(size, lambda world: world, exact)
-                done = [n for world in worlds for lot in lots(groups, world) for n in range(lot.first, groups, lot.stride)]
+                done = [
+                    n for world in worlds for lot in lots(groups, world, SLOTS) for n in range(lot.first, groups, lot.stride)
+                ]
                 assert sorted(done) == list(range(groups))
-                assert all(lot.slot < min(SLOTS, groups) for world in worlds for lot in lots(groups, world))
+                assert all(lot.slot < min(SLOTS, groups) for world in worlds for lot in lots(groups, world, SLOTS))
 
 
 class Counting:
@@ -178,7 +180,7 @@ def test_a_backend_on_a_device_is_refused_in_words():
     message = "world: expected a backend whose kernels work in the memory of the host, got one on a device; "
     message += 'give backend="cpu"'
     with pytest.raises(BackendError, match=f"^{re.escape(message)}$"):
-        check(Alone(), object())
+        check(Alone(), SLOTS, object())
 
 
 def test_the_error_of_a_rank_ends_all():

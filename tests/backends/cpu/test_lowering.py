@@ -59,7 +59,6 @@ def unfused():
 def lowered_by(lower):
     """Networks lower their programs in another way."""
 
-
     def lowered(program, workspace, moving=False, fuse=True, results=None):
         return lower(program, workspace, moving, fuse, results)
 
@@ -262,7 +261,7 @@ def test_pools_in_a_network(activation):
 def pooled_network(moving):
     """A network with two pools, whose gradients lie over what they are the gradients of, or in memory of their own."""
     layers = [("C1", Conv2d(6, 5)), ReLU(), MaxPool2d(2), ("C3", Conv2d(8, 3)), Tanh(), ("S4", Subsample(2)), Tanh()]
-    with lowered_by(lambda program, workspace, wanted, fuse: LOWER(program, workspace, wanted and moving, fuse)):
+    with lowered_by(lambda program, workspace, wanted, *rest: LOWER(program, workspace, wanted and moving, *rest)):
         net = Network([*layers, Flatten(), Dense(4)], (1, 16, 16), threads=1, seed=3)
         rng = np.random.default_rng(5)
         net.loss_and_grads(m.MSE(), normal(rng, 40, 1, 16, 16), normal(rng, 40, 4))
