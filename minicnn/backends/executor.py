@@ -71,10 +71,8 @@ class Executor:
     def compile_ahead(self, work: Iterable[Schedule]) -> None:
         """Let the backend compile what schedules need before they first run."""
         if self._compile_ahead is not None:
-            programs = [
-                each for one in work for tasks in one.phases for task in tasks for part in task.parts for each in part[0]
-            ]
-            self._compile_ahead([call for program in programs for call in program.calls], self.threads)
+            parts = [part for one in work for tasks in one.phases for task in tasks for part in task.parts]
+            self._compile_ahead([call for programs, _ in parts for each in programs for call in each.calls], self.threads)
 
     def run(self, tasks: Sequence[Task]) -> None:
         """Run up to ``threads`` tasks at the same time, and return when all are done."""
