@@ -11,7 +11,7 @@ from ptx.mutants import mutants_of
 TESTS = Path(__file__).parents[1]
 CODE = f"""
 import json, sys
-sys.path.insert(0, {str(TESTS)!r})
+sys.path[:0] = [{str(TESTS)!r}, {str(TESTS.parents[1])!r}]
 from ptx.hunt import hunt
 names = ("elementwise.tanh_kernel", "gemm.bring_transposed", "gemm.gemm_tn_kernel", "reduce.add_partials_kernel")
 paths = [{str(TESTS)!r} + "/ptx/test_kernels_" + name + ".py" for name in ("elementwise", "conv")]
@@ -62,15 +62,15 @@ def test_a_hunt_without_tests_or_with_tests_that_fail_says_so(python, tmp_path):
     broken.write_text("def test_it():\n    assert False\n")
     code = """
 import sys
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {tests!r}
 from ptx.hunt import hunt
 try:
     hunt([{path!r}])
 except RuntimeError as error:
     print(error)
 """
-    printed = python(code.format(tests=str(TESTS), path=str(broken))).splitlines()[-1]
+    printed = python(code.format(tests=[str(TESTS), str(TESTS.parents[1])], path=str(broken))).splitlines()[-1]
     assert printed.startswith("hunt: expected the tests to pass without mutants, got a failure of ")
     broken.write_text("def test_it():\n    pass\n")
-    printed = python(code.format(tests=str(TESTS), path=str(broken))).splitlines()[-1]
+    printed = python(code.format(tests=[str(TESTS), str(TESTS.parents[1])], path=str(broken))).splitlines()[-1]
     assert printed == "hunt: expected tests that execute kernels, got none"

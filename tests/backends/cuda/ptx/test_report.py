@@ -58,7 +58,7 @@ def test_the_short_page_has_the_totals_of_the_tables():
         assert f"| {images} | {size} | {adds} | {floor} µs | {up} bytes | {back} bytes |" in page
     assert f"takes {total[1]} launches" in page
     tried, caught, survived = re.search(r"(\d+) mutants, (\d+) caught, (\d+) survived", part("mutants")).groups()
-    assert f"Of {tried} mutants {caught} were caught; the {survived} others" in page
+    assert f"Of {tried} such mutants {caught} were caught. The {survived} others" in page
 
 
 def test_rows_of_functions_that_were_tried_again_take_the_place_of_the_old_ones():
