@@ -30,11 +30,13 @@ import numpy as np
 from minicnn import cli, models
 from minicnn.backends.cpu.compile import jit
 from minicnn.data import Normalise, Pixels
-asked, compile = [], jit._compile
-def noted(function, signature):
-    asked.append(f"{{function.__name__}} {{signature}}")
-    return compile(function, signature)
-jit._compile = noted
+asked, make = [], jit._made
+def noted(function, signature, compiles):
+    found = make(function, signature, compiles)
+    if found is not None:
+        asked.append(f"{{function.__name__}} {{signature}}")
+    return found
+jit._made = noted
 with contextlib.redirect_stdout(io.StringIO()):
     cli.main(["warmup"])
     warm = len(asked)
@@ -78,11 +80,13 @@ net = m.Network(layers, (3, 9, 8), threads=1, backend="numpy")
 m.save("n", net)
 m.Classifier(net).fit(images, np.arange(20) % 2, log=None, epochs=1).save("c")
 Image.fromarray(images[0].transpose(1, 2, 0)).save("a.png")
-asked, compile = [], jit._compile
-def noted(function, signature):
-    asked.append(f"{function.__name__} {signature}")
-    return compile(function, signature)
-jit._compile = noted
+asked, make = [], jit._made
+def noted(function, signature, compiles):
+    found = make(function, signature, compiles)
+    if found is not None:
+        asked.append(f"{function.__name__} {signature}")
+    return found
+jit._made = noted
 said = io.StringIO()
 with contextlib.redirect_stdout(said):
     assert cli.main(["warmup", "--model", "n"]) == 0
