@@ -185,7 +185,7 @@ def test_others_are_as_many_calls_as_there_are_groups(options):
 @pytest.mark.skipif(INTERPRET, reason="the rules are for compiled kernels")
 def test_another_backend_keeps_its_way():
     elsewhere = lowering.Convolutions(lowering.CONVOLUTIONS._kernels)
-    with mock.patch.object(lowering, "CONVOLUTIONS", elsewhere):
+    with mock.patch.object(lowering.LOWERING, "convolutions", elsewhere):
         assert names(Network([Conv2d(4, 3, groups=4)], (4, 9, 11), threads=1), train=False).count("conv2d") == 4
 
 
@@ -193,7 +193,7 @@ def outcome(rules, images=21):
     """What a network of depthwise layers makes of images whose last group is incomplete."""
     layers = [Conv2d(5, 3, stride=2, padding="same", groups=5), m.ReLU(), Conv2d(10, 3, padding=1, groups=5), m.ReLU()]
     d = Draw(4, "float32", images)
-    with mock.patch.object(lowering, "CONVOLUTIONS", rules):
+    with mock.patch.object(lowering.LOWERING, "convolutions", rules):
         net = Network(layers, (5, 12, 13), threads=1, seed=1)
         found = {"y": net.forward(d.normal(images, 5, 12, 13)), "dx": net.backward(d.normal(images, *net.out_shape))}
         return found | {name: grad.copy() for name, grad in net.grads.items()}
