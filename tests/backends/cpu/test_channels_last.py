@@ -236,6 +236,22 @@ def test_sums_of_two_maps(copied, kind):
 
 
 @pytest.mark.interpreted
+@pytest.mark.parametrize("reads", ["pool", "conv"])
+def test_a_map_of_another_shape_is_not_that_of_its_frame(reads):
+    """As where rows and columns are one axis before they are averaged: the frame has the rows of before."""
+    record = Recording(np.random.default_rng(0))
+    x = record.conv(whole(record.rng, 3, 4, 4, 1), 16, Window((3, 3), padding=(1, 1)))
+    other = x.reshape(16, 16, 1, 1)
+    if reads == "pool":
+        window = Window((16, 1))
+        y = empty(16, 1, 1)
+        record.add("avg_pool", other, window.array(), y)
+    else:
+        y = record.conv(other, 16, Window((16, 1)))
+    record.compare(y, rounding=1e-5 if reads == "pool" else 0)
+
+
+@pytest.mark.interpreted
 def test_what_other_calls_read_is_copied_to_where_they_look_for_it():
     """Once, directly before the first of them; and a map that they change is copied into a frame again."""
     record = Recording(np.random.default_rng(0))

@@ -155,7 +155,7 @@ class Pass:
 
     def _read(self, at: int, array: Array, depth: int) -> Framed:
         """The frame that holds a map, which is copied into one if none does."""
-        found = self._frames.find(array)
+        found = self._frames.find_map(array)
         if found is None:
             self._bring_back([array])
             found = framed(array, depth, self._calls[at:])
@@ -181,7 +181,7 @@ class Pass:
         """A convolution, and what may follow it: an activation function, maxima of 2 × 2."""
         call = self._calls[at]
         x, W, _, _, y = call.arrays
-        known, alone, out = self._frames.find(x), by_itself(x, W, y), y
+        known, alone, out = self._frames.find_map(x), by_itself(x, W, y), y
         if not supported(call, self._workspace) or (alone and known is not None and known.depth % HOST.width(4)):
             return 0
         kind = self._activation(at + 1, y)
@@ -254,7 +254,7 @@ class Pass:
         """A pool of a map that is in a frame."""
         call = self._calls[at]
         x, window, y = call.arrays[:3]
-        source = self._frames.find(x)
+        source = self._frames.find_map(x)
         if source is None or self._winners_are_read(call):
             return 0
         self._spent(call, source)
@@ -284,7 +284,9 @@ class Pass:
 
     def _sum(self, at: int, count: int, x: Array, other: Array, y: Array) -> int:
         left, right = self._frames.find(x), self._frames.find(other)
-        if left is None or right is None or left.depth != right.depth or left.depth % HOST.width(4):
+        if left is None or right is None or left.array.shape != right.array.shape:
+            return 0
+        if left.depth != right.depth or left.depth % HOST.width(4):
             return 0
         kind = self._activation(at + count, y)
         count += kind != NONE

@@ -80,8 +80,12 @@ class Frames:
         self._stale: list[Framed] = []
 
     def find(self, array: Array) -> Framed | None:
-        """The frame that holds a map."""
+        """The frame that holds the numbers of an array, whatever its shape."""
         return next((each for each in self._known if same(each.array, array)), None)
+
+    def find_map(self, array: Array) -> Framed | None:
+        """The frame that holds a map of this shape: a reshaped map has other rows than its frame."""
+        return next((each for each in self._known if same(each.array, array) and each.array.shape == array.shape), None)
 
     def copied(self, target: Framed) -> None:
         """A map was copied into a frame."""
