@@ -88,7 +88,7 @@ def cases() -> Iterator[Case]:
 LOWER = lowering.LOWERING.lower
 
 
-def unfused(program: Program, workspace: Workspace, moving: bool = False, fuse: bool = True) -> Program:
+def unfused(program: Program, workspace: Workspace, *_: object) -> Program:
     """The program in kernels of which none stands for several calls."""
     return LOWER(program, workspace, fuse=False)
 

@@ -37,6 +37,7 @@ VARIABLES |= {"classifier": minicnn.Classifier}
 
 OTHERS = {"True", "False", "None", "Any", "DeprecationWarning", "cuda.blockIdx.x", "numba.cuda", "sm_80", "sm_90"}
 OTHERS |= {"ru_maxrss", "sched_yield", "check_estimator", "model.get_weights", "pixels.npy", "model.onnx"}
+OTHERS |= {"GridSearchCV", "MPI_Allreduce", "SyncBatchNorm"}
 """Names of others: Python, CUDA, the operating system and other libraries; and files that pages make up."""
 
 
