@@ -50,6 +50,9 @@ def mpi_world(exact: bool = True, patience: float = PATIENCE) -> MPIWorld:
     Raises:
         OutputError: mpi4py is not installed.
         BackendError: no MPI library is found, or not the one of this ``mpiexec``.
+
+    >>> mpi_world().size  # doctest: +SKIP
+    4
     """
     comm = _communicator()
     size = comm.Get_size()
