@@ -27,10 +27,10 @@ PLACES = {
         "train.interrupt",
         "backends.cpu.compile.ahead",
     },  # the latter sends the process a signal that it lost
-    "sched_getaffinity": {"backends.processors"},
+    "sched_getaffinity": {"backends.processors", "train.distributed.mpi"},
     "register_at_fork": {"backends.fork"},
     "fork": {"backends.cpu.compile.ahead"},  # which asks first whether there is one
-    "SIGTERM": {"backends.signals"},
+    "SIGTERM": {"backends.signals", "train.distributed.mpi"},
     "SIGHUP": {"backends.signals"},
     "SIGPIPE": {"backends.signals"},
     "replace": {"data.outfile", "data.folder"},  # of os: the latter gives a mapped file its name
