@@ -33,7 +33,7 @@ def check(world: World, slots: int, memory: Memory | None) -> None:
         BackendError: the kernels work in the memory of a device.
     """
     if world.exact and world.size > slots:
-        hint = "start fewer ranks, give more slots, or let plain Allreduce add, by exact=False (--allreduce)"
+        hint = "start fewer ranks, give more slots, or let plain Allreduce add, by exact=False"
         what = f"expected at most {slots} ranks, as many as there are gradient slots, got {world.size}"
         raise OptionError("world", what, hint)
     if memory is not None:

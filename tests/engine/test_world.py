@@ -171,7 +171,7 @@ def test_outputs_weights_and_vectors_are_shared():
 
 def test_more_ranks_than_slots_are_refused_in_words():
     message = "world: expected at most 8 ranks, as many as there are gradient slots, got 9; "
-    message += "start fewer ranks, give more slots, or let plain Allreduce add, by exact=False (--allreduce)"
+    message += "start fewer ranks, give more slots, or let plain Allreduce add, by exact=False"
     with pytest.raises(OptionError, match=f"^{re.escape(message)}$"):
         run_ranks(9, lambda world: trained("plain", 32, 1, world))
 

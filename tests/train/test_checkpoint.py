@@ -182,6 +182,8 @@ def test_the_file_holds_one_document_and_the_names_of_pytorch(training):
         "optimizer": "Adam",
         "optimizer_steps": 2,
         "network_steps": 2,
+        "lanes": 16,
+        "slots": 8,
     }
     assert {name: array.shape for name, array in load_file(training.path).items()} == {
         "C1.weight": (2, 1, 3, 3),
