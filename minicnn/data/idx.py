@@ -44,6 +44,7 @@ def read_idx(path: str | os.PathLike[str], memory_map: bool = False) -> Array:
         DataError: the file cannot be read, or is not exactly one IDX array; or it is a gzip file that is to be mapped.
 
     >>> import tempfile
+    >>> from pathlib import Path
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_idx(Path(folder, "labels.gz"), np.array([7, 2, 1], np.uint8))
     ...     read_idx(Path(folder, "labels.gz"))
@@ -123,6 +124,7 @@ def write_idx(path: str | os.PathLike[str], array: Array) -> None:
         DataError: IDX cannot hold the array, or the file cannot be written.
 
     >>> import tempfile
+    >>> from pathlib import Path
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_idx(Path(folder, "pair"), np.array([256, -1], np.int16))
     ...     Path(folder, "pair").read_bytes().hex(" ")

@@ -257,10 +257,9 @@ class Trainer:
             if due and not math.isfinite(loss := score.loss if self._local is None else self._tally.loss):
                 self.say(f"warning: the loss of step {number + 1} is {loss}: training stops; lower the learning rate")
                 return False
-            asked = due and self._ranks.agreed(interrupt.asked)
-            if self.run.log_every and self._tally.steps % self.run.log_every == 0 and not asked:
+            if self.run.log_every and self._tally.steps % self.run.log_every == 0 and not interrupt.asked:
                 self.say(f"epoch {epoch} step {self._tally.steps}/{self.steps_per_epoch} loss {score.loss:.4f}")
-            if asked:
+            if due and self._ranks.agreed(interrupt.asked):
                 self._interrupted(epoch)
                 return False
         return self._finish(epoch)
