@@ -6,6 +6,7 @@ A notebook is kept in the repository without outputs. One that was run since it 
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -38,10 +39,12 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     """A page for every notebook, and a file for every picture that it draws."""
     order = ["image/svg+xml", "image/png", "text/plain"]
     exporter = MarkdownExporter(config=Config({"NbConvertBase": {"display_data_priority": order}}))
-    for path in NOTEBOOKS:
+    with ThreadPoolExecutor(2) as pool:  # each has a process of its own
+        ready = list(pool.map(executed, NOTEBOOKS))
+    for path, made in zip(NOTEBOOKS, ready, strict=True):
         note = f"*This page is a notebook, which was run when the site was built: [{path.name}]({path.name}).*\n\n"
         resources = {"output_files_dir": f"{path.stem}_files"}
-        text, resources = exporter.from_filename(str(executed(path)), resources=resources)
+        text, resources = exporter.from_filename(str(made), resources=resources)
         title, rest = text.lstrip().split("\n", 1)
         files.append(File.generated(config, f"tutorials/{path.stem}.md", content=f"{title}\n\n{note}{rest}"))
         for name, content in resources["outputs"].items():
