@@ -159,8 +159,7 @@ class _CNN(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "network_")
         x = self._scaled(self._images(validate_data(self, X, reset=False, **ACCEPTED)))
         # A few images may have kernels of their own, which round otherwise; here an answer must not depend on the batch.
-        few = 0 < len(x) < self.network_.lanes
-        return np.asarray(self.network_.predict(np.resize(x, (self.network_.lanes, *x.shape[1:])) if few else x)[: len(x)])
+        return np.asarray(self.network_.predict(np.resize(x, (max(len(x), self.network_.lanes), *x.shape[1:])))[: len(x)])
 
     def _shape_of_training(self, images: Array) -> None:
         if tuple(images.shape[1:]) != self.network_.in_shape:
