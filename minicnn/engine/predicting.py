@@ -18,6 +18,8 @@ from .source import Source
 class Predictor(Runner):
     """A runner that also tells the outputs for images."""
 
+    _most_alone: int | None = None  # found at the first small batch: no later one walks through the program for it
+
     def predict(self, sources: Sequence[Source], chosen: Array, step: int) -> list[Array]:
         """Each output for the chosen images."""
         if self._is_single(chosen):
@@ -41,7 +43,9 @@ class Predictor(Runner):
         lanes, lowering = group_lanes(self._memory, images, self._context.lanes), self._context.backend.lowering
         if images >= lanes or self._memory is not None or lowering is None or self._context.measures(train=False):
             return lanes
-        return 1 if images <= lowering.most_alone(self.group(0, False, 1).forward) else lanes
+        if self._most_alone is None:
+            self._most_alone = lowering.most_alone(self.group(0, False, 1).forward)
+        return 1 if images <= self._most_alone else lanes
 
     def _predicting(self, origins: Mapping[int, Staged], groups: int, lanes: int) -> Sequence[Stage]:
         """What each thread does for a batch whose outputs are wanted."""

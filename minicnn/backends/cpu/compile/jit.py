@@ -108,13 +108,13 @@ class Kernel(program.Kernel):
 
     def key(self, arrays: tuple[Array, ...]) -> Key:
         """What tells the specialisation for these arrays from others."""
-        return tuple((a.dtype, a.ndim, a.flags.c_contiguous) for a in self._as_taken(arrays))
+        return _key_of(self._as_taken(arrays))
 
     def _as_taken(self, arrays: tuple[Array, ...]) -> tuple[Array, ...]:
         return tuple(a.reshape(-1) for a in arrays) if self.flat else arrays
 
     def _machine(self, arrays: tuple[Array, ...], compiles: bool) -> Machine | None:
-        key = tuple((a.dtype, a.ndim, a.flags.c_contiguous) for a in arrays)
+        key = _key_of(arrays)
         if key not in self._compiled:
             with COMPILING, uninterrupted():
                 if key not in self._compiled:
@@ -183,6 +183,10 @@ def select(choose: Callable[..., Kernel | Selection]) -> Selection:
 def fitted(kernel: program.Function, fit: Fit) -> program.Function:
     """A kernel for groups of fewer lanes than usual; any other function as it is."""
     return kernel.fitted(fit) if isinstance(kernel, Kernel | Selection) else kernel
+
+
+def _key_of(arrays: tuple[Array, ...]) -> Key:
+    return tuple((a.dtype, a.ndim, a.flags.c_contiguous) for a in arrays)
 
 
 def _array_type(array: Array, vector_bytes: int) -> types.Array:
