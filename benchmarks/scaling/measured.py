@@ -102,6 +102,7 @@ def main(out: Path, limit: float) -> None:
     while comm.bcast(time.monotonic() < end or rounds < 4):
         for kinds, works in (("together", together), ("doubled", doubled)):
             for batch, work in works.items():
+                work()  # the ranks meet: one that slept begins later
                 _note(samples, rounds, f"{kinds} {batch}", seconds(work, max(2, 512 // batch)))
         for size in SIZES:
             _note(samples, rounds, f"link {size}", seconds(links[size], 10))
