@@ -64,6 +64,7 @@ class FitOptions(TypedDict, total=False):
     accumulate: int
     average: float | None
     local_steps: int
+    shuffle_block: int | None
 
 
 class Estimator(Generic[Learned]):

@@ -82,6 +82,8 @@ class TrainingOptions:
         local_steps: with several ranks, local SGD: each makes steps of its own on its part of every batch, and after so many
             of them all take the mean of their parameters, running statistics and moments. 1 is none of it: ranks share every
             step. Results depend on the number of ranks then.
+        shuffle_block: for images that are read from a file: shuffle blocks of so many neighbours, and then the images of each
+            16 blocks that follow each other (``data.shuffled``). None mixes all images with all.
 
     Raises:
         OptionError: an option is outside its range.
@@ -101,6 +103,7 @@ class TrainingOptions:
     accumulate: int = 1
     average: float | None = None
     local_steps: int = 1
+    shuffle_block: int | None = None
 
     @property
     def step_size(self) -> int:
@@ -115,8 +118,10 @@ class TrainingOptions:
         return self.plateau.rate(lr, (float(getattr(row, name)) for row in rows))
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "accumulate", "local_steps"):
+        for name in ("epochs", "batch_size", "accumulate", "local_steps", "shuffle_block"):
             value = getattr(self, name)
+            if name == "shuffle_block" and value is None:
+                continue
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise OptionError(
                     "TrainingOptions",

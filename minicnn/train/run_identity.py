@@ -41,6 +41,7 @@ def describe_run(
     known: Document = {"batch_size": run.batch_size, "seed": run.seed, "decay": run.decay, "lr": lr}
     known |= {"network_seed": net.seed, "network": identity.network(net)}
     known |= {"accumulate": run.accumulate} if run.accumulate > 1 else {}
+    known |= {"shuffle_block": run.shuffle_block} if run.shuffle_block else {}
     parts: dict[str, object] = {"loss": loss, "optimizer": optimizer}
     for name, part in (("training", train), ("validation", validation)):
         if part is None:

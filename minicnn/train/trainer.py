@@ -32,6 +32,7 @@ from .interrupt import Interrupt
 from .local_sgd import LocalSteps
 from .progress import Log, say
 from .ranks import Ranks, digest
+from .read_ahead import ReadAhead
 from .run import Dataset, TrainingOptions, check_kinds, check_plateau
 from .run_folder import LAST, Progress, RunFolder
 from .run_identity import describe_run
@@ -91,7 +92,7 @@ class Trainer:
         self._averaging = None if run.average is None else Averaging(optimizer, run.average)
         self.optimizer: Optimizer = optimizer if self._averaging is None else self._averaging.optimizer
         self._tally = Tally()
-        self._chosen = train.chosen
+        self._chosen, self._ahead = train.chosen, ReadAhead(train, run.shuffle_block)
         self._folder = None
         if run.folder is not None and self._ranks.leads:
             self._folder = RunFolder(Path(run.folder), net, self.optimizer, self.callbacks, run.metadata)
@@ -241,7 +242,7 @@ class Trainer:
     def _epoch(self, interrupt: Interrupt) -> bool:
         """Train one epoch, or the rest of one; False if training ends early."""
         epoch, size = len(self.rows) + 1, self.run.step_size
-        order = shuffled(self._chosen, self.run.seed, epoch)
+        order = shuffled(self._chosen, self.run.seed, epoch, self.run.shuffle_block)
         total, lr = self.run.epochs * self.steps_per_epoch, self.run.rate(self.lr, self.rows)
         for callback in self._all:
             callback.on_epoch_start(epoch)
@@ -249,6 +250,7 @@ class Trainer:
             first = self._tally.steps * size
             number = (epoch - 1) * self.steps_per_epoch + self._tally.steps
             self.optimizer.lr = lr * self.run.decay ** (epoch - 1) * self.run.schedule(number, total)
+            self._ahead.before(order, first)
             batch, following = order[first : first + size], order[first + size : first + 2 * size]
             score = self._step(batch, following, number + 1)
             for callback in self._all:

@@ -467,3 +467,22 @@ def test_a_mapped_file_that_was_cut_short_is_refused_and_the_program_goes_on(pyt
         name = words.partition(" bytes in ")[2].partition(", got")[0]
         assert name.endswith("images.npy")
         assert words.partition(": ")[2].replace(name, "the mapped file") == f"{what} meanwhile"
+
+
+def test_blocks_are_shuffled_and_the_images_of_each_sixteen():
+    index, block = np.arange(3, 5003), 10
+    orders = [shuffled(index, 1, epoch, block) for epoch in (1, 1, 2)]
+    assert np.array_equal(orders[0], orders[1])
+    assert not np.array_equal(orders[0], orders[2])
+    for order in orders:
+        assert sorted(order) == index.tolist()
+        numbers = (order - 3) // block
+        windows = [numbers[first : first + 16 * block] for first in range(0, len(index), 16 * block)]
+        assert {len(set(window)) for window in windows[:-1]} == {16}, "expected 16 whole blocks in a window"
+        assert np.mean(np.abs(np.diff([window.min() for window in windows]))) > 10, "expected blocks from everywhere"
+        assert np.mean(numbers[1:] == numbers[:-1]) < 0.12, "expected images of a block apart"
+
+
+def test_the_last_block_may_be_smaller():
+    assert sorted(shuffled(np.arange(25), 0, 1, 10)) == list(range(25))
+    assert sorted(shuffled(np.arange(3), 0, 1, 10)) == [0, 1, 2]

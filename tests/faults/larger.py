@@ -21,7 +21,9 @@ from pathlib import Path
 import numpy as np
 
 import minicnn as m
-from minicnn.data import ImageFolder, Normalise, Pixels, read_idx
+from minicnn.data import ImageFolder, Normalise, Pixels, read_idx, shuffled
+from minicnn.train import Dataset
+from minicnn.train.read_ahead import ReadAhead
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -30,6 +32,7 @@ from faults.writers import pictures
 
 GROUPS = Path("/sys/fs/cgroup/memory")
 SIDE, BATCH, STEPS = 28, 32, 400
+BLOCK = 256
 FORMS = ("idx", "npy", "pictures")
 
 
@@ -73,13 +76,15 @@ class Training:
         self.net, self.sgd, self.loss = m.models.lenet5(threads=1), m.SGD(1e-3), m.MSE(1, -1)
         fit = "pad" if given.shape[1] <= 32 else "resize"
         self.source, self.labels = Pixels(given, Normalise(scale=1 / 255, shift=0.0), 32, fit), np.arange(len(given)) % 10
-        self.order = np.random.default_rng(seed).permutation(len(given))
+        self.order = shuffled(np.arange(len(given)), seed, 0, BLOCK)
+        self.ahead = ReadAhead(Dataset(given, self.labels), BLOCK)
         self.next = 0
 
     def steps(self, count: int) -> float:
         """So many steps; seconds for one."""
         started = time.perf_counter()
         for _ in range(count):
+            self.ahead.before(self.order, self.next * BATCH % (len(self.order) // BATCH * BATCH))
             chosen, then = (np.take(self.order, self._batch(k), mode="wrap") for k in (0, 1))
             self.net.score_and_grads(self.loss, self.source, self.labels, chosen, then)
             self.sgd.step(self.net)
@@ -158,9 +163,10 @@ def serve() -> None:
     """The process that reads the file: takes steps as it is told by lines, and answers."""
     path, form, memory = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     training = Training(opened(path, form))
+    training.steps(20)  # what is loaded and compiled would take the limit of the first steps otherwise
+    forget(path)
     sys.stdin.readline()
     with limited(memory) as words:
-        training.steps(20)
         before = own("RssAnon")
         print(words, flush=True)
         for line in sys.stdin:

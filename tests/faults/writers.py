@@ -6,6 +6,8 @@ import gzip
 import hashlib
 import io
 import json
+import os
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -352,10 +354,17 @@ def kernel_cache(folder: Path) -> Any:
 
 
 def write_kernel(folder: Path, n: int) -> None:
+    """On a disk that takes a millisecond to rename; the file would else be there for too short to be hit."""
     signature, result = compiled()
-    store = kernel_cache(folder)
+    store, replace = kernel_cache(folder), os.replace
+
+    def slowly(old: str, new: str) -> None:
+        time.sleep(0.001)
+        replace(old, new)
+
     if store is not None:
-        store.save_overload(signature, result)
+        with mock.patch("os.replace", slowly):
+            store.save_overload(signature, result)
 
 
 def read_kernel(folder: Path) -> int:

@@ -14,5 +14,6 @@ def inputs(name):
 
 def write(name, found):
     """Keep these inputs of a target."""
+    FOLDER.mkdir(exist_ok=True)
     lines = sorted((base64.b64encode(each).decode() for each in found), key=lambda line: (len(line), line))
     (FOLDER / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines))

@@ -111,7 +111,7 @@ def search(name, options):
         f"-atheris_runs={count}",
         f"-max_len={target.LONGEST}",
         f"-seed={options.seed}",
-        "-timeout=60",
+        "-timeout=600",
         "-rss_limit_mb=4096",
     ]
     atheris.Setup([sys.argv[0], *flags, f"-artifact_prefix={FOLDER / name}/", str(FOLDER / name / "inputs")], try_one)

@@ -455,7 +455,7 @@ PAIR = "expected validation as a pair (images, targets)"
             {"epoch": 3},
             "Classifier.fit: expected epochs, batch_size, seed, schedule, folder, metadata, log_every, decay, "
             "plateau, clip_norm, "
-            "clip_value, accumulate, average, local_steps, got epoch; use one of these names",
+            "clip_value, accumulate, average, local_steps, shuffle_block, got epoch; use one of these names",
         ),
         (
             NAMES,

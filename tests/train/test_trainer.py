@@ -145,6 +145,19 @@ def test_resuming_with_other_settings_is_refused(tmp_path):
         trainer(None).fit(resume=True)
 
 
+def test_a_run_shuffled_in_blocks_resumes_and_is_another_run(tmp_path):
+    def blocks(folder, epochs, block=20):
+        run = TrainingOptions(epochs, 32, folder=folder, shuffle_block=block)
+        return Trainer(network(), CrossEntropy(), Adam(3e-3), run, TRAIN, HELD_OUT, None)
+
+    whole = blocks(None, 2).fit()
+    blocks(tmp_path, 1).fit()
+    assert [row.train_loss for row in blocks(tmp_path, 2).fit(resume=True)] == [row.train_loss for row in whole]
+    assert whole[0].train_loss != blocks(None, 1, None).fit()[0].train_loss
+    with pytest.raises(CheckpointError, match=re.escape("expected a run with no shuffle_block, got shuffle_block 20")):
+        blocks(tmp_path, 2, None).fit(resume=True)
+
+
 def test_resuming_from_nothing_is_refused(tmp_path):
     with pytest.raises(CheckpointError):
         trainer(tmp_path).fit(resume=True)
@@ -264,7 +277,9 @@ def test_rows_say_losses_accuracies_and_speed():
     assert rows[0].images_per_second == pytest.approx(320 / rows[0].seconds)
 
 
-@pytest.mark.parametrize(("option", "value"), [("epochs", 0), ("batch_size", -1), ("epochs", 1.5), ("batch_size", True)])
+@pytest.mark.parametrize(
+    ("option", "value"), [("epochs", 0), ("batch_size", -1), ("epochs", 1.5), ("batch_size", True), ("shuffle_block", 0)]
+)
 def test_bad_run_options_are_refused(option, value):
     with pytest.raises(
         OptionError, match=f"TrainingOptions: expected {option} as a whole number of at least 1, got {value}; give {option}=1"
