@@ -1,9 +1,11 @@
-"""Images of a file are fetched a window ahead of training, where they are shuffled in blocks."""
+"""Images of a file are fetched a window ahead of training, in a thread, where they are shuffled in blocks."""
 
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,26 +28,55 @@ class ReadAhead:
         given = data.images.values() if isinstance(data.images, Mapping) else [data.images]
         self._window = WINDOW * (block or 0)
         self._files = [found for images in given if (found := mapped(images)) is not None] if block else []
-        self._until = 0
+        self._until, self._thread = 0, None if not self._files else ThreadPoolExecutor(1, "read ahead")
 
     def before(self, order: Array, first: int) -> None:
         """Fetch the window behind that of the batch that begins at this place of an epoch's order, if it begins one."""
-        if not self._files:
+        if self._thread is None:
             return
         window = first - first % self._window
         self._until = max(self._until if first else 0, window)
         while self._until < min(len(order), window + 2 * self._window):
-            numbers = np.sort(order[self._until : self._until + self._window])
-            for file, start, size in self._files:
-                last = self._until + self._window >= len(order)
-                file.madvise(mmap.MADV_NORMAL if last else mmap.MADV_RANDOM)  # else one fault may fetch megabytes
-                for begin, end in runs(numbers, start, size):
-                    file.madvise(mmap.MADV_WILLNEED, begin, end - begin)
+            last = self._until + self._window >= len(order)
+            self._thread.submit(fetch, self._files, order[self._until : self._until + self._window], last)
             self._until += self._window
 
 
-def mapped(images: object) -> tuple[mmap.mmap, int, int] | None:
-    """The file that images lie in, the place of the first and the bytes of each; None if there is none."""
+def fetch(files: Sequence[Mapped], numbers: Array, last: bool) -> None:
+    """Read some images of files.
+
+    Args:
+        files: the files.
+        numbers: of the images.
+        last: whether they are the last that are read in this order; the system does not guess what is read next until then,
+            as it would fetch megabytes beside an image.
+    """
+    numbers = np.sort(numbers)
+    for file in files:
+        file.memory.madvise(mmap.MADV_NORMAL if last else mmap.MADV_RANDOM)
+        pieces = [*runs(numbers, file.start, file.size)]
+        for begin, end in pieces:  # all are asked for before any is waited for
+            file.memory.madvise(mmap.MADV_WILLNEED, begin, end - begin)
+        for begin, end in pieces:
+            np.frombuffer(file.memory, np.uint8, end - begin, begin).max()  # waits without Python's lock
+
+
+class Mapped(NamedTuple):
+    """Images in a file.
+
+    Attributes:
+        memory: the file, mapped.
+        start: where the first one begins.
+        size: bytes of each.
+    """
+
+    memory: mmap.mmap
+    start: int
+    size: int
+
+
+def mapped(images: object) -> Mapped | None:
+    """The file that images lie in; None if there is none."""
     rows: object = getattr(images, "images", images)
     whole = rows
     while isinstance(whole, np.ndarray) and isinstance(whole.base, np.ndarray):
@@ -56,7 +87,7 @@ def mapped(images: object) -> tuple[mmap.mmap, int, int] | None:
     if not isinstance(file, mmap.mmap) or not rows.flags.c_contiguous:
         return None
     start = rows.ctypes.data - whole.ctypes.data + whole.offset % mmap.ALLOCATIONGRANULARITY
-    return file, start, rows[:1].nbytes
+    return Mapped(file, start, rows[:1].nbytes)
 
 
 def runs(numbers: Array, start: int, size: int) -> Iterator[tuple[int, int]]:

@@ -153,9 +153,10 @@ def compare(path: Path, memory: int) -> None:
             mapped.append(float(ask(str(STEPS))[0]))
             again.append(here.steps(STEPS))
         took = [int(value) for value in ask("end")]
+    ratio = statistics.median(2 * file / (first + second) for first, file, second in zip(memory_of, mapped, again, strict=True))
     a, b, c = (1e3 * statistics.median(times) for times in (memory_of, mapped, again))
     print(f"{path.stat().st_size / 1e6:,.0f} MB, {words.strip()}, {9 * STEPS:,} steps of {BATCH} shuffled images:")
-    print(f"a step from memory {a:.3f} ms, from the file {b:.3f} ms ({100 * (b / a - 1):+.1f} %), from memory again {c:.3f} ms")
+    print(f"a step from memory {a:.3f} ms, from the file {b:.3f} ms ({100 * (ratio - 1):+.1f} %), from memory again {c:.3f} ms")
     print(f"the reader's own memory grew by {(took[1] - took[0]) / 1e6:.1f} MB")
 
 
