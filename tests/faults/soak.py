@@ -25,7 +25,8 @@ from minicnn.train import Callback, CSVLog, Dataset, Trainer, TrainingOptions
 MOST = 1 << 20
 """Bytes that may come to the resident memory in 100,000 steps."""
 
-IMAGES, BATCH = 60_000, 16
+IMAGES, BATCH = 16_000, 16
+"""So few images that the first tenth of a short run has a whole epoch, with all that is allocated once."""
 
 
 class Look(NamedTuple):
