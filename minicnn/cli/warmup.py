@@ -43,6 +43,7 @@ EXAMPLE = """  minicnn warmup
 def warmup(options: argparse.Namespace) -> int:
     """Compile the kernels of every model, or of one, for training, validation and inference."""
     log = backends.get("cpu").log
+    log.reported = True  # a line for each model says that kernels are compiled, and recommends no warmup
     # Several threads use further kernels, and the cache may be used on a machine with more processors.
     threads = max(2, usable_cpus()) if options.threads is None else options.threads
     for name, work in of_zoo(threads) if options.model is None else of_file(load(options.model, threads=threads)):

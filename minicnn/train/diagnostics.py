@@ -53,14 +53,16 @@ def chance(accuracy: float, classes: int, images: int) -> str | None:
 
     Chance level is a quarter above 1/classes, for classes of unequal size, plus three standard deviations of random guessing.
 
-    >>> chance(0.1, 10, 5000)
-    'accuracy 10.0 % is what guessing gives: try another learning rate or initialisation, and check labels and normalisation'
+    >>> print(chance(0.3, 5, 50))
+    accuracy 30.0 % of 50 images is not clearly above guessing, 20.0 %: if it stays there, try another learning rate or \
+initialisation, and check labels and normalisation
+    >>> chance(0.5, 5, 50)
     """
     guess = 1 / classes
     if accuracy > 1.25 * guess + 3 * (guess * (1 - guess) / images) ** 0.5:
         return None
-    advice = "try another learning rate or initialisation, and check labels and normalisation"
-    return f"accuracy {accuracy:.1%} is what guessing gives: {advice}".replace("%", " %")
+    found = f"accuracy {accuracy:.1%} of {images:,} images is not clearly above guessing, {guess:.1%}".replace("%", " %")
+    return f"{found}: if it stays there, try another learning rate or initialisation, and check labels and normalisation"
 
 
 def saturation(net: Network, x: ImagesByInput, index: Array) -> list[str]:

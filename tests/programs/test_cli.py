@@ -113,6 +113,28 @@ def test_after_the_warmup_of_a_file_nothing_of_it_is_compiled(python):
     assert printed == ["True 0 True []", "prediction; training, by mean squares; prediction; training"]
 
 
+RECOMMENDED = """
+import contextlib, io
+import minicnn as m
+from minicnn import cli
+from minicnn.backends import log
+log.PATIENCE = 0.0
+m.save("n", m.Network([m.Dense(2)], (3,), threads=1, backend="numpy"))
+said = io.StringIO()
+with contextlib.redirect_stderr(said):
+    assert cli.main(["warmup", "--model", "n", "--threads", "1"]) == 0
+print(repr(said.getvalue()))
+"""
+
+
+@pytest.mark.skipif(INTERPRET, reason="nothing is compiled")
+def test_warmup_does_not_recommend_itself(python, tmp_path):
+    """The line about compiling stood within that of the first model."""
+    *compiled, said = python(RECOMMENDED, MINICNN_CACHE=str(tmp_path / "empty")).splitlines()
+    assert re.match(r"prediction: [1-9]\d* kernels compiled", compiled[0])
+    assert said == "''"
+
+
 def test_a_file_that_is_none_is_not_warmed_up(capsys, tmp_path):
     assert cli.main(["warmup", "--model", str(tmp_path / "nothing")]) == 2
     words = "expected a readable file, got no such file or directory; check the path and its permissions"

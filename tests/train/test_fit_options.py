@@ -102,7 +102,7 @@ def test_options_out_of_range_are_refused(option, value, message):
 def test_a_warning_is_said_once():
     lines = []
     trainer(optimizer=SGD(0.0), log=lines.append, epochs=3).fit()
-    assert len([line for line in lines if "is what guessing gives" in line]) == 1
+    assert len([line for line in lines if "is not clearly above guessing" in line]) == 1
 
 
 def test_no_message_of_the_library_names_an_option_of_a_program():

@@ -13,7 +13,7 @@ from ...data.outfile import StrPath
 from ...errors import OptionError
 from .model_input import Model, Seen
 from .sheet import Sheet
-from .style import BRIGHT, NORMAL, SIGNED, SMALL, as_picture, shortened
+from .style import BRIGHT, NORMAL, SMALL, as_picture, shortened, signed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,9 +33,9 @@ def saliency(
 ) -> Figure:
     """The gradient of a class score with respect to the image, g = ∂s/∂x, beside the image.
 
-    Red pixels raise the score if they get larger, blue ones lower it. Of colours the strongest channel of each pixel is shown.
-    The score is the network's output, or a penalty negated. Parameters, gradients and the last ``forward`` of the network stay
-    as they are.
+    Blue pixels raise the score if they get larger, orange ones lower it. Of colours the strongest channel of each pixel is
+    shown. The score is the network's output, or a penalty negated. Parameters, gradients and the last ``forward`` of the
+    network stay as they are.
 
     Args:
         model: a network of one input and one output, or a classifier.
@@ -94,7 +94,7 @@ def occlusion(
 ) -> Figure:
     """How much a class score falls where a square covers the image, d(p) = s(x) − s(x with a square at p), beside the image.
 
-    Red places carry the score: without them it falls. Without blue ones it rises. The score is as of ``saliency``.
+    Blue places carry the score: without them it falls. Without orange ones it rises. The score is as of ``saliency``.
 
     Args:
         model: as of ``saliency``, and so are ``image``, ``path``, ``ax``, ``target`` and ``classes``.
@@ -183,7 +183,7 @@ def _beside(
     draw_image(left, seen.x)
     left.set_title("image", fontsize=NORMAL)
     limit = float(np.abs(shown).max()) or 1.0
-    picture = right.imshow(shown, cmap=SIGNED, vmin=-limit, vmax=limit, extent=extent)
+    picture = right.imshow(shown, cmap=signed(), vmin=-limit, vmax=limit, extent=extent)
     right.set(xticks=[], yticks=[], xlim=(-0.5, columns - 0.5), ylim=(rows - 0.5, -0.5))
     right.set_title(words, fontsize=NORMAL)
     right.set_xlabel(below, fontsize=SMALL)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from ...data.outfile import StrPath
 from ...errors import DataError
 from .sheet import Sheet
-from .style import SIGNED, SMALL
+from .style import SMALL, signed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +21,7 @@ WIDEST = 16
 
 
 def kernels(weights: ArrayLike, path: StrPath | None = None, *, ax: Axes | None = None) -> Figure:
-    """The kernels of a layer on one scale: red above 0, blue below, white for 0.
+    """The kernels of a layer on one scale: blue above 0, orange below, white for 0.
 
     Args:
         weights: (F, KH, KW), a kernel for each output map, or packed as those of ``SparseConv2d``; or (F, C, KH, KW), as
@@ -66,7 +66,7 @@ def kernels(weights: ArrayLike, path: StrPath | None = None, *, ax: Axes | None 
     above = 0.7 if words[0] else 0.35
     sheet = Sheet(ax, side * columns + 1.6, max(1.2, side * len(rows) * (high + 1) / (wide + 1) + above))
     axes = sheet.one()
-    shown = axes.imshow(picture, cmap=SIGNED, vmin=-limit, vmax=limit, interpolation="nearest")
+    shown = axes.imshow(picture, cmap=signed(), vmin=-limit, vmax=limit, interpolation="nearest")
     axes.set_xticks([*_middles(columns, wide)], [str(number) for number in _numbers(columns)])
     axes.set_yticks([*_middles(len(rows), high)], [str(first[number]) for number in _numbers(len(rows))])
     axes.xaxis.tick_top()

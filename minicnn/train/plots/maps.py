@@ -15,7 +15,7 @@ from ...nn.window import by
 from .attribution import draw_image
 from .model_input import Model, Seen
 from .sheet import Sheet
-from .style import GRID, SIGNED, SMALL, shortened
+from .style import GRID, SMALL, shortened, signed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +40,7 @@ def feature_maps(
 ) -> Figure:
     r"""The output of every layer for one image, a row for each: maps as pictures, and numbers without place as a strip.
 
-    Red is above 0, blue below, white 0, on a scale of its own for each layer. Of a layer with more than 32 maps the first 32
+    Blue is above 0, orange below, white 0, on a scale of its own for each layer. Of a layer with more than 32 maps the first 32
     are shown. The network stays as it is, with its last ``forward``.
 
     Args:
@@ -82,7 +82,8 @@ def feature_maps(
     for axes, (name, shape, picture) in zip(places[1:], drawn, strict=True):
         limit = float(np.nanmax(np.abs(picture), initial=0)) or 1.0
         flat = len(shape) < 3
-        axes.imshow(picture, cmap=SIGNED, vmin=-limit, vmax=limit, aspect="auto" if flat else "equal", interpolation="nearest")
+        axes.imshow(picture, cmap=signed(), vmin=-limit, vmax=limit, interpolation="nearest")
+        axes.set_aspect("auto" if flat else "equal")
         axes.set_anchor("W")
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_edgecolor(GRID)

@@ -12,16 +12,32 @@ from ...arrays import Array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import LinearSegmentedColormap
 
 INK, PAPER, GRID = "#1f2933", "#ffffff", "#cbd2d9"
 BLUE, ORANGE, GREY = "#0072b2", "#d55e00", "#6b7280"
 """The first two are of the colours of Okabe and Ito, which differ in brightness too."""
 
-SIGNED, AMOUNTS, BRIGHT = "RdBu_r", "Blues", "gray_r"
-"""Maps of colours: of signed numbers with white for 0, of amounts with white for 0, and of ink on paper."""
+AMOUNTS, BRIGHT = "Blues", "gray_r"
+"""Maps of colours: of amounts with white for 0, and of ink on paper."""
+
+BELOW, ABOVE = ("#6e3200", "#b35806", "#fdb863"), ("#7eb2dd", "#0b5cad", "#04285a")
+"""Signed numbers from the lowest to the highest, as on the page of ``minicnn draw``: orange below 0, blue above."""
 
 SMALL, NORMAL, LARGE = 8, 9, 10
 """Sizes of letters in points."""
+
+
+def signed() -> LinearSegmentedColormap:
+    """The colours of numbers from −1 to 1: orange below 0, white for 0, blue above.
+
+    >>> from matplotlib.colors import to_hex
+    >>> [to_hex(signed()(share)) for share in (0.0, 0.5, 1.0)]
+    ['#6e3200', '#ffffff', '#04285a']
+    """
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("signed", [*BELOW, PAPER, *ABOVE], N=257)  # an odd number: one colour is that of 0
 
 
 def shortened(name: object, most: int = 22) -> str:

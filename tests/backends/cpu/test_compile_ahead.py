@@ -69,6 +69,14 @@ def test_several_processors_compile_the_same_kernels_each_once_with_the_same_bit
     assert copies == "none is left"
 
 
+def test_only_this_process_tells_its_caller_that_kernels_are_compiled(step):
+    """A log in a file or a pipe is shared with the copies: the line stood in it once for every process."""
+    before = "LOG.on_compile = lambda: os.write(1, b'compiling\\n')"
+    *said, line, _ = step("told", 3, before).strip().splitlines()
+    assert said == ["compiling"]
+    assert json.loads(line)["forks"] == 2
+
+
 ONLY_COPIES = """
 take, own = ahead._take, os.getpid()
 def failing(reading, missing):

@@ -1,7 +1,9 @@
 """What all pictures share: a figure that a notebook shows, a file, axes of the caller's, readable colours, no global state."""
 
 import io
+import re
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ from minicnn.data import RandomCrop
 from minicnn.errors import OptionError, OutputError
 from minicnn.train import EpochResult, plots
 from minicnn.train.learning_rate import FoundRate
-from minicnn.train.plots.style import shortened
+from minicnn.train.plots.style import ABOVE, BELOW, shortened
 
 RNG = np.random.default_rng(0)
 NET = m.Network([("C", m.Conv2d(2, 3)), m.ReLU(), m.Flatten(), ("F", m.Dense(3))], (1, 8, 8), backend="numpy")
@@ -143,3 +145,20 @@ def test_the_two_colours_of_curves_differ_in_brightness_too():
     first, second = plots.learning_curves(ROWS).axes[0].lines
     assert first.get_linestyle() != second.get_linestyle()
     assert first.get_marker() != second.get_marker()
+
+
+@pytest.mark.parametrize(("name", "place"), [("feature_maps", 1), ("kernels", 0), ("occlusion", 1), ("saliency", 1)])
+def test_signed_numbers_are_blue_above_zero_orange_below_and_white_at_zero(name, place):
+    drawn = DRAWN[name]().axes[place].images[0]
+    below, zero, above = drawn.to_rgba(drawn.norm.vmax * np.array([-0.5, 0.0, 0.5]))[:, :3]
+    assert above[2] > above[0] + 0.4, f"expected more blue than red above zero, got {above}"
+    assert below[0] > below[2] + 0.4, f"expected more red than blue below zero, got {below}"
+    assert zero.tolist() == [1, 1, 1]
+
+
+def test_the_colours_of_signed_numbers_are_those_of_the_page():
+    text = (Path(m.__file__).parent / "serve" / "demo" / "static" / "palette.js").read_text()
+    light = re.search(r"const LIGHT = \{ low: (\[\[.*?\]\]), high: (\[\[.*?\]\]) \}", text)
+    low, high = ([tuple(map(int, stop)) for stop in re.findall(r"\[(\d+), (\d+), (\d+)\]", part)] for part in light.groups())
+    own = [[tuple(bytes.fromhex(colour[1:])) for colour in half] for half in (BELOW, ABOVE)]
+    assert own == [low[:0:-1], high[1:]]  # the first stop of each is the page's paper

@@ -107,7 +107,7 @@ def _fork(reading: int, missing: Sequence[Specialisation]) -> int | None:
         return child
     code = 1
     try:
-        LOG.reported = True  # the parent speaks
+        LOG.reported, LOG.on_compile = True, None  # the parent speaks
         for number in ASKING:  # handlers are the parent's, and Ctrl-C goes to both
             signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
         _take(reading, missing)
