@@ -12,7 +12,7 @@ from fuzz.targets.files import path_of
 from minicnn.errors import CheckpointError
 from minicnn.train import architecture
 
-INPUTS, QUICK = 100_000, 100
+INPUTS, QUICK = 10_000, 100
 LONGEST, MOST_BYTES, SECONDS = 256, 300 << 20, 20
 READS = ("minicnn.train", "minicnn.data")
 

@@ -10,7 +10,7 @@ from fuzz.targets.npy_files import fits, npy
 from minicnn.data.npz import read_npz
 from minicnn.errors import DataError
 
-INPUTS, QUICK = 1_000_000, 2_000
+INPUTS, QUICK = 100_000, 2_000
 LONGEST, MOST_BYTES, SECONDS = 4096, 8 << 20, 2
 READS = ("minicnn.data",)
 
