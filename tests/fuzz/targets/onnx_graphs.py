@@ -147,6 +147,8 @@ def same(net, model):
         session = onnxruntime.InferenceSession(model.SerializeToString(), ONE, providers=["CPUExecutionProvider"])
         given = session.get_inputs()
         count = given[0].shape[0] if isinstance(given[0].shape[0], int) else 2
+        if count > 64:
+            return
         images = [np.random.default_rng(1).standard_normal((count, *each.shape[1:])).astype(np.float32) for each in given]
         expected = session.run(None, {each.name: x for each, x in zip(given, images, strict=True)})
     except Exception:  # the runtime's own, of several classes
