@@ -21,15 +21,18 @@ from minicnn.backends.cpu.tiles import (
     tile_activation,
     tile_add,
     tile_bias,
+    tile_columns,
     tile_convolve,
     tile_correlate,
     tile_dot,
     tile_dot_inside,
     tile_dot_rows,
+    tile_get,
     tile_grey,
     tile_inside,
     tile_multiply,
     tile_multiply_inside,
+    tile_multiply_rows,
     tile_numpy,
     tile_outer,
     tile_places,
@@ -109,6 +112,23 @@ def multiply_inside(a, p, c):
     on = tile_inside(ys, xs, p[2] - 3, p[4] - 2, p[4] + 1, p[1], 3)
     t = tile_multiply_inside(tile_zeros(a, M, N), a, p[3], a, on, p[5])
     tile_store(tile_multiply(t, a, p[0], a, tile_places(N, 0, 1, 1, 0), p[5]), c, p[0], ROW + p[6], p[2])
+
+
+@kernel
+def columns(a, p, c):
+    """Where vectors lie that are counted through groups, the last of them once more where there are no more."""
+    at = tile_columns(N, p[0], p[0] + p[4], p[2], p[6], p[1])
+    for j in range(N):
+        c[j] = at[j]
+
+
+@kernel
+def multiply_rows(a, p, c):
+    """Weights at a step times pixels of several groups, on what is there; rows past the last repeat it."""
+    at = tile_columns(N, p[7], p[7] + p[4], p[4], 100, p[6])
+    t = tile_get(tile_zeros(a, M, N), a, p[5], p[1], p[2], at)
+    t = tile_multiply_rows(t, a, p[3], p[1], p[2], a, at, p[0])
+    tile_put(t, c, p[5], p[1] + ROW, p[2], tile_columns(N, 0, p[4], 1, LANES, 0))
 
 
 @kernel
@@ -288,6 +308,8 @@ WAYS = (
     pixels,
     multiply,
     multiply_inside,
+    columns,
+    multiply_rows,
     transposed,
     correlate,
     convolve,
