@@ -75,8 +75,7 @@ class LaneGroup:
         regions: list[Sequence[Mapping[str, Spec]]] = [[self._own()], *map(self._region, rows_of_buffers)]
         regions.append([{f"{b.name}.{n}": w.spec(s.dtype, s.lanes) for n, w in b.plan.work.items()} for b in s.layers])
         self.arena = Arena(regions, s.backend.checked, allocate)
-        lowering = self._backend.lowering
-        self._workspace = None if lowering is None else Workspace(s.derived, scratch or Scratch(), self.arena.bytes)
+        self._workspace = Workspace(s.derived, scratch or Scratch(), self.arena.bytes) if self._backend.lowering else None
         self["number"][0] = number
         self["rng"][:, 0] = s.seed
         self["rng"][:, 2] = np.arange(len(s.layers))
@@ -158,11 +157,6 @@ class LaneGroup:
     def dxs(self) -> list[Array]:
         """The gradients of the network's inputs, with lanes."""
         return [self._shaped(self._back.names[n], shape) for n, shape in enumerate(self.context.in_shapes)]
-
-    @property
-    def dx(self) -> Array:
-        """The first of them."""
-        return self.dxs[0]
 
     def _names(self, placed: PlacedLayer) -> dict[str, object]:
         """The arrays that both passes of a layer may name."""

@@ -55,7 +55,7 @@ class Predictor(Runner):
             return [*self._loads(group, origins, number), group.forward, *ends]
 
         if self._meets(False, lanes, groups):
-            every = lots(groups, None, self._slots.count)
+            every = lots(groups, None, max(self._slots.count, self._executor.threads))  # whose order nothing depends on
             numbered = self._phased.phases(False, lanes, groups, every, None, lambda number, group: predicting(group, number))
             return self._stages_of(numbered)
         usable_threads = min(self._executor.threads, groups)

@@ -1,5 +1,7 @@
 """Layers with weights wider than the cache: all groups of a batch meet them at once; only the order of some sums differs."""
 
+import hashlib
+from functools import cache
 from unittest import mock
 
 import numpy as np
@@ -10,6 +12,7 @@ from minicnn import Network
 from minicnn.backends.cpu import CHECK, INTERPRET, lowering
 from minicnn.backends.meeting import WideCall
 from minicnn.engine import phases
+from minicnn.testing.ranks import run_ranks
 
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
@@ -34,6 +37,28 @@ def batch(n, dtype="float64"):
 def alone():
     """No product is made for all groups at once."""
     return mock.patch.object(lowering, "marked", lambda calls, workspace: list(calls))
+
+
+BETWEEN = {"dense": (), "norm": (m.BatchNorm1d(),), "dropout": (m.Dropout(0.3),)}
+
+
+def trained(n, threads=1, world=None, steps=3, between="dense", part=None, **options):
+    """The bits of all that a few steps of Adam leave behind."""
+    net, optimizer, seen = network(threads, *BETWEEN[between], dtype="float32", **options), m.Adam(1e-3), hashlib.sha256()
+    x, target = batch(n, "float32")
+    for step in range(steps):
+        index = np.arange(n if step < steps - 1 else n // 2)
+        score = net.score_and_grads(m.MSE(), x, target, index, part=part, world=world)
+        seen.update(np.float64(score.loss).tobytes() + net.grads.flat.tobytes())
+        optimizer.step(net)
+    for each in (net.params.flat, *net.state.values(), *optimizer.moments.values(), net.predict(x)):
+        seen.update(each.tobytes())
+    return seen.hexdigest()
+
+
+@cache
+def by_one(n, **options):
+    return trained(n, **options)
 
 
 def loss_and_grads(net, n, **options):
@@ -71,6 +96,22 @@ def test_loss_gradients_and_predictions_are_pytorchs(n, threads):
     for name, grad in their_grads.items():
         np.testing.assert_allclose(grads[name], grad, rtol=0, atol=1e-13 * n, err_msg=name)
     np.testing.assert_allclose(net.predict(batch(n)[0]), y, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("options", [{}, {"lanes": 32}, {"slots": 3}, {"slots": 1}], ids=str)
+def test_results_are_those_of_numpy(dtype, options):
+    """Which has no such products, and adds up group after group."""
+    net, oracle = network(2, dtype=dtype, **options), network(1, dtype=dtype, backend="numpy", **options)
+    assert len(wide(net)) == 5
+    assert not wide(oracle)
+    (loss, grads), (expected, theirs) = loss_and_grads(net, 150), loss_and_grads(oracle, 150)
+    close = 1e-6 if dtype == "float32" else 1e-14
+    assert loss == pytest.approx(expected, rel=10 * close)
+    for name, grad in theirs.items():
+        np.testing.assert_allclose(grads[name], grad, rtol=0, atol=10 * close * np.abs(grad).max(), err_msg=name)
+    x = batch(150, dtype)[0]
+    np.testing.assert_allclose(net.predict(x), oracle.predict(x), rtol=0, atol=20 * close)
 
 
 @pytest.mark.parametrize(
@@ -119,6 +160,58 @@ def test_outputs_have_the_bits_of_groups_on_their_own():
     np.testing.assert_array_equal(net.predict(x), expected)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", [8, 90, 128])
+def test_gradients_of_a_group_a_slot_have_the_bits_of_groups_on_their_own(n, dtype):
+    """So a rank with one group of a batch has the bits of a meeting."""
+    loss, grads = loss_and_grads(network(2, dtype=dtype), n)
+    with alone():
+        expected, theirs = loss_and_grads(network(2, dtype=dtype), n)
+    assert loss == expected
+    for name, grad in theirs.items():
+        np.testing.assert_array_equal(grads[name], grad, err_msg=name)
+
+
+# --- ranks ---
+
+
+@pytest.mark.parametrize(("ranks", "threads"), [(1, 1), (2, 1), (3, 2), (8, 1)])
+@pytest.mark.parametrize("n", [32, 128, 200])
+def test_ranks_have_the_bits_of_one_process(n, ranks, threads):
+    assert set(run_ranks(ranks, lambda world: trained(n, threads, world))) == {by_one(n)}
+
+
+@pytest.mark.parametrize("between", ["norm", "dropout"])
+def test_ranks_that_meet_at_barriers_as_well(between):
+    assert set(run_ranks(3, lambda world: trained(90, 1, world, between=between))) == {by_one(90, between=between)}
+
+
+@pytest.mark.parametrize("options", [{"lanes": 32}, {"lanes": 8}, {"slots": 3}, {"slots": 16}], ids=str)
+def test_ranks_with_other_lanes_and_slots(options):
+    assert set(run_ranks(3, lambda world: trained(300, 2, world, **options))) == {by_one(300, **options)}
+
+
+def test_ranks_share_the_parts_of_a_batch():
+    assert set(run_ranks(2, lambda world: trained(150, 2, world, part=60))) == {by_one(150, part=60)}
+
+
+def test_ranks_and_threads_where_not_all_groups_meet_at_once(monkeypatch):
+    """A slot gets the sums of the same groups, whoever has it."""
+    monkeypatch.setattr(phases, "MOST", 256)
+    expected = trained(500)
+    assert trained(500, threads=3) == expected
+    for ranks in (2, 3):
+        assert set(run_ranks(ranks, lambda world: trained(500, 1, world))) == {expected}
+    monkeypatch.setattr(phases, "MOST", 1024)
+    assert trained(500) != expected
+
+
+def test_ranks_that_add_in_any_order():
+    found = run_ranks(3, lambda world: trained(150, 1, world), exact=False)
+    assert len(set(found)) == 1
+    assert found[0] != by_one(150)
+
+
 def test_layers_that_are_frozen():
     net = network(2)
     net.freeze("two")
@@ -160,8 +253,8 @@ def test_the_listing_says_it():
 
 
 def test_more_groups_than_meet_at_once(monkeypatch):
-    """Later ones add their gradients to those of the first ones."""
-    monkeypatch.setattr(phases, "MOST", 8)
+    """Later ones add their gradients to those of the first ones, in slots of their own."""
+    monkeypatch.setattr(phases, "MOST", 128)
     net = network(2)
     loss, grads = loss_and_grads(net, 300)
     expected, their_grads, y = theirs(net, 300)
@@ -169,7 +262,45 @@ def test_more_groups_than_meet_at_once(monkeypatch):
     for name, grad in their_grads.items():
         np.testing.assert_allclose(grads[name], grad, rtol=0, atol=1e-11, err_msg=name)
     np.testing.assert_allclose(net.predict(batch(300)[0]), y, rtol=0, atol=1e-12)
-    assert {len(groups) for groups in net._runner._phased._groups.values()} == {8}
+    assert {len(groups) for _, groups in net._runner._phased._groups.values()} == {8}
+
+
+def test_memory_does_not_grow_with_the_batch():
+    net = network(1, dtype="float32")
+    for n in (1024, 1500, 3000):
+        loss_and_grads(net, n)
+        net.predict(batch(n, "float32")[0])
+        assert {len(groups) for _, groups in net._runner._phased._groups.values()} == {phases.MOST // 16}
+
+
+def test_batches_that_grow_and_shrink():
+    """Groups and scratch are made anew, and results are those of a network that saw no other batch."""
+    net = network(2, dtype="float32")
+    for n in (17, 150, 32, 700, 40, 16, 1):
+        net.steps = 0
+        _, grads = loss_and_grads(net, n)
+        _, expected = loss_and_grads(network(2, dtype="float32"), n)
+        for name, grad in expected.items():
+            np.testing.assert_array_equal(grads[name], grad, err_msg=f"{name}, {n} images")
+
+
+def test_slots_leave_alone_what_was_summed_where_groups_met():
+    net = network(2)
+    loss_and_grads(net, 150)
+    for slot in net._slots._all[1:]:
+        for name in ("one.W", "two.W"):
+            slot.grads[name][...] = np.nan
+    net.steps = 0
+    _, grads = loss_and_grads(net, 150)
+    assert all(np.isfinite(grad).all() for grad in grads.values())
+
+
+def test_predictions_use_all_threads_whatever_the_slots():
+    for slots in (1, 8):
+        net = network(3, dtype="float32", slots=slots)
+        net.predict(batch(60, "float32")[0])
+        ((stages, _),) = net._runner._schedules.values()
+        assert {len(phase) for stage in stages for phase in stage.phases} == {3}
 
 
 def test_nothing_is_read_before_it_is_written():
@@ -177,7 +308,7 @@ def test_nothing_is_read_before_it_is_written():
     _, expected = loss_and_grads(net, 150)
     for slot in net._slots._all:
         slot.grads.flat[:] = np.nan
-    for groups in net._runner._phased._groups.values():
+    for _, groups in net._runner._phased._groups.values():
         for group in groups:
             group.fill(np.nan)
     net.steps = 0
@@ -206,5 +337,5 @@ def test_weights_that_are_no_wider_than_what_a_group_keeps_are_met_group_by_grou
 def test_a_batch_is_one_native_call():
     net = network(2)
     loss_and_grads(net, 40)
-    ((schedule, _),) = net._runner._schedules.values()
+    (((schedule,), _),) = net._runner._schedules.values()
     assert schedule.code is not None
