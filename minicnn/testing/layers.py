@@ -258,7 +258,7 @@ def _check_padding(s: Subject) -> None:
         for group in traced.groups:
             group["dy"][...] = junk
         traced.backward(dy)
-        assert not traced.groups[-1].dx[..., images:].any(), (
+        assert not traced.groups[-1].dxs[0][..., images:].any(), (
             "backward: expected dx of exactly zero in padding lanes, got other numbers"
         )
 

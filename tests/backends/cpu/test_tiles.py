@@ -36,6 +36,7 @@ from minicnn.backends.cpu.tiles import (
     tile_numpy,
     tile_outer,
     tile_places,
+    tile_plus,
     tile_put,
     tile_set,
     tile_store,
@@ -129,6 +130,14 @@ def multiply_rows(a, p, c):
     t = tile_get(tile_zeros(a, M, N), a, p[5], p[1], p[2], at)
     t = tile_multiply_rows(t, a, p[3], p[1], p[2], a, at, p[0])
     tile_put(t, c, p[5], p[1] + ROW, p[2], tile_columns(N, 0, p[4], 1, LANES, 0))
+
+
+@kernel
+def plus(a, p, c):
+    """The sum of two tiles."""
+    at = tile_places(N, 0, 1, LANES, 0)
+    t, u = (tile_get(tile_zeros(a, M, N), a, p[5], p[1], p[2], at), tile_get(tile_zeros(a, M, N), a, p[0], p[1], p[2], at))
+    tile_put(tile_plus(t, u), c, p[5], p[1] + ROW, p[2], at)
 
 
 @kernel
@@ -310,6 +319,7 @@ WAYS = (
     multiply_inside,
     columns,
     multiply_rows,
+    plus,
     transposed,
     correlate,
     convolve,

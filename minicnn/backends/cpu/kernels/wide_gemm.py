@@ -21,6 +21,7 @@ from ..tiles import (
     tile_multiply_rows,
     tile_outer,
     tile_places,
+    tile_plus,
     tile_put,
     tile_set,
     tile_store,
@@ -138,17 +139,19 @@ def _outer(size: int, vectors: int, add: bool) -> Kernel:
                 for m in range(0, M, size):
                     rows = min(size, M - m)
                     for k in range(left, right, span):
-                        at = (k - left) // span * panel
-                        for lot in range(first, end):  # all of them while this part of dW is in the first cache
-                            t = tile_zeros(x, size, vectors)
-                            for g in range(lot, G, count):
+                        at, total = (k - left) // span * panel, tile_zeros(x, size, vectors)
+                        for lot in range(first, end):  # all of them while this part of dW is at hand
+                            t, g = tile_zeros(x, size, vectors), lot
+                            while g < G:  # a range would divide
                                 for p in range(P):
                                     t = tile_outer(t, dy, g * dy_group + m * P + p, P, rows, xt, at + p * span)
-                                at += P * span
-                            if add or lot > 0:
+                                g, at = g + count, at + P * span
+                            if add or first > 0:
                                 tile_add(t, dW, m * dw_row + k, dw_row, rows, K - k)
                             else:
-                                tile_set(t, dW, m * dw_row + k, dw_row, rows, K - k)
+                                total = tile_plus(total, t) if lot > 0 else t
+                        if not add and first == 0:
+                            tile_set(total, dW, m * dw_row + k, dw_row, rows, K - k)
 
     return outer_wide
 

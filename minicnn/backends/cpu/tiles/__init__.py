@@ -21,6 +21,7 @@ if INTERPRET:
         tile_multiply_rows,
         tile_outer,
         tile_places,
+        tile_plus,
         tile_put,
         tile_set,
         tile_store,
@@ -43,7 +44,7 @@ if INTERPRET:
         vector_won,
     )
 else:
-    from .group_tile import tile_columns, tile_get, tile_multiply_rows  # type: ignore[assignment]
+    from .group_tile import tile_columns, tile_get, tile_multiply_rows, tile_plus  # type: ignore[assignment]
     from .tile import (  # type: ignore[assignment]
         tile_activation,
         tile_add,
@@ -101,6 +102,7 @@ __all__ = [
     "tile_multiply_rows",
     "tile_outer",
     "tile_places",
+    "tile_plus",
     "tile_put",
     "tile_set",
     "tile_store",

@@ -74,3 +74,20 @@ def tile_multiply_rows(typingctx: Any, t: Any, a: Any, ai: Any, astep: Any, rows
 
     long = types.int64
     return t(t, a, long, long, long, b, places, long), codegen
+
+
+@intrinsic
+def tile_plus(typingctx: Any, t: Any, u: Any) -> Any:
+    """t + u."""
+    if t != u:
+        return None
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        tile, other = args
+        emit = Emit(context, builder, t)
+        for i in range(t.m):
+            for j in range(t.n):
+                tile = emit.put(tile, builder.fadd(emit.at(tile, i, j), emit.at(other, i, j)), i, j)
+        return tile
+
+    return t(t, u), codegen

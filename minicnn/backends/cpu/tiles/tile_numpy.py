@@ -174,6 +174,11 @@ def tile_get(t: Array, c: Array, ci: int, rstep: int, rows: int, places: Array) 
     return _vectors(c, ci + rstep * _clamped(len(t), rows)[:, None] + places, t.shape[2])
 
 
+def tile_plus(t: Array, u: Array) -> Array:
+    """t + u."""
+    return t + u
+
+
 def tile_sum_add(t: Array, c: Array, ci: int, rstep: int, rows: int, cstep: int, cols: int) -> None:
     """c[ci + i·rstep + j·cstep] += Σ over the lanes of t[i, j], for i < rows, j < cols."""
     flat = _flat(c)
