@@ -134,7 +134,7 @@ class PhasedGroups:
         if self.all_meet(True, lanes, count, None):  # what lots added up together is in the first slot already
             group = self._groups[True, lanes, None][1][0]
             within = left_to_sum(first.grads.memory, group.backward(first, False, fresh=True))
-        return slots.sums(count, self._executor.threads, within)
+        return [] if within == [] else slots.sums(count, self._executor.threads, within)
 
     def _take(
         self, train: bool, lanes: int, count: int, numbers: Sequence[int], lots: int, world: World | None

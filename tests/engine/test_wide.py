@@ -241,6 +241,19 @@ def test_a_layer_that_is_there_twice():
     np.testing.assert_allclose(found[0], expected, rtol=0, atol=1e-13)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_network_of_nothing_else(threads):
+    """There is nothing left for the slots to add up."""
+    net = Network([("one", m.Dense(UNITS, bias=False))], (INPUTS,), dtype="float64", threads=threads, seed=3)
+    x = batch(40)[0]
+    target = np.random.default_rng(5).standard_normal((40, UNITS))
+    assert len(wide(net)) == 2
+    for _ in range(2):
+        net.loss_and_grads(m.MSE(), x, target)
+    dy = 2 * (x @ net.params["one.W"].T - target) / target.size
+    np.testing.assert_allclose(net.grads["one.W"], dy.T @ x, rtol=0, atol=1e-14)
+
+
 # --- how it runs ---
 
 
