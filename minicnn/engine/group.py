@@ -64,9 +64,8 @@ class LaneGroup:
     ) -> None:
         self.context, self.train, self._keep, self._place = context, train, keep, 0 if rows is None else number
         self._rows = rows_of(context.layers, context.dtype, 1) if rows is None else rows
-        fitted = context.backend.fitted
+        s, values, fitted = context, context.values, context.backend.fitted
         self._backend = context.backend if fitted is None else fitted(context.lanes, context.dtype)
-        s, values = context, context.values
         self._activations = Activations(values, train, keep)
         rows_of_buffers = self._activations.rows
         if train or keep:
@@ -75,7 +74,8 @@ class LaneGroup:
         regions: list[Sequence[Mapping[str, Spec]]] = [[self._own()], *map(self._region, rows_of_buffers)]
         regions.append([{f"{b.name}.{n}": w.spec(s.dtype, s.lanes) for n, w in b.plan.work.items()} for b in s.layers])
         self.arena = Arena(regions, s.backend.checked, allocate)
-        self._workspace = Workspace(s.derived, scratch or Scratch(), self.arena.bytes) if self._backend.lowering else None
+        own = Workspace(s.derived, scratch or Scratch(), self.arena.bytes, train)
+        self._workspace = own if self._backend.lowering else None
         self["number"][0] = number
         self["rng"][:, 0] = s.seed
         self["rng"][:, 2] = np.arange(len(s.layers))
