@@ -211,7 +211,7 @@ class Own:
 
     def answer(self, which: str) -> Array:
         """The result of one call, with NaN in its buffers before."""
-        outputs = [self.net.grads.flat] if which == WEIGHT else [g.y if which == FORWARD else g.dx for g in self.groups]
+        outputs = [self.net.grads.flat] if which == WEIGHT else [g.y if which == FORWARD else g.dxs[0] for g in self.groups]
         for output in outputs:
             output[...] = np.nan
         self.work(which)()

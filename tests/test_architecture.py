@@ -262,6 +262,7 @@ ANY = {
     "backends.cpu.tiles.channel_tile": "Numba and llvmlite: intrinsics",
     "backends.cpu.tiles.emit": "llvmlite: values of its builder",
     "backends.cpu.tiles.functions": "Numba: options of njit",
+    "backends.cpu.tiles.group_tile": "Numba and llvmlite: intrinsics",
     "backends.cpu.tiles.pool_tile": "Numba and llvmlite: intrinsics",
     "backends.cpu.tiles.row_emit": "llvmlite: values of its builder",
     "backends.cpu.tiles.row_tile": "Numba and llvmlite: intrinsics",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def formula(call: Call) -> str:
     """A kernel and the shapes of its arrays."""
     shapes = ", ".join("×".join(map(str, a.shape)) for a in call.arrays)
-    return f"{call.name}({shapes})"
+    return f"{call.name}({shapes}){call.note}"
 
 
 def line(call: Call) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
@@ -66,7 +66,10 @@ class Call:
         arrays: what it works on.
         options: what a layer asks of lowering, which alone reads it.
         replaces: the recorded calls that it does, perhaps with other calls; None where it was recorded itself.
+        note: what a listing says behind it; nothing but for calls that groups make together.
     """
+
+    note: ClassVar[str] = ""
 
     where: str
     name: str
@@ -107,19 +110,6 @@ SOLE_READER = {"reads": "sole"}
 """The option of calls in inference that are the only readers of their first array: nobody needs it after them."""
 
 
-@dataclass(frozen=True, eq=False)
-class Barrier(Call):
-    """Where a pass needs the measurements of all groups of a batch; no rule of lowering looks across it.
-
-    Attributes:
-        merge: gives, for a number of groups, the program that runs once when all have come here.
-        rows: the measurements that it reads, arrays with a row for each group.
-    """
-
-    merge: Callable[[int], Program] = lambda groups: Program()
-    rows: Sequence[Array] = ()
-
-
 class Program:
     """A list of calls; to run it is to walk it.
 
@@ -147,21 +137,6 @@ class Program:
         for call in self.calls:
             function, arrays, _ = call.bound
             function(*arrays)
-
-    def cut(self) -> tuple[list[Program], list[Barrier]]:
-        """The parts between the barriers, and the barriers."""
-        parts, barriers = [Program()], []
-        for call in self.calls:
-            if isinstance(call, Barrier):
-                barriers.append(call)
-                parts.append(Program())
-            else:
-                parts[-1].append(call)
-        return parts, barriers
-
-    def as_one_group(self) -> Program:
-        """The program for a batch that is one group, with the merges in place of the barriers."""
-        return Program(each for call in self.calls for each in (call.merge(1).calls if isinstance(call, Barrier) else (call,)))
 
     def from_zero(self, backend: Backend, total: Array) -> Program:
         """The same program on a vector that it adds to, whatever that holds: what is not simply written is cleared first.

@@ -33,10 +33,13 @@ class Workspace:
     Args:
         derived: arrays derived from the parameters, shared by all groups.
         scratch: memory for calls that never run side by side.
+        kept: the group's arena; None where there is none.
+        train: whether the group trains.
     """
 
-    def __init__(self, derived: Derived, scratch: Scratch) -> None:
+    def __init__(self, derived: Derived, scratch: Scratch, kept: Array | None = None, train: bool = False) -> None:
         self.derived, self.scratch, self._temporary = derived, scratch, Scratch(TEMPORARY_BYTES)
+        self.kept, self.train = kept, train
         self._copies: dict[tuple[int, bytes, Shape], Array] = {}
         self._source: dict[tuple[int, bytes, Shape], Array] = {}
         self._first: dict[tuple[int, bytes, Shape], Array] | None = None

@@ -10,7 +10,8 @@ from collections.abc import Callable
 import numpy as np
 
 from ..backends.executor import Executor
-from ..backends.program import Barrier, Call, Program, Task
+from ..backends.meeting import Barrier
+from ..backends.program import Call, Program, Task
 from ..network import Network
 from ..nn.losses import MSE
 from .command import Commands, add_command, add_network, count

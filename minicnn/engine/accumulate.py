@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterator, Sequence
+
 import numpy as np
 
 from ..arrays import Array
@@ -59,7 +61,7 @@ class GradientSlots:
         losses, hits = self.tallies[:, :, 0].view(np.float64).T, self.tallies[:, :, 1].T
         self._totals = list(zip(losses, hits, strict=True))
         self._all = [Slot(grads, self.tallies[0], backend)]
-        self._sums: dict[tuple[int, int, int, int], list[Task]] = {}
+        self._sums: dict[Hashable, list[Task]] = {}
 
     def take(self, groups: int) -> list[Slot]:
         """The slots for a batch of so many groups, without loss and hits."""
@@ -78,18 +80,27 @@ class GradientSlots:
             self._memory.to_host(self.tallies[:slots])
         return [(sum(losses.tolist()), sum(hits.tolist())) for losses, hits in self._totals]  # unused slots hold zeros
 
-    def sums(self, groups: int, threads: int, within: slice | None = None) -> list[Task]:
-        """Jobs that add the gradients of the slots, in order, into the network's or a part of it: each has its own piece."""
+    def sums(self, groups: int, threads: int, within: Sequence[slice] | None = None) -> list[Task]:
+        """Jobs that add the gradients of the slots, in order, into the network's or parts of it: each has its own pieces."""
         total, slots = self._all[0].grads.memory, min(self.count, groups)
-        first, end = (0, len(total)) if within is None else (within.start, within.stop)
-        if (key := (slots, threads, first, end)) not in self._sums:
+        within = [slice(0, len(total))] if within is None else within
+        if (key := (slots, threads, str(within))) not in self._sums:
             tasks = []
-            for part in shares(end - first, threads):
+            for share in shares(sum(part.stop - part.start for part in within), threads):
                 program = Program()
-                for start in range(first + part.start, first + part.stop, CHUNK):
-                    piece = slice(start, min(start + CHUNK, first + part.stop))
+                for piece in _pieces(within, share):
                     for slot in self._all[1:slots]:
                         Recorder(self._backend, program).add(slot.grads.memory[piece], total[piece])
                 tasks.append(Task([([program], (0, 1, 1))], np.zeros(1, np.int64)))
             self._sums[key] = tasks
         return self._sums[key]
+
+
+def _pieces(parts: Sequence[slice], share: slice) -> Iterator[slice]:
+    """A share of the numbers in parts of a vector, a chunk at a time."""
+    before = 0
+    for part in parts:
+        first = max(part.start, part.start + share.start - before)
+        end = min(part.stop, part.start + share.stop - before)
+        yield from (slice(start, min(start + CHUNK, end)) for start in range(first, end, CHUNK))
+        before += part.stop - part.start

@@ -83,7 +83,7 @@ def _in_order(world: World, slots: GradientSlots, groups: int, threads: int, tra
     received = [(rank, vectors[slot][parts[mine]]) for rank in others for slot in of_rank[rank]]
     sent += [(rank, tally) for rank in others for tally in tallies[mine]]
     received += [(rank, tally) for rank in others for tally in tallies[rank]]
-    sums = slots.sums(groups, threads, parts[mine]) if used > 1 else []
+    sums = slots.sums(groups, threads, parts[mine : mine + 1]) if used > 1 else []
     return [world.link(sent, received), sums, to_all(world, [total[parts[mine]]], [[total[part]] for part in parts])]
 
 

@@ -9,7 +9,9 @@ from dataclasses import replace
 import numpy as np
 
 from ..arrays import Array, Shape
-from ..backends.program import SOLE_READER, Barrier, Call, Kernel, Part, Program, Task
+from ..backends.alignment import aligned
+from ..backends.meeting import Barrier
+from ..backends.program import SOLE_READER, Call, Kernel, Part, Program, Task
 from ..backends.scratch import Scratch
 from ..backends.workspace import Workspace
 from ..errors import BackendError, ContractError
@@ -47,6 +49,7 @@ class LaneGroup:
         scratch: work space, if the group shares it with others that never run beside it.
         rows: the measurements of all groups of a batch, by layer and name; None for a group that is the whole batch.
         number: its place among them.
+        allocate: gives the memory of the arena.
     """
 
     def __init__(
@@ -57,13 +60,12 @@ class LaneGroup:
         scratch: Scratch | None = None,
         rows: Mapping[str, Array] | None = None,
         number: int = 0,
+        allocate: Callable[[int], Array] = aligned,
     ) -> None:
         self.context, self.train, self._keep, self._place = context, train, keep, 0 if rows is None else number
         self._rows = rows_of(context.layers, context.dtype, 1) if rows is None else rows
-        fitted = context.backend.fitted
+        s, values, fitted = context, context.values, context.backend.fitted
         self._backend = context.backend if fitted is None else fitted(context.lanes, context.dtype)
-        self._workspace = None if self._backend.lowering is None else Workspace(context.derived, scratch or Scratch())
-        s, values = context, context.values
         self._activations = Activations(values, train, keep)
         rows_of_buffers = self._activations.rows
         if train or keep:
@@ -71,7 +73,9 @@ class LaneGroup:
             rows_of_buffers = rows_of_buffers + self._back.rows
         regions: list[Sequence[Mapping[str, Spec]]] = [[self._own()], *map(self._region, rows_of_buffers)]
         regions.append([{f"{b.name}.{n}": w.spec(s.dtype, s.lanes) for n, w in b.plan.work.items()} for b in s.layers])
-        self.arena = Arena(regions, guards=s.backend.checked)
+        self.arena = Arena(regions, s.backend.checked, allocate)
+        own = Workspace(s.derived, scratch or Scratch(), self.arena.bytes, train)
+        self._workspace = own if self._backend.lowering else None
         self["number"][0] = number
         self["rng"][:, 0] = s.seed
         self["rng"][:, 2] = np.arange(len(s.layers))
@@ -153,11 +157,6 @@ class LaneGroup:
     def dxs(self) -> list[Array]:
         """The gradients of the network's inputs, with lanes."""
         return [self._shaped(self._back.names[n], shape) for n, shape in enumerate(self.context.in_shapes)]
-
-    @property
-    def dx(self) -> Array:
-        """The first of them."""
-        return self.dxs[0]
 
     def _names(self, placed: PlacedLayer) -> dict[str, object]:
         """The arrays that both passes of a layer may name."""
@@ -361,15 +360,16 @@ class LaneGroup:
             self._loads[key] = (origin, program)
         return self._loads[key][1]
 
-    def choose(self, batch: Batch) -> Program:
-        """The program that takes the images of group ``number`` of a batch; the other lanes are padding."""
-        key = ("choose", id(batch))
+    def choose(self, batch: Batch, number: int | None = None) -> Program:
+        """The program that takes the images of a group of a batch, else of group ``number``; the other lanes are padding."""
+        key = ("choose", id(batch), number)
         if key not in self._programs:
             k, program = self._recorder()
             k.where = "load"
+            which = self["number"] if number is None else np.array([number])
             for labels, own in zip(batch.labels, self._ends("labels"), strict=True):
-                names = ("number", "place", "index", own, "lanes", "rng")
-                k.choose_group(batch.index, labels, batch.count, batch.step, *(self[name] for name in names))
+                names = ("place", "index", own, "lanes", "rng")
+                k.choose_group(batch.index, labels, batch.count, batch.step, which, *(self[name] for name in names))
             self._programs[key] = program
         return self._programs[key]
 

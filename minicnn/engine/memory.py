@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import prod
 
 from ..arrays import Array, DType, Shape
@@ -95,9 +95,10 @@ class Arena:
     Args:
         regions: one after another in the arena; see ``Region``.
         guards: put a band of NaN behind every buffer, for ``broken_guards``.
+        allocate: gives so many bytes.
     """
 
-    def __init__(self, regions: Sequence[Region], guards: bool = False) -> None:
+    def __init__(self, regions: Sequence[Region], guards: bool = False, allocate: Callable[[int], Array] = aligned) -> None:
         self.arrays: dict[str, Array] = {}
         self._guards: list[tuple[str, Array]] = []
         self._band = ALIGNMENT if guards else 0
@@ -112,7 +113,7 @@ class Arena:
                     at += self._padded_size(spec)
                 reach = max(reach, at)
             end = reach
-        self.bytes = aligned(end)
+        self.bytes = allocate(end)
         if guards:
             self.bytes[...] = 255  # all bits set is a NaN in every float format
         overlaid = {name for region in regions if len(region) > 1 for alternative in region for name in alternative}

@@ -50,14 +50,14 @@ class Predictor(Runner):
     def _predicting(self, origins: Mapping[int, Staged], groups: int, lanes: int) -> Sequence[Stage]:
         """What each thread does for a batch whose outputs are wanted."""
 
-        def predicting(group: LaneGroup) -> list[Program]:
+        def predicting(group: LaneGroup, number: int | None = None) -> list[Program]:
             ends = [group.unpack(y, out) for y, out in zip(group.ys, self._ys, strict=True)]
-            return [*self._loads(group, origins), group.forward, *ends]
+            return [*self._loads(group, origins, number), group.forward, *ends]
 
-        if self._context.measures(train=False):
-            every = lots(groups, None, self._slots.count)
-            own = self._phased.take(False, lanes, groups, every, None)
-            return self._stages_of(self._phased.phases(own, lambda _, group: predicting(group), groups, every, None))
+        if self._meets(False, lanes, groups):
+            every = lots(groups, None, max(self._slots.count, self._executor.threads))  # whose order nothing depends on
+            numbered = self._phased.phases(False, lanes, groups, every, None, lambda number, group: predicting(group, number))
+            return self._stages_of(numbered)
         usable_threads = min(self._executor.threads, groups)
         tasks = []
         for thread in range(usable_threads):

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..backends.executor import Executor
+from ..backends.meeting import WideCall
 from ..backends.program import Program, Schedule, Task
 from ..nn.losses import Loss, cache_key, is_immutable
 from . import inputs
@@ -148,8 +149,8 @@ class Runner:
     ) -> Sequence[Stage]:
         """What each thread does for a batch that is scored: one slot's groups after another's, then a part of the sums."""
 
-        def scoring(group: LaneGroup, slot: Slot) -> list[Program]:
-            programs = [*self._loads(group, origins), *self._target_loads(group, targets, vectors), group.forward]
+        def scoring(group: LaneGroup, slot: Slot, number: int | None = None) -> list[Program]:
+            programs = [*self._loads(group, origins, number), *self._target_loads(group, targets, vectors), group.forward]
             for output, target in enumerate(targets):
                 programs.append(group.loss(target.loss, slot, self._batch.factors(output, target), target.kind, output))
             return programs
@@ -161,17 +162,19 @@ class Runner:
             ends = together(kind.world, self._slots, kind.groups, threads, kind.train)
         elif kind.train and len(slots) > 1:
             ends = [self._slots.sums(kind.groups, threads)]
-        if self._context.measures(kind.train):
+        if self._meets(kind.train, kind.lanes, kind.groups):
             slot_of = {i: slots[lot.slot] for lot in mine for i in range(lot.first, kind.groups, lot.stride)}
             fresh = {lot.first for lot in mine}
 
             def programs_of(number: int, group: LaneGroup) -> list[Program]:
                 slot = slot_of.get(number, slots[0])
-                programs = scoring(group, slot)
+                programs = scoring(group, slot, number)
                 return [*programs, group.backward(slot, False, fresh=number in fresh)] if kind.train else programs
 
-            groups = self._phased.take(kind.train, kind.lanes, kind.groups, mine, kind.world)
-            return self._stages_of([*self._phased.phases(groups, programs_of, kind.groups, mine, kind.world), *ends])
+            steps = self._phased.phases(kind.train, kind.lanes, kind.groups, mine, kind.world, programs_of)
+            if kind.world is None and ends:
+                ends = [self._phased.sums(self._slots, slots[0], kind.lanes, kind.groups)]
+            return self._stages_of([*steps, *ends])
         tasks = []
         for thread in range(min(threads, len(mine))):
             group, parts = self.group(thread, kind.train, kind.lanes), []
@@ -187,10 +190,16 @@ class Runner:
             tasks.append(group.work(parts))
         return self._stages_of([tasks, *ends])
 
-    def _loads(self, group: LaneGroup, origins: Mapping[int, Staged]) -> list[Program]:
-        """What brings a group its images."""
-        loads = [group.load_input(number, origin.source, origin.in_order) for number, origin in origins.items()]
-        return [group.choose(self._batch), *loads]
+    def _meets(self, train: bool, lanes: int, groups: int) -> bool:
+        """Whether groups wait for each other: a layer measures the batch, or several of them meet weights together."""
+        if groups == 1 or self._context.measures(train):
+            return self._context.measures(train)
+        return any(isinstance(call, WideCall) for call in self.group(0, train, lanes).forward.calls)
+
+    def _loads(self, group: LaneGroup, origins: Mapping[int, Staged], number: int | None = None) -> list[Program]:
+        """What brings a group its images, those of the group of a number where one is given."""
+        loads = [group.load_input(n, origin.source, origin.in_order) for n, origin in origins.items()]
+        return [group.choose(self._batch, number), *loads]
 
     def _target_loads(self, group: LaneGroup, targets: Sequence[Targets], vectors: Mapping[int, Staged]) -> list[Program]:
         """What brings a group its targets where they are vectors."""

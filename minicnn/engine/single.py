@@ -9,6 +9,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..backends.executor import Executor
+from ..backends.meeting import as_one_group
 from ..backends.program import Program, Schedule, Task
 from .accumulate import GradientSlots
 from .batch import HostStaging, Staged
@@ -163,7 +164,7 @@ class Single:
         """Remember a kind of batch, and forget the oldest."""
         if len(self._tasks) >= KEPT:
             del self._tasks[next(iter(self._tasks))]
-        programs = [program.as_one_group() for program in programs]
+        programs = [as_one_group(program) for program in programs]
         task = group.task([self._preparation.of(programs), *programs], 0, 1, 1)
         self._executor.compile_ahead([Schedule([[task]])])
         self._tasks[key] = [origin.source for origin in origins if isinstance(origin, Staged)], task

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..arrays import Array
 from ..backends.executor import Executor
+from ..backends.meeting import Barrier, cut
 from ..backends.program import Program
 from ..backends.scratch import Scratch
 from . import inputs
@@ -78,11 +79,11 @@ class Trace:
 
     def _run(self, programs: Sequence[Sequence[Program]]) -> None:
         """Run the programs of each group, one group after another; all come to a barrier before any goes on."""
-        cut = [Program(call for each in own for call in each.calls).cut() for own in programs]
-        merges = [barrier.merge(len(self.groups)) for barrier in cut[0][1]]
-        for number in range(len(cut[0][0])):
+        pieces = [cut(Program(call for each in own for call in each.calls), Barrier) for own in programs]
+        merges = [barrier.merge(len(self.groups)) for barrier in pieces[0][1]]
+        for number in range(len(pieces[0][0])):
             for i, group in enumerate(self.groups):
-                self._executor.run([group.task([cut[i][0][number]], i, i + 1, 1)])
+                self._executor.run([group.task([pieces[i][0][number]], i, i + 1, 1)])
             if number < len(merges):
                 merges[number].run()
 

@@ -13,6 +13,7 @@ import numpy as np
 from ..arrays import Array, Shape
 from ..backends.derived import Derived
 from ..backends.executor import Executor
+from ..backends.meeting import as_one_group
 from ..engine.accumulate import GradientSlots, Slot
 from ..engine.context import Context
 from ..engine.inputs import Arrays
@@ -257,7 +258,7 @@ def _check_padding(s: Subject) -> None:
         for group in traced.groups:
             group["dy"][...] = junk
         traced.backward(dy)
-        assert not traced.groups[-1].dx[..., images:].any(), (
+        assert not traced.groups[-1].dxs[0][..., images:].any(), (
             "backward: expected dx of exactly zero in padding lanes, got other numbers"
         )
 
@@ -273,7 +274,7 @@ def _check_added(s: Subject) -> None:
         slot = Slot(own, np.zeros((1, 2), np.int64), net.backend)
         slot.grads.flat[...] = start
         group["dy"][...] = dy
-        group.run(group.backward(slot, input_grad=True).as_one_group())
+        group.run(as_one_group(group.backward(slot, input_grad=True)))
         results.append(slot.grads.flat - start)
     close = np.allclose(results[0], results[1], rtol=1e-9, atol=1e-9 * max(1.0, float(np.abs(results[0]).max(initial=0))))
     assert close, "backward: expected parameter gradients to be added to what is there, got them written"
@@ -302,7 +303,7 @@ def _check_allocation(s: Subject) -> None:
         return  # one group alone is no training batch of this layer
     s.traced.forward()
     group = s.traced.groups[0]
-    programs = [group.forward.as_one_group(), group.backward(s.traced.slots.take(1)[0], True).as_one_group()]
+    programs = [as_one_group(p) for p in (group.forward, group.backward(s.traced.slots.take(1)[0], True))]
     task = group.task(programs, 0, 1, 1)
     task.run(group.context.backend.memory)
     tracemalloc.start()

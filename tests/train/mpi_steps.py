@@ -7,7 +7,21 @@ import sys
 
 import numpy as np
 
-from minicnn import SDLM, SGD, BatchNorm2d, Conv2d, CrossEntropy, Dense, Dropout, MaxPool2d, Network, ReLU, models
+from minicnn import (
+    SDLM,
+    SGD,
+    Adam,
+    BatchNorm2d,
+    Conv2d,
+    CrossEntropy,
+    Dense,
+    Dropout,
+    Flatten,
+    MaxPool2d,
+    Network,
+    ReLU,
+    models,
+)
 from minicnn.data import Normalise, Pixels, load_mnist
 from minicnn.nn.penalties import MAP
 from minicnn.train.distributed import mpi_world
@@ -23,11 +37,18 @@ def normalised(**options):
     return Network(layers, (1, 28, 28), **options)
 
 
+def wide(**options):
+    """Weights wider than the cache."""
+    layers = [Flatten(), ("F1", Dense(512)), ReLU(), ("F2", Dense(512)), ReLU(), ("F3", Dense(10))]
+    return Network(layers, (1, 28, 28), **options)
+
+
 PAPER = Pixels(DIGITS.train_images, Normalise.between(-0.1, 1.175), 32)
 PLAIN = Pixels(DIGITS.train_images, Normalise.standard(0.1307, 0.3081))
 CASES = {
     "classic": (models.lenet5, CrossEntropy(), PAPER, lambda: SGD(0.01, momentum=0.9)),
     "batch norm": (normalised, CrossEntropy(), PLAIN, lambda: SGD(0.02, momentum=0.9)),
+    "wide": (wide, CrossEntropy(), PLAIN, lambda: Adam(1e-3)),
     "1998": (models.lenet5_1998, MAP(), PAPER, lambda: SDLM(5e-4, 84 * 0.02)),
 }
 

@@ -8,7 +8,8 @@ from minicnn import Network
 from minicnn.backends import cpu
 from minicnn.backends.cpu import INTERPRET, lowering
 from minicnn.backends.derived import Derived
-from minicnn.backends.program import Barrier, Program
+from minicnn.backends.meeting import Barrier
+from minicnn.backends.program import Program
 from minicnn.backends.scratch import Scratch
 from minicnn.backends.workspace import Workspace
 from minicnn.engine.record import Recorder

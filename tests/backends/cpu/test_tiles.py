@@ -21,18 +21,22 @@ from minicnn.backends.cpu.tiles import (
     tile_activation,
     tile_add,
     tile_bias,
+    tile_columns,
     tile_convolve,
     tile_correlate,
     tile_dot,
     tile_dot_inside,
     tile_dot_rows,
+    tile_get,
     tile_grey,
     tile_inside,
     tile_multiply,
     tile_multiply_inside,
+    tile_multiply_rows,
     tile_numpy,
     tile_outer,
     tile_places,
+    tile_plus,
     tile_put,
     tile_set,
     tile_store,
@@ -109,6 +113,31 @@ def multiply_inside(a, p, c):
     on = tile_inside(ys, xs, p[2] - 3, p[4] - 2, p[4] + 1, p[1], 3)
     t = tile_multiply_inside(tile_zeros(a, M, N), a, p[3], a, on, p[5])
     tile_store(tile_multiply(t, a, p[0], a, tile_places(N, 0, 1, 1, 0), p[5]), c, p[0], ROW + p[6], p[2])
+
+
+@kernel
+def columns(a, p, c):
+    """Where vectors lie that are counted through groups, the last of them once more where there are no more."""
+    at = tile_columns(N, p[0], p[0] + p[4], p[2], p[6], p[1])
+    for j in range(N):
+        c[j] = at[j]
+
+
+@kernel
+def multiply_rows(a, p, c):
+    """Weights at a step times pixels of several groups, on what is there; rows past the last repeat it."""
+    at = tile_columns(N, p[7], p[7] + p[4], p[4], 100, p[6])
+    t = tile_get(tile_zeros(a, M, N), a, p[5], p[1], p[2], at)
+    t = tile_multiply_rows(t, a, p[3], p[1], p[2], a, at, p[0])
+    tile_put(t, c, p[5], p[1] + ROW, p[2], tile_columns(N, 0, p[4], 1, LANES, 0))
+
+
+@kernel
+def plus(a, p, c):
+    """The sum of two tiles."""
+    at = tile_places(N, 0, 1, LANES, 0)
+    t, u = (tile_get(tile_zeros(a, M, N), a, p[5], p[1], p[2], at), tile_get(tile_zeros(a, M, N), a, p[0], p[1], p[2], at))
+    tile_put(tile_plus(t, u), c, p[5], p[1] + ROW, p[2], at)
 
 
 @kernel
@@ -288,6 +317,9 @@ WAYS = (
     pixels,
     multiply,
     multiply_inside,
+    columns,
+    multiply_rows,
+    plus,
     transposed,
     correlate,
     convolve,

@@ -45,6 +45,7 @@ from ..tiles.activation import NONE
 from . import by_lanes, channels_last, norms
 from .fold import folded
 from .rewrite import Rewrite, activation_of, bias_below, names, slope
+from .wide import marked
 
 HALVES = (2, 2, 2, 2, 0, 0, 1, 1)
 
@@ -269,7 +270,9 @@ class CpuLowering:
         calls = self.convolutions.lowered(calls, workspace)
         calls = fused(calls, workspace, moving) if fuse else calls
         fit = self._fit
-        return Program(calls if fit is None else [replace(call, kernel=fitted(call.kernel, fit)) for call in calls])
+        if fit is not None:
+            return Program([replace(call, kernel=fitted(call.kernel, fit)) for call in calls])
+        return Program(marked(calls, workspace))
 
     def most_alone(self, program: Program) -> int:
         """Some or all batches that do not fill a group, where the kernels for one image hold channels in lanes."""

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ....arrays import Array, same
-from ...program import Barrier, Call
+from ...meeting import Barrier
+from ...program import Call
 from ..compile.host import LANES
 from ..kernels.norm_fused import add_activated, add_slope, normalize_activated, normalize_sums_below
 from ..tiles.activation import NONE

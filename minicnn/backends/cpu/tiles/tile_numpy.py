@@ -56,6 +56,12 @@ def tile_places(n: int, p: int, width: int, row: int, step: int) -> Array:
     return places // width * row + places % width * step
 
 
+def tile_columns(n: int, v: int, count: int, parts: int, apart: int, width: int) -> Array:
+    """For j < n, with u = min(v + j, count − 1): u // parts · apart + u % parts · width, the offsets of n vectors."""
+    vectors = np.minimum(v + np.arange(n), count - 1)
+    return vectors // parts * apart + vectors % parts * width
+
+
 def tile_inside(ys: Array, xs: Array, top: int, left: int, height: int, width: int, step: int) -> Array:
     """((ys[j] + top)·width + xs[j] + left)·step if that is a pixel of a map of height × width, else OUTSIDE."""
     y, x = ys + top, xs + left
@@ -72,6 +78,13 @@ def tile_multiply(t: Array, a: Array, ai: int, b: Array, places: Array, offset: 
     """t[i, j] += a[ai + i] · b[places[j] + offset : +w]."""
     m, _, w = t.shape
     return t + _flat(a)[ai : ai + m][:, None, None] * _vectors(b, places + offset, w)
+
+
+def tile_multiply_rows(t: Array, a: Array, ai: int, astep: int, rows: int, b: Array, places: Array, offset: int) -> Array:
+    """t[i, j] += a[ai + min(i, rows − 1)·astep] · b[places[j] + offset : +w]."""
+    m, _, w = t.shape
+    weights = _flat(a)[ai + astep * _clamped(m, rows)]
+    return t + weights[:, None, None] * _vectors(b, places + offset, w)
 
 
 def tile_multiply_inside(t: Array, a: Array, ai: int, b: Array, places: Array, offset: int) -> Array:
@@ -154,6 +167,16 @@ def tile_put(t: Array, c: Array, ci: int, rstep: int, rows: int, places: Array) 
     for i in range(min(rows, len(t))):
         for j, place in enumerate(places):
             flat[ci + i * rstep + place : ci + i * rstep + place + w] = t[i, j]
+
+
+def tile_get(t: Array, c: Array, ci: int, rstep: int, rows: int, places: Array) -> Array:
+    """t[i, j] = c[ci + min(i, rows − 1)·rstep + places[j] : +w]."""
+    return _vectors(c, ci + rstep * _clamped(len(t), rows)[:, None] + places, t.shape[2])
+
+
+def tile_plus(t: Array, u: Array) -> Array:
+    """t + u."""
+    return t + u
 
 
 def tile_sum_add(t: Array, c: Array, ci: int, rstep: int, rows: int, cstep: int, cols: int) -> None:
