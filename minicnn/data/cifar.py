@@ -223,6 +223,9 @@ def _members(stream: Stream, who: str) -> Iterator[tuple[TarInfo, _Part]]:
         yield member, part
         while part.read(1 << 20):
             pass
+        if part.left:
+            what = f"expected {member.size:,} bytes of {member.name!r}, got {member.size - part.left:,}"
+            raise DataError(who, what, "fetch the archive again, as it was cut short")
         read(padding)
     while read(1 << 20):  # to the end, where gzip has a checksum
         pass

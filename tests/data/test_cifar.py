@@ -394,6 +394,13 @@ def test_an_archive_that_ends_early(file):
             load_cifar10(path)
 
 
+def test_an_archive_that_ends_early_in_a_file_that_is_not_needed(file):
+    raw = tar({**FILES, f"{INNER}/readme.html": b"x" * 1000}, "w")
+    start = raw.index(b"x" * 1000)
+    what = rf"expected 1,000 bytes of '{INNER}/readme.html', got 300; fetch the archive again, as it was cut short$"
+    fails(load_cifar10, file(raw[: start + 300], ARCHIVE), what)
+
+
 def test_an_archive_of_zeros_is_not_unpacked_for_ever(file, monkeypatch):
     monkeypatch.setattr(module, "_MOST_UNPACKED", MB)
     path = file(tar({"zeros": bytes(3 * MB), **FILES}), ARCHIVE)
