@@ -74,10 +74,10 @@ class LaneGroup:
         regions: list[Sequence[Mapping[str, Spec]]] = [[self._own()], *map(self._region, rows_of_buffers)]
         regions.append([{f"{b.name}.{n}": w.spec(s.dtype, s.lanes) for n, w in b.plan.work.items()} for b in s.layers])
         self.arena = Arena(regions, s.backend.checked, allocate)
-        own = Workspace(s.derived, scratch or Scratch(), self.arena.bytes, train)
-        self._workspace = own if self._backend.lowering else None
-        self["number"][0] = number
-        self["rng"][:, 0] = s.seed
+        self._workspace = (
+            Workspace(s.derived, scratch or Scratch(), self.arena.bytes, train) if self._backend.lowering else None
+        )
+        self["number"][0], self["rng"][:, 0] = number, s.seed
         self["rng"][:, 2] = np.arange(len(s.layers))
         self._loads: dict[int, tuple[Source | Array, Program]] = {}
         self._programs: dict[Hashable, Program] = {}

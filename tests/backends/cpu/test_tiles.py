@@ -21,7 +21,6 @@ from minicnn.backends.cpu.tiles import (
     tile_activation,
     tile_add,
     tile_bias,
-    tile_columns,
     tile_convolve,
     tile_correlate,
     tile_dot,
@@ -29,6 +28,7 @@ from minicnn.backends.cpu.tiles import (
     tile_dot_rows,
     tile_get,
     tile_grey,
+    tile_group_columns,
     tile_inside,
     tile_multiply,
     tile_multiply_inside,
@@ -36,10 +36,10 @@ from minicnn.backends.cpu.tiles import (
     tile_numpy,
     tile_outer,
     tile_places,
-    tile_plus,
     tile_put,
     tile_set,
     tile_store,
+    tile_sum,
     tile_sum_add,
     tile_sum_add_rows,
     tile_transposed,
@@ -118,7 +118,7 @@ def multiply_inside(a, p, c):
 @kernel
 def columns(a, p, c):
     """Where vectors lie that are counted through groups, the last of them once more where there are no more."""
-    at = tile_columns(N, p[0], p[0] + p[4], p[2], p[6], p[1])
+    at = tile_group_columns(N, p[0], p[0] + p[4], p[2], p[6], p[1])
     for j in range(N):
         c[j] = at[j]
 
@@ -126,10 +126,10 @@ def columns(a, p, c):
 @kernel
 def multiply_rows(a, p, c):
     """Weights at a step times pixels of several groups, on what is there; rows past the last repeat it."""
-    at = tile_columns(N, p[7], p[7] + p[4], p[4], 100, p[6])
+    at = tile_group_columns(N, p[7], p[7] + p[4], p[4], 100, p[6])
     t = tile_get(tile_zeros(a, M, N), a, p[5], p[1], p[2], at)
     t = tile_multiply_rows(t, a, p[3], p[1], p[2], a, at, p[0])
-    tile_put(t, c, p[5], p[1] + ROW, p[2], tile_columns(N, 0, p[4], 1, LANES, 0))
+    tile_put(t, c, p[5], p[1] + ROW, p[2], tile_group_columns(N, 0, p[4], 1, LANES, 0))
 
 
 @kernel
@@ -137,7 +137,7 @@ def plus(a, p, c):
     """The sum of two tiles."""
     at = tile_places(N, 0, 1, LANES, 0)
     t, u = (tile_get(tile_zeros(a, M, N), a, p[5], p[1], p[2], at), tile_get(tile_zeros(a, M, N), a, p[0], p[1], p[2], at))
-    tile_put(tile_plus(t, u), c, p[5], p[1] + ROW, p[2], at)
+    tile_put(tile_sum(t, u), c, p[5], p[1] + ROW, p[2], at)
 
 
 @kernel

@@ -15,16 +15,16 @@ from ..compile.jit import Kernel, kernel
 from ..tiles import (
     tile_add,
     tile_bias,
-    tile_columns,
     tile_get,
+    tile_group_columns,
     tile_multiply,
     tile_multiply_rows,
     tile_outer,
     tile_places,
-    tile_plus,
     tile_put,
     tile_set,
     tile_store,
+    tile_sum,
     tile_transposed,
     tile_width,
     tile_zeros,
@@ -62,8 +62,8 @@ def _bias(size: int, vectors: int) -> Kernel:
             for top in range(0, M, TALL):
                 bottom = min(M, top + TALL)
                 for v in range(0, G * parts, vectors):
-                    xs = tile_columns(vectors, v, G * parts, parts, x_group, w)
-                    ys = tile_columns(vectors, v, G * parts, parts, y_group, w)
+                    xs = tile_group_columns(vectors, v, G * parts, parts, x_group, w)
+                    ys = tile_group_columns(vectors, v, G * parts, parts, y_group, w)
                     for m in range(top, bottom, size):
                         rows = min(size, bottom - m)
                         t = tile_zeros(x, size, vectors)
@@ -99,8 +99,8 @@ def _tn(size: int, vectors: int, pieces: int) -> Kernel:
                         tile, row = (k - top) // size, (k - top) % size
                         packed[tile * each + (m - first) * size + row] = W[m, k]
                 for v in range(0, G * parts, vectors):
-                    dys = tile_columns(vectors, v, G * parts, parts, dy_group, w)
-                    dxs = tile_columns(vectors, v, G * parts, parts, dx_group, w)
+                    dys = tile_group_columns(vectors, v, G * parts, parts, dy_group, w)
+                    dxs = tile_group_columns(vectors, v, G * parts, parts, dx_group, w)
                     for k in range(top, bottom, size):
                         rows, at = min(size, bottom - k), (k - top) // size * each
                         t = tile_zeros(dy, size, vectors)
@@ -149,7 +149,7 @@ def _outer(size: int, vectors: int, add: bool) -> Kernel:
                             if add or first > 0:
                                 tile_add(t, dW, m * dw_row + k, dw_row, rows, K - k)
                             else:
-                                total = tile_plus(total, t) if lot > 0 else t
+                                total = tile_sum(total, t) if lot > 0 else t
                         if not add and first == 0:
                             tile_set(total, dW, m * dw_row + k, dw_row, rows, K - k)
 

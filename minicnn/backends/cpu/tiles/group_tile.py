@@ -17,7 +17,7 @@ from .tile import _places
 
 
 @intrinsic(prefer_literal=True)
-def tile_columns(typingctx: Any, n: Any, v: Any, count: Any, parts: Any, apart: Any, width: Any) -> Any:
+def tile_group_columns(typingctx: Any, n: Any, v: Any, count: Any, parts: Any, apart: Any, width: Any) -> Any:
     """For j < n, with u = min(v + j, count − 1): u // parts · apart + u % parts · width, the offsets of n vectors."""
     if not isinstance(n, types.IntegerLiteral):
         return None
@@ -77,7 +77,7 @@ def tile_multiply_rows(typingctx: Any, t: Any, a: Any, ai: Any, astep: Any, rows
 
 
 @intrinsic
-def tile_plus(typingctx: Any, t: Any, u: Any) -> Any:
+def tile_sum(typingctx: Any, t: Any, u: Any) -> Any:
     """t + u."""
     if t != u:
         return None

@@ -56,7 +56,7 @@ def tile_places(n: int, p: int, width: int, row: int, step: int) -> Array:
     return places // width * row + places % width * step
 
 
-def tile_columns(n: int, v: int, count: int, parts: int, apart: int, width: int) -> Array:
+def tile_group_columns(n: int, v: int, count: int, parts: int, apart: int, width: int) -> Array:
     """For j < n, with u = min(v + j, count − 1): u // parts · apart + u % parts · width, the offsets of n vectors."""
     vectors = np.minimum(v + np.arange(n), count - 1)
     return vectors // parts * apart + vectors % parts * width
@@ -174,7 +174,7 @@ def tile_get(t: Array, c: Array, ci: int, rstep: int, rows: int, places: Array) 
     return _vectors(c, ci + rstep * _clamped(len(t), rows)[:, None] + places, t.shape[2])
 
 
-def tile_plus(t: Array, u: Array) -> Array:
+def tile_sum(t: Array, u: Array) -> Array:
     """t + u."""
     return t + u
 
