@@ -40,7 +40,7 @@ def test_the_readmes_example_prints_their_accuracy(python):
 
 def test_the_readmes_classifier_learns_the_packaged_digits_and_comes_back_from_its_file(python):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
-    (block,) = [b for b in blocks if "classifier.save(" in b]
+    (block,) = [b for b in blocks if 'save("digits.safetensors")' in b]
     code = block.replace("load_mnist()", 'load_mnist(source="subset")').replace("lenet5_modern()", "lenet5_modern(threads=1)")
     lines = python(code, MINICNN_CACHE=python.kept).splitlines()
     assert lines[-2].startswith("['seven' 'two' 'one'] [")
