@@ -15,10 +15,14 @@ import nox
 PYTHONS = ("3.11", "3.12", "3.13")
 OLD = "3.10"
 EXTRAS = "core-test"
-CORE = ("nn", "engine", "optim", "data", "train", "serve", "io", "fuzz", "backends", "test_platforms.py", "test_sklearn.py")
-"""What of ``tests/`` is run everywhere: the whole package but its programs, its pages and the CUDA backend."""
+CORE = (
+    *("nn", "engine", "optim", "data", "train", "serve", "io", "backends/cpu/test_cache.py"),
+    *("test_platforms.py", "test_sklearn.py"),
+)
+"""What of ``tests/`` is run everywhere: layers with all their kernels, networks, training, files, services, the cache."""
 
-LEFT_OUT = ("--ignore=tests/backends/cuda", "--ignore=tests/browser")
+KERNELS = ("nn/test_layers.py", *(f"backends/cpu/test_{name}.py" for name in ("conv_kernels", "winograd", "depthwise")))
+"""What is run for smaller processors: all layers, and the kernels of which the processor decides the form."""
 
 MACHINES = {"avx2": "+avx,+avx2,+fma,+sse4.2", "no-fma": "+avx,+avx2,+sse4.2", "sse2": "+sse2"}
 """Smaller processors by the features that kernels may use."""
@@ -30,17 +34,17 @@ nox.options.default_venv_backend = "venv"
 nox.options.sessions = ["core", "oldest", "newest", "machine", "old-python"]
 
 
-def tested(session, *more):
-    """Run the core suite."""
+def tested(session, parts):
+    """Run parts of the tests, or those that are given behind ``--``."""
     session.env["MINICNN_CACHE"] = str(Path(session.create_tmp(), "kernels"))
-    session.run("python", "-m", "pytest", "-q", *LEFT_OUT, *more, *(session.posargs or [f"tests/{name}" for name in CORE]))
+    session.run("python", "-m", "pytest", "-q", *(session.posargs or [f"tests/{name}" for name in parts]))
 
 
 @nox.session(python=PYTHONS)
 def core(session):
     """The core suite on every Python that minicnn is for."""
     session.install("-e", f".[{EXTRAS}]")
-    tested(session)
+    tested(session, CORE)
 
 
 @nox.session(python=PYTHONS[0])
@@ -49,14 +53,14 @@ def oldest(session):
     constraints = Path(session.create_tmp(), "oldest.txt")
     constraints.write_text("\n".join(lowest()) + "\n")
     session.install("-e", f".[{EXTRAS}]", "-c", str(constraints))
-    tested(session)
+    tested(session, CORE)
 
 
 @nox.session(python=PYTHONS[-1])
 def newest(session):
     """The newest versions, betas among them."""
     session.install("--pre", "-U", "numpy", "numba", "-e", f".[{EXTRAS}]")
-    tested(session)
+    tested(session, CORE)
 
 
 @nox.session(python=PYTHONS[0])
@@ -65,7 +69,7 @@ def machine(session, machine):
     """Kernels compiled for smaller processors."""
     session.install("-e", f".[{EXTRAS}]")
     session.env |= {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": MACHINES[machine]}
-    tested(session, "-m", "interpreted")
+    tested(session, KERNELS)
 
 
 @nox.session(python=OLD, name="old-python")

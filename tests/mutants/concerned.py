@@ -13,7 +13,7 @@ from typing import Any
 
 from .forks import forked
 
-SECONDS = 590
+SECONDS = 1500
 """How long a file of tests may take."""
 
 OPTIONS = ("-o", "addopts=", "-p", "no:xdist", "-p", "no:cacheprovider", "-q", "--tb=short")

@@ -54,9 +54,11 @@ def forked(work: Callable[[], int], log: Path, seconds: float) -> tuple[str, flo
     Args:
         work: returns the code.
         log: the file for what it prints.
-        seconds: how long it may take; then it is killed, with all processes that it started.
+        seconds: how long it may take; then it is killed, with all processes that it started. What both spend stopped, for the
+            sake of a measurement beside them, is not counted.
     """
-    started = time.monotonic()
+    started = turn = time.monotonic()
+    stopped = 0.0
     child = os.fork()
     if child == 0:
         _work(work, log)
@@ -64,7 +66,9 @@ def forked(work: Callable[[], int], log: Path, seconds: float) -> tuple[str, flo
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
             break
-        if time.monotonic() - started > seconds:
+        stopped += max(0.0, time.monotonic() - turn - 5)
+        turn = time.monotonic()
+        if turn - started - stopped > seconds:
             status = None
             break
         time.sleep(0.02)
@@ -72,9 +76,9 @@ def forked(work: Callable[[], int], log: Path, seconds: float) -> tuple[str, flo
         os.killpg(child, signal.SIGKILL)  # a child that is gone may have left others
     if status is None:
         os.waitpid(child, 0)
-        return "time", time.monotonic() - started
+        return "time", time.monotonic() - started - stopped
     code = os.waitstatus_to_exitcode(status)
-    return str(code) if code >= 0 else f"signal {-code}", time.monotonic() - started
+    return str(code) if code >= 0 else f"signal {-code}", time.monotonic() - started - stopped
 
 
 def _work(work: Callable[[], int], log: Path) -> None:
