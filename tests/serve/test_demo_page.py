@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import threading
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -561,6 +562,23 @@ def test_a_training_can_be_stopped_and_a_new_one_ends_the_one_before(client, mon
     head, _ = finished(client)
     assert (head["run"], head["state"]) == (second, "stopped")
     assert head["step"] < 1000
+
+
+def test_a_training_ends_when_the_next_is_already_to_be_seen(monkeypatch):
+    """A page that saw it stopped and no other would follow no more."""
+    monkeypatch.setattr(live, "PACE", 0.05)
+    trainings, seen = live.Live(), []
+
+    class Told(threading.Event):
+        def set(self):
+            seen.append(trainings.snapshot(0)[0])
+            super().set()
+
+    trainings.start(RECIPES[0], 1000, 0.003)
+    trainings._run.stop = Told()
+    assert trainings.start(RECIPES[-1], 7, 0.003) == 2
+    assert [(each["run"], each["state"], each["steps"]) for each in seen] == [(2, "running", 7)]
+    trainings.stop()
 
 
 def test_a_training_whose_loss_is_lost_says_so(client):

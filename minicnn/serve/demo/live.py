@@ -71,9 +71,10 @@ class Live:
             The number of the training.
         """
         with self._lock:
-            number = 1 if self._run is None else self._run.number + 1
-            self._end()
+            before, thread = self._run, self._thread
+            number = 1 if before is None else before.number + 1
             run = self._run = Run(number, recipe, steps, recipe.classifier(rate))
+            _end(before, thread)  # after a page can see the new one: it follows no training that has been stopped
             self._thread = threading.Thread(target=_train, args=(run,), name="train", daemon=True)
             self._thread.start()
             return number
@@ -81,12 +82,7 @@ class Live:
     def stop(self) -> None:
         """End the training."""
         with self._lock:
-            self._end()
-
-    def _end(self) -> None:
-        if self._run is not None and self._thread is not None:
-            self._run.stop.set()
-            self._thread.join(30)
+            _end(self._run, self._thread)
 
     def ready(self) -> Ready:
         """The network in training.
@@ -125,6 +121,13 @@ class Live:
         head |= {"layers": names, "first": first, "accuracies": run.accuracies, "looked": run.ready is not None}
         losses = np.array(run.losses[max(0, after) : done], np.float32)
         return head, {"losses": losses, "kernels": kernels[:, 0], "grads": grads[:, 0], "sizes": sizes}
+
+
+def _end(run: Run | None, thread: threading.Thread | None) -> None:
+    """End a training, if there is one, and wait until its step is done."""
+    if run is not None and thread is not None:
+        run.stop.set()
+        thread.join(30)
 
 
 def _train(run: Run) -> None:
