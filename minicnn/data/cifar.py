@@ -179,6 +179,9 @@ def _of_archive(path: Path) -> dict[str, Batch]:
         for member, stream in _members(unpacked(file), shown(path)):
             name = member.name.rpartition("/")[2].removesuffix(".bin")
             if member.type in (REGTYPE, AREGTYPE, CONTTYPE) and member.name.endswith(".bin") and name in (*TRAINING, TEST):
+                if name in batches:
+                    what = f"expected one {name}.bin in the archive, got another, {member.name!r}"
+                    raise DataError(shown(path), what, "give the archive of CIFAR-10")
                 batches[name] = _of_records(stream, member.size, f"{shown(path)}: {member.name}")
     return batches
 

@@ -386,6 +386,11 @@ def test_faults_of_an_archive(file):
     fails(load_cifar10, file(content.getvalue(), ARCHIVE), "expected all six batches of CIFAR-10, got no data_batch_1")
 
 
+def test_an_archive_with_two_batches_of_one_name(file):
+    what = rf"expected one {TEST}.bin in the archive, got another, 'other/{TEST}.bin'; give the archive of CIFAR-10$"
+    fails(load_cifar10, file(tar({**FILES, f"other/{TEST}.bin": BINARY}), ARCHIVE), what)
+
+
 def test_an_archive_that_ends_early(file):
     raw = tar(FILES, "w")
     for length in (100, 512, 700, 512 + 2 * RECORD - 1, len(raw) // 2):

@@ -129,13 +129,17 @@ def archive(drawn):
 
 def check_archive(content):
     try:
-        found = load_cifar10(path_of(content))
+        loaded = load_cifar10(path_of(content))
     except DataError as error:
         return refused(error)
     with tarfile.open(fileobj=io.BytesIO(content)) as other:
-        files = {member.name.rpartition("/")[2]: member for member in other if member.isreg() and member.name.endswith(".bin")}
+        needed = [f"{name}.bin" for name in (*TRAINING, TEST)]
+        plain = [each for each in other if each.isreg() and each.offset_data == each.offset + BLOCK]  # longer names are not read
+        found = [(name, each) for each in plain if (name := each.name.rpartition("/")[2]) in needed]
+        files = dict(found)
+        assert len(files) == len(found), "expected a refusal of two batches of one name"
         batches = {name: batch_of(other.extractfile(files[f"{name}.bin"]).read()) for name in (*TRAINING, TEST)}
     images, labels = (np.concatenate([batches[name][part] for name in TRAINING]) for part in (0, 1))
-    same(found.train_images, found.train_labels, (images, labels))
-    same(found.test_images, found.test_labels, batches[TEST])
+    same(loaded.train_images, loaded.train_labels, (images, labels))
+    same(loaded.test_images, loaded.test_labels, batches[TEST])
     return True
