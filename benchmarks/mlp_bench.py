@@ -45,7 +45,7 @@ def network(sizes: Sequence[int], **options: Any) -> Network:
 
 def train(name: str, batch: int, threads: int) -> dict[str, Work]:
     """The timed training steps, by name."""
-    return zoo_bench.train(name, Model(partial(network, SIZES[name])), batch, threads, compiled=False)
+    return zoo_bench.train(name, Model(partial(network, SIZES[name])), batch, threads, compiled=False, in_graph=False)
 
 
 def infer(name: str, batch: int, threads: int) -> dict[str, Work]:

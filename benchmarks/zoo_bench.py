@@ -1,10 +1,11 @@
-"""Every model of the package: training and inference against PyTorch, and inference against ONNX Runtime.
+"""Every model of the package: training against PyTorch and TensorFlow, and inference against PyTorch and ONNX Runtime.
 
 Each model at its own shape, on the same random float32 images in memory, with the same parameters. PyTorch is the faster of
 contiguous and channels_last, and with ``--compile`` also ``torch.compile``, whose compiling is not timed; it predicts under
-``inference_mode``. ONNX Runtime gets what PyTorch's exporter writes, if onnx, onnxscript and onnxruntime are installed. Losses
-of the first steps, without dropout, and outputs are compared before anything is timed. The process is limited to as many
-processors as there are threads. Run: python benchmarks/zoo_bench.py [--threads N] [--models NAME ...] [--batch N] [--compile]
+``inference_mode``. TensorFlow trains in NHWC, with the loop over steps inside one graph. ONNX Runtime gets what PyTorch's
+exporter writes, if onnx, onnxscript and onnxruntime are installed. Losses of the first steps, without dropout, what these made
+of TensorFlow's parameters, and outputs are compared before anything is timed. The process is limited to as many processors as
+there are threads. Run: python benchmarks/zoo_bench.py [--threads N] [--models NAME ...] [--batch N] [--compile]
 
 With ``--memory`` it measures the peak resident size of training less that after import, each in a process of its own.
 """
@@ -18,7 +19,7 @@ from typing import Any
 
 import harness
 import numpy as np
-from harness import ABSENT, BenchmarkError, Column, Work, processes, say
+from harness import ABSENT, BenchmarkError, Column, Looped, Work, processes, say
 from harness.cases import order
 from harness.zoo import ZOO, Model, without_dropout
 
@@ -27,6 +28,9 @@ from minicnn import SGD, Network
 QUICK = ("lenet5_modern", "keyword_cnn")
 AGREE, BATCHES = 3, 4
 """Steps whose losses are compared, and batches of images that are there."""
+
+APART = 0.02
+"""By how much of the way that parameters went in these steps they may end apart: rounding grows from step to step."""
 
 STEPS = 10
 """Training steps of a process whose memory is measured."""
@@ -41,6 +45,7 @@ COLUMNS = (
     Column("eager ms", 9, ".3f"),
     Column("layout", 10),
     Column("compiled ms", 11, ".3f"),
+    Column("tf ms", 9, ".3f"),
     Column("onnx ms", 9, ".3f"),
     Column("/ eager", 7, ".2f"),
     Column("/ best", 6, ".2f"),
@@ -75,7 +80,17 @@ def layouts(net: Network) -> tuple[str, ...]:
     return ("contiguous", "last") if len(net.in_shape) == 3 else ("contiguous",)
 
 
-def trainers(model: Model, net: Network, x: Any, target: Any, batch: int, compiled: bool) -> dict[str, Any]:
+def trainers(model: Model, net: Network, x: Any, target: Any, batch: int, compiled: bool, in_graph: bool) -> dict[str, Any]:
+    """The training loops of PyTorch and, with ``in_graph``, of TensorFlow, by name."""
+    found = torch_trainers(model, net, x, target, batch, compiled)
+    if in_graph and harness.peer("tensorflow") is not None:
+        from peers import train_tensorflow
+
+        found["tensorflow"] = train_tensorflow.training(model, net, x, target, batch)
+    return found
+
+
+def torch_trainers(model: Model, net: Network, x: Any, target: Any, batch: int, compiled: bool) -> dict[str, Any]:
     """PyTorch's training loops, by name."""
     if harness.peer("torch") is None:
         return {}
@@ -91,19 +106,38 @@ def trainers(model: Model, net: Network, x: Any, target: Any, batch: int, compil
     }
 
 
-def compare_training(name: str, model: Model, x: Any, target: Any, batch: int, threads: int, compiled: bool) -> None:
+def compare_training(
+    name: str, model: Model, x: Any, target: Any, batch: int, threads: int, compiled: bool, in_graph: bool
+) -> None:
     """Train all contenders for some steps without dropout.
 
     Raises:
-        BenchmarkError: their losses differ.
+        BenchmarkError: their losses differ, or what TensorFlow's steps made of parameters and running statistics.
     """
     net = without_dropout(model.make(threads=1, seed=1), threads=threads, seed=1)
-    theirs = trainers(model, net, x, target, batch, compiled)
-    own = Own(model, net, x, target, batch)
+    theirs = trainers(model, net, x, target, batch, compiled, in_graph)
+    own, start = Own(model, net, x, target, batch), net.params.flat.copy()
     expected = np.array([own.step() for _ in range(AGREE)])
     for peer, contender in theirs.items():
         got = np.array([float(contender.step()) for _ in range(AGREE)])
         refuse_difference(f"{name}: losses of {peer}", got, expected, 1e-3)
+    if "tensorflow" in theirs:
+        compare_arrays(f"{name}: tensorflow", theirs["tensorflow"].arrays(), net, start)
+
+
+def compare_arrays(who: str, got: Mapping[str, Any], net: Network, start: Any) -> None:
+    """Compare parameters and running statistics after some steps.
+
+    Raises:
+        BenchmarkError: they differ.
+    """
+    end = np.concatenate([got[name].ravel() for name in net.params])
+    apart = float(np.linalg.norm(end - net.params.flat) / np.linalg.norm(net.params.flat - start))
+    if not apart <= APART:
+        raise BenchmarkError(f"{who}'s parameters end {apart:.1e} of the way apart; nothing was timed", code=1)
+    for name in net.state:
+        if name in got:
+            refuse_difference(f"{who}'s values of {name}", got[name], net.state[name], 1e-3)
 
 
 def refuse_difference(who: str, got: Any, expected: Any, most: float) -> None:
@@ -117,14 +151,19 @@ def refuse_difference(who: str, got: Any, expected: Any, most: float) -> None:
         raise BenchmarkError(f"{who} differ by {worst:.1e}; nothing was timed", code=1)
 
 
-def train(name: str, model: Model, batch: int, threads: int, compiled: bool) -> dict[str, Work]:
+def train(name: str, model: Model, batch: int, threads: int, compiled: bool, in_graph: bool = True) -> dict[str, Work]:
     """The timed training steps, by name."""
     x, target = model.data(BATCHES * batch)
-    compare_training(name, model, x, target, batch, threads, compiled)
+    compare_training(name, model, x, target, batch, threads, compiled, in_graph)
     nets = [model.make(threads=threads, seed=1) for _ in range(2)]
-    theirs = trainers(model, nets[0], x, target, batch, compiled)
+    theirs = trainers(model, nets[0], x, target, batch, compiled, in_graph)
     ours = {who: Own(model, net, x, target, batch) for who, net in zip(("own", "control"), nets, strict=True)}
-    return {who: contender.step for who, contender in (ours | theirs).items()}
+    return {who: step_of(contender) for who, contender in (ours | theirs).items()}
+
+
+def step_of(contender: Any) -> Work:
+    """A contender's step; several are one call where it has a loop for them."""
+    return Looped(contender.steps) if hasattr(contender, "steps") else contender.step
 
 
 def infer(name: str, model: Model, batch: int, threads: int, compiled: bool) -> dict[str, Work]:
@@ -178,6 +217,7 @@ def measure(name: str, kind: str, batch: int, options: Any, rounds: int, least: 
     row |= {
         "layout": eager.split()[1] if eager else ABSENT,
         "compiled_ms": compiled and ms[compiled],
+        "tensorflow_ms": ms.get("tensorflow"),
         "onnx_ms": ms.get("onnx"),
     }
     row |= {"over_eager": ms[eager] / ms["own"] if eager else None, "over_best": min(theirs) / ms["own"] if theirs else None}
@@ -259,7 +299,7 @@ def chosen(options: Any) -> list[str]:
 
 def benchmark(given: Sequence[str]) -> None:
     """Measure, print, write."""
-    parser = harness.arguments("Every model: minicnn against PyTorch and ONNX Runtime.")
+    parser = harness.arguments("Every model: minicnn against PyTorch, TensorFlow and ONNX Runtime.")
     parser.add_argument("--models", nargs="+", metavar="NAME", help="these models alone")
     parser.add_argument("--rounds", type=int, dest="repeats", metavar="N", help="the same as --repeats")
     parser.add_argument("--batch", type=int, default=64, metavar="N", help="images in a step (default 64)")
@@ -269,7 +309,11 @@ def benchmark(given: Sequence[str]) -> None:
     harness.check_arguments(options)
     names = chosen(options)
     harness.keep_to(options.threads)
-    machine = harness.machine_info(options.threads, ("torch", "onnxruntime"))
+    if harness.peer("tensorflow") is not None and not options.memory:
+        from peers import train_tensorflow
+
+        train_tensorflow.limit(options.threads)
+    machine = harness.machine_info(options.threads, ("torch", "tensorflow", "onnxruntime"))
     say(harness.machine_line(machine))
     rounds, least = options.repeats or (3 if options.quick else 11), 0.0 if options.quick else 0.1
     rows = []

@@ -96,7 +96,9 @@ def _convolution(bound: Any) -> Part:
         parts = (channels, filters // channels, *window.kernel)
         form = Form(lambda W: W.reshape(parts).transpose(2, 3, 0, 1), lambda W: W.transpose(2, 3, 0, 1).reshape(shape))
         steps, gaps = [1, *stride, 1], window.dilation
-        return Part(lambda p, _, x: _with_bias(p, tf.nn.depthwise_conv2d(x, p["W"], steps, padding, dilations=gaps)), {"W": form})
+        return Part(
+            lambda p, _, x: _with_bias(p, tf.nn.depthwise_conv2d(x, p["W"], steps, padding, dilations=gaps)), {"W": form}
+        )
     full = (filters, channels // layer.groups, *window.kernel)
     form = Form(lambda W: W.reshape(full).transpose(2, 3, 1, 0), lambda W: W.transpose(3, 2, 0, 1).reshape(shape))
 
@@ -147,7 +149,9 @@ def _sparse(bound: Any) -> Part:
         kernels = W * tf.constant(mask, W.dtype) if own else tf.gather(tf.pad(W, [[0, 0], [0, 0], [0, 1]]), table.T, axis=2)
         return tf.nn.bias_add(tf.nn.conv2d(x, kernels, 1, "VALID"), tf.gather(p["b"], groups))
 
-    return Part(work, {"W": Form(dense, packed) if own else Form(lambda W: W.transpose(1, 2, 0), lambda W: W.transpose(2, 0, 1))})
+    return Part(
+        work, {"W": Form(dense, packed) if own else Form(lambda W: W.transpose(1, 2, 0), lambda W: W.transpose(2, 0, 1))}
+    )
 
 
 def _dense(bound: Any, order: Shape | None) -> Part:
@@ -223,20 +227,14 @@ def _normalisation(bound: Any) -> Part:
     layer, channels = bound.layer, bound.in_shape[0]
     if layer.momentum is None or not layer.track_running_stats:
         raise refuse(bound, "running statistics with a momentum", layer)
-    fixed = {"W": np.ones(channels, np.float32), "b": np.zeros(channels, np.float32)}
+    fixed: Variables = {"W": np.ones(channels, np.float32), "b": np.zeros(channels, np.float32)}
 
     def work(p: Variables, train: bool, x: Any) -> Any:
         p = fixed | p
         maps = x if len(x.shape) == 4 else x[:, None, None]
-        statistics = {} if train else {"mean": p["running_mean"], "variance": p["running_var"]}
-        y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-            x=maps,
-            scale=p["W"],
-            offset=p["b"],
-            epsilon=layer.eps,
-            is_training=train,
-            **({"mean": [], "variance": []} | statistics),
-        )
+        options = {"scale": p["W"], "offset": p["b"], "epsilon": layer.eps, "is_training": train}
+        used = {"mean": [], "variance": []} if train else {"mean": p["running_mean"], "variance": p["running_var"]}
+        y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(x=maps, **options, **used)
         if train:
             for running, value in ((p["running_mean"], mean), (p["running_var"], variance)):
                 running.assign_add(layer.momentum * (value - running))
@@ -307,7 +305,7 @@ PARTS: dict[str, Callable[[Any], Part]] = {
     "Reshape": _reshaped,
     "Softmax": lambda bound: Part(lambda p, train, x: tf.nn.softmax(x)),
     "LogSoftmax": lambda bound: Part(lambda p, train, x: tf.nn.log_softmax(x)),
-    "Add": lambda bound: Part(lambda p, train, *xs: tf.add_n(xs)),
+    "Add": lambda bound: Part(lambda p, train, *xs: sum(xs[1:], xs[0])),  # XNNPACK has no sum of several
     "Concat": lambda bound: Part(lambda p, train, *xs: tf.concat(xs, -1)),
 }
 """Makes the form of any other layer but ``Dense``, by its class."""

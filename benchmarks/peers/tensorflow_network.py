@@ -18,7 +18,7 @@ from peers.tensorflow_layers import FUNCTIONS, Form, Part, Variables, in_order, 
 AS_IT_IS = Form(lambda a: a, lambda a: a)
 
 
-class TensorFlowNetwork:
+class TensorFlowNetwork(tf.Module):  # type: ignore[misc]
     """A network whose images and maps are in NHWC.
 
     Args:
@@ -33,6 +33,7 @@ class TensorFlowNetwork:
     """
 
     def __init__(self, net: Network) -> None:
+        super().__init__()
         if len(net.in_shapes) > 1 or len(net.outputs) > 1:
             raise BenchmarkError("expected a network of one input and one output for TensorFlow, got several")
         if unlike := [b.name for b in net.layers if b.owner != b.name or b.frozen]:
@@ -134,7 +135,9 @@ def adam(every: list[Any], rate: float) -> Update:
 
     def update(gradients: list[Any]) -> None:
         count.assign_add(1.0)
-        epsilon = 1e-8 * tf.sqrt(-tf.math.expm1(count * np.log(0.999)))  # the kernel adds it to the root of a moment, uncorrected
+        epsilon = 1e-8 * tf.sqrt(
+            -tf.math.expm1(count * np.log(0.999))
+        )  # the kernel adds it to the root of a moment, uncorrected
         powers = {"beta1_power": tf.pow(0.9, count), "beta2_power": tf.pow(0.999, count)}
         for v, m, s, g in zip(every, first, second, gradients, strict=True):
             where = {"var": v.handle, "m": m.handle, "v": s.handle, "grad": g}

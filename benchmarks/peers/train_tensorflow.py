@@ -69,6 +69,10 @@ class Loop:
         """Several steps in one call; returns the loss of the last."""
         return self._loop(tf.constant(np.stack([self._next() for _ in range(count)]))).numpy()
 
+    def arrays(self) -> dict[str, Array]:
+        """Parameters and running statistics, as minicnn has them."""
+        return self.network.arrays()
+
 
 class TensorFlow(Loop):
     """The training of a case.
