@@ -29,8 +29,9 @@ QUICK = ("lenet5_modern", "keyword_cnn")
 AGREE, BATCHES = 3, 4
 """Steps whose losses are compared, and batches of images that are there."""
 
-APART = 0.02
-"""By how much of the way that parameters went in these steps they may end apart: rounding grows from step to step."""
+APART = 0.05
+"""By how much of the way that parameters went in these steps they may end apart. In float32 those of a MobileNet end 2 % of the
+way from where float64 leads, TensorFlow's or minicnn's; without momentum they would end 46 % short."""
 
 STEPS = 10
 """Training steps of a process whose memory is measured."""

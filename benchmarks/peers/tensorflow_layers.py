@@ -18,6 +18,7 @@ import tensorflow as tf
 from harness import BenchmarkError
 
 from minicnn.arrays import Shape
+from minicnn.nn.window import Window
 from peers.nhwc import Array, groups_of, padding_of, reaching, size_of, table_of
 
 Variables = dict[str, Any]
@@ -101,11 +102,26 @@ def _convolution(bound: Any) -> Part:
         )
     full = (filters, channels // layer.groups, *window.kernel)
     form = Form(lambda W: W.reshape(full).transpose(2, 3, 1, 0), lambda W: W.transpose(3, 2, 0, 1).reshape(shape))
+    convolve = _convolve if window.dilation == (1, 1) else _dilated
 
     def work(p: Variables, train: bool, x: Any) -> Any:
-        return _with_bias(p, tf.nn.conv2d(x, p["W"], stride, padding, dilations=window.dilation))
+        if not train or layer.groups == 1:
+            return _with_bias(p, convolve(x, p["W"], window, padding))
+        parts = zip(tf.split(x, layer.groups, 3), tf.split(p["W"], layer.groups, 3), strict=True)
+        return _with_bias(p, tf.concat([convolve(part, W, window, padding) for part, W in parts], 3))
 
     return Part(work, {"W": form})
+
+
+def _convolve(x: Any, W: Any, window: Window, padding: Any) -> Any:
+    """With groups on a CPU it has no gradient."""
+    return tf.nn.conv2d(x, W, window.stride, padding)
+
+
+def _dilated(x: Any, W: Any, window: Window, padding: Any) -> Any:
+    """``conv2d`` has no gradient of a dilated convolution on a CPU, and this function takes no numbers as padding."""
+    named = padding if isinstance(padding, str) else "VALID"
+    return tf.nn.convolution(x if named == padding else tf.pad(x, padding), W, 1, named, dilations=window.dilation)
 
 
 def _transposed(bound: Any) -> Part:
@@ -147,7 +163,8 @@ def _sparse(bound: Any) -> Part:
     def work(p: Variables, train: bool, x: Any) -> Any:
         W = p["W"]
         kernels = W * tf.constant(mask, W.dtype) if own else tf.gather(tf.pad(W, [[0, 0], [0, 0], [0, 1]]), table.T, axis=2)
-        return tf.nn.bias_add(tf.nn.conv2d(x, kernels, 1, "VALID"), tf.gather(p["b"], groups))
+        bias = p["b"] if layer.group_sizes is None else tf.gather(p["b"], groups)
+        return tf.nn.bias_add(tf.nn.conv2d(x, kernels, 1, "VALID"), bias)
 
     return Part(
         work, {"W": Form(dense, packed) if own else Form(lambda W: W.transpose(1, 2, 0), lambda W: W.transpose(2, 0, 1))}
@@ -217,7 +234,7 @@ def _larger(bound: Any) -> Part:
     layer, size = bound.layer, bound.plan.out_shape[1:]
     if layer.align_corners:
         raise refuse(bound, "corners that are not aligned", layer)
-    return Part(lambda p, train, x: tf.image.resize(x, size, layer.mode))
+    return Part(lambda p, train, x: tf.cast(tf.image.resize(x, size, layer.mode), x.dtype))
 
 
 # --- statistics ---

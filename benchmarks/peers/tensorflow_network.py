@@ -76,7 +76,7 @@ class TensorFlowNetwork(tf.Module):  # type: ignore[misc]
         """Gradients of ``trained`` by minicnn's names, in its layout."""
         waiting = iter(given)
         return {
-            f"{b.name}.{name}": _form(part, name).back(next(waiting).numpy())
+            f"{b.name}.{name}": _form(part, name).back(tf.convert_to_tensor(next(waiting)).numpy())
             for b, part in zip(self._layers, self._parts, strict=True)
             for name in b.plan.params
         }

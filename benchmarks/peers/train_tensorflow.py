@@ -87,7 +87,7 @@ class TensorFlow(Loop):
         on, off = getattr(case.loss, "on", 1.0), getattr(case.loss, "off", 0.0)
 
         def squares(y: Any, labels: Any) -> Any:
-            return tf.reduce_mean((tf.reshape(y, (-1, 10)) - tf.one_hot(labels, 10, on, off)) ** 2)
+            return tf.reduce_mean((tf.reshape(y, (-1, 10)) - tf.one_hot(labels, 10, on, off, dtype=tf.float32)) ** 2)
 
         criterion = CRITERIA["classes"] if type(case.loss).__name__ == "CrossEntropy" else squares
         network = TensorFlowNetwork(net)
