@@ -257,8 +257,9 @@ class Peak:
 def keep_to(threads: int) -> None:
     """Limit the process to as many processors as there are threads: some libraries use all they can.
 
-    Call it before those libraries are imported. It also sets PyTorch's threads.
+    Call it before those libraries are imported. It also sets PyTorch's threads, and TensorFlow logs errors alone.
     """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     torch = peer("torch")

@@ -13,7 +13,8 @@ from harness import BenchmarkError
 from minicnn import Network
 from minicnn.arrays import Shape
 from peers.nhwc import Array, outputs_of
-from peers.tensorflow_layers import FUNCTIONS, Form, Part, Variables, in_order, part_of
+from peers.tensorflow_layers import FUNCTIONS, in_order, part_of
+from peers.tensorflow_parts import Form, Part, Variables
 
 AS_IT_IS = Form(lambda a: a, lambda a: a)
 
