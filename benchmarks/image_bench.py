@@ -1,8 +1,10 @@
-"""Inference on one image and on a few: minicnn, ONNX Runtime, OpenVINO and PyTorch.
+"""Inference on one image and on a few: minicnn, ONNX Runtime, OpenVINO, LiteRT and PyTorch.
 
-Every contender gets the same float32 array (N, C, H, W) and returns an array by its public call; the other libraries' networks
-are made from minicnn's ONNX file or, for PyTorch, from its layers, in the faster of contiguous and channels_last. Outputs are
-compared before anything is timed. The process is limited to as many processors as there are threads.
+Every contender gets the same float32 array (N, C, H, W) and returns an array by its public call. LiteRT gets it as
+(N, H, W, C), the layout of its models, made before anything is timed. The other libraries' networks are made from
+minicnn's ONNX file; for LiteRT with XNNPACK from its layers in TensorFlow, converted for this number of images; and for PyTorch
+from its layers, in the faster of contiguous and channels_last. Outputs are compared before anything is timed. The process is
+limited to as many processors as there are threads.
 Run: python benchmarks/image_bench.py [--threads N] [--networks NAME ...] [--batches N ...]
 """
 
@@ -25,6 +27,7 @@ COLUMNS = (
     Column("minicnn µs", 10, ".1f"),
     Column("onnx µs", 8, ".1f"),
     Column("openvino µs", 11, ".1f"),
+    Column("litert µs", 9, ".1f"),
     Column("torch µs", 8, ".1f"),
     Column("/ onnx", 6, ".2f"),
     Column("/ best", 6, ".2f"),
@@ -72,10 +75,11 @@ NETWORKS: dict[str, Callable[..., Network]] = {
 
 def works_of(net: Network, x: Array, threads: int) -> dict[str, Work]:
     """The timed functions, by name."""
-    from peers import exported
+    from peers import exported, litert
 
     works: dict[str, Work] = {"own": lambda: net.predict(x), "control": lambda: net.predict(x)}
     works |= exported.predicting(net, x, threads)
+    works |= litert.predicting(net, x, threads)
     if harness.peer("torch") is not None:
         import torch
         from peers.torch_zoo import images_of, module_of
@@ -116,7 +120,7 @@ def measure(name: str, batch: int, threads: int, rounds: int, least: float) -> d
     peers = {who: value for who, value in us.items() if who not in ("own", "control")}
     layouts = [value for who, value in us.items() if who.startswith("torch")]
     row: dict[str, Any] = {"network": name, "batch": batch, "minicnn_us": us["own"], "onnx_us": us.get("onnx")}
-    row |= {"openvino_us": us.get("openvino"), "torch_us": min(layouts, default=None)}
+    row |= {"openvino_us": us.get("openvino"), "litert_us": us.get("litert"), "torch_us": min(layouts, default=None)}
     row |= {"over_onnx": us["onnx"] / us["own"] if "onnx" in us else None}
     row |= {"over_best": min(peers.values()) / us["own"] if peers else None, "control": us["control"] / us["own"]}
     return row | {"timings": {who: timing.figures() for who, timing in found.items()}}
@@ -124,7 +128,7 @@ def measure(name: str, batch: int, threads: int, rounds: int, least: float) -> d
 
 def benchmark(given: Sequence[str]) -> None:
     """Measure, print, write."""
-    parser = harness.arguments("One image and a few: minicnn against ONNX Runtime, OpenVINO and PyTorch.")
+    parser = harness.arguments("One image and a few: minicnn against ONNX Runtime, OpenVINO, LiteRT and PyTorch.")
     parser.add_argument("--networks", nargs="+", metavar="NAME", help="these networks alone")
     parser.add_argument("--batches", nargs="+", type=int, metavar="N", help="these numbers of images alone")
     options = parser.parse_args(given)
@@ -136,7 +140,7 @@ def benchmark(given: Sequence[str]) -> None:
     if min(batches) < 1:
         raise BenchmarkError(f"expected --batches of at least 1, got {min(batches)}")
     harness.keep_to(options.threads)
-    machine = harness.machine_info(options.threads, ("onnxruntime", "openvino", "torch"))
+    machine = harness.machine_info(options.threads, ("onnxruntime", "openvino", "ai_edge_litert", "tensorflow", "torch"))
     say(harness.machine_line(machine))
     rounds, least = options.repeats or (3 if options.quick else 11), 0.002 if options.quick else 0.03
     say(f"µs a call, float32, medians of {rounds} samples; {ABSENT}: not installed\n{harness.heading(COLUMNS)}")

@@ -19,6 +19,7 @@ import numpy as np
 import zoo_bench
 from harness import BenchmarkError, Column, Peak, Work, say
 from harness.zoo import Model
+from harness.zoo_training import refuse_difference
 
 from minicnn import Dense, Network, ReLU
 
@@ -45,7 +46,7 @@ def network(sizes: Sequence[int], **options: Any) -> Network:
 
 def train(name: str, batch: int, threads: int) -> dict[str, Work]:
     """The timed training steps, by name."""
-    return zoo_bench.train(name, Model(partial(network, SIZES[name])), batch, threads, compiled=False)
+    return zoo_bench.train(name, Model(partial(network, SIZES[name])), batch, threads, compiled=False, in_graph=False)
 
 
 def infer(name: str, batch: int, threads: int) -> dict[str, Work]:
@@ -57,7 +58,7 @@ def infer(name: str, batch: int, threads: int) -> dict[str, Work]:
         works |= zoo_bench.torch_predicting(net, x, compiled=False)
     expected = np.asarray(works["own"]())
     for who, work in works.items():
-        zoo_bench.refuse_difference(f"{name}: outputs of {who}", work(), expected, 1e-4)
+        refuse_difference(f"{name}: outputs of {who}", work(), expected, 1e-4)
     return works
 
 

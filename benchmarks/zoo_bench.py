@@ -1,10 +1,11 @@
-"""Every model of the package: training and inference against PyTorch, and inference against ONNX Runtime.
+"""Every model of the package: training against PyTorch and TensorFlow, and inference against PyTorch and ONNX Runtime.
 
 Each model at its own shape, on the same random float32 images in memory, with the same parameters. PyTorch is the faster of
 contiguous and channels_last, and with ``--compile`` also ``torch.compile``, whose compiling is not timed; it predicts under
-``inference_mode``. ONNX Runtime gets what PyTorch's exporter writes, if onnx, onnxscript and onnxruntime are installed. Losses
-of the first steps, without dropout, and outputs are compared before anything is timed. The process is limited to as many
-processors as there are threads. Run: python benchmarks/zoo_bench.py [--threads N] [--models NAME ...] [--batch N] [--compile]
+``inference_mode``. TensorFlow trains in NHWC, with the loop over steps inside one graph. ONNX Runtime gets what PyTorch's
+exporter writes, if onnx, onnxscript and onnxruntime are installed. Losses of the first steps, without dropout, what these made
+of TensorFlow's parameters, and outputs are compared before anything is timed. The process is limited to as many processors as
+there are threads. Run: python benchmarks/zoo_bench.py [--threads N] [--models NAME ...] [--batch N] [--compile]
 
 With ``--memory`` it measures the peak resident size of training less that after import, each in a process of its own.
 """
@@ -19,15 +20,12 @@ from typing import Any
 import harness
 import numpy as np
 from harness import ABSENT, BenchmarkError, Column, Work, processes, say
-from harness.cases import order
-from harness.zoo import ZOO, Model, without_dropout
+from harness.zoo import ZOO, Model
+from harness.zoo_training import BATCHES, Own, compare_training, layouts, refuse_difference, step_of, trainers
 
-from minicnn import SGD, Network
+from minicnn import Network
 
 QUICK = ("lenet5_modern", "keyword_cnn")
-AGREE, BATCHES = 3, 4
-"""Steps whose losses are compared, and batches of images that are there."""
-
 STEPS = 10
 """Training steps of a process whose memory is measured."""
 
@@ -41,6 +39,7 @@ COLUMNS = (
     Column("eager ms", 9, ".3f"),
     Column("layout", 10),
     Column("compiled ms", 11, ".3f"),
+    Column("tf ms", 9, ".3f"),
     Column("onnx ms", 9, ".3f"),
     Column("/ eager", 7, ".2f"),
     Column("/ best", 6, ".2f"),
@@ -56,75 +55,14 @@ MEMORY = (
 )
 
 
-class Own:
-    """minicnn's training loop: each call of ``step`` is one step."""
-
-    def __init__(self, model: Model, net: Network, x: Any, target: Any, batch: int) -> None:
-        self.net, self._x, self._target, self._loss = net, x, target, model.loss
-        self._optimizer, self._next = SGD(model.rate, momentum=0.9), order(len(x), batch)
-
-    def step(self) -> float:
-        """One step; returns its loss."""
-        loss = self.net.loss_and_grads(self._loss, self._x, self._target, self._next())
-        self._optimizer.step(self.net)
-        return loss
-
-
-def layouts(net: Network) -> tuple[str, ...]:
-    """PyTorch's memory formats for the network's images: rows have one only."""
-    return ("contiguous", "last") if len(net.in_shape) == 3 else ("contiguous",)
-
-
-def trainers(model: Model, net: Network, x: Any, target: Any, batch: int, compiled: bool) -> dict[str, Any]:
-    """PyTorch's training loops, by name."""
-    if harness.peer("torch") is None:
-        return {}
-    from peers.torch_zoo import training
-    from peers.train_torch import forget_compiled
-
-    forget_compiled()
-    forms = {"eager": False} | ({"compiled": True} if compiled else {})
-    return {
-        f"{form} {layout}": training(model, net, x, target, batch, layout == "last", way)
-        for form, way in forms.items()
-        for layout in layouts(net)
-    }
-
-
-def compare_training(name: str, model: Model, x: Any, target: Any, batch: int, threads: int, compiled: bool) -> None:
-    """Train all contenders for some steps without dropout.
-
-    Raises:
-        BenchmarkError: their losses differ.
-    """
-    net = without_dropout(model.make(threads=1, seed=1), threads=threads, seed=1)
-    theirs = trainers(model, net, x, target, batch, compiled)
-    own = Own(model, net, x, target, batch)
-    expected = np.array([own.step() for _ in range(AGREE)])
-    for peer, contender in theirs.items():
-        got = np.array([float(contender.step()) for _ in range(AGREE)])
-        refuse_difference(f"{name}: losses of {peer}", got, expected, 1e-3)
-
-
-def refuse_difference(who: str, got: Any, expected: Any, most: float) -> None:
-    """Refuse numbers that differ by more than a share of the largest.
-
-    Raises:
-        BenchmarkError: they do.
-    """
-    worst = float(np.max(np.abs(np.asarray(got) - expected)) / np.max(np.abs(expected)))
-    if not worst <= most:
-        raise BenchmarkError(f"{who} differ by {worst:.1e}; nothing was timed", code=1)
-
-
-def train(name: str, model: Model, batch: int, threads: int, compiled: bool) -> dict[str, Work]:
+def train(name: str, model: Model, batch: int, threads: int, compiled: bool, in_graph: bool = True) -> dict[str, Work]:
     """The timed training steps, by name."""
     x, target = model.data(BATCHES * batch)
-    compare_training(name, model, x, target, batch, threads, compiled)
+    compare_training(name, model, x, target, batch, threads, compiled, in_graph)
     nets = [model.make(threads=threads, seed=1) for _ in range(2)]
-    theirs = trainers(model, nets[0], x, target, batch, compiled)
+    theirs = trainers(model, nets[0], x, target, batch, compiled, in_graph)
     ours = {who: Own(model, net, x, target, batch) for who, net in zip(("own", "control"), nets, strict=True)}
-    return {who: contender.step for who, contender in (ours | theirs).items()}
+    return {who: step_of(contender) for who, contender in (ours | theirs).items()}
 
 
 def infer(name: str, model: Model, batch: int, threads: int, compiled: bool) -> dict[str, Work]:
@@ -178,6 +116,7 @@ def measure(name: str, kind: str, batch: int, options: Any, rounds: int, least: 
     row |= {
         "layout": eager.split()[1] if eager else ABSENT,
         "compiled_ms": compiled and ms[compiled],
+        "tensorflow_ms": ms.get("tensorflow"),
         "onnx_ms": ms.get("onnx"),
     }
     row |= {"over_eager": ms[eager] / ms["own"] if eager else None, "over_best": min(theirs) / ms["own"] if theirs else None}
@@ -259,7 +198,7 @@ def chosen(options: Any) -> list[str]:
 
 def benchmark(given: Sequence[str]) -> None:
     """Measure, print, write."""
-    parser = harness.arguments("Every model: minicnn against PyTorch and ONNX Runtime.")
+    parser = harness.arguments("Every model: minicnn against PyTorch, TensorFlow and ONNX Runtime.")
     parser.add_argument("--models", nargs="+", metavar="NAME", help="these models alone")
     parser.add_argument("--rounds", type=int, dest="repeats", metavar="N", help="the same as --repeats")
     parser.add_argument("--batch", type=int, default=64, metavar="N", help="images in a step (default 64)")
@@ -269,7 +208,11 @@ def benchmark(given: Sequence[str]) -> None:
     harness.check_arguments(options)
     names = chosen(options)
     harness.keep_to(options.threads)
-    machine = harness.machine_info(options.threads, ("torch", "onnxruntime"))
+    if harness.peer("tensorflow") is not None and not options.memory:
+        from peers import train_tensorflow
+
+        train_tensorflow.limit(options.threads)
+    machine = harness.machine_info(options.threads, ("torch", "tensorflow", "onnxruntime"))
     say(harness.machine_line(machine))
     rounds, least = options.repeats or (3 if options.quick else 11), 0.0 if options.quick else 0.1
     rows = []

@@ -67,6 +67,14 @@ def test_a_sample_lasts_as_long_as_asked():
     assert a.median * a.calls > 0.001
 
 
+def test_a_contender_that_makes_several_calls_in_one_is_asked_once_for_a_sample(monkeypatch):
+    asked = []
+    monkeypatch.setattr(harness, "calls_for", lambda work, least: 5)
+    timings = harness.interleaved({"A": harness.Looped(asked.append)}, rounds=2, least=0.0)
+    assert asked == [1, 5, 1, 5]
+    assert timings["A"].calls == 5
+
+
 def test_waits_for_spinning_threads_where_there_are_several():
     timings = harness.interleaved({"A": lambda: None}, rounds=2, least=0.0, threads=2)
     assert len(timings["A"].samples) == 2
@@ -440,6 +448,23 @@ def test_a_few_images_are_compared_before_they_are_timed(monkeypatch, tmp_path, 
     monkeypatch.setattr(image_bench, "works_of", lambda *given: works(*given) | {"onnx": lambda: works(*given)["own"]() + 1})
     assert few(*given) == 1
     assert "image_bench: mnist_convnet: outputs of onnx differ by" in capsys.readouterr().err
+
+
+@measurable
+@pytest.mark.usefixtures("unpinned")
+def test_litert_has_a_column(monkeypatch, tmp_path, capsys):
+    litert = importlib.import_module("peers.litert")
+    monkeypatch.setattr(harness, "peer", lambda name: None)
+    assert litert.predicting(None, None, 1) == {}
+    monkeypatch.setattr(litert, "predicting", lambda net, x, threads: {"litert": lambda: net.predict(x)})
+    given = ["--quick", "--repeats", "1", "--batches", 2, "--json", tmp_path / "i.json"]
+    assert few(*given) == 0, capsys.readouterr().err
+    (row,) = json.loads((tmp_path / "i.json").read_text())["rows"]
+    assert row["litert_us"] == pytest.approx(1e6 * row["timings"]["litert"]["median_s"])
+    assert row["over_best"] == pytest.approx(row["litert_us"] / row["minicnn_us"])
+    monkeypatch.setattr(litert, "predicting", lambda net, x, threads: {"litert": lambda: net.predict(x) + 1})
+    assert few(*given) == 1
+    assert "image_bench: mnist_convnet: outputs of litert differ by" in capsys.readouterr().err
 
 
 @measurable

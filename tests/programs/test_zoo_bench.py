@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 harness = importlib.import_module("harness")
 processes = importlib.import_module("harness.processes")
 zoo = importlib.import_module("harness.zoo")
+zoo_training = importlib.import_module("harness.zoo_training")
 torch_zoo = importlib.import_module("peers.torch_zoo")
 train_torch = importlib.import_module("peers.train_torch")
 zoo_bench = importlib.import_module("zoo_bench")
@@ -51,7 +52,7 @@ def test_pytorchs_form_of_a_model_predicts_the_same(name):
     net = zoo.ZOO[name].make(backend="numpy", threads=1, seed=1)
     x, _ = zoo.ZOO[name].data(2)
     expected = net.predict(x)
-    for layout in zoo_bench.layouts(net):
+    for layout in zoo_training.layouts(net):
         module = torch_zoo.module_of(net, layout == "last").eval()
         with torch.inference_mode():
             got = module(torch_zoo.images_of(net, x, layout == "last")).numpy()
@@ -66,7 +67,7 @@ def test_pytorchs_form_of_a_model_learns_the_same(name):
     net = zoo.without_dropout(model.make(threads=1, seed=1), backend="numpy", threads=1, seed=1)
     x, target = model.data(8)
     theirs = torch_zoo.training(model, net, x, target, batch=4, channels_last=True, compiled=False)
-    own = zoo_bench.Own(model, net, x, target, batch=4)
+    own = zoo_training.Own(model, net, x, target, batch=4)
     losses = [own.step() for _ in range(3)]
     np.testing.assert_allclose([float(theirs.step()) for _ in range(3)], losses, rtol=1e-3)
     assert losses[2] != losses[0]
@@ -104,7 +105,8 @@ def test_training_and_inference_are_measured_beside_pytorchs(tmp_path, monkeypat
 
 @measurable
 def test_onnx_is_measured_where_it_is_installed(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(harness, "peer", lambda name: torch if name == "torch" else SimpleNamespace(__version__="1.0"))
+    known = {"torch": torch} | dict.fromkeys(zoo_bench.WITH_ONNX, SimpleNamespace(__version__="1.0"))
+    monkeypatch.setattr(harness, "peer", known.get)
     fake = SimpleNamespace(predicting=lambda net, x, threads: lambda: net.predict(x))
     monkeypatch.setitem(sys.modules, "peers.onnx_zoo", fake)
     monkeypatch.setattr(importlib.import_module("peers"), "onnx_zoo", fake, raising=False)
@@ -117,10 +119,77 @@ def test_onnx_is_measured_where_it_is_installed(tmp_path, monkeypatch, capsys):
     assert "zoo_bench: lenet5_modern: outputs of onnx differ by" in capsys.readouterr().err
 
 
+class InOneGraph:
+    """A training loop such as TensorFlow's, by minicnn."""
+
+    def __init__(self, model, net, x, target, batch):
+        own = model.make(threads=1, seed=1)
+        with own.update():
+            own.params.flat[:] = net.params.flat
+        self.own, self.together = zoo_training.Own(model, zoo.without_dropout(own, threads=1, seed=1), x, target, batch), []
+
+    def step(self):
+        return self.steps(1)
+
+    def steps(self, count):
+        self.together.append(count)
+        return [self.own.step() for _ in range(count)][-1]
+
+    def arrays(self):
+        return {name: value.copy() for name, value in {**self.own.net.params, **self.own.net.state}.items()}
+
+
+@pytest.fixture
+def tensorflow(monkeypatch):
+    """TensorFlow alone, by minicnn: what ``limit`` was given, and the loops that were made."""
+    fake = SimpleNamespace(limited=[], loops=[])
+    fake.limit = fake.limited.append
+    fake.training = lambda *given: fake.loops.append(InOneGraph(*given)) or fake.loops[-1]
+    monkeypatch.setattr(harness, "peer", {"tensorflow": SimpleNamespace(__version__="1.0")}.get)
+    monkeypatch.setitem(sys.modules, "peers.train_tensorflow", fake)
+    monkeypatch.setattr(importlib.import_module("peers"), "train_tensorflow", fake, raising=False)
+    return fake
+
+
+@measurable
+def test_tensorflows_loop_counts_among_the_best_in_training(tmp_path, monkeypatch, tensorflow, capsys):
+    monkeypatch.setattr(harness, "calls_for", lambda work, least: 3)
+    assert main(*MODERN, "--json", tmp_path / "z.json") == 0, capsys.readouterr().err
+    train, *infer = json.loads((tmp_path / "z.json").read_text())["rows"]
+    assert tensorflow.limited == [1]
+    compared, timed = tensorflow.loops
+    assert compared.together == [1] * zoo_training.AGREE
+    assert timed.together == [1, 3]  # one call untimed, then three steps in one
+    assert train["tensorflow_ms"] == pytest.approx(1e3 * train["timings"]["tensorflow"]["median_s"])
+    assert train["over_best"] == pytest.approx(train["tensorflow_ms"] / train["minicnn_ms"])
+    assert all(row["tensorflow_ms"] is row["over_best"] is None for row in infer)
+
+
+@measurable
+def test_tensorflows_parameters_are_compared_before_anything_is_timed(monkeypatch, tensorflow, capsys):
+    monkeypatch.setattr(harness, "interleaved", lambda *_: pytest.fail("timed before it was compared"))
+    monkeypatch.setattr(InOneGraph, "arrays", lambda loop: {name: value + 0.01 for name, value in loop.own.net.params.items()})
+    assert main(*MODERN) == 1
+    assert "zoo_bench: lenet5_modern: tensorflow's parameters end " in capsys.readouterr().err
+
+
+def test_running_statistics_are_compared_as_parameters_are():
+    model = zoo.ZOO["resnet8"]
+    net = model.make(backend="numpy", threads=1, seed=1)
+    start, x = net.params.flat.copy(), model.data(2)
+    own = zoo_training.Own(model, net, *x, batch=2)
+    own.step()
+    same = {name: value.copy() for name, value in {**net.params, **net.state}.items()}
+    zoo_training.compare_arrays("tensorflow", same, net, start)
+    same["norm.running_var"] += 0.01 * np.abs(same["norm.running_var"]).max()
+    with pytest.raises(harness.BenchmarkError, match=r"^tensorflow's values of norm\.running_var differ by 1\.0e-02; nothing"):
+        zoo_training.compare_arrays("tensorflow", same, net, start)
+
+
 @measurable
 @pytest.mark.usefixtures("only_torch")
 def test_another_rate_is_found_before_anything_is_timed(monkeypatch, capsys):
-    monkeypatch.setattr(zoo_bench, "SGD", lambda rate, momentum: importlib.import_module("minicnn").SGD(3 * rate, momentum))
+    monkeypatch.setattr(zoo_training, "SGD", lambda rate, momentum: importlib.import_module("minicnn").SGD(3 * rate, momentum))
     monkeypatch.setattr(harness, "interleaved", lambda *_: pytest.fail("timed before it was compared"))
     assert main(*MODERN) == 1
     assert "zoo_bench: lenet5_modern: losses of eager contiguous differ by" in capsys.readouterr().err
