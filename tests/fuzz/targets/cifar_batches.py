@@ -134,7 +134,7 @@ def check_archive(content):
         return refused(error)
     with tarfile.open(fileobj=io.BytesIO(content)) as other:
         needed = [f"{name}.bin" for name in (*TRAINING, TEST)]
-        plain = [each for each in other if each.isreg() and each.offset_data == each.offset + BLOCK]  # longer names are not read
+        plain = [each for each in other if each.isreg() and each.offset_data == each.offset + BLOCK]  # not of longer names
         found = [(name, each) for each in plain if (name := each.name.rpartition("/")[2]) in needed]
         files = dict(found)
         assert len(files) == len(found), "expected a refusal of two batches of one name"
