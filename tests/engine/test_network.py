@@ -198,6 +198,30 @@ def test_any_number_of_lanes_gives_the_same_to_rounding(lanes):
     np.testing.assert_allclose(wide.grads.flat, net.grads.flat, rtol=1e-9, atol=1e-12)
 
 
+def test_the_gradient_of_chosen_images_is_theirs_in_their_order():
+    net, x, dy = steady(), images(40), np.random.default_rng(3).normal(size=(3, 5))
+    chosen = np.array([37, 2, 21])
+    net.forward(x[chosen])
+    expected = net.backward(dy)
+    net.forward(x, index=chosen)
+    np.testing.assert_array_equal(net.backward(dy), expected)
+
+
+def test_a_batch_that_grows_again_and_again_is_that_of_a_fresh_network():
+    net, x = m.Network([("F", m.Dense(2))], (3,), "float64", threads=1), np.random.default_rng(4).normal(size=(20000, 3))
+    for n in (1, 300, 40, 900, 2700, 9000, 20000):
+        chosen = np.arange(n)[::-1]
+        np.testing.assert_allclose(net.predict(x, chosen), x[chosen] @ net.params["F.W"].T + net.params["F.b"], atol=1e-12)
+
+
+def test_arrays_of_one_kind_share_what_is_recorded():
+    net = m.Network([("F", m.Dense(2))], (3,), "float64", threads=1)
+    for seed in range(10):
+        x = np.random.default_rng(seed).normal(size=(20, 3))
+        np.testing.assert_allclose(net.predict(x), x @ net.params["F.W"].T + net.params["F.b"], atol=1e-12)
+    assert len(net._runner._schedules) == 1
+
+
 @pytest.mark.skipif(INTERPRET, reason="1600 images in plain Python take a minute")
 def test_training_memory_does_not_grow_with_the_batch():
     net, x, t = steady(), images(1600), labels(1600)

@@ -1,5 +1,6 @@
 """Training without validation, with an average of the parameters, weights of classes, and what is refused before it."""
 
+import argparse
 import re
 import subprocess
 import sys
@@ -10,10 +11,22 @@ import pytest
 
 import minicnn as m
 from minicnn import MSE, SGD, Adam, BatchNorm1d, CheckpointError, CrossEntropy, DataError, Dense, Dropout, Network, OptionError
+from minicnn.cli import train
 from minicnn.data.pixels import shuffled
 from minicnn.optim.averaging import ParameterAverage
 from minicnn.optim.plateau import ReduceOnPlateau
-from minicnn.train import BEST, BestWeights, Dataset, EpochResult, Trainer, TrainingOptions, checkpoint, class_weights, plots
+from minicnn.train import (
+    BEST,
+    BestWeights,
+    Callback,
+    Dataset,
+    EpochResult,
+    Trainer,
+    TrainingOptions,
+    checkpoint,
+    class_weights,
+    plots,
+)
 from minicnn.train.learning_rate import FoundRate, find_learning_rate
 
 RNG = np.random.default_rng(1)
@@ -153,6 +166,26 @@ def test_a_run_with_an_average_resumes_exactly(tmp_path):
     assert bits(again.net) == bits(whole.net)
     with pytest.raises(CheckpointError, match=r"expected a run with optimizer Adam"):
         trainer(tmp_path, 4).fit(resume=True)
+
+
+def test_a_run_that_breaks_off_has_the_weights_that_training_came_to_and_not_their_average():
+    class Broken(Callback):
+        def on_epoch_end(self, result):
+            if result.epoch == 2:
+                raise ValueError("broken")
+
+    subject, plain = trainer(average=0.8, callbacks=[Broken()], norm=False), trainer(epochs=2, norm=False)
+    with pytest.raises(ValueError, match="broken"):
+        subject.fit()
+    plain.fit()
+    assert bits(subject.net) == bits(plain.net)
+
+
+def test_a_run_has_the_options_that_the_command_has_unless_it_is_given_others():
+    parser = argparse.ArgumentParser()
+    train.add(parser.add_subparsers())
+    given, run = parser.parse_args(["train", "pictures"]), TrainingOptions(1)
+    assert (run.batch_size, run.seed, run.local_steps) == (given.batch_size, given.seed, given.local_steps) == (32, 0, 1)
 
 
 def test_the_users_optimiser_has_all_steps():

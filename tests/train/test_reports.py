@@ -89,6 +89,14 @@ def test_a_dead_layer_is_named():
     assert saturation(net, images, np.arange(80)) == ["f: 100 % of the units are zero for every image: lower the learning rate"]
 
 
+def test_units_that_some_image_wakes_are_not_dead():
+    net = Network([("F", Dense(10, init=Constant(1), bias_init=Constant(0))), ("f", ReLU())], (1,), threads=1)
+    images = np.full((20, 1), -1.0)
+    images[7] = 0.5
+    assert saturation(net, images, np.arange(20)) == []
+    assert len(saturation(net, images, np.arange(7))) == 1
+
+
 def test_a_leaky_unit_that_is_negative_is_not_dead():
     """Its output and its gradient are slope times what they were, not zero."""
     net = Network([("F", Dense(5, bias_init=Constant(-100))), ("f", LeakyReLU(0.5))], (4,), threads=1)
