@@ -4,12 +4,14 @@ import socket
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from minicnn.backends import processors
+from minicnn.errors import BackendError
 from minicnn.train.distributed import hub as hub_module
-from minicnn.train.distributed import member
+from minicnn.train.distributed import member, mpi
 from minicnn.train.distributed import spoke as spoke_module
 from minicnn.train.distributed.hub import Hub
 from minicnn.train.distributed.member import Lines, Place
@@ -159,6 +161,45 @@ def test_a_rank_without_its_daemon_tells_it(ranks):
     assert words_of(ranks[0]) == lost
 
 
+def test_rank_0_without_its_daemon_tells_it(ranks, monkeypatch):
+    monkeypatch.setattr(hub_module, "GRACE", 0.1)
+    ranks[0]._parent = -1
+    assert words_of(ranks[0]) == "rank 0 of 3 (process 10 on here): its daemon has ended"
+
+
+def test_ranks_of_other_machines_that_are_lost_with_the_daemon_are_named():
+    hub = RecordedHub(PLACES, 60.0, "key", local=True)
+    theirs = {}
+    for rank in (1, 2):
+        ours, theirs[rank] = socket.socketpair()
+        ours.settimeout(0)
+        hub._known[rank] = hub_module._Known(ours, Lines(ours))
+    theirs[1].sendall(b'{"failed": "on the same machine, whose daemon is known"}\n')
+    theirs[2].sendall(b'{"failed": "its daemon has ended"}\n')
+    assert hub._elsewhere() == ", and rank 2 of 3 (process 12 on there) is lost"
+    hub._listener.close()
+
+
+def test_the_patience_is_in_seconds():
+    hub = RecordedHub(PLACES[:2], 0.5, "key", local=True)
+    hub.start()
+    spoke = RecordedSpoke(PLACES[:2], 1, hub.address, hub.port, "key")
+    spoke.start()
+    hub.enter()
+    late = "rank 1 of 2 (process 11 on here) lives, and has not come to exchange 1"
+    assert words_of(hub) == f"{late} for 0.5 s"
+
+
+def test_the_end_is_told_once():
+    hub = Hub(PLACES[:1], 60.0, "key", local=True)
+    hub._ending.acquire()  # as a thread does that is about to end the process
+    other = threading.Thread(target=hub._die, args=("told again",), daemon=True)
+    other.start()
+    other.join(20)
+    assert not other.is_alive()
+    hub._listener.close()
+
+
 def test_others_are_not_let_in():
     hub = RecordedHub(PLACES[:2], 60.0, "key", local=True)
     hub.start()
@@ -182,6 +223,7 @@ def test_lines_may_come_in_pieces():
     theirs.settimeout(0.05)
     lines = Lines(theirs)
     assert lines.read() == []
+    assert not lines.closed
     ours.sendall(b'{"a": 1}\n{"b"')
     assert lines.read() == [{"a": 1}]
     ours.sendall(b": 2}\nno json\n[3]\n")
@@ -198,3 +240,68 @@ def test_a_process_counts_on_its_share_of_the_processors(monkeypatch):
     assert processors.usable_cpus() == 1
     processors.share_processors(before + 5)
     assert processors.usable_cpus() == before
+
+
+class Comm:
+    """A communicator as far as a world asks it before the first exchange."""
+
+    def __init__(self, size, given=()):
+        self.size, self.given = size, given
+
+    def Get_rank(self):
+        return 0
+
+    def Get_size(self):
+        return self.size
+
+    def allgather(self, own):
+        return [own, *self.given]
+
+
+def test_processors_that_several_ranks_may_use_are_divided_among_them(monkeypatch):
+    own = {0: {0, 1, 2, 3}}  # 0 is this process
+    monkeypatch.setattr(mpi.os, "sched_getaffinity", own.__getitem__, raising=False)
+    here = socket.gethostname()
+    assert mpi._share(Comm(3, [(here, {2, 3}), ("elsewhere", {0, 1})])) == 3
+    assert mpi._share(Comm(5, [(here, {0, 1, 2, 3})] * 4)) == 1
+    monkeypatch.delattr(mpi.os, "sched_getaffinity")
+    for processors_, size, share in ((8, 3, 2), (8, 16, 1), (None, 1, 1)):
+        monkeypatch.setattr(mpi.os, "cpu_count", lambda processors_=processors_: processors_)
+        assert mpi._share(Comm(size)) == share
+
+
+@pytest.fixture
+def joined(monkeypatch):
+    """Makes a world of so many ranks; what is to happen at the end of the process is noted in ``joined.watched``."""
+
+    def make(size):
+        monkeypatch.setattr(mpi, "_communicator", lambda: Comm(size))
+        return mpi.mpi_world()
+
+    make.watched = []
+    monkeypatch.setattr(mpi, "_share", lambda comm: 1)
+    monkeypatch.setattr(mpi, "share_processors", lambda count: None)
+    monkeypatch.setattr(mpi, "_member", lambda comm, patience: SimpleNamespace(leave=comm.size))
+    monkeypatch.setattr(mpi.atexit, "register", make.watched.append)
+    monkeypatch.setattr(mpi.signal, "signal", lambda *given: None)
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    for name in mpi.SIZES:
+        monkeypatch.delenv(name, raising=False)
+    return make
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_ranks_of_two_or_more_watch_over_each_other(joined, size):
+    assert joined(size).size == size
+    assert joined.watched == [size] * (size > 1)
+
+
+def test_a_world_of_one_is_refused_where_the_launcher_started_several(joined, monkeypatch):
+    monkeypatch.setenv("PMI_SIZE", "1")
+    assert joined(1).size == 1
+    monkeypatch.setenv("PMI_SIZE", "4")
+    assert joined(2).size == 2
+    with pytest.raises(
+        BackendError, match="expected the MPI of this mpiexec, which started 4 processes, got one that knows of 1"
+    ):
+        joined(1)
