@@ -131,6 +131,7 @@ def test_an_array_that_no_memory_holds_is_refused_in_words(layer, in_shape, shap
     ("layer", "shape"),
     [
         (m.Upsample(2**20), "1×8388608×8388608"),
+        (m.Upsample(2**31 - 1, mode="bilinear"), "1×17179869176×17179869176"),
         (m.Resize((2**21, 2**21)), "1×2097152×2097152"),
         (m.Pad2d(2**21), "1×4194312×4194312"),
     ],
