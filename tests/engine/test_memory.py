@@ -1,6 +1,7 @@
 """Memory: a flat vector without gaps, and an arena in which buffers in use together never meet."""
 
 from math import prod
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -46,6 +47,13 @@ def test_views_of_a_flat_vector_lie_end_to_end(shapes, dtype):
     assert [view.shape for view in vector.values()] == shapes
     assert list(vector) == [str(i) for i in range(len(shapes))]
     assert len(vector) == len(shapes)
+
+
+@pytest.mark.parametrize("read", [lambda vector: vector.flat, lambda vector: vector["W"], lambda vector: vector["b"]])
+def test_what_a_device_has_is_brought_before_it_is_read(read):
+    device = SimpleNamespace(sync_to_host=lambda memory: memory.fill(7))
+    vector = ParameterVector({"W": (2, 3), "b": (2,)}, FLOAT, device)
+    assert (read(vector) == 7).all()
 
 
 def test_a_view_writes_into_the_flat_vector():

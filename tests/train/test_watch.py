@@ -81,6 +81,15 @@ def test_ranks_that_leave_together_are_not_missed(ranks):
     assert [each.words for each in ranks] == [[], [], []]
 
 
+def test_watching_keeps_no_process_from_ending(ranks):
+    watching = [thread for thread in threading.enumerate() if thread.name == "minicnn ranks"]
+    assert len(watching) >= len(ranks)
+    assert all(thread.daemon for thread in watching)
+    for each in ranks:
+        each.gone = True
+    assert ranks[0]._all_gone.wait(20)
+
+
 def test_nobody_leaves_before_the_others(ranks):
     leaving = threading.Thread(target=ranks[1].leave)
     leaving.start()

@@ -62,7 +62,7 @@ SHARES = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4], [0.5, 0.4,
 LABELS = np.array([0, 1, 1, 2, 2, 1, 0, 0, 1, 2])
 COUNTS = np.array([[5, 1, 0], [2, 6, 0], [0, 1, 9]])
 MANY = np.diag(np.arange(44)) + np.eye(44, k=1, dtype=int) * 3
-LONG = ["a long name of a class, really long", "cat", "$5"]
+LONG = ["a-long-name-of-a-class-indeed", "cat", "$5"]
 RATES = FoundRate(np.geomspace(0.01, 1, 5), np.array([2.0, 1.5, 1.0, 1.25, 3.0]), 0.1)
 TABLE = ((0, 1), (2,), (0, 2), (1, 2, 3))
 
@@ -93,7 +93,7 @@ CASES = {
     "learning_curves, of 0": lambda **o: plots.learning_curves(rows(0.5, 0.75, 1.0), **o),
     "learning_rates": lambda **o: plots.learning_rates(RATES, **o),
     "misclassified": lambda **o: plots.misclassified(SQUARES, LABELS, SHARES, **o),
-    "misclassified, long names": lambda **o: plots.misclassified(COLOURS, LABELS, -SHARES, classes=LONG, **o),
+    "misclassified, long names": lambda **o: plots.misclassified(COLOURS, SHARES.argmax(axis=1), -SHARES, classes=LONG, **o),
     "misclassified, none": lambda **o: plots.misclassified(SQUARES[:1], LABELS[:1], SHARES[:1], **o),
     "network_diagram": lambda **o: plots.network_diagram(small(), **o),
     "network_diagram, graph": lambda **o: plots.network_diagram(graph(), **o),
