@@ -19,8 +19,8 @@ class FileMutant:
     Attributes:
         path: the file, from the top of the repository.
         kind: one of those that ``changes`` names.
-        lines: from the first line to the last of the statement that is changed, or of its head if it has a body; (0, 0) for what
-            runs when the module is imported, which concerns all that is in it.
+        lines: from the first line to the last of the statement that is changed, or of its head if it has a body; (0, 0) for
+            what runs when the module is imported, which concerns all that is in it.
         before: the code that is changed.
         after: what it becomes.
         text: the changed file.
