@@ -2,13 +2,14 @@
 
 import re
 import tracemalloc
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
 import pytest
 
 import minicnn as m
+import minicnn.backends.numpy as numpy_backend
 import minicnn.engine.group
 from minicnn.backends.cpu import CHECK, INTERPRET
 from minicnn.engine.accumulate import SLOTS
@@ -214,6 +215,33 @@ def test_a_batch_that_grows_is_read_anew_also_where_it_has_the_address_of_a_smal
     for n in (20, 300, 40, 900):
         chosen = np.arange(n)[::-1]
         np.testing.assert_allclose(net.predict(x, chosen), x[chosen] @ net.params["F.W"].T + net.params["F.b"], atol=1e-12)
+
+
+def spill(x, y):
+    y[...] = x
+    np.lib.stride_tricks.as_strided(y, (y.size + 1,), (y.itemsize,))[y.size] = 0
+
+
+@dataclass(frozen=True)
+class Spill(m.Layer):
+    """y = x, and a number behind the end of y."""
+
+    def plan(self, in_shape):
+        return m.Plan(in_shape)
+
+    def forward(self, k, x, y):
+        k.call(spill, x, y)
+
+    def backward(self, k, dy, dx):
+        k.copy(dy, dx)
+
+
+@pytest.mark.parametrize("norm", [[], [m.BatchNorm1d()]], ids=["on its own", "with a barrier"])
+def test_a_write_behind_a_buffer_is_seen_in_every_group_where_there_are_guard_bands(monkeypatch, norm):
+    monkeypatch.setattr(numpy_backend, "BACKEND", replace(numpy_backend.BACKEND, checked=True))
+    net = m.Network([("F", m.Dense(2)), *norm, ("L", Spill()), m.Tanh()], (3,), backend="numpy", threads=1)
+    with pytest.raises(m.BackendError, match=r"a write past the end of L\.y"):
+        net.loss_and_grads(m.MSE(), np.ones((40, 3)), np.ones((40, 2)))
 
 
 def test_arrays_of_one_kind_share_what_is_recorded():

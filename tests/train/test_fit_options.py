@@ -311,6 +311,17 @@ def test_rates_are_tried_without_a_trace():
     np.testing.assert_array_equal(found.losses, again.losses)
 
 
+def test_rates_are_tried_on_the_batches_of_a_training_and_their_losses_smoothed():
+    """At rates that change nothing, the loss of each step is that of its batch; a loss counts 0.98 times the one after it."""
+    net, chosen = Network([("F", Dense(3))], (3,), "float64", "numpy", threads=1), np.arange(32)
+    found = find_learning_rate(net, CrossEntropy(), SGD(), TRAIN, 1e-300, 1e-290, steps=10, batch_size=8, seed=5)
+    batches = [batch for epoch in (1, 2, 3) for batch in np.split(shuffled(chosen, 5, epoch), 4)]
+    losses = [net.evaluate(CrossEntropy(), X, LABELS, batch).loss for batch in batches]
+    for step in range(10):
+        weights = 0.98 ** np.arange(step, -1, -1)
+        assert found.losses[step] == pytest.approx(weights @ losses[: step + 1] / weights.sum())
+
+
 def test_the_suggestion_is_where_losses_fall_and_the_run_ends_where_they_explode():
     """A quadratic of curvature 2, which gradient descent solves below a rate of 1 and which explodes above it."""
     net = Network([("F", Dense(1, bias=False))], (1,), "float64", "numpy", threads=1)
