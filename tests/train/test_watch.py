@@ -18,6 +18,7 @@ from minicnn.train.distributed.member import Lines, Place
 from minicnn.train.distributed.spoke import Spoke
 
 PLACES = [Place("here", 10), Place("here", 11), Place("there", 12)]
+SECONDS = member.TURN
 TURN = 0.01
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -69,6 +70,10 @@ def ranks():
 def words_of(one):
     assert one.over.wait(20), "expected an end"
     return one.words[0]
+
+
+def test_a_rank_is_lost_after_ten_seconds_in_which_ten_signs_of_life_were_due():
+    assert (member.LOST * SECONDS, member.LOST / member.BEAT) == (10, 10)
 
 
 def test_ranks_that_leave_together_are_not_missed(ranks):
