@@ -19,7 +19,7 @@ REASONS: dict[str, str] = {
     "e2ae9ef39bab": "Any size will do: the call is made for its checks of ``output_size``, which do not look at it.",
     "a6e6aa6da2c9": "Of the words that are kept 160 letters are shown; the cut only keeps a long message from taking long.",
     "b651e0d7aa4e": "What a layer keeps over passes is allocated without lanes, whatever its buffer says of them.",
-    "24cf516ebbd0": "A kind of batch that is remembered longer costs memory, and one that is forgotten time; results are the same.",
+    "24cf516ebbd0": "A kind of batch that is remembered costs memory, and one that is forgotten time; no result changes.",
     "ef3f7f6c00c4": "NumPy takes any negative length, not -1 alone, for the one that is left.",
     "a7528940108e": "NumPy takes any negative length, not -1 alone, for the one that is left.",
 }
