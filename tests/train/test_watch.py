@@ -135,6 +135,16 @@ def test_a_silent_rank_is_named(monkeypatch):
     silent._connection.close()
 
 
+def test_rank_0_gives_a_sign_of_life_every_few_turns():
+    hub = RecordedHub(PLACES[:2], 60.0, "key", local=True)
+    hub.start()
+    silent = Spoke(PLACES[:2], 1, hub.address, hub.port, "key")
+    words_of(hub)  # that this one is silent, after as many turns as make a rank lost
+    signs = [note for note in Lines(silent._connection).read() if "alive" in note]
+    assert abs(len(signs) - member.LOST / member.BEAT) <= 2
+    silent._connection.close()
+
+
 def test_a_silent_rank_0_is_named():
     listener = socket.create_server(("127.0.0.1", 0))
     spoke = RecordedSpoke(PLACES, 1, "127.0.0.1", listener.getsockname()[1], "key")
