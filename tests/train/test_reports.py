@@ -4,13 +4,14 @@ import os
 import signal
 import sys
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from minicnn import Constant, Conv2d, Dense, LeakyReLU, Network, ReLU, ScaledTanh, Sigmoid, Tanh
 from minicnn.train.diagnostics import SAMPLE, chance, saturation
-from minicnn.train.interrupt import Interrupt
+from minicnn.train.interrupt import Interrupt, none_lost
 from minicnn.train.metrics import confusion, confusion_table
 from minicnn.train.progress import Bar, say
 
@@ -95,6 +96,22 @@ def test_units_that_some_image_wakes_are_not_dead():
     images[7] = 0.5
     assert saturation(net, images, np.arange(20)) == []
     assert len(saturation(net, images, np.arange(7))) == 1
+
+
+def test_ctrl_c_that_python_could_not_raise_is_sent_again(monkeypatch):
+    """It comes to a destructor, say, where Python only reports it; other reports go where they went."""
+    came, told = threading.Event(), []
+    monkeypatch.setattr(sys, "unraisablehook", told.append)
+    before = signal.signal(signal.SIGINT, lambda number, frame: came.set())
+    try:
+        with none_lost():
+            other = SimpleNamespace(exc_type=ValueError, exc_value=None)
+            sys.unraisablehook(other)
+            sys.unraisablehook(SimpleNamespace(exc_type=KeyboardInterrupt, exc_value=None))
+            assert came.wait(20)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert told == [other]
 
 
 def test_a_leaky_unit_that_is_negative_is_not_dead():
