@@ -217,6 +217,18 @@ def test_a_batch_that_grows_is_read_anew_also_where_it_has_the_address_of_a_smal
         np.testing.assert_allclose(net.predict(x, chosen), x[chosen] @ net.params["F.W"].T + net.params["F.b"], atol=1e-12)
 
 
+@pytest.mark.parametrize("count", [1, 20])
+def test_the_kernels_of_a_kind_of_batch_are_handed_to_the_compiler_before_it_runs(monkeypatch, count):
+    handed = []
+    ahead = replace(numpy_backend.BACKEND, compile_ahead=lambda calls, threads: handed.append([call.name for call in calls]))
+    monkeypatch.setattr(numpy_backend, "BACKEND", ahead)
+    net = small(backend="numpy")
+    for _ in range(2):
+        net.predict(np.ones((count, 4)))
+        (names,) = handed
+        assert [name for name in names if name in ("gemm_bias", "tanh")] == ["gemm_bias", "tanh", "gemm_bias"]
+
+
 def spill(x, y):
     y[...] = x
     np.lib.stride_tricks.as_strided(y, (y.size + 1,), (y.itemsize,))[y.size] = 0
