@@ -13,6 +13,7 @@ REASONS: dict[str, str] = {
     "c5a841231241": STRICT,  # nn/pad.py: pairs
     "93cbcdd5e14e": STRICT,  # plots/receptive.py: the lengths are compared before
     "1607efd96989": STRICT,  # plots/sheet.py: tops and shares of the same rows
+    "7a518acf18b7": STRICT,  # train/local_sgd.py: names, and the sums made of them
     "480e9a2c40f2": "2^63 bytes and 2^64 are both no bound: the largest array has 2^43 bytes.",
     "02a4839a2a79": "Without blocks no file is read ahead, so the length of a window is not asked for.",
     "942647d8dac9": "Every task writes the number of its group before anything reads it.",
@@ -20,6 +21,7 @@ REASONS: dict[str, str] = {
     "a6e6aa6da2c9": "Of the words that are kept 160 letters are shown; the cut only keeps a long message from taking long.",
     "b651e0d7aa4e": "What a layer keeps over passes is allocated without lanes, whatever its buffer says of them.",
     "24cf516ebbd0": "A kind of batch that is remembered costs memory, and one that is forgotten time; no result changes.",
+    "54a0e4141680": "A rank with one lot or none then has work space for two threads; that costs memory alone.",
     "ef3f7f6c00c4": "NumPy takes any negative length, not -1 alone, for the one that is left.",
     "a7528940108e": "NumPy takes any negative length, not -1 alone, for the one that is left.",
 }
