@@ -204,14 +204,34 @@ def test_ranks_of_other_machines_that_are_lost_with_the_daemon_are_named():
     hub._listener.close()
 
 
-def test_the_patience_is_in_seconds():
-    hub = RecordedHub(PLACES[:2], 0.5, "key", local=True)
+@pytest.mark.parametrize(("patience", "speaks"), [(0.5, True), (0.1, False)])
+def test_the_patience_is_in_seconds_and_who_has_not_spoken_yet_has_not_come(patience, speaks):
+    hub = RecordedHub(PLACES[:2], patience, "key", local=True)
+    hub.enter()
     hub.start()
     spoke = RecordedSpoke(PLACES[:2], 1, hub.address, hub.port, "key")
-    spoke.start()
-    hub.enter()
+    if speaks:
+        spoke.start()
     late = "rank 1 of 2 (process 11 on here) lives, and has not come to exchange 1"
-    assert words_of(hub) == f"{late} for 0.5 s"
+    assert words_of(hub) == f"{late} for {patience} s"
+    spoke._connection.close()
+
+
+def test_a_rank_that_hears_much_says_no_more():
+    listener = socket.create_server(("127.0.0.1", 0))
+    spoke = RecordedSpoke(PLACES, 1, "127.0.0.1", listener.getsockname()[1], "key")
+    connection, _ = listener.accept()
+    spoke.start()
+    begun = time.monotonic()
+    for _ in range(300):
+        connection.sendall(b'{"alive": true}\n')
+        time.sleep(TURN / 10)
+    turns = (time.monotonic() - begun) / TURN
+    connection.settimeout(TURN)
+    said = [note for note in Lines(connection).read() if "come" in note]
+    assert 0 < len(said) <= turns / member.BEAT + 2
+    connection.close()
+    listener.close()
 
 
 def test_the_end_is_told_once():
