@@ -256,6 +256,12 @@ def test_a_write_behind_a_buffer_is_seen_in_every_group_where_there_are_guard_ba
         net.loss_and_grads(m.MSE(), np.ones((40, 3)), np.ones((40, 2)))
 
 
+def test_a_check_says_whether_there_is_an_accuracy():
+    net, x = small(), np.ones((5, 4))
+    assert net.check(m.MSE(), x, np.zeros(5, int)) is True
+    assert net.check(m.MSE(), x, np.zeros((5, 2))) is False
+
+
 def test_arrays_of_one_kind_share_what_is_recorded():
     net = m.Network([("F", m.Dense(2))], (3,), "float64", threads=1)
     for seed in range(10):
