@@ -27,7 +27,6 @@ REASONS: dict[str, str] = {
     "aa8a260adebe": "Kernels write four numbers of each group; a fifth would only take memory.",
     "06c1ab7ef33a": "It is a distance: the other way round it is the same.",
     "071ba3855dff": "There are moments from the first step on, and none before it.",
-    "652d02cc31bd": "Without blocks no file is read ahead; with them the length of a window tells when, not what is read.",
     "dda2c44180bb": "NumPy takes any negative length, not -1 alone, for the one that is left.",
     "ef3f7f6c00c4": "NumPy takes any negative length, not -1 alone, for the one that is left.",
     "a7528940108e": "NumPy takes any negative length, not -1 alone, for the one that is left.",
