@@ -204,7 +204,7 @@ def test_ranks_of_other_machines_that_are_lost_with_the_daemon_are_named():
     hub._listener.close()
 
 
-@pytest.mark.parametrize(("patience", "speaks"), [(0.5, True), (0.1, False)])
+@pytest.mark.parametrize(("patience", "speaks"), [(0.3, True), (0.1, False)])
 def test_the_patience_is_in_seconds_and_who_has_not_spoken_yet_has_not_come(patience, speaks):
     hub = RecordedHub(PLACES[:2], patience, "key", local=True)
     hub.enter()

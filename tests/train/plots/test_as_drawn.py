@@ -123,12 +123,12 @@ def inside(draw):
 
 def test_every_public_picture_is_described():
     assert {name.partition(",")[0] for name in CASES} == set(plots.__all__) - {"blank", "calibration_bins", "save"}
-    assert list(json.loads(KEPT.read_text())) == list(figures())
+    assert list(json.loads(KEPT.read_text("utf-8"))) == list(figures())
 
 
 @pytest.mark.parametrize("name", figures())
 def test_a_picture_is_as_it_was_looked_at(name):
-    assert described(figures()[name]()) == json.loads(KEPT.read_text())[name]
+    assert described(figures()[name]()) == json.loads(KEPT.read_text("utf-8"))[name]
 
 
 def write():
@@ -141,7 +141,7 @@ def write():
             Path(sys.argv[2]).mkdir(parents=True, exist_ok=True)
             plots.save(figure, Path(sys.argv[2], f"{name}.png"))
     if not sys.argv[1:]:
-        KEPT.write_text(json.dumps(found, indent=0, ensure_ascii=False) + "\n")
+        KEPT.write_text(json.dumps(found, indent=0, ensure_ascii=False) + "\n", "utf-8")
 
 
 if __name__ == "__main__":
