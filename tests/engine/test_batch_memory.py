@@ -208,6 +208,44 @@ def test_what_is_brought_to_a_device_for_a_source_is_not_for_another_at_its_addr
     assert len(staging._known) <= 2, "expected no memory to be held for sources that are gone"
 
 
+def test_what_never_changes_and_has_room_on_a_device_is_kept_there_and_all_else_copied():
+    def staged(source, room):
+        backend = SimpleNamespace(pinned=aligned, to_device=lambda *arrays: None, keeps_on_device=lambda size: room)
+        return DeviceStaging(backend).stage("in", source, CHOSEN % 3).source
+
+    images = np.random.default_rng(0).integers(0, 256, (3, SIDE, SIDE), dtype=np.uint8)
+    pixels, array = Pixels(images, Normalise(scale=1.0, shift=0.0)), Arrays(images.astype(np.float32))
+    without_rows = Distorted(pixels, Affine(shift=2))
+    assert staged(pixels, True) is pixels
+    assert staged(without_rows, False) is without_rows
+    for source, room in ((pixels, False), (array, True), (array, False)):
+        copied = staged(source, room)
+        assert copied is not source
+        np.testing.assert_array_equal(copied.rows[:2], source.rows[CHOSEN % 3])
+
+
+def test_images_that_are_on_their_way_to_a_device_are_not_sent_again():
+    sent = []
+    backend = SimpleNamespace(
+        pinned=aligned,
+        to_device=lambda rows: sent.append(("at once", rows)),
+        to_device_async=lambda rows: sent.append(("ahead", rows)),
+        wait_for_transfers=lambda: sent.append(("waited", None)),
+        keeps_on_device=lambda size: False,
+    )
+    staging, source = DeviceStaging(backend), Arrays(np.random.default_rng(0).normal(size=(5, 4)))
+    for chosen, ahead in (([4, 0], None), ([1, 2], [1, 2]), ([3, 3], [3, 3]), ([2, 0], [0, 2])):
+        sent.clear()
+        if ahead is not None:
+            staging.prefetch("in", source, np.array(ahead))
+        staged = staging.stage("in", source, np.array(chosen))
+        then = "waited" if ahead == chosen else "at once"
+        assert [how for how, _ in sent] == (["ahead"] if ahead is not None else []) + [then]
+        np.testing.assert_array_equal(staged.source.rows[:2], source.rows[chosen])
+        rows = [rows for _, rows in sent if rows is not None][-1]
+        assert np.shares_memory(rows, staged.source.rows)
+
+
 def test_images_that_cannot_be_read_in_place_are_copied_once_for_distortions(tmp_path):
     images = mapped(tmp_path, "uint8")[:, 0]
     plain = Pixels(images, Normalise(scale=1.0, shift=0.0), 32)

@@ -151,6 +151,22 @@ class Plain(m.Layer):
 
 
 @dataclass(frozen=True)
+class Slope(Plain):
+    """y = x, whose second derivative is said to be its first."""
+
+    def curvature(self, k, dy, hx):
+        k.copy(dy, hx)
+
+
+def test_a_layer_may_name_its_first_derivative_however_many_layers_come_after_it():
+    net = Network([Dense(3), Dense(3), ("F", Dense(3)), Slope(), *[Dense(3)] * 4], (3,), "float64", threads=1)
+    x, t = np.random.default_rng(0).standard_normal((2, 20, 3))
+    curvature = net.curvature(MSE(), x, t)
+    net.loss_and_grads(MSE(), x, t)
+    np.testing.assert_allclose(curvature["F.b"], net.grads["F.b"], rtol=1e-9)
+
+
+@dataclass(frozen=True)
 class Flat(Loss):
     """E = 0, without a curvature."""
 

@@ -68,6 +68,17 @@ def test_nothing_is_computed_below_the_lowest_trained_layer(backend):
     assert net.frozen == ()
 
 
+def test_the_gradients_of_a_layer_are_0_from_when_it_is_frozen():
+    net, (x, t) = network("numpy"), data()
+    net.loss_and_grads(CrossEntropy(), x, t)
+    assert net.grads["F.W"].any()
+    net.freeze("F")
+    assert not net.grads["F.W"].any()
+    net.loss_and_grads(CrossEntropy(), x, t)
+    assert not net.grads["F.W"].any()
+    assert net.grads["C2.W"].any()
+
+
 def test_a_frozen_layer_between_trained_ones_passes_its_gradient_on_and_computes_none_of_its_own():
     net = network()
     net.freeze("C2", "N2")

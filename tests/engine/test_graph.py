@@ -192,6 +192,18 @@ def test_activations_of_branches_take_turns_where_nobody_needs_both():
     assert np.may_share_memory(arrays["squeeze.y"], arrays["both.y"])
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [m.BatchNorm2d(), m.Dropout(0.5), m.ReLU(), m.PReLU(), m.LeakyReLU(), m.ReLU6(), m.ELU(), m.GELU(), m.Tanh()],
+    ids=repr,
+)
+def test_a_layer_that_needs_what_it_reads_no_more_writes_over_it(layer):
+    net = Network([("C", m.Conv2d(2, 3)), ("L", layer)], SHAPE, threads=1)
+    arrays = net._runner.group(0, False, 16).arena.arrays
+    assert "C.y" in arrays
+    assert "L.y" not in arrays
+
+
 def test_a_copy_reads_the_same_values():
     net = Network(BLOCK, SHAPE, threads=1)
     x = np.random.default_rng(0).standard_normal((3, *SHAPE)).astype("float32")

@@ -1,6 +1,7 @@
 """Memory: a flat vector without gaps, and an arena in which buffers in use together never meet."""
 
 from math import prod
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ from hypothesis import strategies as st
 from strategies import examples
 
 from minicnn.backends.alignment import STAGGER
+from minicnn.backends.numpy import BACKEND
+from minicnn.engine.accumulate import GradientSlots
 from minicnn.engine.memory import ALIGNMENT, Arena, ParameterVector, aligned
 
 FLOAT = np.dtype(np.float32)
@@ -48,12 +51,40 @@ def test_views_of_a_flat_vector_lie_end_to_end(shapes, dtype):
     assert len(vector) == len(shapes)
 
 
+@pytest.mark.parametrize("read", [lambda vector: vector.flat, lambda vector: vector["W"], lambda vector: vector["b"]])
+def test_what_a_device_has_is_brought_before_it_is_read(read):
+    device = SimpleNamespace(sync_to_host=lambda memory: memory.fill(7))
+    vector = ParameterVector({"W": (2, 3), "b": (2,)}, FLOAT, device)
+    assert (read(vector) == 7).all()
+
+
 def test_a_view_writes_into_the_flat_vector():
     vector = ParameterVector({"W": (2, 3), "b": (2,)}, FLOAT)
     vector["W"][1] = 5
     assert vector.flat.tolist() == [0, 0, 0, 5, 5, 5, 0, 0]
     with pytest.raises(KeyError):
         vector["V"]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_slots_are_added_once_into_the_parts_of_a_vector_that_are_asked_for(threads):
+    slots = GradientSlots(ParameterVector({"W": (100_000,)}, FLOAT), BACKEND)
+    first, *others = slots.take(3)
+    first.grads.flat[...] = 1
+    for slot, value in zip(others, (10, 100), strict=True):
+        slot.grads.flat[...] = value
+    parts = [slice(10, 30_000), slice(40_000, 40_001), slice(50_000, 99_000)]
+    tasks = slots.sums(3, threads, parts)
+    for task in tasks:
+        task.run()
+    expected = np.ones(100_000)
+    for part in parts:
+        expected[part] = 111
+    np.testing.assert_array_equal(first.grads.flat, expected)
+    calls = [[call for program in task.parts[0][0] for call in program.calls] for task in tasks]
+    work = [sum(call.arrays[0].size for call in own) for own in calls]
+    assert len(work) == threads
+    assert max(work) - min(work) <= 4, f"expected threads to add as many numbers each, got {work}"
 
 
 @examples(100)

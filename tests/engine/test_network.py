@@ -2,13 +2,15 @@
 
 import re
 import tracemalloc
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
 import pytest
 
 import minicnn as m
+import minicnn.backends.numpy as numpy_backend
+import minicnn.engine.group
 from minicnn.backends.cpu import CHECK, INTERPRET
 from minicnn.engine.accumulate import SLOTS
 from minicnn.nn.base import LAYERS
@@ -196,6 +198,76 @@ def test_any_number_of_lanes_gives_the_same_to_rounding(lanes):
     np.testing.assert_allclose(wide.predict(x), net.predict(x), rtol=1e-12)
     assert wide.loss_and_grads(m.MSE(), x, t) == pytest.approx(net.loss_and_grads(m.MSE(), x, t), rel=1e-12)
     np.testing.assert_allclose(wide.grads.flat, net.grads.flat, rtol=1e-9, atol=1e-12)
+
+
+def test_the_gradient_of_chosen_images_is_theirs_in_their_order():
+    net, x, dy = steady(), images(40), np.random.default_rng(3).normal(size=(3, 5))
+    chosen = np.array([37, 2, 21])
+    net.forward(x[chosen])
+    expected = net.backward(dy)
+    net.forward(x, index=chosen)
+    np.testing.assert_array_equal(net.backward(dy), expected)
+
+
+def test_a_batch_that_grows_is_read_anew_also_where_it_has_the_address_of_a_smaller_one(monkeypatch):
+    monkeypatch.setattr(minicnn.engine.group, "id", lambda value: 7, raising=False)
+    net, x = m.Network([("F", m.Dense(2))], (3,), "float64", threads=1), np.random.default_rng(4).normal(size=(900, 3))
+    for n in (20, 300, 40, 900):
+        chosen = np.arange(n)[::-1]
+        np.testing.assert_allclose(net.predict(x, chosen), x[chosen] @ net.params["F.W"].T + net.params["F.b"], atol=1e-12)
+
+
+@pytest.mark.parametrize("count", [1, 20])
+def test_the_kernels_of_a_kind_of_batch_are_handed_to_the_compiler_before_it_runs(monkeypatch, count):
+    handed = []
+    ahead = replace(numpy_backend.BACKEND, compile_ahead=lambda calls, threads: handed.append([call.name for call in calls]))
+    monkeypatch.setattr(numpy_backend, "BACKEND", ahead)
+    net = small(backend="numpy")
+    for _ in range(2):
+        net.predict(np.ones((count, 4)))
+        (names,) = handed
+        assert [name for name in names if name in ("gemm_bias", "tanh")] == ["gemm_bias", "tanh", "gemm_bias"]
+
+
+def spill(x, y):
+    y[...] = x
+    np.lib.stride_tricks.as_strided(y, (y.size + 1,), (y.itemsize,))[y.size] = 0
+
+
+@dataclass(frozen=True)
+class Spill(m.Layer):
+    """y = x, and a number behind the end of y."""
+
+    def plan(self, in_shape):
+        return m.Plan(in_shape)
+
+    def forward(self, k, x, y):
+        k.call(spill, x, y)
+
+    def backward(self, k, dy, dx):
+        k.copy(dy, dx)
+
+
+@pytest.mark.parametrize("norm", [[], [m.BatchNorm1d()]], ids=["on its own", "with a barrier"])
+def test_a_write_behind_a_buffer_is_seen_in_every_group_where_there_are_guard_bands(monkeypatch, norm):
+    monkeypatch.setattr(numpy_backend, "BACKEND", replace(numpy_backend.BACKEND, checked=True))
+    net = m.Network([("F", m.Dense(2)), *norm, ("L", Spill()), m.Tanh()], (3,), backend="numpy", threads=1)
+    with pytest.raises(m.BackendError, match=r"a write past the end of L\.y"):
+        net.loss_and_grads(m.MSE(), np.ones((40, 3)), np.ones((40, 2)))
+
+
+def test_a_check_says_whether_there_is_an_accuracy():
+    net, x = small(), np.ones((5, 4))
+    assert net.check(m.MSE(), x, np.zeros(5, int)) is True
+    assert net.check(m.MSE(), x, np.zeros((5, 2))) is False
+
+
+def test_arrays_of_one_kind_share_what_is_recorded():
+    net = m.Network([("F", m.Dense(2))], (3,), "float64", threads=1)
+    for seed in range(10):
+        x = np.random.default_rng(seed).normal(size=(20, 3))
+        np.testing.assert_allclose(net.predict(x), x @ net.params["F.W"].T + net.params["F.b"], atol=1e-12)
+    assert len(net._runner._schedules) == 1
 
 
 @pytest.mark.skipif(INTERPRET, reason="1600 images in plain Python take a minute")

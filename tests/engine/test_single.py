@@ -137,6 +137,15 @@ def test_any_array_runs_the_same_job_and_is_not_kept():
     assert np.array_equal(y, network.predict(image(1))), "expected an output of its own, got one that was overwritten"
 
 
+def test_the_weight_of_the_class_of_one_image_cancels_in_its_mean_from_the_first_call_on():
+    for weight in (0.5, 2.0):
+        weighted, plain = net(), net()
+        loss = m.CrossEntropy(weight=[weight] * weighted.out_shape[0])
+        expected = plain.loss_and_grads(m.CrossEntropy(), image(), [1])
+        np.testing.assert_allclose(weighted.loss_and_grads(loss, image(), [1]), expected, rtol=1e-6)
+        near(weighted.grads.flat, plain.grads.flat)
+
+
 def test_a_source_brings_its_own_kernels():
     levels = np.random.default_rng(0).integers(0, 256, (20, 8, 8)).astype(np.uint8)
     network = m.Network([("C1", m.Conv2d(3, 3)), m.Tanh(), m.Dense(2)], (1, 12, 12), threads=1)

@@ -19,7 +19,8 @@ class FileMutant:
     Attributes:
         path: the file, from the top of the repository.
         kind: one of those that ``changes`` names.
-        lines: from the first line to the last of the statement that is changed, or of its head if it has a body.
+        lines: from the first line to the last of the statement that is changed, or of its head if it has a body; (0, 0) for
+            what runs when the module is imported, which concerns all that is in it.
         before: the code that is changed.
         after: what it becomes.
         text: the changed file.
@@ -53,6 +54,7 @@ def mutants_of(path: str, text: str, kernel: bool) -> list[FileMutant]:
     """
     tree, found, lines = ast.parse(text), [], text.split("\n")
     conditions = {id(test) for node in ast.walk(tree) for test in _tests(node)}
+    called = {id(node) for body in map(_called, ast.walk(tree)) for each in body for node in ast.walk(each)}
     for node, statement in _nodes(tree, None):
         faults = changes(node) if kernel else python_changes(node, id(node) in conditions)
         for kind, change in faults:
@@ -61,7 +63,8 @@ def mutants_of(path: str, text: str, kernel: bool) -> list[FileMutant]:
                 continue
             wrapped = f"({after})" if isinstance(node, ast.expr) and not isinstance(node, ast.Subscript | ast.Call) else after
             changed = _with(lines, node, wrapped)
-            found.append(FileMutant(path, kind, _extent(statement), node.lineno, before, after, changed))
+            extent = _extent(statement) if id(node) in called else (0, 0)
+            found.append(FileMutant(path, kind, extent, node.lineno, before, after, changed))
     return sorted(found, key=lambda mutant: (mutant.line, mutant.kind, mutant.after))
 
 
@@ -108,6 +111,13 @@ def _tests(node: ast.AST) -> list[ast.expr]:
     if isinstance(node, ast.If | ast.While | ast.IfExp):
         return [node.test]
     return node.ifs if isinstance(node, ast.comprehension) else []
+
+
+def _called(node: ast.AST) -> list[ast.AST]:
+    """What runs not where it stands, but where it is called."""
+    if isinstance(node, ast.Lambda):
+        return [node.body]
+    return [*node.body] if isinstance(node, ast.FunctionDef) else []
 
 
 def _changed(node: ast.AST, change: Change) -> str:

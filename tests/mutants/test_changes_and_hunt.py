@@ -61,6 +61,13 @@ def test_every_mutant_of_a_file_is_one_change():
         assert changed == [mutant.line]
 
 
+def test_what_runs_at_import_concerns_the_whole_file_and_the_rest_its_statement():
+    """A default is computed where the function is defined, whichever test happens to import the module."""
+    found = mutants_of("box.py", TEXT, kernel=False)
+    assert {mutant.lines for mutant in found if mutant.line == 10} == {(0, 0)}
+    assert {mutant.lines for mutant in found if mutant.line > 10} == {(n, n) for n in (11, 12, 13, 14)}
+
+
 def test_a_sample_is_the_beginning_of_a_larger_one():
     part = PARTS["kernels"]
     few, more = (sample(TOP, part.sources[:1], True, count, SEED) for count in (5, 20))

@@ -13,6 +13,7 @@ from minicnn import (
     LeCunNormal,
     Network,
     SparseConv2d,
+    Subsample,
     TorchDefault,
 )
 
@@ -86,6 +87,14 @@ def test_layers_give_their_fans():
     conv = Network([("C", Conv2d(64, 5, groups=2, init=GlorotUniform()))], (32, 5, 5), threads=1)
     assert np.abs(dense.params["F.W"]).max() == pytest.approx(np.sqrt(6 / 800), rel=1e-3)
     assert np.abs(conv.params["C.W"]).max() == pytest.approx(np.sqrt(6 / (16 * 25 + 32 * 25)), rel=1e-3)
+
+
+def test_a_window_of_a_subsample_has_its_pixels_as_fan_in_and_each_pixel_goes_to_one_place():
+    def fans(rng, shape, fan_in, fan_out):
+        return np.full(shape, fan_in * 10 + fan_out)
+
+    net = Network([("S", Subsample((2, 3), init=fans, bias_init=fans))], (4, 4, 6), threads=1)
+    assert (net.params.flat == 61).all()
 
 
 def test_an_initialiser_of_ones_own():

@@ -391,6 +391,7 @@ OPTIONS = {
     ),
     "IndexSelect(())": ("expected rows as a tuple of whole numbers of at least 0, or None, got ()", "give rows=(0, 1)"),
     "Resize(0)": whole("size", 1, "0"),
+    "GroupNorm(2, affine=1)": truth("affine", 1),
     "Resize(2, antialias=1)": truth("antialias", 1),
     "Resize(2, mode='cubic')": ("expected mode as one of nearest, linear, got 'cubic'", 'give mode="nearest"'),
     "Resize(2, nearest_mode='up')": (

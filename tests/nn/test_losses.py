@@ -221,6 +221,16 @@ def test_a_loss_with_an_array_is_reported_by_its_numbers_of_the_moment():
     assert cache_key(loss) != first
 
 
+def test_numbers_beside_an_array_count_by_their_values_and_the_array_by_itself():
+    loss = Weighted(0.5)
+    loss.array = np.ones(2)
+    first = cache_key(loss)
+    loss.weight = float("0.5")
+    assert cache_key(loss) == first
+    loss.array = np.ones(2)
+    assert cache_key(loss) != first
+
+
 def test_a_value_made_anew_for_every_batch_is_recorded_once():
     net = network()
     net.evaluate(CrossEntropy(0.1), IMAGES, LABELS)

@@ -12,6 +12,7 @@ from minicnn.data.distortions import Affine
 from minicnn.data.pixels import Normalise
 from minicnn.engine import required_memory
 from minicnn.errors import BackendError, OptionError, ShapeError
+from minicnn.nn.base import check_size
 from minicnn.optim import schedules
 
 NAMES = vars(m) | vars(schedules) | {"Affine": Affine, "Normalise": Normalise}
@@ -124,6 +125,27 @@ def test_an_array_that_no_memory_holds_is_refused_in_words(layer, in_shape, shap
     assert caught.value.who.startswith("layer 0 ")
     assert caught.value.what == f"expected arrays of at most 2^40 numbers, got one of shape {shape}"
     assert caught.value.hint == "make the layer or its input smaller"
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (m.Upsample(2**20), "1×8388608×8388608"),
+        (m.Upsample(2**31 - 1, mode="bilinear"), "1×17179869176×17179869176"),
+        (m.Resize((2**21, 2**21)), "1×2097152×2097152"),
+        (m.Pad2d(2**21), "1×4194312×4194312"),
+    ],
+)
+def test_a_layer_alone_refuses_a_map_that_no_memory_holds(layer, shape):
+    with pytest.raises(ShapeError) as caught:
+        layer.plan((1, 8, 8))
+    assert caught.value.what == f"expected arrays of at most 2^40 numbers, got one of shape {shape}"
+
+
+def test_an_array_may_have_2_to_the_40_numbers():
+    check_size((2**20, 2**20))
+    with pytest.raises(ShapeError):
+        check_size((2**40 + 1,))
 
 
 def test_an_image_that_no_memory_holds_is_refused_in_words():

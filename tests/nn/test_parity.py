@@ -288,6 +288,22 @@ def test_resized_maps_are_those_that_pytorch_interpolates(size, corners):
     np.testing.assert_allclose(y, expected, rtol=0, atol=1e-12)
 
 
+def test_of_a_single_place_pytorch_half_pixel_reads_the_first_pixel_and_of_two_the_middles_of_halves():
+    x = np.random.default_rng(0).standard_normal((3, 2, 7, 6))
+    layer = m.Resize((1, 2), mode="linear", coordinate_transformation_mode="pytorch_half_pixel")
+    y = Network([layer], x.shape[1:], dtype="float64", backend="numpy").predict(x)
+    np.testing.assert_allclose(y, x[:, :, :1, [1, 4]], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("mode", ["linear", "nearest"])
+def test_half_pixel_symmetric_gives_the_mirror_image_of_a_mirror_image(mode):
+    """Also where the size was rounded, so that places over pixels is not the scale."""
+    x = np.random.default_rng(0).standard_normal((3, 2, 7, 6))
+    options = {"scales": (1.37, 0.71), "coordinate_transformation_mode": "half_pixel_symmetric"}
+    net = Network([m.Resize((9, 4), mode=mode, **options)], x.shape[1:], dtype="float64", backend="numpy")
+    np.testing.assert_allclose(net.predict(x[:, :, ::-1, ::-1]), net.predict(x)[:, :, ::-1, ::-1], rtol=0, atol=1e-12)
+
+
 EACH = [
     *(m.Pad2d(((2, 1), (3, 0)), mode) for mode in ("zeros", "reflect", "replicate")),
     *(m.Upsample((2, 3), mode="bilinear", align_corners=corners) for corners in (False, True)),

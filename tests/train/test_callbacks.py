@@ -454,6 +454,26 @@ def test_there_is_a_bar_with_a_log_or_by_its_callback(monkeypatch, log, callback
     assert made == ([("epoch 1/6", 32, 0), ("epoch 1/6", 32, 16)] + [(f"epoch {n}/6", 32, 0) for n in range(2, 7)]) * bars
 
 
+def test_a_bar_moves_by_the_images_of_every_step_and_ends_once_with_its_epoch(monkeypatch):
+    from minicnn.train import callbacks as module
+
+    told = []
+
+    class Bar:
+        def __init__(self, title, images, done):
+            told.append(title)
+
+        def advance(self, images, loss):
+            told.append((images, loss > 0))
+
+        def close(self):
+            told.append("closed")
+
+    monkeypatch.setattr(module, "Bar", Bar)
+    trainer([ProgressBar()], epochs=2, schedule=ConstantRate()).fit()
+    assert told == ["epoch 1/2", *[(8, True)] * 4, "closed", "epoch 2/2", *[(8, True)] * 4, "closed"]
+
+
 def test_the_best_weights_are_those_that_the_folder_has(tmp_path):
     labels = (Y[:, 0] > 0).astype(int)
     net = Network([("F", Dense(2))], (3,), "float64", "numpy", threads=1, seed=2)

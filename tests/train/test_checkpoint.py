@@ -243,6 +243,17 @@ def test_layout_in_memory_does_not_matter(tmp_path):
     np.testing.assert_array_equal(safetensors_file.read(tmp_path / "a")[1]["a"], array)
 
 
+def test_a_file_without_tensors_is_read_and_refused_with_a_byte_too_many(tmp_path):
+    safetensors_file.write(tmp_path / "none", {}, {"said": "words"})
+    assert safetensors_file.read(tmp_path / "none") == ({"said": "words"}, {})
+    with open(tmp_path / "none", "ab") as file:
+        file.write(b"0")
+    with pytest.raises(
+        CheckpointError, match=r"expected a whole safetensors file, got something else \(its header says another size"
+    ):
+        safetensors_file.read(tmp_path / "none")
+
+
 # --- PyTorch ---
 
 

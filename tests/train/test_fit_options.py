@@ -1,5 +1,6 @@
 """Training without validation, with an average of the parameters, weights of classes, and what is refused before it."""
 
+import argparse
 import re
 import subprocess
 import sys
@@ -10,10 +11,22 @@ import pytest
 
 import minicnn as m
 from minicnn import MSE, SGD, Adam, BatchNorm1d, CheckpointError, CrossEntropy, DataError, Dense, Dropout, Network, OptionError
+from minicnn.cli import train
 from minicnn.data.pixels import shuffled
 from minicnn.optim.averaging import ParameterAverage
 from minicnn.optim.plateau import ReduceOnPlateau
-from minicnn.train import BEST, BestWeights, Dataset, EpochResult, Trainer, TrainingOptions, checkpoint, class_weights, plots
+from minicnn.train import (
+    BEST,
+    BestWeights,
+    Callback,
+    Dataset,
+    EpochResult,
+    Trainer,
+    TrainingOptions,
+    checkpoint,
+    class_weights,
+    plots,
+)
 from minicnn.train.learning_rate import FoundRate, find_learning_rate
 
 RNG = np.random.default_rng(1)
@@ -155,6 +168,26 @@ def test_a_run_with_an_average_resumes_exactly(tmp_path):
         trainer(tmp_path, 4).fit(resume=True)
 
 
+def test_a_run_that_breaks_off_has_the_weights_that_training_came_to_and_not_their_average():
+    class Broken(Callback):
+        def on_epoch_end(self, result):
+            if result.epoch == 2:
+                raise ValueError("broken")
+
+    subject, plain = trainer(average=0.8, callbacks=[Broken()], norm=False), trainer(epochs=2, norm=False)
+    with pytest.raises(ValueError, match="broken"):
+        subject.fit()
+    plain.fit()
+    assert bits(subject.net) == bits(plain.net)
+
+
+def test_a_run_has_the_options_that_the_command_has_unless_it_is_given_others():
+    parser = argparse.ArgumentParser()
+    train.add(parser.add_subparsers())
+    given, run = parser.parse_args(["train", "pictures"]), TrainingOptions(1)
+    assert (run.batch_size, run.seed, run.local_steps) == (given.batch_size, given.seed, given.local_steps) == (32, 0, 1)
+
+
 def test_the_users_optimiser_has_all_steps():
     optimizer, plain = Adam(0.05), Adam(0.05)
     trainer(optimizer=optimizer, average=0.8).fit()
@@ -276,6 +309,17 @@ def test_rates_are_tried_without_a_trace():
     assert found.rates[0] == 1e-4
     again = find_learning_rate(net, CrossEntropy(), optimizer, TRAIN, 1e-4, 1.0, steps=21, batch_size=8)
     np.testing.assert_array_equal(found.losses, again.losses)
+
+
+def test_rates_are_tried_on_the_batches_of_a_training_and_their_losses_smoothed():
+    """At rates that change nothing, the loss of each step is that of its batch; a loss counts 0.98 times the one after it."""
+    net, chosen = Network([("F", Dense(3))], (3,), "float64", "numpy", threads=1), np.arange(32)
+    found = find_learning_rate(net, CrossEntropy(), SGD(), TRAIN, 1e-300, 1e-290, steps=10, batch_size=8, seed=5)
+    batches = [batch for epoch in (1, 2, 3) for batch in np.split(shuffled(chosen, 5, epoch), 4)]
+    losses = [net.evaluate(CrossEntropy(), X, LABELS, batch).loss for batch in batches]
+    for step in range(10):
+        weights = 0.98 ** np.arange(step, -1, -1)
+        assert found.losses[step] == pytest.approx(weights @ losses[: step + 1] / weights.sum())
 
 
 def test_the_suggestion_is_where_losses_fall_and_the_run_ends_where_they_explode():

@@ -28,6 +28,7 @@ from minicnn.nn.losses import Loss
 from minicnn.optim.averaging import ParameterAverage
 from minicnn.optim.schedules import Cosine, LinearWarmUp, OneCycle
 from minicnn.train import identity
+from minicnn.train.run_identity import completed
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 28, 28), np.uint8)
 
@@ -242,3 +243,10 @@ def test_many_differences_are_counted():
     identity.check("last", {"a": 1}, {"a": 1}, "start anew")
     with pytest.raises(CheckpointError, match="expected a run with"):
         identity.check("last", {"a": 1}, None, "start anew")
+
+
+def test_runs_of_files_that_say_no_slots_had_as_many_as_networks_have_without_a_choice():
+    assert completed({"network": {"lanes": 16}, "seed": 1}) == {"network": {"slots": 8, "lanes": 16}, "seed": 1}
+    assert completed({"network": {"slots": 4}}) == {"network": {"slots": 4}}
+    for damaged in ({"network": 3}, {}, [], None, "network"):
+        assert completed(damaged) == damaged

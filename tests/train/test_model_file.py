@@ -268,6 +268,17 @@ class Counter(Swirl):
         object.__setattr__(self, "seed", self.seed + 1)
 
 
+@pytest.mark.parametrize(("one", "other"), [(3, [1]), ([1], 3), (3, m.Tanh()), (m.Tanh(), 3), (3, (1,)), ((1,), 3)])
+def test_an_option_that_becomes_one_of_another_kind_is_refused(tmp_path, one, other):
+    @dataclass(frozen=True)
+    class Turning(Swirl):
+        def __post_init__(self):
+            object.__setattr__(self, "seed", other if self.seed == one else one)
+
+    with pytest.raises(CheckpointError, match="expected a layer that its options make again, got one that they change"):
+        m.save(tmp_path / "net", own(Turning(seed=one)))
+
+
 WEIGHTS_ALONE = "save the weights alone with train.checkpoint.save_weights, and make the network in code"
 
 

@@ -4,13 +4,14 @@ import os
 import signal
 import sys
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from minicnn import Constant, Conv2d, Dense, LeakyReLU, Network, ReLU, ScaledTanh, Sigmoid, Tanh
 from minicnn.train.diagnostics import SAMPLE, chance, saturation
-from minicnn.train.interrupt import Interrupt
+from minicnn.train.interrupt import Interrupt, none_lost
 from minicnn.train.metrics import confusion, confusion_table
 from minicnn.train.progress import Bar, say
 
@@ -87,6 +88,30 @@ def test_a_dead_layer_is_named():
     assert saturation(net, images, np.arange(80)) == []
     net.params["C.b"][...] = -100
     assert saturation(net, images, np.arange(80)) == ["f: 100 % of the units are zero for every image: lower the learning rate"]
+
+
+def test_units_that_some_image_wakes_are_not_dead():
+    net = Network([("F", Dense(10, init=Constant(1), bias_init=Constant(0))), ("f", ReLU())], (1,), threads=1)
+    images = np.full((20, 1), -1.0)
+    images[7] = 0.5
+    assert saturation(net, images, np.arange(20)) == []
+    assert len(saturation(net, images, np.arange(7))) == 1
+
+
+def test_ctrl_c_that_python_could_not_raise_is_sent_again(monkeypatch):
+    """It comes to a destructor, say, where Python only reports it; other reports go where they went."""
+    came, told = threading.Event(), []
+    monkeypatch.setattr(sys, "unraisablehook", told.append)
+    before = signal.signal(signal.SIGINT, lambda number, frame: came.set())
+    try:
+        with none_lost():
+            other = SimpleNamespace(exc_type=ValueError, exc_value=None)
+            sys.unraisablehook(other)
+            sys.unraisablehook(SimpleNamespace(exc_type=KeyboardInterrupt, exc_value=None))
+            assert came.wait(20)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert told == [other]
 
 
 def test_a_leaky_unit_that_is_negative_is_not_dead():
