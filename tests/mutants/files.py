@@ -90,12 +90,17 @@ def _nodes(node: ast.AST, statement: ast.stmt | None) -> Iterator[tuple[ast.expr
         if name in ("annotation", "returns", "decorator_list", "type_params"):
             continue
         for child in value if isinstance(value, list) else [value]:
-            if not isinstance(child, ast.AST) or isinstance(child, ast.JoinedStr) or _for_types(child):
+            if not isinstance(child, ast.AST) or isinstance(child, ast.JoinedStr) or _for_types(child) or _asserts(child):
                 continue
             inner = child if isinstance(child, ast.stmt) else statement
             if isinstance(child, ast.expr | ast.stmt) and inner is not None:
                 yield child, inner
             yield from _nodes(child, inner)
+
+
+def _asserts(node: ast.AST) -> bool:
+    """Whether it says what is so anyway: ``strict=True`` of ``zip``, whose arguments have one length here."""
+    return isinstance(node, ast.keyword) and node.arg == "strict"
 
 
 def _for_types(node: ast.AST) -> bool:

@@ -2,20 +2,7 @@
 
 from __future__ import annotations
 
-STRICT = "What is zipped has one length by what stands above it; that ``strict`` would refuse other lengths shows in nothing."
-
 REASONS: dict[str, str] = {
-    "ec7892dea546": STRICT,  # engine/trace.py: programs of the same groups
-    "4529af46a36a": STRICT,  # engine/html.py: rows, and the accuracies made of them
-    "f8153aa082f3": STRICT,  # nn/window.py: pairs
-    "2c24a227dfc0": STRICT,  # nn/conv_transpose.py: pairs
-    "c395e238b076": STRICT,  # nn/pool.py: pairs
-    "c5a841231241": STRICT,  # nn/pad.py: pairs
-    "93cbcdd5e14e": STRICT,  # plots/receptive.py: the lengths are compared before
-    "1607efd96989": STRICT,  # plots/sheet.py: tops and shares of the same rows
-    "7a518acf18b7": STRICT,  # train/local_sgd.py: names, and the sums made of them
-    "c4cc613b9f49": STRICT,  # train/identity.py: the layers, and what is made of them
-    "8dd9988e5515": STRICT,  # nn/window.py: pairs
     "480e9a2c40f2": "2^63 bytes and 2^64 are both no bound: the largest array has 2^43 bytes.",
     "02a4839a2a79": "Without blocks no file is read ahead, so the length of a window is not asked for.",
     "942647d8dac9": "Every task writes the number of its group before anything reads it.",
