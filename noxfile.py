@@ -16,12 +16,25 @@ PYTHONS = ("3.11", "3.12", "3.13")
 OLD = "3.10"
 EXTRAS = "core-test"
 CORE = (
-    *("nn", "engine", "optim", "data", "train", "serve", "io", "backends/cpu/test_cache.py"),
-    *("test_platforms.py", "test_sklearn.py"),
+    "nn",
+    "engine",
+    "optim",
+    "data",
+    "train",
+    "serve",
+    "io",
+    "backends/cpu/test_cache.py",
+    "test_platforms.py",
+    "test_sklearn.py",
 )
 """What of ``tests/`` is run everywhere: layers with all their kernels, networks, training, files, services, the cache."""
 
-KERNELS = ("nn/test_layers.py", *(f"backends/cpu/test_{name}.py" for name in ("conv_kernels", "winograd", "depthwise")))
+KERNELS = (
+    "nn/test_layers.py",
+    "backends/cpu/test_conv_kernels.py",
+    "backends/cpu/test_winograd.py",
+    "backends/cpu/test_depthwise.py",
+)
 """What is run for smaller processors: all layers, and the kernels of which the processor decides the form."""
 
 MACHINES = {"avx2": "+avx,+avx2,+fma,+sse4.2", "no-fma": "+avx,+avx2,+sse4.2", "sse2": "+sse2"}

@@ -32,7 +32,7 @@ def test_what_the_package_says_that_it_runs_on_is_what_nox_tests():
 
 
 def test_what_nox_tests_exists_and_needs_no_pytorch():
-    assert all((ROOT / "tests" / place).exists() for place in constant("CORE"))
+    assert all((ROOT / "tests" / place).exists() for place in (*constant("CORE"), *constant("KERNELS")))
     extras = PROJECT["project"]["optional-dependencies"]
     assert constant("EXTRAS") in extras
     assert not [each for each in extras[constant("EXTRAS")] if "torch" in each]
