@@ -27,10 +27,9 @@ def needed(placed: PlacedLayer, dtype: np.dtype[np.generic], lanes: int) -> int:
     What a backend packs and pads for its kernels comes on top; it knows only when it lowers the programs.
     """
     plan = placed.plan
-    numbers = 2 * sum(prod(param.shape) for param in plan.params.values()) + lanes * prod(plan.out_shape)
-    for buffers, shared in ((plan.derived, True), (plan.state, True), (plan.saved, False), (plan.work, False)):
-        for buffer in buffers.values():
-            numbers += prod(buffer.shape) * (1 if shared or not buffer.lanes else lanes)
+    arrays = (*plan.derived.values(), *plan.state.values(), *plan.params.values(), *plan.params.values())
+    of_images = (plan.out_shape, *(buffer.shape for buffer in (*plan.saved.values(), *plan.work.values())))
+    numbers = sum(prod(array.shape) for array in arrays) + lanes * sum(map(prod, of_images))
     return numbers * dtype.itemsize
 
 

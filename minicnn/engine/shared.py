@@ -47,13 +47,13 @@ def provide(
 
 
 def _filled(buffer: Buffer, dtype: DType) -> Array:
-    shape, own = buffer.spec(dtype, 0)
-    return np.full(shape[: len(buffer.shape)], buffer.start, own)
+    shape, own = buffer.spec(dtype)
+    return np.full(shape, buffer.start, own)
 
 
 def rows_of(layers: Sequence[PlacedLayer], dtype: DType, groups: int) -> dict[str, Array]:
     """Memory for the measurements of so many groups of a batch, by layer and name."""
-    measured = {f"{placed.name}.{n}": b.spec(dtype, 0) for placed in layers for n, b in placed.plan.measured.items()}
+    measured = {f"{placed.name}.{n}": b.spec(dtype) for placed in layers for n, b in placed.plan.measured.items()}
     return {name: np.zeros((groups, *shape), own) for name, (shape, own) in measured.items()}
 
 

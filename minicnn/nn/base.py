@@ -52,24 +52,21 @@ class Buffer:
     """An array that the network allocates for a layer. One that no memory holds raises ShapeError.
 
     Args:
-        shape: its shape; the lanes of a group come as a further last axis unless ``lanes`` is False.
+        shape: its shape; in ``saved``, ``work`` and ``curvature`` the lanes of a group come as a further last axis.
         dtype: ``"float"`` for the network's own, or the name of a NumPy dtype.
-        lanes: whether there is one such array for each image of a group.
         start: what an array of the state holds at first.
     """
 
     shape: Shape
     dtype: str = "float"
-    lanes: bool = True
     start: float = 0.0
 
     def __post_init__(self) -> None:
         check_size(self.shape)
 
-    def spec(self, dtype: DType, lanes: int) -> Spec:
-        """Shape and dtype in a network of that dtype with groups of so many lanes."""
-        shape = (*self.shape, lanes) if self.lanes else self.shape
-        return shape, dtype if self.dtype == "float" else np.dtype(self.dtype)
+    def spec(self, dtype: DType, *lanes: int) -> Spec:
+        """Shape and dtype in a network of that dtype, with so many lanes or without."""
+        return (*self.shape, *lanes), dtype if self.dtype == "float" else np.dtype(self.dtype)
 
 
 Spec = tuple[Shape, DType]

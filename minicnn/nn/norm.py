@@ -44,13 +44,13 @@ class _BatchNorm(Layer):
             )
         channels = in_shape[0]
         ones, zeros = Param((channels,), Constant(1.0)), Param((channels,), Constant(0.0))
-        own, two = Buffer((channels,), lanes=False), Buffer((2, channels), lanes=False)
-        doubles, row = (Buffer((n, channels), "float64", lanes=False) for n in (2, 3))
+        own, two = Buffer((channels,)), Buffer((2, channels))
+        doubles, row = (Buffer((n, channels), "float64") for n in (2, 3))
         consts = {"eps": np.array([float(self.eps)])}
         consts |= {"momentum": np.array([-1.0 if self.momentum is None else float(self.momentum)])}
         consts |= {} if self.affine else {"W": np.ones(channels), "b": np.zeros(channels)}
-        tracked = {"running_mean": own, "running_var": Buffer((channels,), lanes=False, start=1.0)}
-        tracked["num_batches_tracked"] = Buffer((), "int64", lanes=False)
+        tracked = {"running_mean": own, "running_var": Buffer((channels,), start=1.0)}
+        tracked["num_batches_tracked"] = Buffer((), "int64")
         return Plan(
             in_shape,
             params={"W": ones, "b": zeros} if self.affine else {},

@@ -108,14 +108,14 @@ class SparseConv2d(Layer):
         fan_of_group = np.array([len(self.table[f]) * kh * kw for f in np.unique(self._firsts)])
         fan_of_kernel = np.zeros(links[:, 2].max() + 1)
         fan_of_kernel[links[:, 2]] = fan_of_group[self._group[links[:, 0]]]
-        users = np.bincount(links[:, 1], minlength=in_shape[0])
+        users = np.bincount(links[:, 1])
         params = {
             "W": Param((len(fan_of_kernel), kh, kw), self.init, fan_of_kernel[:, None, None], int(users.max()) * kh * kw),
             "b": Param((len(self._sizes),), self.bias_init, fan_of_group, 1),
         }
         consts = {"links": links}
         connections = prod(out) * (len(links) * kh * kw + len(self.table))
-        derived = {"bias": Buffer((len(self.table),), lanes=False)}
+        derived = {"bias": Buffer((len(self.table),))}
         return Plan((len(self.table), *out), params, consts, derived, connections=connections)
 
     def prepare(self, k: Kernels, b: Array, bias: Array) -> None:

@@ -40,7 +40,7 @@ class Averaging:
     def give_back(self) -> None:
         """Give the user's optimiser the steps that were made in its place."""
         moments, steps = self.optimizer.moments, self.optimizer.steps
-        if moments and steps:
+        if steps:
             own = {name: moments[name] for name in self._given.names}
             self._given.load(steps, own, self.optimizer.missed)
 

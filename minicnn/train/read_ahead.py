@@ -26,8 +26,10 @@ class ReadAhead:
 
     def __init__(self, data: Dataset, block: int | None) -> None:
         given = data.images.values() if isinstance(data.images, Mapping) else [data.images]
-        self._window = WINDOW * (block or 0)
-        self._files = [found for images in given if (found := mapped(images)) is not None] if block else []
+        self._window, self._files = 0, []
+        if block is not None:
+            self._window = WINDOW * block
+            self._files = [found for images in given if (found := mapped(images)) is not None]
         self._until, self._thread = 0, None if not self._files else ThreadPoolExecutor(1, "read ahead")
 
     def before(self, order: Array, first: int) -> None:

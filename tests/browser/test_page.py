@@ -25,10 +25,21 @@ def test_a_three_drawn_with_the_mouse_is_a_three(opened):
     assert said(page) == "7"
 
 
+def test_browsers_that_tell_of_moves_once_a_frame_draw_too(opened):
+    page = opened()
+    page.add_init_script("delete window.onpointerrawupdate")
+    page.reload()
+    page.wait_for_selector("#samples button")
+    assert not page.evaluate("'onpointerrawupdate' in window")
+    drive.draw(page)
+    assert said(page) == "3"
+
+
 COLOURS = """n => { const c = document.querySelector(`article[aria-labelledby=stage-${n}] canvas`);
 const pixels = c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer;
 return new Set(new Uint32Array(pixels)).size; }"""
-LIT = "[...document.querySelectorAll('.links td i')].filter(i => Number(i.style.opacity) > 0.05).length"
+LIT = """[...document.querySelectorAll('.links td i')].filter(
+i => Number(getComputedStyle(i).backgroundColor.match(/[/] ([\\d.]+)/)?.[1] ?? 1) > 0.05).length"""
 
 
 def test_every_network_reads_it_and_shows_its_layers(opened):

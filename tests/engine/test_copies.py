@@ -90,7 +90,7 @@ class Kept(m.Layer):
     """Counts the passes, in a state."""
 
     def plan(self, in_shape):
-        return m.Plan(in_shape, state={"count": m.Buffer((1,), lanes=False)})
+        return m.Plan(in_shape, state={"count": m.Buffer((1,))})
 
     def prepare(self, k, count):
         k.add(ONE, count)

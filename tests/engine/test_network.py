@@ -654,10 +654,10 @@ class SquareScale(m.Layer):
             in_shape,
             params={"w": m.Param((1,), m.Constant(self.start))},
             consts={"one": np.array([1.0]), "table": np.arange(3, dtype=np.uint8)},
-            derived={"squared": m.Buffer((1,), lanes=False)},
+            derived={"squared": m.Buffer((1,))},
             saved={"kept": m.Buffer(in_shape)},
             work={"scratch": m.Buffer(in_shape, "float")},
-            state={"passes": m.Buffer((1,), "int64", lanes=False)},
+            state={"passes": m.Buffer((1,), "int64")},
         )
 
     def prepare(self, k, w, squared, passes):
@@ -794,7 +794,7 @@ def test_prepare_sees_no_activations():
     @local
     class Early(m.Layer):
         def plan(self, in_shape):
-            return m.Plan(in_shape, derived={"mean": m.Buffer((1,), lanes=False)})
+            return m.Plan(in_shape, derived={"mean": m.Buffer((1,))})
 
         def prepare(self, k, x, mean):
             k.zero(mean)

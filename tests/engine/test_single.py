@@ -184,8 +184,8 @@ class Chained(Layer):
     call: bool = False
 
     def plan(self, in_shape):
-        numbers = {name: Buffer(in_shape, lanes=False) for name in "abc"}
-        state = {"s": Buffer(in_shape, lanes=False)}
+        numbers = {name: Buffer(in_shape) for name in "abc"}
+        state = {"s": Buffer(in_shape)}
         return Plan(in_shape, {"W": Param(in_shape, m.Constant(2.0))}, derived=numbers, state=state)
 
     def prepare(self, k, W, a, b, c, s):

@@ -116,13 +116,10 @@ def _errors_of_launcher(parent: int) -> int:
     return 2
 
 
-def send(connection: socket.socket, note: Note) -> bool:
-    """Send a line; whether it could be sent."""
-    try:
+def send(connection: socket.socket, note: Note) -> None:
+    """Send a line; where the other side has gone, which is found out by reading, nothing happens."""
+    with suppress(OSError):
         connection.sendall(json.dumps(note).encode() + b"\n")
-    except OSError:
-        return False
-    return True
 
 
 class Lines:

@@ -7,6 +7,9 @@ import { ink, largest, paint, signed } from "./palette.js";
 const BOUNDS = { "1.7159 · tanh(⅔ a)": 1.7159, "tanh(a)": 1, "1 / (1 + e^−a)": 1 };
 const plural = (n, one) => `${n.toLocaleString("en")} ${one}${n === 1 ? "" : "s"}`;
 
+/** The colour of a link; an opacity or a transition would give each of a hundred links a layer of its own to be composed. */
+const lit = (share) => `color-mix(in srgb, var(--accent) ${Math.round(100 * share)}%, transparent)`;
+
 /** A stage of the network on the page. */
 class Stage {
   constructor(number, given, below, classes, choose) {
@@ -182,7 +185,7 @@ class Stage {
     this.atlas.paint(values, (v) => signed(v, scale));
     if (strengths && this.lights) {
       const top = largest(strengths) || 1;
-      this.lights.forEach((light, n) => (light.style.opacity = (strengths[n] / top).toFixed(2)));
+      this.lights.forEach((light, n) => (light.style.background = lit(strengths[n] / top)));
     }
     if (this.pointed) this.point(this.pointed);
   }
@@ -191,7 +194,7 @@ class Stage {
   blank() {
     this.values = undefined;
     this.atlas.paint(new Float32Array(this.given.maps * this.size[0] * this.size[1]), () => signed(0, 1));
-    this.lights?.forEach((light) => (light.style.opacity = 0));
+    this.lights?.forEach((light) => (light.style.background = ""));
     for (const { figure, caption, name } of this.codes ?? []) {
       figure.className = "";
       say(caption, name);

@@ -5,6 +5,7 @@ import { onColours } from "./palette.js";
 
 const RADIUS = 5.5; // of the pen, in pixels of the pad
 const STEP = 4; // of an arrow key
+const MOVE = "onpointerrawupdate" in window ? "pointerrawupdate" : "pointermove"; // the first does not wait for the next frame
 
 export class Pad {
   /**
@@ -47,7 +48,7 @@ export class Pad {
       this.pen.shown = this.pen.down = false;
       this.begin(this.place(event), event.timeStamp);
     });
-    canvas.addEventListener("pointermove", (event) => {
+    canvas.addEventListener(MOVE, (event) => {
       if (event.pointerId !== this.pointer) return;
       const all = event.getCoalescedEvents?.() ?? [];
       for (const each of all.length ? all : [event]) this.extend(this.place(each));
