@@ -185,23 +185,65 @@ def test_a_rank_without_its_daemon_tells_it(ranks):
     assert words_of(ranks[0]) == lost
 
 
+def test_it_stays_until_rank_0_has_told_it(ranks, monkeypatch):
+    monkeypatch.setattr(spoke_module, "GRACE", 10.0)
+    monkeypatch.setattr(hub_module, "GRACE", 0.1)
+    ranks[1]._parent = -1
+    started = time.monotonic()
+    assert words_of(ranks[1]) is None
+    assert ranks[0].over.is_set()
+    assert time.monotonic() - started < 5
+
+
 def test_rank_0_without_its_daemon_tells_it(ranks, monkeypatch):
     monkeypatch.setattr(hub_module, "GRACE", 0.1)
     ranks[0]._parent = -1
     assert words_of(ranks[0]) == "rank 0 of 3 (process 10 on here): its daemon has ended"
 
 
-def test_ranks_of_other_machines_that_are_lost_with_the_daemon_are_named():
+@pytest.fixture
+def heard():
+    """Rank 0, and the other ends of its connections."""
     hub = RecordedHub(PLACES, 60.0, "key", local=True)
     theirs = {}
     for rank in (1, 2):
         ours, theirs[rank] = socket.socketpair()
         ours.settimeout(0)
         hub._known[rank] = hub_module._Known(ours, Lines(ours))
+    yield hub, theirs
+    hub._listener.close()
+    for each in theirs.values():
+        each.close()
+
+
+def test_ranks_of_other_machines_that_are_lost_with_the_daemon_are_named(heard):
+    hub, theirs = heard
     theirs[1].sendall(b'{"failed": "on the same machine, whose daemon is known"}\n')
     theirs[2].sendall(b'{"failed": "its daemon has ended"}\n')
     assert hub._elsewhere() == ", and rank 2 of 3 (process 12 on there) is lost"
-    hub._listener.close()
+
+
+ENDED = b'{"failed": "its daemon has ended", "orphaned": true}\n'
+
+
+def test_so_they_are_where_another_rank_of_the_launchers_machine_tells_it_first(heard):
+    """A launcher that loses a daemon ends itself, which its own ranks may find out before the lost ones do."""
+    hub, theirs = heard
+    theirs[1].sendall(ENDED)
+    threading.Timer(5 * TURN, theirs[2].sendall, [ENDED]).start()
+    with pytest.raises(SystemExit):
+        hub._hear()
+    lost = "rank 2 of 3 (process 12 on there) is lost"
+    assert hub.words == [f"rank 1 of 3 (process 11 on here): its daemon has ended, and {lost}"]
+
+
+def test_a_rank_of_another_machine_is_named_once(heard):
+    hub, theirs = heard
+    theirs[2].sendall(ENDED)
+    theirs[2].close()
+    with pytest.raises(SystemExit):
+        hub._hear()
+    assert hub.words == ["rank 2 of 3 (process 12 on there): its daemon has ended"]
 
 
 @pytest.mark.parametrize(("patience", "speaks"), [(0.3, True), (0.1, False)])

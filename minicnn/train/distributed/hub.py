@@ -79,7 +79,8 @@ class Hub(Member):
                 self._all_gone.set()
                 return
             rest = max(0.0, due - time.monotonic())
-            select.select([known.connection for known in self._known.values() if not known.lines.closed], [], [], rest)
+            heard = [known.connection.fileno() for known in self._known.values() if not known.lines.closed]
+            select.select([*heard, *self._daemon], [], [], rest)
 
     def _welcome(self) -> None:
         """Take the connections of all other ranks, and of nobody else."""
@@ -121,7 +122,8 @@ class Hub(Member):
             for note in known.lines.read() if known.connection in ready else ():
                 known.silent = 0
                 if "failed" in note:
-                    self._tell(f"{self.name(rank)}: {note['failed']}")
+                    launched_here = "orphaned" in note and self.places[rank].host == self.places[0].host
+                    self._tell(f"{self.name(rank)}: {note['failed']}{self._elsewhere() if launched_here else ''}")
                 known.come, known.waiting, known.gone = int(str(note["come"])), bool(note["waiting"]), bool(note["gone"])
 
     def _look(self) -> None:

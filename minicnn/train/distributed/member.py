@@ -52,7 +52,7 @@ class Member(ABC):
         self.places, self.rank = places, rank
         self.come, self.waiting, self.gone = 0, False, False
         self._parent, self._ending = os.getppid(), threading.Lock()
-        self._told = _errors_of_launcher(self._parent)
+        self._told, self._daemon = _errors_of_launcher(self._parent), _end_of(self._parent)
         self._all_gone = threading.Event()
 
     def start(self) -> None:
@@ -114,6 +114,13 @@ def _errors_of_launcher(parent: int) -> int:
         if Path(f"/proc/{parent}/comm").read_text().strip() in LAUNCHERS:
             return os.open(f"/proc/{parent}/fd/2", os.O_WRONLY | os.O_APPEND)
     return 2
+
+
+def _end_of(process: int) -> list[int]:
+    """What is readable once a process has ended, where the system has that: MPI ends ranks without a daemon in milliseconds."""
+    with suppress(AttributeError, OSError):  # only Linux has it, since 5.3
+        return [os.pidfd_open(process)]
+    return []
 
 
 def send(connection: socket.socket, note: Note) -> None:

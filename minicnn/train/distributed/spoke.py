@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import time
 
@@ -38,7 +39,8 @@ class Spoke(Member):
             if turn % BEAT == 0 or self.gone:
                 send(self._connection, self._state())
             turn, silent = turn + 1, silent + 1
-            for note in lines.read():
+            ready, _, _ = select.select([self._connection.fileno(), *self._daemon], [], [], TURN)
+            for note in lines.read() if self._connection.fileno() in ready else ():
                 silent = 0
                 if "end" in note:
                     time.sleep(GRACE)  # rank 0 has told why
@@ -47,10 +49,19 @@ class Spoke(Member):
                     self._all_gone.set()
                     return
             if self._orphaned():
-                send(self._connection, {"failed": "its daemon has ended, or the connection of its machine is lost"})
-                self._die(f"{self.name(self.rank)}: its daemon has ended")
+                words = "its daemon has ended, or the connection of its machine is lost"
+                send(self._connection, {"failed": words, "orphaned": True})
+                self._die(None if self._answered(lines) else f"{self.name(self.rank)}: its daemon has ended")
             if lines.closed or silent > LOST:
                 time.sleep(self.rank * TURN)  # the first of those that are left tells it
                 why = "has ended without a word" if lines.closed else f"has not been heard of for {LOST * TURN:g} s"
                 self._die(f"{self.name(0)} {why}")
-            time.sleep(max(0.0, TURN - (time.monotonic() - started)))
+            select.select(self._daemon, [], [], max(0.0, TURN - (time.monotonic() - started)))
+
+    def _answered(self, lines: Lines) -> bool:
+        """Whether rank 0 tells why the job ends. Until then this process stays, as MPI would end rank 0 without a word."""
+        end = time.monotonic() + 2 * GRACE
+        while time.monotonic() < end and not lines.closed:
+            if any("end" in note for note in lines.read()):
+                return True
+        return False
