@@ -27,9 +27,10 @@ def needed(placed: PlacedLayer, dtype: np.dtype[np.generic], lanes: int) -> int:
     What a backend packs and pads for its kernels comes on top; it knows only when it lowers the programs.
     """
     plan = placed.plan
-    arrays = (*plan.derived.values(), *plan.state.values(), *plan.params.values(), *plan.params.values())
-    of_images = (plan.out_shape, *(buffer.shape for buffer in (*plan.saved.values(), *plan.work.values())))
-    numbers = sum(prod(array.shape) for array in arrays) + lanes * sum(map(prod, of_images))
+    buffers = (*plan.derived.values(), *plan.state.values())
+    shared = [buffer.shape for buffer in buffers] + 2 * [param.shape for param in plan.params.values()]
+    of_images = [plan.out_shape, *(buffer.shape for buffer in (*plan.saved.values(), *plan.work.values()))]
+    numbers = sum(map(prod, shared)) + lanes * sum(map(prod, of_images))
     return numbers * dtype.itemsize
 
 
