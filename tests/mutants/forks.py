@@ -62,13 +62,17 @@ def forked(work: Callable[[], int], log: Path, seconds: float) -> tuple[str, flo
     child = os.fork()
     if child == 0:
         _work(work, log)
+
+    def took() -> float:
+        return time.monotonic() - started - stopped
+
     while True:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
             break
         stopped += max(0.0, time.monotonic() - turn - 5)
         turn = time.monotonic()
-        if turn - started - stopped > seconds:
+        if took() > seconds:
             status = None
             break
         time.sleep(0.02)
@@ -76,9 +80,9 @@ def forked(work: Callable[[], int], log: Path, seconds: float) -> tuple[str, flo
         os.killpg(child, signal.SIGKILL)  # a child that is gone may have left others
     if status is None:
         os.waitpid(child, 0)
-        return "time", time.monotonic() - started - stopped
+        return "time", took()
     code = os.waitstatus_to_exitcode(status)
-    return str(code) if code >= 0 else f"signal {-code}", time.monotonic() - started - stopped
+    return str(code) if code >= 0 else f"signal {-code}", took()
 
 
 def _work(work: Callable[[], int], log: Path) -> None:
