@@ -59,7 +59,7 @@ PARTS = {
         0.2,
         ("minicnn/backends/cpu/kernels/*.py", "minicnn/backends/cpu/conv/*.py", "minicnn/backends/cpu/single_image/*.py"),
         (
-            *("tests/backends/cpu/test_*.py", "!tests/backends/cpu/test_jit.py", "!tests/backends/cpu/test_cache.py"),
+            *("tests/backends/cpu/test_*.py", *(f"!tests/backends/cpu/test_{name}.py" for name in ("jit", "cache", "narrow"))),
             *("tests/backends/test_numpy_kernels.py", "tests/nn/test_losses.py", "tests/engine/test_single.py"),
             *("tests/optim/test_adaptive.py", "tests/nn/test_layers.py"),
         ),
