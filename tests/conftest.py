@@ -106,6 +106,7 @@ INTERPRETED = {
     "test_layers",
     "test_loss_kernels",
     "test_losses",
+    "test_pool_fused",
     "test_pool_kernels",
     "test_resample_kernels",
     "test_single",

@@ -17,5 +17,10 @@ REASONS: dict[str, str] = {
     "dda2c44180bb": "NumPy takes any negative length, not -1 alone, for the one that is left.",
     "ef3f7f6c00c4": "NumPy takes any negative length, not -1 alone, for the one that is left.",
     "a7528940108e": "NumPy takes any negative length, not -1 alone, for the one that is left.",
+    "0dd53cccfe53": "So many rows of dy are turned at a time; any number gives the same sums.",
+    "cd0a59485b9e": "So many images are turned at a time, at least those of a lot; more only take fewer turns.",
+    "2ed53e34bb63": "For a range that begins at 0 the general form below gives the same; the first saves its divisions.",
+    "917bd1e2fbfc": "A group has whole vectors, of two numbers or more, so the last one begins before the last number but one.",
+    "387b1745a220": "So many rows are summed at a time, to stay in the cache; other blocks change the sums by rounding alone.",
 }
 """By the key of the mutant."""

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from strategies import examples
 
 from minicnn.backends.cpu.compile.mode import INTERPRET
+from minicnn.backends.cpu.kernels import draw as draw_numbers
 from minicnn.backends.cpu.kernels import elementwise
-from minicnn.backends.cpu.kernels.dropout import dropout
+from minicnn.backends.cpu.kernels.dropout import dropout, dropout_channels
 from minicnn.backends.cpu.kernels.softmax import softmax, softmax_dx, softmax_hx
 
 DTYPES = [np.float32, np.float64]
@@ -197,6 +198,18 @@ def test_dropout(dtype, seed, step, layer, first):
     np.testing.assert_allclose(naive.from_lanes(y, 16), naive.dropout(x, seed, step, layer, first, 0.25), **tolerance(dtype))
     dropout(xl, rng, rate, xl)
     assert np.array_equal(xl, y)
+
+
+def test_as_many_of_the_outcomes_are_dropped_as_the_rate_says_and_no_more():
+    """The outcome that is equal to their number is the first that is kept."""
+    u, v = (draw_numbers.mix(np.uint32(draw_numbers.key(start, 1, 2, 3))) for start in (draw_numbers.KEY_1, draw_numbers.KEY_2))
+    outcome = int(draw_numbers.uniform(np.uint32(0), u, v))
+    x, rng = np.ones((1, 1, 16)), np.array([1, 2, 3, 0], np.uint64)
+    for rate, kept in ((outcome / 2**24, True), ((outcome + 1) / 2**24, False)):
+        elements, channels = np.full((2, *x.shape), np.nan)
+        dropout(x[0], rng, np.array([rate]), elements[0])
+        dropout_channels(x, rng, np.array([rate]), channels)
+        assert (elements[0, 0, 0] != 0, channels[0, 0, 0] != 0) == (kept, kept)
 
 
 def test_dropout_does_not_depend_on_lanes_groups_or_dtype():
