@@ -38,7 +38,7 @@ class Finder:
 
     @staticmethod
     def exec_module(module):
-        module.__getattr__ = lambda name: getattr(Absent, name)
+        module.__getattr__ = lambda name: Absent() if name == "__version__" else getattr(Absent, name)
 
 
 def install():

@@ -191,7 +191,7 @@ def test_it_stays_until_rank_0_has_told_it(ranks, monkeypatch):
     ranks[1]._parent = -1
     started = time.monotonic()
     assert words_of(ranks[1]) is None
-    assert ranks[0].over.is_set()
+    assert ranks[0].over.wait(5)
     assert time.monotonic() - started < 5
 
 
