@@ -22,7 +22,9 @@ SMOOTHING = 0.98
 DIVERGED = 4.0
 """A loss so many times the lowest one ends the run."""
 FIRST = 0.1
-"""The share of the rates, the smallest ones, among which none is suggested: the running mean has not settled there."""
+"""The share of the rates, the smallest ones, after which losses are looked at: the running mean has not settled there."""
+BELOW = 10.0
+"""So many times smaller than the rate of the lowest loss is the one that is suggested."""
 
 
 class FoundRate(NamedTuple):
@@ -31,7 +33,7 @@ class FoundRate(NamedTuple):
     Attributes:
         rates: the rates that were tried, growing by the same factor.
         losses: the running mean of the loss at each.
-        suggestion: the rate where the losses fall the most steeply; None where they do not fall.
+        suggestion: a tenth of the rate where the losses are lowest; None where they do not fall.
     """
 
     rates: Array
@@ -52,8 +54,9 @@ def find_learning_rate(
 ) -> FoundRate:
     """Train a copy of the network with a learning rate that grows in every step, until the loss explodes.
 
-    Network and optimiser stay as they are. The suggestion is the rate at which the smoothed loss falls the most steeply over
-    the logarithm of the rate; with ``OneCycle`` and other schedules that fall, a few times as much is often right. Look at the
+    Network and optimiser stay as they are. The suggestion is a tenth of the rate at which the smoothed loss is lowest: from
+    there on the loss grows, and many steps with that rate itself, or where the loss falls the most steeply, spoil a network
+    that few steps do not. With ``OneCycle`` and other schedules that fall, a few times as much is often right. Look at the
     curve: ``plots.learning_rates(found, path)``.
 
     Args:
@@ -71,13 +74,14 @@ def find_learning_rate(
         OptionError: an option is outside its range.
         ShapeError, DataError: images or targets are invalid; or the loss is not finite at the first rates.
 
-    Source: L. Smith, *Cyclical Learning Rates for Training Neural Networks*, 2017, section 3.3; the smoothing is fastai's.
+    Source: L. Smith, *Cyclical Learning Rates for Training Neural Networks*, 2017, section 3.3; the smoothing and the tenth are
+    fastai's.
 
     >>> from minicnn import MSE, SGD, Dense
     >>> net = Network([Dense(1)], in_shape=(1,), threads=1, backend="numpy")
     >>> x = np.linspace(-1, 1, 64)[:, None]
     >>> found = find_learning_rate(net, MSE(), SGD(), Dataset(x, 3 * x), 1e-3, 10.0, steps=40)
-    >>> bool(0.01 < found.suggestion < 2), len(found.rates) <= 40, net.steps
+    >>> bool(0.01 < found.suggestion < 1), len(found.rates) <= 40, net.steps
     (True, True, 0)
     """
     who = "find_learning_rate"
@@ -108,12 +112,11 @@ def find_learning_rate(
     if len(losses) < 3:
         what = f"expected a finite loss at rates from {lowest:g}, got {value:g} in step {step}"
         raise DataError(who, what, "give a smaller lowest, or normalise the images")
-    return FoundRate(rates[: len(losses)], np.array(losses), _steepest(rates, np.array(losses)))
+    return FoundRate(rates[: len(losses)], np.array(losses), _below_lowest(rates, np.array(losses)))
 
 
-def _steepest(rates: Array, losses: Array) -> float | None:
-    """The rate at which losses fall the most."""
-    slopes = np.gradient(losses)
+def _below_lowest(rates: Array, losses: Array) -> float | None:
+    """Some times less than the rate with the lowest loss."""
     first = min(int(FIRST * len(rates)), len(losses) - 2)
-    place = first + int(slopes[first:-1].argmin())
-    return float(rates[place]) if slopes[place] < 0 else None
+    place = first + int(losses[first:].argmin())
+    return float(rates[place]) / BELOW if losses[place] < losses[first] else None
