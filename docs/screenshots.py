@@ -54,7 +54,7 @@ def take(page: Any, folder: Path, name: str) -> None:
     steps = "300" if name == "wide-light" else "299"  # another number than that of a training before
     page.fill("#live-steps", steps)
     page.click("#live-start")
-    page.locator("#live-words", has_text=re.compile(rf"Step 1[5-9]\d of {steps}")).wait_for(timeout=60_000)
+    page.locator("#live-words", has_text=re.compile(rf"step 1[5-9]\d of {steps}")).wait_for(timeout=60_000)
     page.click("#live-stop")
     page.locator("#live-words", has_text="Stopped").wait_for()
     page.wait_for_timeout(200)

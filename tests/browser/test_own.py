@@ -97,4 +97,6 @@ def test_a_server_that_is_gone_is_said(opened, server):
     page = opened("modern", address=server[0])
     server[1]()
     drive.draw(page, drive.THREE[:2])
-    assert page.inner_text("#trouble") == "The server does not answer. Is it still running?"
+    assert page.inner_text("#trouble") == page.inner_text("#verdict") == "The server does not answer. Is it still running?"
+    page.locator("#live-title").scroll_into_view_if_needed()
+    assert page.evaluate("document.querySelector('#trouble').getBoundingClientRect().top") >= 0

@@ -190,6 +190,33 @@ def test_a_number_is_chosen_by_keyboard(opened):
     assert page.locator(".sum").count() == 0
 
 
+def test_escape_closes_the_sum_wherever_the_focus_is(opened):
+    page = opened("1998")
+    drive.draw(page)
+    drive.choose(page, 0)
+    drive.draw(page, drive.SEVEN)
+    assert page.evaluate("document.activeElement.id") == "pad"
+    page.keyboard.press("Escape")
+    assert page.locator(".sum").count() == 0
+
+
+TOP = "number => document.querySelector(`article[aria-labelledby=stage-${number}] canvas`).getBoundingClientRect().top"
+SEEN = "document.querySelector('.sum > p.muted').getBoundingClientRect().bottom < window.innerHeight + 1"
+
+
+def test_a_sum_comes_into_view_and_the_chosen_map_stays_where_it_was(opened):
+    page = opened("1998")
+    drive.draw(page)
+    drive.choose(page, 0)
+    assert page.evaluate(SEEN)
+    page.set_viewport_size({"width": 1280, "height": 1400})
+    page.evaluate("document.querySelector('article[aria-labelledby=stage-1]').scrollIntoView({block: 'center'})")
+    before = page.evaluate(TOP, 1)
+    drive.choose(page, 1)
+    assert page.evaluate(SEEN)
+    assert abs(page.evaluate(TOP, 1) - before) < 1
+
+
 def test_the_sum_follows_the_drawing(opened):
     page = opened("1998")
     drive.draw(page)
@@ -240,13 +267,13 @@ def test_a_training_is_watched_and_reads_the_drawing(opened):
     drive.draw(page)
     page.fill("#live-steps", "120")
     page.click("#live-start")
-    page.locator("#live-words", has_text=re.compile(r"Step \d+ of 120")).wait_for(timeout=60_000)
+    page.locator("#live-words", has_text=re.compile(r"LeNet-5, modern: step \d+ of 120")).wait_for(timeout=60_000)
     look = (
         "document.querySelector('#live-kernels canvas').toDataURL() + document.querySelector('#live-grads canvas').toDataURL()"
     )
     first = page.evaluate(look)
     page.click("#live-use")
-    page.locator("#live-words", has_text="Step 120 of 120").wait_for(timeout=60_000)
+    page.locator("#live-words", has_text="step 120 of 120").wait_for(timeout=60_000)
     assert "Done." in page.inner_text("#live-words")
     assert page.evaluate(look) != first
     assert int(re.search(r"reads (\d+)", page.inner_text("#live-words"))[1]) > 60

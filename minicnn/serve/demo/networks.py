@@ -110,8 +110,7 @@ class Networks:
         if own is not None:
             model, name = own
             check(model, name)
-            about = f"A network of your own with {model.net.params.flat.size:,} parameters."
-            self._add(Choice("own", name, about, lambda choice: (model, "trained by you")))
+            self._add(Choice("own", name, "A network of your own.", lambda choice: (model, "trained by you")))
         for recipe in RECIPES:
             self._add(Choice(recipe.key, recipe.title, recipe.about, self._way(recipe)))
 

@@ -37,6 +37,12 @@ export class Answer {
     this.speak("");
   }
 
+  /** Say why there is no answer. */
+  fail(text) {
+    this.blank();
+    say(byId("verdict"), text);
+  }
+
   show({ best, second, score, margin, rejected, arrays }) {
     const { classes, kind, rules } = this.description;
     const { scores } = arrays;

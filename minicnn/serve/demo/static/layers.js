@@ -96,7 +96,7 @@ class Stage {
     canvas.addEventListener("pointermove", (event) => this.point(this.atlas.at(event)));
     canvas.addEventListener("pointerleave", () => this.point(null));
     canvas.addEventListener("click", (event) => {
-      const place = this.atlas.at(event);
+      const place = this.pointed ?? this.atlas.at(event); // a click has whole pixels of the screen, and a move has parts of them
       if (place && this.within(place)) this.take((this.place = place));
     });
     canvas.addEventListener("focus", () => {

@@ -95,7 +95,8 @@ export class Live {
     const [, accuracy] = found.accuracies.at(-1) ?? [];
     const read = accuracy === undefined ? "" : ` It reads ${(100 * accuracy).toFixed(1)} % of 200 test digits.`;
     const ends = { running: "", done: " Done.", stopped: " Stopped." };
-    const step = found.step ? `Step ${found.step} of ${found.steps}, loss ${words(this.losses.at(-1))}.` : "Compiling kernels, at the first start only.";
+    const which = byId("live-network").querySelector(`[value="${found.network}"]`)?.textContent ?? "The network"; // another window may have started it
+    const step = found.step ? `${which}: step ${found.step} of ${found.steps}, loss ${words(this.losses.at(-1))}.` : "Compiling kernels, at the first start only.";
     const text = `${step}${read}${ends[found.state] ?? ` ${found.state.replace("failed", "Failed")}.`}`;
     say(byId("live-words"), text);
     this.speak(text, found.state !== "running");

@@ -81,10 +81,12 @@ async function askLook(times) {
     measure(times);
     takeApart();
   } catch (error) {
-    if (error.busy) {
-      await pause(BUSY);
-      state.again = true;
-    } else report(error);
+    state.again ||= Boolean(error.busy);
+    if (!error.busy) {
+      report(error);
+      answer.fail(error.message);
+    }
+    await pause(BUSY);
   }
 }
 
@@ -138,10 +140,15 @@ async function askApart({ key, chosen }) {
   try {
     const said = await api.field(key, changes.query, pad.body, { stage: stage.number, ...stage.named(place) });
     if (state.chosen !== chosen || pad.empty) return;
+    const { canvas } = stage.atlas;
+    const before = canvas.getBoundingClientRect().top;
     layers.mark(stage, place, said);
     sum.show(stage, stage.title(place), said, layers.stages[stage.given.source]);
     if (sum.element.previousElementSibling !== stage.readout) stage.readout.after(sum.element);
-    if (!chosen.told) speak(sum.spoken);
+    if (chosen.told) return;
+    window.scrollBy(0, canvas.getBoundingClientRect().top - before); // a sum above it is gone, and the map stays where it was chosen
+    sum.reveal();
+    speak(sum.spoken);
     chosen.told = true;
   } catch (error) {
     if (error.busy) {
@@ -246,6 +253,7 @@ pad = new Pad(128, ask);
 byId("network").addEventListener("change", (event) => pick(event.target.value));
 byId("clear").addEventListener("click", (event) => pad.clear(event.timeStamp));
 byId("undo").addEventListener("click", (event) => pad.undo(event.timeStamp));
+document.addEventListener("keydown", ({ key }) => key === "Escape" && state.chosen && choose(null));
 byId("pin").addEventListener("click", () => {
   const pinned = document.documentElement.classList.toggle("pinned");
   byId("pin").setAttribute("aria-pressed", String(pinned));

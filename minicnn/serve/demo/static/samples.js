@@ -20,7 +20,7 @@ export class Samples {
     this.buttons = found.numbers.map((number, n) => {
       const image = images.slice(n * size, (n + 1) * size);
       const read = found.read[n];
-      const label = `Test digit ${number}, a ${found.labels[n]}${read === null ? "" : `, read as ${read}`}`;
+      const label = `Test digit ${number}, ${found.labels[n] === 8 ? "an" : "a"} ${found.labels[n]}${read === null ? "" : `, read as ${read}`}`;
       const canvas = make("canvas");
       const button = make("button", { type: "button", title: label, "aria-label": label, "aria-pressed": "false" }, canvas);
       button.addEventListener("click", (event) => {

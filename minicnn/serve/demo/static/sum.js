@@ -6,6 +6,9 @@ import { largest, paint, signed } from "./palette.js";
 const MOST_PARTS = 24; // of a sum that is written out
 const SIZE = window.matchMedia("(max-width: 480px)").matches ? 45 : 60; // pixels of the screen that a patch is wide, about
 
+/** A number behind a sign: one below 0 in brackets. */
+const bracketed = (value) => words(value).replace(/^−(.*)/, "(−$1)");
+
 /** The panel behind a stage that shows where a number comes from. */
 export class Sum {
   /** @param {function} close  called when the panel is to go */
@@ -19,15 +22,18 @@ export class Sum {
     this.numbers.addEventListener("toggle", () => this.tables());
     const button = make("button", { type: "button", textContent: "Close" });
     button.addEventListener("click", close);
-    const key = (event) => event.key === "Escape" && close();
     this.element = make("section.sum", { "aria-labelledby": "sum-title" },
       make("div.sum-head", {}, this.title, button), this.formula, this.then, this.explained, this.terms, this.numbers);
-    this.element.addEventListener("keydown", key);
   }
 
   /** It in a sentence, for those who listen. */
   get spoken() {
     return `${this.title.textContent}: ${this.formula.textContent}. ${this.then.textContent}`;
+  }
+
+  /** Bring its head into the window. */
+  reveal() {
+    this.explained.scrollIntoView({ block: "nearest" });
   }
 
   /** Show a number of a stage; `below` is the stage that it reads, undefined for the input. */
@@ -42,7 +48,7 @@ export class Sum {
       say(this.explained, `${why} ${this.field()}`);
       return;
     }
-    const all = said.terms.map((term) => words(term.sum).replace(/^−(.*)/, "(−$1)"));
+    const all = said.terms.map((term) => bracketed(term.sum));
     const parts = all.length > MOST_PARTS ? [...all.slice(0, 3), "…", all.at(-1)] : all;
     const bias = said.bias ? ` ${said.bias < 0 ? "−" : "+"} ${words(Math.abs(said.bias))}` : "";
     const sum = `${parts.length > 1 || bias ? `${parts.join(" + ")}${bias} = ` : ""}${words(said.sum)}`;
@@ -111,7 +117,7 @@ export class Sum {
     const sign = this.stage.given.penalty ? "−" : "×";
     this.numbers.lastChild.replaceChildren(
       ...this.said.terms.map((term) => make("table", {}, make("caption", { textContent: `${this.name(term)}: number ${sign} weight` }),
-        make("tbody", {}, ...term.x.map((row, r) => make("tr", {}, ...row.map((x, c) => make("td", { textContent: `${words(x)} ${sign} ${words(term.weights[r][c])}` }))))))),
+        make("tbody", {}, ...term.x.map((row, r) => make("tr", {}, ...row.map((x, c) => make("td", { textContent: `${words(x)} ${sign} ${bracketed(term.weights[r][c])}` }))))))),
     );
   }
 }
