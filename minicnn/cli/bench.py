@@ -41,7 +41,7 @@ def bench(options: argparse.Namespace) -> int:
     y = {name: np.zeros((options.batch, *shape), net.dtype) for name, shape in net.out_shapes.items()}
     losses = dict.fromkeys(y, MSE())
     train = _shortest(lambda: net.loss_and_grads(losses, x, y))
-    predict = _shortest(lambda: net.predict(x))
+    predict = _shortest(lambda: net.predict_outputs(x))
     seconds = layers(net)
     whole = sum(each for where, each in seconds.items() if not where.endswith("prepare"))
     print(f"{net.lanes} images on one thread, the shortest of {ROUNDS} runs: microseconds; outputs and parameters in kilobytes")

@@ -57,6 +57,14 @@ def test_bench_takes_a_name_of_the_zoo(capsys):
     assert "C1 " in out
 
 
+def test_bench_takes_a_network_of_several_outputs(tmp_path, capsys):
+    net = m.Network([("F", m.Dense(2)), ("p", m.Softmax())], (3,), threads=1, outputs=("F", "p"))
+    m.save(tmp_path / "net.safetensors", net)
+    code, out, _ = run(capsys, "bench", tmp_path / "net.safetensors", "--batch", 2, "--threads", 1)
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()[2:-1]] == ["F", "p"]
+
+
 # --- check ---
 
 
