@@ -7,6 +7,7 @@ import importlib
 import warnings
 from collections import Counter
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,6 +56,9 @@ FILES = {
 }
 """The operators, and the file of the package onnx that has the tests of each."""
 
+EARLIER = {"batch_normalization": "batchnorm", "instance_normalization": "instancenorm"}
+"""What two of the files are called in earlier versions, such as 1.19."""
+
 KEEP = {"Add", "Concat"}
 """Operators whose inputs all stay inputs; of the others those after the first are weights."""
 
@@ -78,7 +82,8 @@ def cases():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for file in FILES.values():
-            importlib.import_module(f"onnx.backend.test.case.node.{file}")
+            here = find_spec(f"{node.__name__}.{file}") is not None
+            importlib.import_module(f"{node.__name__}.{file if here else EARLIER[file]}")
     single = [case for case in node._NodeTestCases if len(case.model.graph.node) == 1]
     return [case for op in FILES for case in single if case.model.graph.node[0].op_type == op]
 
