@@ -172,13 +172,19 @@ def read(results: Path) -> list[dict[str, Any]]:
     return list({line["key"]: line for line in lines}.values())
 
 
-def report(folder: Path) -> int:
-    """Print how many mutants of each part were noticed, and the survivors; how many of them nobody has explained."""
+def report(folder: Path, count: int) -> int:
+    """Print how many mutants of each part were noticed, and the survivors; how many of them nobody has explained.
+
+    Those of files that have changed since, which are in the sample no more, do not count.
+    """
+    from .files import sample
     from .survivors import REASONS
 
     unexplained = 0
-    for name in PARTS:
-        results = read(folder / f"{name}.jsonl")
+    for name, part in PARTS.items():
+        chosen = sample(folder / name / "tree", part.sources, part.interpreted, round(part.share * count), SEED)
+        keys = {mutant.key for mutant in chosen}
+        results = [result for result in read(folder / f"{name}.jsonl") if result["key"] in keys]
         left = [result for result in results if not result["by"]]
         by = ", ".join(f"{words} {n}" for words, n in Counter(r["by"] for r in results if r["by"]).most_common())
         share = 100 * (1 - len(left) / len(results)) if results else 0
@@ -203,7 +209,7 @@ def main() -> int:
     folder = given.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     if given.report:
-        return report(folder)
+        return report(folder, given.count)
     if given.part:
         hunt(given.part, folder, given.count, given.again)
         return 0
@@ -211,7 +217,7 @@ def main() -> int:
         env = os.environ | {"NUMBA_DISABLE_JIT": str(int(part.interpreted))}
         command = [sys.executable, "-m", "mutants.hunt", str(folder), "--part", name, "--count", str(given.count)]
         subprocess.run([*command, *(["--again"] if given.again else [])], env=env, cwd=TOP / "tests", check=True)
-    return report(folder)
+    return report(folder, given.count)
 
 
 if __name__ == "__main__":
