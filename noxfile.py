@@ -81,7 +81,7 @@ def newest(session):
 def machine(session, machine):
     """Kernels compiled for smaller processors."""
     session.install("-e", f".[{EXTRAS}]")
-    session.env |= {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": MACHINES[machine]}
+    session.env.update(NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES=MACHINES[machine])
     tested(session, KERNELS)
 
 
