@@ -25,7 +25,7 @@ SHORTER = {
 }
 """What is added to a command so that it ends soon."""
 
-INSTEAD = {"FILE": "model.onnx", "MODEL": "model.safetensors"}
+INSTEAD = {"FILE": "model.onnx", "MODEL": "model.safetensors", "PICTURE": "kernels.png"}
 """What stands for a word of a reader's own."""
 
 ELSEWHERE = (".venv/bin/pip", ". .venv/bin/activate", "examples/train_mnist.py", "-m pytest", "minicnn warmup", "minicnn draw")
