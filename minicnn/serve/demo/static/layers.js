@@ -119,7 +119,6 @@ class Stage {
       if (inside && this.within(next)) this.place = next;
       this.point(this.place, true);
     } else if (event.key === "Enter" || event.key === " ") this.take(this.place);
-    else if (event.key === "Escape") this.choose(null);
     else return;
     event.preventDefault();
   }
