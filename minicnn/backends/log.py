@@ -68,6 +68,7 @@ class Binding:
         self._started = time.perf_counter()
         self._compiling: float | None = None
         self._timer: Timer | None = None
+        self._given_up = False
 
     def missed(self) -> None:
         """No cache holds it: it is compiled from here on."""
@@ -86,6 +87,10 @@ class Binding:
             except RuntimeError:  # no thread can be had: then nothing is said
                 self._timer = None
 
+    def given_up(self) -> None:
+        """No cache holds it, and it is not to be compiled now."""
+        self._given_up = True
+
     def __enter__(self) -> Binding:
         return self
 
@@ -95,6 +100,6 @@ class Binding:
             self._timer.cancel()
         if self._compiling is not None:
             log._waited += now - self._compiling
-        if error is None:
+        if error is None and not self._given_up:
             log.bound += 1
             log.seconds += now - self._started

@@ -10,7 +10,7 @@ from ..arrays import Array
 from .convolution import Convolutions
 from .derived import Derived
 from .kernels import Kernels
-from .program import BoundCall, Call, Kernel
+from .program import BoundCall, Call, Kernel, interpreted
 from .scratch import Scratch
 from .workspace import Workspace
 
@@ -33,8 +33,7 @@ class Operation(Kernel):
         call = Call("", self.__name__, self, arrays, options)
         workspace = Workspace(Derived(np.empty(0)), Scratch())
         for each in self._rules.lowered([call], workspace):
-            function, given, _ = each.bound
-            function(*given)
+            each.bound.run()
 
     def under(self, rules: Convolutions) -> Operation:
         """The same operation, lowered by other rules."""
@@ -42,7 +41,7 @@ class Operation(Kernel):
 
     def bind(self, arrays: tuple[Array, ...]) -> BoundCall:
         """Itself: a program that was not lowered runs it call by call."""
-        return BoundCall(self, arrays, 0)
+        return interpreted(self, arrays)
 
     def __repr__(self) -> str:
         return f"<operation {self.__name__}>"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
 import numpy as np
@@ -23,14 +24,19 @@ class BoundCall(NamedTuple):
     """A call ready to be made.
 
     Attributes:
-        function: what is called.
-        arrays: what it is called with, as it takes them.
-        address: the native function, or 0 where there is none.
+        run: makes it.
+        arrays: what the function is called with, as it takes them.
+        address: of the native function, or 0 where there is none.
     """
 
-    function: Function
+    run: Callable[[], object]
     arrays: tuple[Array, ...]
     address: int
+
+
+def interpreted(function: Function, arrays: tuple[Array, ...]) -> BoundCall:
+    """The call of a function that the interpreter runs."""
+    return BoundCall(partial(function, *arrays), arrays, 0)
 
 
 class Kernel(ABC):
@@ -44,12 +50,11 @@ class Kernel(ABC):
 
     @abstractmethod
     def bind(self, arrays: tuple[Array, ...]) -> BoundCall:
-        """What to call for these arrays."""
+        """The call with these arrays, ready to be made."""
 
     def __call__(self, *arrays: Array) -> None:
         """Run now."""
-        function, own, _ = self.bind(arrays)
-        function(*own)
+        self.bind(arrays).run()
 
     def __repr__(self) -> str:
         return f"<kernel {self.__name__}>"
@@ -84,7 +89,7 @@ class Call:
         known: BoundCall | None = self.__dict__.get("_bound")  # cached_property of Python 3.11 has one lock for all calls
         if known is None:
             kernel = self.kernel
-            known = kernel.bind(self.arrays) if isinstance(kernel, Kernel) else BoundCall(kernel, self.arrays, 0)
+            known = kernel.bind(self.arrays) if isinstance(kernel, Kernel) else interpreted(kernel, self.arrays)
             self.__dict__["_bound"] = known
         return known
 
@@ -135,8 +140,7 @@ class Program:
     def run(self) -> None:
         """Make the calls in order."""
         for call in self.calls:
-            function, arrays, _ = call.bound
-            function(*arrays)
+            call.bound.run()
 
     def from_zero(self, backend: Backend, total: Array) -> Program:
         """The same program on a vector that it adds to, whatever that holds: what is not simply written is cleared first.

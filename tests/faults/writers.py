@@ -6,9 +6,9 @@ import gzip
 import hashlib
 import io
 import json
-import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -322,60 +322,55 @@ def read_pixels(folder: Path) -> int:
 # --- compiled kernels ---
 
 
-@cache
-def compiled() -> tuple[Any, Any]:
-    """The signature of a small kernel, and what compiling it gave."""
-    from numba import njit, types
-
-    from minicnn.backends.cpu.compile.jit import FLAGS
-
-    signature = (types.float32[::1], types.float32[::1])
-    dispatcher = njit(fastmath=FLAGS, error_model="numpy", nogil=True)(scaled)
-    dispatcher.compile(signature)
-    (result,) = dispatcher.overloads.values()
-    return signature, result
-
-
 def scaled(x, y):
     """The kernel."""
     for i in range(x.shape[0]):
         y[i] = 3 * x[i]
 
 
-def kernel_cache(folder: Path) -> Any:
-    """Where the compiler puts it, with the cache in this folder."""
+@cache
+def compiled() -> Any:
+    """Its machine code."""
+    from numba import types
+
+    from minicnn.backends.cpu.compile.jit import _compiled
+
+    return _compiled(scaled, (types.float32[::1], types.float32[::1]))
+
+
+@contextmanager
+def kernel_cache(folder: Path) -> Iterator[Any]:
+    """The module that stores kernels, with its cache in this folder."""
     from minicnn.backends.cpu.compile import cache as module
 
     module._directory.cache_clear()
     with mock.patch.dict("os.environ", {"MINICNN_CACHE": str(folder)}):
-        found = module.cache_for(scaled, lambda: None)
+        yield module
     module._directory.cache_clear()
-    return found
 
 
 def write_kernel(folder: Path, n: int) -> None:
     """On a disk that takes a millisecond to rename; the file would else be there for too short to be hit."""
-    signature, result = compiled()
-    store, replace = kernel_cache(folder), os.replace
+    replace = Path.replace
 
-    def slowly(old: str, new: str) -> None:
+    def slowly(self: Path, target: Path) -> Path:
         time.sleep(0.001)
-        replace(old, new)
+        return replace(self, target)
 
-    if store is not None:
-        with mock.patch("os.replace", slowly):
-            store.save_overload(signature, result)
+    with kernel_cache(folder) as module, mock.patch.object(Path, "replace", slowly):
+        module.store(scaled, compiled())
 
 
 def read_kernel(folder: Path) -> int:
     """What is loaded is the whole kernel, or nothing."""
-    signature, result = compiled()
-    store = kernel_cache(folder)
-    found = store and store.load_overload(signature, result.target_context)
+    from minicnn.backends.cpu.compile.machine import Machine, NativeCall
+
+    with kernel_cache(folder) as module:
+        found = module.find(scaled)
     if found is None:
         return NONE
     x, y = np.arange(3.0, dtype=np.float32), np.zeros(3, np.float32)
-    found.entry_point(x, y)
+    NativeCall(Machine(found), (x, y))()
     assert y.tolist() == [0, 3, 6], y
     return 0
 

@@ -261,8 +261,8 @@ def kept(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     for folder in FOLDERS:
         (tmp_path / "kernels" / folder).mkdir(parents=True)
-        (tmp_path / "kernels" / folder / "a.py311.nbi").write_bytes(bytes(1_000_000))
-        (tmp_path / "kernels" / folder / "a.py311.1.nbc.tmp.0123456789abcdef").write_bytes(bytes(500_000))
+        (tmp_path / "kernels" / folder / "a.1.machine").write_bytes(bytes(1_000_000))
+        (tmp_path / "kernels" / folder / "a.2.machine.tmp.0123456789abcdef").write_bytes(bytes(500_000))
         (tmp_path / "kernels" / folder / "used").touch()
     mnist.cache_folder().mkdir(parents=True)
     (mnist.cache_folder() / "train-images-idx3-ubyte").write_bytes(bytes(500_000))
@@ -306,15 +306,15 @@ def others(kept):
     (root / "kernels-mine" / "used").touch()
     (root / "kernels-0123456789abcdef0" / "used").touch()
     (root / FOLDERS[0] / "thesis.txt").write_text("mine")
-    (root / FOLDERS[0] / "folder.nbi").mkdir()
+    (root / FOLDERS[0] / "folder.machine").mkdir()
     (mnist.cache_folder() / "notes").write_text("mine")
     away.mkdir()
-    for name in ("used", "a.nbi"):
+    for name in ("used", "a.machine"):
         (away / name).write_text("mine")
     (root / "kernels-0123456789abcde3").symlink_to(away)
-    (root / FOLDERS[1] / "b.nbi").symlink_to(away / "a.nbi")
+    (root / FOLDERS[1] / "b.machine").symlink_to(away / "a.machine")
     return {path for path in kept.rglob("*") if path.is_file() and path.read_bytes()[:1] == b"m"} - {
-        root / FOLDERS[1] / "b.nbi"
+        root / FOLDERS[1] / "b.machine"
     }
 
 
@@ -326,7 +326,7 @@ def test_clearing_removes_nothing_of_others_and_follows_no_links(kept, capsys):
         *(str(kept / "kernels" / name) for name in FOLDERS), str(mnist.cache_folder())
     ]  # fmt: skip
     assert all(path.is_file() for path in there)
-    assert (kept / "kernels" / FOLDERS[0] / "folder.nbi").is_dir()
+    assert (kept / "kernels" / FOLDERS[0] / "folder.machine").is_dir()
     assert not (kept / "kernels" / FOLDERS[1]).exists()
     assert not (mnist.cache_folder() / "train-images-idx3-ubyte").exists()
 
@@ -339,5 +339,5 @@ def test_old_kernels_are_removed_by_the_same_rule(kept, monkeypatch):
         os.utime(path, (0, 0))
     cache._prune(root, keep=root / FOLDERS[1])
     assert all(path.is_file() for path in there)
-    assert (root / FOLDERS[1] / "a.py311.nbi").exists()
-    assert not (root / FOLDERS[0] / "a.py311.nbi").exists()
+    assert (root / FOLDERS[1] / "a.1.machine").exists()
+    assert not (root / FOLDERS[0] / "a.1.machine").exists()

@@ -30,7 +30,7 @@ def predict():
     return Network([Dense(3), Tanh(), Dense(2)], (4,), threads=1, seed=3).predict(np.ones((20, 4), np.float32))
 BEFORE
 y = predict()
-files = len(list(cache.kernel_directory().glob("*.nbi")))
+files = len(list(cache.kernel_directory().glob("*.machine")))
 print(json.dumps({"y": y.tolist(), "compiled": sorted(LOG.compiled), "forks": len(forks), "files": files}))
 try:
     os.waitpid(-1, os.WNOHANG)

@@ -23,6 +23,7 @@ from ...processors import usable_cpus
 from ...program import Call
 from ...signals import ASKING
 from .cache import cacheable, kept
+from .dependencies import size
 from .jit import COMPILING, LOG, Kernel, Selection
 
 LEAST = 2
@@ -52,7 +53,10 @@ def _may_fork() -> bool:
 
 
 def _missing(calls: Iterable[Call]) -> list[Specialisation]:
-    """The specialisations that are neither compiled nor cached, each once; the others are loaded."""
+    """The specialisations that are neither compiled nor cached, each once, the largest first; the others are loaded.
+
+    A large one at the end would leave other processes without work.
+    """
     found: dict[object, Specialisation] = {}
     for call in calls:
         kernel, arrays = call.kernel, call.arrays
@@ -62,7 +66,7 @@ def _missing(calls: Iterable[Call]) -> list[Specialisation]:
             continue
         if cacheable(kernel.function) and not kernel.load(arrays):
             found[kernel, key] = kernel, arrays
-    return list(found.values())
+    return sorted(found.values(), key=lambda each: -size(each[0].function))
 
 
 def _compile_together(missing: Sequence[Specialisation], processes: int) -> None:

@@ -1,8 +1,9 @@
 """The disk cache of compiled kernels. A stale or foreign kernel is never loaded.
 
 Numba's own disk cache does not notice changes in imported files or in the compile modes, and it can load the wrong kernel if
-two processes compile variants of one function at the same time. So minicnn has its own cache directory, named by a hash of
-everything that shapes the machine code, with a separate file for every specialisation. A read-only directory is used for
+two processes compile variants of one function at the same time. It also loads what only compiling needs, which takes ten
+times as long. So minicnn has its own cache directory, named by a hash of everything that shapes the machine code, with a
+separate object file for every specialisation. A read-only directory is used for
 reading. Without a directory, kernels are compiled in each process.
 """
 
@@ -12,23 +13,19 @@ import hashlib
 import inspect
 import os
 import re
-import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from types import FunctionType
-from typing import Any
 
 import llvmlite
 import numba
 import numpy as np
 from llvmlite import binding
-from numba.core.caching import Cache, CompileResultCacheImpl, _CacheLocator
-from numba.core.runtime.nrt import rtsys
 
 from .dependencies import stamp
+from .machine import ObjectCode
 from .mode import CHECK, CPU_FEATURES, CPU_NAME
 from .settings import shaping
 
@@ -38,8 +35,11 @@ KEEP_SECONDS = 30 * 24 * 3600
 NAME, STAMP = re.compile(r"kernels-[0-9a-f]{16}"), "used"
 """The names of cache directories, and of the file in each of which the time says when it was used last."""
 
-OWN = re.compile(r"\.nb[ic](\.tmp\.[0-9a-f]+)?$")
-"""How the names of Numba's files end: indices and machine code, also while they are written."""
+OWN = re.compile(r"\.(machine|nb[ic])(\.tmp\.[0-9a-f]+)?$")
+"""How the names of files with machine code end, also while they are written; earlier versions wrote the others."""
+
+DIGEST = hashlib.sha256().digest_size
+"""So many bytes at the start of a file are the hash of the others, by which a damaged one is noticed."""
 
 
 def cache_root() -> Path:
@@ -92,7 +92,7 @@ def kernel_directories(root: Path) -> list[Path]:
 
 
 def cached_files(directory: Path) -> list[Path]:
-    """The files in a cache directory that were written here: what Numba writes, whole or not, and the stamp as the last one."""
+    """The files in a cache directory that were written here, whole or not, and the stamp as the last one."""
     own = [each for each in sorted(directory.iterdir()) if OWN.search(each.name) and not each.is_dir()]
     return [*own, directory / STAMP]
 
@@ -132,89 +132,42 @@ def cacheable(function: FunctionType) -> bool:
     return Path(inspect.getfile(function)).is_file()
 
 
-class _Locator(_CacheLocator):
-    """Puts the files of one specialisation into ``kernel_directory()``."""
-
-    def __init__(self, directory: Path, source: str, function: Any) -> None:
-        self._directory = directory
-        self._py_file = source
-        self._stamp = stamp(function)
-
-    def get_cache_path(self) -> str:
-        return str(self._directory)
-
-    def get_source_stamp(self) -> str:
-        return self._stamp
-
-    def get_disambiguator(self) -> str:
-        return self._stamp
-
-    @classmethod
-    def from_function(cls, py_func: Any, py_file: str) -> _Locator | None:
-        directory = kernel_directory()
-        if directory is None or not cacheable(py_func):
-            return None
-        return cls(directory, py_file, py_func)
-
-
-class _Implementation(CompileResultCacheImpl):
-    """Constructed without Numba, whose ``NUMBA_CACHE_LOCATOR_CLASSES`` could put the files elsewhere, under another key."""
-
-    def __init__(self, py_func: Any) -> None:
-        source = inspect.getfile(py_func)
-        locator = _Locator.from_function(py_func, source)
-        if locator is None:
-            raise RuntimeError(f"no source file for {py_func.__qualname__}")
-        self._lineno, self._locator = py_func.__code__.co_firstlineno, locator
-        self._filename_base = self.get_filename_base(f"{Path(source).stem}.{py_func.__qualname__}", sys.abiflags)
-
-
-class KernelCache(Cache):
-    """Numba's function cache in minicnn's directory. A damaged file or a full disk never stops a run."""
-
-    _impl_class = _Implementation  # type: ignore[assignment]
-
-    def __init__(self, py_func: Any, on_miss: Callable[[], None]) -> None:
-        super().__init__(py_func)
-        self._on_miss = on_miss
-
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """The cached kernel, or None if there is none or its file is damaged.
-
-        Numba would fill its function registries first. This takes longer than loading thirty kernels (it imports SciPy if
-        that is installed), and only compiling needs the registries.
-        """
-        try:
-            rtsys.initialize(target_context)  # symbols that machine code may refer to
-            found = self._load_overload(sig, target_context)
-        except Exception:  # any error of a damaged pickle: compile again
-            found = None
-        if found is None:
-            self._on_miss()
-        return found
-
-    def save_overload(self, sig: Any, data: Any) -> None:
-        """Store the compiled kernel. If that fails, the next process compiles it again."""
-        try:
-            super().save_overload(sig, data)
-        except OSError:
-            return
-        except Exception:  # the index is damaged: start a new one
-            self._begin_anew(sig, data)
-
-    def _begin_anew(self, sig: Any, data: Any) -> None:
-        try:
-            self.flush()
-            super().save_overload(sig, data)
-        except OSError:
-            return
-
-
-def cache_for(function: Any, on_miss: Callable[[], None]) -> KernelCache | None:
-    """A cache for one specialisation, or None if it cannot be cached; ``on_miss`` runs before a compilation."""
-    if kernel_directory() is None:
-        return None
+def find(function: FunctionType) -> ObjectCode | None:
+    """The stored machine code of a specialisation; None if there is none, or if its file is damaged."""
+    file = _file_of(function)
     try:
-        return KernelCache(function, on_miss)
-    except (RuntimeError, OSError):  # no locator fits: the function has no source file
+        content = b"" if file is None else file.read_bytes()
+    except OSError:
         return None
+    digest, body = content[:DIGEST], content[DIGEST:]
+    if len(digest) < DIGEST or hashlib.sha256(body).digest() != digest:
+        return None
+    name, _, code = body.partition(b"\0")
+    return ObjectCode(name.decode(), code)
+
+
+def store(function: FunctionType, code: ObjectCode) -> None:
+    """Store the machine code of a specialisation. If that fails, the next process compiles it again."""
+    file = _file_of(function)
+    if file is None:
+        return
+    body = code.name.encode() + b"\0" + code.content
+    unfinished = file.with_name(f"{file.name}.tmp.{os.urandom(8).hex()}")
+    try:
+        try:
+            unfinished.write_bytes(hashlib.sha256(body).digest() + body)
+            unfinished.replace(file)
+        except BaseException:
+            unfinished.unlink(missing_ok=True)
+            raise
+    except OSError:  # the disk is full, or the directory can only be read
+        return
+
+
+def _file_of(function: FunctionType) -> Path | None:
+    """The file of one specialisation, named by the function and by a stamp of all that it depends on; None without a cache."""
+    directory = kernel_directory()
+    if directory is None or not cacheable(function):
+        return None
+    name = re.sub(r"[^\w.]", "", f"{Path(inspect.getfile(function)).stem}.{function.__qualname__}")
+    return directory / f"{name}.{stamp(function)}.machine"

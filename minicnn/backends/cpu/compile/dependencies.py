@@ -12,6 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 
+FOREIGN = ("numba", "numpy", "llvmlite")
+"""Packages whose functions are known by their versions."""
+
 
 def stamp(function: FunctionType) -> str:
     """A hash of a function's file and of the helpers, modules and constants that its code names."""
@@ -26,6 +29,12 @@ def stamp(function: FunctionType) -> str:
         elif isinstance(value, int | float | str | bool | tuple):
             digest.update(repr(value).encode())
     return digest.hexdigest()[:16]
+
+
+def size(function: FunctionType) -> int:
+    """How many bytes of bytecode a function and its helpers have; compiling takes the longer, the more there are."""
+    own = (value for value in reached(function) if isinstance(value, FunctionType) and not value.__module__.startswith(FOREIGN))
+    return sum(len(value.__code__.co_code) for value in own)
 
 
 def calls_into(function: FunctionType, package: str) -> bool:
@@ -43,7 +52,7 @@ def reached(function: FunctionType) -> Iterator[object]:
             continue
         seen.add(id(value))
         yield value
-        if isinstance(value, FunctionType) and not value.__module__.startswith(("numba", "numpy", "llvmlite")):
+        if isinstance(value, FunctionType) and not value.__module__.startswith(FOREIGN):
             waiting += [value.__globals__[name] for name in _names(value.__code__) if name in value.__globals__]
             waiting += [cell.cell_contents for cell in value.__closure__ or ()]
 

@@ -1,7 +1,8 @@
 """The only place where Python functions become machine code.
 
-A kernel is a plain function over arrays: inputs, constants, outputs last. It returns None and allocates nothing. It is
-compiled for each combination of array types it is called with, with an explicit signature and a unique name.
+A kernel is a plain function over arrays: inputs, constants, outputs last. It returns None and allocates nothing; what it
+raises has constant arguments. It is compiled for each combination of array types that it is called with, with an explicit
+signature and a unique name.
 """
 
 from __future__ import annotations
@@ -9,24 +10,26 @@ from __future__ import annotations
 import gc
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cached_property, update_wrapper
 from types import FunctionType
-from typing import Any, NamedTuple, overload
+from typing import Any, overload
 
 import numpy as np
 from numba import njit, types
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.errors import NumbaError
 from numba.np.numpy_support import from_dtype
 
 from ....arrays import Array, DType
 from ... import program
 from ...fork import at_fork
 from ...log import CompileLog
-from ...program import BoundCall
-from .cache import cache_for, words
+from ...program import BoundCall, interpreted
+from .cache import find, store, words
 from .dependencies import calls_into
 from .host import HOST
+from .machine import Machine, NativeCall, ObjectCode
 from .mode import CHECK, INTERPRET
 from .narrow import Fit, NarrowArray, with_vectors
 from .uninterrupted import uninterrupted
@@ -52,20 +55,6 @@ COMPILING = global_compiler_lock
 at_fork(COMPILING.acquire, COMPILING.release, COMPILING.release)
 
 
-class Machine(NamedTuple):
-    """One compiled specialisation.
-
-    Attributes:
-        entry: a callable that takes the arrays without checking their types.
-        address: the address of the native function.
-        code: keeps the machine code in memory.
-    """
-
-    entry: Function
-    address: int
-    code: object
-
-
 class Kernel(program.Kernel):
     """A kernel and its compiled specialisations.
 
@@ -83,14 +72,14 @@ class Kernel(program.Kernel):
         self._narrow: dict[int, Kernel] = {}
 
     def bind(self, arrays: tuple[Array, ...]) -> BoundCall:
-        """The machine code for these arrays, and the arrays in the form it takes; compiles if needed."""
+        """The call of the machine code for these arrays, in the form it takes; compiles if needed."""
         arrays = self._as_taken(arrays)
         if INTERPRET:
             plain = self._vector_bytes == HOST.bytes
-            return BoundCall(self.function if plain else with_vectors(self.function, self._vector_bytes), arrays, 0)
+            return interpreted(self.function if plain else with_vectors(self.function, self._vector_bytes), arrays)
         machine = self._machine(arrays, compiles=True)
         assert machine is not None
-        return BoundCall(machine.entry, arrays, machine.address)
+        return BoundCall(NativeCall(machine, arrays), arrays, machine.address)
 
     def fitted(self, fit: Fit) -> Kernel:
         """The kernel for groups of fewer lanes than usual: itself where they fill its vectors, or where it names none."""
@@ -143,7 +132,8 @@ def kernel(function: Any = None, /, *, flat: bool = False) -> Kernel | Callable[
     """Make a function over arrays a kernel, with minicnn's compiler flags and cache.
 
     Args:
-        function: loops over arrays; inputs, constants, outputs last; returns None and allocates nothing.
+        function: loops over arrays; inputs, constants, outputs last; returns None and allocates nothing. What it raises has
+            constant arguments.
         flat: True for elementwise kernels: arrays of any rank reach the function as vectors.
     """
 
@@ -162,7 +152,7 @@ class Selection(program.Kernel):
         self.__wrapped__ = choose
 
     def bind(self, arrays: tuple[Array, ...]) -> BoundCall:
-        """The machine code of the chosen kernel for these arrays, and the arrays in the form it takes."""
+        """The call of the chosen kernel's machine code for these arrays, in the form it takes."""
         with COMPILING:  # a kernel made on demand is made only once
             return self.choose(*arrays).bind(arrays)
 
@@ -194,35 +184,37 @@ def _array_type(array: Array, vector_bytes: int) -> types.Array:
     return plain if vector_bytes == HOST.bytes else NarrowArray(plain, vector_bytes)
 
 
-class _NotCachedError(Exception):
-    """Ends the search for a kernel that is not to be compiled."""
-
-
 def _made(function: FunctionType, signature: tuple[types.Type, ...], compiles: bool) -> Machine | None:
     """The machine code, from the cache or compiled; None where the cache has none and it is not to be compiled."""
-    # Without Numba's wrapper that makes a function callable from C: it is never used, and takes a fifth of the compile time.
-    options: dict[str, Any] = {"fastmath": FLAGS, "error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
+    own = _renamed(function, signature)
+    with LOG.binding(function.__name__) as binding:
+        code = find(own)
+        if code is None and compiles:
+            binding.missed()
+            code = _compiled(own, signature)
+            store(own, code)
+        if code is None:
+            binding.given_up()
+            return None
+        return Machine(code)
 
-    def missed() -> None:
-        if not compiles:
-            raise _NotCachedError
-        binding.missed()
 
-    with suppress(_NotCachedError), LOG.binding(function.__name__) as binding:
-        dispatcher: Any = njit(boundscheck=CHECK, **options)(_renamed(function, signature))
-        store = cache_for(dispatcher.py_func, missed)
-        if store is None:
-            missed()
-        else:
-            dispatcher._cache = store
+def _compiled(function: FunctionType, signature: tuple[types.Type, ...]) -> ObjectCode:
+    # Without Numba's wrappers, which let Python and C call it, and without its counting of references: ``machine.py``.
+    options: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "_nrt": False}
+    dispatcher: Any = njit(fastmath=FLAGS, error_model="numpy", nogil=True, boundscheck=CHECK, **options)(function)
+    try:
         with _garbage_collected():
             dispatcher.compile(signature)
-        (result,) = dispatcher.overloads.values()
-        address = result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
-        _forget_module(result.library)
-        # Not the whole result, whose typed and annotated code would stay in memory as long as the kernel.
-        return Machine(result.entry_point, address, (result.library, result.environment, result.referenced_envs))
-    return None
+    except NumbaError as error:
+        error.add_note(
+            "A kernel allocates nothing: it takes the arrays that it writes, and what it raises has constant arguments."
+        )
+        raise
+    (result,) = dispatcher.overloads.values()
+    code = ObjectCode(result.fndesc.llvm_func_name, result.library._get_compiled_object())
+    _forget_module(result.library)
+    return code
 
 
 @contextmanager

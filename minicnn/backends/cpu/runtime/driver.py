@@ -1,14 +1,12 @@
 """Runs recorded programs without the interpreter: one native loop over machine-code addresses, which does not hold the GIL.
 
-A compiled kernel is a native function of 64-bit words. Each array takes seven words and more: Numba's meminfo and parent (null
-here, because the program keeps its arrays alive), the number of elements, their size, the address, the shape and the strides.
-A program becomes a table with a row (address, first word, number of words) for each call.
+A compiled kernel is a native function of 64-bit words (``compile/machine.py``). A program becomes a table with a row (address,
+first word, number of words) for each call.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +19,7 @@ from ....errors import BackendError
 from ...alignment import ALIGNMENT, aligned
 from ...program import NativeCode, Task
 from ..compile.jit import kernel
+from ..compile.machine import words_of
 from .atomics import barrier
 from .denormals import flush_denormals, restore_mode
 
@@ -29,11 +28,6 @@ MOST = 128
 
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
 _POINTER = ir.IntType(8).as_pointer()
-
-
-def words_of(array: Array) -> list[int]:
-    """The words of an array as a native argument."""
-    return [0, 0, array.size, array.itemsize, array.ctypes.data, *array.shape, *array.strides]
 
 
 def table_of(calls: Sequence[tuple[int, tuple[Array, ...]]]) -> tuple[Array, Array]:
@@ -128,8 +122,7 @@ class Native:
                 calls += own
         self.status = np.zeros(1, np.int64)
         arrays = (*table_of(calls), np.array(parts, np.int64).reshape(-1, 7), arrivals, self.status)
-        entry, taken, self.address = run_parts.bind(arrays)
-        self.run: Callable[[], object] = partial(entry, *taken)
+        self.run, taken, self.address = run_parts.bind(arrays)
         words = [word for array in taken for word in words_of(array)]
         self.words = np.array(words + [0] * (-len(words) % STEP), np.int64)
         self._kept = calls, tasks  # the words point into these arrays

@@ -68,13 +68,12 @@ def await_done(mailbox: Array) -> None:
 
 
 class _Helper:
-    """One helper thread and its mailbox."""
+    """One helper thread and its mailbox; ``wait`` returns when all posted calls are done."""
 
     def __init__(self, patience: int) -> None:
         self.mailbox = np.zeros(WORDS + MOST + LINE, np.int64)
         self.awake = threading.Event()
-        self._post, self._own, _ = post.bind((self.mailbox,))
-        self._await = await_done.bind((self.mailbox,)).function
+        self._post, self.wait = post.bind((self.mailbox,)).run, await_done.bind((self.mailbox,)).run
         arguments = (self.mailbox, self.awake, np.array([patience]))
         try:
             threading.Thread(target=_work, args=arguments, daemon=True, name="minicnn").start()
@@ -86,7 +85,7 @@ class _Helper:
         box = self.mailbox
         box[ADDRESS], box[COUNT] = address, len(words)
         box[WORDS : WORDS + len(words)] = words
-        self._post(*self._own)
+        self._post()
         if box[ASLEEP]:
             self.awake.set()
 
@@ -94,10 +93,6 @@ class _Helper:
     def posted(self) -> int:
         """The number of posted calls."""
         return int(self.mailbox[POSTED])
-
-    def wait(self) -> None:
-        """Wait until all posted calls are done."""
-        self._await(*self._own)
 
     def stop(self) -> None:
         self.mailbox[STOP] = 1
@@ -113,11 +108,10 @@ def driving(threads: int) -> list[Call]:
 
 
 def _work(mailbox: Array, awake: threading.Event, patience: Array) -> None:
-    serving, arguments, _ = serve.bind((mailbox, patience))
-    sleeping, own, _ = fall_asleep.bind((mailbox,))
+    serving, sleeping = serve.bind((mailbox, patience)).run, fall_asleep.bind((mailbox,)).run
     while not mailbox[STOP]:
-        serving(*arguments)
-        sleeping(*own)
+        serving()
+        sleeping()
         if mailbox[POSTED] == mailbox[DONE]:
             awake.wait()
         awake.clear()

@@ -53,10 +53,10 @@ class Operation(Kernel):
         self.__wrapped__ = plan
 
     def bind(self, arrays: tuple[Array, ...]) -> BoundCall:
-        """A function that makes the launches for these arrays, and the arrays."""
+        """The launches for these arrays, and the arrays."""
         calls = [mirror().prepare(each.kernel, each.shape, each.arguments, each.numbers) for each in self.plan(*arrays)]
 
-        def run(*_: Array) -> None:
+        def run() -> None:
             for call in calls:
                 call()
 
