@@ -11,7 +11,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from ctypes import CFUNCTYPE, Structure, c_int32, c_int64, c_void_p, string_at
-from functools import cache
+from functools import cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -80,18 +80,22 @@ class NativeCall:
     def __init__(self, machine: Machine, arrays: tuple[Array, ...]) -> None:
         self._machine, self._arrays = machine, arrays
         self._block: Array | None = None
-        self._call: Callable[[int], int] | None = None
-        self._at = 0
+        self._native: Callable[[], int] | None = None
 
     def __call__(self) -> None:
         """Make the call; what it raises is raised here."""
-        if self._call is None:
+        native = self._native or self.native()
+        if status := native():
+            raise _error(status, self._block)
+
+    def native(self) -> Callable[[], int]:
+        """The call alone, which returns the status and raises nothing."""
+        if self._native is None:
             words = [word for array in self._arrays for word in words_of(array)]
             count = -(-len(words) // WORDS) * WORDS
             self._block = np.array([self._machine.address, 0, 0, *words, *[0] * (count - len(words))], np.int64)
-            self._at, self._call = self._block.ctypes.data, _caller(count)
-        if status := self._call(self._at):
-            raise _error(status, self._block)
+            self._native = partial(_caller(count), self._block.ctypes.data)
+        return self._native
 
 
 class _Raised(Structure):

@@ -6,7 +6,7 @@ first word, number of words) for each call.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from ....errors import BackendError
 from ...alignment import ALIGNMENT, aligned
 from ...program import NativeCode, Task
 from ..compile.jit import kernel
-from ..compile.machine import words_of
+from ..compile.machine import NativeCall, words_of
 from .atomics import barrier
 from .denormals import flush_denormals, restore_mode
 
@@ -122,10 +122,12 @@ class Native:
                 calls += own
         self.status = np.zeros(1, np.int64)
         arrays = (*table_of(calls), np.array(parts, np.int64).reshape(-1, 7), arrivals, self.status)
-        self.run, taken, self.address = run_parts.bind(arrays)
+        call, taken, self.address = run_parts.bind(arrays)
+        assert isinstance(call, NativeCall)
+        self.run: Callable[[], object] = call.native()  # its status is that of the kernels, which ``check`` looks at
         words = [word for array in taken for word in words_of(array)]
         self.words = np.array(words + [0] * (-len(words) % STEP), np.int64)
-        self._kept = calls, tasks  # the words point into these arrays
+        self._kept = call, calls, tasks  # the words point into these arrays
 
     def check(self) -> None:
         """Raise BackendError if a kernel failed."""
