@@ -1,7 +1,7 @@
 """Start-up time: importing minicnn, and from process start to the end of the first step on MNIST, cold and warm.
 
-Every measurement is a process of its own; a cold one has an empty kernel cache. Run: python benchmarks/startup_bench.py
-[--source S]
+Every measurement is a process of its own, that of an import until its end; a cold one has an empty kernel cache.
+Run: python benchmarks/startup_bench.py [--source S]
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ with open("/proc/self/status") as status:  # not ru_maxrss, in which the process
 """
 IMPORT = f"import minicnn\n{PEAK}"
 STEP = """
-import sys
+import sys, time
 import numpy as np
 from minicnn import MSE, SGD, models
 from minicnn.backends.cpu import LOG
@@ -31,7 +31,7 @@ net, optimizer = models.lenet5(), SGD(0.1, momentum=0.9)
 pixels = Pixels(digits.train_images, Normalise.between(-0.1, 1.175), 32)
 net.loss_and_grads(MSE(1, -1), pixels, digits.train_labels, index=np.arange(32))
 optimizer.step(net)
-print(LOG.bound, len(LOG.compiled), LOG.seconds)
+print(time.time(), LOG.bound, len(LOG.compiled), LOG.seconds)
 """
 STEP += PEAK
 COLUMNS = (
@@ -47,13 +47,18 @@ COLUMNS = (
 
 
 def row(what: str, runs: Sequence[processes.Finished]) -> dict[str, Any]:
-    """The figures of several runs of one kind."""
+    """The figures of several runs of one kind: of imports, or of steps, which say when they are done and what was compiled."""
     seconds = [run.seconds for run in runs]
-    figures: dict[str, Any] = {"what": what, "seconds": statistics.median(seconds), "least": min(seconds), "most": max(seconds)}
-    figures["megabytes"] = statistics.median(int(run.output.split()[-1]) / 1024 for run in runs)
-    counts = runs[-1].output.split()[:-1]
-    kernels, compiled, compiling = (int(counts[0]), int(counts[1]), float(counts[2])) if counts else (None, None, None)
-    return figures | {"kernels": kernels, "compiled": compiled, "compile_seconds": compiling}
+    figures: dict[str, float | None] = {"kernels": None, "compiled": None, "compile_seconds": None}
+    for n, run in enumerate(runs):
+        *told, _ = run.output.split()
+        if told:
+            ended, kernels, compiled, compiling = map(float, told)
+            seconds[n] = ended - run.started
+            figures = {"kernels": int(kernels), "compiled": int(compiled), "compile_seconds": compiling}
+    spread: dict[str, Any] = {"seconds": statistics.median(seconds), "least": min(seconds), "most": max(seconds)}
+    megabytes = statistics.median(int(run.output.split()[-1]) / 1024 for run in runs)
+    return {"what": what, **spread, "megabytes": megabytes, **figures}
 
 
 def benchmark(given: Sequence[str]) -> None:

@@ -17,10 +17,12 @@ class Finished:
     """A process that has ended successfully.
 
     Attributes:
+        started: by ``time.time()``.
         seconds: from its start to its end.
         output: the text it printed.
     """
 
+    started: float
     seconds: float
     output: str
 
@@ -33,11 +35,11 @@ def python(arguments: Sequence[str], variables: Mapping[str, str]) -> Finished:
     Raises:
         BenchmarkError: the process failed.
     """
-    started = time.perf_counter()
+    started, beginning = time.time(), time.perf_counter()
     command = [sys.executable, *arguments]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | dict(variables)
     child = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, check=False)
-    seconds = time.perf_counter() - started
+    seconds = time.perf_counter() - beginning
     if child.returncode != 0:
         raise BenchmarkError(f"expected {arguments[0]} to end with 0, got {child.returncode}", code=1)
-    return Finished(seconds, child.stdout)
+    return Finished(started, seconds, child.stdout)

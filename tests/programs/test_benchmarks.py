@@ -482,10 +482,21 @@ processes = importlib.import_module("harness.processes")
 startup_bench = importlib.import_module("startup_bench")
 
 
-def test_a_process_is_timed_and_its_output_kept():
-    found = processes.python(["-c", "import os; print(os.environ['ANSWER'])"], {"ANSWER": "42"})
-    assert found.output == "42\n"
-    assert 0 < found.seconds < 60
+def test_a_process_is_timed_and_its_output_kept(monkeypatch):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    code = "import os, sys, time; print(os.environ['ANSWER'], sys.dont_write_bytecode, time.time())"
+    found = processes.python(["-c", code], {"ANSWER": "42"})
+    answer, without_bytecode, now = found.output.split()
+    assert (answer, without_bytecode) == ("42", "False")
+    assert 0 < float(now) - found.started < found.seconds < 60
+
+
+def test_a_first_step_is_timed_until_it_is_done():
+    run = processes.Finished(100.0, 9.0, "101.5 28 3 0.25\n2048\n")
+    figures = {"kernels": 28, "compiled": 3, "compile_seconds": 0.25}
+    assert startup_bench.row("step", [run]) == {
+        "what": "step", "seconds": 1.5, "least": 1.5, "most": 1.5, "megabytes": 2.0
+    } | figures  # fmt: skip
 
 
 def test_a_process_that_fails_is_reported():

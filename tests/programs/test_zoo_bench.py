@@ -212,7 +212,7 @@ def test_memory_is_compared_over_processes_that_take_turns(monkeypatch, tmp_path
 
     def python(arguments, variables):
         turns.append(arguments[4])
-        return processes.Finished(1.0, f"{next(sizes)}\n")
+        return processes.Finished(0.0, 1.0, f"{next(sizes)}\n")
 
     monkeypatch.setattr(processes, "python", python)
     assert main("--memory", "--rounds", 2, "--models", "resnet8", "--json", tmp_path / "m.json") == 0, capsys.readouterr().err
