@@ -269,6 +269,26 @@ def test_batches_that_leave_lanes_empty_run_image_by_image(kernel_size, most):
     assert any("channels_last" in call.name for call in network._runner._single._lane(train=False).group.forward.calls)
 
 
+FEW_FILTERS = {
+    "small": ([m.Conv2d(6, 3), m.Tanh(), m.AvgPool2d(2), m.Flatten(), m.Dense(3)], 4),
+    "float64": ([m.SparseConv2d(((0,), (0, 1)), 3), m.ReLU(), m.MaxPool2d(2), m.Flatten(), m.Dense(3)], 4),
+    "weights beyond the cache": ([m.Flatten(), m.Dense(1024), m.ReLU(), m.Dense(1024)], 2),
+    "a layer without kernels for one image": ([m.Conv2d(6, 3), m.GroupNorm(2), m.Flatten(), m.Dense(3)], 0),
+}
+
+
+@pytest.mark.skipif(INTERPRET, reason="without compilation nothing is faster")
+@pytest.mark.parametrize("which", FEW_FILTERS)
+def test_a_quarter_of_a_group_runs_image_by_image_with_vectors_over_pixels_too(which):
+    layers, most = FEW_FILTERS[which]
+    network = m.Network(layers, (2, 23, 24), threads=1, seed=0, dtype="float64" if which == "float64" else "float32")
+    x = np.random.default_rng(0).standard_normal((6, 2, 23, 24)).astype(np.float32)
+    alone, y = np.concatenate([network.predict(x[i : i + 1]) for i in range(6)]), network.predict(np.concatenate(3 * [x]))[:6]
+    assert not np.array_equal(alone, y)
+    for n in range(2, 7):
+        np.testing.assert_array_equal(network.predict(x[:n]), (alone if n <= most else y)[:n])
+
+
 @pytest.mark.skipif(INTERPRET, reason="without compilation nothing is packed")
 def test_a_value_written_into_a_parameter_counts_from_the_next_image_on():
     network = many_filters(3)

@@ -1,5 +1,7 @@
 """One image with channels in the lanes: every kernel against its formula, on whole numbers so that sums are exact."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,9 +11,10 @@ from strategies import examples
 from minicnn.backends import numpy as oracle
 from minicnn.backends.cpu import INTERPRET
 from minicnn.backends.cpu.channels_last import winograd
-from minicnn.backends.cpu.channels_last.conv import MOST_PIXELS, steps_for, tile_for, vectors_of
+from minicnn.backends.cpu.channels_last.conv import MOST_PIXELS, numbers_for, steps_for, tile_for, vectors_of
 from minicnn.backends.cpu.compile.host import HOST
-from minicnn.backends.cpu.lowering.channels_last import Pass
+from minicnn.backends.cpu.lowering import channels_last
+from minicnn.backends.cpu.lowering.channels_last import Pass, by_rows
 from minicnn.backends.derived import Derived
 from minicnn.backends.program import SOLE_READER, Call, Program
 from minicnn.backends.scratch import Scratch
@@ -43,6 +46,12 @@ def whole(rng, *shape):
 def empty(*shape):
     """What nobody may read before it is written."""
     return np.full((*shape, 1), np.nan, np.float32)
+
+
+def passed(calls, workspace, results):
+    """The calls that take the place of recorded ones, also where vectors along rows would be better."""
+    with mock.patch.object(channels_last, "ROWS", np.inf):
+        return Pass(calls, workspace).run(results)
 
 
 class Recording:
@@ -81,7 +90,7 @@ class Recording:
         """Compare results with those of NumPy's kernels, again after parameters have changed; gives the names."""
         workspace = Workspace(Derived(self.flat), Scratch())
         inputs = [call.arrays[0].copy() for call in self.calls]
-        program = Program(Pass(self.calls, workspace).run(results))
+        program = Program(passed(self.calls, workspace, results))
         workspace.fill(np.nan, np.dtype(np.float32))
         refresh = workspace.derived.refresh([program])
         for _ in range(3):
@@ -263,7 +272,7 @@ def test_what_other_calls_read_is_copied_to_where_they_look_for_it():
     record.add("square", y, z, sole=False)
     out = record.conv(z, 3, Window((1, 1)))
     workspace = Workspace(Derived(record.flat), Scratch())
-    names = [call.name for call in Pass(record.calls, workspace).run([out])]
+    names = [call.name for call in passed(record.calls, workspace, [out])]
     assert names == [
         "to_channels_last",
         "conv2d_channels_last + sigmoid",
@@ -297,6 +306,47 @@ def test_tiles_fit_the_registers(filters, pixels):
     assert 1 <= n <= min(pixels, MOST_PIXELS)
     assert 1 <= m <= vectors_of(filters)
     assert m * n + m + 1 <= HOST.registers
+
+
+@pytest.mark.parametrize(
+    ("channels", "depth", "numbers"),
+    [
+        (1, 1, 1),
+        (2, 2, 2),
+        (3, 3, 3),
+        (6, 16, 6),
+        (9, 16, 9),
+        (11, 16, 12),
+        (1, 16, 4),
+        (13, 13, 13),
+        (24, 32, 24),
+        (17, 32, 20),
+    ],
+)
+def test_numbers_that_only_fill_a_pixel_up_are_left_out_of_sums(channels, depth, numbers):
+    assert numbers_for(channels, depth) == numbers
+
+
+@pytest.mark.interpreted
+@pytest.mark.parametrize("C", [6, 11, 17])
+@pytest.mark.parametrize("window", [Window((5, 5)), Window((2, 3), (2, 1), (1, 1), (1, 2)), Window((1, 1))])
+def test_a_convolution_of_a_map_that_is_filled_up(C, window):
+    record = Recording(np.random.default_rng(C))
+    y = record.conv(whole(record.rng, 3, 9, 9, 1), C, Window((3, 3), padding=(1, 1)))
+    record.calls[0].arrays[1][...] = np.sign(record.calls[0].arrays[1])
+    record.compare(record.conv(y, 8, window), rounding=0.01 if C > 8 else 0)
+
+
+@pytest.mark.parametrize(
+    ("filters", "columns", "stride", "rows"),
+    [(6, 28, 1, HOST.width(4) == 16), (1, 28, 1, True), (6, 28, 2, False), (16, 32, 1, False), (12, 28, 1, False)],
+)
+def test_few_filters_are_computed_along_the_rows_of_a_map(filters, columns, stride, rows):
+    record = Recording(np.random.default_rng(0))
+    record.conv(whole(record.rng, 1, columns * stride, columns * stride, 1), filters, Window((1, 1), (stride, stride)))
+    assert by_rows(record.calls[0]) == rows
+    made = Pass(record.calls, Workspace(Derived(record.flat), Scratch())).run([record.calls[0].arrays[4]])
+    assert (made == record.calls) == rows
 
 
 def test_steps_divide():

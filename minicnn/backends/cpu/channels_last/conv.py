@@ -3,8 +3,9 @@
 Legend: x (H, W, C) and y (H, W, F) lie in frames of zeros, so no tap meets a border; F and C are filled up to whole
 vectors. window = kh, kw, sh, sw, top, left, dh, dw as in ``conv/direct.py``, but with the pixel of x that the first tap meets
 in place of the padding; area = rows, columns, top, left: how many outputs there are, and where in y they begin. packed
-(blocks, kh, kw, C, m·w) holds m vectors of filters side by side. A tile is m vectors of filters × n pixels: each weight is
-loaded once for n pixels, each number of x once for m vectors.
+(blocks, kh, kw, c, m·w) holds m vectors of filters side by side, for the first c numbers of a pixel: those that are not
+filled up. A tile is m vectors of filters × n pixels: each weight is loaded once for n pixels, each number of x once for m
+vectors.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ TILE = 1
 STEPS = (4, 5, 3, 7, 2, 1)
 """How many numbers of a pixel one pass of the inner loop takes, the first that divides them."""
 
+FEW = 2
+"""So few in a pass take longer than some zeros do."""
+
 
 def vectors_of(count: int, itemsize: int = 4) -> int:
     """How many vectors so many channels fill."""
@@ -52,6 +56,11 @@ def tile_for(filters: int, pixels: int) -> tuple[int, int]:
     return min(tiles, key=time)
 
 
+def numbers_for(channels: int, depth: int) -> int:
+    """How many of the numbers of a pixel are summed over: those of its channels, or a few more if that suits the inner loop."""
+    return channels if steps_for(channels) > FEW else min(depth, -(-channels // STEPS[0]) * STEPS[0])
+
+
 def steps_for(length: int) -> int:
     """How many numbers the inner loop takes at a time, of so many that lie side by side."""
     return next(steps for steps in STEPS if length % steps == 0)
@@ -72,7 +81,7 @@ def conv2d(m: int, n: int, steps: int, pooled: bool, activation_number: int) -> 
     @kernel
     def conv2d_channels_last(x: Array, packed: Array, b: Array, window: Array, area: Array, rows: Array, y: Array) -> None:
         """y[oy, ox, f] = f(b[f] + Σ_{kh, kw, c} W[f, c, kh, kw] · x[s·oy + d·kh + top, s·ox + d·kw + left, c]), or maxima."""
-        (_, width, depth), (_, across, filters), w = x.shape, y.shape, tile_width(x)
+        (_, width, depth), (_, across, filters), C, w = x.shape, y.shape, packed.shape[3], tile_width(x)
         KH, KW, sh, sw, north, west, dh, dw = (
             window[0],
             window[1],
@@ -84,7 +93,7 @@ def conv2d(m: int, n: int, steps: int, pooled: bool, activation_number: int) -> 
             window[7],
         )
         OH, OW, down, right = area[0], area[1], area[2], area[3]
-        runs, length = (1, KW * depth) if dw == 1 else (KW, depth)  # taps that lie side by side are one run
+        runs, length = (1, KW * C) if dw == 1 and depth == C else (KW, C)  # taps that lie side by side are one run
         high, block = (2 if pooled else OH), m * w
         for f in range(0, filters, block):
             for band in range(0, OH, high):
@@ -96,7 +105,7 @@ def conv2d(m: int, n: int, steps: int, pooled: bool, activation_number: int) -> 
                         p = high * OW - n
                         oy, ox = p // OW, p % OW
                     at = tile_walk(n, oy, ox, OW, sh * width * depth, sw * depth)
-                    t, k = tile_channels(b, f, m, n), f * KH * KW * depth
+                    t, k = tile_channels(b, f, m, n), f * KH * KW * C
                     for kh in range(KH):
                         for run in range(runs):
                             offset = first + (kh * dh * width + run * dw) * depth

@@ -43,6 +43,7 @@ from ..single_image import sparse_conv as image_sparse_conv
 from ..single_image.conv import conv2d_image_activated
 from ..tiles.activation import NONE
 from . import by_lanes, channels_last, norms
+from .alone import most_alone
 from .fold import folded
 from .rewrite import Rewrite, activation_of, bias_below, names, slope
 from .wide import marked
@@ -275,8 +276,8 @@ class CpuLowering:
         return Program(marked(calls, workspace))
 
     def most_alone(self, program: Program) -> int:
-        """Some or all batches that do not fill a group, where the kernels for one image hold channels in lanes."""
-        return channels_last.most_alone(program)
+        """A quarter of a group at least, where all kernels have a sibling for one image and weights stay in a cache."""
+        return most_alone(program)
 
     def from_zero(self, call: Call) -> Function | None:
         """One that spares the zeros."""

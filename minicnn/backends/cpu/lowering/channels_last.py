@@ -14,7 +14,7 @@ import numpy as np
 
 from ....arrays import Array, same
 from ...convolution import WIDE
-from ...program import SOLE_READER, Call, Kernel, Program
+from ...program import SOLE_READER, Call, Kernel
 from ...workspace import Workspace
 from ..channels_last import conv, pack, winograd
 from ..channels_last.maps import (
@@ -24,7 +24,7 @@ from ..channels_last.maps import (
     max_pool_channels_last,
     to_channels_last,
 )
-from ..compile.host import HOST, LANES
+from ..compile.host import HOST
 from ..tiles.activation import NONE, RELU
 from .frames import Framed, Frames, framed, sides_of
 from .rewrite import activation_of
@@ -34,6 +34,9 @@ WORTH = 32
 
 ENOUGH = 16
 """Convolutions of fewer filters are as fast with vectors along the rows of a map."""
+
+ROWS = 1.5
+"""Vectors along rows take so many times as long for as many products, with the copy of the map that follows."""
 
 HALVES = (2, 2, 2, 2, 0, 0, 1, 1)
 
@@ -69,19 +72,6 @@ def convolves(call: Call) -> bool:
     return "_channels_last" in call.name and [one.name for one in call.recorded[:1]] == ["conv2d"]
 
 
-def most_alone(program: Program) -> int:
-    """Up to how many images a batch takes less time image by image than in lanes.
-
-    Any that leaves lanes of a group empty where all work is in kernels that lanes gain little by; half of them at most where
-    plain sums of several taps have a share in it.
-    """
-    made = [call for call in program.calls if convolves(call)]
-    plain = [call for call in made if call.name.startswith("conv2d") and call.recorded[0].arrays[1][0, 0].size > 1]
-    if not made:
-        return 0
-    return LANES // 2 if any(len(call.recorded[0].arrays[1]) >= ENOUGH for call in plain[1:]) else LANES - 1
-
-
 def supported(call: Call, workspace: Workspace) -> bool:
     """Whether there is a kernel here for a convolution."""
     x, W, b, _, y = call.arrays
@@ -96,6 +86,13 @@ def supported(call: Call, workspace: Workspace) -> bool:
 def by_itself(x: Array, W: Array, y: Array) -> bool:
     """Whether each filter reads one channel, its own."""
     return W.shape[1] == 1 and len(W) == len(x) == len(y) > 1
+
+
+def by_rows(call: Call) -> bool:
+    """Whether vectors along the rows of a map leave so much less empty than vectors of filters that a copy of it pays."""
+    _, W, _, window, y = call.arrays
+    filters, columns = len(W), y.shape[2]
+    return bool(window[3] == 1 and ROWS * filters * filled(columns) < filled(filters) * columns)
 
 
 def by_winograd(window: Array, depth: int, filters: int) -> bool:
@@ -184,6 +181,8 @@ class Pass:
         known, alone, out = self._frames.find_map(x), by_itself(x, W, y), y
         if not supported(call, self._workspace) or (alone and known is not None and known.depth % HOST.width(4)):
             return 0
+        if known is None and not alone and by_rows(call):
+            return 0
         kind = self._activation(at + 1, y)
         count = 1 if kind == NONE else 2
         following = self._call_at(at + count)
@@ -215,10 +214,11 @@ class Pass:
         pooled = out is not y
         band = (2 if pooled else y.shape[1]) * (2 * out.shape[2] if pooled else y.shape[2])
         m, n = conv.tile_for(len(y), band)
-        size, steps = m * HOST.width(4), conv.steps_for(source.depth * (W.shape[3] if window[7] == 1 else 1))
+        size, numbers = m * HOST.width(4), conv.numbers_for(W.shape[1], source.depth)
+        steps = conv.steps_for(numbers * (W.shape[3] if window[7] == 1 and numbers == source.depth else 1))
         blocks = -(-len(y) // size)
         target = self._target(out, blocks * size)
-        packed, bias = self._packed(pack.pack_channels_last, W, b, (blocks, *W.shape[2:], source.depth, size), target.depth)
+        packed, bias = self._packed(pack.pack_channels_last, W, b, (blocks, *W.shape[2:], numbers, size), target.depth)
         rows = self._workspace.temporary((band if pooled else 0, size), y.dtype)
         arrays = source.frame, packed, bias, inside(window, source), covered(target, pooled), rows, target.frame
         self._make(taken, conv.conv2d(m, n, steps, pooled, kind), *arrays)
