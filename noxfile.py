@@ -24,6 +24,8 @@ CORE = (
     "serve",
     "io",
     "backends/cpu/test_cache.py",
+    "backends/cpu/test_machine.py",
+    "backends/cpu/test_compile_ahead.py",
     "test_platforms.py",
     "test_sklearn.py",
 )
