@@ -245,6 +245,45 @@ def test_sums_of_two_maps(copied, kind):
     assert any(name.startswith("add_channels_last") for name in names)
 
 
+def side_by_side(record, parts, x):
+    """Convolutions of x whose outputs are copied to parts of one map, which is given."""
+    whole_map, first = empty(sum(parts), *x.shape[1:3]), 0
+    made = [record.conv(x, F, Window((3, 3), padding=(1, 1)), sole=False) for F in parts]
+    for y in made:
+        record.add("copy", y, whole_map[first : first + len(y)])
+        first += len(y)
+    return whole_map
+
+
+@pytest.mark.interpreted
+@pytest.mark.parametrize("parts", [(8, 16), (9, 5, 17), (1, 16), (19, 3)])
+@pytest.mark.parametrize("reads", ["pool", "conv"])
+def test_maps_side_by_side(parts, reads):
+    record = Recording(np.random.default_rng(0))
+    joined = side_by_side(record, parts, whole(record.rng, 3, 7, 6, 1))
+    y = record.max_pool(joined) if reads == "pool" else record.conv(joined, 4, Window((3, 3), padding=(1, 1)))
+    names = record.compare(y)
+    assert names.count("concat_channels_last") == len(parts)
+    assert names.count("from_channels_last") == 1
+
+
+@pytest.mark.interpreted
+@pytest.mark.parametrize("why", ["nobody reads the whole", "a part is not in a frame", "a gap is left", "there is one part"])
+def test_copies_that_fill_no_map_from_frames_stay(why):
+    record = Recording(np.random.default_rng(0))
+    x = whole(record.rng, 8, 7, 6, 1)
+    joined = side_by_side(record, (8, 8) if why != "there is one part" else (8,), x)
+    if why == "a part is not in a frame":
+        record.calls[-1] = Call("layer forward", "copy", record.calls[-1].kernel, (whole(record.rng, 8, 7, 6, 1), joined[8:]))
+    if why == "a gap is left":
+        record.calls.pop()
+        joined[8:] = 1
+    y = joined if why == "nobody reads the whole" else record.conv(joined, 4, Window((1, 1)))
+    names = record.compare(y)
+    assert "concat_channels_last" not in names
+    assert "copy" in names
+
+
 @pytest.mark.interpreted
 @pytest.mark.parametrize("reads", ["pool", "conv"])
 def test_a_map_of_another_shape_is_not_that_of_its_frame(reads):

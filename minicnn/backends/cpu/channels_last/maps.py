@@ -1,4 +1,4 @@
-"""What lies between convolutions: maps into frames and out of them, pools, sums of two maps.
+"""What lies between convolutions: maps into frames, out of them and side by side; pools; sums of two maps.
 
 Legend: x (H, W, C) and y (OH, OW, C) as in ``conv.py``, in frames of zeros; corner = top, left: where the map begins in x;
 area = rows, columns, top, left: the size of a map, and where it begins in y.
@@ -12,8 +12,9 @@ import numpy as np
 
 from ....arrays import Array
 from ..compile.jit import Kernel, kernel
-from ..tiles import tile_activation, tile_store, tile_width, vector_load
+from ..tiles import tile_activation, tile_places, tile_put, tile_store, tile_width, vector_load
 from ..tiles.activation import NONE
+from ..tiles.channels import tile_channels, tile_larger
 
 
 @kernel
@@ -41,22 +42,42 @@ def from_channels_last(x: Array, corner: Array, y: Array) -> None:
 
 
 @kernel
+def concat_channels_last(x: Array, corner: Array, area: Array, part: Array, y: Array) -> None:
+    """y[top + h, left + w, first + c] = x[h, w, c] for c < number; part = first, number: the channels of y that x becomes."""
+    (_, width, depth), (_, across, channels), first, number, w = x.shape, y.shape, part[0], part[1], tile_width(x)
+    whole = number - number % w
+    for h in range(area[0]):
+        at = ((corner[0] + h) * width + corner[1]) * depth
+        to = ((area[2] + h) * across + area[3]) * channels + first
+        for p in range(area[1]):
+            for c in range(0, whole, w):
+                tile_store(vector_load(x, at + c), y, to + c, 0, 1)
+            for c in range(whole, number):
+                y[area[2] + h, area[3] + p, first + c] = x[corner[0] + h, corner[1] + p, c]
+            at += depth
+            to += channels
+
+
+@kernel
 def max_pool_channels_last(x: Array, size: Array, window: Array, area: Array, y: Array) -> None:
     """y = the largest tap of each window, −∞ where there is none; size = rows, columns, top, left of the map in x."""
     kh, kw, sh, sw, ph, pw, dh, dw = window[0], window[1], window[2], window[3], window[4], window[5], window[6], window[7]
+    (_, width, depth), across = x.shape, y.shape[1]
     for oy in range(area[0]):
         for ox in range(area[1]):
-            out = y[area[2] + oy, area[3] + ox]
-            out[:] = -np.inf
-            for i in range(kh):
-                h = oy * sh - ph + i * dh
-                for j in range(kw):
-                    w = ox * sw - pw + j * dw
-                    if 0 <= h < size[0] and 0 <= w < size[1]:
-                        pixel = x[size[2] + h, size[3] + w]
-                        for c in range(len(out)):
-                            larger = pixel[c] > out[c] or pixel[c] != pixel[c]  # NaN is larger than all
-                            out[c] = pixel[c] if larger else out[c]
+            to = ((area[2] + oy) * across + area[3] + ox) * depth
+            y[area[2] + oy, area[3] + ox] = -np.inf
+            for c in range(0, depth, tile_width(x)):
+                t = tile_channels(y, to + c, 1, 1)
+                for i in range(kh):
+                    h = oy * sh - ph + i * dh
+                    if 0 <= h < size[0]:
+                        row = (size[2] + h) * width + size[3]
+                        for j in range(kw):
+                            w = ox * sw - pw + j * dw
+                            if 0 <= w < size[1]:
+                                t = tile_larger(t, tile_channels(x, (row + w) * depth + c, 1, 1))
+                tile_put(t, y, to + c, 0, 1, tile_places(1, 0, 1, 0, 0))
 
 
 @kernel

@@ -20,6 +20,7 @@ from ..channels_last import conv, pack, winograd
 from ..channels_last.maps import (
     add_maps,
     avg_pool_channels_last,
+    concat_channels_last,
     from_channels_last,
     max_pool_channels_last,
     to_channels_last,
@@ -255,7 +256,7 @@ class Pass:
         call = self._calls[at]
         x, window, y = call.arrays[:3]
         source = self._frames.find_map(x)
-        if source is None or self._winners_are_read(call):
+        if source is None or source.depth % HOST.width(4) or self._winners_are_read(call):
             return 0
         self._spent(call, source)
         target = self._target(y, source.depth)
@@ -270,12 +271,35 @@ class Pass:
         return any(call.given(array) for array in argmax for call in self._calls if call is not pool)
 
     def _copy(self, at: int) -> int:
-        """y = x, y += other, and an activation function that may follow."""
+        """y = x, y += other, and an activation function that may follow; or copies that fill another map."""
         x, y = self._calls[at].arrays
         adding = self._call_at(at + 1)
         if adding is None or adding.name != "add" or not same(adding.arrays[1], y):
-            return 0
+            return self._concat(at)
         return self._sum(at, 2, x, adding.arrays[0], y)
+
+    def _concat(self, at: int) -> int:
+        """Copies of maps in frames to parts of another map, one behind the other."""
+        copies: list[tuple[Call, Framed]] = []
+        start, size = self._calls[at].arrays[1].ctypes.data, 0
+        for call in self._calls[at:]:
+            source = self._frames.find_map(call.arrays[0]) if call.name == "copy" else None
+            if source is None or call.arrays[1].ctypes.data != start + size:
+                break
+            copies.append((call, source))
+            size += call.arrays[1].nbytes
+        read = (array for call in self._calls[at + len(copies) :] for array in call.arrays)
+        whole = next((y for y in read if y.ndim == 4 and y.ctypes.data == start and y.nbytes == size), None)
+        if len(copies) < 2 or whole is None or any(each.array.shape[1:] != whole.shape[1:] for _, each in copies):
+            return 0
+        target, first = self._target(whole, filled(len(whole))), 0
+        for call, source in copies:
+            self._spent(call, source)
+            part, corner = np.array([first, len(source.array)]), np.array(source.corner)
+            self._make([call], concat_channels_last, source.frame, corner, target.area, part, target.frame)
+            first += len(source.array)
+        self._frames.written(target)
+        return len(copies)
 
     def _add(self, at: int) -> int:
         """y += x, and an activation function that may follow."""
