@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "arrays": "",
     "errors": "",
     "backends": "arrays errors",
-    "backends.cpu.compile": "arrays backends",
+    "backends.cpu.compile": "arrays errors backends",
     "backends.cpu.tiles": "arrays backends.cpu.compile",
     "backends.cpu.kernels": "arrays backends.cpu.compile backends.cpu.tiles backends.cpu.runtime",
     "backends.cpu.conv": "arrays backends backends.cpu.compile backends.cpu.tiles",
@@ -250,7 +250,6 @@ def test_no_part_of_the_seam_between_engine_and_backends_is_untyped():
 ANY = {
     "arrays": "NumPy: an array of any dtype. Numba: a number of any type that a kernel is compiled for",
     "backends.placeholder": "NumPy: the overloads of the methods of an array that are overridden",
-    "backends.cpu.compile.cache": "Numba: functions, signatures and compiled code of its cache",
     "backends.cpu.compile.jit": "Numba: what njit takes and gives",
     "backends.cpu.compile.mode": "Numba: its settings",
     "backends.cpu.compile.narrow": "Numba: types of arrays",
