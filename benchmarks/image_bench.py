@@ -114,8 +114,9 @@ def measure(name: str, batch: int, threads: int, rounds: int, least: float) -> d
     net = NETWORKS[name](threads=threads, seed=1)
     x = np.random.default_rng(batch).standard_normal((batch, *net.in_shape), dtype=np.float32)
     works = works_of(net, x, threads)
-    compare(name, works)
-    found = harness.interleaved(works, rounds, least, threads)
+    with net.inference_mode():  # the others' parameters are constants too
+        compare(name, works)
+        found = harness.interleaved(works, rounds, least, threads)
     us = {who: 1e6 * timing.median for who, timing in found.items()}
     peers = {who: value for who, value in us.items() if who not in ("own", "control")}
     layouts = [value for who, value in us.items() if who.startswith("torch")]

@@ -29,10 +29,11 @@ class SharedLock:
     Attributes:
         writer: held by the one thread that may update.
         alone: whether there is one handle; only who holds ``writer`` can rely on it.
+        promised: so many have the promise that there is no update.
     """
 
     def __init__(self) -> None:
-        self.writer, self.alone = FairLock(), False
+        self.writer, self.alone, self.promised = FairLock(), False, 0
         self._handles: tuple[weakref.ref[HandleLock], ...] = ()
         watch(self)
 
@@ -111,8 +112,36 @@ class HandleLock(FairLock):
         return _Held(self, everyone=False)
 
     def update(self) -> AbstractContextManager[object]:
-        """Enter it to change the parameters: no other thread uses any handle meanwhile."""
+        """Enter it to change the parameters: no other thread uses any handle meanwhile.
+
+        Raises:
+            ContractError: somebody has the promise that there is no update.
+        """
+        self._refuse_promised()
         return _Held(self, everyone=True)
+
+    @contextmanager
+    def promise(self, change: Callable[[int], None]) -> Iterator[None]:
+        """Enter it where nobody may change the parameters meanwhile.
+
+        Args:
+            change: called with how many such promises there are, after each change of it, while no other call runs.
+        """
+        self._count(1, change)
+        try:
+            yield
+        finally:
+            self._count(-1, change)
+
+    def _count(self, more: int, change: Callable[[int], None]) -> None:
+        with _Held(self, everyone=True):
+            self.shared.promised += more
+            change(self.shared.promised)
+
+    def _refuse_promised(self) -> None:
+        if self.shared.promised:
+            what = "expected no update of the parameters inside inference_mode(), got one"
+            raise ContractError("network", what, "leave inference_mode() first")
 
     def updated(self, change: Callable[..., None], *given: object) -> None:
         """Make a change of the parameters as one call inside an update.
@@ -120,6 +149,7 @@ class HandleLock(FairLock):
         If there is one handle and nobody else is about, two plain locks do: an interrupt finds each of them held or free.
         """
         shared = self.shared
+        self._refuse_promised()
         if shared.alone and not (self.queue or shared.writer.queue or self.mine()):
             with shared.writer.own, self.own:
                 if shared.alone:  # no other handle came in between

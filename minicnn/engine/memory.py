@@ -49,6 +49,11 @@ class ParameterVector(Mapping[str, Array]):
             self._device.sync_to_host(self.memory)
         return self._views[name]
 
+    def set_writeable(self, may_write: bool) -> None:
+        """Say whether NumPy may write into the vector and its views."""
+        for array in (self.memory, *self._views.values()):
+            array.flags.writeable = may_write
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._views)
 

@@ -10,8 +10,8 @@ from ..arrays import Array
 from ..backends.program import Program
 from .batch import Staged, group_lanes
 from .group import LaneGroup
-from .lots import Stage, lots
-from .runner import Runner, identity, parts
+from .lots import lots
+from .runner import Runner, Stages, identity, parts
 from .source import Source
 
 
@@ -47,7 +47,7 @@ class Predictor(Runner):
             self._most_alone = lowering.most_alone(self.group(0, False, 1).forward)
         return 1 if images <= self._most_alone else lanes
 
-    def _predicting(self, origins: Mapping[int, Staged], groups: int, lanes: int) -> Sequence[Stage]:
+    def _predicting(self, origins: Mapping[int, Staged], groups: int, lanes: int) -> Stages:
         """What each thread does for a batch whose outputs are wanted."""
 
         def predicting(group: LaneGroup, number: int | None = None) -> list[Program]:

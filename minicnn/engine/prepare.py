@@ -3,10 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from ..backends.derived import Derived
 from ..backends.program import Call, Kernel, Program
 from .bind import PlacedLayer
+
+Work = TypeVar("Work")
+
+
+@dataclass
+class Prepared(Generic[Work]):
+    """Work that needs what is derived from the parameters, in two forms.
+
+    Attributes:
+        whole: derives that first.
+        work: does not.
+        promise: the promise under which it was derived last; 0 where there was none.
+    """
+
+    whole: Work
+    work: Work
+    promise: int = 0
+
+    def due(self, promise: int) -> Work:
+        """What is to be done under a promise: the work alone where what it needs was derived under the same one."""
+        return self.work if promise and promise == self.promise else self.whole
 
 
 class Preparation:
@@ -16,10 +39,15 @@ class Preparation:
         layers: the layers.
         whole: the calls that all layers recorded in ``prepare``.
         derived: what lowering derives.
+
+    Attributes:
+        promise: the number of the promise that parameters stay as they are, under which what was derived need not be derived
+            again; 0 where nobody gave one.
     """
 
     def __init__(self, layers: Sequence[PlacedLayer], whole: Program, derived: Derived) -> None:
         self._layers, self.whole, self.derived = layers, whole, derived
+        self.promise = 0
 
     def of(self, programs: Sequence[Program]) -> Program:
         """What these programs need."""

@@ -23,12 +23,15 @@ from .group import LaneGroup
 from .inputs import Targets, kinds_of
 from .lots import Stage, Step, lots, stages
 from .phases import ONCE, PhasedGroups, check_images
-from .prepare import Preparation
+from .prepare import Preparation, Prepared
 from .score import Score, score_of
 from .single import Single
 from .source import Source
 from .weights import Shares
 from .world import World
+
+Stages = Prepared[Sequence[Stage]]
+"""What is done for a kind of batch."""
 
 KEPT = 4
 """How many kinds of batch are remembered with their schedules."""
@@ -69,7 +72,7 @@ class Runner:
     def __init__(self, context: Context, executor: Executor, preparation: Preparation, slots: GradientSlots) -> None:
         self._context, self._executor, self._slots, self._memory = context, executor, slots, context.backend.memory
         self._groups: dict[tuple[int, bool, int], LaneGroup] = {}
-        self._schedules: dict[Hashable, tuple[Sequence[Stage], object]] = {}
+        self._schedules: dict[Hashable, tuple[Stages, object]] = {}
         self._staging, self._preparation = staging(self._memory), preparation
         self._single = Single(context, executor, preparation, slots, self._staging)
         self._phased = PhasedGroups(context, executor)
@@ -146,7 +149,7 @@ class Runner:
         origins: Mapping[int, Staged],
         vectors: Mapping[int, Staged],
         slots: list[Slot],
-    ) -> Sequence[Stage]:
+    ) -> Stages:
         """What each thread does for a batch that is scored: one slot's groups after another's, then a part of the sums."""
 
         def scoring(group: LaneGroup, slot: Slot, number: int | None = None) -> list[Program]:
@@ -205,30 +208,32 @@ class Runner:
         """What brings a group its targets where they are vectors."""
         return [group.load(each.source, group.end(targets[n].into, n), each.in_order) for n, each in vectors.items()]
 
-    def _stages_of(self, steps: Sequence[Step]) -> Sequence[Stage]:
+    def _stages_of(self, steps: Sequence[Step]) -> Stages:
         """What is derived from the parameters, where there is any, and the steps."""
         tasks = [task for step in steps if isinstance(step, list) for task in step]
         prepare = self._preparation.of([program for task in tasks for programs, _ in task.parts for program in programs])
         first = [[Task([([prepare], ONCE)], np.zeros(1, np.int64))]] if prepare.calls else []
-        return stages([*first, *steps])
+        return Prepared(stages([*first, *steps]), stages(steps))
 
     def _is_single(self, chosen: Array) -> bool:
         """Whether the batch is one image, on a backend with kernels for one image."""
         return len(chosen) == 1 and self._memory is None
 
-    def _run(self, key: Hashable, record: Callable[[], Sequence[Stage]], origins: object) -> None:
+    def _run(self, key: Hashable, record: Callable[[], Stages], origins: object) -> None:
         """Run the schedule for a kind of batch, recorded at the first one; the last few kinds are remembered."""
         if key not in self._schedules:
             if len(self._schedules) >= KEPT:
                 del self._schedules[next(iter(self._schedules))]
             found = record()
-            self._executor.compile_ahead([stage for stage in found if isinstance(stage, Schedule)])
+            self._executor.compile_ahead([stage for stage in found.whole if isinstance(stage, Schedule)])
             self._schedules[key] = found, origins  # which live as long as what is known by their identity
-        for stage in self._schedules[key][0]:
+        recorded, promise = self._schedules[key][0], self._preparation.promise
+        for stage in recorded.due(promise):
             if isinstance(stage, Schedule):
                 self._executor.run_schedule(stage)
             else:
                 stage()
+        recorded.promise = promise
 
     def _fill(self, chosen: Array, step: int, targets: Sequence[Targets] = ()) -> Sequence[Shares]:
         """Fill the batch; what reads or writes the old one's memory is made anew where it has to grow."""

@@ -17,7 +17,7 @@ from .context import Context
 from .device_staging import DeviceStaging
 from .group import LaneGroup
 from .inputs import Arrays, Targets, kinds_of
-from .prepare import Preparation
+from .prepare import Preparation, Prepared
 from .source import Source
 
 KEPT = 8
@@ -95,7 +95,7 @@ class Single:
         self._context, self._executor, self._preparation, self._slots = replace(context, lanes=1), executor, preparation, slots
         self._staging, self._names = staging, [f"in{number}" for number in range(len(context.in_shapes))]
         self._lanes: dict[bool, Lane] = {}
-        self._tasks: dict[Hashable, tuple[list[Source], Task]] = {}
+        self._tasks: dict[Hashable, tuple[list[Source], Prepared[Task]]] = {}
         self._scales = [np.ones(1, context.dtype) for _ in context.outputs]
         self._scaled = [1.0 for _ in context.outputs]
 
@@ -106,7 +106,7 @@ class Single:
         if key not in self._tasks:
             self._keep(key, origins, lane.group, [*_loads(lane.group, origins), lane.group.forward])
         lane.enter(origins, chosen.item(), step)
-        self._executor.run_single(self._tasks[key][1])
+        self._run(key)
         return [y.copy() for y in lane.ys]
 
     def score(
@@ -142,7 +142,7 @@ class Single:
             if factor != self._scaled[output]:
                 self._scaled[output] = factor
                 self._scales[output][0] = factor
-        self._executor.run_single(self._tasks[key][1])
+        self._run(key)
         return self._slots.tally(1)
 
     def _origins(self, sources: Sequence[Source], chosen: Array) -> tuple[Sequence[Origin], Hashable]:
@@ -165,9 +165,14 @@ class Single:
         if len(self._tasks) >= KEPT:
             del self._tasks[next(iter(self._tasks))]
         programs = [as_one_group(program) for program in programs]
-        task = group.task([self._preparation.of(programs), *programs], 0, 1, 1)
-        self._executor.compile_ahead([Schedule([[task]])])
-        self._tasks[key] = [origin.source for origin in origins if isinstance(origin, Staged)], task
+        whole, work = (group.task([*first, *programs], 0, 1, 1) for first in ([self._preparation.of(programs)], []))
+        self._executor.compile_ahead([Schedule([[whole]])])
+        self._tasks[key] = [origin.source for origin in origins if isinstance(origin, Staged)], Prepared(whole, work)
+
+    def _run(self, key: Hashable) -> None:
+        prepared, promise = self._tasks[key][1], self._preparation.promise
+        self._executor.run_single(prepared.due(promise))
+        prepared.promise = promise
 
 
 def _loads(group: LaneGroup, origins: Sequence[Origin]) -> list[Program]:

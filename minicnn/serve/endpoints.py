@@ -51,6 +51,7 @@ def service(model: Classifier, fit: str = "crop", limits: Limits = Limits()) -> 
     ``POST /predict`` takes a picture (PNG, JPEG, BMP, GIF), or an array as JSON ``{"image": […]}`` or NPY, and answers
     ``{"class": …, "probability": …, "classes": [{"name": …, "probability": …}, …]}``. Requests that wait go through the network
     together, which may change the last digits of an answer: sums of one image are added in another order than those of several.
+    While the service runs, the parameters of the model cannot be changed (``Network.inference_mode``).
 
     Args:
         model: a trained classifier of pictures.
@@ -82,8 +83,9 @@ def service(model: Classifier, fit: str = "crop", limits: Limits = Limits()) -> 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         await asyncio.to_thread(model.predict_proba, np.zeros((1, *shape), np.uint8 if form.uint8 else np.float32))  # compile
-        yield
-        await batcher.close()
+        with model.net.inference_mode():
+            yield
+            await batcher.close()
 
     routes = [
         Route("/predict", handler.answer, methods=["POST"]),

@@ -229,8 +229,8 @@ def test_all_are_made_where_a_program_calls_plain_python():
 def test_weights_are_not_packed_for_one_image():
     network = net()
     network.predict(image())
-    ((_, task),) = network._runner._single._tasks.values()
-    names = [call.name for programs, _ in task.parts for program in programs for call in program.calls]
+    ((_, prepared),) = network._runner._single._tasks.values()
+    names = [call.name for programs, _ in prepared.whole.parts for program in programs for call in program.calls]
     assert [name for name in names if name.startswith("pack")] == []
     assert "spread" in names, "expected the bias of tied maps to be spread"
     assert {call.name for call in network._preparation.whole.calls} == {"spread"}
