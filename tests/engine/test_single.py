@@ -269,6 +269,19 @@ def test_batches_that_leave_lanes_empty_run_image_by_image(kernel_size, most):
     assert any("channels_last" in call.name for call in network._runner._single._lane(train=False).group.forward.calls)
 
 
+@pytest.mark.parametrize("filters", [6, 24, 40])
+@pytest.mark.parametrize("sides", [(11, 12), (12, 11), (7, 7)])
+@pytest.mark.parametrize("pool", [m.MaxPool2d(2, ceil_mode=True), m.MaxPool2d(3, 2, padding=1), m.AvgPool2d(2)], ids=repr)
+def test_an_image_alone_gives_what_it_gives_among_others_whatever_the_pool(pool, sides, filters):
+    """Maps of an odd number of rows or columns too, of which a pool may leave out the last, or give it a maximum of its own."""
+    layers = [m.Conv2d(filters, 3, padding=1), m.ReLU(), pool, m.Conv2d(24, 3, padding=1), pool, m.ReLU()]
+    network = m.Network(layers, (3, *sides), threads=1, seed=0)
+    x = np.random.default_rng(0).standard_normal((17, 3, *sides)).astype(np.float32)
+    expected = network.forward(x)
+    for n in (1, 3):
+        np.testing.assert_allclose(network.predict(x[:n]), expected[:n], rtol=1e-4, atol=1e-5)
+
+
 FEW_FILTERS = {
     "small": ([m.Conv2d(6, 3), m.Tanh(), m.AvgPool2d(2), m.Flatten(), m.Dense(3)], 4),
     "float64": ([m.SparseConv2d(((0,), (0, 1)), 3), m.ReLU(), m.MaxPool2d(2), m.Flatten(), m.Dense(3)], 4),

@@ -156,6 +156,19 @@ def test_maxima_of_a_convolution_in_its_store(C, F, sides, kind, late, seed):
 
 
 @pytest.mark.interpreted
+@pytest.mark.parametrize("C", [3, 40])
+@pytest.mark.parametrize("sides", [(7, 6), (6, 7), (7, 7)])
+def test_maxima_that_reach_beyond_a_map_go_by_what_is_in_it(sides, C):
+    """As with ``ceil_mode``: a last row or column of its own, beyond which the sums of a convolution count for nothing."""
+    record = Recording(np.random.default_rng(0))
+    y = record.conv(whole(record.rng, C, *sides, 1), 24, Window((3, 3), padding=(1, 1)))
+    record.calls[0].arrays[2][...] = 50  # sums beyond the map would be larger than many in it
+    out = empty(24, *((side + 1) // 2 for side in sides))
+    record.add("max_pool", y, HALVES.array(), out, np.zeros(out.shape, np.int32))
+    record.compare(out, rounding=1e-3 if C == 40 else 0)
+
+
+@pytest.mark.interpreted
 @pytest.mark.parametrize("sides", [(4, 4), (5, 8), (7, 7), (12, 9)])
 @pytest.mark.parametrize("together", [winograd.TOGETHER, 3])
 @pytest.mark.parametrize("pooled", [False, True])

@@ -333,9 +333,10 @@ class Pass:
 
 
 def halved(call: Call, y: Array) -> bool:
-    """Whether a call takes the maxima of 2 × 2 of a map that nobody else reads."""
+    """Whether a call takes the maxima of 2 × 2 of a map that nobody else reads; none of them reaches beyond it."""
     pool = call.name == "max_pool" and same(call.arrays[0], y) and SOLE_READER.items() <= call.options.items()
-    return pool and tuple(call.arrays[1]) == HALVES
+    whole = pool and tuple(call.arrays[1]) == HALVES
+    return whole and all(2 * half <= side for half, side in zip(call.arrays[2].shape[1:3], y.shape[1:3], strict=True))
 
 
 def inside(window: Array, source: Framed) -> Array:
