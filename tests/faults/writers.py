@@ -333,9 +333,11 @@ def compiled() -> Any:
     """Its machine code."""
     from numba import types
 
-    from minicnn.backends.cpu.compile.jit import _compiled
+    from minicnn.backends.cpu.compile import jit
 
-    return _compiled(scaled, (types.float32[::1], types.float32[::1]))
+    with mock.patch.object(jit, "store") as store:
+        jit._compiled(scaled, (types.float32[::1], types.float32[::1]))
+    return store.call_args.args[1]
 
 
 @contextmanager
@@ -363,14 +365,14 @@ def write_kernel(folder: Path, n: int) -> None:
 
 def read_kernel(folder: Path) -> int:
     """What is loaded is the whole kernel, or nothing."""
-    from minicnn.backends.cpu.compile.machine import Machine, NativeCall
+    from minicnn.backends.cpu.compile.machine import NativeCall, loaded
 
     with kernel_cache(folder) as module:
         found = module.find(scaled)
     if found is None:
         return NONE
     x, y = np.arange(3.0, dtype=np.float32), np.zeros(3, np.float32)
-    NativeCall(Machine(found), (x, y))()
+    NativeCall(loaded(found), (x, y))()
     assert y.tolist() == [0, 3, 6], y
     return 0
 

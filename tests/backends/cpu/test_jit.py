@@ -22,7 +22,7 @@ from minicnn import kernel
 from minicnn.backends import cpu
 from minicnn.backends.cpu import CHECK, INTERPRET
 from minicnn.backends.cpu.compile import cache, jit
-from minicnn.backends.cpu.compile.machine import Machine, NativeCall, ObjectCode
+from minicnn.backends.cpu.compile.machine import NativeCall, ObjectCode, loaded
 from minicnn.backends.cpu.compile.uninterrupted import uninterrupted
 from minicnn.backends.cpu.kernels import pool
 from minicnn.backends.signals import ASKING
@@ -675,7 +675,7 @@ def test_what_minicnn_relies_on_in_numba_is_still_there():
     (result,) = dispatcher.overloads.values()
     has(result.library, "_get_compiled_object", "_final_module", "_codegen")  # compile/jit.py
     has(result.library._codegen._engine._ee, "remove_module")
-    machine, x = Machine(ObjectCode(result.fndesc.llvm_func_name, result.library._get_compiled_object())), np.zeros(2)
+    machine, x = loaded(ObjectCode(result.fndesc.llvm_func_name, result.library._get_compiled_object())), np.zeros(2)
     NativeCall(machine, (x,))()
     assert x.tolist() == [1, 0], "compile/machine.py: what the compiler makes of a function, and how that takes its arrays"
     has(config, "CPU_FEATURES", "CPU_NAME", "DISABLE_JIT")  # compile/mode.py

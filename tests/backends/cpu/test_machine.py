@@ -2,6 +2,7 @@
 
 import gc
 import threading
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -10,12 +11,19 @@ from numba.core.errors import NumbaError
 
 from minicnn import BackendError, kernel
 from minicnn.backends.cpu.compile import cache, jit, machine
-from minicnn.backends.cpu.compile.machine import WORDS, Machine, NativeCall, ObjectCode, words_of
+from minicnn.backends.cpu.compile.machine import WORDS, NativeCall, ObjectCode, loaded, words_of
 from minicnn.backends.cpu.compile.mode import INTERPRET
 
 pytestmark = pytest.mark.skipif(INTERPRET, reason="nothing is compiled")
 
 VECTOR = types.float64[::1]
+
+
+def code_of(function):
+    """The object code of a function of one vector."""
+    with mock.patch.object(jit, "store") as store:
+        jit._compiled(function, (VECTOR,))
+    return store.call_args.args[1]
 
 
 def test_an_array_is_passed_as_words():
@@ -29,7 +37,7 @@ def test_a_call_takes_the_arrays_that_it_was_made_with_as_they_are_then():
             y[i] = 2 * x[i]
 
     x, y = np.ones(3), np.zeros(3)
-    call = NativeCall(Machine(jit._compiled(double, (VECTOR, VECTOR))), (x, y))
+    call = NativeCall(jit._compiled(double, (VECTOR, VECTOR)), (x, y))
     call()
     assert y.tolist() == [2, 2, 2]
     x[:] = [1, 2, 3]
@@ -96,10 +104,23 @@ def test_a_kernel_that_allocates_is_refused_with_a_hint(statement):
     ]
 
 
+def test_a_kernel_may_print(python):
+    """What it prints is Python's work, with constants that the compiler holds: it is compiled in every process."""
+    (python.folder / "user.py").write_text(
+        "from minicnn import kernel\n@kernel\ndef told(x):\n    print('first', x[0], x.size)\n    x[0] += 1\n"
+    )
+    code = (
+        "import numpy as np, user\nfrom minicnn.backends.cpu import LOG\nx = np.ones(3)\nuser.told(x)\nuser.told(x)\n"
+        "print(x[0], LOG.compiled)"
+    )
+    for _ in range(2):
+        assert python(code).splitlines() == ["first 1.0 3", "first 2.0 3", "3.0 ['told']"]
+
+
 def test_an_object_file_without_the_function_is_refused():
-    code = jit._compiled(lambda x: None, (VECTOR,))
+    code = code_of(lambda x: None)
     with pytest.raises(ValueError, match=r"^no function another in the object file$"):
-        Machine(ObjectCode("another", code.content))
+        loaded(ObjectCode("another", code.content))
 
 
 def test_functions_of_one_name_are_not_mistaken_for_each_other():
@@ -107,13 +128,13 @@ def test_functions_of_one_name_are_not_mistaken_for_each_other():
         def add(x):
             x[0] += number
 
-        return jit._compiled(add, (VECTOR,))
+        return code_of(add)
 
     one, two = adding(1), adding(2)
     two = ObjectCode(one.name, two.content.replace(two.name.encode(), one.name.encode()))
     x = np.zeros(1)
     for code in (one, two, one):
-        NativeCall(Machine(code), (x,))()
+        NativeCall(loaded(code), (x,))()
     assert x[0] == 4
 
 
@@ -122,10 +143,10 @@ def test_code_that_nobody_calls_any_more_is_freed():
         with open("/proc/self/maps") as maps:
             return sum("x" in line.split()[1] for line in maps)
 
-    code = jit._compiled(lambda x: None, (VECTOR,))
-    NativeCall(Machine(code), (np.zeros(1),))()
+    code = code_of(lambda x: None)
+    NativeCall(loaded(code), (np.zeros(1),))()
     before = kept_pages()
-    several = [Machine(code) for _ in range(20)]
+    several = [loaded(code) for _ in range(20)]
     assert kept_pages() > before + 10
     del several
     gc.collect()
@@ -162,7 +183,7 @@ def test_a_file_of_the_cache_holds_the_hash_the_name_and_the_code(tmp_path, monk
         x[0] = 1
 
     monkeypatch.setattr(cache, "kernel_directory", lambda: tmp_path)
-    code = jit._compiled(stored, (VECTOR,))
+    code = code_of(stored)
     assert cache.find(stored) is None
     cache.store(stored, code)
     assert cache.find(stored) == code

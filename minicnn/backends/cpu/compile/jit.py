@@ -29,7 +29,7 @@ from ...program import BoundCall, interpreted
 from .cache import find, store, words
 from .dependencies import calls_into
 from .host import HOST
-from .machine import Machine, NativeCall, ObjectCode
+from .machine import Machine, NativeCall, ObjectCode, loaded
 from .mode import CHECK, INTERPRET
 from .narrow import Fit, NarrowArray, with_vectors
 from .uninterrupted import uninterrupted
@@ -188,18 +188,17 @@ def _made(function: FunctionType, signature: tuple[types.Type, ...], compiles: b
     """The machine code, from the cache or compiled; None where the cache has none and it is not to be compiled."""
     own = _renamed(function, signature)
     with LOG.binding(function.__name__) as binding:
-        code = find(own)
-        if code is None and compiles:
+        if (code := find(own)) is not None:
+            return loaded(code)
+        if compiles:
             binding.missed()
-            code = _compiled(own, signature)
-            store(own, code)
-        if code is None:
-            binding.given_up()
-            return None
-        return Machine(code)
+            return _compiled(own, signature)
+        binding.given_up()
+        return None
 
 
-def _compiled(function: FunctionType, signature: tuple[types.Type, ...]) -> ObjectCode:
+def _compiled(function: FunctionType, signature: tuple[types.Type, ...]) -> Machine:
+    """The machine code of a function, newly compiled and stored."""
     # Without Numba's wrappers, which let Python and C call it, and without its counting of references: ``machine.py``.
     options: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "_nrt": False}
     dispatcher: Any = njit(fastmath=FLAGS, error_model="numpy", nogil=True, boundscheck=CHECK, **options)(function)
@@ -213,8 +212,11 @@ def _compiled(function: FunctionType, signature: tuple[types.Type, ...]) -> Obje
         raise
     (result,) = dispatcher.overloads.values()
     code = ObjectCode(result.fndesc.llvm_func_name, result.library._get_compiled_object())
+    if code.calls_python:
+        return Machine(result.library.get_pointer_to_function(code.name), result)
     _forget_module(result.library)
-    return code
+    store(function, code)
+    return loaded(code)
 
 
 @contextmanager

@@ -42,31 +42,41 @@ class ObjectCode(NamedTuple):
     name: str
     content: bytes
 
+    @property
+    def calls_python(self) -> bool:
+        """Whether it calls the interpreter, as ``print`` does, with constants that the compiler holds for it."""
+        return b"numba_gil_ensure" in self.content
 
-class Machine:
-    """Machine code in memory, for as long as this object lives.
+
+class Machine(NamedTuple):
+    """Machine code in memory.
+
+    Attributes:
+        address: of the native function.
+        kept: what holds the code, and frees it when nobody needs it any more.
+    """
+
+    address: int
+    kept: object
+
+
+def loaded(code: ObjectCode) -> Machine:
+    """The machine code of a kernel.
 
     Every kernel has an engine of its own, so that functions of the same name in two object files are never mistaken for each
     other.
 
-    Args:
-        code: the compiled kernel.
-
-    Attributes:
-        address: of the native function.
-
     Raises:
         ValueError: the object file has no such function.
     """
-
-    def __init__(self, code: ObjectCode) -> None:
-        cpu_target.target_context  # noqa: B018 (the first access tells LLVM where Numba's and C's functions are)
-        self._engine = _engine()
-        self._engine.add_object_file(binding.ObjectFileRef.from_data(code.content))
-        self._engine.finalize_object()
-        self.address: int = self._engine.get_function_address(code.name)
-        if not self.address:
-            raise ValueError(f"no function {code.name} in the object file")
+    cpu_target.target_context  # noqa: B018 (the first access tells LLVM where Numba's and C's functions are)
+    engine = _engine()
+    engine.add_object_file(binding.ObjectFileRef.from_data(code.content))
+    engine.finalize_object()
+    address = engine.get_function_address(code.name)
+    if not address:
+        raise ValueError(f"no function {code.name} in the object file")
+    return Machine(address, engine)
 
 
 class NativeCall:
