@@ -12,6 +12,7 @@ references. A fork waits for updates, but not for calls: a child's handle whose 
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -29,11 +30,10 @@ class SharedLock:
     Attributes:
         writer: held by the one thread that may update.
         alone: whether there is one handle; only who holds ``writer`` can rely on it.
-        promised: so many have the promise that there is no update.
     """
 
     def __init__(self) -> None:
-        self.writer, self.alone, self.promised = FairLock(), False, 0
+        self.writer, self.alone = FairLock(), False
         self._handles: tuple[weakref.ref[HandleLock], ...] = ()
         watch(self)
 
@@ -56,10 +56,50 @@ class SharedLock:
         """In a child: make locks anew that threads of the parent hold."""
         self.writer.after_fork()
         for handle in self.handles():
+            handle.promises.after_fork()
             if FairLock.after_fork(handle):
                 handle.open = handle.running = False
                 if handle.renew is not None and (renew := handle.renew()) is not None:
                     renew()
+
+
+class Promises:
+    """Who has the promise that parameters stay as they are.
+
+    Args:
+        let_write: called with whether anything may write into them, when that changes; None where nothing is to be called.
+    """
+
+    def __init__(self, let_write: weakref.WeakMethod[Callable[[bool], None]] | None = None) -> None:
+        self._change, self._threads, self._own = let_write, list[int](), threading.Lock()
+
+    def __bool__(self) -> bool:
+        return bool(self._threads)
+
+    def give(self) -> int:
+        """Give one to this thread, which is to take it back."""
+        with self._own:
+            self._threads.append(thread := threading.get_ident())
+            self._let_write(False)
+        return thread
+
+    def take_back(self, thread: int) -> None:
+        """End one, whoever else is about: nothing is waited for that could be interrupted."""
+        with self._own:
+            if thread in self._threads:
+                self._threads.remove(thread)
+            if not self._threads:
+                self._let_write(True)
+
+    def _let_write(self, may_write: bool) -> None:
+        if self._change is not None and (change := self._change()) is not None:
+            change(may_write)
+
+    def after_fork(self) -> None:
+        """In a child: end those of threads that it does not have."""
+        self._own = threading.Lock()
+        for thread in [each for each in self._threads if each != threading.get_ident()]:
+            self.take_back(thread)
 
 
 def shared_lock(on_device: bool) -> SharedLock:
@@ -78,15 +118,22 @@ class HandleLock(FairLock):
     Args:
         shared: what it has in common with the other handles on the same parameters.
         renew: takes new memory for the handle, in a forked child, where a call was cut off; None where it has none.
+        promises: those about the parameters.
 
     Attributes:
         open: whether the thread that holds it does so for several calls.
         running: whether one of these calls runs.
     """
 
-    def __init__(self, shared: SharedLock, renew: weakref.WeakMethod[Callable[[], None]] | None = None) -> None:
+    def __init__(
+        self,
+        shared: SharedLock,
+        renew: weakref.WeakMethod[Callable[[], None]] | None = None,
+        promises: Promises | None = None,
+    ) -> None:
         super().__init__()
         self.shared, self.renew = shared, renew
+        self.promises = Promises() if promises is None else promises
         self.open = self.running = False
         shared.add(self)
 
@@ -115,31 +162,29 @@ class HandleLock(FairLock):
         """Enter it to change the parameters: no other thread uses any handle meanwhile.
 
         Raises:
-            ContractError: somebody has the promise that there is no update.
+            ContractError: on the way in, somebody has the promise that there is no update.
         """
-        self._refuse_promised()
-        return _Held(self, everyone=True)
+        return _Held(self, everyone=True, changes=True)
 
     @contextmanager
-    def promise(self, change: Callable[[int], None]) -> Iterator[None]:
-        """Enter it where nobody may change the parameters meanwhile.
-
-        Args:
-            change: called with how many such promises there are, after each change of it, while no other call runs.
-        """
-        self._count(1, change)
+    def promise(self) -> Iterator[None]:
+        """Enter it where nobody may change the parameters meanwhile; an update that runs is waited for."""
+        given: int | None = None
         try:
+            with _Held(self, everyone=True):
+                given = self.promises.give()
             yield
         finally:
-            self._count(-1, change)
+            if given is not None:
+                self.promises.take_back(given)
 
-    def _count(self, more: int, change: Callable[[int], None]) -> None:
-        with _Held(self, everyone=True):
-            self.shared.promised += more
-            change(self.shared.promised)
+    def refuse_promised(self) -> None:
+        """Refuse an update that is about to begin.
 
-    def _refuse_promised(self) -> None:
-        if self.shared.promised:
+        Raises:
+            ContractError: somebody has the promise that there is none.
+        """
+        if self.promises:
             what = "expected no update of the parameters inside inference_mode(), got one"
             raise ContractError("network", what, "leave inference_mode() first")
 
@@ -149,10 +194,10 @@ class HandleLock(FairLock):
         If there is one handle and nobody else is about, two plain locks do: an interrupt finds each of them held or free.
         """
         shared = self.shared
-        self._refuse_promised()
         if shared.alone and not (self.queue or shared.writer.queue or self.mine()):
             with shared.writer.own, self.own:
                 if shared.alone:  # no other handle came in between
+                    self.refuse_promised()
                     change(*given)
                     return
         with self.update(), self:
@@ -174,13 +219,22 @@ class HandleLock(FairLock):
 class _Held:
     """``waiting.Hold``, or less where no other handle is there and nobody waits: so it costs a small network nothing."""
 
-    __slots__ = ("_everyone", "_handle", "_hold", "_stage")
+    __slots__ = ("_changes", "_everyone", "_handle", "_hold", "_stage")
 
-    def __init__(self, handle: HandleLock, everyone: bool) -> None:
-        self._handle, self._everyone, self._stage = handle, everyone, 0
+    def __init__(self, handle: HandleLock, everyone: bool, changes: bool = False) -> None:
+        self._handle, self._everyone, self._changes, self._stage = handle, everyone, changes, 0
         self._hold: Hold | None = None
 
     def __enter__(self) -> None:
+        self._take()
+        if self._changes:
+            try:
+                self._handle.refuse_promised()
+            except ContractError:
+                self.__exit__()
+                raise
+
+    def _take(self) -> None:
         handle, shared = self._handle, self._handle.shared
         if shared.alone and not (handle.queue or shared.writer.queue or handle.mine()):
             self._stage = 1

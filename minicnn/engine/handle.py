@@ -67,7 +67,7 @@ class Handle:
         self._ends = self._context.outputs
         self._losses: dict[str, tuple[Loss, dict[str, Loss]]] = {}
         self._input_grads: list[Array] = []
-        self._lock = HandleLock(lock, WeakMethod(self._take_memory))
+        self._lock = HandleLock(lock, WeakMethod(self._take_memory), self.params.promises)
         self._tracks = bool(tracked_by(self.layers))
         self._take_memory()
 

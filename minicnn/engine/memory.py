@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import prod
+from weakref import WeakMethod
 
 from ..arrays import Array, DType, Shape
 from ..backends.alignment import ALIGNMENT, STAGGER, aligned
 from ..backends.interface import Memory
+from ..backends.lock import Promises
 from ..nn.base import Spec
 
 
@@ -21,6 +23,7 @@ class ParameterVector(Mapping[str, Array]):
 
     Attributes:
         memory: the vector for kernels; ``flat`` and the views are for people.
+        promises: that it stays as it is.
 
     >>> import numpy as np
     >>> v = ParameterVector({"W": (2, 3), "b": (2,)}, np.dtype("float32"))
@@ -31,6 +34,7 @@ class ParameterVector(Mapping[str, Array]):
     def __init__(self, shapes: Mapping[str, Shape], dtype: DType, device: Memory | None = None) -> None:
         self.memory = aligned(sum(map(prod, shapes.values())) * dtype.itemsize).view(dtype)
         self._device = device
+        self.promises = Promises(WeakMethod(self._let_write))
         self._views: dict[str, Array] = {}
         start = 0
         for name, shape in shapes.items():
@@ -49,8 +53,7 @@ class ParameterVector(Mapping[str, Array]):
             self._device.sync_to_host(self.memory)
         return self._views[name]
 
-    def set_writeable(self, may_write: bool) -> None:
-        """Say whether NumPy may write into the vector and its views."""
+    def _let_write(self, may_write: bool) -> None:
         for array in (self.memory, *self._views.values()):
             array.flags.writeable = may_write
 

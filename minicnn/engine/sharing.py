@@ -81,7 +81,8 @@ class Shareable(Handle):
         Raises:
             ContractError: a call on the same parameters runs in this thread. Inside, an update of the parameters by this or
                 another handle, such as a step of an optimiser.
-            ValueError: inside, from NumPy, for what would write into ``params``.
+            ValueError: inside, from NumPy, for what would write into ``params``. Views that were taken of its arrays before are
+                not guarded, nor is ``state``, which is to be written inside ``update()``.
 
         >>> import numpy as np
         >>> from minicnn import BatchNorm2d, Conv2d, Dense, Flatten, Network
@@ -90,12 +91,12 @@ class Shareable(Handle):
         ...     print([net.predict(np.full((1, 1, 8, 8), level)).shape for level in (0.0, 0.5, 1.0)])
         [(1, 2), (1, 2), (1, 2)]
         """
-        with self._lock.promise(lambda promises: self.params.set_writeable(not promises)):
-            self._preparation.promise = next(_PROMISES)
+        with self._lock.promise():
+            before, self._preparation.promise = self._preparation.promise, next(_PROMISES)
             try:
                 yield
             finally:
-                self._preparation.promise = 0
+                self._preparation.promise = before
 
     @property
     def state(self) -> dict[str, Array]:

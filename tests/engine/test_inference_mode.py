@@ -1,5 +1,9 @@
 """Inside ``inference_mode`` parameters stay as they are: what is made of them is made once, and nobody can change them."""
 
+import os
+import threading
+import time
+
 import numpy as np
 import pytest
 
@@ -128,6 +132,101 @@ def test_handles_and_copies_can_be_made_inside_and_layers_be_frozen():
         net.freeze("C")
         np.testing.assert_array_equal(net.predict(x), y)
     m.SGD(0.1).step(net)
+
+
+def test_an_update_that_waited_for_the_mode_is_refused():
+    """It was asked for before the promise was given, and its turn came after."""
+    net, found = network(), {}
+    other, gate = net.share(), threading.Event()
+
+    def promised():
+        with other.inference_mode():
+            found["before"] = other.params.flat.copy()
+            gate.wait(10)
+            found["after"] = other.params.flat.copy()
+
+    def stepping():
+        try:
+            m.SGD(0.1).step(net)
+        except m.ContractError as error:
+            found["refused"] = error
+        gate.set()
+
+    net.loss_and_grads(m.CrossEntropy(), images(4), np.zeros(4, int))
+    threads = [threading.Thread(target=work) for work in (promised, stepping)]
+    with net.atomic():
+        threads[0].start()
+        time.sleep(0.2)
+        threads[1].start()
+        time.sleep(0.2)
+    for thread in threads:
+        thread.join()
+    assert isinstance(found["refused"], m.ContractError)
+    np.testing.assert_array_equal(found["before"], found["after"])
+
+
+def test_an_update_that_was_made_before_is_refused_on_the_way_in():
+    net = network()
+    update = net.update()
+    with net.inference_mode(), pytest.raises(m.ContractError, match=PROMISED), update:
+        pass
+    with net.update():
+        net.params.flat[...] = 0
+
+
+def test_leaving_waits_for_nobody():
+    """An interrupt while it waited would leave the parameters as they are for good."""
+    net = network()
+    other, held, gate = net.share(), threading.Event(), threading.Event()
+
+    def holding():
+        with other.atomic():
+            held.set()
+            gate.wait(10)
+
+    thread = threading.Thread(target=holding)
+    with net.inference_mode():
+        thread.start()
+        held.wait()
+    assert net.params.flat.flags.writeable
+    gate.set()
+    thread.join()
+
+
+def test_networks_that_share_a_lock_have_promises_of_their_own():
+    """Those on a device do."""
+    one, two = network(), network()
+    two._lock.shared = one._lock.shared
+    with one.inference_mode():
+        with two.inference_mode():
+            pass
+        assert two.params.flat.flags.writeable
+        assert not one.params.flat.flags.writeable
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_is_free_of_the_promises_of_other_threads(python):
+    code = """
+import os, threading, warnings
+import numpy as np
+from minicnn import MSE, SGD, Dense, Network
+warnings.simplefilter("ignore")
+net, inside, gate = Network([Dense(2)], (3,), threads=1), threading.Event(), threading.Event()
+def work():
+    with net.inference_mode():
+        inside.set()
+        gate.wait()
+threading.Thread(target=work).start()
+inside.wait()
+child = os.fork()
+if child == 0:
+    net.loss_and_grads(MSE(), np.ones((4, 3)), np.ones((4, 2)))
+    SGD(0.1).step(net)
+    os._exit(7 if net.params.flat.flags.writeable else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+gate.set()
+"""
+    assert python(code) == "7\n"
 
 
 def test_in_a_call_on_the_same_network_it_is_refused():

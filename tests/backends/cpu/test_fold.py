@@ -74,3 +74,30 @@ def test_the_listing_shows_what_is_folded():
     listing = str(trained(NETWORKS["product"], "float32")[0].program(train=False))
     assert "fold(5×192, 5, 2×5, 5, 5, 5×192, 5)" in listing
     assert "↑" in next(line for line in listing.splitlines() if "normalize" in line)
+
+
+@pytest.mark.parametrize("filters", [4, 8])
+@pytest.mark.parametrize("images", [1, 3, 17])
+def test_a_normalisation_is_folded_into_what_it_normalises_alone(filters, images):
+    """In a graph the call before it may be that of another branch."""
+    items = [
+        ("a", m.Conv2d(8, 3, padding=1), "in"),
+        ("t", m.Tanh(), "a"),
+        ("c", m.Conv2d(filters, 3, padding=1), "in"),
+        ("b", m.BatchNorm2d(), "t"),
+        ("k", m.Concat(), ("b", "c")),
+    ]
+    net = Network(items, {"in": (6, 8, 8)}, threads=1, seed=1)
+    with net.update():
+        net.state["b.running_mean"][...] = 0.5
+        net.state["b.running_var"][...] = 2
+    branches = [
+        Network([("a", m.Conv2d(8, 3, padding=1)), m.Tanh(), ("b", m.BatchNorm2d())], (6, 8, 8), threads=1, backend="numpy"),
+        Network([("c", m.Conv2d(filters, 3, padding=1))], (6, 8, 8), threads=1, backend="numpy"),
+    ]
+    known = {**net.params, **net.state}
+    for branch in branches:
+        branch.load_params({name: known[name] for name in (*branch.params, *branch.state)})
+    x = np.random.default_rng(0).standard_normal((images, 6, 8, 8)).astype(np.float32)
+    expected = np.concatenate([branch.predict(x) for branch in branches], 1)
+    np.testing.assert_allclose(net.predict(x), expected, rtol=1e-4, atol=1e-5)

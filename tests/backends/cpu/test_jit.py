@@ -172,6 +172,8 @@ def test_a_changed_source_is_compiled_again(user, python):
 
 IMPORTED = {
     "constant": ("FACTOR = {0}\n", "FACTOR * x[i]"),
+    "array": ("import numpy as np\nFACTORS = np.full(3, {0}.0)\n", "FACTORS[1] * x[i]"),
+    "number of NumPy's": ("import numpy as np\nFACTOR = np.float64({0})\n", "FACTOR * x[i]"),
     "helper": (
         "from numba.extending import register_jitable\n@register_jitable\ndef grow(x):\n    return x * {0}\n",
         "grow(x[i])",

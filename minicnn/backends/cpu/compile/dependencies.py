@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 
+import numpy as np
+
 FOREIGN = ("numba", "numpy", "llvmlite")
 """Packages whose functions are known by their versions."""
 
@@ -26,6 +28,8 @@ def stamp(function: FunctionType) -> str:
             digest.update(value.__name__.encode())
             if not value.__name__.startswith(("numba", "numpy")):
                 digest.update(_source(value))
+        elif isinstance(value, np.ndarray | np.generic):
+            digest.update(repr((value.dtype.str, value.shape)).encode() + value.tobytes())
         elif isinstance(value, int | float | str | bool | tuple):
             digest.update(repr(value).encode())
     return digest.hexdigest()[:16]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ....arrays import Array
+from ....arrays import Array, same
 from ...derived import Derived
 from ...program import SOLE_READER, Call
 from ..compile.jit import kernel
@@ -37,6 +37,7 @@ def folded(calls: Sequence[Call], derived: Derived) -> list[Call]:
             below is not None
             and below.name in BELOW
             and call.name == "normalize"
+            and same(below.arrays[-1], call.arrays[0])
             and SOLE_READER.items() <= call.options.items()
         ):
             done[-1] = _one(below, call, derived)
