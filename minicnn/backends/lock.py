@@ -12,7 +12,6 @@ references. A fork waits for updates, but not for calls: a child's handle whose 
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -21,6 +20,7 @@ from functools import cache
 from ..errors import ContractError
 from .fair import FairLock, working
 from .fork import watch
+from .promises import Promises
 from .waiting import Hold, WaitingCall
 
 
@@ -61,45 +61,6 @@ class SharedLock:
                 handle.open = handle.running = False
                 if handle.renew is not None and (renew := handle.renew()) is not None:
                     renew()
-
-
-class Promises:
-    """Who has the promise that parameters stay as they are.
-
-    Args:
-        let_write: called with whether anything may write into them, when that changes; None where nothing is to be called.
-    """
-
-    def __init__(self, let_write: weakref.WeakMethod[Callable[[bool], None]] | None = None) -> None:
-        self._change, self._threads, self._own = let_write, list[int](), threading.Lock()
-
-    def __bool__(self) -> bool:
-        return bool(self._threads)
-
-    def give(self) -> int:
-        """Give one to this thread, which is to take it back."""
-        with self._own:
-            self._threads.append(thread := threading.get_ident())
-            self._let_write(False)
-        return thread
-
-    def take_back(self, thread: int) -> None:
-        """End one, whoever else is about: nothing is waited for that could be interrupted."""
-        with self._own:
-            if thread in self._threads:
-                self._threads.remove(thread)
-            if not self._threads:
-                self._let_write(True)
-
-    def _let_write(self, may_write: bool) -> None:
-        if self._change is not None and (change := self._change()) is not None:
-            change(may_write)
-
-    def after_fork(self) -> None:
-        """In a child: end those of threads that it does not have."""
-        self._own = threading.Lock()
-        for thread in [each for each in self._threads if each != threading.get_ident()]:
-            self.take_back(thread)
 
 
 def shared_lock(on_device: bool) -> SharedLock:
@@ -178,16 +139,6 @@ class HandleLock(FairLock):
             if given is not None:
                 self.promises.take_back(given)
 
-    def refuse_promised(self) -> None:
-        """Refuse an update that is about to begin.
-
-        Raises:
-            ContractError: somebody has the promise that there is none.
-        """
-        if self.promises:
-            what = "expected no update of the parameters inside inference_mode(), got one"
-            raise ContractError("network", what, "leave inference_mode() first")
-
     def updated(self, change: Callable[..., None], *given: object) -> None:
         """Make a change of the parameters as one call inside an update.
 
@@ -197,7 +148,8 @@ class HandleLock(FairLock):
         if shared.alone and not (self.queue or shared.writer.queue or self.mine()):
             with shared.writer.own, self.own:
                 if shared.alone:  # no other handle came in between
-                    self.refuse_promised()
+                    if self.promises.threads:
+                        self.promises.refuse()
                     change(*given)
                     return
         with self.update(), self:
@@ -227,12 +179,9 @@ class _Held:
 
     def __enter__(self) -> None:
         self._take()
-        if self._changes:
-            try:
-                self._handle.refuse_promised()
-            except ContractError:
-                self.__exit__()
-                raise
+        if self._changes and self._handle.promises.threads:
+            self.__exit__()
+            self._handle.promises.refuse()
 
     def _take(self) -> None:
         handle, shared = self._handle, self._handle.shared

@@ -9,7 +9,7 @@ from weakref import WeakMethod
 from ..arrays import Array, DType, Shape
 from ..backends.alignment import ALIGNMENT, STAGGER, aligned
 from ..backends.interface import Memory
-from ..backends.lock import Promises
+from ..backends.promises import Promises
 from ..nn.base import Spec
 
 

@@ -27,10 +27,6 @@ class Prepared(Generic[Work]):
     work: Work
     promise: int = 0
 
-    def due(self, promise: int) -> Work:
-        """What is to be done under a promise: the work alone where what it needs was derived under the same one."""
-        return self.work if promise and promise == self.promise else self.whole
-
 
 class Preparation:
     """The programs that refresh what follows from the parameters.

@@ -22,7 +22,7 @@ def batch(n):
 
 def phases_of(net):
     """The phases of the schedule that was recorded last."""
-    stages = [*net._runner._schedules.values()][-1][0]
+    stages = [*net._runner._schedules.values()][-1][0].whole
     return [phase for stage in stages for phase in stage.phases]
 
 
