@@ -17,11 +17,13 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 
-from ..errors import ContractError
 from .fair import FairLock, working
 from .fork import watch
+from .held import Held
 from .promises import Promises
-from .waiting import Hold, WaitingCall
+from .waiting import WaitingCall
+
+Renew = weakref.WeakMethod[Callable[[], None]]
 
 
 class SharedLock:
@@ -86,12 +88,7 @@ class HandleLock(FairLock):
         running: whether one of these calls runs.
     """
 
-    def __init__(
-        self,
-        shared: SharedLock,
-        renew: weakref.WeakMethod[Callable[[], None]] | None = None,
-        promises: Promises | None = None,
-    ) -> None:
+    def __init__(self, shared: SharedLock, renew: Renew | None = None, promises: Promises | None = None) -> None:
         super().__init__()
         self.shared, self.renew = shared, renew
         self.promises = Promises() if promises is None else promises
@@ -117,7 +114,7 @@ class HandleLock(FairLock):
 
     def atomic(self) -> AbstractContextManager[object]:
         """Enter it for several calls: no other thread uses the handle meanwhile, none updates the parameters."""
-        return _Held(self, everyone=False)
+        return Held(self, everyone=False)
 
     def update(self) -> AbstractContextManager[object]:
         """Enter it to change the parameters: no other thread uses any handle meanwhile.
@@ -125,19 +122,11 @@ class HandleLock(FairLock):
         Raises:
             ContractError: on the way in, somebody has the promise that there is no update.
         """
-        return _Held(self, everyone=True, changes=True)
+        return Held(self, everyone=True, changes=True)
 
-    @contextmanager
-    def promise(self) -> Iterator[None]:
+    def promise(self) -> AbstractContextManager[None]:
         """Enter it where nobody may change the parameters meanwhile; an update that runs is waited for."""
-        given: int | None = None
-        try:
-            with _Held(self, everyone=True):
-                given = self.promises.give()
-            yield
-        finally:
-            if given is not None:
-                self.promises.take_back(given)
+        return self.promises.held(Held(self, everyone=True))
 
     def updated(self, change: Callable[..., None], *given: object) -> None:
         """Make a change of the parameters as one call inside an update.
@@ -166,65 +155,3 @@ class HandleLock(FairLock):
         finally:
             handles.pop()
             self.leave(mark)
-
-
-class _Held:
-    """``waiting.Hold``, or less where no other handle is there and nobody waits: so it costs a small network nothing."""
-
-    __slots__ = ("_changes", "_everyone", "_handle", "_hold", "_stage")
-
-    def __init__(self, handle: HandleLock, everyone: bool, changes: bool = False) -> None:
-        self._handle, self._everyone, self._changes, self._stage = handle, everyone, changes, 0
-        self._hold: Hold | None = None
-
-    def __enter__(self) -> None:
-        self._take()
-        if self._changes and self._handle.promises.threads:
-            self.__exit__()
-            self._handle.promises.refuse()
-
-    def _take(self) -> None:
-        handle, shared = self._handle, self._handle.shared
-        if shared.alone and not (handle.queue or shared.writer.queue or handle.mine()):
-            self._stage = 1
-            shared.writer.own.acquire()
-            handle.own.acquire()
-            if shared.alone:
-                handle.queue.append(self)
-                handle.open, self._stage = True, 2
-                return
-            self._undo()  # another handle came in between
-        elif self._stage or self._hold is not None:
-            what = "expected what atomic() or update() gave to be entered once, got it entered again inside itself"
-            raise ContractError("network", what, "call it anew for each with")
-        elif shared.alone and handle.open and not handle.running and handle.mine():
-            return  # all that there is to hold is held
-        self._hold = Hold(handle, self._everyone)
-        self._hold.__enter__()
-
-    def __exit__(self, *error: object) -> None:
-        if self._stage == 2:
-            handle, self._stage = self._handle, 1
-            handle.open = handle.running = False
-            handle.leave(self)
-            handle.own.release()
-            handle.shared.writer.own.release()
-            self._stage = 0
-        elif self._hold is not None:
-            self._hold.__exit__()
-            self._hold = None
-
-    def _undo(self) -> None:
-        """Give back what there is, after an interrupt on the way in or out."""
-        handle = self._handle
-        handle.leave(self)
-        if handle.mine():
-            handle.open = handle.running = False
-            handle.own.release()
-        if handle.shared.writer.mine():
-            handle.shared.writer.own.release()
-        self._stage = 0
-
-    def __del__(self) -> None:
-        if self._stage:
-            self._undo()

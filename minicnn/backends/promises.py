@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 from ..errors import ContractError
 
@@ -22,14 +23,29 @@ class Promises:
     def __init__(self, let_write: weakref.WeakMethod[Callable[[bool], None]] | None = None) -> None:
         self._change, self.threads, self._own = let_write, list[int](), threading.Lock()
 
-    def give(self) -> int:
-        """Give one to this thread, which is to take it back."""
+    @contextmanager
+    def held(self, alone: AbstractContextManager[object]) -> Iterator[None]:
+        """Have one in this thread meanwhile.
+
+        Args:
+            alone: entered while it is given, so that no update runs then.
+        """
+        thread: int | None = None
+        try:
+            with alone:
+                thread = self._give()
+            yield
+        finally:
+            if thread is not None:
+                self._take_back(thread)
+
+    def _give(self) -> int:
         with self._own:
             self.threads.append(thread := threading.get_ident())
             self._let_write(False)
         return thread
 
-    def take_back(self, thread: int) -> None:
+    def _take_back(self, thread: int) -> None:
         """End one, whoever else is about: nothing is waited for that could be interrupted."""
         with self._own:
             if thread in self.threads:
@@ -45,7 +61,7 @@ class Promises:
         """In a child: end those of threads that it does not have."""
         self._own = threading.Lock()
         for thread in [each for each in self.threads if each != threading.get_ident()]:
-            self.take_back(thread)
+            self._take_back(thread)
 
     def refuse(self) -> None:
         """Refuse an update that is about to begin.

@@ -191,14 +191,9 @@ def buffers_for(
             del known[other]
         capacity = 2 * count if found else max(count, min(CAPACITY, STAGED_BYTES // each))
         memory = [allocate(capacity * each).view(dtype).reshape(capacity, *shape) for _ in range(copies)]
-        owner = weak(source) if source.fixed else _anyone
+        owner = weak(source) if source.fixed else lambda: True
         found = known[key] = Buffers(owner, [(buffer, source.over(buffer)) for buffer in memory])
     return found
-
-
-def _anyone() -> bool:
-    """The owner of what all arrays share."""
-    return True
 
 
 def owner_of(source: object) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from math import prod
 from weakref import WeakMethod
 
@@ -23,7 +24,6 @@ class ParameterVector(Mapping[str, Array]):
 
     Attributes:
         memory: the vector for kernels; ``flat`` and the views are for people.
-        promises: that it stays as it is.
 
     >>> import numpy as np
     >>> v = ParameterVector({"W": (2, 3), "b": (2,)}, np.dtype("float32"))
@@ -34,7 +34,6 @@ class ParameterVector(Mapping[str, Array]):
     def __init__(self, shapes: Mapping[str, Shape], dtype: DType, device: Memory | None = None) -> None:
         self.memory = aligned(sum(map(prod, shapes.values())) * dtype.itemsize).view(dtype)
         self._device = device
-        self.promises = Promises(WeakMethod(self._let_write))
         self._views: dict[str, Array] = {}
         start = 0
         for name, shape in shapes.items():
@@ -52,6 +51,11 @@ class ParameterVector(Mapping[str, Array]):
         if self._device is not None:
             self._device.sync_to_host(self.memory)
         return self._views[name]
+
+    @cached_property
+    def promises(self) -> Promises:
+        """Promises that it stays as it is."""
+        return Promises(WeakMethod(self._let_write))
 
     def _let_write(self, may_write: bool) -> None:
         for array in (self.memory, *self._views.values()):

@@ -276,7 +276,7 @@ def test_lenet5_learns():
     assert net.evaluate(m.CrossEntropy(), x.over(digits.test_images), digits.test_labels, np.arange(200)).accuracy > 0.6
 
 
-READ = 5_350
+READ = 5_200
 """Lines of all files that one training step of LeNet-5 enters, at most."""
 
 

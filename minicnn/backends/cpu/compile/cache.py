@@ -3,8 +3,8 @@
 Numba's own disk cache does not notice changes in imported files or in the compile modes, and it can load the wrong kernel if
 two processes compile variants of one function at the same time. It also loads what only compiling needs, which takes ten
 times as long. So minicnn has its own cache directory, named by a hash of everything that shapes the machine code, with a
-separate object file for every specialisation. A read-only directory is used for
-reading. Without a directory, kernels are compiled in each process.
+separate object file for every specialisation. A read-only directory is used for reading. Without a directory, kernels are
+compiled in each process.
 """
 
 from __future__ import annotations
@@ -153,15 +153,12 @@ def store(function: FunctionType, code: ObjectCode) -> None:
         return
     body = code.name.encode() + b"\0" + code.content
     unfinished = file.with_name(f"{file.name}.tmp.{os.urandom(8).hex()}")
-    try:
+    with suppress(OSError):  # the disk is full, or the directory can only be read
         try:
             unfinished.write_bytes(hashlib.sha256(body).digest() + body)
             unfinished.replace(file)
-        except BaseException:
+        finally:
             unfinished.unlink(missing_ok=True)
-            raise
-    except OSError:  # the disk is full, or the directory can only be read
-        return
 
 
 def _file_of(function: FunctionType) -> Path | None:

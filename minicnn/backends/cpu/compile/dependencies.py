@@ -26,7 +26,7 @@ def stamp(function: FunctionType) -> str:
             digest.update(_source(value))
         elif isinstance(value, ModuleType):
             digest.update(value.__name__.encode())
-            if not value.__name__.startswith(("numba", "numpy")):
+            if not value.__name__.startswith(FOREIGN):
                 digest.update(_source(value))
         elif isinstance(value, np.ndarray | np.generic):
             digest.update(repr((value.dtype.str, value.shape)).encode() + value.tobytes())
