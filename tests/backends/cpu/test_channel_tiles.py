@@ -11,7 +11,7 @@ from strategies import examples
 from minicnn import kernel
 from minicnn.backends.cpu.compile.mode import INTERPRET
 from minicnn.backends.cpu.tiles import channel_numpy, channels, tile_numpy, tile_places, tile_put, tile_width
-from minicnn.backends.cpu.tiles.channels import tile_beside, tile_channels, tile_larger, tile_spread, tile_walk
+from minicnn.backends.cpu.tiles.channels import tile_channels, tile_larger, tile_row_beside, tile_spread, tile_walk
 
 pytestmark = pytest.mark.skipif(INTERPRET, reason="without compilation there are only the NumPy forms")
 
@@ -35,9 +35,16 @@ def spread(a, p, c):
 
 @kernel
 def beside(a, p, c):
-    """Products channel by channel, of three pixels."""
-    t = tile_beside(tile_channels(a, p[0], 2, 3), a, p[1], a, tile_places(3, p[2], 2, 31, 7), p[3])
-    tile_put(t, c, p[4], tile_width(a), 2, tile_places(3, 0, 3, 0, 2 * tile_width(a)))
+    """Products channel by channel, of three pixels with three taps."""
+    t = tile_row_beside(tile_channels(a, p[0], 1, 3), a, p[1], a, p[3], 31, 3, 1, 1)
+    tile_put(t, c, p[4], 0, 1, tile_places(3, 0, 3, 0, tile_width(a)))
+
+
+@kernel
+def beside_apart(a, p, c):
+    """The same with pixels and taps that are not neighbours."""
+    t = tile_row_beside(tile_channels(a, p[0], 1, 3), a, p[1], a, p[3], 17, 2, 3, 2)
+    tile_put(t, c, p[4], 0, 1, tile_places(3, 0, 3, 0, tile_width(a)))
 
 
 @kernel
@@ -53,7 +60,7 @@ def larger(a, p, c):
     tile_put(t, c, p[2], tile_width(a), 2, tile_places(3, 0, 3, 0, 2 * tile_width(a)))
 
 
-WAYS = (repeated, spread, beside, walked, larger)
+WAYS = (repeated, spread, beside, beside_apart, walked, larger)
 places = st.tuples(*[st.integers(0, 90)] * 2, st.integers(0, 30), *[st.integers(0, 90)] * 2)
 
 

@@ -17,7 +17,7 @@ from ..compile.host import HOST
 from ..compile.jit import Kernel, kernel
 from ..tiles import tile_activation, tile_places, tile_put, tile_width
 from ..tiles.activation import NONE
-from ..tiles.channels import tile_beside, tile_channels, tile_larger, tile_spread, tile_walk
+from ..tiles.channels import tile_channels, tile_larger, tile_row_beside, tile_spread, tile_walk
 
 MOST_VECTORS, MOST_PIXELS = 4, 8
 """The largest tile: more pixels would need more addresses than there are registers for them."""
@@ -135,36 +135,39 @@ def conv2d(m: int, n: int, steps: int, pooled: bool, activation_number: int) -> 
     return conv2d_channels_last
 
 
+def pixels_for(columns: int, taps: int) -> int:
+    """The pixels of a tile of depthwise sums, which registers hold beside the weights of a row of taps and a pixel of x."""
+    return max(1, min(MOST_PIXELS, columns, HOST.registers - 1 - taps))
+
+
 @cache
-def depthwise_conv2d(n: int, activation_number: int) -> Kernel:
-    """The kernel with tiles of n pixels, with or without an activation function."""
+def depthwise_conv2d(n: int, taps: int, stride: int, dilation: int, activation_number: int) -> Kernel:
+    """The kernel with tiles of n pixels of a row, with or without an activation function.
+
+    Args:
+        n: pixels of a tile.
+        taps: those of a row.
+        stride: how many pixels of x neighbours of a row of y are apart.
+        dilation: how many pixels of x neighbouring taps of a row are apart.
+        activation_number: the function, or NONE.
+    """
 
     @kernel
     def depthwise_channels_last(x: Array, packed: Array, b: Array, window: Array, area: Array, y: Array) -> None:
         """y[oy, ox, c] = f(b[c] + Σ_{kh, kw} W[c, 0, kh, kw] · x[s·oy + d·kh + top, s·ox + d·kw + left, c])."""
         (_, width, depth), (_, across, _), w = x.shape, y.shape, tile_width(x)
-        KH, KW, sh, sw, north, west, dh, dw = (
-            window[0],
-            window[1],
-            window[2],
-            window[3],
-            window[4],
-            window[5],
-            window[6],
-            window[7],
-        )
+        KH, sh, north, west, dh = window[0], window[2], window[4], window[5], window[6]
         OH, OW, down, right = area[0], area[1], area[2], area[3]
         for oy in range(OH):
             for start in range(0, OW, n):
                 ox = min(start, OW - n)  # the last tile overlaps the one before
-                first = ((oy * sh + north) * width + ox * sw + west) * depth
-                at, to = tile_places(n, 0, n, 0, sw * depth), tile_places(n, 0, n, 0, depth)
+                first = ((oy * sh + north) * width + ox * stride + west) * depth
+                to = tile_places(n, 0, n, 0, depth)
                 for c in range(0, depth, w):
-                    t, k = tile_channels(b, c, 1, n), c
+                    t = tile_channels(b, c, 1, n)
                     for kh in range(KH):
-                        for kw in range(KW):
-                            t = tile_beside(t, packed, k, x, at, first + (kh * dh * width + kw * dw) * depth + c)
-                            k += depth
+                        at = first + kh * dh * width * depth + c
+                        t = tile_row_beside(t, packed, kh * taps * depth + c, x, at, depth, taps, stride, dilation)
                     if activation_number != NONE:
                         t = tile_activation(t, activation_number)
                     tile_put(t, y, ((oy + down) * across + ox + right) * depth + c, 0, 1, to)

@@ -206,7 +206,8 @@ class Pass:
         _, W, b, window, y = taken[0].arrays
         target = self._target(y, source.depth)
         packed, bias = self._packed(pack.pack_depthwise, W, b, (*W.shape[2:], source.depth), source.depth)
-        kernel = conv.depthwise_conv2d(min(conv.MOST_PIXELS, y.shape[2]), kind)
+        _, KW, _, stride, _, _, _, dilation = window.tolist()
+        kernel = conv.depthwise_conv2d(conv.pixels_for(y.shape[2], KW), KW, stride, dilation, kind)
         self._make(taken, kernel, source.frame, packed, bias, inside(window, source), target.area, target.frame)
         self._frames.written(target)
 

@@ -26,12 +26,13 @@ def tile_spread(t: Array, a: Array, k: int, b: Array, places: Array, offset: int
     return t
 
 
-def tile_beside(t: Array, a: Array, k: int, b: Array, places: Array, offset: int) -> Array:
-    """t[i, j] += a[k + i·w : +w] · b[places[j] + offset + i·w : +w], channel by channel."""
-    m, _, w = t.shape
-    pixels = np.stack([_vectors(b, place + offset, m, w) for place in places], axis=1)
-    found: Array = t + _vectors(a, k, m, w)[:, None] * pixels
-    return found
+def tile_row_beside(t: Array, a: Array, k: int, b: Array, at: int, depth: int, taps: int, stride: int, dilation: int) -> Array:
+    """t[0, j] += Σ_{i < taps} a[k + i·depth : +w] · b[at + (j·stride + i·dilation)·depth : +w], channel by channel."""
+    _, n, w = t.shape
+    for i in range(taps):
+        pixels = [_vectors(b, at + (j * stride + i * dilation) * depth, 1, w) for j in range(n)]
+        t = t + _vectors(a, k + i * depth, 1, w)[:, None] * np.stack(pixels, axis=1)
+    return t
 
 
 def tile_walk(n: int, down: int, across: int, width: int, row: int, step: int) -> Array:

@@ -62,22 +62,33 @@ def tile_spread(typingctx: Any, t: Any, a: Any, k: Any, b: Any, places: Any, off
     return t(t, a, types.int64, b, places, types.int64, steps), codegen
 
 
-@intrinsic
-def tile_beside(typingctx: Any, t: Any, a: Any, k: Any, b: Any, places: Any, offset: Any) -> Any:
-    """t[i, j] += a[k + i·w : +w] · b[places[j] + offset + i·w : +w], channel by channel."""
+@intrinsic(prefer_literal=True)
+def tile_row_beside(
+    typingctx: Any, t: Any, a: Any, k: Any, b: Any, at: Any, depth: Any, taps: Any, stride: Any, dilation: Any
+) -> Any:
+    """t[0, j] += Σ_{i < taps} a[k + i·depth : +w] · b[at + (j·stride + i·dilation)·depth : +w], channel by channel.
+
+    A pixel is loaded once for all the taps that meet it.
+    """
+    literals = [each.literal_value for each in (taps, stride, dilation) if isinstance(each, types.IntegerLiteral)]
+    if len(literals) < 3 or t.m != 1:
+        return None
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        tile, av, kv, bv, at, off = args
-        emit = Emit(context, builder, t)
-        weights = _vectors(emit, a, av, kv)
-        for j in range(t.n):
-            start = builder.add(builder.extract_value(at, j), off)
-            for i, pixel in enumerate(_vectors(emit, b, bv, start)):
-                tile = emit.put(tile, emit.fma(weights[i], pixel, emit.at(tile, i, j)), i, j)
-        emit.fence()
+        tile, av, kv, bv, place, step = args[:6]
+        (count, across, apart), emit = literals, Emit(context, builder, t)
+        weights = [emit.load(emit.address(a, av, emit.row(kv, i, step), t.w)) for i in range(count)]
+        for p in sorted({j * across + i * apart for j in range(t.n) for i in range(count)}):
+            pixel = emit.load(emit.address(b, bv, emit.row(place, p, step), t.w))
+            for i, weight in enumerate(weights):
+                j, beside = divmod(p - i * apart, across)
+                if not beside and 0 <= j < t.n:
+                    tile = emit.put(tile, emit.fma(weight, pixel, emit.at(tile, 0, j)), 0, j)
+            emit.fence()
         return tile
 
-    return t(t, a, types.int64, b, places, types.int64), codegen
+    long = types.int64
+    return t(t, a, long, b, long, long, taps, stride, dilation), codegen
 
 
 @intrinsic(prefer_literal=True)
