@@ -46,11 +46,14 @@ from minicnn.backends.cpu.tiles import (
     tile_width,
     tile_zeros,
     vector_all,
+    vector_better,
     vector_finite,
     vector_inside,
     vector_load,
+    vector_lowest,
     vector_mended,
     vector_of,
+    vector_put_best,
     vector_slope,
     vector_wide,
     vector_winner,
@@ -246,6 +249,16 @@ def winner(a, tap, p, c):
 
 
 @kernel
+def better(a, tap, p, c):
+    """The best of vectors that compete one after another, and the numbers of the winners."""
+    t = vector_lowest(a, -1)
+    for number in range(4):
+        vector_put_best(t, c, tap, number * tile_width(a))
+        t = vector_better(t, a, p[number], number * 12345678)
+    vector_put_best(t, c, tap, p[5])
+
+
+@kernel
 def mended(a, b, p, c):
     """A vector whose lanes that are not finite come from another, and whether there are none."""
     for i in range(0, a.size, tile_width(a)):
@@ -387,6 +400,20 @@ def test_the_largest_of_four_equals_its_twin(dtype, place, seed):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@examples(40)
+@given(place=st.lists(st.integers(0, 90), min_size=6, max_size=6), seed=st.integers(0, 2**32 - 1))
+def test_what_beats_the_best_so_far_equals_its_twin(dtype, place, seed):
+    rng = np.random.default_rng(seed)
+    a, start = (rng.choice(np.array([-2, -1, 0, 1, 2, np.nan, -np.inf], dtype), 128) for _ in range(2))
+    got, expected = start.copy(), start.copy()
+    taps, expected_taps = np.full(128, -5, np.int32), np.full(128, -5, np.int32)
+    better(a, taps, np.array(place), got)
+    as_numpy(better)(a, expected_taps, np.array(place), expected)
+    np.testing.assert_array_equal(got, expected)
+    np.testing.assert_array_equal(taps, expected_taps)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_lanes_that_are_not_finite_are_mended(dtype):
     most = np.finfo(dtype).max
     a = np.array(
@@ -469,7 +496,7 @@ def test_squashing_by_nothing_changes_nothing():
 
 
 def test_every_tile_function_is_compared():
-    ways = (*WAYS, grey, won, winner, mended, wide, *activation_and_slope(NONE))
+    ways = (*WAYS, grey, won, winner, better, mended, wide, *activation_and_slope(NONE))
     used = {name for way in ways for name in way.__wrapped__.__code__.co_names}
     assert set(tiles.__all__) <= used
     for forms in (tile_numpy, vectors_numpy):

@@ -14,7 +14,19 @@ from numba.extending import register_jitable
 
 from ....arrays import Array, Number
 from ..compile.jit import kernel
-from ..tiles import tile_dot, tile_store, tile_sum_add, tile_width, tile_zeros, vector_load, vector_winner
+from ..tiles import (
+    tile_dot,
+    tile_store,
+    tile_sum_add,
+    tile_width,
+    tile_zeros,
+    vector_better,
+    vector_load,
+    vector_lowest,
+    vector_put_best,
+    vector_winner,
+    vector_won,
+)
 
 
 @register_jitable
@@ -152,21 +164,29 @@ def window_maxima(x: Array, window: Array, y: Array, argmax: Array) -> None:
     """y = max over the window of x, argmax = i·kw + j of the winner."""
     (H, W, L), (OH, OW, _) = x.shape, y.shape
     kh, kw, sh, sw, ph, pw, dh, dw = numbers(window)
+    whole = L - L % tile_width(x)
     for oh in range(OH):
-        y[oh] = -np.inf
         top, bottom = inside(oh * sh - ph, kh, dh, H)
         for ow in range(OW):
             left, right = inside(ow * sw - pw, kw, dw, W)
-            argmax[oh, ow] = top * kw + left if top < bottom and left < right else -1
-        for i in range(top, bottom):
-            row = x[oh * sh - ph + i * dh]
-            for j in range(kw):
-                t = np.int32(i * kw + j)
-                left, right = inside(j * dw - pw, OW, sw, W)
-                for ow in range(left, right):
-                    pixel, out, winner = row[ow * sw - pw + j * dw], y[oh, ow], argmax[oh, ow]
-                    for lane in range(L):
-                        out[lane], winner[lane] = better(pixel[lane], t, out[lane], winner[lane])
+            first, out = top * kw + left if top < bottom and left < right else -1, (oh * OW + ow) * L
+            start = ((oh * sh - ph + top * dh) * W + ow * sw - pw + left * dw) * L
+            for lane in range(0, whole, tile_width(x)):
+                t, row = vector_lowest(x, first), start + lane
+                for i in range(top, bottom):
+                    at = row
+                    for j in range(left, right):
+                        t = vector_better(t, x, at, i * kw + j)
+                        at += dw * L
+                    row += dh * W * L
+                vector_put_best(t, y, argmax, out + lane)
+            for lane in range(whole, L):
+                best, winner = x.dtype.type(-np.inf), np.int32(first)
+                for i in range(top, bottom):
+                    for j in range(left, right):
+                        value = x[oh * sh - ph + i * dh, ow * sw - pw + j * dw, lane]
+                        best, winner = better(value, np.int32(i * kw + j), best, winner)
+                y[oh, ow, lane], argmax[oh, ow, lane] = best, winner
 
 
 @register_jitable
@@ -218,6 +238,7 @@ def winner_spread(dy: Array, argmax: Array, window: Array, dx: Array) -> None:
         winner_spread_halves(dy, argmax, dx)
         return
     kh, kw, sh, sw, ph, pw, dh, dw = numbers(window)
+    whole = L - L % tile_width(dy)
     for oh in range(OH):
         top, bottom = inside(oh * sh - ph, kh, dh, H)
         for i in range(top, bottom):
@@ -226,9 +247,12 @@ def winner_spread(dy: Array, argmax: Array, window: Array, dx: Array) -> None:
                 t = np.int32(i * kw + j)
                 left, right = inside(j * dw - pw, OW, sw, W)
                 for ow in range(left, right):
-                    pixel, out, winner = row[ow * sw - pw + j * dw], dy[oh, ow], argmax[oh, ow]
-                    for lane in range(L):
-                        pixel[lane] += out[lane] if winner[lane] == t else zero
+                    w, out = ow * sw - pw + j * dw, (oh * OW + ow) * L
+                    for lane in range(0, whole, tile_width(dy)):
+                        won = vector_won(vector_load(dy, out + lane), argmax, out + lane, t)
+                        tile_store(vector_load(row, w * L + lane) + won, row, w * L + lane, 0, 1)
+                    for lane in range(whole, L):
+                        row[w, lane] += dy[oh, ow, lane] if argmax[oh, ow, lane] == t else zero
 
 
 @kernel

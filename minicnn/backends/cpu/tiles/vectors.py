@@ -16,7 +16,7 @@ from numba.extending import intrinsic, overload
 
 from ..compile.host import OUTSIDE
 from .activation_vectors import slope
-from .emit import I32, SCALAR_BYTES, Emit, TileType, width_of
+from .emit import I32, I64, SCALAR_BYTES, Emit, TileType, width_of
 
 
 def _vector_type(like: Any) -> TileType:
@@ -182,6 +182,56 @@ def vector_winner(typingctx: Any, t: Any, a: Any, b: Any, c: Any, argmax: Any, i
         return emit.single(best)
 
     return t(t, t, t, t, argmax, types.int64), codegen
+
+
+@intrinsic
+def vector_lowest(typingctx: Any, like: Any, number: Any) -> Any:
+    """t[0, 0] = −∞, the largest so far, and in the bits of t[0, 1] the number of the tap that it came from."""
+    t = TileType(like.dtype, 1, 2, width_of(like))
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit, tile = Emit(context, builder, t), ir.Constant(context.get_value_type(t), ir.Undefined)
+        tile = emit.put(tile, ir.Constant(t.vector, [float("-inf")] * t.w), 0, 0)
+        return emit.put(tile, _number(emit, args[1]), 0, 1)
+
+    return t(like, types.int64), codegen
+
+
+@intrinsic
+def vector_better(typingctx: Any, t: Any, a: Any, i: Any, number: Any) -> Any:
+    """t[0, 0], t[0, 1] = a[i : i + w], number where that is larger or NaN."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = Emit(context, builder, t)
+        value, best = emit.load(emit.address(a, args[1], args[2], t.w)), emit.at(args[0], 0, 0)
+        wins = builder.or_(builder.fcmp_ordered(">", value, best), builder.fcmp_unordered("uno", value, value))
+        tile = emit.put(args[0], builder.select(wins, value, best), 0, 0)
+        return emit.put(tile, builder.select(wins, _number(emit, args[3]), emit.at(tile, 0, 1)), 0, 1)
+
+    return t(t, a, types.int64, types.int64), codegen
+
+
+def _number(emit: Emit, number: Any) -> Any:
+    """The bits of a whole number in every lane, as a vector of floats, in which nobody calculates with them."""
+    whole = ir.IntType(8 * SCALAR_BYTES[emit.t.dtype])
+    return emit.b.bitcast(emit.splat(emit.b.trunc(number, whole) if whole.width < I64.width else number), emit.t.vector)
+
+
+@intrinsic
+def vector_put_best(typingctx: Any, t: Any, c: Any, argmax: Any, i: Any) -> Any:
+    """c[i : i + w] = t[0, 0], argmax[i : i + w] = the numbers in t[0, 1]."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit, kind = Emit(context, builder, t), ir.VectorType(I32, t.w)
+        emit.store(emit.at(args[0], 0, 0), emit.address(c, args[1], args[3], t.w))
+        whole = ir.VectorType(ir.IntType(8 * SCALAR_BYTES[t.dtype]), t.w)
+        taps = builder.bitcast(emit.at(args[0], 0, 1), whole)
+        taps = builder.trunc(taps, kind) if whole.element.width > I32.width else taps
+        pointer = builder.bitcast(emit.address(argmax, args[2], args[3], t.w), kind.as_pointer())
+        builder.store(taps, pointer).align = 4
+        return context.get_dummy_value()
+
+    return types.none(t, c, argmax, types.int64), codegen
 
 
 @intrinsic

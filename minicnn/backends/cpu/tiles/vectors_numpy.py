@@ -61,6 +61,24 @@ def vector_winner(t: Array, a: Array, b: Array, c: Array, argmax: Array, i: int)
     return best
 
 
+def vector_lowest(like: Array, number: int) -> Array:
+    """t[0, 0] = −∞, the largest so far, and t[0, 1] the number of the tap that it came from, in float64, which holds it."""
+    start: Array = np.repeat(np.array([[[-np.inf], [number]]]), tile_width(like), axis=2)
+    return start
+
+
+def vector_better(t: Array, a: Array, i: int, number: int) -> Array:
+    """t[0, 0], t[0, 1] = a[i : i + w], number where that is larger or NaN."""
+    value = a.reshape(-1)[i : i + t.shape[2]]
+    wins = (value > t[0, 0]) | np.isnan(value)
+    return np.where(wins, np.stack([value, np.full(value.shape, float(number))]), t[0])[None]
+
+
+def vector_put_best(t: Array, c: Array, argmax: Array, i: int) -> None:
+    """c[i : i + w] = t[0, 0], argmax[i : i + w] = the numbers in t[0, 1]."""
+    c.reshape(-1)[i : i + t.shape[2]], argmax.reshape(-1)[i : i + t.shape[2]] = t[0]
+
+
 def vector_won(t: Array, argmax: Array, i: int, number: int) -> Array:
     """t where argmax[i : i + w] is this number, else 0."""
     w = t.shape[2]
