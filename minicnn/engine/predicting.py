@@ -18,7 +18,7 @@ from .source import Source
 class Predictor(Runner):
     """A runner that also tells the outputs for images."""
 
-    _most_alone: int | None = None  # found at the first small batch: no later one walks through the program for it
+    _most_alone: int | None = None  # found at the first batch: no later one walks through the program for it
 
     def predict(self, sources: Sequence[Source], chosen: Array, step: int) -> list[Array]:
         """Each output for the chosen images."""
@@ -39,9 +39,9 @@ class Predictor(Runner):
         return [y.copy() for y in ys]
 
     def _predicting_lanes(self, images: int) -> int:
-        """How many lanes a group has: one where so few images take less time image by image."""
+        """How many lanes a group has: one where so many images take less time image by image."""
         lanes, lowering = group_lanes(self._memory, images, self._context.lanes), self._context.backend.lowering
-        if images >= lanes or self._memory is not None or lowering is None or self._context.measures(train=False):
+        if self._memory is not None or lowering is None or self._context.measures(train=False):
             return lanes
         if self._most_alone is None:
             self._most_alone = lowering.most_alone(self.group(0, False, 1).forward)

@@ -14,6 +14,7 @@ from numba.extending import register_jitable
 
 from ....arrays import Array
 from ...scratch import ScratchSpec
+from ..compile.host import HOST
 from ..compile.jit import Kernel, kernel
 from ..tiles import (
     tile_activation,
@@ -29,8 +30,8 @@ from ..tiles import (
 from ..tiles.activation import NONE
 from .direct import tile_size
 
-SCRATCH_BYTES = 144 << 10
-"""Bytes of the scratch buffer X: a part of the second-level cache."""
+SCRATCH_BYTES = (144 if HOST.registers >= 32 else 24) << 10
+"""Bytes of the scratch buffer X: a part of the second cache; of the first where tiles have few filters, which read X often."""
 
 
 @register_jitable

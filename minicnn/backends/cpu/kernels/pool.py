@@ -20,6 +20,7 @@ from ..tiles import (
     tile_sum_add,
     tile_width,
     tile_zeros,
+    vector_all,
     vector_better,
     vector_load,
     vector_lowest,
@@ -62,17 +63,26 @@ def window_sums(x: Array, window: Array, scale: Number, bias: Number, y: Array) 
                     out[lane] = scale * (x00[lane] + x01[lane] + x10[lane] + x11[lane]) + bias
         return
     kh, kw, sh, sw, ph, pw, dh, dw = numbers(window)
+    whole = L - L % tile_width(x)
     for oh in range(OH):
-        y[oh] = bias
         top, bottom = inside(oh * sh - ph, kh, dh, H)
-        for i in range(top, bottom):
-            row = x[oh * sh - ph + i * dh]
-            for j in range(kw):
-                left, right = inside(j * dw - pw, OW, sw, W)
-                for ow in range(left, right):
-                    pixel, out = row[ow * sw - pw + j * dw], y[oh, ow]
-                    for lane in range(L):
-                        out[lane] += scale * pixel[lane]
+        for ow in range(OW):
+            left, right = inside(ow * sw - pw, kw, dw, W)
+            start = ((oh * sh - ph + top * dh) * W + ow * sw - pw + left * dw) * L
+            for lane in range(0, whole, tile_width(x)):
+                total, row = vector_all(x, 0), start + lane
+                for _ in range(top, bottom):
+                    at = row
+                    for _ in range(left, right):
+                        total = total + vector_load(x, at)
+                        at += dw * L
+                    row += dh * W * L
+                tile_store(vector_all(x, scale) * total + vector_all(x, bias), y, (oh * OW + ow) * L + lane, 0, 1)
+            for lane in range(whole, L):
+                y[oh, ow, lane] = bias
+                for i in range(top, bottom):
+                    for j in range(left, right):
+                        y[oh, ow, lane] += scale * x[oh * sh - ph + i * dh, ow * sw - pw + j * dw, lane]
 
 
 @register_jitable
@@ -244,7 +254,7 @@ def winner_spread(dy: Array, argmax: Array, window: Array, dx: Array) -> None:
         for i in range(top, bottom):
             row = dx[oh * sh - ph + i * dh]
             for j in range(kw):
-                t = np.int32(i * kw + j)
+                t = i * kw + j
                 left, right = inside(j * dw - pw, OW, sw, W)
                 for ow in range(left, right):
                     w, out = ow * sw - pw + j * dw, (oh * OW + ow) * L
@@ -252,7 +262,7 @@ def winner_spread(dy: Array, argmax: Array, window: Array, dx: Array) -> None:
                         won = vector_won(vector_load(dy, out + lane), argmax, out + lane, t)
                         tile_store(vector_load(row, w * L + lane) + won, row, w * L + lane, 0, 1)
                     for lane in range(whole, L):
-                        row[w, lane] += dy[oh, ow, lane] if argmax[oh, ow, lane] == t else zero
+                        row[w, lane] += dy[oh, ow, lane] if argmax[oh, ow, lane] == np.int32(t) else zero
 
 
 @kernel

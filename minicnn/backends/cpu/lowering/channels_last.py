@@ -62,15 +62,20 @@ def lowered(calls: Sequence[Call], workspace: Workspace, results: Sequence[Array
 
 def pays(calls: Sequence[Call]) -> bool:
     """Whether convolutions of many filters are worth the maps that are copied for them, and for the other calls."""
-    convolutions = [call.recorded[0].arrays for call in calls if convolves(call)]
-    products = sum(W.size * y[0].size for _, W, _, _, y in convolutions if len(W) >= ENOUGH)
+    found = sum(products(call) for call in calls if convolves(call) and len(call.recorded[0].arrays[1]) >= ENOUGH)
     copied = sum(call.arrays[2].size for call in calls if call.name in ("to_channels_last", "from_channels_last"))
-    return bool(products > WORTH * copied)
+    return bool(found > WORTH * copied)
 
 
 def convolves(call: Call) -> bool:
     """Whether a call is a convolution by a kernel of this kind."""
     return "_channels_last" in call.name and [one.name for one in call.recorded[:1]] == ["conv2d"]
+
+
+def products(call: Call) -> int:
+    """How many multiply-adds a convolution has by its definition."""
+    _, W, _, _, y = call.recorded[0].arrays
+    return int(W.size * y[0].size)
 
 
 def supported(call: Call, workspace: Workspace) -> bool:
