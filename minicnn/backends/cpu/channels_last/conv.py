@@ -2,7 +2,8 @@
 
 Legend: x (H, W, C) and y (H, W, F) lie in frames of zeros, so no tap meets a border; F and C are filled up to whole
 vectors. window = kh, kw, sh, sw, top, left, dh, dw as in ``conv/direct.py``, but with the pixel of x that the first tap meets
-in place of the padding; area = rows, columns, top, left: how many outputs there are, and where in y they begin. packed
+in place of the padding; area = rows, columns, top, left: how many outputs there are, and where in y they begin; in
+``conv2d`` then how many filters meet a tile's pixels before the next tile. packed
 (blocks, kh, kw, c, m·w) holds m vectors of filters side by side, for the first c numbers of a pixel: those that are not
 filled up. A tile is m vectors of filters × n pixels: each weight is loaded once for n pixels, each number of x once for m
 vectors.
@@ -35,6 +36,10 @@ FEW = 2
 """So few in a pass take longer than some zeros do."""
 
 
+MET = 1 << 18
+"""Weights of so many bytes stay in the second cache, so that all of them meet the pixels of a tile before the next tile."""
+
+
 def vectors_of(count: int, itemsize: int = 4) -> int:
     """How many vectors so many channels fill."""
     return -(-count // HOST.width(itemsize))
@@ -59,6 +64,12 @@ def tile_for(filters: int, pixels: int) -> tuple[int, int]:
 def numbers_for(channels: int, depth: int) -> int:
     """How many of the numbers of a pixel are summed over: those of its channels, or a few more if that suits the inner loop."""
     return channels if steps_for(channels) > FEW else min(depth, -(-channels // STEPS[0]) * STEPS[0])
+
+
+def span_for(packed: Array, pooled: bool) -> int:
+    """How many filters meet the pixels of a tile before the next tile: all, or those of one block."""
+    blocks, *_, size = packed.shape
+    return size if pooled or packed.nbytes > MET else blocks * size
 
 
 def steps_for(length: int) -> int:
@@ -92,12 +103,12 @@ def conv2d(m: int, n: int, steps: int, pooled: bool, activation_number: int) -> 
             window[6],
             window[7],
         )
-        OH, OW, down, right = area[0], area[1], area[2], area[3]
+        OH, OW, down, beside, span = area[0], area[1], area[2], area[3], area[4]
         runs, length = (1, KW * C) if dw == 1 and depth == C else (KW, C)  # taps that lie side by side are one run
         high, block = (2 if pooled else OH), m * w
-        for f in range(0, filters, block):
+        for left in range(0, filters, span):
             for band in range(0, OH, high):
-                first = ((band * sh + north) * width + west) * depth
+                first, y_row = ((band * sh + north) * width + west) * depth, ((band + down) * across + beside) * filters
                 oy, ox = 0, 0
                 for start in range(0, high * OW, n):
                     p = start
@@ -105,20 +116,21 @@ def conv2d(m: int, n: int, steps: int, pooled: bool, activation_number: int) -> 
                         p = high * OW - n
                         oy, ox = p // OW, p % OW
                     at = tile_walk(n, oy, ox, OW, sh * width * depth, sw * depth)
-                    t, k = tile_channels(b, f, m, n), f * KH * KW * C
-                    for kh in range(KH):
-                        for run in range(runs):
-                            offset = first + (kh * dh * width + run * dw) * depth
-                            for c in range(0, length, steps):
-                                t = tile_spread(t, packed, k, x, at, offset + c, steps)
-                                k += steps * block
-                    if activation_number != NONE:
-                        t = tile_activation(t, activation_number)
-                    if pooled:
-                        tile_put(t, rows, p * block, w, m, tile_places(n, 0, n, 0, block))
-                    else:
-                        to = ((band + down) * across + right) * filters + f
-                        tile_put(t, y, to, w, m, tile_walk(n, oy, ox, OW, across * filters, filters))
+                    to = tile_walk(n, oy, ox, OW, across * filters, filters)
+                    for f in range(left, left + span, block):
+                        t, k = tile_channels(b, f, m, n), f * KH * KW * C
+                        for kh in range(KH):
+                            for run in range(runs):
+                                offset = first + (kh * dh * width + run * dw) * depth
+                                for c in range(0, length, steps):
+                                    t = tile_spread(t, packed, k, x, at, offset + c, steps)
+                                    k += steps * block
+                        if activation_number != NONE:
+                            t = tile_activation(t, activation_number)
+                        if pooled:
+                            tile_put(t, rows, p * block, w, m, tile_places(n, 0, n, 0, block))
+                        else:
+                            tile_put(t, y, y_row + f, w, m, to)
                     ox += n
                     while ox >= OW:
                         ox -= OW
@@ -129,8 +141,8 @@ def conv2d(m: int, n: int, steps: int, pooled: bool, activation_number: int) -> 
                         top = tile_larger(tile_channels(rows, k, m, 1), tile_channels(rows, k + block, m, 1))
                         k += OW * block
                         low = tile_larger(tile_channels(rows, k, m, 1), tile_channels(rows, k + block, m, 1))
-                        to = ((band // 2 + down) * across + column + right) * filters + f
-                        tile_put(tile_larger(top, low), y, to, w, m, tile_places(1, 0, 1, 0, 0))
+                        at_y = ((band // 2 + down) * across + column + beside) * filters + left
+                        tile_put(tile_larger(top, low), y, at_y, w, m, tile_places(1, 0, 1, 0, 0))
 
     return conv2d_channels_last
 

@@ -227,7 +227,8 @@ class Pass:
         target = self._target(out, blocks * size)
         packed, bias = self._packed(pack.pack_channels_last, W, b, (blocks, *W.shape[2:], numbers, size), target.depth)
         rows = self._workspace.temporary((band if pooled else 0, size), y.dtype)
-        arrays = source.frame, packed, bias, inside(window, source), covered(target, pooled), rows, target.frame
+        area = np.array([*covered(target, pooled), conv.span_for(packed, pooled)])
+        arrays = source.frame, packed, bias, inside(window, source), area, rows, target.frame
         self._make(taken, conv.conv2d(m, n, steps, pooled, kind), *arrays)
         self._frames.written(target)
 
