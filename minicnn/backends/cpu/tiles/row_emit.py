@@ -18,6 +18,9 @@ from .emit import I32, SCALAR_BYTES, Emit, TileType
 NAMES = {"float": "f32", "double": "f64", "i32": "i32"}
 """Number words in the names of LLVM's functions."""
 
+SHORT = 32
+"""Vectors of at most so many bytes belong to processors without masks of their own."""
+
 FAR = 16
 """Numbers further apart than this are loaded one by one: the code for whole vectors would grow with the distance."""
 
@@ -75,10 +78,21 @@ class RowEmit(Emit):
         return self._masked("load", kind, kind, [pointer, self._alignment(array_type), self.between(low, high), zero])
 
     def store_between(self, value: Any, array_type: Any, array: Any, index: Any, low: Any, high: Any) -> None:
-        """array[index + k] = value[k] for low ≤ k < high."""
+        """array[index + k] = value[k] for low ≤ k < high.
+
+        A masked store takes a dozen cycles on AMD processors without AVX-512: there whole vectors are stored without a mask.
+        """
         pointer = self._pointer(array_type, array, index, low, high)
         arguments = [value, pointer, self._alignment(array_type), self.between(low, high)]
-        self._masked("store", self._vector_of(array_type), ir.VoidType(), arguments)
+        if HOST.bytes > SHORT:
+            self._masked("store", self._vector_of(array_type), ir.VoidType(), arguments)
+            return
+        first, last = self.b.icmp_signed("<=", low, self.const(0)), self.b.icmp_signed(">=", high, self.const(self.t.w))
+        with self.b.if_else(self.b.and_(first, last), likely=True) as (whole, part):
+            with whole:
+                self.b.store(value, pointer).align = array_type.dtype.bitwidth // 8
+            with part:
+                self._masked("store", self._vector_of(array_type), ir.VoidType(), arguments)
 
     def load_spaced(self, array_type: Any, array: Any, index: Any, step: int, low: Any, high: Any) -> Any:
         """array[index + k·step] for low ≤ k < high: loads whole vectors and selects the numbers from them."""
