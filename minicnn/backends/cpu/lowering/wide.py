@@ -23,10 +23,13 @@ from ..compile.jit import COMPILING, Kernel
 from ..kernels import wide_gemm
 
 WIDE_REGISTERS = 32
-"""So many vector registers a processor has whose predictions gain by meetings."""
+"""So many vector registers a processor has whose predictions gain by meetings wherever training does."""
 
 LEAST = 1 << 19
 """Bytes of weights that pay."""
+
+LARGE = 1 << 22
+"""Bytes of weights that pay in predictions with fewer registers: a core's share of the third cache."""
 
 Made = tuple[Kernel, tuple[Array, ...]]
 """A kernel and what it is called with."""
@@ -38,20 +41,19 @@ PRODUCTS = {"gemm_bias": (0, (1, 3)), "gemm_tn": (0, (1, 2)), "outer_add": (3, (
 def marked(calls: Sequence[Call], workspace: Workspace) -> list[Call]:
     """The calls, with those that groups should make together as such.
 
-    With 16 registers a group's own product forward reaches more of the peak: there groups meet only where they meet on the way
-    back too.
+    With 16 registers a group's own product forward reaches more of the peak: there groups meet in predictions only where weights
+    would come from memory for every group.
     """
-    if HOST.registers < WIDE_REGISTERS and not workspace.train:
-        return list(calls)
-    return [_marked(call, calls, workspace.kept) for call in calls]
+    least = LEAST if workspace.train or HOST.registers >= WIDE_REGISTERS else LARGE
+    return [_marked(call, calls, workspace.kept, least) for call in calls]
 
 
-def _marked(call: Call, calls: Sequence[Call], kept: Array | None) -> Call:
+def _marked(call: Call, calls: Sequence[Call], kept: Array | None, least: int) -> Call:
     if kept is None or call.name not in PRODUCTS:
         return call
     number, own = PRODUCTS[call.name]
     weights, of_group = call.arrays[number], [call.arrays[n] for n in own]
-    if weights.nbytes < max(LEAST, kept.nbytes) or any(not _whole(array, kept) for array in of_group):
+    if weights.nbytes < max(least, kept.nbytes) or any(not _whole(array, kept) for array in of_group):
         return call
     if number == len(call.arrays) - 1 and any(other is not call and other.given(weights) for other in calls):
         return call  # what others add to the gradient as well is added group by group
