@@ -1,5 +1,7 @@
 """Convolution from gathered pixels: against loops on whole numbers, and where a network takes that way."""
 
+from dataclasses import replace
+
 import naive
 import numpy as np
 import pytest
@@ -11,8 +13,9 @@ from strategies import examples
 
 from minicnn import Conv2d, Network, ReLU, ScaledTanh, Sigmoid, Tanh
 from minicnn.backends.cpu import INTERPRET
+from minicnn.backends.cpu.compile.host import VectorUnit
 from minicnn.backends.cpu.conv import gathered
-from minicnn.backends.cpu.conv.direct import pack_filters
+from minicnn.backends.cpu.conv.direct import pack_channels, pack_filters
 from minicnn.backends.cpu.tiles.activation import NONE
 from minicnn.nn.window import Window
 
@@ -60,14 +63,53 @@ def arrays(channels=32, filters=16, size=14, kernel=3, lanes=16, dtype="float32"
     return np.zeros((channels, size, size, lanes), dtype), np.zeros((filters, *out, lanes), dtype), window.array()
 
 
-def test_it_is_for_windows_with_steps_or_gaps_over_many_maps():
-    assert gathered.applies(*arrays())
-    assert gathered.applies(*arrays(stride=(1, 1), dilation=(2, 2)))
-    assert gathered.applies(*arrays(stride=(1, 3), kernel=2))
-    assert gathered.applies(*arrays(channels=16, size=16))  # maps of whole pages
-    others = [{"channels": 31}, {"channels": 15, "size": 16}, {"filters": 15}, {"kernel": 1}, {"lanes": 1}]
-    others += [{"dtype": "float64"}, {"stride": (1, 1)}]
-    assert not any(gathered.applies(*arrays(**option)) for option in others)
+@pytest.mark.interpreted
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@examples(20)
+@given(case=convolutions(), seed=st.integers(0, 2**32 - 1))
+def test_with_the_window_turned_it_is_the_input_gradient(dtype, case, seed):
+    (window, (F, H, W), C), rng = case, np.random.default_rng(seed)
+    window = replace(window, stride=(1, 1))
+    out, taps = window.out_size((H, W)), window.array()[:2]
+    dy, weights = (rng.integers(-3, 4, s).astype(dtype) for s in ((16, F, *out), (F, C, *taps)))
+    dx = run(
+        naive.to_lanes(dy, 16),
+        packed(pack_channels, weights, C),
+        np.zeros(C, dtype),
+        gathered.turned(window.array()),
+        (C, H, W),
+    )
+    np.testing.assert_array_equal(naive.from_lanes(dx, 16), naive.conv2d_dx(dy, weights, window.array(), H, W))
+
+
+def applies(channels=32, filters=16, size=14, kernel=3, lanes=16, dtype="float32", turned=False, **options):
+    """Whether a convolution, or its input gradient, is made so."""
+    window = Window((kernel, kernel), **({"stride": (2, 2)} | options))
+    rule = gathered.applies_turned if turned else gathered.applies
+    return rule(np.zeros((channels, size, size, lanes), dtype), filters, window.array())
+
+
+WHOLE_PAGES = {"size": 16}
+NEVER = [{"kernel": 1}, {"lanes": 1}, {"dtype": "float64"}]
+
+
+def test_with_many_registers_it_is_for_windows_with_steps_or_gaps_over_many_maps(monkeypatch):
+    monkeypatch.setattr(gathered, "HOST", VectorUnit(64, 32, True, "AVX-512"))
+    ways = [{}, {"stride": (1, 1), "dilation": (2, 2)}, {"stride": (1, 3), "kernel": 2}, {"channels": 16} | WHOLE_PAGES]
+    assert all(applies(**option) for option in ways)
+    others = [{"channels": 31}, {"channels": 15} | WHOLE_PAGES, {"filters": 15}, {"stride": (1, 1)}, *NEVER]
+    assert not any(applies(**option) for option in others)
+    assert not applies(filters=64, stride=(1, 1), dilation=(2, 2), turned=True)
+
+
+def test_with_few_registers_it_is_for_all_windows_over_some_maps(monkeypatch):
+    monkeypatch.setattr(gathered, "HOST", VectorUnit(32, 16, True, "AVX2"))
+    ways = [{"filters": 32}, {"channels": 8, "filters": 32, "stride": (1, 1)}, WHOLE_PAGES]
+    assert all(applies(**option) for option in ways)
+    others = [{"channels": 7, "filters": 32}, {"filters": 31}, {"filters": 15} | WHOLE_PAGES]
+    assert not any(applies(**option) for option in (*others, *({"filters": 32} | option for option in NEVER)))
+    assert applies(filters=32, stride=(1, 1), turned=True)
+    assert not applies(filters=32, turned=True)
 
 
 @pytest.mark.skipif(INTERPRET, reason="the rules are for compiled kernels")

@@ -68,8 +68,8 @@ def numbers_for(channels: int, depth: int) -> int:
 
 def span_for(packed: Array, pooled: bool) -> int:
     """How many filters meet the pixels of a tile before the next tile: all, or those of one block."""
-    blocks, *_, size = packed.shape
-    return size if pooled or packed.nbytes > MET else blocks * size
+    blocks, size = len(packed), packed.shape[-1]
+    return int(size if pooled or packed.nbytes > MET else blocks * size)
 
 
 def steps_for(length: int) -> int:

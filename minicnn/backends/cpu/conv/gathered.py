@@ -1,4 +1,4 @@
-"""Convolution with strides or gaps between its taps, from tiles whose pixels are gathered first.
+"""Convolution from tiles whose pixels are gathered first: with strides or gaps between taps, or where tiles have few filters.
 
 Legend: x (C, H, W, L), y (F, OH, OW, L), window and packed weights as in ``direct.py``; V (C · taps, pixels, w) holds what the
 pixels of one tile meet for one vector of lanes. Sums run over channels, then taps, as both lie in memory. The maps of x are
@@ -15,6 +15,7 @@ from numba.extending import register_jitable
 
 from ....arrays import Array
 from ...scratch import ScratchSpec
+from ..compile.host import HOST
 from ..compile.jit import Kernel, kernel
 from ..tiles import (
     tile_activation,
@@ -36,6 +37,13 @@ FEWEST_FILTERS, FEWEST_CHANNELS, FEWEST_MEETING = 16, 32, 16
 
 The last holds for maps that lie whole pages apart: then a pixel of each meets those of the others in one cache set.
 """
+
+MANY_REGISTERS = 32
+"""With fewer registers a tile has four filters in place of eight, so x is read twice as often."""
+
+SHORT_FILTERS, SHORT_MEETING, SHORT_CHANNELS = 32, 16, 8
+"""Then at least so many filters, or so many where maps lie whole pages apart, and so many channels; taps may be neighbours."""
+
 PAGE = 4096
 
 
@@ -86,12 +94,26 @@ def gathered(rows: int, cols: int, activation_number: int) -> Kernel:
     return conv2d_gathered
 
 
-def applies(x: Array, y: Array, window: Array) -> bool:
-    """Whether a convolution of several taps has strides or gaps, and channels and filters enough for it to pay."""
-    apart = window[0] * window[1] > 1 and max(window[2], window[3], window[6], window[7]) > 1
-    channels = FEWEST_CHANNELS if x[0].nbytes % PAGE else FEWEST_MEETING
-    enough = len(x) >= channels and len(y) >= FEWEST_FILTERS
-    return bool(apart and enough and x.dtype == np.float32 and x.shape[3] > 1)
+def applies(x: Array, filters: int, window: Array) -> bool:
+    """Whether gathering pays for sums over so many taps of x for so many filters."""
+    if x.dtype != np.float32 or x.shape[3] == 1 or window[0] * window[1] == 1:
+        return False
+    meeting = x[0].nbytes % PAGE == 0
+    if HOST.registers < MANY_REGISTERS:
+        return len(x) >= SHORT_CHANNELS and filters >= (SHORT_MEETING if meeting else SHORT_FILTERS)
+    apart = max(window[2], window[3], window[6], window[7]) > 1
+    return bool(apart and len(x) >= (FEWEST_MEETING if meeting else FEWEST_CHANNELS) and filters >= FEWEST_FILTERS)
+
+
+def applies_turned(dy: Array, channels: int, window: Array) -> bool:
+    """Whether it pays for the input gradient of so many channels, which is a convolution of dy where the stride is 1."""
+    return bool(HOST.registers < MANY_REGISTERS and window[2] == window[3] == 1 and applies(dy, channels, window))
+
+
+def turned(window: Array) -> Array:
+    """The window in which dy meets W turned: its pixel at tap k lies p − d·k further on, as dx[i] sums over dy[i + p − d·k]."""
+    found: Array = window * np.array([1, 1, 1, 1, -1, -1, -1, -1])
+    return found
 
 
 def rewritten(

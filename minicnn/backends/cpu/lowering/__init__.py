@@ -88,7 +88,7 @@ def convolution_by_shape(calls: Sequence[Call]) -> Rewrite | None:
         return Rewrite(count, *winograd.rewritten(x, packed, b, g[4:6], y, kind, turned=False))
     if unit_stride(g) and winograd_links.applies(x, tuple(g[:2]), len(x) * len(y), y):
         return Rewrite(count, *winograd_links.dense(x, packed, b, g[4:6], y, kind, turned=False))
-    if gathered.applies(x, y, g):
+    if gathered.applies(x, len(y), g):
         return Rewrite(count, *gathered.rewritten(x, packed, b, g, y, kind))
     return Rewrite(count, *pointwise.rewritten(x, packed, b, y, kind)) if pointwise.applies(x, y, g) else None
 
@@ -111,6 +111,8 @@ def convolution_dx_by_shape(calls: Sequence[Call]) -> Rewrite | None:
     alike = 4 * dy[0].size >= 3 * dx[0].size  # otherwise most of what dx meets at its border is zeros
     if alike and unit_stride(g) and winograd_links.applies(dy, tuple(g[:2]), len(dy) * len(dx), dx):
         return Rewrite(count, *winograd_links.dense(dy, packed, b, 4 - g[4:6], dx, kind, turned=True))
+    if gathered.applies_turned(dy, len(dx), g):
+        return Rewrite(count, *gathered.rewritten(dy, packed, b, gathered.turned(g), dx, kind))
     if strided_pointwise.applies(dy, g):
         return Rewrite(1, *strided_pointwise.rewritten(dy, packed, g, dx))
     return Rewrite(count, *pointwise.rewritten(dy, packed, b, dx, kind)) if pointwise.applies(dy, dx, g) else None

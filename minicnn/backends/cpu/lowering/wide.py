@@ -41,8 +41,8 @@ PRODUCTS = {"gemm_bias": (0, (1, 3)), "gemm_tn": (0, (1, 2)), "outer_add": (3, (
 def marked(calls: Sequence[Call], workspace: Workspace) -> list[Call]:
     """The calls, with those that groups should make together as such.
 
-    With 16 registers a group's own product forward reaches more of the peak: there groups meet in predictions only where weights
-    would come from memory for every group.
+    With 16 registers a group's own product forward reaches more of the peak: there groups meet in predictions only where
+    weights would come from memory for every group.
     """
     least = LEAST if workspace.train or HOST.registers >= WIDE_REGISTERS else LARGE
     return [_marked(call, calls, workspace.kept, least) for call in calls]
