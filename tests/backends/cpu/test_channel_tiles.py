@@ -11,7 +11,7 @@ from strategies import examples
 from minicnn import kernel
 from minicnn.backends.cpu.compile.mode import INTERPRET
 from minicnn.backends.cpu.tiles import channel_numpy, channels, tile_numpy, tile_places, tile_put, tile_width
-from minicnn.backends.cpu.tiles.channels import tile_channels, tile_larger, tile_row_beside, tile_spread, tile_walk
+from minicnn.backends.cpu.tiles.channels import tile_channels, tile_larger, tile_listed, tile_row_beside, tile_spread, tile_walk
 
 pytestmark = pytest.mark.skipif(INTERPRET, reason="without compilation there are only the NumPy forms")
 
@@ -54,13 +54,20 @@ def walked(a, p, c):
 
 
 @kernel
+def listed(a, p, c):
+    """Products with numbers of three pixels whose places are listed."""
+    t = tile_spread(tile_channels(a, p[0], 2, 3), a, p[1], a, tile_listed(3, p, 1), p[3], 2)
+    tile_put(t, c, p[4], tile_width(a), 2, tile_places(3, 0, 3, 0, 2 * tile_width(a)))
+
+
+@kernel
 def larger(a, p, c):
     """Maxima of two tiles."""
     t = tile_larger(tile_channels(a, p[0], 2, 3), tile_channels(a, p[1], 2, 3))
     tile_put(t, c, p[2], tile_width(a), 2, tile_places(3, 0, 3, 0, 2 * tile_width(a)))
 
 
-WAYS = (repeated, spread, beside, beside_apart, walked, larger)
+WAYS = (repeated, spread, beside, beside_apart, walked, listed, larger)
 places = st.tuples(*[st.integers(0, 90)] * 2, st.integers(0, 30), *[st.integers(0, 90)] * 2)
 
 

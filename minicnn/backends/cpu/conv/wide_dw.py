@@ -45,7 +45,7 @@ def turn(dy: Array, first: int, rows: int, T: Array) -> None:
 @register_jitable
 def add_turned(dWt: Array, dW: Array) -> None:
     """dW[f, k] += dWt[k, f]."""
-    F, w = dW.shape[0], tile_width(dW)
+    F, w = dW.shape[0], tile_width(dW)  # there may be more rows than taps
     K = dW.size // F
     for f in range(0, F, w):
         for k in range(0, K, w):

@@ -28,6 +28,7 @@ from ..conv import (
     im2col,
     pointwise,
     strided_pointwise,
+    tap_dw,
     wide_dw,
     winograd,
     winograd_links,
@@ -120,9 +121,11 @@ def convolution_dx_by_shape(calls: Sequence[Call]) -> Rewrite | None:
 
 def convolution_dw_by_shape(calls: Sequence[Call]) -> Rewrite | None:
     """dW += dy ⋆ x with many filters: by vectors of them."""
-    if calls[0].name != "conv2d_dW_add" or not wide_dw.applies(*calls[0].arrays[:2]):
+    if calls[0].name != "conv2d_dW_add":
         return None
-    return Rewrite(1, *wide_dw.rewritten(*calls[0].arrays))
+    if wide_dw.applies(*calls[0].arrays[:2]):
+        return Rewrite(1, *wide_dw.rewritten(*calls[0].arrays))
+    return Rewrite(1, *tap_dw.rewritten(*calls[0].arrays)) if tap_dw.applies(*calls[0].arrays) else None
 
 
 def sparse_convolution_by_rows(calls: Sequence[Call]) -> Rewrite | None:

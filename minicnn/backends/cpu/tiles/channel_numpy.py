@@ -41,6 +41,11 @@ def tile_walk(n: int, down: int, across: int, width: int, row: int, step: int) -
     return (down + columns // width) * row + columns % width * step
 
 
+def tile_listed(n: int, a: Array, i: int) -> Array:
+    """a[i + j] for j < n: offsets that were listed."""
+    return a[i : i + n]
+
+
 def tile_larger(t: Array, s: Array) -> Array:
     """max(t[i, j], s[i, j]), where NaN is larger than all."""
     return np.where((s > t) | np.isnan(s), s, t)

@@ -118,6 +118,22 @@ def tile_walk(typingctx: Any, n: Any, down: Any, across: Any, width: Any, row: A
     return of_places(long, count)(n, long, long, long, long, long), codegen
 
 
+@intrinsic(prefer_literal=True)
+def tile_listed(typingctx: Any, n: Any, a: Any, i: Any) -> Any:
+    """a[i + j] for j < n: offsets that were listed."""
+    if not isinstance(n, types.IntegerLiteral):
+        return None
+    long, count = types.int64, n.literal_value
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        emit = Emit(context, builder, TileType(types.float32, 1, 1, 1))
+        pointers = [emit.address(a, args[1], builder.add(args[2], emit.const(j)), 1) for j in range(count)]
+        return context.make_tuple(builder, signature.return_type, [builder.load(pointer) for pointer in pointers])
+
+    of_places: Any = types.UniTuple
+    return of_places(long, count)(n, a, long), codegen
+
+
 @intrinsic
 def tile_larger(typingctx: Any, t: Any, s: Any) -> Any:
     """max(t[i, j], s[i, j]), where NaN is larger than all."""

@@ -3,8 +3,8 @@
 from ..compile.mode import INTERPRET
 
 if INTERPRET:
-    from .channel_numpy import tile_channels, tile_larger, tile_row_beside, tile_spread, tile_walk
+    from .channel_numpy import tile_channels, tile_larger, tile_listed, tile_row_beside, tile_spread, tile_walk
 else:
-    from .channel_tile import tile_channels, tile_larger, tile_row_beside, tile_spread, tile_walk  # type: ignore[assignment]
+    from .channel_tile import tile_channels, tile_larger, tile_listed, tile_row_beside, tile_spread, tile_walk  # type: ignore[assignment]
 
-__all__ = ["tile_channels", "tile_larger", "tile_row_beside", "tile_spread", "tile_walk"]
+__all__ = ["tile_channels", "tile_larger", "tile_listed", "tile_row_beside", "tile_spread", "tile_walk"]
