@@ -90,14 +90,14 @@ def applies(channels=32, filters=16, size=14, kernel=3, lanes=16, dtype="float32
 
 
 WHOLE_PAGES = {"size": 16}
-NEVER = [{"kernel": 1}, {"lanes": 1}, {"dtype": "float64"}]
+NEVER = [{"kernel": 1, "stride": (1, 1)}, {"lanes": 1}, {"dtype": "float64"}]
 
 
 def test_with_many_registers_it_is_for_windows_with_steps_or_gaps_over_many_maps(monkeypatch):
     monkeypatch.setattr(gathered, "HOST", VectorUnit(64, 32, True, "AVX-512"))
     ways = [{}, {"stride": (1, 1), "dilation": (2, 2)}, {"stride": (1, 3), "kernel": 2}, {"channels": 16} | WHOLE_PAGES]
     assert all(applies(**option) for option in ways)
-    others = [{"channels": 31}, {"channels": 15} | WHOLE_PAGES, {"filters": 15}, {"stride": (1, 1)}, *NEVER]
+    others = [{"channels": 31}, {"channels": 15} | WHOLE_PAGES, {"filters": 15}, {"stride": (1, 1)}, {"kernel": 1}, *NEVER]
     assert not any(applies(**option) for option in others)
     assert not applies(filters=64, stride=(1, 1), dilation=(2, 2), turned=True)
 
@@ -105,6 +105,7 @@ def test_with_many_registers_it_is_for_windows_with_steps_or_gaps_over_many_maps
 def test_with_few_registers_it_is_for_all_windows_over_some_maps(monkeypatch):
     monkeypatch.setattr(gathered, "HOST", VectorUnit(32, 16, True, "AVX2"))
     ways = [{"filters": 32}, {"channels": 8, "filters": 32, "stride": (1, 1)}, WHOLE_PAGES]
+    ways.append({"filters": 32, "kernel": 1})
     assert all(applies(**option) for option in ways)
     others = [{"channels": 7, "filters": 32}, {"filters": 31}, {"filters": 15} | WHOLE_PAGES]
     assert not any(applies(**option) for option in (*others, *({"filters": 32} | option for option in NEVER)))

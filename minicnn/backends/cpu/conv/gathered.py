@@ -96,13 +96,13 @@ def gathered(rows: int, cols: int, activation_number: int) -> Kernel:
 
 def applies(x: Array, filters: int, window: Array) -> bool:
     """Whether gathering pays for sums over so many taps of x for so many filters."""
-    if x.dtype != np.float32 or x.shape[3] == 1 or window[0] * window[1] == 1:
+    several, apart = window[0] * window[1] > 1, max(window[2:4]) > 1 or max(window[6:]) > 1
+    if x.dtype != np.float32 or x.shape[3] == 1 or not (several or apart):
         return False
     meeting = x[0].nbytes % PAGE == 0
     if HOST.registers < MANY_REGISTERS:
         return len(x) >= SHORT_CHANNELS and filters >= (SHORT_MEETING if meeting else SHORT_FILTERS)
-    apart = max(window[2], window[3], window[6], window[7]) > 1
-    return bool(apart and len(x) >= (FEWEST_MEETING if meeting else FEWEST_CHANNELS) and filters >= FEWEST_FILTERS)
+    return bool(several and apart and len(x) >= (FEWEST_MEETING if meeting else FEWEST_CHANNELS) and filters >= FEWEST_FILTERS)
 
 
 def applies_turned(dy: Array, channels: int, window: Array) -> bool:
