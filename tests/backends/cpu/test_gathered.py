@@ -14,7 +14,7 @@ from strategies import examples
 from minicnn import Conv2d, Network, ReLU, ScaledTanh, Sigmoid, Tanh
 from minicnn.backends.cpu import INTERPRET
 from minicnn.backends.cpu.compile.host import VectorUnit
-from minicnn.backends.cpu.conv import gathered
+from minicnn.backends.cpu.conv import gathered, gathered_dx
 from minicnn.backends.cpu.conv.direct import pack_channels, pack_filters
 from minicnn.backends.cpu.tiles.activation import NONE
 from minicnn.nn.window import Window
@@ -82,11 +82,32 @@ def test_with_the_window_turned_it_is_the_input_gradient(dtype, case, seed):
     np.testing.assert_array_equal(naive.from_lanes(dx, 16), naive.conv2d_dx(dy, weights, window.array(), H, W))
 
 
+@pytest.mark.interpreted
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@examples(20)
+@given(case=convolutions(), seed=st.integers(0, 2**32 - 1))
+def test_it_is_the_input_gradient_whatever_the_stride(dtype, case, seed):
+    (window, (F, H, W), C), rng = case, np.random.default_rng(seed)
+    out, taps = window.out_size((H, W)), window.array()[:2]
+    dy, weights = (rng.integers(-3, 4, s).astype(dtype) for s in ((16, F, *out), (F, C, *taps)))
+    dx = np.full((C, H, W, 16), np.nan, dtype)
+    scratch_arrays.run(*gathered_dx.rewritten(naive.to_lanes(dy, 16), packed(pack_channels, weights, C), window.array(), dx))
+    np.testing.assert_array_equal(naive.from_lanes(dx, 16), naive.conv2d_dx(dy, weights, window.array(), H, W))
+
+
 def applies(channels=32, filters=16, size=14, kernel=3, lanes=16, dtype="float32", turned=False, **options):
     """Whether a convolution, or its input gradient, is made so."""
     window = Window((kernel, kernel), **({"stride": (2, 2)} | options))
     rule = gathered.applies_turned if turned else gathered.applies
     return rule(np.zeros((channels, size, size, lanes), dtype), filters, window.array())
+
+
+def applies_strided(filters=8, channels=32, size=14, stride=(2, 2), kernel=3):
+    """Whether the input gradient of a convolution with a stride is made so."""
+    window = Window((kernel, kernel), stride)
+    dy, dx = (np.zeros((maps, *sides, 16), np.float32) for maps, sides in
+              ((filters, window.out_size((size, size))), (channels, (size, size))))  # fmt: skip
+    return gathered_dx.applies(dy, dx, window.array())
 
 
 WHOLE_PAGES = {"size": 16}
@@ -100,6 +121,8 @@ def test_with_many_registers_it_is_for_windows_with_steps_or_gaps_over_many_maps
     others = [{"channels": 31}, {"channels": 15} | WHOLE_PAGES, {"filters": 15}, {"stride": (1, 1)}, {"kernel": 1}, *NEVER]
     assert not any(applies(**option) for option in others)
     assert not applies(filters=64, stride=(1, 1), dilation=(2, 2), turned=True)
+    monkeypatch.setattr(gathered_dx, "HOST", gathered.HOST)
+    assert not applies_strided()
 
 
 def test_with_few_registers_it_is_for_all_windows_over_some_maps(monkeypatch):
@@ -111,6 +134,11 @@ def test_with_few_registers_it_is_for_all_windows_over_some_maps(monkeypatch):
     assert not any(applies(**option) for option in (*others, *({"filters": 32} | option for option in NEVER)))
     assert applies(filters=32, stride=(1, 1), turned=True)
     assert not applies(filters=32, turned=True)
+    monkeypatch.setattr(gathered_dx, "HOST", gathered.HOST)
+    assert applies_strided()
+    assert not any(
+        applies_strided(**option) for option in ({"stride": (1, 1)}, {"kernel": 1}, {"filters": 7}, {"channels": 31})
+    )
 
 
 @pytest.mark.skipif(INTERPRET, reason="the rules are for compiled kernels")

@@ -25,6 +25,7 @@ from ..conv import (
     direct,
     direct_dw,
     gathered,
+    gathered_dx,
     im2col,
     pointwise,
     strided_pointwise,
@@ -102,6 +103,8 @@ def convolution_dx_by_shape(calls: Sequence[Call]) -> Rewrite | None:
     if calls[0].name != "conv2d_dx":
         return None
     dy, packed, g, dx = calls[0].arrays
+    if max(g[2:4]) > 1:
+        return strided_dx(dy, packed, g, dx)
     count, b = 1, np.zeros(len(dx), dx.dtype)
     if names(calls[1:], "row_add") and same(calls[1].arrays[1], dx):
         count, b = 2, calls[1].arrays[0]
@@ -114,9 +117,14 @@ def convolution_dx_by_shape(calls: Sequence[Call]) -> Rewrite | None:
         return Rewrite(count, *winograd_links.dense(dy, packed, b, 4 - g[4:6], dx, kind, turned=True))
     if gathered.applies_turned(dy, len(dx), g):
         return Rewrite(count, *gathered.rewritten(dy, packed, b, gathered.turned(g), dx, kind))
-    if strided_pointwise.applies(dy, g):
-        return Rewrite(1, *strided_pointwise.rewritten(dy, packed, g, dx))
     return Rewrite(count, *pointwise.rewritten(dy, packed, b, dx, kind)) if pointwise.applies(dy, dx, g) else None
+
+
+def strided_dx(dy: Array, packed: Array, g: Array, dx: Array) -> Rewrite | None:
+    """The same for a stride above 1."""
+    if gathered_dx.applies(dy, dx, g):
+        return Rewrite(1, *gathered_dx.rewritten(dy, packed, g, dx))
+    return Rewrite(1, *strided_pointwise.rewritten(dy, packed, g, dx)) if strided_pointwise.applies(dy, g) else None
 
 
 def convolution_dw_by_shape(calls: Sequence[Call]) -> Rewrite | None:
