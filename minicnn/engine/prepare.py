@@ -27,10 +27,6 @@ class Prepared(Generic[Work]):
     work: Work
     promise: int = 0
 
-    def due(self, promise: int) -> Work:
-        """What is to run under a promise of this number (0: there is none), under which nothing is derived twice."""
-        return self.work if promise and promise == self.promise else self.whole
-
 
 class Preparation:
     """The programs that refresh what follows from the parameters.

@@ -228,7 +228,7 @@ class Runner:
             self._executor.compile_ahead([stage for stage in found.whole if isinstance(stage, Schedule)])
             self._schedules[key] = found, origins  # which live as long as what is known by their identity
         recorded, promise = self._schedules[key][0], self._preparation.promise
-        for stage in recorded.due(promise):
+        for stage in recorded.work if promise and promise == recorded.promise else recorded.whole:
             if isinstance(stage, Schedule):
                 self._executor.run_schedule(stage)
             else:

@@ -171,7 +171,7 @@ class Single:
 
     def _run(self, key: Hashable) -> None:
         prepared, promise = self._tasks[key][1], self._preparation.promise
-        self._executor.run_single(prepared.due(promise))
+        self._executor.run_single(prepared.work if promise and promise == prepared.promise else prepared.whole)
         prepared.promise = promise
 
 
