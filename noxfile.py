@@ -36,6 +36,8 @@ KERNELS = (
     "backends/cpu/test_conv_kernels.py",
     "backends/cpu/test_winograd.py",
     "backends/cpu/test_depthwise.py",
+    "backends/cpu/test_gathered.py",
+    "backends/cpu/test_tap_dw.py",
 )
 """What is run for smaller processors: all layers, and the kernels of which the processor decides the form."""
 
