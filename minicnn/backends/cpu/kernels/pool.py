@@ -70,14 +70,16 @@ def window_sums(x: Array, window: Array, scale: Number, bias: Number, y: Array) 
             left, right = inside(ow * sw - pw, kw, dw, W)
             start = ((oh * sh - ph + top * dh) * W + ow * sw - pw + left * dw) * L
             for lane in range(0, whole, tile_width(x)):
-                total, row = vector_all(x, 0), start + lane
+                total, row = vector_all(x, bias), start + lane
                 for _ in range(top, bottom):
                     at = row
                     for _ in range(left, right):
-                        total = total + vector_load(x, at)
+                        total = (
+                            vector_all(x, scale) * vector_load(x, at) + total
+                        )  # scaled first, so that the largest do not overflow
                         at += dw * L
                     row += dh * W * L
-                tile_store(vector_all(x, scale) * total + vector_all(x, bias), y, (oh * OW + ow) * L + lane, 0, 1)
+                tile_store(total, y, (oh * OW + ow) * L + lane, 0, 1)
             for lane in range(whole, L):
                 y[oh, ow, lane] = bias
                 for i in range(top, bottom):
