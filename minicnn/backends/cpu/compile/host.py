@@ -32,6 +32,11 @@ class VectorUnit:
     fma: bool
     name: str
 
+    @property
+    def few_registers(self) -> bool:
+        """Whether there are 16, so that tiles have half as many rows."""
+        return self.registers < 32
+
     def width(self, itemsize: int) -> int:
         """How many numbers of ``itemsize`` bytes one register holds."""
         return self.bytes // itemsize

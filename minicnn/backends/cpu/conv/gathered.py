@@ -38,11 +38,11 @@ FEWEST_FILTERS, FEWEST_CHANNELS, FEWEST_MEETING = 16, 32, 16
 The last holds for maps that lie whole pages apart: then a pixel of each meets those of the others in one cache set.
 """
 
-MANY_REGISTERS = 32
-"""With fewer registers a tile has four filters in place of eight, so x is read twice as often."""
-
 SHORT_FILTERS, SHORT_MEETING, SHORT_CHANNELS = 32, 16, 8
-"""Then at least so many filters, or so many where maps lie whole pages apart, and so many channels; taps may be neighbours."""
+"""The same with few registers, where a tile has four filters and not eight, so x is read twice as often; taps may be adjacent.
+
+At least so many filters, or so many where maps lie whole pages apart, and so many channels.
+"""
 
 PAGE = 4096
 
@@ -100,14 +100,14 @@ def applies(x: Array, filters: int, window: Array) -> bool:
     if x.dtype != np.float32 or x.shape[3] == 1 or not (several or apart):
         return False
     meeting = x[0].nbytes % PAGE == 0
-    if HOST.registers < MANY_REGISTERS:
+    if HOST.few_registers:
         return len(x) >= SHORT_CHANNELS and filters >= (SHORT_MEETING if meeting else SHORT_FILTERS)
     return bool(several and apart and len(x) >= (FEWEST_MEETING if meeting else FEWEST_CHANNELS) and filters >= FEWEST_FILTERS)
 
 
 def applies_turned(dy: Array, channels: int, window: Array) -> bool:
     """Whether it pays for the input gradient of so many channels, which is a convolution of dy where the stride is 1."""
-    return bool(HOST.registers < MANY_REGISTERS and window[2] == window[3] == 1 and applies(dy, channels, window))
+    return bool(HOST.few_registers and window[2] == window[3] == 1 and applies(dy, channels, window))
 
 
 def turned(window: Array) -> Array:

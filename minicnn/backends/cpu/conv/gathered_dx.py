@@ -16,8 +16,8 @@ from ..compile.host import HOST
 from ..compile.jit import Kernel, kernel
 from ..tiles import tile_inside, tile_multiply, tile_places, tile_put, tile_width, tile_zeros
 from .direct import taps_of, tile_size
-from .gathered import MANY_REGISTERS, gather
 from .gathered import applies as gathering_pays
+from .gathered import gather
 
 
 @cache
@@ -64,7 +64,7 @@ def gathered_dx(rows: int, cols: int) -> Kernel:
 def applies(dy: Array, dx: Array, window: Array) -> bool:
     """Whether the stride is above 1, and gathering pays for so many taps and channels; with 16 registers alone."""
     strided = max(window[2:4]) > 1 and window[0] * window[1] > 1
-    return bool(HOST.registers < MANY_REGISTERS and strided and gathering_pays(dy, len(dx), window))
+    return bool(HOST.few_registers and strided and gathering_pays(dy, len(dx), window))
 
 
 def rewritten(dy: Array, packed: Array, window: Array, dx: Array) -> tuple[Kernel, tuple[Array | ScratchSpec, ...]]:

@@ -30,7 +30,7 @@ from ..tiles import (
 from ..tiles.activation import NONE
 from .direct import tile_size
 
-SCRATCH_BYTES = (144 if HOST.registers >= 32 else 24) << 10
+SCRATCH_BYTES = (24 if HOST.few_registers else 144) << 10
 """Bytes of the scratch buffer X: a part of the second cache; of the first where tiles have few filters, which read X often."""
 
 

@@ -20,9 +20,6 @@ from ..tiles import tile_get, tile_places, tile_put, tile_width
 from ..tiles.channels import tile_channels, tile_listed, tile_spread
 from .wide_dw import FEWEST, SCRATCH_BYTES, add_turned, turn
 
-MANY_REGISTERS = 32
-"""With more registers than a half of that ``direct_dw.py`` is as fast."""
-
 VECTORS = 2
 """Vectors of filters of a tile."""
 
@@ -71,7 +68,7 @@ def applies(x: Array, dy: Array, window: Array, dW: Array) -> bool:
     """Whether channels are few, x lies in its frame, and filters are a multiple of two vectors, of float32 and 16 registers."""
     rows, columns = ((np.array(dy.shape[1:3]) - 1) * window[2:4] + window[6:] * (window[:2] - 1) + 1).tolist()
     inside = not window[4:6].any() and rows <= x.shape[1] and columns <= x.shape[2]
-    few = HOST.registers < MANY_REGISTERS and len(x) < FEWEST and dW[0].size > 1
+    few = HOST.few_registers and len(x) < FEWEST and dW[0].size > 1
     whole = len(dy) % (VECTORS * HOST.width(4)) == 0 and x.shape[3] % max(STEPS, HOST.width(4)) == 0
     return bool(few and inside and whole and x.dtype == np.float32 and dW.shape[1] == len(x))
 

@@ -10,7 +10,6 @@ from .. import single_image
 from ..compile.host import HOST, LANES
 from ..compile.jit import Kernel, Selection
 from .channels_last import ENOUGH, convolves, products
-from .wide import WIDE_REGISTERS
 
 HELD = 4 << 20
 """Weights of dense layers of so many bytes are in a cache when the next image needs them."""
@@ -37,7 +36,7 @@ def most_alone(program: Program) -> int:
     made = [call for call in program.calls if convolves(call)]
     if made:
         plain = [call for call in made if call.name.startswith("conv2d") and call.recorded[0].arrays[1][0, 0].size > 1]
-        if HOST.registers < WIDE_REGISTERS and gains_by_channels(made, plain, weights):
+        if HOST.few_registers and gains_by_channels(made, plain, weights):
             return ANY
         return LANES // 2 if any(len(call.recorded[0].arrays[1]) >= ENOUGH for call in plain[1:]) else LANES - 1
     if not all(map(has_sibling, program.calls)):

@@ -22,9 +22,6 @@ from ..compile.host import HOST, LANES
 from ..compile.jit import COMPILING, Kernel
 from ..kernels import wide_gemm
 
-WIDE_REGISTERS = 32
-"""So many vector registers a processor has whose predictions gain by meetings wherever training does."""
-
 LEAST = 1 << 19
 """Bytes of weights that pay."""
 
@@ -44,7 +41,7 @@ def marked(calls: Sequence[Call], workspace: Workspace) -> list[Call]:
     With 16 registers a group's own product forward reaches more of the peak: there groups meet in predictions only where
     weights would come from memory for every group.
     """
-    least = LEAST if workspace.train or HOST.registers >= WIDE_REGISTERS else LARGE
+    least = LARGE if HOST.few_registers and not workspace.train else LEAST
     return [_marked(call, calls, workspace.kept, least) for call in calls]
 
 
